@@ -1,0 +1,180 @@
+//! Identifiers and quantities, checked when made and trusted afterwards.
+//!
+//! The limits are those of the contract's tables: `varchar(50)` for ids, and a stock that fits a signed 64-bit integer with
+//! room to spare, so that no sum of stock can overflow.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest id in characters: the width of the contract's `varchar(50)` columns.
+pub const ID_MAX_CHARS: usize = 50;
+
+/// Largest stock or quantity of one product, in units. Far above any shop, far below any overflow.
+pub const UNITS_MAX: i64 = 1_000_000_000_000;
+
+/// Why an id or a number was refused. The text names the field by its wire name and says what would be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidValue {
+    /// An id of no characters.
+    #[error("{field} is empty")]
+    Empty { field: &'static str },
+    /// An id or text of more characters than are kept.
+    #[error("{field} has {chars} characters, at most {max} are accepted")]
+    TooLong { field: &'static str, chars: usize, max: usize },
+    /// An id with a control character, which PostgreSQL or a terminal would choke on.
+    #[error("{field} contains a control character")]
+    ControlCharacter { field: &'static str },
+    /// A number outside its range.
+    #[error("{field} is {value}, expected {expected}")]
+    OutOfRange { field: &'static str, value: String, expected: &'static str },
+}
+
+fn check_id(field: &'static str, text: &str) -> Result<(), InvalidValue> {
+    if text.is_empty() {
+        return Err(InvalidValue::Empty { field });
+    }
+    // Bytes bound characters from above, so that a megabyte is refused without being counted.
+    let chars = if text.len() > ID_MAX_CHARS * 4 { text.len() } else { text.chars().count() };
+    if chars > ID_MAX_CHARS {
+        return Err(InvalidValue::TooLong { field, chars, max: ID_MAX_CHARS });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(InvalidValue::ControlCharacter { field });
+    }
+    Ok(())
+}
+
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident, $field:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks and keeps the id.
+            ///
+            /// # Errors
+            /// [`InvalidValue`] if it is empty, longer than [`ID_MAX_CHARS`] characters or holds a control character.
+            pub fn new(text: &str) -> Result<Self, InvalidValue> {
+                check_id($field, text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The id as it stands on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+id_type!(
+    /// Names one product, and so its actor; the key of every keyed topic.
+    ProductId,
+    "productId"
+);
+id_type!(
+    /// Names one order.
+    OrderId,
+    "orderId"
+);
+id_type!(
+    /// Names one row of `order_items`: the unit that has exactly one outcome.
+    OrderItemId,
+    "orderItemId"
+);
+
+/// Units of a product that an order item asks for: at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quantity(i64);
+
+impl Quantity {
+    /// Checks the number of units.
+    ///
+    /// # Errors
+    /// [`InvalidValue::OutOfRange`] below 1 or above [`UNITS_MAX`].
+    pub fn new(units: i64) -> Result<Self, InvalidValue> {
+        if (1..=UNITS_MAX).contains(&units) {
+            Ok(Self(units))
+        } else {
+            Err(InvalidValue::OutOfRange { field: "quantity", value: units.to_string(), expected: "an integer of at least 1" })
+        }
+    }
+
+    /// The number of units, at least 1.
+    #[must_use]
+    pub fn units(self) -> i64 {
+        self.0
+    }
+}
+
+/// Units of a product in stock: never negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Stock(i64);
+
+impl Stock {
+    /// Nothing in stock.
+    pub const NONE: Self = Self(0);
+
+    /// Checks the number of units.
+    ///
+    /// # Errors
+    /// [`InvalidValue::OutOfRange`] below 0 or above [`UNITS_MAX`].
+    pub fn new(units: i64) -> Result<Self, InvalidValue> {
+        if (0..=UNITS_MAX).contains(&units) {
+            Ok(Self(units))
+        } else {
+            Err(InvalidValue::OutOfRange { field: "inventory", value: units.to_string(), expected: "an integer of at least 0" })
+        }
+    }
+
+    /// The number of units, at least 0.
+    #[must_use]
+    pub fn units(self) -> i64 {
+        self.0
+    }
+
+    /// Takes as many of the wanted units as there are; returns what is left and what was taken.
+    #[must_use]
+    pub fn take(self, wanted: Quantity) -> (Self, i64) {
+        let taken = self.0.min(wanted.0);
+        (Self(self.0 - taken), taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_refuse_what_no_table_can_hold() {
+        assert_eq!(ProductId::new(""), Err(InvalidValue::Empty { field: "productId" }));
+        assert!(ProductId::new(&"x".repeat(50)).is_ok());
+        assert!(ProductId::new(&"é".repeat(50)).is_ok());
+        assert!(matches!(ProductId::new(&"x".repeat(51)), Err(InvalidValue::TooLong { chars: 51, .. })));
+        assert!(matches!(OrderId::new("a\0b"), Err(InvalidValue::ControlCharacter { field: "orderId" })));
+    }
+
+    #[test]
+    fn stock_gives_what_it_has_and_no_more() {
+        let five = Stock::new(5).unwrap();
+        assert_eq!(five.take(Quantity::new(3).unwrap()), (Stock::new(2).unwrap(), 3));
+        assert_eq!(five.take(Quantity::new(9).unwrap()), (Stock::NONE, 5));
+        assert!(Stock::new(-1).is_err());
+        assert!(Quantity::new(0).is_err());
+        assert!(Quantity::new(UNITS_MAX + 1).is_err());
+    }
+}

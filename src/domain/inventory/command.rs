@@ -1,0 +1,100 @@
+//! What may be asked of one product, and where the asking came from.
+
+use std::fmt;
+
+use crate::domain::EpochMs;
+use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
+use crate::domain::product::Product;
+
+/// One thing asked of a product.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// The catalogue says what the product is now; unknown products come into being.
+    Upsert(Product),
+    /// The catalogue no longer has the product.
+    Remove,
+    /// An order item wants units.
+    Deduct(OrderItem),
+    /// The reminder for this deadline came due. The product decides whether it still means anything.
+    CheckStale { deadline_ms: EpochMs },
+}
+
+/// The units of one product that one order wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderItem {
+    pub order_id: OrderId,
+    /// The row of `order_items`, where the event names it.
+    pub order_item_id: Option<OrderItemId>,
+    pub quantity: Quantity,
+}
+
+/// A command with its origin and the time at which the product was heard of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    pub product_id: ProductId,
+    pub command: Command,
+    pub cause: Cause,
+    /// The record's append time, never ahead of our clock.
+    pub at_ms: EpochMs,
+}
+
+/// The two topics that feed products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InputTopic {
+    ProductUpdates,
+    OrderEvents,
+}
+
+impl InputTopic {
+    /// Both, in the order of their index.
+    pub const ALL: [Self; 2] = [Self::ProductUpdates, Self::OrderEvents];
+
+    /// Position of this topic in an array with one place per input topic.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::ProductUpdates => 0,
+            Self::OrderEvents => 1,
+        }
+    }
+
+    /// The topic's name without a prefix.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProductUpdates => "product-updates",
+            Self::OrderEvents => "order-events",
+        }
+    }
+}
+
+/// A place on an input topic, within the product's own partition: record, then index within an array record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InputPosition {
+    pub offset: i64,
+    pub index: u32,
+}
+
+/// What made a change happen. The same cause on every replay, so whatever is derived from it is the same too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// A record (or one element of an array record) of an input topic.
+    Record { topic: InputTopic, partition: i32, position: InputPosition },
+    /// The product's place in the bootstrap file, from 0.
+    File { index: u32 },
+    /// The stale deadline that came due.
+    Timer { deadline_ms: EpochMs },
+}
+
+impl fmt::Display for Cause {
+    /// The value of the `kartshoppe-cause` header: `order-events/2/1234/0`, `file/17` or `timer/1732500000000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record { topic, partition, position } => {
+                write!(f, "{}/{partition}/{}/{}", topic.as_str(), position.offset, position.index)
+            }
+            Self::File { index } => write!(f, "file/{index}"),
+            Self::Timer { deadline_ms } => write!(f, "timer/{deadline_ms}"),
+        }
+    }
+}

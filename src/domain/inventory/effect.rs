@@ -1,0 +1,13 @@
+//! What must happen in the world because a command was applied.
+
+use super::alert::Alert;
+use super::event::InventoryEvent;
+
+/// One output. Effects are written in the order in which they were decided, in the transaction that commits the state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Record this fact on `inventory-events`.
+    Publish(InventoryEvent),
+    /// Raise this alert on `inventory-alerts`.
+    Raise(Alert),
+}

@@ -1,0 +1,82 @@
+//! Facts about one product, in the past tense: what `inventory-events` records.
+
+use std::sync::Arc;
+
+use super::alert::StockLevel;
+use super::command::Cause;
+use crate::domain::EpochMs;
+use crate::domain::ids::{OrderId, OrderItemId, ProductId, Stock};
+use crate::domain::money::Cents;
+use crate::domain::product::{Details, Revision};
+
+/// The kinds of fact, by the contract's `eventType`. `LOW_STOCK_ALERT` is read from others and never written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    ProductAdded,
+    ProductUpdated,
+    ProductRemoved,
+    InventoryIncreased,
+    InventoryDecreased,
+    OutOfStock,
+    BackInStock,
+    PriceChanged,
+    StaleInventory,
+    OrderRejected,
+    OrderExpired,
+}
+
+impl EventKind {
+    /// As the wire writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProductAdded => "PRODUCT_ADDED",
+            Self::ProductUpdated => "PRODUCT_UPDATED",
+            Self::ProductRemoved => "PRODUCT_REMOVED",
+            Self::InventoryIncreased => "INVENTORY_INCREASED",
+            Self::InventoryDecreased => "INVENTORY_DECREASED",
+            Self::OutOfStock => "OUT_OF_STOCK",
+            Self::BackInStock => "BACK_IN_STOCK",
+            Self::PriceChanged => "PRICE_CHANGED",
+            Self::StaleInventory => "STALE_INVENTORY",
+            Self::OrderRejected => "ORDER_REJECTED",
+            Self::OrderExpired => "ORDER_EXPIRED",
+        }
+    }
+}
+
+/// What became of an order item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderOutcome {
+    pub order_id: OrderId,
+    pub order_item_id: Option<OrderItemId>,
+    /// Units that were asked for; 0 only in the answer to a probe.
+    pub quantity: i64,
+    /// Units that were taken from stock for it.
+    pub allocated: i64,
+    /// Units that are missing: `quantity - allocated`.
+    pub shortfall: i64,
+}
+
+/// One fact. `details` is what the product was called at that moment; `None` for a product nobody knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InventoryEvent {
+    pub product_id: ProductId,
+    pub details: Option<Arc<Details>>,
+    pub kind: EventKind,
+    pub previous_stock: Option<Stock>,
+    pub current_stock: Stock,
+    pub previous_price: Option<Cents>,
+    pub current_price: Option<Cents>,
+    pub at_ms: EpochMs,
+    /// Why, for people: `Order 7f..: 2 units sold`.
+    pub reason: String,
+    /// The stock level after the change.
+    pub level: StockLevel,
+    /// `None` only for answers about a product nobody knows.
+    pub revision: Option<Revision>,
+    pub cause: Cause,
+    /// Which event of its cause this is, from 0: with the cause it makes the event's id.
+    pub ordinal: u8,
+    pub order: Option<OrderOutcome>,
+}

@@ -1,0 +1,22 @@
+//! The inventory of one product: commands in, next state and effects out.
+//!
+//! ```text
+//!   Input (command, cause, heard at) ──► transition::apply ──► Transition (next state, effects, outcome)
+//!                                              ▲
+//!   ProductState ──────────────────────────────┘
+//! ```
+//! The rules are those of the contract, section 1. Only `transition` holds them; the rest are nouns.
+
+pub mod alert;
+pub mod command;
+pub mod effect;
+pub mod event;
+pub mod state;
+pub mod transition;
+
+pub use alert::{Alert, AlertKind, Severity, StockLevel};
+pub use command::{Cause, Command, Input, InputPosition, InputTopic, OrderItem};
+pub use effect::Effect;
+pub use event::{EventKind, InventoryEvent, OrderOutcome};
+pub use state::{Applied, ProductState, Rules};
+pub use transition::{Outcome, Transition, apply};

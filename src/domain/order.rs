@@ -1,0 +1,112 @@
+//! An order's totals and status.
+
+use super::money::Cents;
+
+/// Tax in percent of the subtotal, as the existing client shows it.
+const TAX_PERCENT: i64 = 8;
+/// Shipping is free above this subtotal, in cents.
+const FREE_SHIPPING_ABOVE_CENTS: i64 = 5000;
+/// Shipping below that, in cents.
+const SHIPPING_CENTS: i64 = 599;
+
+/// What an order costs; each part in cents, and `total` their sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    pub subtotal: Cents,
+    pub tax: Cents,
+    pub shipping: Cents,
+    pub total: Cents,
+}
+
+impl Totals {
+    /// Adds tax (8 %, to the cent, halves up) and shipping (0 above 50.00, else 5.99) to a subtotal.
+    /// `None` if the total is more than the tables hold. An empty cart costs nothing.
+    #[must_use]
+    pub fn of(subtotal: Cents) -> Option<Self> {
+        let tax = Cents::new((subtotal.cents() * TAX_PERCENT + 50) / 100).ok()?;
+        let free = subtotal.cents() > FREE_SHIPPING_ABOVE_CENTS || subtotal == Cents::ZERO;
+        let shipping = if free { Cents::ZERO } else { Cents::new(SHIPPING_CENTS).ok()? };
+        let total = subtotal.checked_add(tax)?.checked_add(shipping)?;
+        Some(Self { subtotal, tax, shipping, total })
+    }
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrderStatus {
+    /// Some item has no outcome yet.
+    Pending,
+    /// Every item was allocated in full.
+    Confirmed,
+    /// Some units are missing, but at least one was allocated.
+    Backordered,
+    /// No item got a unit.
+    Rejected,
+}
+
+impl OrderStatus {
+    /// The status of an order whose items asked for and got these units; `None` stands for an item without an outcome.
+    #[must_use]
+    pub fn of(items: impl IntoIterator<Item = (i64, Option<i64>)>) -> Self {
+        let (mut any, mut all, mut pending) = (false, true, false);
+        for (quantity, allocated) in items {
+            match allocated {
+                None => pending = true,
+                Some(units) => {
+                    any |= units > 0;
+                    all &= units == quantity;
+                }
+            }
+        }
+        match (pending, any, all) {
+            (true, _, _) => Self::Pending,
+            (_, true, true) => Self::Confirmed,
+            (_, true, false) => Self::Backordered,
+            (_, false, _) => Self::Rejected,
+        }
+    }
+
+    /// As tables and wire write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Confirmed => "CONFIRMED",
+            Self::Backordered => "BACKORDERED",
+            Self::Rejected => "REJECTED",
+        }
+    }
+
+    /// Reads what [`OrderStatus::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Confirmed, Self::Backordered, Self::Rejected].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_what_the_existing_client_shows() {
+        for (subtotal, tax, shipping) in
+            [(0, 0, 0), (10, 1, 599), (4999, 400, 599), (5000, 400, 599), (5001, 400, 0), (189_999, 15_200, 0)]
+        {
+            let totals = Totals::of(Cents::new(subtotal).unwrap()).unwrap();
+            assert_eq!((totals.tax.cents(), totals.shipping.cents()), (tax, shipping), "{subtotal}");
+            assert_eq!(totals.total.cents(), subtotal + tax + shipping);
+        }
+        assert_eq!(Totals::of(Cents::new(crate::domain::money::CENTS_MAX).unwrap()), None);
+    }
+
+    #[test]
+    fn status_follows_the_items() {
+        assert_eq!(OrderStatus::of([(2, Some(2)), (1, None)]), OrderStatus::Pending);
+        assert_eq!(OrderStatus::of([(2, Some(2)), (1, Some(1))]), OrderStatus::Confirmed);
+        assert_eq!(OrderStatus::of([(2, Some(1))]), OrderStatus::Backordered);
+        assert_eq!(OrderStatus::of([(2, Some(0)), (1, Some(1))]), OrderStatus::Backordered);
+        assert_eq!(OrderStatus::of([(2, Some(0)), (1, Some(0))]), OrderStatus::Rejected);
+        assert_eq!(OrderStatus::parse("REJECTED"), Some(OrderStatus::Rejected));
+    }
+}

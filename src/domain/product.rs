@@ -1,0 +1,54 @@
+//! A product as the catalogue describes it, and the revision that orders its changes.
+
+use std::sync::Arc;
+
+use super::ids::{ProductId, Stock};
+use super::money::Cents;
+
+/// One product of the shop: the canonical eleven fields of the contract.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Product {
+    pub id: ProductId,
+    pub price: Cents,
+    pub stock: Stock,
+    /// Shared, not copied: states, events and frames of one product point at the same text.
+    pub details: Arc<Details>,
+}
+
+/// What a product's page says of it besides price and stock. Text is kept as it came; empty where the source was silent.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Details {
+    pub name: String,
+    pub description: String,
+    pub category: String,
+    pub brand: String,
+    pub image_url: String,
+    pub tags: Vec<String>,
+    /// 0.0 to 5.0 as the source gave it; always finite.
+    pub rating: f64,
+    pub review_count: i64,
+}
+
+/// Orders all states a product ever had: newer means a greater (life, version).
+///
+/// A life starts with the record that creates the product, and is that record's offset on `product-updates` (0 for the
+/// bootstrap file). Its first version is 1; each change is one version more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Revision {
+    pub life: i64,
+    pub version: u64,
+}
+
+impl Revision {
+    /// The first revision of a life.
+    #[must_use]
+    pub fn first_of(life: i64) -> Self {
+        Self { life, version: 1 }
+    }
+
+    /// The revision after one more change.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { version: self.version + 1, ..self }
+    }
+}

@@ -1,0 +1,366 @@
+//! The event log: one contract, two implementations (`embedded`, `kafka`) that pass one conformance suite.
+//!
+//! The log is partitioned and keyed, and commits outputs **together with** input positions. Two types make the contract:
+//!
+//! - A [`Session`] owns reading and writing together, since they commit together. It has one identity: opening a second one with
+//!   the same identity fences the first, which then gets [`LogError::Fenced`] from everything and can write no more.
+//! - A [`Reader`] belongs to no group and reads committed records only.
+//!
+//! ```text
+//!            ┌─────────────── Session (identity, group) ───────────────┐
+//!  inputs ──►│ poll → Assigned, Records … → commit(outputs, positions) │──► outputs, visible all at once or never
+//!            └─────────────────────────────────────────────────────────┘
+//!  Reader (no group): from beginning, end, offset, time or a group's committed position; to the end as it stood, or following
+//!  append: one plain write with a deadline, outside any session
+//! ```
+//!
+//! What both implementations promise:
+//! 1. Records of a partition have rising offsets and are read in that order; offsets may have holes (compaction, aborted commits).
+//! 2. Records of a commit are invisible to readers until the commit has happened, and then all visible; a failed commit leaves
+//!    nothing visible, ever.
+//! 3. A group's positions move only with a commit that succeeded. A committed position carries a short text that comes back with it.
+//! 4. `Ok` from [`Session::commit`] and [`EventLog::append`] means durable: `kill -9` loses nothing acknowledged.
+//! 5. A compacted topic keeps at least the last record per key; a tombstone is kept long enough that every follower can see it.
+//! 6. The same key goes to the same partition as a Java producer would choose ([`partitioner`]).
+//! 7. Append times of a partition of a `LogAppendTime` topic are the log's own clock at the append; they may step back with that clock.
+//!
+//! Nothing here blocks an async worker.
+
+pub mod partitioner;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::domain::EpochMs;
+use crate::wire::topics::Topic;
+
+/// Position of a record in its partition, from 0. A *position* is the offset of the next record to read.
+pub type Offset = i64;
+/// Number of a partition of a topic, from 0.
+pub type PartitionId = i32;
+/// What the log's asynchronous methods return. Boxed: one allocation for a batch of records is noise.
+pub type LogFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogError>> + Send + 'a>>;
+
+/// One partition of one topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    pub topic: Topic,
+    pub partition: PartitionId,
+}
+
+impl TopicPartition {
+    /// Names a partition.
+    #[must_use]
+    pub fn new(topic: Topic, partition: PartitionId) -> Self {
+        Self { topic, partition }
+    }
+}
+
+impl std::fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+/// Headers of a record, in order; names may repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Headers(pub Vec<(Cow<'static, str>, Bytes)>);
+
+impl Headers {
+    /// No headers.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds one header.
+    pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    /// The last value of that name, as Kafka's `lastHeader` gives it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The last value of that name, if it is UTF-8.
+    #[must_use]
+    pub fn get_str(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+}
+
+/// A record to be written. No value is a tombstone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecord {
+    pub topic: Topic,
+    /// `None`: chosen by the key ([`partitioner::partition_of`]), or spread evenly without one.
+    pub partition: Option<PartitionId>,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
+    pub headers: Headers,
+}
+
+/// A record as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub topic: Topic,
+    pub partition: PartitionId,
+    pub offset: Offset,
+    /// When the log appended it, in epoch milliseconds.
+    pub append_time_ms: EpochMs,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
+    pub headers: Headers,
+}
+
+impl Record {
+    /// The partition it was read from.
+    #[must_use]
+    pub fn topic_partition(&self) -> TopicPartition {
+        TopicPartition::new(self.topic, self.partition)
+    }
+}
+
+/// Where a group goes on in a partition, with the text that was committed beside it (at most 4,000 bytes).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Position {
+    pub offset: Offset,
+    pub metadata: String,
+}
+
+/// Positions by partition.
+pub type Positions = BTreeMap<TopicPartition, Position>;
+
+/// One atomic commit: these records become visible and these positions move, or neither.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    pub records: Vec<NewRecord>,
+    pub positions: Positions,
+}
+
+/// Who a session is and what it reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// Fencing identity: the transactional id, without a prefix. One living session per identity.
+    pub identity: String,
+    /// Consumer group; `None` for a session that only writes.
+    pub group: Option<String>,
+    /// Topics the group reads, equally partitioned: partition `p` of all of them is always assigned together.
+    pub topics: Vec<Topic>,
+}
+
+/// What a poll brings.
+#[derive(Debug)]
+pub enum Polled {
+    /// Nothing came within the wait.
+    Idle,
+    /// Records of assigned partitions, each partition in order.
+    Records(Vec<Record>),
+    /// These partitions are ours from now on: restore their state, then poll on. Partitions that were ours before stay.
+    /// A failed commit whose result is unknown, and a fenced or expired membership, give `Lost` and then a new assignment.
+    Assigned(Vec<Assignment>),
+    /// These partitions go to somebody else. What is uncommitted of them must be committed or given up before the next poll.
+    Revoked(Vec<PartitionId>),
+    /// These partitions are gone, or must be restored: whatever was uncommitted is void.
+    Lost(Vec<PartitionId>),
+}
+
+/// One partition number of all the session's topics, with the committed position of each topic that has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub partition: PartitionId,
+    pub positions: BTreeMap<Topic, Position>,
+}
+
+/// Reading and writing that commit together. Methods take `&self`: the next chunk may be polled while a commit is under way.
+/// At most one commit and one poll at a time.
+pub trait Session: Send + Sync {
+    /// Waits up to `max_wait` for something to happen; gives at most `max_records` records. Cancel-safe: what a dropped poll
+    /// would have brought comes with the next.
+    fn poll(&self, max_records: usize, max_wait: Duration) -> LogFuture<'_, Polled>;
+
+    /// Commits records and positions atomically. Returns when durable.
+    ///
+    /// # Errors
+    /// [`LogError::Aborted`]: nothing was written; rewind and try again. [`LogError::Fenced`]: stop. Any other error: unknown
+    /// result, the next polls bring [`Polled::Lost`] and a new assignment.
+    fn commit(&self, batch: Batch) -> LogFuture<'_, ()>;
+
+    /// Goes back to the committed positions (or, where there is none, to the beginning) of these partitions: the next polls
+    /// bring what came after them again.
+    fn rewind(&self, partitions: &[PartitionId]) -> LogFuture<'_, ()>;
+
+    /// Leaves the group so that others take over at once. Uncommitted work is void.
+    fn close(&self) -> LogFuture<'_, ()>;
+}
+
+/// Where a reader starts in a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Beginning,
+    End,
+    /// The first record at or after this offset.
+    Offset(Offset),
+    /// The first record appended at or after this time; the end if there is none.
+    Time(EpochMs),
+}
+
+/// How long a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// To the end as it stood when the reader was opened, waiting for commits that were under way then.
+    AtEnd,
+    /// For ever.
+    Never,
+}
+
+/// Reads without a group; committed records only.
+pub trait Reader: Send {
+    /// At most `max_records` records, waiting up to `max_wait` for the first; empty if there were none. A reader that stops at
+    /// the end returns at once from then on. Cancel-safe.
+    fn read(&mut self, max_records: usize, max_wait: Duration) -> LogFuture<'_, Vec<Record>>;
+
+    /// Where each partition's next record will be read: beyond every record that was returned, and never behind it.
+    fn positions(&self) -> &BTreeMap<TopicPartition, Offset>;
+
+    /// The ends of the partitions as they stood when the reader was opened.
+    fn ends(&self) -> &BTreeMap<TopicPartition, Offset>;
+
+    /// Whether everything up to those ends was read.
+    fn caught_up(&self) -> bool {
+        self.ends().iter().all(|(partition, end)| self.positions().get(partition).is_some_and(|at| at >= end))
+    }
+}
+
+/// What an append gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    pub partition: PartitionId,
+    pub offset: Offset,
+    /// The log's clock at the append: the record's own time on a `LogAppendTime` topic.
+    pub append_time_ms: EpochMs,
+}
+
+/// A topic as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicInfo {
+    pub topic: Topic,
+    /// Per partition: first retained offset and end.
+    pub partitions: Vec<PartitionInfo>,
+}
+
+/// One partition as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionInfo {
+    pub start: Offset,
+    pub end: Offset,
+}
+
+/// A log. One per process; shared.
+pub trait EventLog: Send + Sync {
+    /// Names this log for ever: another after a reset. Cursors of pages carry it.
+    fn id(&self) -> LogFuture<'_, String>;
+
+    /// Creates the topics that are missing; returns which were made.
+    fn create_topics(&self, topics: &[Topic]) -> LogFuture<'_, Vec<Topic>>;
+
+    /// Deletes topics with all that is in them, and all groups' positions on them.
+    fn delete_topics(&self, topics: &[Topic]) -> LogFuture<'_, ()>;
+
+    /// The topics that exist.
+    fn topics(&self) -> LogFuture<'_, Vec<TopicInfo>>;
+
+    /// The number of partitions of the keyed topics, as created.
+    fn partitions(&self) -> PartitionId;
+
+    /// Opens a session and fences every older one of its identity.
+    fn session(&self, config: SessionConfig) -> LogFuture<'_, Box<dyn Session>>;
+
+    /// Opens a reader on these partitions.
+    fn reader(&self, from: &[(TopicPartition, Start)], stop: Stop) -> LogFuture<'_, Box<dyn Reader>>;
+
+    /// Writes records outside any session, each handed to the log exactly once and never again.
+    ///
+    /// # Errors
+    /// [`LogError::Deadline`] if the log has not answered in time: the records may still be written later.
+    fn append(&self, records: Vec<NewRecord>, deadline: Duration) -> LogFuture<'_, Vec<Appended>>;
+
+    /// The positions that a group has committed.
+    fn committed(&self, group: &str) -> LogFuture<'_, Positions>;
+
+    /// How many live members a group has.
+    fn live_members(&self, group: &str) -> LogFuture<'_, usize>;
+
+    /// Whether this topic's records carry the log's own append time.
+    fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool>;
+}
+
+/// Opens readers on every partition of these topics from one kind of start.
+///
+/// # Errors
+/// Those of [`EventLog::topics`] and [`EventLog::reader`]; [`LogError::UnknownTopic`] for a topic that does not exist.
+pub async fn read_topics(log: &dyn EventLog, topics: &[Topic], start: Start, stop: Stop) -> Result<Box<dyn Reader>, LogError> {
+    let known = log.topics().await?;
+    let mut from = Vec::new();
+    for topic in topics {
+        let info =
+            known.iter().find(|info| info.topic == *topic).ok_or_else(|| LogError::UnknownTopic(topic.name().to_owned()))?;
+        for partition in (0..).take(info.partitions.len()) {
+            from.push((TopicPartition::new(*topic, partition), start));
+        }
+    }
+    log.reader(&from, stop).await
+}
+
+/// What can go wrong with the log. Texts say what to do where something can be done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LogError {
+    /// The log cannot be reached or is too busy; worth a retry.
+    #[error("the event log is not available: {0}")]
+    Unavailable(String),
+    /// The commit did not happen and never will; rewind and try again.
+    #[error("the commit was aborted: {0}")]
+    Aborted(String),
+    /// A newer session has the same identity.
+    #[error("session {identity} was fenced by a newer one of the same identity")]
+    Fenced { identity: String },
+    /// No answer in time; the write may still happen.
+    #[error("the event log did not answer within {waited:?}")]
+    Deadline { waited: Duration },
+    /// A start or committed position outside the partition.
+    #[error("position {offset} is outside {partition}, which holds {start} to {end}")]
+    OutOfRange { partition: TopicPartition, offset: Offset, start: Offset, end: Offset },
+    /// No such topic.
+    #[error("unknown topic {0}; `kartshoppe topics create` makes the missing ones")]
+    UnknownTopic(String),
+    /// No room left for the log.
+    #[error("no space left for the event log in {path}: free some, writing goes on by itself")]
+    Full { path: String },
+    /// The log belongs to another process.
+    #[error("{path} is in use by process {pid}: stop it, or choose another KARTSHOPPE__DATA_DIR")]
+    InUse { path: String, pid: String },
+    /// The file or its folder cannot be used.
+    #[error("cannot use the event log {path}: {reason}")]
+    Unusable { path: String, reason: String },
+    /// The log was written by a newer KartShoppe, or is set up in a way that we must not guess about.
+    #[error("{0}")]
+    Refused(String),
+    /// The log was closed.
+    #[error("the event log is closed")]
+    Closed,
+}
+
+impl LogError {
+    /// Whether waiting and trying again can help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Aborted(_) | Self::Deadline { .. } | Self::Full { .. })
+    }
+}

@@ -1,0 +1,21 @@
+//! Names of the record headers that KartShoppe writes and reads.
+
+/// What made this record: [`crate::domain::inventory::Cause`] as text. On every output of the inventory.
+pub const CAUSE: &str = "kartshoppe-cause";
+/// W3C trace context of the cause.
+pub const TRACEPARENT: &str = "traceparent";
+/// The state header on `products`: format number, revision, last heard, deadline, stale flag, applied positions.
+pub const STATE: &str = "kartshoppe-state";
+/// On a record that was written again to its right partition: `topic/partition/offset` of the first writing.
+pub const MOVED_FROM: &str = "kartshoppe-moved-from";
+/// Headers of a dead letter, by the names Kafka Streams uses.
+pub mod dead_letter {
+    pub const EXCEPTION: &str = "__streams.errors.exception";
+    pub const MESSAGE: &str = "__streams.errors.message";
+    pub const TOPIC: &str = "__streams.errors.topic";
+    pub const PARTITION: &str = "__streams.errors.partition";
+    pub const OFFSET: &str = "__streams.errors.offset";
+    pub const STACKTRACE: &str = "__streams.errors.stacktrace";
+    pub const PROCESSOR_NODE_ID: &str = "__streams.errors.processor.node.id";
+    pub const TASK_ID: &str = "__streams.errors.task.id";
+}

@@ -1,0 +1,156 @@
+//! The topics of the contract: their names, keys and policies.
+
+use std::time::Duration;
+
+/// A topic that KartShoppe knows. The log puts the configured prefix before its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    ProductUpdates,
+    OrderEvents,
+    Products,
+    InventoryEvents,
+    InventoryAlerts,
+    WebsocketFanout,
+    EcommerceEvents,
+    ShoppingCartEvents,
+    CdcPositions,
+    DeadLetters,
+    /// The platform's other names: created by `topics create --all`, otherwise unused.
+    ProcessingFanout,
+    EcommerceProcessingFanout,
+    Recommendations,
+    InventoryUpdates,
+    BasketPatterns,
+    ProductRecommendations,
+}
+
+/// How long records stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// No limit: the topic is part of the ledger.
+    Kept,
+    /// The last record per key stays; a tombstone removes the key.
+    Compacted,
+    /// Records older than this may be deleted.
+    Delete(Duration),
+}
+
+/// How many partitions a topic has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionCount {
+    /// `inventory.partitions`, the same for all keyed topics.
+    Keyed,
+    /// Always this many.
+    Fixed(i32),
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Topic {
+    /// Every topic, the shop's own first.
+    pub const ALL: [Self; 16] = [
+        Self::ProductUpdates,
+        Self::OrderEvents,
+        Self::Products,
+        Self::InventoryEvents,
+        Self::InventoryAlerts,
+        Self::WebsocketFanout,
+        Self::EcommerceEvents,
+        Self::ShoppingCartEvents,
+        Self::CdcPositions,
+        Self::DeadLetters,
+        Self::ProcessingFanout,
+        Self::EcommerceProcessingFanout,
+        Self::Recommendations,
+        Self::InventoryUpdates,
+        Self::BasketPatterns,
+        Self::ProductRecommendations,
+    ];
+
+    /// The name without a prefix.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ProductUpdates => "product-updates",
+            Self::OrderEvents => "order-events",
+            Self::Products => "products",
+            Self::InventoryEvents => "inventory-events",
+            Self::InventoryAlerts => "inventory-alerts",
+            Self::WebsocketFanout => "websocket_fanout",
+            Self::EcommerceEvents => "ecommerce_events",
+            Self::ShoppingCartEvents => "shopping-cart-events",
+            Self::CdcPositions => "cdc-positions",
+            Self::DeadLetters => "dead-letters",
+            Self::ProcessingFanout => "processing_fanout",
+            Self::EcommerceProcessingFanout => "ecommerce_processing_fanout",
+            Self::Recommendations => "recommendations",
+            Self::InventoryUpdates => "inventory_updates",
+            Self::BasketPatterns => "basket-patterns",
+            Self::ProductRecommendations => "product-recommendations",
+        }
+    }
+
+    /// Finds a topic by its name without a prefix.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.name() == name)
+    }
+
+    /// Whether the shop itself reads or writes it; the rest is created by `topics create --all` only.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        self <= Self::DeadLetters
+    }
+
+    /// The contract's policy.
+    #[must_use]
+    pub fn retention(self) -> Retention {
+        match self {
+            Self::ProductUpdates | Self::OrderEvents | Self::InventoryEvents => Retention::Kept,
+            Self::Products | Self::CdcPositions => Retention::Compacted,
+            Self::WebsocketFanout => Retention::Delete(Duration::from_secs(3600)),
+            Self::DeadLetters => Retention::Delete(30 * DAY),
+            Self::InventoryAlerts
+            | Self::EcommerceEvents
+            | Self::ShoppingCartEvents
+            | Self::ProcessingFanout
+            | Self::EcommerceProcessingFanout
+            | Self::Recommendations
+            | Self::InventoryUpdates
+            | Self::BasketPatterns
+            | Self::ProductRecommendations => Retention::Delete(7 * DAY),
+        }
+    }
+
+    /// Whether the broker's append time, and not the producer's, is the record's time.
+    #[must_use]
+    pub fn is_log_append_time(self) -> bool {
+        matches!(self, Self::ProductUpdates | Self::OrderEvents)
+    }
+
+    /// How many partitions it gets.
+    #[must_use]
+    pub fn partitions(self) -> PartitionCount {
+        if self == Self::CdcPositions { PartitionCount::Fixed(1) } else { PartitionCount::Keyed }
+    }
+}
+
+impl std::fmt::Display for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_again() {
+        for topic in Topic::ALL {
+            assert_eq!(Topic::from_name(topic.name()), Some(topic));
+        }
+        assert_eq!(Topic::ALL.iter().filter(|topic| topic.is_ours()).count(), 10);
+        assert_eq!(Topic::from_name("nothing"), None);
+    }
+}
