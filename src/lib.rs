@@ -14,6 +14,7 @@
 //! Modules in reading order; each may use only those before it.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,68 @@
+use super::*;
+
+fn options(environment: &[(&str, &str)]) -> LoadOptions {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    LoadOptions { folder: "/nonexistent".into(), environment, ..LoadOptions::default() }
+}
+
+#[test]
+fn defaults_alone_are_a_configuration() {
+    let loaded = Config::load(&options(&[])).unwrap();
+    assert_eq!(loaded.config.http.listen.port(), 8081);
+    assert_eq!(loaded.config.inventory.stale_after, Duration::from_secs(3600));
+    assert!(loaded.origins.values().all(|(_, origin)| origin == "default"));
+}
+
+#[test]
+fn environment_and_flags_win_and_are_named() {
+    let mut options = options(&[
+        ("KARTSHOPPE__INVENTORY__STALE_AFTER", "500ms"),
+        ("KARTSHOPPE__KAFKA__PROPERTIES__SASL_USERNAME", "shop"),
+        ("DATABASE_URL", "postgres://shop:hush@db/shop"),
+        ("KARTSHOPPE__HTTP__LISTEN", "127.0.0.1:1"),
+    ]);
+    options.flags.push(("http.listen", "127.0.0.1:2".to_owned()));
+    let loaded = Config::load(&options).unwrap();
+    assert_eq!(loaded.config.inventory.stale_after, Duration::from_millis(500));
+    assert_eq!(loaded.config.kafka.properties["sasl.username"], "shop");
+    assert_eq!(loaded.config.http.listen.port(), 2);
+    let printed = print(&loaded);
+    assert!(printed.contains("DATABASE_URL") && printed.contains("postgres://shop:***@db/shop"), "{printed}");
+    assert!(!printed.contains("hush"));
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let wrong = options(&[
+        ("KARTSHOPPE__HTTP__LISTEN", "nowhere"),
+        ("KARTSHOPPE__HTTP__LISTENN", "127.0.0.1:1"),
+        ("KARTSHOPPE__INVENTORY__STALE_AFTER", "an hour"),
+        ("KARTSHOPPE__INVENTORY__PARTITIONS", "four"),
+        ("KARTSHOPPE__FAULTS__ENABLED", "yes"),
+        ("KARTSHOPPE__LOG__KIND", "paper"),
+    ]);
+    let ConfigError(problems) = Config::load(&wrong).unwrap_err();
+    assert_eq!(problems.len(), 6, "{problems:#?}");
+    let ConfigError(problems) =
+        Config::load(&options(&[("KARTSHOPPE__INVENTORY__PARTITIONS", "0"), ("KARTSHOPPE__CDC__SLOT", "No")])).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    assert!(problems[0].contains("KARTSHOPPE__INVENTORY__PARTITIONS"), "{problems:#?}");
+}
+
+#[test]
+fn a_profile_that_is_missing_is_an_error() {
+    let mut options = options(&[]);
+    options.profile = Some("nothing".to_owned());
+    assert!(Config::load(&options).unwrap_err().to_string().contains("nothing.toml"));
+}
+
+#[test]
+fn every_committed_profile_loads() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let profile = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let options = LoadOptions { folder: folder.clone(), profile: Some(profile), ..LoadOptions::default() };
+        Config::load(&options).unwrap();
+    }
+}
