@@ -209,11 +209,10 @@ fn flatten(table: &Table) -> BTreeMap<String, Value> {
     fn walk(prefix: &str, table: &Table, into: &mut BTreeMap<String, Value>) {
         for (key, value) in table {
             let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-            match value {
-                Value::Table(inner) => walk(&path, inner, into),
-                leaf => {
-                    into.insert(path, leaf.clone());
-                }
+            if let Value::Table(inner) = value {
+                walk(&path, inner, into);
+            } else {
+                into.insert(path, value.clone());
             }
         }
     }
@@ -230,10 +229,8 @@ fn insert(table: &mut Table, key: &str, value: Value) {
     let mut place = table;
     for part in section.split('.').filter(|part| !part.is_empty()) {
         let next = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
-        match next {
-            Value::Table(inner) => place = inner,
-            _ => return,
-        }
+        let Value::Table(inner) = next else { return };
+        place = inner;
     }
     place.insert(name.to_owned(), value);
 }

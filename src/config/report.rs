@@ -24,9 +24,9 @@ fn shown(key: &str, value: &Value) -> String {
     if SECRET_PARTS.iter().any(|part| key.to_ascii_lowercase().contains(part)) {
         return "\"***\"".to_owned();
     }
-    match value {
-        Value::String(text) => format!("{:?}", without_password(text)),
-        other => other.to_string(),
+    match value.as_str() {
+        Some(text) => format!("{:?}", without_password(text)),
+        None => value.to_string(),
     }
 }
 

@@ -1,0 +1,64 @@
+//! Every name that telemetry shows: spans, attributes, metrics. Spelt once, here.
+//!
+//! Attributes follow OpenTelemetry semantic conventions 1.44 where there is one; ours begin with `kartshoppe.`. Log fields use the
+//! same spelling. Metrics are counted by kind, never by product: their number must not grow with the catalogue.
+
+/// Span names, in the order in which one purchase passes them.
+pub mod span {
+    /// HTTP server span: `{method} {route}`; this is only the tracing name.
+    pub const HTTP_REQUEST: &str = "http.request";
+    pub const CHECKOUT: &str = "checkout";
+    pub const ORDER_INSERT: &str = "INSERT orders";
+    pub const ORDER_PUBLISH: &str = "send order-events";
+    pub const WAL_READ: &str = "wal.read";
+    pub const SOURCE_POLL: &str = "poll order-events";
+    pub const PRODUCT_APPLY: &str = "product.apply";
+    pub const INVENTORY_COMMIT: &str = "inventory.commit";
+    pub const VIEW_UPDATE: &str = "catalog_view.update";
+    pub const FANOUT_PUSH: &str = "fanout.push";
+    pub const ORDER_SETTLE: &str = "order.settle";
+}
+
+/// Attribute and log field names.
+pub mod attribute {
+    pub const PRODUCT_ID: &str = "kartshoppe.product.id";
+    pub const ORDER_ID: &str = "kartshoppe.order.id";
+    pub const ORDER_ITEM_ID: &str = "kartshoppe.order_item.id";
+    pub const ACTOR_KIND: &str = "kartshoppe.actor.kind";
+    pub const ACTOR_ID: &str = "kartshoppe.actor.id";
+    pub const SHARD: &str = "kartshoppe.shard";
+    pub const CAUSE: &str = "kartshoppe.cause";
+    pub const PG_LSN: &str = "kartshoppe.pg.lsn";
+    pub const BATCH_RECORDS: &str = "messaging.batch.message_count";
+    pub const MESSAGING_SYSTEM: &str = "messaging.system";
+    pub const MESSAGING_DESTINATION: &str = "messaging.destination.name";
+    pub const MESSAGING_PARTITION: &str = "messaging.destination.partition.id";
+    pub const MESSAGING_OFFSET: &str = "messaging.kafka.offset";
+    pub const HTTP_METHOD: &str = "http.request.method";
+    pub const HTTP_ROUTE: &str = "http.route";
+    pub const HTTP_STATUS: &str = "http.response.status_code";
+    pub const ERROR_TYPE: &str = "error.type";
+}
+
+/// Metric names, without the `_total` that the exposition adds to counters.
+pub mod metric {
+    pub const INPUTS: &str = "kartshoppe_inventory_inputs";
+    pub const COMMITS: &str = "kartshoppe_inventory_commits";
+    pub const COMMIT_SECONDS: &str = "kartshoppe_inventory_commit_seconds";
+    pub const COMMIT_RECORDS: &str = "kartshoppe_inventory_commit_records";
+    pub const EVENT_AGE_SECONDS: &str = "kartshoppe_inventory_event_age_seconds";
+    pub const PRODUCTS: &str = "kartshoppe_inventory_products";
+    pub const PASSIVATIONS: &str = "kartshoppe_inventory_passivations";
+    pub const STALE_TARDINESS_SECONDS: &str = "kartshoppe_inventory_stale_tardiness_seconds";
+    pub const RESTORE_SECONDS: &str = "kartshoppe_inventory_restore_seconds";
+    pub const ACTOR_RESTARTS: &str = "kartshoppe_actor_restarts";
+    pub const ACTOR_MAILBOX_DEPTH: &str = "kartshoppe_actor_mailbox_depth";
+    pub const HTTP_DURATION: &str = "http_server_request_duration_seconds";
+    pub const HTTP_ACTIVE: &str = "http_server_active_requests";
+    pub const PAGES: &str = "kartshoppe_pages";
+    pub const FRAMES: &str = "kartshoppe_frames";
+    pub const ORDERS: &str = "kartshoppe_orders";
+    pub const ORDER_SETTLE_SECONDS: &str = "kartshoppe_order_settle_seconds";
+    pub const ALARMS: &str = "kartshoppe_alarms";
+    pub const ALERTS: &str = "kartshoppe_alerts";
+}
