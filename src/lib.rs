@@ -15,8 +15,10 @@
 
 pub mod clock;
 pub mod config;
+pub mod data_dir;
 pub mod domain;
 pub mod telemetry;
 pub mod wire;
 
+pub mod cli;
 pub mod log;

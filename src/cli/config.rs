@@ -1,0 +1,30 @@
+//! `kartshoppe config print|check`: the effective configuration and where each value comes from.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::Cli;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print every key, its value and where it came from. Secrets are hidden.
+    Print,
+    /// Say whether the configuration is sound.
+    Check,
+}
+
+pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let loaded = cli.load(Vec::new())?;
+    match args.what {
+        What::Print => print!("{}", crate::config::print(&loaded)),
+        What::Check => println!("the configuration is sound: {} keys", loaded.origins.len()),
+    }
+    Ok(ExitCode::SUCCESS)
+}

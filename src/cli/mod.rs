@@ -1,0 +1,67 @@
+//! The command line: one file per subcommand. They parse, call the library, and turn an error into a text and an exit code.
+
+mod config;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, LoadOptions, Loaded};
+
+/// KartShoppe: a real-time shop whose inventory lives in supervised actors.
+#[derive(Debug, Parser)]
+#[command(name = "kartshoppe", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Profile: reads config/NAME.toml over the defaults.
+    #[arg(long, global = true, value_name = "NAME", env = "KARTSHOPPE_PROFILE")]
+    profile: Option<String>,
+    /// Folder of the configuration files.
+    #[arg(long, global = true, value_name = "FOLDER", default_value = "config")]
+    config_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show or check the configuration.
+    Config(config::Args),
+}
+
+impl Cli {
+    /// Runs the command; what went wrong is on standard error.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let result = match &self.command {
+            Command::Config(args) => config::run(&self, args),
+        };
+        result.unwrap_or_else(|error| {
+            eprintln!("kartshoppe: {error:#}");
+            ExitCode::FAILURE
+        })
+    }
+
+    fn load(&self, flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {
+        let options = LoadOptions {
+            folder: self.config_dir.clone(),
+            profile: self.profile.clone(),
+            environment: environment().context("reading the environment")?,
+            flags,
+        };
+        Ok(Config::load(&options)?)
+    }
+}
+
+/// The environment as text; only our own variables must be UTF-8.
+fn environment() -> anyhow::Result<Vec<(String, String)>> {
+    let ours = |name: &str| name.starts_with("KARTSHOPPE__") || name == "DATABASE_URL";
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| ours(name)) else { continue };
+        let value = value.to_str().with_context(|| format!("{name} is not UTF-8"))?;
+        variables.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(variables)
+}
