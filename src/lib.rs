@@ -22,3 +22,5 @@ pub mod wire;
 
 pub mod cli;
 pub mod log;
+
+pub mod actors;

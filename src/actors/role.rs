@@ -1,0 +1,160 @@
+//! A role: the supervisor of an ordered list of children that `app` handed to it, without knowing what they are.
+//!
+//! Children are started in order and stopped in reverse order; a child that ends is restarted alone. The role also is their watchdog.
+
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use super::envelope::{Answer, CallError, Mailbox};
+use super::faults::FaultBoard;
+use super::stats::{Directory, Vitals};
+use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, RestartPolicy, Verdict};
+
+/// Watching over children costs a few loads per child; a tenth of the patience is precise enough.
+const CHECKS_PER_PATIENCE: u32 = 10;
+
+/// Makes the children of a role, anew at each start of it.
+pub type MakeChildren = std::sync::Arc<dyn Fn() -> Vec<ChildSpec> + Send + Sync>;
+
+/// What every supervisor of this process shares.
+#[derive(Debug, Clone)]
+pub struct SupervisionContext {
+    pub directory: Directory,
+    pub faults: FaultBoard,
+    pub restart: RestartPolicy,
+    /// A handler that takes longer is hung.
+    pub hang_after: Duration,
+}
+
+impl SupervisionContext {
+    /// How often a supervisor looks for hung children.
+    #[must_use]
+    pub fn check_every(&self) -> Duration {
+        self.hang_after / CHECKS_PER_PATIENCE
+    }
+
+    /// The vitals of an actor of this process.
+    #[must_use]
+    pub fn vitals(&self, kind: ActorKind, id: &str) -> Vitals {
+        self.directory.vitals(kind, id, &self.faults)
+    }
+}
+
+/// What a role is asked.
+#[derive(Debug)]
+pub enum RoleMsg {
+    StartChildren,
+    Restart { index: usize, generation: u64 },
+    Check,
+    Report(Answer<Vec<ChildReport>>),
+}
+
+/// How to ask a role from outside.
+#[derive(Debug, Clone)]
+pub struct RoleHandle(Mailbox<RoleMsg>);
+
+impl RoleHandle {
+    /// How its children are doing, in the order of their start.
+    ///
+    /// # Errors
+    /// [`CallError`], when the role is not running or busy for longer than `patience`.
+    pub async fn report(&self, patience: Duration) -> Result<Vec<ChildReport>, CallError> {
+        self.0.ask(patience, RoleMsg::Report).await
+    }
+}
+
+/// The actor of a role.
+pub struct Role {
+    context: SupervisionContext,
+    vitals: Vitals,
+    mailbox: Mailbox<RoleMsg>,
+    make_children: MakeChildren,
+}
+
+/// What a role keeps while it runs.
+pub struct RoleState {
+    children: Children,
+}
+
+impl Role {
+    /// How the root starts a role, and a handle to it.
+    #[must_use]
+    pub fn child(name: &str, context: &SupervisionContext, make_children: MakeChildren) -> (ChildSpec, RoleHandle) {
+        let id = format!("role/{name}");
+        let mailbox = Mailbox::new(&id);
+        let vitals = context.vitals(ActorKind::Role, &id);
+        let (owned, handle) = (context.clone(), RoleHandle(mailbox.clone()));
+        let make = move || {
+            let (mailbox, make_children) = (mailbox.clone(), make_children.clone());
+            (Self { context: owned.clone(), vitals: vitals.clone(), mailbox, make_children }, ())
+        };
+        (ChildSpec::new(ActorKind::Role, id, context.restart, make), handle)
+    }
+
+    async fn start_children(&self, myself: &ActorRef<RoleMsg>, state: &mut RoleState) {
+        for index in 0..state.children.len() {
+            let verdict = state.children.start(&myself.get_cell(), index).await;
+            schedule(&self.mailbox, verdict);
+            self.vitals.progress();
+        }
+    }
+}
+
+impl Actor for Role {
+    type Msg = RoleMsg;
+    type State = RoleState;
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<RoleMsg>, (): ()) -> Result<RoleState, ActorProcessingErr> {
+        self.vitals.starting()?;
+        self.mailbox.open(&myself, &self.vitals);
+        let specs = (self.make_children)();
+        Ok(RoleState { children: Children::new(specs, self.context.directory.clone(), self.context.hang_after) })
+    }
+
+    async fn post_start(&self, _myself: ActorRef<RoleMsg>, _state: &mut RoleState) -> Result<(), ActorProcessingErr> {
+        self.mailbox.tell(RoleMsg::StartChildren)?;
+        self.mailbox.tell_after(self.context.check_every(), RoleMsg::Check);
+        Ok(())
+    }
+
+    async fn handle(&self, myself: ActorRef<RoleMsg>, message: RoleMsg, state: &mut RoleState) -> Result<(), ActorProcessingErr> {
+        let _handling = self.vitals.begin(&myself).await?;
+        match message {
+            RoleMsg::StartChildren => self.start_children(&myself, state).await,
+            RoleMsg::Restart { index, generation } => {
+                let verdict = state.children.restart(&myself.get_cell(), index, generation).await;
+                schedule(&self.mailbox, verdict);
+            }
+            RoleMsg::Check => {
+                state.children.kill_hung();
+                self.mailbox.tell_after(self.context.check_every(), RoleMsg::Check);
+            }
+            RoleMsg::Report(answer) => answer.give(state.children.report()),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<RoleMsg>,
+        event: SupervisionEvent,
+        state: &mut RoleState,
+    ) -> Result<(), ActorProcessingErr> {
+        let verdict = state.children.on_event(&event);
+        schedule(&self.mailbox, verdict);
+        Ok(())
+    }
+
+    async fn post_stop(&self, _myself: ActorRef<RoleMsg>, state: &mut RoleState) -> Result<(), ActorProcessingErr> {
+        state.children.stop_all().await;
+        Ok(())
+    }
+}
+
+fn schedule(mailbox: &Mailbox<RoleMsg>, verdict: Verdict) {
+    if let Verdict::Restart { index, generation, wait } = verdict {
+        mailbox.tell_after(wait, RoleMsg::Restart { index, generation });
+    }
+}

@@ -1,0 +1,237 @@
+//! What is known about the living actors: a directory with our own counters, for operators and metrics.
+//!
+//! ractor counts nothing itself. Each actor has one [`Entry`], which outlives its incarnations; the actor stamps it through
+//! [`Vitals`] at the start and end of each message. Products have no entries (a million of them would cost more than their
+//! states): their shard lists them on demand.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ractor::{ActorCell, ActorProcessingErr};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::faults::{FaultBoard, Who};
+use super::supervision::{ActorKind, EndCause};
+
+/// The directory of actors. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Directory(Arc<RwLock<BTreeMap<String, Arc<Entry>>>>);
+
+impl Directory {
+    /// The entry of an actor, made on the first call.
+    #[must_use]
+    pub fn entry(&self, kind: ActorKind, id: &str) -> Arc<Entry> {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        entries.entry(id.to_owned()).or_insert_with(|| Arc::new(Entry::new(kind, id))).clone()
+    }
+
+    /// What an actor needs to stamp its entry and to be struck by faults.
+    #[must_use]
+    pub fn vitals(&self, kind: ActorKind, id: &str, faults: &FaultBoard) -> Vitals {
+        Vitals { entry: self.entry(kind, id), faults: faults.clone() }
+    }
+
+    /// The entry of that id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Arc<Entry>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// All entries in the order of their ids.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Entry>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+/// One actor across its incarnations.
+#[derive(Debug)]
+pub struct Entry {
+    pub kind: ActorKind,
+    pub id: String,
+    living: Mutex<Option<ActorCell>>,
+    /// Messages in the mailbox of the present incarnation.
+    depth: ArcSwap<AtomicU64>,
+    /// Stamp of the message under way, 0 when idle.
+    handling_since: AtomicU64,
+    handled: AtomicU64,
+    incarnation: AtomicU64,
+    ends: [AtomicU64; EndCause::ALL.len()],
+    last_failure: Mutex<Option<String>>,
+}
+
+/// An entry as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActorReport {
+    pub id: String,
+    pub kind: &'static str,
+    pub running: bool,
+    /// 1 for the first start; each restart is one more.
+    pub incarnation: u64,
+    pub mailbox_depth: u64,
+    /// How long the present message is being handled, in milliseconds; `None` when idle.
+    pub handling_ms: Option<u64>,
+    pub handled: u64,
+    /// Ends by cause, those that never happened left out.
+    pub ends: BTreeMap<&'static str, u64>,
+    pub last_failure: Option<String>,
+}
+
+impl Entry {
+    fn new(kind: ActorKind, id: &str) -> Self {
+        Self {
+            kind,
+            id: id.to_owned(),
+            living: Mutex::new(None),
+            depth: ArcSwap::from_pointee(AtomicU64::new(0)),
+            handling_since: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            incarnation: AtomicU64::new(0),
+            ends: std::array::from_fn(|_| AtomicU64::new(0)),
+            last_failure: Mutex::new(None),
+        }
+    }
+
+    /// Noted by the supervisor: a new incarnation lives.
+    pub fn started(&self, cell: &ActorCell) {
+        self.incarnation.fetch_add(1, Ordering::Relaxed);
+        self.handling_since.store(0, Ordering::Relaxed);
+        *self.living.lock().unwrap_or_else(PoisonError::into_inner) = Some(cell.clone());
+    }
+
+    /// Noted by the supervisor: it ended, or could not start.
+    pub fn ended(&self, cause: EndCause, reason: Option<&str>) {
+        *self.living.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.handling_since.store(0, Ordering::Relaxed);
+        self.ends[cause.index()].fetch_add(1, Ordering::Relaxed);
+        if let Some(reason) = reason {
+            *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+
+    /// Kills the living incarnation; false if there is none.
+    pub fn kill(&self) -> bool {
+        let living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        living.as_ref().inspect(|cell| cell.kill()).is_some()
+    }
+
+    /// How long the message under way is being handled without progress.
+    #[must_use]
+    pub fn handling_for(&self) -> Option<Duration> {
+        let since = self.handling_since.load(Ordering::Relaxed);
+        (since != 0).then(|| Duration::from_millis(stamp().saturating_sub(since)))
+    }
+
+    /// How often it ended for this cause.
+    #[must_use]
+    pub fn ends(&self, cause: EndCause) -> u64 {
+        self.ends[cause.index()].load(Ordering::Relaxed)
+    }
+
+    /// Messages waiting.
+    #[must_use]
+    pub fn depth(&self) -> u64 {
+        self.depth.load().load(Ordering::Relaxed)
+    }
+
+    /// As operators see it.
+    #[must_use]
+    pub fn report(&self) -> ActorReport {
+        let ends = EndCause::ALL.into_iter().map(|cause| (cause.as_str(), self.ends(cause)));
+        ActorReport {
+            id: self.id.clone(),
+            kind: self.kind.as_str(),
+            running: self.living.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+            incarnation: self.incarnation.load(Ordering::Relaxed),
+            mailbox_depth: self.depth(),
+            handling_ms: self.handling_for().map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            handled: self.handled.load(Ordering::Relaxed),
+            ends: ends.filter(|(_, count)| *count > 0).collect(),
+            last_failure: self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+/// An actor's own hand on its entry, and its exposure to faults. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Vitals {
+    entry: Arc<Entry>,
+    faults: FaultBoard,
+}
+
+impl Vitals {
+    /// To be awaited first in `pre_start`: fails if a fault wants the start to fail.
+    ///
+    /// # Errors
+    /// The injected failure.
+    pub fn starting(&self) -> Result<(), ActorProcessingErr> {
+        self.faults.strike_start(&self.who())
+    }
+
+    /// To be awaited first in `handle`: stamps the entry and lets faults strike. Keep what it returns until the message is done.
+    /// Counts on every message having come through the actor's [`super::envelope::Mailbox`].
+    ///
+    /// # Errors
+    /// The injected error, to be passed on with `?`.
+    pub async fn begin(&self, myself: &ActorCell) -> Result<Handling, ActorProcessingErr> {
+        self.entry.handling_since.store(stamp(), Ordering::Relaxed);
+        let handling = Handling { entry: self.entry.clone(), depth: self.entry.depth.load_full() };
+        if self.faults.is_armed() {
+            self.faults.strike(&self.who(), myself).await?;
+        }
+        Ok(handling)
+    }
+
+    /// The message takes its time but goes on: the watchdog starts to count anew.
+    pub fn progress(&self) {
+        self.entry.handling_since.store(stamp(), Ordering::Relaxed);
+    }
+
+    /// The entry it stamps.
+    #[must_use]
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// The faults it is exposed to.
+    #[must_use]
+    pub fn faults(&self) -> &FaultBoard {
+        &self.faults
+    }
+
+    pub(super) fn new_mailbox(&self) -> Arc<AtomicU64> {
+        let depth = Arc::new(AtomicU64::new(0));
+        self.entry.depth.store(depth.clone());
+        depth
+    }
+
+    fn who(&self) -> Who<'_> {
+        Who { kind: self.entry.kind, id: &self.entry.id }
+    }
+}
+
+/// One message under way; dropping it stamps the end.
+#[derive(Debug)]
+pub struct Handling {
+    entry: Arc<Entry>,
+    depth: Arc<AtomicU64>,
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        self.entry.handling_since.store(0, Ordering::Relaxed);
+        self.entry.handled.fetch_add(1, Ordering::Relaxed);
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Milliseconds since the first call in this process, plus one: never 0.
+fn stamp() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+}

@@ -1,0 +1,207 @@
+//! An ordered list of supervised children: the part that roles and the root have in common.
+//!
+//! Starts in order, stops in reverse order. The owner passes supervision events in, and sends itself a message for every
+//! [`Verdict::Restart`]; the generation in it makes a restart that was overtaken by a stop void.
+
+use std::time::Duration;
+
+use ractor::{ActorCell, SupervisionEvent};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{ActorKind, ChildSpec, EndCause, Restarts, end_of};
+use crate::actors::stats::Directory;
+
+/// A child that has not stopped by then is killed: its peers wait.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// A role has several children to stop, one after the other.
+const ROLE_STOP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the owner has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    Nothing,
+    /// Call [`Children::restart`] with these after the wait.
+    Restart {
+        index: usize,
+        generation: u64,
+        wait: Duration,
+    },
+}
+
+/// How a child is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChildState {
+    Running,
+    /// Ended, and waiting to be started again.
+    Restarting,
+    Stopped,
+}
+
+/// One child as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChildReport {
+    pub id: String,
+    pub state: ChildState,
+    /// More restarts in the window than the policy calls normal.
+    pub failing: bool,
+}
+
+/// The children of one supervisor.
+#[derive(Debug)]
+pub struct Children {
+    directory: Directory,
+    hang_after: Duration,
+    children: Vec<Child>,
+}
+
+#[derive(Debug)]
+struct Child {
+    spec: ChildSpec,
+    cell: Option<ActorCell>,
+    state: ChildState,
+    generation: u64,
+    restarts: Restarts,
+    hung: bool,
+}
+
+impl Children {
+    /// Nobody runs yet. A child that handles one message for longer than `hang_after` will be killed by [`Children::kill_hung`].
+    #[must_use]
+    pub fn new(specs: Vec<ChildSpec>, directory: Directory, hang_after: Duration) -> Self {
+        let child = |spec| Child {
+            spec,
+            cell: None,
+            state: ChildState::Stopped,
+            generation: 0,
+            restarts: Restarts::default(),
+            hung: false,
+        };
+        Self { directory, hang_after, children: specs.into_iter().map(child).collect() }
+    }
+
+    /// How many children there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.children.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.children.is_empty()
+    }
+
+    /// The place of a child.
+    #[must_use]
+    pub fn index_of(&self, id: &str) -> Option<usize> {
+        self.children.iter().position(|child| child.spec.id == id)
+    }
+
+    /// Starts a child that is stopped; does nothing if it runs.
+    pub async fn start(&mut self, owner: &ActorCell, index: usize) -> Verdict {
+        let Some(child) = self.children.get_mut(index).filter(|child| child.cell.is_none()) else { return Verdict::Nothing };
+        let entry = self.directory.entry(child.spec.kind, &child.spec.id);
+        let failure = match tokio::time::timeout(self.hang_after, (child.spec.start)(owner.clone())).await {
+            Ok(Ok(cell)) => {
+                entry.started(&cell);
+                child.cell = Some(cell);
+                child.state = ChildState::Running;
+                child.hung = false;
+                return Verdict::Nothing;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("did not start within {:?}", self.hang_after),
+        };
+        entry.ended(EndCause::Start, Some(&failure));
+        tracing::warn!(actor.id = child.spec.id, error = failure, "an actor could not start");
+        child.await_restart(index)
+    }
+
+    /// Starts a child again, unless it was stopped or started meanwhile.
+    pub async fn restart(&mut self, owner: &ActorCell, index: usize, generation: u64) -> Verdict {
+        let wanted =
+            self.children.get(index).is_some_and(|child| child.generation == generation && child.state == ChildState::Restarting);
+        if wanted { self.start(owner, index).await } else { Verdict::Nothing }
+    }
+
+    /// Takes note of a supervision event: an end that nobody asked for leads to a restart.
+    pub fn on_event(&mut self, event: &SupervisionEvent) -> Verdict {
+        let Some((cell, cause, reason)) = end_of(event) else { return Verdict::Nothing };
+        let found = self.children.iter_mut().enumerate().find(|(_, child)| child.cell.as_ref() == Some(cell));
+        let Some((index, child)) = found else { return Verdict::Nothing };
+        let cause = if child.hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
+        self.directory.entry(child.spec.kind, &child.spec.id).ended(cause, reason.as_deref());
+        child.cell = None;
+        let verdict = child.await_restart(index);
+        child.log_end(cause, reason.as_deref());
+        verdict
+    }
+
+    /// Kills the children that have handled one message for too long; their ends arrive as events.
+    pub fn kill_hung(&mut self) {
+        for child in &mut self.children {
+            let entry = self.directory.entry(child.spec.kind, &child.spec.id);
+            let Some(cell) = &child.cell else { continue };
+            if entry.handling_for().is_some_and(|time| time >= self.hang_after) {
+                child.hung = true;
+                cell.kill();
+            }
+        }
+    }
+
+    /// Stops a child, so that its `post_stop` runs, and waits for it.
+    pub async fn stop(&mut self, index: usize) {
+        let Some(child) = self.children.get_mut(index) else { return };
+        child.state = ChildState::Stopped;
+        child.generation += 1;
+        child.restarts = Restarts::default();
+        let Some(cell) = child.cell.take() else { return };
+        let patience = if child.spec.kind == ActorKind::Role { ROLE_STOP_PATIENCE } else { STOP_PATIENCE };
+        if cell.stop_and_wait(None, Some(patience)).await.is_err() {
+            // Already gone, or it does not listen: then it must not live on beside its successor.
+            let _ = cell.kill_and_wait(Some(STOP_PATIENCE)).await;
+        }
+        self.directory.entry(child.spec.kind, &child.spec.id).ended(EndCause::Stopped, None);
+    }
+
+    /// Stops all children in reverse order.
+    pub async fn stop_all(&mut self) {
+        for index in (0..self.children.len()).rev() {
+            self.stop(index).await;
+        }
+    }
+
+    /// How the children are doing, in order.
+    #[must_use]
+    pub fn report(&self) -> Vec<ChildReport> {
+        let report = |child: &Child| ChildReport {
+            id: child.spec.id.clone(),
+            state: child.state,
+            failing: child.restarts.is_failing(&child.spec.restart),
+        };
+        self.children.iter().map(report).collect()
+    }
+}
+
+impl Child {
+    fn await_restart(&mut self, index: usize) -> Verdict {
+        self.state = ChildState::Restarting;
+        self.generation += 1;
+        let wait = self.restarts.next_wait(&self.spec.restart, Instant::now(), rand::random());
+        Verdict::Restart { index, generation: self.generation, wait }
+    }
+
+    /// One restart is business as usual for a supervisor; too many are not.
+    fn log_end(&self, cause: EndCause, reason: Option<&str>) {
+        let (id, cause, reason) = (&self.spec.id, cause.as_str(), reason.unwrap_or_default());
+        if self.restarts.is_failing(&self.spec.restart) {
+            tracing::error!(actor.id = id, cause, reason, "an actor keeps ending and is restarted at the longest backoff");
+        } else {
+            tracing::warn!(actor.id = id, cause, reason, "an actor ended and is restarted");
+        }
+    }
+}

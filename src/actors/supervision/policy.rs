@@ -1,0 +1,96 @@
+//! When to restart: after how long a wait, and from when on a child counts as failing. Pure; the caller brings time and jitter.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How one kind of child is restarted. It is never given up: a shop that stands still helps nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartPolicy {
+    /// Restarts within [`RestartPolicy::window`] before the child counts as failing and waits [`RestartPolicy::backoff_max`].
+    pub intensity: u32,
+    /// A child that lived this long without a restart starts from [`RestartPolicy::backoff_min`] again.
+    pub window: Duration,
+    pub backoff_min: Duration,
+    pub backoff_max: Duration,
+}
+
+impl Default for RestartPolicy {
+    /// The defaults of the `supervision` section.
+    fn default() -> Self {
+        Self {
+            intensity: 10,
+            window: Duration::from_secs(10),
+            backoff_min: Duration::from_millis(1),
+            backoff_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The recent restarts of one child.
+#[derive(Debug, Clone, Default)]
+pub struct Restarts(VecDeque<Instant>);
+
+impl Restarts {
+    /// Counts one more end and says how long to wait before the next start. `jitter` is from 0 to 1: the wait is shortened by up to
+    /// a quarter, so that children that fell together do not rise together.
+    pub fn next_wait(&mut self, policy: &RestartPolicy, now: Instant, jitter: f64) -> Duration {
+        self.forget_old(policy, now);
+        let doublings = u32::try_from(self.0.len()).unwrap_or(u32::MAX).min(31);
+        let wait = if self.0.len() >= policy.intensity as usize {
+            policy.backoff_max
+        } else {
+            policy.backoff_min.saturating_mul(1 << doublings).min(policy.backoff_max)
+        };
+        self.0.push_back(now);
+        wait.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
+    }
+
+    /// Whether there were more restarts in the window than the policy calls normal.
+    #[must_use]
+    pub fn is_failing(&self, policy: &RestartPolicy) -> bool {
+        self.0.len() > policy.intensity as usize
+    }
+
+    fn forget_old(&mut self, policy: &RestartPolicy, now: Instant) {
+        if self.0.back().is_some_and(|last| now.duration_since(*last) >= policy.window) {
+            self.0.clear();
+        }
+        // Beyond the intensity only the newest count; the window must not grow with the number of restarts.
+        while self.0.len() > policy.intensity as usize {
+            self.0.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RestartPolicy = RestartPolicy {
+        intensity: 5,
+        window: Duration::from_secs(10),
+        backoff_min: Duration::from_millis(1),
+        backoff_max: Duration::from_secs(5),
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_double_up_to_the_longest_and_start_anew_after_a_quiet_window() {
+        let mut restarts = Restarts::default();
+        let now = Instant::now();
+        let waits: Vec<_> = (0..7).map(|_| restarts.next_wait(&POLICY, now, 0.0).as_millis()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 5000, 5000]);
+        assert!(restarts.is_failing(&POLICY));
+        let later = now + POLICY.window;
+        assert_eq!(restarts.next_wait(&POLICY, later, 0.0).as_millis(), 1);
+        assert!(!restarts.is_failing(&POLICY));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn jitter_shortens_by_a_quarter_at_most() {
+        let wait = |jitter| Restarts::default().next_wait(&POLICY, Instant::now(), jitter);
+        assert_eq!(wait(1.0), Duration::from_micros(750));
+        assert_eq!(wait(0.0), Duration::from_millis(1));
+    }
+}
