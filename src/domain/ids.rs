@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Longest id in characters: the width of the contract's `varchar(50)` columns.
 pub const ID_MAX_CHARS: usize = 50;
 
+/// Longest session id in characters. Not bound by a `varchar(50)`, and pages build theirs from several parts.
+pub const SESSION_ID_MAX_CHARS: usize = 128;
+
 /// Largest stock or quantity of one product, in units. Far above any shop, far below any overflow.
 pub const UNITS_MAX: i64 = 1_000_000_000_000;
 
@@ -29,14 +32,14 @@ pub enum InvalidValue {
     OutOfRange { field: &'static str, value: String, expected: &'static str },
 }
 
-fn check_id(field: &'static str, text: &str) -> Result<(), InvalidValue> {
+fn check_id(field: &'static str, text: &str, max_chars: usize) -> Result<(), InvalidValue> {
     if text.is_empty() {
         return Err(InvalidValue::Empty { field });
     }
     // Bytes bound characters from above, so that a megabyte is refused without being counted.
-    let chars = if text.len() > ID_MAX_CHARS * 4 { text.len() } else { text.chars().count() };
-    if chars > ID_MAX_CHARS {
-        return Err(InvalidValue::TooLong { field, chars, max: ID_MAX_CHARS });
+    let chars = if text.len() > max_chars * 4 { text.len() } else { text.chars().count() };
+    if chars > max_chars {
+        return Err(InvalidValue::TooLong { field, chars, max: max_chars });
     }
     if text.chars().any(char::is_control) {
         return Err(InvalidValue::ControlCharacter { field });
@@ -45,7 +48,7 @@ fn check_id(field: &'static str, text: &str) -> Result<(), InvalidValue> {
 }
 
 macro_rules! id_type {
-    ($(#[$doc:meta])* $name:ident, $field:literal) => {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $max_chars:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -54,9 +57,9 @@ macro_rules! id_type {
             /// Checks and keeps the id.
             ///
             /// # Errors
-            /// [`InvalidValue`] if it is empty, longer than [`ID_MAX_CHARS`] characters or holds a control character.
+            /// [`InvalidValue`] if it is empty, longer than its kind may be, or holds a control character.
             pub fn new(text: &str) -> Result<Self, InvalidValue> {
-                check_id($field, text)?;
+                check_id($field, text, $max_chars)?;
                 Ok(Self(Arc::from(text)))
             }
 
@@ -84,17 +87,32 @@ macro_rules! id_type {
 id_type!(
     /// Names one product, and so its actor; the key of every keyed topic.
     ProductId,
-    "productId"
+    "productId",
+    ID_MAX_CHARS
 );
 id_type!(
     /// Names one order.
     OrderId,
-    "orderId"
+    "orderId",
+    ID_MAX_CHARS
 );
 id_type!(
     /// Names one row of `order_items`: the unit that has exactly one outcome.
     OrderItemId,
-    "orderItemId"
+    "orderItemId",
+    ID_MAX_CHARS
+);
+id_type!(
+    /// Names a shopper's session, and so a cart: chosen by the page.
+    SessionId,
+    "sessionId",
+    SESSION_ID_MAX_CHARS
+);
+id_type!(
+    /// Names a shopper; kept as the order's customer.
+    UserId,
+    "userId",
+    ID_MAX_CHARS
 );
 
 /// Units of a product that an order item asks for: at least 1.
