@@ -1,0 +1,55 @@
+# The shop's two commands are `make run` and `make test`; each sets up what is missing. CI calls the same targets.
+# The work is done by the scripts in tools/; `make` alone lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# SQL is checked against the committed .sqlx/ (also in .cargo/config.toml, for plain cargo).
+export SQLX_OFFLINE ?= true
+# Arguments for the program that a target starts, as in: make run ARGS='--roles api'
+ARGS ?=
+
+.PHONY: help doctor run test check fmt ui e2e bench drill-kill reset up down sqlx
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+doctor: ## what this machine has and lacks; installs what it may
+	@tools/doctor.sh
+
+run: ## open the shop on http://localhost:8081
+	@tools/run.sh $(ARGS)
+
+test: ## every test: Rust, page, real browser
+	@tools/test.sh
+
+check: ## format, lints, types
+	@tools/check.sh
+
+fmt: ## format the sources
+	@cargo fmt
+
+ui: ## build the page into ui/dist, if it has changed
+	@tools/ui.sh
+
+e2e: ## the browser tests alone, on the built binary
+	@cargo build --locked && tools/e2e.sh $(ARGS)
+
+bench: ## measure
+	@tools/bench.sh $(ARGS)
+
+drill-kill: ## buy and break at the same time, then the verdict
+	@tools/drill-kill.sh $(ARGS)
+
+reset: ## forget every order, event and product state (refuses while the shop is open)
+	@tools/reset.sh
+
+up: ## Kafka, PostgreSQL and the shop in containers
+	@docker compose up --detach --wait $(ARGS)
+
+down: ## stop those containers; their data stays
+	@docker compose down $(ARGS)
+
+sqlx: ## renew .sqlx/ after a change of SQL or migrations
+	@tools/sqlx.sh $(ARGS)

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Buys and breaks at the same time, then gives the verdict: the bounded default plan of `kartshoppe drill`.
+# Arguments go to `kartshoppe drill`; LOG=kafka runs it on Kafka.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+load_dotenv
+tools/doctor.sh run
+[ -d src/drill ] || fail "drill-kill: the drill is not built yet (src/drill)"
+KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
+export KARTSHOPPE__POSTGRES__BIN_DIR
+tools/ui.sh
+cargo build --release --locked
+exec target/release/kartshoppe drill "$@"

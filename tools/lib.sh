@@ -1,0 +1,105 @@
+# Sourced by the scripts of this directory: words for the reader, and questions that several of them ask.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# A toolchain that rustup just installed is not in PATH until the next login.
+case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) PATH="$PATH:$HOME/.cargo/bin" ;; esac
+export PATH
+
+# How `make run` builds: see docs/adr/0004 for the figures.
+run_profile=${RUN_PROFILE:-dev}
+run_target_dir=$run_profile
+[ "$run_profile" != dev ] || run_target_dir=debug
+
+# What the shop needs at least; Cargo.toml and ui/package.json say the same.
+rust_oldest=1.94
+node_oldest=20.19
+postgres_oldest=15
+
+say() { printf 'kartshoppe: %s\n' "$*" >&2; }
+fail() {
+  say "$@"
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# at_least 1.94 1.95.0: is the second version the first or a newer one?
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
+
+# Is something left out allowed? Prints the visible line; on CI it is an error instead.
+skipped() {
+  say "SKIPPED: $*"
+  [ "${CI:-}" != true ]
+}
+
+# Reads KEY=VALUE lines of .env literally (no shell runs over them); the environment wins over the file.
+load_dotenv() {
+  local file=$root/.env number=0 line key value
+  [ -f "$file" ] || return 0
+  while IFS= read -r line || [ -n "$line" ]; do
+    number=$((number + 1))
+    line=${line%$'\r'}
+    line=${line#"${line%%[![:space:]]*}"}
+    line=${line#export }
+    case $line in '' | '#'*) continue ;; esac
+    key=${line%%=*}
+    value=${line#*=}
+    [[ $line == *=* && $key =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || fail ".env line $number: expected KEY=VALUE"
+    case $value in
+      \"*\" | \'*\') value=${value:1:${#value}-2} ;;
+    esac
+    [ -n "${!key+set}" ] || export "$key=$value"
+  done <"$file"
+}
+
+# The name of the npm package with PostgreSQL for this machine; fails where there is none.
+postgres_platform() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) echo linux-x64 ;;
+    Linux-aarch64) echo linux-arm64 ;;
+    Darwin-x86_64) echo darwin-x64 ;;
+    Darwin-arm64) echo darwin-arm64 ;;
+    *) return 1 ;;
+  esac
+}
+
+# Does this directory hold the three server programs, new enough?
+postgres_good() {
+  local program major
+  for program in initdb pg_ctl postgres; do [ -x "$1/$program" ] || return 1; done
+  major=$("$1/postgres" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9]\{1,\}\).*/\1/p')
+  [ -n "$major" ] && [ "$major" -ge "$postgres_oldest" ]
+}
+
+# The directory of an installed PostgreSQL, the newest first; fails if there is none new enough.
+postgres_installed() {
+  local dir
+  for dir in $(ls -d /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin \
+    /usr/local/opt/postgresql@*/bin 2>/dev/null | sort -rV) \
+    "$(dirname "$(command -v postgres 2>/dev/null || echo /none/none)")"; do
+    if postgres_good "$dir"; then
+      echo "$dir"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# A Chromium that Playwright can drive; KARTSHOPPE_CHROMIUM names another one.
+find_browser() {
+  local program
+  for program in ${KARTSHOPPE_CHROMIUM:-} chromium chromium-browser google-chrome google-chrome-stable; do
+    if command -v "$program" 2>/dev/null; then return 0; fi
+  done
+  return 1
+}
+
+# A TCP port of the loopback on which nobody listens at this moment.
+free_port() {
+  node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
+}
+
+# wait_ready DATA_DIR PID SECONDS: waits until the server of that data directory says that its roles are ready, and
+# prints where the shop is. Fails when the process ends before, or at the time limit.
+wait_ready() { node "$root/tools/wait-ready.mjs" "$@"; }

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Back to the first start: deletes the topics and empties the database of the configured shop. Both commands refuse while a
+# server runs, since a live reader would silently skip the records of a topic made anew.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+load_dotenv
+tools/doctor.sh run
+if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
+  KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
+  export KARTSHOPPE__POSTGRES__BIN_DIR
+fi
+tools/ui.sh
+cargo build --profile "$run_profile" --locked
+"target/$run_target_dir/kartshoppe" topics delete --all
+"target/$run_target_dir/kartshoppe" db reset

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Sets up what is missing, builds what has changed, and opens the shop. Arguments go to `kartshoppe serve`.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+load_dotenv
+
+tools/doctor.sh run
+if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
+  KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
+  export KARTSHOPPE__POSTGRES__BIN_DIR
+fi
+tools/ui.sh
+cargo build --profile "$run_profile" --locked
+
+# The server takes the place of this shell, so that it gets Ctrl-C and signals itself; meanwhile somebody waits for it and
+# says where it is. The double fork leaves the server no child to wait for.
+(
+  pid=$$
+  {
+    if url=$(wait_ready "${KARTSHOPPE__DATA_DIR:-.kartshoppe}" "$pid" 120); then
+      say "the shop is open: $url (Ctrl-C closes it)"
+      if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && have xdg-open; then xdg-open "$url" >/dev/null 2>&1 || true; fi
+      if [ "$(uname)" = Darwin ]; then open "$url" || true; fi
+    fi
+  } &
+)
+exec "target/$run_target_dir/kartshoppe" serve "$@"

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Sets up what is missing, then runs every test: the page's own (Vitest), the shop in a real browser (Playwright), and the
+# Rust tests. All of them run even if one fails. Ends with their sum, counted from what the runners wrote.
+# What cannot run here is named on a line that starts with SKIPPED; with CI=true that is a failure.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+
+tools/doctor.sh test
+KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
+export KARTSHOPPE__POSTGRES__BIN_DIR
+# The tests start private servers of their own: somebody's database is never touched.
+unset DATABASE_URL KARTSHOPPE__POSTGRES__DATABASE_URL
+tools/ui.sh
+
+reports=$root/target/test-reports
+rm -rf "$reports"
+mkdir -p "$reports"
+broken=''
+stage() {
+  local name=$1
+  shift
+  say "test: $name"
+  "$@" || { broken="$broken $name" && say "test: $name FAILED"; }
+}
+
+vitest() { (cd ui && npm test --silent -- --reporter=default --reporter=json --outputFile="$reports/vitest.json"); }
+browser() {
+  if ! find_browser >/dev/null; then
+    skipped "browser tests: no Chromium; apt-get install chromium, or set KARTSHOPPE_CHROMIUM"
+    return
+  fi
+  cargo build --locked && REPORT=$reports/playwright.json tools/e2e.sh
+}
+rust() {
+  if ! CARGO_TERM_COLOR=never cargo test --locked --no-fail-fast 2>&1 | tee "$reports/cargo.txt"; then return 1; fi
+}
+
+stage vitest vitest
+stage browser browser
+stage rust rust
+
+[ -z "$broken" ] || say "FAILED:$broken"
+node tools/count-tests.mjs "$reports"
+[ -z "$broken" ]

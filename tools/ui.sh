@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Builds the page into ui/dist, from where the binary embeds it; does nothing when nothing has changed.
+#   ui.sh              dependencies and page
+#   ui.sh deps         dependencies only (for checks and tests)
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root/ui"
+
+# The names and contents of the files given on standard input (NUL-separated), as one number.
+digest() { LC_ALL=C sort -z | xargs -0 cksum | cksum; }
+# same STAMP DIGEST: was this digest written there by the last successful build?
+same() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
+
+deps=$({ printf 'package.json\0package-lock.json\0'; } | digest)
+if ! same node_modules/.kartshoppe-deps "$deps"; then
+  say "ui: fetching its dependencies"
+  npm ci --no-audit --no-fund --loglevel=error >&2
+  printf '%s\n' "$deps" >node_modules/.kartshoppe-deps
+fi
+[ "${1:-}" != deps ] || exit 0
+
+sources=$(find . \( -path ./node_modules -o -path ./dist -o -path ./e2e -o -path ./test-results -o -path ./playwright-report \) -prune \
+  -o -type f -print0 | digest)
+if ! [ -f dist/index.html ] || ! same node_modules/.kartshoppe-page "$sources"; then
+  say "ui: building the page"
+  npm run --silent build >&2
+  printf '%s\n' "$sources" >node_modules/.kartshoppe-page
+fi
