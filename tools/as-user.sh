@@ -14,7 +14,7 @@ work=$(mktemp -d)
 server=''
 finish() {
   local status=$?
-  if [ -n "$server" ]; then kill -KILL "$server" 2>/dev/null || true; fi
+  if [ -n "$server" ]; then stop_server "$server" "$work" || true; fi
   if [ "$status" != 0 ] && [ -f "$work/server.log" ]; then tail -n 40 "$work/server.log" >&2; fi
   rm -rf "$work"
 }
@@ -51,10 +51,9 @@ owner=$(ps -o uid= -p "$server" | tr -d ' ')
 products=$(node -e 'fetch(process.argv[1]).then((r) => r.json()).then((s) => console.log(s.totalProducts))' \
   "$url/api/ecommerce/inventory/state")
 
-kill -TERM "$server"
-wait "$server" || fail "the server ended with status $? after SIGTERM"
+pid=$server
 server=''
-leftovers=$(ps -eo args= | grep -cF -- "$work/home" || true)
+stop_server "$pid" "$work" || fail "the server did not stop cleanly"
 say "as $name (uid $owner): ready after $ready s with $products products on $("$bin_dir/postgres" --version), stopped by SIGTERM"
 [ "$owner" != 0 ] || fail "the server ran as root"
 [ "$products" = 200 ] || fail "expected the 200 products of data/initial-products.json, got $products"

@@ -21,7 +21,8 @@ find_node() {
   [ -n "$version" ] && at_least "$node_oldest" "$version" && echo "$version"
 }
 find_npm() { npm --version 2>/dev/null; }
-find_cc() { have cc && echo 'int main(void){return 0;}' | cc -x c -o /dev/null - 2>/dev/null && cc --version | head -n1; }
+# A compiler without the C library's headers is of no use.
+find_cc() { have cc && echo '#include <stdlib.h>' | cc -x c -fsyntax-only - 2>/dev/null && cc --version | head -n1; }
 find_make() { make --version 2>/dev/null | head -n1; }
 find_perl() { perl -e 'print "$^V\n"' 2>/dev/null; }
 find_postgres() {
@@ -87,6 +88,8 @@ line_chromium="apt-get install chromium, or set KARTSHOPPE_CHROMIUM to a Chrome"
 
 # --- The list: name, what it is for, need (must, or tests only). ---
 
+may_install() { may_apt || { [ "$1" = rust ] && { have rustup || have curl; }; }; }
+
 missing=0
 check() {
   local name=$1 label=$2 need=$3 found
@@ -94,7 +97,7 @@ check() {
     [ "$purpose" != all ] || printf '  ok       %-22s %s\n' "$label" "$found" >&2
     return 0
   fi
-  if may_apt || [ "$name" = rust ]; then
+  if may_install "$name"; then
     say "$label is missing: installing it"
     if "install_$name" && hash -r && found=$("find_$name"); then
       printf '  added    %-22s %s\n' "$label" "$found" >&2

@@ -15,15 +15,18 @@ export KARTSHOPPE_CHROMIUM KARTSHOPPE__POSTGRES__BIN_DIR
 tools/ui.sh
 
 work=$(mktemp -d)
+# The private PostgreSQL of a server that runs as root runs as another user, who must get through here.
+chmod 711 "$work"
 server=''
 finish() {
   local status=$?
-  if [ -n "$server" ] && kill "$server" 2>/dev/null; then wait "$server" || true; fi
+  if [ -n "$server" ]; then stop_server "$server" "$work" || status=1; fi
   if [ "$status" != 0 ] && [ -f "$work/server.log" ]; then
     say "the server's last words:"
     tail -n 40 "$work/server.log" >&2
   fi
   rm -rf "$work"
+  exit "$status"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM

@@ -103,3 +103,20 @@ free_port() {
 # wait_ready DATA_DIR PID SECONDS: waits until the server of that data directory says that its roles are ready, and
 # prints where the shop is. Fails when the process ends before, or at the time limit.
 wait_ready() { node "$root/tools/wait-ready.mjs" "$@"; }
+
+# stop_server PID DIRECTORY: asks the server to stop, ends it if it does not within 30 s, and ends what it left running below
+# its directory (its private PostgreSQL). Fails unless it stopped by itself, with status 0, and left nothing.
+stop_server() {
+  local pid=$1 directory=$2 status=0 end=$((SECONDS + 30)) left
+  kill -TERM "$pid" 2>/dev/null || true
+  while kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt "$end" ]; do sleep 0.1; done
+  if kill -KILL "$pid" 2>/dev/null; then say "the server did not stop within 30 s after SIGTERM"; fi
+  wait "$pid" || status=$?
+  [ "$status" = 0 ] || say "the server ended with status $status"
+  if left=$(pgrep -f -- "$directory"); then
+    say "the server left processes behind:" && ps -o pid=,args= -p "$(echo $left | tr ' ' ,)" >&2
+    kill -INT $left 2>/dev/null || true
+    status=1
+  fi
+  return "$status"
+}
