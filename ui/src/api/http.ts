@@ -1,0 +1,55 @@
+import type { Problem } from '../wire'
+
+/** The server answered with an error and said why. */
+export class Refused extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail ?? problem.title)
+    this.name = 'Refused'
+  }
+}
+
+/** No usable answer: the network failed, the time ran out, or the answer broke off. What the server did is unknown. */
+export class Unanswered extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'Unanswered'
+  }
+}
+
+export type Call = {
+  method?: 'GET' | 'POST'
+  body?: unknown
+  headers?: Record<string, string>
+  signal?: AbortSignal | undefined
+  timeoutMs?: number
+}
+
+/** One call of the shop's API. Throws `Refused`, `Unanswered`, or an `AbortError` if `signal` fired. */
+export async function call<T>(path: string, { method = 'GET', body, headers, signal, timeoutMs = 15_000 }: Call = {}): Promise<T> {
+  const limit = AbortSignal.timeout(timeoutMs)
+  const init: RequestInit = {
+    method,
+    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  }
+  try {
+    const response = await fetch(`/api/ecommerce${path}`, init)
+    if (!response.ok) throw new Refused(await readProblem(response))
+    return (await response.json()) as T
+  } catch (error) {
+    if (error instanceof Refused || signal?.aborted) throw error
+    throw new Unanswered(limit.aborted ? 'The shop took too long to answer.' : 'The shop could not be reached.', { cause: error })
+  }
+}
+
+/** The problem in an error answer, or one made from the bare status when the body is something else (a proxy's page). */
+async function readProblem(response: Response): Promise<Problem> {
+  const fallback: Problem = { title: response.statusText || `Error ${response.status}`, status: response.status, code: `http_${response.status}` }
+  try {
+    const body: unknown = await response.json()
+    return typeof body === 'object' && body !== null ? { ...fallback, ...body, status: response.status } : fallback
+  } catch {
+    return fallback
+  }
+}

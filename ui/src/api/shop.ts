@@ -1,0 +1,30 @@
+import { identity } from '../lib/identity'
+import type { Cart, CartAdd, CheckoutRequest, InventoryState, Order, Product, ProductChange, Status, TrackedEvents } from '../wire'
+import { call } from './http'
+
+type Options = { signal?: AbortSignal | undefined }
+const id = encodeURIComponent
+
+/** The calls of the shop, one function each. */
+export const shop = {
+  products: (query: URLSearchParams, options?: Options) => call<Product[]>(`/products?${query}`, options),
+  product: (productId: string, options?: Options) => call<Product>(`/product/${id(productId)}`, options),
+  /** Changes of stock and price in the last `minutes`. */
+  history: (productId: string, minutes: number, options?: Options) => call<ProductChange[]>(`/product/${id(productId)}/history?minutes=${minutes}`, options),
+  inventoryState: (options?: Options) => call<InventoryState>('/inventory/state', options),
+  status: (options?: Options) => call<Status>('/status', options),
+  cart: (options?: Options) => call<Cart>(`/cart/${id(identity.sessionId)}`, options),
+  addToCart: (productId: string, quantity: number) =>
+    call<Cart>(`/cart/${id(identity.sessionId)}/add`, { method: 'POST', body: { productId, quantity, userId: identity.userId } satisfies CartAdd }),
+  /** Places the order. The same `key` with the same body gives the same order, however often it is asked. */
+  checkout: (body: CheckoutRequest, key: string) =>
+    call<Order>('/checkout', { method: 'POST', body, headers: { 'idempotency-key': key }, timeoutMs: 20_000 }),
+  orders: (options?: Options) => call<Order[]>(`/orders?sessionId=${id(identity.sessionId)}`, options),
+  order: (orderId: string, options?: Options) => call<Order>(`/orders/${id(orderId)}?sessionId=${id(identity.sessionId)}`, options),
+  track: (batch: TrackedEvents) => call<unknown>('/events', { method: 'POST', body: batch, timeoutMs: 5_000 }),
+}
+
+/** Where the shop serves a product's generated picture. */
+export function pictureOf(productId: string): string {
+  return `/api/ecommerce/product/${id(productId)}/image`
+}

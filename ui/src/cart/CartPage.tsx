@@ -1,0 +1,12 @@
+import { useTitle } from '../shell/useTitle'
+import { CartContents } from './CartContents'
+
+export function CartPage() {
+  useTitle('Cart')
+  return (
+    <div className="mx-auto max-w-2xl pt-8">
+      <h1 className="text-3xl font-bold sm:text-[2.6rem]">Your cart</h1>
+      <CartContents />
+    </div>
+  )
+}

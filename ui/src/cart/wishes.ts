@@ -1,0 +1,34 @@
+import type { Cart, CartItem } from '../wire'
+
+/** Quantities that the shopper asked for and the server has not confirmed yet; 0 = remove the line. */
+export type Wishes = ReadonlyMap<string, number>
+
+/** A line as the page shows it: with `waiting`, the quantity is the shopper's wish, and price and sums are not yet the server's. */
+export type CartLine = CartItem & { waiting: boolean }
+
+/** The cart's lines with the wishes laid over them. A line whose removal is asked for is not shown. */
+export function linesOf(cart: Cart | undefined, wishes: Wishes): CartLine[] {
+  return (cart?.items ?? []).flatMap((item): CartLine[] => {
+    const wish = wishes.get(item.productId)
+    if (wish === undefined || wish === item.quantity) return [{ ...item, waiting: false }]
+    return wish <= 0 ? [] : [{ ...item, quantity: wish, waiting: true }]
+  })
+}
+
+/** The wishes that `cart` does not fulfil yet; the same map if that is all of them. */
+export function unfulfilled(wishes: Wishes, cart: Cart): Wishes {
+  const left = [...wishes].filter(([productId, wish]) => {
+    const quantity = cart.items.find((item) => item.productId === productId)?.quantity ?? 0
+    return quantity !== Math.max(0, wish)
+  })
+  return left.length === wishes.size ? wishes : new Map(left)
+}
+
+/** The later of two states of one cart; another cart replaces it. */
+export function newerCart(known: Cart | undefined, incoming: Cart): Cart {
+  return known && known.cartId === incoming.cartId && known.updatedAt > incoming.updatedAt ? known : incoming
+}
+
+export function unitsIn(lines: readonly { quantity: number }[]): number {
+  return lines.reduce((units, line) => units + line.quantity, 0)
+}

@@ -1,0 +1,120 @@
+import { useQuery } from '@tanstack/react-query'
+import { useState, type FormEvent } from 'react'
+
+import { statusQuery } from '../api/queries'
+import { identity } from '../lib/identity'
+import { announce } from '../lib/announcer'
+import { money } from '../lib/money'
+import type { ShippingAddress } from '../wire'
+import { ADDRESS_FIELDS, LONGEST, PAYMENTS, problemsOf, readAddress } from './address'
+import { Refusal } from './Refusal'
+import { useCheckout } from './useCheckout'
+
+type Problems = Partial<Record<keyof ShippingAddress, string>>
+
+/** Address, payment, and which way the order takes. Locked while an earlier attempt has no answer. */
+export function CheckoutForm({ total, waiting, locked }: { total: number; waiting: boolean; locked: boolean }) {
+  const { attempt, place } = useCheckout()
+  const [problems, setProblems] = useState<Problems>({})
+
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const data = new FormData(event.currentTarget)
+    const shippingAddress = readAddress(data)
+    const found = problemsOf(shippingAddress)
+    setProblems(found)
+    const first = ADDRESS_FIELDS.find(({ name }) => found[name])
+    if (first) {
+      event.currentTarget.querySelector<HTMLInputElement>(`[name="${first.name}"]`)?.focus()
+      return
+    }
+    announce('Placing your order')
+    place({ ...identity, shippingAddress, paymentMethod: String(data.get('paymentMethod')), useCdc: data.get('useCdc') === 'on', expectedTotal: total })
+  }
+
+  return (
+    <form noValidate onSubmit={submit} aria-label="Checkout">
+      {attempt.step === 'refused' && <Refusal problem={attempt.problem} total={total} />}
+      <fieldset disabled={locked} className="grid gap-8">
+        <AddressFields problems={problems} />
+        <PaymentChoice />
+        <CdcChoice />
+        <button type="submit" className="btn-main min-h-13 w-full text-lg" disabled={waiting}>
+          {locked ? 'Placing your order…' : waiting ? 'Updating your cart…' : `Place order for ${money(total)}`}
+        </button>
+      </fieldset>
+    </form>
+  )
+}
+
+function AddressFields({ problems }: { problems: Problems }) {
+  return (
+    <div role="group" aria-labelledby="address" className="grid grid-cols-2 gap-x-4 gap-y-3">
+      <h2 id="address" className="col-span-2 text-xl font-bold">
+        Where to
+      </h2>
+      {ADDRESS_FIELDS.map(({ name, label, autoComplete, wide }) => (
+        <div key={name} className={wide ? 'col-span-2' : 'col-span-2 sm:col-span-1'}>
+          <label htmlFor={name} className="mb-1 block font-medium">
+            {label}
+            {name === 'state' && <span className="font-normal text-soft"> (if any)</span>}
+          </label>
+          <input
+            id={name}
+            name={name}
+            autoComplete={autoComplete}
+            maxLength={LONGEST}
+            required={name !== 'state'}
+            aria-invalid={problems[name] ? true : undefined}
+            aria-describedby={problems[name] ? `${name}-problem` : undefined}
+            className="field"
+          />
+          {problems[name] && (
+            <p id={`${name}-problem`} className="mt-1 text-[0.95rem] font-semibold text-out">
+              {problems[name]}
+            </p>
+          )}
+        </div>
+      ))}
+    </div>
+  )
+}
+
+function PaymentChoice() {
+  return (
+    <div role="radiogroup" aria-labelledby="payment">
+      <h2 id="payment" className="text-xl font-bold">
+        Paying by
+      </h2>
+      <div className="mt-3 flex flex-wrap gap-3">
+        {Object.entries(PAYMENTS).map(([value, name], index) => (
+          <label key={value} className="inline-flex min-h-11 items-center gap-2.5 rounded-lg border border-line bg-tile px-4 has-checked:border-leaf has-checked:ring-1 has-checked:ring-leaf">
+            <input type="radio" name="paymentMethod" value={value} defaultChecked={index === 0} className="size-5 accent-leaf" />
+            {name}
+          </label>
+        ))}
+      </div>
+      <p className="mt-2 text-[0.95rem] text-soft">Nothing is charged, so no number is asked for.</p>
+    </div>
+  )
+}
+
+function CdcChoice() {
+  const { data: status } = useQuery(statusQuery)
+  const [checked, setChecked] = useState(false)
+  return (
+    <div>
+      <h2 className="text-xl font-bold">How it travels</h2>
+      <label className="mt-2 inline-flex min-h-11 items-center gap-2.5">
+        <input type="checkbox" name="useCdc" checked={checked} onChange={({ target }) => setChecked(target.checked)} aria-describedby="cdc-help" className="size-5 accent-leaf" />
+        Use change data capture
+      </label>
+      <p id="cdc-help" className="max-w-prose text-[0.95rem] text-soft">
+        The order is only written to the database; the reader of its log passes it on to the inventory. Without, the shop sends it there itself.
+      </p>
+      {checked && status && status.cdc !== 'running' && (
+        <p className="mt-2 max-w-prose text-[0.95rem] font-semibold text-low">The log&rsquo;s reader is not running now: this order would wait until it is.</p>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,57 @@
+import { useEffect } from 'react'
+import { Link, useLocation } from 'wouter'
+
+import { useCart } from '../cart/cart'
+import { CartLineRow } from '../cart/CartLineRow'
+import { Totals } from '../cart/Totals'
+import { Trouble } from '../shell/Trouble'
+import { useTitle } from '../shell/useTitle'
+import { track } from '../track/track'
+import { CheckoutForm } from './CheckoutForm'
+import { Unfinished } from './Unfinished'
+import { useCheckout } from './useCheckout'
+
+export function CheckoutPage() {
+  const { attempt, finish } = useCheckout()
+  const { cart, lines, waiting, error } = useCart()
+  const [, navigate] = useLocation()
+  useTitle('Checkout')
+  useEffect(() => track('CHECKOUT_START'), [])
+  useEffect(() => {
+    if (attempt.step !== 'placed') return
+    navigate(`/orders/${encodeURIComponent(attempt.order.orderId)}`, { replace: true })
+    finish()
+  }, [attempt, navigate, finish])
+
+  const unfinished = attempt.step === 'unanswered' || (attempt.step === 'asking' && attempt.again)
+  return (
+    <div className="mx-auto max-w-5xl pt-8">
+      <h1 className="text-3xl font-bold sm:text-[2.6rem]">Checkout</h1>
+      {unfinished && <Unfinished attempt={attempt} />}
+      {error && <Trouble error={error} what="Your cart could not be read" />}
+      {cart && lines.length === 0 && attempt.step !== 'asking' && attempt.step !== 'unanswered' && attempt.step !== 'placed' && (
+        <div className="mt-6">
+          <p className="text-soft">There is nothing in your cart.</p>
+          <Link href="/" className="btn-plain mt-4">
+            Look at the shelves
+          </Link>
+        </div>
+      )}
+      {cart && lines.length > 0 && (
+        <div className="mt-6 grid items-start gap-x-14 gap-y-10 md:grid-cols-[1fr_22rem]">
+          <CheckoutForm total={cart.quote.totalAmount} waiting={waiting} locked={attempt.step === 'asking' || attempt.step === 'unanswered'} />
+          <section aria-label="Your order" className="md:sticky md:top-6">
+            <ul className="divide-y divide-line border-y border-line">
+              {lines.map((line) => (
+                <CartLineRow key={line.productId} line={line} />
+              ))}
+            </ul>
+            <div className="mt-4">
+              <Totals totals={cart.quote} waiting={waiting} />
+            </div>
+          </section>
+        </div>
+      )}
+    </div>
+  )
+}

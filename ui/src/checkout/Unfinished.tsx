@@ -1,0 +1,32 @@
+import { Link } from 'wouter'
+
+import { money } from '../lib/money'
+import type { Attempt } from './attempt'
+import { useCheckout } from './useCheckout'
+import { useFocusOnce } from './useFocusOnce'
+
+/** The order may or may not exist. Asking again with the same key tells, and can't order twice. */
+export function Unfinished({ attempt }: { attempt: Attempt }) {
+  const { askAgain } = useCheckout()
+  const element = useFocusOnce<HTMLDivElement>()
+  if (attempt.step !== 'unanswered' && attempt.step !== 'asking') return null
+  const waiting = attempt.step === 'asking'
+  return (
+    <div ref={element} tabIndex={-1} role="alert" className="mt-6 border-l-4 border-low bg-tile py-3 pl-4 pr-3" data-testid="unanswered">
+      <h2 className="text-xl font-bold">{waiting ? 'No answer yet, asking again…' : 'We don’t know whether your order was placed'}</h2>
+      <p className="mt-1 max-w-prose">
+        {waiting ? '' : `${attempt.reason} `}It was for {money(attempt.ask.body.expectedTotal)}. Asking again is safe: one order stays one order.
+      </p>
+      {!waiting && (
+        <div className="mt-4 flex flex-wrap gap-3">
+          <button type="button" className="btn-main" onClick={askAgain}>
+            Ask again
+          </button>
+          <Link href="/orders" className="btn-plain">
+            See your orders
+          </Link>
+        </div>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,27 @@
+import type { Product } from '../wire'
+
+/** Whether (`life`, `version`) is newer than the other: a later life beats any version of an earlier one. */
+export function isNewer(life: number, version: number, thanLife: number, thanVersion: number): boolean {
+  return life > thanLife || (life === thanLife && version > thanVersion)
+}
+
+/**
+ * What a page shows after `incoming` came: stock and price are taken if their (life, version) is newer, everything
+ * else if its (life, detailsVersion) is. So an old description that arrives with new stock hides nothing, nor the
+ * other way round. Gives `current` itself when nothing is newer.
+ */
+export function merge(current: Product, incoming: Product): Product {
+  const stockIsNewer = isNewer(incoming.life, incoming.version, current.life, current.version)
+  const detailsAreNewer = isNewer(incoming.life, incoming.detailsVersion, current.life, current.detailsVersion)
+  if (!stockIsNewer && !detailsAreNewer) return current
+  const stock = stockIsNewer ? incoming : current
+  const details = detailsAreNewer ? incoming : current
+  return {
+    ...details,
+    inventory: stock.inventory,
+    price: stock.price,
+    version: stock.version,
+    life: Math.max(stock.life, details.life),
+    timestamp: Math.max(current.timestamp, incoming.timestamp),
+  }
+}

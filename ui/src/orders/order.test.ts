@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest'
+
+import { anOrder } from '../testing'
+import type { OrderItem } from '../wire'
+import { isSettled, newerOrder, outcomeOf } from './order'
+
+const item = (fields: Partial<OrderItem>): OrderItem => ({ productId: 'A', productName: 'A', price: 1, quantity: 3, subtotal: 3, ...fields })
+
+describe('orders', () => {
+  const pending = anOrder({ updatedAt: 9 })
+  const confirmed = anOrder({ status: 'CONFIRMED', updatedAt: 5 })
+
+  it('settles once and never goes back, whatever the clocks say', () => {
+    expect(newerOrder(pending, confirmed)).toBe(confirmed)
+    expect(newerOrder(confirmed, pending)).toBe(confirmed)
+    expect(isSettled(newerOrder(undefined, pending))).toBe(false)
+  })
+
+  it('takes the later of two states of the same kind', () => {
+    const later = anOrder({ updatedAt: 10 })
+    expect(newerOrder(later, pending)).toBe(later)
+    expect(newerOrder(pending, later)).toBe(later)
+  })
+
+  it.each([
+    [{}, 'waiting'],
+    [{ allocated: null }, 'waiting'],
+    [{ allocated: 3 }, 'full'],
+    [{ allocated: 1 }, 'partial'],
+    [{ allocated: 0 }, 'none'],
+  ])('item %j is %s', (fields, outcome) => expect(outcomeOf(item(fields))).toBe(outcome))
+})

@@ -1,0 +1,22 @@
+import type { Order, OrderItem } from '../wire'
+
+/** Whether the inventory has answered for every item. */
+export function isSettled(order: Order): boolean {
+  return order.status !== 'PENDING'
+}
+
+/** The later of two states of one order: an order settles once and never goes back. */
+export function newerOrder(known: Order | undefined, incoming: Order): Order {
+  if (!known || known.orderId !== incoming.orderId) return incoming
+  if (isSettled(known) !== isSettled(incoming)) return isSettled(known) ? known : incoming
+  return incoming.updatedAt >= known.updatedAt ? incoming : known
+}
+
+export type ItemOutcome = 'waiting' | 'full' | 'partial' | 'none'
+
+/** What the inventory said about one item. */
+export function outcomeOf(item: OrderItem): ItemOutcome {
+  if (item.allocated === null || item.allocated === undefined) return 'waiting'
+  if (item.allocated >= item.quantity) return 'full'
+  return item.allocated > 0 ? 'partial' : 'none'
+}

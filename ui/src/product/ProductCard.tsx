@@ -1,0 +1,48 @@
+import { Plus } from 'lucide-react'
+import { memo } from 'react'
+import { Link } from 'wouter'
+
+import { useLiveProduct } from '../live/catalogue'
+import { Picture } from './Picture'
+import { PriceLabel } from './PriceLabel'
+import { Rating } from './Rating'
+import { StockBadge } from './StockBadge'
+import { stockOf } from './stock'
+import { useAdd } from './useAdd'
+
+/** One product on the shelf. Subscribes to its own product only: a change elsewhere renders nothing here. */
+export const ProductCard = memo(function ProductCard({ productId, eager }: { productId: string; eager: boolean }) {
+  const live = useLiveProduct(productId)
+  const add = useAdd(live?.product ?? { productId, name: '' })
+  if (!live) return null
+  const { product } = live
+  const stock = stockOf(live, false)
+  const buyable = stock === 'in' || stock === 'low'
+  return (
+    <li data-product={productId} className="group relative flex flex-col pb-8 [contain-intrinsic-size:auto_460px] [content-visibility:auto]">
+      <div className="relative px-2 sm:px-3">
+        <Picture productId={productId} url={product.imageUrl} alt="" eager={eager} className={`aspect-square w-full rounded-t-xl object-cover transition-opacity ${buyable ? '' : 'opacity-45 grayscale'}`} />
+        <button type="button" disabled={!buyable || add.isPending} onClick={() => add.mutate(1)} className="absolute bottom-2.5 right-4 z-10 grid size-11 place-items-center rounded-lg bg-leaf text-on-leaf transition-colors hover:bg-ink hover:text-paper disabled:bg-well disabled:text-soft sm:right-5">
+          <Plus size={22} aria-hidden />
+          <span className="sr-only">Add {product.name} to cart</span>
+        </button>
+      </div>
+      {/* The shelf's edge runs through the whole row; labels hang from it. */}
+      <div className="border-t-4 border-edge px-2 sm:px-3">
+        <PriceLabel live={live} />
+        <h3 className="mt-1.5 text-lg font-semibold leading-snug">
+          <Link href={`/product/${encodeURIComponent(productId)}`} className="after:absolute after:inset-0 group-hover:underline group-hover:decoration-2 group-hover:underline-offset-4">
+            {product.name}
+          </Link>
+        </h3>
+        <div className="mt-0.5 flex flex-wrap items-center justify-between gap-x-3">
+          <p className="text-[0.95rem] text-soft">{product.brand}</p>
+          <Rating rating={product.rating} reviewCount={product.reviewCount} />
+        </div>
+        <div className="mt-1 text-[0.95rem]">
+          <StockBadge live={live} />
+        </div>
+      </div>
+    </li>
+  )
+})

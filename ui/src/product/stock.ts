@@ -1,0 +1,32 @@
+import type { LiveProduct } from '../live/catalogue'
+
+/** Below this many units a product counts as low: the shop's first alert level. */
+export const LOW_BELOW = 10
+/** How long "back in stock" and "price dropped" stay, in milliseconds. */
+export const NEWS_MS = 60_000
+
+export type Stock = 'in' | 'low' | 'out' | 'back' | 'gone'
+
+/** How a product's stock is shown. `backIsNews`: stock came back so lately that it is worth saying. */
+export function stockOf({ product, removed }: Pick<LiveProduct, 'product' | 'removed'>, backIsNews: boolean): Stock {
+  if (removed) return 'gone'
+  if (product.inventory <= 0) return 'out'
+  if (backIsNews) return 'back'
+  return product.inventory < LOW_BELOW ? 'low' : 'in'
+}
+
+/** The stock in words. */
+export function stockText(stock: Stock, units: number): string {
+  switch (stock) {
+    case 'gone':
+      return 'No longer sold'
+    case 'out':
+      return 'Sold out'
+    case 'back':
+      return `Back in stock: ${units}`
+    case 'low':
+      return `Only ${units} left`
+    case 'in':
+      return `${units} in stock`
+  }
+}

@@ -1,0 +1,32 @@
+import { useQuery } from '@tanstack/react-query'
+
+import { statusQuery } from '../api/queries'
+import { feed } from '../live/shopfront'
+import type { Connection } from '../live/feed'
+import { useObservable } from '../lib/observable'
+import { timeOfDay } from '../lib/time'
+import type { Status } from '../wire'
+
+/** Says so when what is on the page may not be current, and why. Empty while all is well. */
+export function ConnectionBanner() {
+  const connection = useObservable(feed.connection)
+  const { data: status } = useQuery(statusQuery)
+  const text = textOf(connection, status)
+  if (!text) return null
+  return (
+    <div className="border-b border-line bg-well">
+      <p className="mx-auto w-full max-w-[84rem] px-4 py-2 text-[0.95rem] sm:px-6">{text}</p>
+    </div>
+  )
+}
+
+function textOf({ phase, since }: Connection, status: Status | undefined): string | null {
+  if (phase === 'offline') return `Offline. Prices and stock are those of ${timeOfDay(since)}; the page comes back by itself.`
+  if (phase === 'stale') return `Stale since ${timeOfDay(since)}: prices and stock may have moved. Connecting again…`
+  if (phase === 'catching-up') return 'Connected again, catching up with what you missed…'
+  if (status && status.inventory !== 'running' && status.catalog !== 'empty') {
+    const when = status.since ? ` since ${timeOfDay(status.since)}` : ''
+    return `No inventory is running${when}: stock does not move. You can order; orders settle when it is back.`
+  }
+  return null
+}

@@ -1,0 +1,44 @@
+import { Package, ShoppingBasket } from 'lucide-react'
+import { Link, useLocation } from 'wouter'
+
+import { CartDrawer } from '../cart/CartDrawer'
+import { cartDrawer } from '../cart/drawer'
+import { useCart } from '../cart/cart'
+import { unitsIn } from '../cart/wishes'
+import { LiveMark } from './LiveMark'
+import { SearchBox } from './SearchBox'
+import { Wordmark } from './Wordmark'
+
+export function Header() {
+  const [path] = useLocation()
+  const { lines } = useCart()
+  const units = unitsIn(lines)
+  return (
+    <header className="border-b border-line bg-paper">
+      <div className="mx-auto flex w-full max-w-[84rem] flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3 sm:px-6">
+        <Link href="/" className="inline-flex min-h-11 items-center" aria-label="KartShoppe, all products">
+          <Wordmark />
+        </Link>
+        <LiveMark />
+        <SearchBox />
+        <nav aria-label="Your shopping" className="ml-auto flex items-center gap-1">
+          <Link href="/orders" className="btn px-3 hover:bg-well" aria-current={path === '/orders' ? 'page' : undefined}>
+            <Package size={20} aria-hidden />
+            <span className="max-md:sr-only">Orders</span>
+          </Link>
+          <button type="button" onClick={() => cartDrawer.set(true)} className="btn px-3 hover:bg-well" aria-haspopup="dialog">
+            <ShoppingBasket size={20} aria-hidden />
+            <span className="max-md:sr-only">Cart</span>
+            {units > 0 && (
+              <span data-testid="cart-count" className="min-w-7 rounded-md bg-label px-1.5 text-center font-bold tabular-nums text-on-label">
+                {units}
+                <span className="sr-only"> {units === 1 ? 'item' : 'items'}</span>
+              </span>
+            )}
+          </button>
+        </nav>
+      </div>
+      <CartDrawer />
+    </header>
+  )
+}

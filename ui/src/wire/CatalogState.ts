@@ -1,0 +1,1 @@
+export type CatalogState = 'empty' | 'restoring' | 'live'

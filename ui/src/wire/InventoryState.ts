@@ -1,0 +1,8 @@
+import type { Product } from './Product'
+
+export type InventoryState = {
+  products: Product[]
+  totalProducts: number
+  timestamp: number
+  categories: string[]
+}

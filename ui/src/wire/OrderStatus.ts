@@ -1,0 +1,1 @@
+export type OrderStatus = 'PENDING' | 'CONFIRMED' | 'BACKORDERED' | 'REJECTED'

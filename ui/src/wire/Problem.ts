@@ -1,0 +1,15 @@
+import type { Cart } from './Cart'
+
+/** RFC 9457 problem with a stable `code`, and the trace that explains it. */
+export type Problem = {
+  type?: string
+  title: string
+  status: number
+  detail?: string | null
+  code: string
+  traceId?: string | null
+  /** With `total_changed`: the cart as it stands now. */
+  cart?: Cart | null
+  /** With `product_gone`: the product that was removed. */
+  productId?: string | null
+}
