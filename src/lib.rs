@@ -22,5 +22,6 @@ pub mod wire;
 
 pub mod cli;
 pub mod log;
+pub mod store;
 
 pub mod actors;

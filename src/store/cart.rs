@@ -1,0 +1,174 @@
+//! A shopper's cart and its rules: one line per product, adding adds up, absolute quantities replace.
+//!
+//! Pure; [`super::carts`] keeps it. Prices are not the cart's: they are the catalogue's at the moment they are shown.
+
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::EpochMs;
+use crate::domain::ids::{ProductId, Quantity, SessionId, UserId};
+
+/// Most lines of one cart.
+pub const MAX_LINES: usize = 100;
+/// Most units that one call may add.
+pub const MAX_UNITS_PER_ADD: i64 = 1_000;
+/// Most units of one line: far above any purchase, and far below where an order's total would no longer fit its column.
+pub const MAX_LINE_UNITS: i64 = 100_000;
+
+/// Makes a cart's id from its session: the same for ever, and nothing to keep.
+const CART_NAMESPACE: Uuid = Uuid::from_u128(0x6b61_7274_7368_4f70_8065_0000_0000_0001);
+
+/// A session's cart. An unknown session's is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cart {
+    pub session_id: SessionId,
+    pub user_id: Option<UserId>,
+    /// In the order in which they were first added.
+    pub lines: Vec<CartLine>,
+    /// One more with each change that was kept; 0 for a cart that was never kept.
+    pub version: i64,
+    pub created_at_ms: EpochMs,
+    pub updated_at_ms: EpochMs,
+}
+
+/// So many units of one product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CartLine {
+    pub product_id: ProductId,
+    pub quantity: Quantity,
+    pub added_at_ms: EpochMs,
+}
+
+/// Why a cart was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CartError {
+    /// A number of units that one call may not add.
+    #[error("quantity is {quantity}, expected 1 to {MAX_UNITS_PER_ADD}")]
+    QuantityOutOfRange { quantity: i64 },
+    /// The line would become too large.
+    #[error("a cart holds at most {MAX_LINE_UNITS} units of one product")]
+    LineFull,
+    /// There would be too many lines.
+    #[error("a cart holds at most {MAX_LINES} products")]
+    CartFull,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Cart {
+    /// The id that pages see.
+    #[must_use]
+    pub fn id(&self) -> String {
+        Uuid::new_v5(&CART_NAMESPACE, self.session_id.as_str().as_bytes()).to_string()
+    }
+
+    /// Adds units to the product's line, or a new line at the end.
+    ///
+    /// # Errors
+    /// [`CartError::QuantityOutOfRange`], [`CartError::LineFull`], [`CartError::CartFull`]; the cart is then as before.
+    pub fn add(&mut self, product_id: &ProductId, units: i64, now_ms: EpochMs) -> Result<(), CartError> {
+        if !(1..=MAX_UNITS_PER_ADD).contains(&units) {
+            return Err(CartError::QuantityOutOfRange { quantity: units });
+        }
+        let before = self.line(product_id).map_or(0, |line| line.quantity.units());
+        self.set_quantity(product_id, before + units, now_ms)
+    }
+
+    /// Makes the line's quantity exactly this; 0 or less removes it.
+    ///
+    /// # Errors
+    /// [`CartError::LineFull`], [`CartError::CartFull`]; the cart is then as before.
+    pub fn set_quantity(&mut self, product_id: &ProductId, units: i64, now_ms: EpochMs) -> Result<(), CartError> {
+        let Ok(quantity) = Quantity::new(units.min(MAX_LINE_UNITS + 1)) else {
+            self.remove(product_id);
+            return Ok(());
+        };
+        if quantity.units() > MAX_LINE_UNITS {
+            return Err(CartError::LineFull);
+        }
+        if let Some(line) = self.lines.iter_mut().find(|line| line.product_id == *product_id) {
+            line.quantity = quantity;
+        } else if self.lines.len() == MAX_LINES {
+            return Err(CartError::CartFull);
+        } else {
+            self.lines.push(CartLine { product_id: product_id.clone(), quantity, added_at_ms: now_ms });
+        }
+        Ok(())
+    }
+
+    /// Takes the product's line out, if there is one.
+    pub fn remove(&mut self, product_id: &ProductId) {
+        self.lines.retain(|line| line.product_id != *product_id);
+    }
+
+    /// Takes every line out.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+    }
+
+    fn line(&self, product_id: &ProductId) -> Option<&CartLine> {
+        self.lines.iter().find(|line| line.product_id == *product_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Cart {
+        let session_id = SessionId::new("s1").unwrap();
+        Cart { session_id, user_id: None, lines: Vec::new(), version: 0, created_at_ms: 0, updated_at_ms: 0 }
+    }
+
+    fn product(number: usize) -> ProductId {
+        ProductId::new(&format!("PROD_{number:04}")).unwrap()
+    }
+
+    fn units(cart: &Cart) -> Vec<i64> {
+        cart.lines.iter().map(|line| line.quantity.units()).collect()
+    }
+
+    #[test]
+    fn adding_adds_up_and_setting_replaces() {
+        let mut cart = empty();
+        cart.add(&product(1), 2, 5).unwrap();
+        cart.add(&product(2), 1, 6).unwrap();
+        cart.add(&product(1), 1000, 7).unwrap();
+        assert_eq!((units(&cart), cart.lines[0].added_at_ms), (vec![1002, 1], 5));
+        cart.set_quantity(&product(1), 3, 8).unwrap();
+        cart.set_quantity(&product(2), 0, 8).unwrap();
+        cart.set_quantity(&product(3), i64::MIN, 8).unwrap();
+        assert_eq!(units(&cart), [3]);
+        cart.set_quantity(&product(4), 9, 8).unwrap();
+        cart.remove(&product(1));
+        cart.remove(&product(7));
+        assert_eq!(units(&cart), [9]);
+        cart.clear();
+        assert!(cart.lines.is_empty());
+    }
+
+    #[test]
+    fn limits_leave_the_cart_as_it_was() {
+        let mut cart = empty();
+        for bad in [0, -1, 1001, i64::MAX, i64::MIN] {
+            assert!(matches!(cart.add(&product(1), bad, 0), Err(CartError::QuantityOutOfRange { .. })), "{bad}");
+        }
+        cart.set_quantity(&product(1), MAX_LINE_UNITS, 0).unwrap();
+        assert!(matches!(cart.add(&product(1), 1, 0), Err(CartError::LineFull)));
+        assert!(matches!(cart.set_quantity(&product(1), i64::MAX, 0), Err(CartError::LineFull)));
+        for number in 2..=MAX_LINES {
+            cart.add(&product(number), 1, 0).unwrap();
+        }
+        assert!(matches!(cart.add(&product(MAX_LINES + 1), 1, 0), Err(CartError::CartFull)));
+        cart.add(&product(2), 1, 0).unwrap();
+        assert_eq!((cart.lines.len(), units(&cart)[..2].to_vec()), (MAX_LINES, vec![MAX_LINE_UNITS, 2]));
+    }
+
+    #[test]
+    fn a_session_has_one_cart_id_for_ever() {
+        let mut other = empty();
+        other.session_id = SessionId::new("s2").unwrap();
+        assert_eq!(empty().id(), empty().id());
+        assert_ne!(empty().id(), other.id());
+    }
+}

@@ -1,0 +1,190 @@
+//! Keeping carts: one row per session, changed only at the version it was read at.
+
+use super::cart::{Cart, CartError, CartLine};
+use super::{CALL_DEADLINE, Store, StoreError};
+use crate::domain::EpochMs;
+use crate::domain::ids::{InvalidValue, ProductId, Quantity, SessionId, UserId};
+
+/// A cart's columns. All are empty for a session without a row, but for the clock.
+pub(super) struct CartRow {
+    pub user_id: Option<String>,
+    pub product_ids: Option<Vec<String>>,
+    pub quantities: Option<Vec<i64>>,
+    pub added_at_ms: Option<Vec<i64>>,
+    pub version: Option<i64>,
+    pub created_at_ms: Option<EpochMs>,
+    pub updated_at_ms: Option<EpochMs>,
+    pub now_ms: EpochMs,
+}
+
+impl Store {
+    /// The session's cart; an empty one for an unknown session.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn cart(&self, session_id: &SessionId) -> Result<Cart, StoreError> {
+        Ok(self.read_cart(session_id).await?.0)
+    }
+
+    /// Adds 1 to 1,000 units of a product; the caller knows that it exists.
+    ///
+    /// # Errors
+    /// Those of [`Cart::add`] and of every call.
+    pub async fn add_to_cart(
+        &self,
+        session_id: &SessionId,
+        user_id: Option<&UserId>,
+        product_id: &ProductId,
+        units: i64,
+    ) -> Result<Cart, CartError> {
+        self.change_cart(session_id, user_id, |cart, now_ms| cart.add(product_id, units, now_ms)).await
+    }
+
+    /// Makes a line's quantity exactly this; 0 or less removes it.
+    ///
+    /// # Errors
+    /// Those of [`Cart::set_quantity`] and of every call.
+    pub async fn set_cart_quantity(
+        &self,
+        session_id: &SessionId,
+        user_id: Option<&UserId>,
+        product_id: &ProductId,
+        units: i64,
+    ) -> Result<Cart, CartError> {
+        self.change_cart(session_id, user_id, |cart, now_ms| cart.set_quantity(product_id, units, now_ms)).await
+    }
+
+    /// Takes a product out of the cart, if it is there.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn remove_from_cart(&self, session_id: &SessionId, product_id: &ProductId) -> Result<Cart, CartError> {
+        let remove = |cart: &mut Cart, _| {
+            cart.remove(product_id);
+            Ok(())
+        };
+        self.change_cart(session_id, None, remove).await
+    }
+
+    /// Empties the cart.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn clear_cart(&self, session_id: &SessionId) -> Result<Cart, CartError> {
+        let clear = |cart: &mut Cart, _| {
+            cart.clear();
+            Ok(())
+        };
+        self.change_cart(session_id, None, clear).await
+    }
+
+    /// Changes the cart, again and again until nobody came between reading and keeping it. No lock is held meanwhile: a process
+    /// that freezes here stops nobody.
+    async fn change_cart(
+        &self,
+        session_id: &SessionId,
+        user_id: Option<&UserId>,
+        change: impl Fn(&mut Cart, EpochMs) -> Result<(), CartError>,
+    ) -> Result<Cart, CartError> {
+        let change_until_kept = async {
+            loop {
+                let (before, now_ms) = self.read_cart(session_id).await?;
+                let mut cart = before.clone();
+                change(&mut cart, now_ms)?;
+                if cart.lines == before.lines {
+                    return Ok(before);
+                }
+                cart.user_id = user_id.cloned().or(cart.user_id);
+                if let Some(kept) = self.keep_cart(cart).await? {
+                    return Ok(kept);
+                }
+            }
+        };
+        let changed = tokio::time::timeout(CALL_DEADLINE, change_until_kept).await;
+        changed.unwrap_or(Err(CartError::Store(StoreError::Contended { doing: "change the cart" })))
+    }
+
+    /// The cart, and the database's clock.
+    async fn read_cart(&self, session_id: &SessionId) -> Result<(Cart, EpochMs), StoreError> {
+        let read = async {
+            sqlx::query_as!(
+                CartRow,
+                r#"SELECT user_id AS "user_id?", product_ids AS "product_ids?", quantities AS "quantities?",
+                          added_at_ms AS "added_at_ms?", version AS "version?",
+                          (extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms,
+                          (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at_ms,
+                          (extract(epoch FROM now()) * 1000)::bigint AS "now_ms!"
+                   FROM (VALUES (1)) AS always LEFT JOIN carts ON session_id = $1"#,
+                session_id.as_str()
+            )
+            .fetch_one(&self.pool)
+            .await
+        };
+        let row = self.run("read the cart", read).await?;
+        let now_ms = row.now_ms;
+        Ok((row.into_cart(session_id)?, now_ms))
+    }
+
+    /// Keeps a changed cart, unless it is no longer at the version it was read at.
+    async fn keep_cart(&self, mut cart: Cart) -> Result<Option<Cart>, StoreError> {
+        let product_ids: Vec<String> = cart.lines.iter().map(|line| line.product_id.to_string()).collect();
+        let quantities: Vec<i64> = cart.lines.iter().map(|line| line.quantity.units()).collect();
+        let added_at_ms: Vec<EpochMs> = cart.lines.iter().map(|line| line.added_at_ms).collect();
+        let keep = async {
+            sqlx::query!(
+                r#"INSERT INTO carts AS kept (session_id, user_id, product_ids, quantities, added_at_ms)
+                   VALUES ($1, $2, $3, $4, $5)
+                   ON CONFLICT (session_id) DO UPDATE
+                   SET user_id = excluded.user_id, product_ids = excluded.product_ids, quantities = excluded.quantities,
+                       added_at_ms = excluded.added_at_ms, version = kept.version + 1, updated_at = now()
+                   WHERE kept.version = $6
+                   RETURNING version, (extract(epoch FROM created_at) * 1000)::bigint AS "created_at_ms!",
+                             (extract(epoch FROM updated_at) * 1000)::bigint AS "updated_at_ms!""#,
+                cart.session_id.as_str(),
+                cart.user_id.as_ref().map(UserId::as_str),
+                &product_ids,
+                &quantities,
+                &added_at_ms,
+                cart.version
+            )
+            .fetch_optional(&self.pool)
+            .await
+        };
+        Ok(self.run("keep the cart", keep).await?.map(|row| {
+            (cart.version, cart.created_at_ms, cart.updated_at_ms) = (row.version, row.created_at_ms, row.updated_at_ms);
+            cart
+        }))
+    }
+
+    /// Throws away carts that nobody touched for 30 days.
+    pub(super) async fn sweep_carts(&self) -> Result<u64, StoreError> {
+        let sweep = async {
+            sqlx::query!(
+                "DELETE FROM carts WHERE created_at < now() - interval '30 days' AND updated_at < now() - interval '30 days'"
+            )
+            .execute(&self.pool)
+            .await
+        };
+        Ok(self.run("sweep old carts", sweep).await?.rows_affected())
+    }
+}
+
+impl CartRow {
+    /// The cart of that session.
+    pub(super) fn into_cart(self, session_id: &SessionId) -> Result<Cart, StoreError> {
+        let corrupt =
+            |error: InvalidValue| StoreError::Corrupt { table: "carts", id: session_id.to_string(), reason: error.to_string() };
+        let lines = self.product_ids.unwrap_or_default().into_iter().zip(self.quantities.unwrap_or_default());
+        let lines = lines.zip(self.added_at_ms.unwrap_or_default()).map(|((product_id, quantity), added_at_ms)| {
+            Ok(CartLine { product_id: ProductId::new(&product_id)?, quantity: Quantity::new(quantity)?, added_at_ms })
+        });
+        Ok(Cart {
+            session_id: session_id.clone(),
+            user_id: self.user_id.map(|id| UserId::new(&id)).transpose().map_err(corrupt)?,
+            lines: lines.collect::<Result<_, _>>().map_err(corrupt)?,
+            version: self.version.unwrap_or(0),
+            created_at_ms: self.created_at_ms.unwrap_or(self.now_ms),
+            updated_at_ms: self.updated_at_ms.unwrap_or(self.now_ms),
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! What can go wrong between the shop and its database.
+
+use std::time::Duration;
+
+/// Why a call to the store failed. [`StoreError::is_retryable`] says whether waiting can help.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// PostgreSQL cannot be reached, is starting or stopping, or is out of connections.
+    #[error("could not {doing}: PostgreSQL is not available")]
+    Unavailable {
+        doing: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    /// No answer in time. A write may have happened all the same.
+    #[error("could not {doing}: PostgreSQL did not answer within {waited:?}")]
+    TimedOut { doing: &'static str, waited: Duration },
+    /// Others changed the same rows again and again.
+    #[error("could not {doing}: others kept changing the same rows")]
+    Contended { doing: &'static str },
+    /// PostgreSQL refused.
+    #[error("could not {doing}")]
+    Failed {
+        doing: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row holds what no row of ours can hold.
+    #[error("{table} row {id} cannot be read: {reason}")]
+    Corrupt { table: &'static str, id: String, reason: String },
+    /// The server has no column lists and row filters in publications.
+    #[error("PostgreSQL {major} is too old: 15 or newer is needed")]
+    TooOld { major: i32 },
+    /// The tables could not be brought to the newest shape; nothing of the failed migration stays.
+    #[error("could not migrate the database")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// Not the URL of a PostgreSQL.
+    #[error("the database URL is not of the form postgres://user:password@host:port/database: {reason}")]
+    BadUrl { reason: String },
+}
+
+impl StoreError {
+    pub(super) fn new(doing: &'static str, source: sqlx::Error) -> Self {
+        if is_transient(&source) { Self::Unavailable { doing, source } } else { Self::Failed { doing, source } }
+    }
+
+    /// Whether waiting and trying again can help. A write that is tried again must be safe to repeat.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Contended { .. } => true,
+            Self::Migration(sqlx::migrate::MigrateError::Execute(source)) => is_transient(source),
+            Self::Migration(_) | Self::Failed { .. } | Self::Corrupt { .. } | Self::TooOld { .. } | Self::BadUrl { .. } => false,
+        }
+    }
+}
+
+/// Whether the cause is the server's or the network's state rather than what was asked.
+fn is_transient(error: &sqlx::Error) -> bool {
+    if let Some(code) = error.as_database_error().and_then(|refusal| refusal.code()) {
+        return is_transient_state(&code);
+    }
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
+}
+
+/// SQLSTATEs that pass by themselves. Source: PostgreSQL manual, appendix A.
+fn is_transient_state(code: &str) -> bool {
+    const CONNECTION: &str = "08";
+    const RESOURCES: &str = "53"; // disk full, out of memory, too many connections
+    const OPERATOR: &str = "57"; // shutdown, crash, cannot connect now, statement timeout
+    const ROLLBACK: &str = "40"; // serialization failure, deadlock
+    const SYSTEM: &str = "58"; // the server's own input and output
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    const READ_ONLY: &str = "25006"; // a stand-by that is not yet promoted
+    const IDLE_TRANSACTION: &str = "25P03";
+    [CONNECTION, RESOURCES, OPERATOR, ROLLBACK, SYSTEM].iter().any(|class| code.starts_with(class))
+        || [LOCK_NOT_AVAILABLE, READ_ONLY, IDLE_TRANSACTION].contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passes_by_itself_is_worth_a_retry() {
+        for code in ["08006", "53300", "57P01", "57P03", "57014", "40P01", "55P03", "25006", "58030"] {
+            assert!(is_transient_state(code), "{code}");
+        }
+        for code in ["23505", "23514", "42P01", "42601", "22003", "28P01"] {
+            assert!(!is_transient_state(code), "{code}");
+        }
+        assert!(StoreError::new("ask", sqlx::Error::PoolTimedOut).is_retryable());
+        assert!(!StoreError::new("ask", sqlx::Error::RowNotFound).is_retryable());
+    }
+}

@@ -1,0 +1,87 @@
+//! Keys that make a checkout safe to ask again: the same key, session and body give the same order, for 24 hours.
+//!
+//! The key's row is written by the statement that writes the order ([`super::checkout`]), so both are there or neither. Whoever
+//! comes with a key that is being written waits for that statement to end.
+
+use sha2::{Digest, Sha256};
+
+use super::{Store, StoreError};
+use crate::domain::ids::{InvalidValue, SessionId};
+
+/// Longest key in characters; clients send UUIDs.
+const MAX_CHARS: usize = 255;
+
+/// A client's key with the fingerprint of what it asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    key: String,
+    fingerprint: [u8; 32],
+}
+
+impl IdempotencyKey {
+    /// A key as the client sent it, with the session and the body that it stands for.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if the key is empty, longer than 255 characters or holds other than printable ASCII.
+    pub fn new(key: &str, session_id: &SessionId, body: &[u8]) -> Result<Self, InvalidValue> {
+        const FIELD: &str = "Idempotency-Key";
+        if key.is_empty() {
+            return Err(InvalidValue::Empty { field: FIELD });
+        }
+        if key.len() > MAX_CHARS {
+            return Err(InvalidValue::TooLong { field: FIELD, chars: key.len(), max: MAX_CHARS });
+        }
+        if !key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(InvalidValue::ControlCharacter { field: FIELD });
+        }
+        // The session's length keeps one pair of session and body from passing for another.
+        let session = session_id.as_str().as_bytes();
+        let fingerprint = Sha256::new()
+            .chain_update(u64::try_from(session.len()).unwrap_or(u64::MAX).to_be_bytes())
+            .chain_update(session)
+            .chain_update(body)
+            .finalize();
+        Ok(Self { key: key.to_owned(), fingerprint: fingerprint.into() })
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn fingerprint(&self) -> &[u8] {
+        &self.fingerprint
+    }
+}
+
+impl Store {
+    /// Throws away keys after their 24 hours.
+    pub(super) async fn sweep_keys(&self) -> Result<u64, StoreError> {
+        let sweep = async {
+            sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'").execute(&self.pool).await
+        };
+        Ok(self.run("sweep old idempotency keys", sweep).await?.rows_affected())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_stands_for_one_session_and_one_body() {
+        let key = |session_id: &str, body: &[u8]| IdempotencyKey::new("k", &SessionId::new(session_id).unwrap(), body).unwrap();
+        assert_eq!(key("s1", b"{}"), key("s1", b"{}"));
+        assert_ne!(key("s1", b"{}"), key("s2", b"{}"));
+        assert_ne!(key("s1", b"{}"), key("s1", b"{ }"));
+        assert_ne!(key("s", b"1{}"), key("s1", b"{}"));
+    }
+
+    #[test]
+    fn keys_are_short_and_printable() {
+        let session = SessionId::new("s1").unwrap();
+        assert!(IdempotencyKey::new(&"x".repeat(255), &session, b"").is_ok());
+        for bad in ["", "a\nb", "schlüssel", &"x".repeat(256)] {
+            assert!(IdempotencyKey::new(bad, &session, b"").is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The shop's tables in PostgreSQL: carts, orders and their outcomes, and the private server where none is configured.
+//!
+//! ```text
+//!  api::shop ──► carts      add, set, remove, clear, read
+//!            ──► checkout   one statement: lock and empty the cart, write key, order and items
+//!            ──► orders     read them back with each item's outcome
+//!  order_tracker ──► outcomes   one transaction a batch: outcomes, settlement, flips, positions
+//!                ──► positions  where to go on, and gaps that a human must look at
+//!                ──► rescue     direct items that wait too long: whom to ask about, and whom never to flip
+//!  sources::wal ──► reads the publication that the migrations make
+//! ```
+//! Callers hold a [`Store`] (cheap to clone) and get domain types; SQL text stays in this room. Queries are checked at compile
+//! time against the migrations (`.sqlx/` holds what that check needs without a database). Every call ends within
+//! [`CALL_DEADLINE`]; while PostgreSQL is down the error [is worth a retry](StoreError::is_retryable), and a page gets 503.
+
+mod cart;
+mod carts;
+mod checkout;
+mod error;
+mod idempotency;
+mod orders;
+mod outcomes;
+mod positions;
+mod rescue;
+
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor};
+use tracing::log::LevelFilter;
+
+use crate::domain::EpochMs;
+
+pub use cart::{Cart, CartError, CartLine, MAX_LINE_UNITS, MAX_LINES, MAX_UNITS_PER_ADD};
+pub use checkout::{Checkout, CheckoutError, CheckoutRequest, Offer};
+pub use error::StoreError;
+pub use idempotency::IdempotencyKey;
+pub use orders::{ItemOutcome, Order, OrderItem, OutcomeKind, PublishVia};
+pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
+pub use positions::{Gap, TrackerPosition};
+pub use rescue::{Probe, Waiting};
+
+/// The migrations of `migrations/`, compiled in.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// No call takes longer: a request that waits is worth less than one that is refused and asked again.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(6);
+
+/// What every connection is told. PostgreSQL ends a statement before [`CALL_DEADLINE`], so that it lets go of its locks first; and
+/// a transaction whose client fell silent, as a frozen process must not keep orders locked.
+const SESSION_SETTINGS: &str =
+    "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
+/// A connection that rested longer is asked for a sign of life before it is used; a busy one is not, as that is a round trip.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// First version with column lists and row filters in publications.
+const MIN_SERVER_VERSION: i32 = 150_000;
+
+/// How the store uses its database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    pub max_connections: u32,
+    /// A call waits for a connection at most this long, then fails with an error worth a retry.
+    pub acquire_timeout: Duration,
+    /// A direct item must be on the log by then, counted from its INSERT, or it is rescued.
+    pub direct_expiry: Duration,
+    /// At most one probe per item in this time.
+    pub probe_interval: Duration,
+}
+
+impl Default for StoreOptions {
+    /// The defaults of `config/default.toml`.
+    fn default() -> Self {
+        Self {
+            max_connections: 32,
+            acquire_timeout: Duration::from_secs(2),
+            direct_expiry: Duration::from_secs(15),
+            probe_interval: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The shop's tables. Clones share one pool of connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    options: StoreOptions,
+}
+
+impl Store {
+    /// A store on this database. Connects with the first call, so the database may come up later.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUrl`] if `url` is not that of a PostgreSQL.
+    pub fn new(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let connect = PgConnectOptions::from_str(url)
+            .map_err(|error| StoreError::BadUrl { reason: reason_without_url(&error, url) })?
+            .application_name("kartshoppe")
+            .log_statements(LevelFilter::Trace);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION_SETTINGS).await.map(drop) }))
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(connect);
+        Ok(Self { pool, options })
+    }
+
+    /// The connections, for the checker and for tests.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Brings the tables to the newest shape; does nothing if they have it. Several processes may do so at once.
+    ///
+    /// # Errors
+    /// [`StoreError::TooOld`] below PostgreSQL 15, [`StoreError::Migration`] if a migration fails (nothing of it stays), else
+    /// those of every call.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.run("connect", self.pool.acquire()).await?;
+        let version = self
+            .run("read the server's version", async {
+                sqlx::query_scalar!(r#"SELECT current_setting('server_version_num')::int AS "version!""#)
+                    .fetch_one(&mut *connection)
+                    .await
+            })
+            .await?;
+        if version < MIN_SERVER_VERSION {
+            return Err(StoreError::TooOld { major: version / 10_000 });
+        }
+        // A large table of the platform may take minutes to convert.
+        self.run("lift the time limit", connection.execute("SET statement_timeout = 0")).await?;
+        let migrated = MIGRATOR.run(&mut *connection).await;
+        self.run("restore the time limit", connection.execute(SESSION_SETTINGS)).await?;
+        Ok(migrated?)
+    }
+
+    /// Whether the tables have the newest shape.
+    ///
+    /// # Errors
+    /// Those of every call; a database without our tables counts as not migrated.
+    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
+        let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+        self.run("read the schema's version", async {
+            let known = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "known!""#)
+                .fetch_one(&self.pool)
+                .await?;
+            if !known {
+                return Ok(false);
+            }
+            let version: Option<i64> =
+                sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&self.pool).await?;
+            Ok(version >= Some(newest))
+        })
+        .await
+    }
+
+    /// The database's clock, in epoch milliseconds.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn now_ms(&self) -> Result<EpochMs, StoreError> {
+        self.run("read the database's clock", async {
+            sqlx::query_scalar!(r#"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "now_ms!""#)
+                .fetch_one(&self.pool)
+                .await
+        })
+        .await
+    }
+
+    /// Throws away what nobody can ask for any more: idempotency keys after their 24 hours, carts untouched for 30 days.
+    /// Returns how many rows went.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn sweep(&self) -> Result<u64, StoreError> {
+        let keys = self.sweep_keys().await?;
+        let carts = self.sweep_carts().await?;
+        Ok(keys + carts)
+    }
+
+    /// Forgets every cart, key, position and order that KartShoppe made; orders that were there before it stay.
+    /// The event log must be emptied with it.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn reset(&self) -> Result<(), StoreError> {
+        self.reset_tables().await.map_err(|source| StoreError::new("reset the tables", source))
+    }
+
+    /// Not bound by the deadline of a call: there may be millions of rows.
+    async fn reset_tables(&self) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        transaction.execute("SET LOCAL statement_timeout = 0").await?;
+        sqlx::query!("TRUNCATE carts, idempotency_keys, order_tracker_positions, order_tracker_gaps")
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query!("DELETE FROM order_items WHERE publish_via <> 'history'").execute(&mut *transaction).await?;
+        sqlx::query!(
+            "DELETE FROM orders o WHERE created_at IS NOT NULL
+             AND NOT EXISTS (SELECT FROM order_items i WHERE i.order_id = o.order_id)"
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
+    }
+
+    /// Closes the connections; calls under way are waited for.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Runs one call within its deadline and says in its error what it was about.
+    async fn run<T>(&self, doing: &'static str, call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(CALL_DEADLINE, call).await {
+            Ok(done) => done.map_err(|source| StoreError::new(doing, source)),
+            Err(_) => Err(StoreError::TimedOut { doing, waited: CALL_DEADLINE }),
+        }
+    }
+}
+
+/// The part of a URL error that may be shown: never the URL itself, which holds a password.
+fn reason_without_url(error: &sqlx::Error, url: &str) -> String {
+    let reason = error.to_string();
+    if reason.contains(url) { "it cannot be read".to_owned() } else { reason }
+}

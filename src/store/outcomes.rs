@@ -1,0 +1,171 @@
+//! What the order tracker writes: one transaction a batch, safe to repeat and safe beside other trackers.
+//!
+//! ```text
+//!  lock the touched orders, in id order ─► write outcomes where there is none ─► flip the expired that still wait
+//!      ─► settle orders whose every item has one ─► move the positions forward ─► commit
+//! ```
+//! Every api process runs a tracker over the same events. Whoever comes second finds the outcomes written, and still learns which
+//! orders were touched, to tell its own pages.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::orders::OutcomeKind;
+use super::positions::move_forward;
+use super::rescue::flip;
+use super::{Store, StoreError, TrackerPosition};
+use crate::domain::ids::{OrderId, OrderItemId};
+use crate::domain::order::OrderStatus;
+
+/// What one event of `inventory-events` says of an order item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub order_id: OrderId,
+    pub order_item_id: OrderItemId,
+    pub kind: OutcomeKind,
+    pub allocated: i64,
+    pub shortfall: i64,
+    /// The event's id: the same on every replay.
+    pub event_id: String,
+    /// Why, where the item was rejected.
+    pub reason: Option<String>,
+}
+
+/// What a tracker read in one go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrackerBatch {
+    pub outcomes: Vec<Outcome>,
+    /// Items whose probe was answered with `ORDER_EXPIRED`: the WAL reader publishes those that are still `direct` without an
+    /// outcome, also of this batch.
+    pub expired: Vec<(OrderId, OrderItemId)>,
+    /// The last record read, per partition.
+    pub positions: Vec<TrackerPosition>,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recorded {
+    /// Every known order that the batch named, in id order.
+    pub orders: Vec<TouchedOrder>,
+    /// Outcomes that were not there before.
+    pub outcomes_written: u64,
+    /// Items that the WAL reader will publish from now on.
+    pub flipped: Vec<OrderItemId>,
+}
+
+/// An order that the batch named, as it stands after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TouchedOrder {
+    pub order_id: String,
+    /// Whose pages want to know.
+    pub session_id: Option<String>,
+    pub status: String,
+    /// Whether this batch settled it.
+    pub settled_now: bool,
+}
+
+impl Store {
+    /// Records a batch: all of it or nothing.
+    ///
+    /// # Errors
+    /// Those of every call; the batch can be recorded again.
+    pub async fn record_outcomes(&self, batch: &TrackerBatch) -> Result<Recorded, StoreError> {
+        self.run("record outcomes", async {
+            let mut transaction = self.pool.begin().await?;
+            let recorded = record(&mut transaction, batch).await?;
+            transaction.commit().await?;
+            Ok(recorded)
+        })
+        .await
+    }
+}
+
+async fn record(transaction: &mut Transaction<'_, Postgres>, batch: &TrackerBatch) -> Result<Recorded, sqlx::Error> {
+    let order_ids = touched_orders(batch);
+    let mut recorded = Recorded::default();
+    if !order_ids.is_empty() {
+        recorded.orders = lock_orders(transaction, &order_ids).await?;
+        recorded.outcomes_written = write_outcomes(transaction, &batch.outcomes).await?;
+        recorded.flipped = flip(transaction, &batch.expired).await?;
+        settle(transaction, &order_ids, &mut recorded.orders).await?;
+    }
+    move_forward(transaction, &batch.positions).await?;
+    Ok(recorded)
+}
+
+fn touched_orders(batch: &TrackerBatch) -> Vec<String> {
+    let ids = batch.outcomes.iter().map(|outcome| &outcome.order_id).chain(batch.expired.iter().map(|(order_id, _)| order_id));
+    ids.map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Trackers lock in the same order, so none waits for another in a circle. Items are only written under their order's lock.
+async fn lock_orders(connection: &mut PgConnection, order_ids: &[String]) -> Result<Vec<TouchedOrder>, sqlx::Error> {
+    sqlx::query_as!(
+        TouchedOrder,
+        r#"SELECT order_id, session_id, coalesce(status, 'PENDING') AS "status!", false AS "settled_now!"
+           FROM orders WHERE order_id = ANY ($1) ORDER BY order_id FOR NO KEY UPDATE"#,
+        order_ids
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// The first outcome of an item counts, in the log and here. Rows of the platform's past have none.
+async fn write_outcomes(connection: &mut PgConnection, outcomes: &[Outcome]) -> Result<u64, sqlx::Error> {
+    let mut seen = HashSet::new();
+    let firsts: Vec<&Outcome> = outcomes.iter().filter(|outcome| seen.insert(&outcome.order_item_id)).collect();
+    let text = |of: fn(&Outcome) -> String| firsts.iter().map(|outcome| of(outcome)).collect::<Vec<_>>();
+    let written = sqlx::query!(
+        "UPDATE order_items i
+         SET outcome = o.kind, allocated = o.allocated, shortfall = o.shortfall, outcome_event_id = o.event_id,
+             outcome_reason = o.reason, settled_at = clock_timestamp()
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
+              AS o (item_id, order_id, kind, allocated, shortfall, event_id, reason)
+         WHERE i.order_item_id = o.item_id AND i.order_id = o.order_id AND i.outcome IS NULL AND i.publish_via <> 'history'",
+        &text(|outcome| outcome.order_item_id.to_string()),
+        &text(|outcome| outcome.order_id.to_string()),
+        &text(|outcome| outcome.kind.as_str().to_owned()),
+        &firsts.iter().map(|outcome| outcome.allocated).collect::<Vec<_>>(),
+        &firsts.iter().map(|outcome| outcome.shortfall).collect::<Vec<_>>(),
+        &text(|outcome| outcome.event_id.clone()),
+        &firsts.iter().map(|outcome| outcome.reason.clone()).collect::<Vec<_>>() as &[Option<String>]
+    )
+    .execute(connection)
+    .await?;
+    Ok(written.rows_affected())
+}
+
+/// Gives each pending order whose every item has an outcome the status that the domain says.
+async fn settle(connection: &mut PgConnection, order_ids: &[String], orders: &mut [TouchedOrder]) -> Result<(), sqlx::Error> {
+    let items = sqlx::query!(
+        "SELECT order_id, quantity, allocated FROM order_items WHERE order_id = ANY ($1) AND publish_via <> 'history'",
+        order_ids
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut by_order: BTreeMap<&str, Vec<(i64, Option<i64>)>> = BTreeMap::new();
+    for item in &items {
+        by_order.entry(&item.order_id).or_default().push((i64::from(item.quantity), item.allocated));
+    }
+    let pending = OrderStatus::Pending.as_str();
+    for order in orders.iter_mut().filter(|order| order.status == pending) {
+        let Some(items) = by_order.remove(order.order_id.as_str()) else { continue };
+        let status = OrderStatus::of(items);
+        order.settled_now = status != OrderStatus::Pending;
+        status.as_str().clone_into(&mut order.status);
+    }
+    let (settled, statuses): (Vec<String>, Vec<String>) =
+        orders.iter().filter(|order| order.settled_now).map(|order| (order.order_id.clone(), order.status.clone())).unzip();
+    if !settled.is_empty() {
+        sqlx::query!(
+            "UPDATE orders o SET status = s.status, updated_at = clock_timestamp()
+             FROM unnest($1::text[], $2::text[]) AS s (order_id, status) WHERE o.order_id = s.order_id",
+            &settled,
+            &statuses
+        )
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Direct items whose publisher may have died between commit and publish.
+//!
+//! Nobody publishes such an item a second time on a guess. The tracker asks the shard by a probe; only after the shard's answer,
+//! which comes behind everything that was ever applied of the item, the row is given to the WAL reader
+//! ([`super::outcomes`], in the transaction that moves past the answer).
+
+use sqlx::PgConnection;
+
+use super::{Store, StoreError};
+use crate::domain::EpochMs;
+use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId};
+use crate::telemetry::context::TraceContext;
+
+/// An item to ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    pub order_id: OrderId,
+    pub order_item_id: OrderItemId,
+    pub product_id: ProductId,
+    /// The value of the item's own event.
+    pub expires_at_ms: EpochMs,
+    pub trace: Option<TraceContext>,
+}
+
+/// Items without an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Of these the WAL reader is the publisher.
+    pub wal: i64,
+    /// Direct items whose time has not run out.
+    pub direct: i64,
+    /// Direct items past their time: being rescued.
+    pub expired: i64,
+    /// Expired items from before a gap: never flipped, a human decides.
+    pub stranded: i64,
+}
+
+struct ProbeRow {
+    order_id: String,
+    order_item_id: String,
+    product_id: String,
+    expires_at_ms: EpochMs,
+    traceparent: Option<String>,
+}
+
+impl Store {
+    /// The items to probe now, oldest first, at most `limit`. Each is marked, so that nobody asks about it again before
+    /// [`probe_interval`](super::StoreOptions::probe_interval) is over.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn due_probes(&self, limit: i64) -> Result<Vec<Probe>, StoreError> {
+        let interval_ms = i64::try_from(self.options.probe_interval.as_millis()).unwrap_or(i64::MAX);
+        let mark = async {
+            sqlx::query_as!(
+                ProbeRow,
+                r#"WITH due AS (
+                       SELECT order_item_id FROM order_items
+                       WHERE publish_via = 'direct' AND outcome IS NULL AND expires_at < clock_timestamp()
+                         AND (last_probe_at IS NULL OR last_probe_at < clock_timestamp() - $2::bigint * interval '1 millisecond')
+                         AND inserted_at > coalesce((SELECT max(noticed_at) FROM order_tracker_gaps), '-infinity')
+                       ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+                   ), marked AS (
+                       UPDATE order_items i SET last_probe_at = clock_timestamp() FROM due
+                       WHERE i.order_item_id = due.order_item_id
+                       RETURNING i.order_id, i.order_item_id, i.product_id, i.expires_at, i.traceparent
+                   )
+                   SELECT order_id, order_item_id, product_id, traceparent,
+                          (extract(epoch FROM expires_at) * 1000)::bigint AS "expires_at_ms!"
+                   FROM marked ORDER BY expires_at, order_item_id"#,
+                limit,
+                interval_ms
+            )
+            .fetch_all(&self.pool)
+            .await
+        };
+        let rows = self.run("look for items to rescue", mark).await?;
+        rows.into_iter().map(ProbeRow::into_probe).collect()
+    }
+
+    /// How many items wait for an outcome, and for what.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
+        let count = async {
+            sqlx::query_as!(
+                Waiting,
+                r#"SELECT count(*) FILTER (WHERE publish_via = 'wal') AS "wal!",
+                          count(*) FILTER (WHERE publish_via = 'direct' AND expires_at >= clock_timestamp()) AS "direct!",
+                          count(*) FILTER (WHERE publish_via = 'direct' AND expires_at < clock_timestamp() AND inserted_at > gap)
+                              AS "expired!",
+                          count(*) FILTER (WHERE publish_via = 'direct' AND expires_at < clock_timestamp() AND inserted_at <= gap)
+                              AS "stranded!"
+                   FROM (SELECT publish_via, expires_at, inserted_at,
+                                coalesce((SELECT max(noticed_at) FROM order_tracker_gaps), '-infinity') AS gap
+                         FROM order_items WHERE outcome IS NULL AND publish_via <> 'history') AS waiting"#
+            )
+            .fetch_one(&self.pool)
+            .await
+        };
+        self.run("count waiting items", count).await
+    }
+}
+
+/// Gives expired items to the WAL reader: those that are still `direct`, without an outcome, and not from before a gap. Their
+/// orders are locked.
+pub(super) async fn flip(
+    connection: &mut PgConnection,
+    expired: &[(OrderId, OrderItemId)],
+) -> Result<Vec<OrderItemId>, sqlx::Error> {
+    if expired.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flipped = sqlx::query_scalar!(
+        "UPDATE order_items i SET publish_via = 'wal'
+         FROM unnest($1::text[], $2::text[]) AS e (order_id, item_id)
+         WHERE i.order_item_id = e.item_id AND i.order_id = e.order_id AND i.publish_via = 'direct' AND i.outcome IS NULL
+           AND i.inserted_at > coalesce((SELECT max(noticed_at) FROM order_tracker_gaps), '-infinity')
+         RETURNING i.order_item_id",
+        &expired.iter().map(|(order_id, _)| order_id.to_string()).collect::<Vec<_>>(),
+        &expired.iter().map(|(_, item_id)| item_id.to_string()).collect::<Vec<_>>()
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(expired.iter().map(|(_, item_id)| item_id).filter(|id| flipped.iter().any(|one| one == id.as_str())).cloned().collect())
+}
+
+impl ProbeRow {
+    fn into_probe(self) -> Result<Probe, StoreError> {
+        let corrupt = |error: InvalidValue| StoreError::Corrupt {
+            table: "order_items",
+            id: self.order_item_id.clone(),
+            reason: error.to_string(),
+        };
+        Ok(Probe {
+            order_id: OrderId::new(&self.order_id).map_err(corrupt)?,
+            order_item_id: OrderItemId::new(&self.order_item_id).map_err(corrupt)?,
+            product_id: ProductId::new(&self.product_id).map_err(corrupt)?,
+            expires_at_ms: self.expires_at_ms,
+            trace: self.traceparent.as_deref().and_then(TraceContext::parse),
+        })
+    }
+}
