@@ -25,3 +25,4 @@ pub mod log;
 pub mod store;
 
 pub mod actors;
+pub mod api;

@@ -1,0 +1,144 @@
+//! One connection: hyper speaks HTTP/1.1, a watchdog ends it when the client is slow or silent for too long.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use super::stream::{Doing, Progress, Watched};
+use super::{Handler, Limits, Mood, Reply};
+
+/// Largest head of a request in bytes, request line included; more is answered 431.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// Most headers of a request; more is answered 431.
+const MAX_HEADERS: usize = 64;
+/// While the listener is crowded an idle connection goes after so long, and a slow head too.
+const CROWDED_TIMEOUT: Duration = Duration::from_millis(500);
+/// The watchdog's first look; it sets the right time itself, as soon as it is polled.
+const FIRST_LOOK: Duration = Duration::from_secs(3600);
+/// A peer that acknowledges nothing for so long is gone: the kernel ends the connection.
+const DEAD_PEER_MS: u32 = 30_000;
+
+/// HTTP/1.1 with our limits. Time limits are the watchdog's.
+pub(super) fn protocol() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(None).max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_BYTES);
+    http
+}
+
+pub(super) struct Connection {
+    patience: Patience,
+    mood: watch::Receiver<Mood>,
+    progress: Arc<Progress>,
+}
+
+impl Connection {
+    pub(super) fn new(limits: &Limits, mood: watch::Receiver<Mood>) -> Self {
+        let patience = Patience { head: limits.header_timeout, idle: limits.idle_timeout };
+        Self { patience, mood, progress: Arc::new(Progress::new()) }
+    }
+
+    /// Serves requests until the connection ends, is ended, or becomes a socket.
+    pub(super) async fn serve<H: Handler>(mut self, http: http1::Builder, stream: TcpStream, handler: Arc<H>) {
+        prepare(&stream);
+        let progress = self.progress.clone();
+        let io = TokioIo::new(Watched::new(stream, progress.clone()));
+        let service = service_fn(|request| {
+            progress.set(Doing::Answering);
+            let (reply, progress) = (handler.call(request), progress.clone());
+            async move {
+                let response = match reply {
+                    Reply::Ready(response) => response,
+                    Reply::Later(response) => response.await,
+                };
+                progress.set(Doing::Idle);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut connection = pin!(http.serve_connection(io, service).with_upgrades());
+        let mut watchdog =
+            Watchdog { patience: self.patience, progress: self.progress, armed: pin!(tokio::time::sleep(FIRST_LOOK)) };
+        let mut told = false;
+        loop {
+            tokio::select! {
+                biased;
+                // An error here is the client's (reset, bad request): hyper has answered what can be answered.
+                _ = poll_fn(|cx| watchdog.poll_beside(connection.as_mut(), cx)) => return,
+                changed = self.mood.changed(), if !told => {
+                    let mood = *self.mood.borrow_and_update();
+                    watchdog.patience = if mood == Mood::Open { self.patience } else { self.patience.crowded() };
+                    if changed.is_err() || mood == Mood::Draining {
+                        connection.as_mut().graceful_shutdown();
+                        told = true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How long a connection may be at what it does.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    head: Duration,
+    idle: Duration,
+}
+
+impl Patience {
+    fn crowded(self) -> Self {
+        Self { head: self.head.min(CROWDED_TIMEOUT), idle: self.idle.min(CROWDED_TIMEOUT) }
+    }
+
+    fn deadline(self, progress: &Progress) -> Instant {
+        match progress.get() {
+            (Doing::Idle, since) => since + self.idle,
+            (Doing::ReadingHead, since) => since + self.head,
+            // The request's own limits apply; look again when the next wait could have ended.
+            (Doing::Answering, _) => Instant::now() + self.idle,
+        }
+    }
+}
+
+/// Ends a connection whose client takes too long. Its timer is moved only to an earlier time: at a later one it looks again.
+struct Watchdog<'a> {
+    patience: Patience,
+    progress: Arc<Progress>,
+    armed: Pin<&'a mut Sleep>,
+}
+
+impl Watchdog<'_> {
+    /// Polls the connection; ready when it has ended or must end.
+    fn poll_beside<F: Future>(&mut self, connection: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<()> {
+        if connection.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let deadline = self.patience.deadline(&self.progress);
+        if deadline < self.armed.deadline() {
+            self.armed.as_mut().reset(deadline);
+        }
+        while self.armed.as_mut().poll(cx).is_ready() {
+            let deadline = self.patience.deadline(&self.progress);
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.armed.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+fn prepare(stream: &TcpStream) {
+    // Best effort: without these the connection is slower to answer or to be given up, not wrong.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, DEAD_PEER_MS);
+}

@@ -1,0 +1,88 @@
+//! How much one listener takes, and how many descriptors the process has for it.
+
+use std::time::Duration;
+
+use crate::config::{Http, Ws};
+
+/// Descriptors that are not connections: event log, database pool, listeners, log files.
+const RESERVED_DESCRIPTORS: u64 = 128;
+/// So many connections are served however few descriptors there are.
+const LEAST_CONNECTIONS: usize = 16;
+
+/// Limits of a listener's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the first byte of a request's head to its last.
+    pub header_timeout: Duration,
+    /// Without a request, and for taking a whole answer.
+    pub idle_timeout: Duration,
+    /// Connections at once that are not sockets.
+    pub max_connections: usize,
+    /// Sockets at once.
+    pub max_pages: usize,
+}
+
+impl Limits {
+    /// The configured limits, scaled down to the descriptors that the process may open.
+    #[must_use]
+    pub fn new(http: &Http, ws: &Ws, descriptors: u64) -> Self {
+        let (connections, pages) = fit(http.max_connections, ws.max_pages, descriptors);
+        if connections < http.max_connections || pages < ws.max_pages {
+            tracing::warn!(
+                descriptors,
+                connections,
+                pages,
+                "fewer connections than configured: the process may not open more files"
+            );
+        }
+        Self {
+            header_timeout: http.header_timeout,
+            idle_timeout: http.idle_timeout,
+            max_connections: connections,
+            max_pages: pages,
+        }
+    }
+
+    /// Limits of the operators' listener: the same times, few connections.
+    #[must_use]
+    pub fn for_operators(http: &Http) -> Self {
+        Self { header_timeout: http.header_timeout, idle_timeout: http.idle_timeout, max_connections: 64, max_pages: 0 }
+    }
+}
+
+fn fit(connections: usize, pages: usize, descriptors: u64) -> (usize, usize) {
+    let available = usize::try_from(descriptors.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX);
+    let wanted = connections.saturating_add(pages);
+    if wanted <= available {
+        return (connections, pages);
+    }
+    let share = |part: usize| (part as u128 * available as u128 / wanted as u128) as usize;
+    (share(connections).max(LEAST_CONNECTIONS), share(pages).max(LEAST_CONNECTIONS))
+}
+
+/// Lets the process open as many files as the system allows it; returns how many that is.
+#[must_use]
+pub fn raise_file_limit() -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = getrlimit(Resource::Nofile);
+        }
+    }
+    limit.current.unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_descriptors_are_shared_in_proportion() {
+        assert_eq!(fit(10_000, 15_000, 100_000), (10_000, 15_000));
+        assert_eq!(fit(10_000, 15_000, 1128), (400, 600));
+        assert_eq!(fit(10_000, 15_000, 64), (LEAST_CONNECTIONS, LEAST_CONNECTIONS));
+        assert!(raise_file_limit() > 0);
+    }
+}

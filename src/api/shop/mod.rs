@@ -1,0 +1,3 @@
+//! What shoppers ask for over REST, one file per resource.
+
+pub mod picture;

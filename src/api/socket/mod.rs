@@ -1,0 +1,3 @@
+//! The page's WebSocket.
+
+pub mod frame;
