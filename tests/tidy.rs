@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["domain"],
     &["clock"],
-    &["wire"],
     &["config"],
     &["data_dir"],
     &["telemetry"],
+    &["wire"],
     &["log", "store"],
     &["actors"],
     &["sources"],

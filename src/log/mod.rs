@@ -28,21 +28,15 @@
 
 pub mod partitioner;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::domain::EpochMs;
+pub use crate::wire::record::{Headers, NewRecord, Offset, PartitionId, Record};
 use crate::wire::topics::Topic;
 
-/// Position of a record in its partition, from 0. A *position* is the offset of the next record to read.
-pub type Offset = i64;
-/// Number of a partition of a topic, from 0.
-pub type PartitionId = i32;
 /// What the log's asynchronous methods return. Boxed: one allocation for a batch of records is noise.
 pub type LogFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogError>> + Send + 'a>>;
 
@@ -65,59 +59,6 @@ impl std::fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.topic, self.partition)
     }
-}
-
-/// Headers of a record, in order; names may repeat.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Headers(pub Vec<(Cow<'static, str>, Bytes)>);
-
-impl Headers {
-    /// No headers.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// Adds one header.
-    pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) {
-        self.0.push((name.into(), value.into()));
-    }
-
-    /// The last value of that name, as Kafka's `lastHeader` gives it.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Bytes> {
-        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    /// The last value of that name, if it is UTF-8.
-    #[must_use]
-    pub fn get_str(&self, name: &str) -> Option<&str> {
-        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
-    }
-}
-
-/// A record to be written. No value is a tombstone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRecord {
-    pub topic: Topic,
-    /// `None`: chosen by the key ([`partitioner::partition_of`]), or spread evenly without one.
-    pub partition: Option<PartitionId>,
-    pub key: Option<Bytes>,
-    pub value: Option<Bytes>,
-    pub headers: Headers,
-}
-
-/// A record as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    pub topic: Topic,
-    pub partition: PartitionId,
-    pub offset: Offset,
-    /// When the log appended it, in epoch milliseconds.
-    pub append_time_ms: EpochMs,
-    pub key: Option<Bytes>,
-    pub value: Option<Bytes>,
-    pub headers: Headers,
 }
 
 impl Record {

@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+/// The header that carries it, on HTTP and on records.
+pub const TRACEPARENT: &str = "traceparent";
+
 /// Trace id, parent span id and flags of `traceparent`, version 00. Source: W3C Trace Context, section 3.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceContext {

@@ -9,8 +9,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::context::TraceContext;
-use crate::wire::headers::TRACEPARENT;
+use super::context::{TRACEPARENT, TraceContext};
 
 /// Makes `span` a child of the carried context.
 pub fn set_parent(span: &Span, parent: &TraceContext) {

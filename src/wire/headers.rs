@@ -3,11 +3,13 @@
 /// What made this record: [`crate::domain::inventory::Cause`] as text. On every output of the inventory.
 pub const CAUSE: &str = "kartshoppe-cause";
 /// W3C trace context of the cause.
-pub const TRACEPARENT: &str = "traceparent";
+pub use crate::telemetry::context::TRACEPARENT;
 /// The state header on `products`: format number, revision, last heard, deadline, stale flag, applied positions.
 pub const STATE: &str = "kartshoppe-state";
 /// On a record that was written again to its right partition: `topic/partition/offset` of the first writing.
 pub const MOVED_FROM: &str = "kartshoppe-moved-from";
+/// On a dead letter whose value was too large to keep whole: how many bytes the source's had.
+pub const CUT_FROM: &str = "kartshoppe-cut-from";
 /// Headers of a dead letter, by the names Kafka Streams uses.
 pub mod dead_letter {
     pub const EXCEPTION: &str = "__streams.errors.exception";

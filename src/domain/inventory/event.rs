@@ -26,6 +26,27 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::ProductAdded,
+        Self::ProductUpdated,
+        Self::ProductRemoved,
+        Self::InventoryIncreased,
+        Self::InventoryDecreased,
+        Self::OutOfStock,
+        Self::BackInStock,
+        Self::PriceChanged,
+        Self::StaleInventory,
+        Self::OrderRejected,
+        Self::OrderExpired,
+    ];
+
+    /// Reads what [`EventKind::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     /// As the wire writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -84,7 +84,7 @@ pub fn order_expired(
         current_price: price,
         at_ms: highest_append_ms,
         reason,
-        level: state.map_or(StockLevel::Out, |known| rules.level(known.product.stock)),
+        level: state.map_or(StockLevel::Normal, |known| rules.level(known.product.stock)),
         revision: state.map(|known| known.revision),
         cause: input.cause,
         ordinal: 0,
@@ -104,6 +104,18 @@ pub struct ProbedItem<'a> {
 /// The answer to an order item that cannot be applied to any product: unknown, or quarantined with this reason.
 #[must_use]
 pub fn order_rejected(product_id: &ProductId, item: &OrderItem, cause: Cause, at_ms: EpochMs, reason: String) -> InventoryEvent {
+    nothing_allocated(product_id, outcome_of(item, 0), cause, at_ms, reason)
+}
+
+/// The same for an order item that is known by its outcome only, as its event could not be used.
+#[must_use]
+pub fn nothing_allocated(
+    product_id: &ProductId,
+    outcome: OrderOutcome,
+    cause: Cause,
+    at_ms: EpochMs,
+    reason: String,
+) -> InventoryEvent {
     InventoryEvent {
         product_id: product_id.clone(),
         details: None,
@@ -118,7 +130,7 @@ pub fn order_rejected(product_id: &ProductId, item: &OrderItem, cause: Cause, at
         revision: None,
         cause,
         ordinal: 0,
-        order: Some(outcome_of(item, 0)),
+        order: Some(outcome),
     }
 }
 

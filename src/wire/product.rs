@@ -1,0 +1,286 @@
+//! The catalogue's product: read strictly, written with exactly the contract's fields.
+//!
+//! Read from `product-updates`, the bootstrap file and `products`. Written two ways: [`ProductValue`], the eleven fields of
+//! `products`, as existing readers are strict; [`ProductBody`], those and the revision, for REST and pages.
+//!
+//! A picture that lies elsewhere than under `/api/` or in a `data:` URL is replaced by the product's generated one when it is read:
+//! no other path passes the existing client's proxy, and no outside host may be called. A rating is kept to two decimals.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+use super::invalid::Invalid;
+use super::json::{self, Integer, Number, Skip, Text, needed, once};
+use super::money::Money;
+use crate::domain::EpochMs;
+use crate::domain::ids::{InvalidValue, ProductId, Stock, UNITS_MAX};
+use crate::domain::inventory::ProductState;
+use crate::domain::money::Cents;
+use crate::domain::product::{Details, Product, Revision};
+
+/// Longest name, category, brand and tag, in characters: what a card can show, several times over.
+const NAME_MAX: usize = 500;
+const LABEL_MAX: usize = 100;
+/// Longest description, in characters.
+const DESCRIPTION_MAX: usize = 10_000;
+/// Longest picture URL, in characters: a `data:` URL of 48 KB of picture. Every page gets it with the whole catalogue.
+const IMAGE_URL_MAX: usize = 65_536;
+/// Most tags.
+const TAGS_MAX: usize = 50;
+
+/// A product with the contract's eleven fields, none of them ever null: the value on `products`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProductValue<'a> {
+    pub product_id: &'a str,
+    pub name: &'a str,
+    pub description: &'a str,
+    pub category: &'a str,
+    pub brand: &'a str,
+    pub price: Money,
+    /// Units in stock.
+    pub inventory: i64,
+    /// Begins with `/api/` or `data:`, or is empty.
+    pub image_url: &'a str,
+    pub tags: &'a [String],
+    /// 0 to 5.
+    pub rating: f64,
+    pub review_count: i64,
+}
+
+impl<'a> From<&'a Product> for ProductValue<'a> {
+    fn from(product: &'a Product) -> Self {
+        let Product { id, price, stock, details } = product;
+        Self {
+            product_id: id.as_str(),
+            name: &details.name,
+            description: &details.description,
+            category: &details.category,
+            brand: &details.brand,
+            price: Money::from(*price),
+            inventory: stock.units(),
+            image_url: &details.image_url,
+            tags: &details.tags,
+            rating: details.rating,
+            review_count: details.review_count,
+        }
+    }
+}
+
+/// A product with its revision. `version` belongs to stock and price, `detailsVersion` to all else; both count within a `life`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[ts(rename = "Product")]
+#[schema(as = Product)]
+pub struct ProductBody<'a> {
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub product: ProductValue<'a>,
+    pub life: i64,
+    pub version: u64,
+    pub details_version: u64,
+    /// Time of the last change, in epoch milliseconds.
+    pub timestamp: EpochMs,
+}
+
+impl<'a> ProductBody<'a> {
+    /// A product whose stock and price are of one revision and whose details are of a version of the same life.
+    #[must_use]
+    pub fn new(product: &'a Product, revision: Revision, details_version: u64, changed_at_ms: EpochMs) -> Self {
+        let Revision { life, version } = revision;
+        Self { product: product.into(), life, version, details_version, timestamp: changed_at_ms }
+    }
+}
+
+impl<'a> From<&'a ProductState> for ProductBody<'a> {
+    /// A state is whole: details and stock are of one version.
+    fn from(state: &'a ProductState) -> Self {
+        Self::new(&state.product, state.revision, state.revision.version, state.changed_at_ms)
+    }
+}
+
+/// Reads one product.
+///
+/// # Errors
+/// [`Invalid`] if it is not JSON, not one object, lacks `productId`, `name`, `price` or `inventory`, or a known field is there
+/// twice, of the wrong type or out of range. Fields that nobody knows are skipped; null stands for a default where there is one.
+pub fn decode(value: &[u8]) -> Result<Product, Invalid> {
+    json::from_slice::<Strict>(value).map(|Strict(product)| product)
+}
+
+/// Where the picture of a product is drawn.
+#[must_use]
+pub fn generated_image_url(product_id: &ProductId) -> String {
+    use std::fmt::Write as _;
+    let mut url = "/api/ecommerce/product/".to_owned();
+    for byte in product_id.as_str().bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    url + "/image"
+}
+
+/// A product, read strictly.
+pub(super) struct Strict(pub Product);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_map(ProductVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Field {
+    ProductId,
+    Name,
+    Description,
+    Category,
+    Brand,
+    Price,
+    Inventory,
+    ImageUrl,
+    Tags,
+    Rating,
+    ReviewCount,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Default)]
+struct Fields<'de> {
+    product_id: Option<Text<'de>>,
+    name: Option<Text<'de>>,
+    description: Option<Option<Text<'de>>>,
+    category: Option<Option<Text<'de>>>,
+    brand: Option<Option<Text<'de>>>,
+    price: Option<Number>,
+    inventory: Option<Integer>,
+    image_url: Option<Option<Text<'de>>>,
+    tags: Option<Option<Vec<Text<'de>>>>,
+    rating: Option<Option<Number>>,
+    review_count: Option<Option<Integer>>,
+}
+
+struct ProductVisitor;
+
+impl<'de> Visitor<'de> for ProductVisitor {
+    type Value = Strict;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a product")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(field) = map.next_key::<Field>()? {
+            match field {
+                Field::ProductId => once(&mut map, &mut fields.product_id, "productId")?,
+                Field::Name => once(&mut map, &mut fields.name, "name")?,
+                Field::Description => once(&mut map, &mut fields.description, "description")?,
+                Field::Category => once(&mut map, &mut fields.category, "category")?,
+                Field::Brand => once(&mut map, &mut fields.brand, "brand")?,
+                Field::Price => once(&mut map, &mut fields.price, "price")?,
+                Field::Inventory => once(&mut map, &mut fields.inventory, "inventory")?,
+                Field::ImageUrl => once(&mut map, &mut fields.image_url, "imageUrl")?,
+                Field::Tags => once(&mut map, &mut fields.tags, "tags")?,
+                Field::Rating => once(&mut map, &mut fields.rating, "rating")?,
+                Field::ReviewCount => once(&mut map, &mut fields.review_count, "reviewCount")?,
+                Field::Unknown => {
+                    map.next_value::<Skip>()?;
+                }
+            }
+        }
+        fields.check()
+    }
+}
+
+impl Fields<'_> {
+    fn check<E: serde::de::Error>(self) -> Result<Strict, E> {
+        let id = ProductId::new(&needed(self.product_id, "productId")?.0).map_err(E::custom)?;
+        let name = needed(self.name, "name")?;
+        let price = needed(self.price, "price")?;
+        let inventory = needed(self.inventory, "inventory")?;
+        if name.0.is_empty() {
+            return Err(E::custom(InvalidValue::Empty { field: "name" }));
+        }
+        let line = |field, text: Option<Option<Text<'_>>>, max| {
+            text.flatten().map_or(Ok(String::new()), |t| checked(field, t.0, max, Lines::One))
+        };
+        let description =
+            self.description.flatten().map_or(Ok(String::new()), |t| checked("description", t.0, DESCRIPTION_MAX, Lines::Many));
+        let details = Details {
+            name: checked("name", name.0, NAME_MAX, Lines::One).map_err(E::custom)?,
+            description: description.map_err(E::custom)?,
+            category: line("category", self.category, LABEL_MAX).map_err(E::custom)?,
+            brand: line("brand", self.brand, LABEL_MAX).map_err(E::custom)?,
+            image_url: served(&id, line("imageUrl", self.image_url, IMAGE_URL_MAX).map_err(E::custom)?),
+            tags: tags(self.tags.flatten().unwrap_or_default()).map_err(E::custom)?,
+            rating: rating(self.rating.flatten().map_or(0.0, |number| number.0)).map_err(E::custom)?,
+            review_count: review_count(self.review_count.flatten().map_or(0, |count| count.0)).map_err(E::custom)?,
+        };
+        let price = Cents::from_units(price.0).map_err(E::custom)?;
+        let stock = Stock::new(inventory.0).map_err(E::custom)?;
+        Ok(Strict(Product { id, price, stock, details: Arc::new(details) }))
+    }
+}
+
+/// Whether a text may have line breaks and tabs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    One,
+    Many,
+}
+
+/// Refuses what no card can show, PostgreSQL cannot keep and a terminal would act on.
+fn checked(field: &'static str, text: Cow<'_, str>, max: usize, lines: Lines) -> Result<String, InvalidValue> {
+    let chars = if text.len() <= max { text.len() } else { text.chars().count() };
+    if chars > max {
+        return Err(InvalidValue::TooLong { field, chars, max });
+    }
+    let allowed = |c: char| lines == Lines::Many && matches!(c, '\n' | '\r' | '\t');
+    if text.chars().any(|c| c.is_control() && !allowed(c)) {
+        return Err(InvalidValue::ControlCharacter { field });
+    }
+    Ok(text.into_owned())
+}
+
+fn served(id: &ProductId, image_url: String) -> String {
+    let ours = image_url.is_empty() || image_url.starts_with("/api/") || image_url.starts_with("data:");
+    if ours { image_url } else { generated_image_url(id) }
+}
+
+fn tags(tags: Vec<Text<'_>>) -> Result<Vec<String>, InvalidValue> {
+    if tags.len() > TAGS_MAX {
+        return Err(InvalidValue::OutOfRange { field: "tags", value: format!("{} texts", tags.len()), expected: "at most 50" });
+    }
+    tags.into_iter().map(|tag| checked("tags", tag.0, LABEL_MAX, Lines::One)).collect()
+}
+
+fn rating(rating: f64) -> Result<f64, InvalidValue> {
+    if (0.0..=5.0).contains(&rating) {
+        // Adding zero turns -0.0 into 0.0.
+        return Ok((rating * 100.0).round() / 100.0 + 0.0);
+    }
+    Err(InvalidValue::OutOfRange { field: "rating", value: rating.to_string(), expected: "a number from 0 to 5" })
+}
+
+fn review_count(count: i64) -> Result<i64, InvalidValue> {
+    if (0..=UNITS_MAX).contains(&count) {
+        return Ok(count);
+    }
+    Err(InvalidValue::OutOfRange { field: "reviewCount", value: count.to_string(), expected: "an integer of at least 0" })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! A record of `products`: the only copy of a product's state that counts.
+//!
+//! The value is the product with its current stock, the header [`super::state_header`] the rest; a null value says that the
+//! product was removed. Written by the committer, read by shards that restore and by the catalogue view.
+
+use super::headers;
+use super::invalid::Invalid;
+use super::json;
+use super::output;
+use super::product::{self, ProductValue};
+use super::state_header::{StateHeader, StateHeaderError};
+use super::topics::Topic;
+use crate::domain::ids::ProductId;
+use crate::domain::inventory::{Applied, Cause, ProductState};
+use crate::domain::product::Revision;
+use crate::telemetry::context::TraceContext;
+use crate::wire::record::{NewRecord, PartitionId, Record};
+
+/// The record that makes this state the committed one, or (`None`) says that the product is gone.
+/// It goes to the partition of the product's inputs, so that state and inputs move together.
+#[must_use]
+pub fn record(
+    product_id: &ProductId,
+    state: Option<&ProductState>,
+    partition: PartitionId,
+    cause: &Cause,
+    trace: Option<&TraceContext>,
+) -> NewRecord {
+    let mut headers = output::output_headers(cause, trace);
+    if let Some(state) = state {
+        headers.push(headers::STATE, StateHeader::from(state).encode());
+    }
+    NewRecord {
+        topic: Topic::Products,
+        partition: Some(partition),
+        key: Some(output::key(product_id)),
+        value: state.map(|state| json::to_bytes(&ProductValue::from(&state.product))),
+        headers,
+    }
+}
+
+/// What a record of `products` says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Restored {
+    /// The product is gone.
+    Removed(ProductId),
+    /// The product's state, as KartShoppe wrote it.
+    Ours(ProductState),
+    /// Another program wrote the record, without our header: life 0, version 1, nothing applied, heard of when it was appended.
+    Foreign(ProductState),
+}
+
+/// Why a record of `products` cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The state header is damaged or newer than this binary.
+    #[error(transparent)]
+    State(#[from] StateHeaderError),
+    /// Key or value make no product.
+    #[error(transparent)]
+    Product(#[from] Invalid),
+}
+
+/// Reads a record of `products`. `stale_after_ms` gives foreign records their deadline.
+///
+/// # Errors
+/// [`Unreadable`] if there is no key, key and value disagree, the value is no product or the header cannot be read.
+pub fn decode(record: &Record, stale_after_ms: i64) -> Result<Restored, Unreadable> {
+    let key = record.key.as_deref().ok_or(Invalid::KeylessTombstone)?;
+    let Some(value) = &record.value else {
+        let key =
+            std::str::from_utf8(key).map_err(|error| Invalid::Malformed { reason: format!("the key is not UTF-8: {error}") })?;
+        return Ok(Restored::Removed(ProductId::new(key).map_err(Invalid::from)?));
+    };
+    let product = product::decode(value)?;
+    super::product_updates::check_key(Some(key), &product.id)?;
+    let Some(header) = record.headers.get(headers::STATE) else {
+        let heard = record.append_time_ms;
+        return Ok(Restored::Foreign(ProductState {
+            product,
+            revision: Revision::first_of(0),
+            changed_at_ms: heard,
+            last_heard_ms: heard,
+            stale_deadline_ms: heard.saturating_add(stale_after_ms),
+            stale: false,
+            applied: Applied::default(),
+        }));
+    };
+    let StateHeader { revision, changed_at_ms, last_heard_ms, stale_deadline_ms, stale, applied } =
+        StateHeader::decode(&String::from_utf8_lossy(header))?;
+    let state = ProductState { product, revision, changed_at_ms, last_heard_ms, stale_deadline_ms, stale, applied };
+    Ok(Restored::Ours(state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::inventory::{Command, Input, InputPosition, InputTopic, Rules, apply};
+    use crate::wire::record::Headers;
+    use bytes::Bytes;
+
+    fn state() -> ProductState {
+        let product = product::decode(br#"{"productId":"MUG","name":"Mug","price":9.5,"inventory":3}"#).unwrap();
+        let position = InputPosition { offset: 8, index: 1 };
+        let cause = Cause::Record { topic: InputTopic::ProductUpdates, partition: 2, position };
+        let input = Input { product_id: product.id.clone(), command: Command::Upsert(product), cause, at_ms: 1_732_500_000_000 };
+        apply(&Rules::default(), None, &input).next.unwrap()
+    }
+
+    fn read(record: NewRecord) -> Record {
+        let NewRecord { topic, partition, key, value, headers } = record;
+        Record { topic, partition: partition.unwrap_or(0), offset: 4, append_time_ms: 77, key, value, headers }
+    }
+
+    fn written() -> NewRecord {
+        let state = state();
+        record(&state.product.id, Some(&state), 2, &Cause::File { index: 0 }, None)
+    }
+
+    #[test]
+    fn a_state_comes_back_whole() {
+        let written = written();
+        assert_eq!(written.partition, Some(2));
+        assert_eq!(written.headers.get_str(headers::CAUSE), Some("file/0"));
+        insta::assert_snapshot!(written.headers.get_str(headers::STATE).unwrap(), @"1;8;1;1732500000000;1732500000000;1732503600000;-;8/1;-");
+        assert_eq!(decode(&read(written), 1), Ok(Restored::Ours(state())));
+    }
+
+    #[test]
+    fn removed_foreign_and_unreadable_records_are_told_apart() {
+        let gone = record(&state().product.id, None, 2, &Cause::File { index: 0 }, None);
+        assert_eq!(gone.value, None);
+        assert_eq!(decode(&read(gone), 1), Ok(Restored::Removed(state().product.id)));
+
+        let foreign = decode(&Record { headers: Headers::none(), ..read(written()) }, 10);
+        let Ok(Restored::Foreign(foreign)) = foreign else { panic!("{foreign:?}") };
+        assert_eq!((foreign.revision, foreign.last_heard_ms, foreign.stale_deadline_ms), (Revision::first_of(0), 77, 87));
+
+        let mut newer = read(written());
+        newer.headers.push(headers::STATE, "9;");
+        assert_eq!(decode(&newer, 1), Err(Unreadable::State(StateHeaderError::Newer { format: 9 })));
+        let misplaced = Record { key: Some(Bytes::from_static(b"POT")), ..read(written()) };
+        assert!(matches!(decode(&misplaced, 1), Err(Unreadable::Product(Invalid::KeyMismatch { .. }))));
+        assert!(decode(&Record { key: None, ..read(written()) }, 1).is_err());
+        assert!(decode(&Record { value: Some(Bytes::from_static(b"{}")), ..read(written()) }, 1).is_err());
+    }
+}
