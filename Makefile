@@ -34,7 +34,7 @@ ui: ## build the page into ui/dist, if it has changed
 	@tools/ui.sh
 
 e2e: ## the browser tests alone, on the built binary
-	@cargo build --locked && tools/e2e.sh $(ARGS)
+	@cargo test --locked --no-run && tools/e2e.sh $(ARGS)
 
 bench: ## measure
 	@tools/bench.sh $(ARGS)

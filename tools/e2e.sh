@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$root"
 
 binary=${KARTSHOPPE_BIN:-$root/target/debug/kartshoppe}
-[ -x "$binary" ] || fail "$binary is not there: cargo build"
+[ -x "$binary" ] || fail "$binary is not there: cargo test --no-run"
 KARTSHOPPE_CHROMIUM=$(find_browser) || fail "no Chromium: apt-get install chromium, or set KARTSHOPPE_CHROMIUM"
 [ -n "${KARTSHOPPE__POSTGRES__BIN_DIR:-}" ] || KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE_CHROMIUM KARTSHOPPE__POSTGRES__BIN_DIR

@@ -7,8 +7,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) PATH="$PATH:$HOME/.cargo/bin" ;; esac
 export PATH
 
-# How `make run` builds: see docs/adr/0004 for the figures.
-run_profile=${RUN_PROFILE:-dev}
+# How `make run` builds: docs/adr/0004 says why.
+run_profile=${RUN_PROFILE:-release}
 run_target_dir=$run_profile
 [ "$run_profile" != dev ] || run_target_dir=debug
 
