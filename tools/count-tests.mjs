@@ -1,9 +1,10 @@
-// node count-tests.mjs DIRECTORY: adds up what the runners wrote there (cargo.txt, vitest.json, playwright.json) and prints
-// `N passed, N failed, N skipped`. A report that is not there counts nothing; the stage that should have written it has failed.
+// node count-tests.mjs DIRECTORY STAGE...: adds up what the runners wrote there (cargo.txt, vitest.json, playwright.json) and
+// prints `N passed, N failed, N skipped`. The stages named are those that failed: if no failed test explains it (the build
+// broke, the server did not start), the stage itself counts as one.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const directory = process.argv[2]
+const [directory, ...brokenStages] = process.argv.slice(2)
 const sum = { passed: 0, failed: 0, skipped: 0 }
 
 function add(name, passed, failed, skipped) {
@@ -38,4 +39,5 @@ if (cargo !== undefined) {
   add('cargo', total(1), total(2), total(3))
 }
 
+if (sum.failed < brokenStages.length) sum.failed = brokenStages.length
 console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)

@@ -45,5 +45,6 @@ stage browser browser
 stage rust rust
 
 [ -z "$broken" ] || say "FAILED:$broken"
-node tools/count-tests.mjs "$reports"
+# shellcheck disable=SC2086 # one argument for each stage
+node tools/count-tests.mjs "$reports" $broken
 [ -z "$broken" ]
