@@ -26,6 +26,7 @@
 //!
 //! Nothing here blocks an async worker.
 
+pub mod marks;
 pub mod partitioner;
 
 use std::collections::BTreeMap;
