@@ -46,10 +46,10 @@ reset: ## forget every order, event and product state (refuses while the shop is
 	@tools/reset.sh
 
 up: ## Kafka, PostgreSQL and the shop in containers
-	@docker compose up --detach --wait $(ARGS)
+	@tools/compose.sh up --detach --wait $(ARGS)
 
 down: ## stop those containers; their data stays
-	@docker compose down $(ARGS)
+	@tools/compose.sh down $(ARGS)
 
 sqlx: ## renew .sqlx/ after a change of SQL or migrations
 	@tools/sqlx.sh $(ARGS)
