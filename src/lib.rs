@@ -20,6 +20,8 @@ pub mod domain;
 pub mod telemetry;
 pub mod wire;
 
+pub mod check;
+
 pub mod cli;
 pub mod log;
 pub mod store;

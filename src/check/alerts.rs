@@ -1,0 +1,81 @@
+//! Alerts as they were raised against alerts as the events call for them.
+
+use std::collections::HashMap;
+
+use super::decode::{AlertRecord, Cause, fingerprint};
+use super::ledger::DueAlert;
+use super::next;
+use super::report::{Breach, Check, Report};
+use crate::domain::EpochMs;
+use crate::log::{EventLog, LogError, Start, Stop, read_topics};
+use crate::wire::topics::Topic;
+
+/// The alerts on the log, struck off as events call for them.
+#[derive(Debug, Default)]
+pub struct Alerts {
+    /// Fingerprint of cause and content → how often, where last, and for which product.
+    raised: HashMap<u64, (u32, String, String)>,
+    /// Alerts are deleted after a week: events before the first retained one call in vain.
+    since_ms: EpochMs,
+    missing: Vec<(DueAlert, Cause)>,
+    unnamed: Vec<String>,
+}
+
+impl Alerts {
+    /// Reads `inventory-alerts` as it stands.
+    pub async fn read(log: &dyn EventLog) -> Result<Self, LogError> {
+        let mut alerts = Self { since_ms: EpochMs::MIN, ..Self::default() };
+        let starts = log.topics().await?;
+        let deleted =
+            starts.iter().any(|info| info.topic == Topic::InventoryAlerts && info.partitions.iter().any(|known| known.start > 0));
+        let mut first_ms = EpochMs::MAX;
+        let mut reader = read_topics(log, &[Topic::InventoryAlerts], Start::Beginning, Stop::AtEnd).await?;
+        while let Some(records) = next(reader.as_mut()).await? {
+            for record in &records {
+                first_ms = first_ms.min(record.append_time_ms);
+                let position = format!("{}/{}/{}", record.topic, record.partition, record.offset);
+                let alert = record.value.as_ref().and_then(|value| serde_json::from_slice::<AlertRecord>(value).ok());
+                let (Some(alert), Some(cause)) = (alert, Cause::of(record)) else {
+                    alerts.unnamed.push(position);
+                    continue;
+                };
+                let print = fingerprint(&(cause, &alert.product_id, &alert.alert_type, &alert.severity, &alert.message));
+                let entry = alerts.raised.entry(print).or_insert((0, position, alert.product_id));
+                entry.0 += 1;
+            }
+        }
+        if deleted {
+            alerts.since_ms = first_ms;
+        }
+        Ok(alerts)
+    }
+
+    /// An event calls for this alert. `settled` events were on the log before the alerts were read.
+    pub fn due(&mut self, due: DueAlert, cause: Cause, settled: bool, event_append_ms: EpochMs) {
+        let print = fingerprint(&(cause, due.product_id.as_str(), due.alert_type, due.severity, due.message.as_str()));
+        match self.raised.get_mut(&print) {
+            Some((1, ..)) => {
+                self.raised.remove(&print);
+            }
+            Some((count, ..)) => *count -= 1,
+            None if settled && event_append_ms >= self.since_ms => self.missing.push((due, cause)),
+            None => {}
+        }
+    }
+
+    /// What was called for and not raised, and what was raised uncalled for.
+    pub fn finish(self, report: &mut Report) {
+        for (due, cause) in self.missing {
+            let breach =
+                Breach::new(Check::AlertsRecomputed, "inventory-alerts", format!("{} ({cause:?})", due.message), "no such alert");
+            report.breach(breach.of_product(&due.product_id));
+        }
+        for (count, position, product) in self.raised.into_values() {
+            let breach = Breach::new(Check::AlertsRecomputed, position, "no such alert", format!("{count} too many"));
+            report.breach(breach.of_product(&product));
+        }
+        for position in self.unnamed {
+            report.breach(Breach::new(Check::Readable, position, "an alert with its cause", "something else"));
+        }
+    }
+}

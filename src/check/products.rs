@@ -1,0 +1,131 @@
+//! `products` as it stands against the accounts, and the read model against `products`.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::decode::to_cents;
+use super::ledger::Account;
+use super::next;
+use super::report::{Breach, Check, Report};
+use crate::log::{EventLog, LogError, PartitionId, Record, Start, Stop, read_topics};
+use crate::wire::topics::Topic;
+
+/// The last record of one product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    partition: PartitionId,
+    offset: i64,
+    /// `None`: written by somebody else, without our header.
+    revision: Option<(i64, u64)>,
+    stock: i64,
+    price: Option<i64>,
+}
+
+/// The last record per key of `products`.
+#[derive(Debug, Default)]
+pub struct Products(HashMap<String, Held>);
+
+impl Products {
+    /// Reads `products` to its end.
+    pub async fn read(log: &dyn EventLog) -> Result<Self, LogError> {
+        let mut products = Self::default();
+        let mut reader = read_topics(log, &[Topic::Products], Start::Beginning, Stop::AtEnd).await?;
+        while let Some(records) = next(reader.as_mut()).await? {
+            records.iter().for_each(|record| products.take(record));
+        }
+        Ok(products)
+    }
+
+    fn take(&mut self, record: &Record) {
+        let Some(key) = record.key.as_ref().and_then(|key| std::str::from_utf8(key).ok()) else { return };
+        let value = record.value.as_ref().and_then(|value| serde_json::from_slice::<Value>(value).ok());
+        match value.as_ref().and_then(|value| value["inventory"].as_i64()) {
+            None => {
+                self.0.remove(key);
+            }
+            Some(stock) => {
+                let price = value.and_then(|value| value["price"].as_f64()).and_then(to_cents);
+                let revision = record.headers.get_str("kartshoppe-state").and_then(revision);
+                self.0
+                    .insert(key.to_owned(), Held { partition: record.partition, offset: record.offset, revision, stock, price });
+            }
+        }
+    }
+
+    /// Compares the products of a partition with the accounts that the events give.
+    pub fn compare(&self, partition: PartitionId, accounts: &HashMap<String, Account>, report: &mut Report) {
+        for (product, account) in accounts {
+            match self.0.get(product) {
+                Some(held) => compare_one(product, account, held, report),
+                None if account.removed || account.earlier.is_none() => {}
+                None => {
+                    let breach = Breach::new(Check::ProductsHoldTheLast, "products", state_of(account), "no record");
+                    report.breach(breach.of_product(product));
+                }
+            }
+        }
+        for (product, held) in self.0.iter().filter(|(_, held)| held.partition == partition) {
+            if !accounts.contains_key(product) {
+                let position = format!("products/{partition}/{}", held.offset);
+                report.breach(Breach::new(Check::ProductsHoldTheLast, position, "an event", "none").of_product(product));
+            }
+        }
+    }
+
+    /// Compares every product of the read model, which may be newer than `products` was when it was read.
+    pub fn compare_read_model(&self, shown: &[Value], report: &mut Report) {
+        report.count("products shown", i64::try_from(shown.len()).unwrap_or(i64::MAX));
+        let shown: HashMap<_, _> = shown.iter().filter_map(|product| Some((product["productId"].as_str()?, product))).collect();
+        for (product, held) in &self.0 {
+            let Some(body) = shown.get(product.as_str()) else {
+                report.breach(Breach::new(Check::ReadModel, "read model", "the product", "nothing").of_product(product));
+                continue;
+            };
+            let revision = (body["life"].as_i64().unwrap_or(-1), body["version"].as_u64().unwrap_or(0));
+            let (stock, price) = (body["inventory"].as_i64(), body["price"].as_f64().and_then(to_cents));
+            let same = Some(revision) == held.revision && stock == Some(held.stock) && price == held.price;
+            if !same && Some(revision) <= held.revision {
+                let expected = format!("{:?} stock {} price {:?}", held.revision, held.stock, held.price);
+                let found = format!("{revision:?} stock {stock:?} price {price:?}");
+                report.breach(Breach::new(Check::ReadModel, "read model", expected, found).of_product(product));
+            }
+        }
+        for product in shown.keys().filter(|product| !self.0.contains_key(**product)) {
+            report.note(format!("the read model shows {product}, which was not on `products` when that was read"));
+        }
+    }
+}
+
+fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Report) {
+    let now = (account.life, account.version);
+    let sound = match held.revision {
+        _ if account.removed => account.earlier.is_none_or(|earlier| earlier < now),
+        Some(revision) if revision == now => {
+            held.stock == account.stock && (account.price.is_none() || held.price == account.price)
+        }
+        // The events were read last: they may have gone on, but not from before what was settled.
+        Some(revision) => revision < now && account.earlier.is_none_or(|earlier| revision >= earlier),
+        None => true,
+    };
+    if !sound {
+        let position = format!("products/{}/{}", held.partition, held.offset);
+        let found = format!("revision {:?} stock {} price {:?}", held.revision, held.stock, held.price);
+        report.breach(Breach::new(Check::ProductsHoldTheLast, position, state_of(account), found).of_product(product));
+    }
+}
+
+fn state_of(account: &Account) -> String {
+    let Account { life, version, stock, price, .. } = account;
+    if account.removed {
+        "nothing: it was removed".to_owned()
+    } else {
+        format!("revision ({life}, {version}) stock {stock} price {price:?}")
+    }
+}
+
+/// Life and version of the state header: the second and third field.
+fn revision(header: &str) -> Option<(i64, u64)> {
+    let mut fields = header.split(';').skip(1);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}

@@ -1,0 +1,198 @@
+//! What the checker found: breaches, named by the check they break, and the figures that it judged.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+/// Breaches that are kept with all their figures; more are only counted.
+const KEPT: usize = 200;
+
+/// One promise that leaves a record (DESIGN 8), with the sentence that it proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    Readable,
+    CauseNamed,
+    StockChain,
+    StockNeverNegative,
+    VersionChain,
+    PriceChain,
+    OrderArithmetic,
+    OneOutcome,
+    StaleOnce,
+    ProductsHoldTheLast,
+    InputAccounted,
+    OrderMatchesInput,
+    AlertsRecomputed,
+    DatabaseOutcome,
+    DatabaseSettled,
+    NoPhantomItem,
+    OneOrderPerKey,
+    ReadModel,
+}
+
+impl Check {
+    /// Every check, in the order in which they are told.
+    pub const ALL: [Self; 18] = [
+        Self::Readable,
+        Self::CauseNamed,
+        Self::StockChain,
+        Self::StockNeverNegative,
+        Self::VersionChain,
+        Self::PriceChain,
+        Self::OrderArithmetic,
+        Self::OneOutcome,
+        Self::StaleOnce,
+        Self::ProductsHoldTheLast,
+        Self::InputAccounted,
+        Self::OrderMatchesInput,
+        Self::AlertsRecomputed,
+        Self::DatabaseOutcome,
+        Self::DatabaseSettled,
+        Self::NoPhantomItem,
+        Self::OneOrderPerKey,
+        Self::ReadModel,
+    ];
+
+    /// What is true when this check finds nothing.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Readable => "every record of the ledger can be read",
+            Self::CauseNamed => "every output names its cause",
+            Self::StockChain => {
+                "each event begins with the stock at which the one before ended: opening + restocks - allocated = final"
+            }
+            Self::StockNeverNegative => "stock is never negative",
+            Self::VersionChain => "each change is one version above the last; what changes nothing repeats it",
+            Self::PriceChain => "each event begins with the price at which the one before ended",
+            Self::OrderArithmetic => "an order item gets all it asks for or all there is, and is told what is missing",
+            Self::OneOutcome => "each order item has at most one outcome",
+            Self::StaleOnce => "a deadline makes a product stale once",
+            Self::ProductsHoldTheLast => "`products` holds the state after the last event of each product",
+            Self::InputAccounted => "each input position is applied, unchanged, expired, a probe, moved or a dead letter",
+            Self::OrderMatchesInput => "each outcome is that of the record it names",
+            Self::AlertsRecomputed => "alerts are those that the events call for",
+            Self::DatabaseOutcome => "PostgreSQL and the log agree on what each item got",
+            Self::DatabaseSettled => "an order's status is that of its items",
+            Self::NoPhantomItem => "every item on the log that names a row is that row of PostgreSQL",
+            Self::OneOrderPerKey => "one idempotency key made one order",
+            Self::ReadModel => "the read model is the last record of `products` per key",
+        }
+    }
+}
+
+/// One place where a promise is broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Breach {
+    pub check: Check,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// `topic/partition/offset` or a table's row.
+    pub position: String,
+    pub expected: String,
+    pub found: String,
+}
+
+impl Breach {
+    /// A breach at a position, with the two figures that differ.
+    pub fn new(check: Check, position: impl fmt::Display, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+        let (position, expected, found) = (position.to_string(), expected.to_string(), found.to_string());
+        Self { check, product: None, order: None, position, expected, found }
+    }
+
+    /// Names the product.
+    #[must_use]
+    pub fn of_product(mut self, product: &str) -> Self {
+        self.product = Some(product.to_owned());
+        self
+    }
+
+    /// Names the order or order item.
+    #[must_use]
+    pub fn of_order(mut self, order: &str) -> Self {
+        self.order = Some(order.to_owned());
+        self
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.position)?;
+        if let Some(product) = &self.product {
+            write!(f, " product {product}")?;
+        }
+        if let Some(order) = &self.order {
+            write!(f, " order {order}")?;
+        }
+        write!(f, ": expected {}, found {}", self.expected, self.found)
+    }
+}
+
+/// The verdict with its evidence.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Breaches by check; a check that is not there found nothing.
+    pub counts: BTreeMap<Check, u64>,
+    /// The first of them.
+    pub breaches: Vec<Breach>,
+    /// What was judged, and as of which positions.
+    pub figures: BTreeMap<String, i64>,
+    /// What could not be judged, and why.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// Records a breach.
+    pub fn breach(&mut self, breach: Breach) {
+        *self.counts.entry(breach.check).or_default() += 1;
+        if self.breaches.len() < KEPT {
+            self.breaches.push(breach);
+        }
+    }
+
+    /// Adds to a figure.
+    pub fn count(&mut self, figure: &str, by: i64) {
+        if let Some(known) = self.figures.get_mut(figure) {
+            *known += by;
+        } else {
+            self.figures.insert(figure.to_owned(), by);
+        }
+    }
+
+    /// Says what could not be judged.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
+    }
+
+    /// Whether every check holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.counts.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for check in Check::ALL {
+            match self.counts.get(&check) {
+                None => writeln!(f, "  ok      {}", check.sentence())?,
+                Some(count) => writeln!(f, "  BROKEN  {} ({count} times)", check.sentence())?,
+            }
+            for breach in self.breaches.iter().filter(|breach| breach.check == check).take(10) {
+                writeln!(f, "            {breach}")?;
+            }
+        }
+        writeln!(f)?;
+        let width = self.figures.keys().map(String::len).max().unwrap_or(0);
+        self.figures.iter().try_for_each(|(name, value)| writeln!(f, "  {name:width$}  {value:>12}"))?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))?;
+        let verdict = if self.holds() { "the ledger adds up" } else { "THE LEDGER DOES NOT ADD UP" };
+        writeln!(f, "\n{verdict}")
+    }
+}
