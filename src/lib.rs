@@ -20,11 +20,12 @@ pub mod domain;
 pub mod telemetry;
 pub mod wire;
 
-pub mod check;
-
-pub mod cli;
 pub mod log;
 pub mod store;
 
 pub mod actors;
+
 pub mod api;
+pub mod check;
+
+pub mod cli;

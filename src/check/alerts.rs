@@ -6,9 +6,8 @@ use super::decode::{AlertRecord, Cause, fingerprint};
 use super::ledger::DueAlert;
 use super::next;
 use super::report::{Breach, Check, Report};
-use crate::domain::EpochMs;
-use crate::log::{EventLog, LogError, Start, Stop, read_topics};
-use crate::wire::topics::Topic;
+
+use crate::log::{EventLog, LogError, Start, Stop, Topic, read_topics};
 
 /// The alerts on the log, struck off as events call for them.
 #[derive(Debug, Default)]
@@ -16,7 +15,7 @@ pub struct Alerts {
     /// Fingerprint of cause and content → how often, where last, and for which product.
     raised: HashMap<u64, (u32, String, String)>,
     /// Alerts are deleted after a week: events before the first retained one call in vain.
-    since_ms: EpochMs,
+    since_ms: i64,
     missing: Vec<(DueAlert, Cause)>,
     unnamed: Vec<String>,
 }
@@ -24,11 +23,11 @@ pub struct Alerts {
 impl Alerts {
     /// Reads `inventory-alerts` as it stands.
     pub async fn read(log: &dyn EventLog) -> Result<Self, LogError> {
-        let mut alerts = Self { since_ms: EpochMs::MIN, ..Self::default() };
+        let mut alerts = Self { since_ms: i64::MIN, ..Self::default() };
         let starts = log.topics().await?;
         let deleted =
             starts.iter().any(|info| info.topic == Topic::InventoryAlerts && info.partitions.iter().any(|known| known.start > 0));
-        let mut first_ms = EpochMs::MAX;
+        let mut first_ms = i64::MAX;
         let mut reader = read_topics(log, &[Topic::InventoryAlerts], Start::Beginning, Stop::AtEnd).await?;
         while let Some(records) = next(reader.as_mut()).await? {
             for record in &records {
@@ -51,7 +50,7 @@ impl Alerts {
     }
 
     /// An event calls for this alert. `settled` events were on the log before the alerts were read.
-    pub fn due(&mut self, due: DueAlert, cause: Cause, settled: bool, event_append_ms: EpochMs) {
+    pub fn due(&mut self, due: DueAlert, cause: Cause, settled: bool, event_append_ms: i64) {
         let print = fingerprint(&(cause, due.product_id.as_str(), due.alert_type, due.severity, due.message.as_str()));
         match self.raised.get_mut(&print) {
             Some((1, ..)) => {

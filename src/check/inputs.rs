@@ -8,8 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::decode::{self, Cause, Event, Update, fingerprint};
 use super::report::{Breach, Check, Report};
 use crate::log::partitioner::partition_of;
-use crate::log::{PartitionId, Record};
-use crate::wire::topics::Topic;
+use crate::log::{PartitionId, Record, Topic};
 
 /// Input records that were put aside, gathered over all partitions before any is judged.
 #[derive(Debug, Default)]

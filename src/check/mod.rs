@@ -33,8 +33,7 @@ use self::ledger::Ledger;
 pub use self::ledger::Thresholds;
 use self::products::Products;
 pub use self::report::{Breach, Check, Report};
-use crate::log::{EventLog, LogError, Offset, PartitionId, Positions, Reader, Record, Start, Stop, TopicPartition};
-use crate::wire::topics::Topic;
+use crate::log::{EventLog, LogError, Offset, PartitionId, Positions, Reader, Record, Start, Stop, Topic, TopicPartition};
 
 /// Records per read: large enough that reading, not asking, is the work.
 const CHUNK: usize = 5000;

@@ -8,8 +8,7 @@ use super::decode::to_cents;
 use super::ledger::Account;
 use super::next;
 use super::report::{Breach, Check, Report};
-use crate::log::{EventLog, LogError, PartitionId, Record, Start, Stop, read_topics};
-use crate::wire::topics::Topic;
+use crate::log::{EventLog, LogError, PartitionId, Record, Start, Stop, Topic, read_topics};
 
 /// The last record of one product.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use crate::domain::EpochMs;
 pub use crate::wire::record::{Headers, NewRecord, Offset, PartitionId, Record};
-use crate::wire::topics::Topic;
+pub use crate::wire::topics::Topic;
 
 /// What the log's asynchronous methods return. Boxed: one allocation for a batch of records is noise.
 pub type LogFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogError>> + Send + 'a>>;
