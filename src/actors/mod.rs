@@ -19,8 +19,14 @@
 //! 6. A handler never waits long: I/O runs in a task of the actor, which reports back with a message. So whoever handles one message
 //!    for longer than `supervision.hang_after` hangs, is killed and restarted.
 
+pub mod alert_desk;
+pub mod catalog_view;
 pub mod envelope;
+pub mod fanout;
 pub mod faults;
+pub mod follower;
+pub mod order_publisher;
+pub mod order_tracker;
 pub mod role;
 pub mod root;
 pub mod stats;

@@ -1,0 +1,119 @@
+//! From a record to what it tells the view. Records that tell nothing new are recognised before their text is read.
+
+use std::sync::Arc;
+
+use super::entry::Origin;
+use super::history::Change;
+use super::intake::Heard;
+use super::merge::{Level, Trust};
+use super::store::Catalog;
+use crate::domain::EpochMs;
+use crate::domain::ids::Stock;
+use crate::domain::inventory::EventKind;
+use crate::domain::product::Product;
+use crate::log::{Offset, Record};
+use crate::wire::inventory_event::{self, EventType, InventoryFact};
+use crate::wire::output::trace_of;
+use crate::wire::product_record::{self, Restored};
+use crate::wire::state_header::StateHeader;
+use crate::wire::{headers, topics::Topic};
+
+/// What a record tells the view.
+#[derive(Debug)]
+pub enum Told {
+    Whole {
+        product: Box<Product>,
+        origin: Origin,
+    },
+    Removed {
+        id: String,
+        source_offset: Offset,
+        at_ms: EpochMs,
+    },
+    Event(Heard),
+    /// Nothing, but that the product is there, if an id is given.
+    Nothing {
+        id: Option<String>,
+    },
+}
+
+/// Reads a record of `products` or `inventory-events`; what cannot be read is counted and logged.
+pub fn decode(catalog: &Catalog, record: &Record, trust: Trust) -> Told {
+    let told = if record.topic == Topic::Products { whole(catalog, record, trust) } else { event(record) };
+    told.unwrap_or_else(|reason| {
+        catalog.count_unreadable();
+        tracing::warn!(
+            messaging.destination.name = %record.topic,
+            messaging.destination.partition.id = record.partition,
+            messaging.kafka.offset = record.offset,
+            reason,
+            "a record tells the catalogue nothing: it cannot be read"
+        );
+        Told::Nothing { id: None }
+    })
+}
+
+fn whole(catalog: &Catalog, record: &Record, trust: Trust) -> Result<Told, String> {
+    if record.value.is_some()
+        && let Some(id) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok())
+        && let Some(header) = record.headers.get_str(headers::STATE)
+        && let Ok(header) = StateHeader::decode(header)
+        && !catalog.wants(id, &origin(record, &header), trust)
+    {
+        return Ok(Told::Nothing { id: Some(id.to_owned()) });
+    }
+    // No deadline is needed here, so none is computed.
+    match product_record::decode(record, 0).map_err(|error| error.to_string())? {
+        Restored::Removed(id) => {
+            Ok(Told::Removed { id: id.as_str().to_owned(), source_offset: record.offset, at_ms: record.append_time_ms })
+        }
+        Restored::Ours(state) | Restored::Foreign(state) => {
+            let origin = Origin { revision: state.revision, changed_at_ms: state.changed_at_ms, source_offset: record.offset };
+            Ok(Told::Whole { product: Box::new(state.product), origin })
+        }
+    }
+}
+
+fn origin(record: &Record, header: &StateHeader) -> Origin {
+    Origin { revision: header.revision, changed_at_ms: header.changed_at_ms, source_offset: record.offset }
+}
+
+fn event(record: &Record) -> Result<Told, String> {
+    let value = record.value.as_deref().ok_or("it has no value")?;
+    let fact = inventory_event::decode(value).map_err(|error| error.to_string())?;
+    let (Some(kind), Some(revision), Some(stock)) = (change_kind(&fact), fact.revision, fact.current_stock) else {
+        return Ok(Told::Nothing { id: None });
+    };
+    let level =
+        Level { revision, stock, price: fact.current_price, at_ms: fact.timestamp_ms, last: kind == EventKind::ProductRemoved };
+    let change = Change {
+        kind,
+        previous_stock: fact.previous_stock,
+        current_stock: stock.units(),
+        previous_price: fact.previous_price,
+        current_price: fact.current_price,
+        order_id: fact.order.map(|order| order.order_id),
+        revision,
+        at_ms: fact.timestamp_ms,
+    };
+    let trace = trace_of(&record.headers);
+    Ok(Told::Event(Heard { id: fact.product_id, level, change: Arc::new(change), trace, offset: record.offset, is_news: true }))
+}
+
+/// The kind of an event that is a version step of its product; `None` for answers, reminders and what nobody here knows.
+fn change_kind(fact: &InventoryFact) -> Option<EventKind> {
+    let EventType::Known(kind) = fact.event_type else { return None };
+    match kind {
+        EventKind::StaleInventory | EventKind::OrderRejected | EventKind::OrderExpired => None,
+        // An order that found nothing changes nothing.
+        EventKind::OutOfStock if fact.previous_stock == Some(Stock::NONE.units()) => None,
+        EventKind::ProductAdded
+        | EventKind::ProductUpdated
+        | EventKind::ProductRemoved
+        | EventKind::InventoryIncreased
+        | EventKind::InventoryDecreased
+        | EventKind::OutOfStock
+        | EventKind::BackInStock
+        | EventKind::PriceChanged => Some(kind),
+    }
+}

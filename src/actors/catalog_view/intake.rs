@@ -1,0 +1,216 @@
+//! How the view changes what it holds: a batch of records, one after the other, then one announcement of all that changed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::entry::{Entry, Origin};
+use super::history::{Change, History};
+use super::lists::listed;
+use super::merge::{self, Level, Merged, Trust};
+use super::store::Catalog;
+use super::table::{Slot, SlotNo};
+use super::taken::Note;
+use crate::domain::EpochMs;
+use crate::domain::ids::ProductId;
+use crate::domain::product::Product;
+use crate::log::{Offset, PartitionId};
+use crate::telemetry::context::TraceContext;
+
+/// What only the view touches.
+#[derive(Debug, Default)]
+pub struct Writer {
+    /// One shared copy of each category's name.
+    categories: HashSet<Arc<str>>,
+    /// Changed in this batch, in order, with the newest event of each.
+    changed: Vec<SlotNo>,
+    notes: HashMap<SlotNo, Note>,
+    details_changed: bool,
+    prices_changed: bool,
+    /// Seen while restoring, by slot number: the rest was removed while nobody looked.
+    seen: Option<Vec<bool>>,
+    /// Changes held in all histories, and the slot whose history is looked at next.
+    pub(super) remembered: u64,
+    pub(super) hand: SlotNo,
+}
+
+/// A change of a product that an event told.
+#[derive(Debug)]
+pub struct Heard {
+    pub id: ProductId,
+    pub level: Level,
+    pub change: Arc<Change>,
+    pub trace: Option<TraceContext>,
+    /// Its offset on `inventory-events`.
+    pub offset: Offset,
+    /// Whether pages should be told: not of what happened before the view began to follow.
+    pub is_news: bool,
+}
+
+impl Catalog {
+    /// Whether a record with this origin is worth decoding.
+    #[must_use]
+    pub fn wants(&self, id: &str, origin: &Origin, trust: Trust) -> bool {
+        match self.table.find(id) {
+            Some((_, slot)) => merge::is_news(slot.entry.load().as_deref(), origin, trust),
+            None => true,
+        }
+    }
+
+    /// Takes a whole record.
+    pub fn take_whole(&self, writer: &mut Writer, product: &Product, origin: Origin, trust: Trust) {
+        let (number, slot) = self.table.find_or_add(&product.id);
+        writer.mark_seen(number);
+        let category = writer.shared_category(&product.details.category);
+        let merged = merge::take_whole(slot.entry.load().as_deref(), product, category, origin, trust);
+        self.keep(writer, number, slot, merged);
+    }
+
+    /// Takes a tombstone.
+    pub fn take_removal(&self, writer: &mut Writer, id: &str, source_offset: Offset, at_ms: EpochMs) {
+        let Some((number, slot)) = self.table.find(id) else {
+            self.tallies.known.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        writer.mark_seen(number);
+        let merged = merge::take_removal(slot.entry.load().as_deref(), source_offset, at_ms);
+        self.keep(writer, number, slot, merged);
+    }
+
+    /// Takes an event: stock and price if they are news, the change into the history, and the note for pages.
+    pub fn take_event(&self, writer: &mut Writer, heard: Heard) {
+        let Some((number, slot)) = self.table.find(heard.id.as_str()) else {
+            self.tallies.unknown.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(kartshoppe.product.id = %heard.id, "an event of a product that the catalogue doesn't have");
+            return;
+        };
+        let merged = merge::take_level(slot.entry.load().as_deref(), &heard.level);
+        let stranger = matches!(merged, Merged::OtherLife);
+        self.keep(writer, number, slot, merged);
+        if stranger {
+            return;
+        }
+        let before = slot.history.load();
+        let Some(history) = History::with(before.as_deref(), heard.change.clone(), heard.offset) else { return };
+        writer.remembered = (writer.remembered + history.len()).saturating_sub(before.as_ref().map_or(0, |known| known.len()));
+        slot.history.store(Some(Arc::new(history)));
+        if heard.is_news {
+            writer.notes.insert(number, Note { change: heard.change, trace: heard.trace });
+        }
+    }
+
+    /// Takes note of a record that brings nothing new.
+    pub fn take_nothing(&self, writer: &mut Writer, id: Option<&str>) {
+        self.tallies.known.fetch_add(1, Ordering::Relaxed);
+        if let Some((number, _)) = id.and_then(|id| self.table.find(id)) {
+            writer.mark_seen(number);
+        }
+    }
+
+    /// Counts a record that could not be read.
+    pub fn count_unreadable(&self) {
+        self.tallies.unreadable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn keep(&self, writer: &mut Writer, number: SlotNo, slot: &Slot, merged: Merged) {
+        let tally = match merged {
+            Merged::Taken(entry) => {
+                self.put(writer, number, slot, entry);
+                &self.tallies.taken
+            }
+            Merged::Known => &self.tallies.known,
+            Merged::OtherLife => &self.tallies.other_life,
+            Merged::Unknown => &self.tallies.unknown,
+        };
+        tally.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn put(&self, writer: &mut Writer, number: SlotNo, slot: &Slot, entry: Entry) {
+        let held = slot.entry.load();
+        let was_listed = held.as_ref().is_some_and(|held| !held.is_removed());
+        if !was_listed && !entry.is_removed() {
+            self.listed.fetch_add(1, Ordering::Relaxed);
+        }
+        if was_listed && entry.is_removed() {
+            self.listed.fetch_sub(1, Ordering::Relaxed);
+        }
+        writer.prices_changed |= held.as_ref().is_none_or(|held| held.price != entry.price);
+        writer.details_changed |= held.as_ref().is_none_or(|held| {
+            held.details_version != entry.details_version
+                || held.presence != entry.presence
+                || held.revision.life != entry.revision.life
+        });
+        if held.as_deref() != Some(&entry) {
+            writer.changed.push(number);
+        }
+        slot.entry.store(Some(Arc::new(entry)));
+    }
+
+    /// Ends a batch: tells the lists and the fan-out what changed, and moves the positions.
+    pub fn finish_batch(&self, writer: &mut Writer, positions: &[(PartitionId, Offset)]) {
+        self.move_positions(positions);
+        if std::mem::take(&mut writer.details_changed) {
+            self.details_generation.fetch_add(1, Ordering::Release);
+        }
+        if std::mem::take(&mut writer.prices_changed) {
+            self.prices_generation.fetch_add(1, Ordering::Release);
+        }
+        let mut notes = std::mem::take(&mut writer.notes);
+        let mut changed: Vec<(SlotNo, Option<Note>)> = Vec::with_capacity(writer.changed.len());
+        for number in writer.changed.drain(..) {
+            changed.push((number, notes.remove(&number)));
+        }
+        changed.extend(notes.into_iter().map(|(number, note)| (number, Some(note))));
+        self.taken.add(changed, self.source_positions());
+    }
+
+    /// Begins a restore: what it doesn't see was removed while nobody looked.
+    pub fn begin_restore(&self, writer: &mut Writer) {
+        *writer = Writer { remembered: writer.remembered, hand: writer.hand, ..Writer::default() };
+        for entry in listed(&self.table) {
+            writer.shared_category(&entry.category);
+        }
+        writer.seen = Some(vec![false; self.table.count() as usize]);
+    }
+
+    /// Ends a restore at these positions of `products`: what was not seen is gone, and every page resumes.
+    pub fn finish_restore(&self, writer: &mut Writer, positions: &[(PartitionId, Offset)], now_ms: EpochMs) {
+        self.move_positions(positions);
+        let seen = writer.seen.take().unwrap_or_default();
+        for (number, _) in seen.iter().enumerate().filter(|(_, seen)| !**seen) {
+            let Ok(number) = SlotNo::try_from(number) else { continue };
+            let Some(slot) = self.table.slot(number) else { continue };
+            let held = slot.entry.load_full();
+            if let Some(held) = held.filter(|held| !held.is_removed()) {
+                // Its tombstone was compacted away: any place up to here can have been its own.
+                let removed_at = self.positions.load().get(self.place_of(&slot.id)).map_or(held.source_offset, |end| end - 1);
+                self.put(writer, number, slot, held.as_removed(removed_at, now_ms));
+            }
+        }
+        // Removals before this place may have been compacted away: only later ones are sure to have been seen.
+        if self.floor.load().is_empty() {
+            self.floor.store(self.positions.load_full());
+        }
+        self.is_live.store(true, Ordering::Release);
+        // What the last incarnation took and told nobody is in the catalogue, but not among the changes: so pages look for themselves.
+        self.taken.resume_all();
+        self.finish_batch(writer, positions);
+    }
+}
+
+impl Writer {
+    fn mark_seen(&mut self, number: SlotNo) {
+        if let Some(place) = self.seen.as_mut().and_then(|all| all.get_mut(number as usize)) {
+            *place = true;
+        }
+    }
+
+    fn shared_category(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.categories.get(name) {
+            return known.clone();
+        }
+        let shared: Arc<str> = Arc::from(name);
+        self.categories.insert(shared.clone());
+        shared
+    }
+}

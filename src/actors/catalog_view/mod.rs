@@ -1,0 +1,191 @@
+//! The read model: every product as the log last described it, for REST, carts, recommendations and pages.
+//!
+//! ```text
+//!  log: products (whole) ───────┐                           ┌─► CatalogHandle ─► REST, cart, checkout  (no lock, no call, no SQL)
+//!                               ├─► CatalogView ─► Catalog ─┤
+//!  log: inventory-events (part) ┘     (actor)      (shared) └─► TakenFeed ─► WebSocketFanout ─► pages
+//! ```
+//! The actor restores from `products` to its end, then follows both topics through one update function ([`merge`]). What it holds
+//! outlives it: a view that is being restarted is read as before, and the restart takes everything from the log again.
+
+mod actor;
+mod decode;
+mod entry;
+mod history;
+mod intake;
+mod lists;
+mod merge;
+mod store;
+mod table;
+mod taken;
+#[cfg(test)]
+pub(crate) mod testing;
+mod upkeep;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+pub use actor::{CatalogView, CatalogViewMsg, CatalogViewState};
+pub use entry::{Entry, Needle, Presence};
+pub use history::{Change, History};
+pub use lists::{Query, Sort};
+pub use store::Tallies;
+pub use table::{Chunked, Slot, SlotNo};
+pub use taken::{Note, SourcePositions, Taken, TakenFeed};
+
+pub(crate) use store::Catalog;
+
+use crate::domain::EpochMs;
+use crate::domain::ids::Stock;
+use crate::domain::money::Cents;
+pub use crate::wire::status::CatalogState;
+
+/// Queries over more products than this leave the async workers alone.
+const QUERY_INLINE_MAX: u64 = 20_000;
+/// So many of those at once.
+const QUERIES_AT_ONCE: usize = 2;
+
+/// Reads the catalogue. Cheap to clone; nothing here waits for the view, except where it says so.
+#[derive(Debug, Clone)]
+pub struct CatalogHandle {
+    catalog: Arc<Catalog>,
+    large_queries: Arc<Semaphore>,
+}
+
+/// A product as `GET /product/{id}` answers it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// The JSON object.
+    pub body: Bytes,
+    /// A strong entity tag, quotes included: the same in every process for the same versions of the same log.
+    pub etag: String,
+}
+
+/// What a product is called and costs now, for cart and checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    pub name: String,
+    pub image_url: String,
+    pub price: Cents,
+    pub stock: Stock,
+}
+
+/// How much of the restore is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub state: CatalogState,
+    /// Products that are listed.
+    pub products: u64,
+    pub records_read: u64,
+    /// Records to be read before it is live, as an upper bound; 0 while that is not known.
+    pub records_to_read: u64,
+}
+
+impl Default for CatalogHandle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CatalogHandle {
+    /// An empty catalogue that no view fills yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { catalog: Arc::default(), large_queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE)) }
+    }
+
+    /// The product as it is to be answered; `None` if the catalogue doesn't have it.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Rendered> {
+        let entry = self.entry(id)?;
+        Some(Rendered { body: entry.body().clone(), etag: self.etag(&entry) })
+    }
+
+    /// The product's entry; `None` if the catalogue doesn't have it.
+    #[must_use]
+    pub fn entry(&self, id: &str) -> Option<Arc<Entry>> {
+        let (_, slot) = self.catalog.table.find(id)?;
+        slot.entry.load_full().filter(|entry| !entry.is_removed())
+    }
+
+    /// What the product is called and costs now; `None` if the catalogue doesn't have it.
+    #[must_use]
+    pub fn listing(&self, id: &str) -> Option<Listing> {
+        let entry = self.entry(id)?;
+        Some(Listing { name: entry.name(), image_url: entry.image_url(), price: entry.price, stock: entry.stock })
+    }
+
+    /// The strong entity tag of an entry, made of both versions and the log they are versions in.
+    #[must_use]
+    pub fn etag(&self, entry: &Entry) -> String {
+        let log = self.catalog.log_tag();
+        format!("\"{log:08x}-{:x}.{:x}.{:x}\"", entry.revision.life, entry.revision.version, entry.details_version)
+    }
+
+    /// The products that a query asks for, in its order. Over a large catalogue it waits for its turn beside the async workers.
+    pub async fn query(&self, query: Query) -> Vec<Arc<Entry>> {
+        let catalog = self.catalog.clone();
+        if catalog.listed() <= QUERY_INLINE_MAX {
+            return catalog.lists.answer(&catalog.table, catalog.generations(), &query);
+        }
+        let _turn = self.large_queries.clone().acquire_owned().await;
+        let answer = move || catalog.lists.answer(&catalog.table, catalog.generations(), &query);
+        tokio::task::spawn_blocking(answer).await.unwrap_or_default()
+    }
+
+    /// All products, in the order in which the view met them.
+    pub fn all(&self) -> impl Iterator<Item = Arc<Entry>> {
+        lists::listed(&self.catalog.table)
+    }
+
+    /// The distinct categories in order of their names.
+    #[must_use]
+    pub fn categories(&self) -> Arc<Vec<Arc<str>>> {
+        self.catalog.lists.categories(&self.catalog.table, self.catalog.generations())
+    }
+
+    /// The product's changes at or after this time, the newest first; `None` if the catalogue doesn't have it. At most an hour, and
+    /// at least the last 250 of a product that changes more often than that.
+    #[must_use]
+    pub fn history(&self, id: &str, since_ms: EpochMs) -> Option<Vec<Arc<Change>>> {
+        let (_, slot) = self.catalog.table.find(id)?;
+        slot.entry.load().as_ref().filter(|entry| !entry.is_removed())?;
+        Some(slot.history.load().as_ref().map_or_else(Vec::new, |history| history.since(since_ms).cloned().collect()))
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            state: self.catalog.state(),
+            products: self.catalog.listed(),
+            records_read: self.catalog.records_read.load(Ordering::Relaxed),
+            records_to_read: self.catalog.records_to_read.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How far it is, in one word.
+    #[must_use]
+    pub fn state(&self) -> CatalogState {
+        self.catalog.state()
+    }
+
+    /// The log's own name; `None` before the view knew it.
+    #[must_use]
+    pub fn log_id(&self) -> Option<&str> {
+        self.catalog.log_id()
+    }
+
+    /// What became of the records that were read.
+    #[must_use]
+    pub fn tallies(&self) -> &Tallies {
+        &self.catalog.tallies
+    }
+
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+}

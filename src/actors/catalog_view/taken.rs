@@ -1,0 +1,122 @@
+//! What the view has taken and nobody was told yet: the fan-out's work, coalesced per product.
+//!
+//! Bounded by construction: one place per product, and beyond [`PENDING_MAX`] products no list at all but one flag: "anything may
+//! have changed". So a fan-out that is late or dead costs no memory, and costs the view nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::history::Change;
+use super::table::SlotNo;
+use crate::log::Offset;
+use crate::telemetry::context::TraceContext;
+
+/// More changed products than this are not listed one by one.
+const PENDING_MAX: usize = 65_536;
+
+/// Per partition of `products`: everything before this offset is in the view.
+pub type SourcePositions = Arc<[Offset]>;
+
+/// What the newest event says of a product's change.
+#[derive(Debug, Clone)]
+pub struct Note {
+    pub change: Arc<Change>,
+    pub trace: Option<TraceContext>,
+}
+
+/// What changed since the last [`TakenFeed::drain`].
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Changed products, each once.
+    pub numbers: Vec<SlotNo>,
+    /// The newest event of those that have one.
+    pub notes: HashMap<SlotNo, Note>,
+    /// How far the view has come on `products` with these changes.
+    pub positions: SourcePositions,
+    /// Not everything is listed: every page must be brought up to date from its cursor.
+    pub resume_all: bool,
+}
+
+/// Hands what the view has taken to the fan-out.
+#[derive(Debug, Default)]
+pub struct TakenFeed {
+    pending: Mutex<Pending>,
+    ready: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    taken: Taken,
+    listed: HashMap<SlotNo, ()>,
+}
+
+impl TakenFeed {
+    /// Adds one batch of changes and where the view stands with them.
+    pub fn add(&self, changed: impl IntoIterator<Item = (SlotNo, Option<Note>)>, positions: SourcePositions) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, note) in changed {
+            pending.add(number, note);
+        }
+        pending.taken.positions = positions;
+        drop(pending);
+        self.ready.notify_one();
+    }
+
+    /// Says that changes may have been lost on the way: every page resumes.
+    pub fn resume_all(&self) {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).taken.resume_all = true;
+        self.ready.notify_one();
+    }
+
+    /// Waits until something was added since the last drain. Cancel-safe.
+    pub async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    /// Takes what is there; the positions stay.
+    #[must_use]
+    pub fn drain(&self) -> Taken {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.listed.clear();
+        let left = Taken { positions: pending.taken.positions.clone(), ..Taken::default() };
+        std::mem::replace(&mut pending.taken, left)
+    }
+}
+
+impl Pending {
+    fn add(&mut self, number: SlotNo, note: Option<Note>) {
+        if self.taken.resume_all && self.taken.numbers.len() >= PENDING_MAX {
+            return;
+        }
+        if self.listed.insert(number, ()).is_none() {
+            self.taken.numbers.push(number);
+        }
+        if let Some(note) = note {
+            self.taken.notes.insert(number, note);
+        }
+        if self.taken.numbers.len() >= PENDING_MAX {
+            self.taken.resume_all = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lists_each_product_once_and_gives_up_listing_when_there_are_too_many() {
+        let feed = TakenFeed::default();
+        feed.add([(3, None), (5, None), (3, None)], Arc::from([7]));
+        feed.ready().await;
+        let taken = feed.drain();
+        assert_eq!((taken.numbers, &*taken.positions, taken.resume_all), (vec![3, 5], &[7][..], false));
+        feed.add((0..200_000).map(|number| (number, None)), Arc::from([9]));
+        let taken = feed.drain();
+        assert!(taken.resume_all && taken.numbers.len() <= PENDING_MAX);
+        let taken = feed.drain();
+        assert_eq!((taken.numbers.len(), &*taken.positions, taken.resume_all), (0, &[9][..], false));
+    }
+}

@@ -1,0 +1,57 @@
+//! What keeps the read model small: histories end after an hour, removed products leave nothing but their place.
+//!
+//! A hand goes round the slots, a sixtieth of them a second.
+
+use std::sync::Arc;
+
+use super::history::{History, REMEMBERED_MS};
+use super::intake::Writer;
+use super::store::Catalog;
+use super::table::Slot;
+use crate::domain::EpochMs;
+
+/// Changes in all histories together: at 200 bytes each, 80 MB. Beyond it the hand lets the oldest halves go.
+const REMEMBERED_MAX: u64 = 400_000;
+
+impl Catalog {
+    /// Looks after a part of the slots: lets histories go that are an hour old or too many, and the text of products long removed.
+    pub fn tend(&self, writer: &mut Writer, slots: u32, now_ms: EpochMs) {
+        let len = self.table.count();
+        for _ in 0..slots.min(len) {
+            writer.hand = if writer.hand + 1 >= len { 0 } else { writer.hand + 1 };
+            if let Some(slot) = self.table.slot(writer.hand) {
+                self.tend_history(writer, slot, now_ms);
+                self.tend_removed(slot, now_ms);
+            }
+        }
+    }
+
+    fn tend_history(&self, writer: &mut Writer, slot: &Slot, now_ms: EpochMs) {
+        let Some(history) = slot.history.load_full() else { return };
+        let expired = history.newest_at_ms().is_none_or(|at_ms| at_ms < now_ms - REMEMBERED_MS);
+        let kept = if expired {
+            None
+        } else if writer.remembered > REMEMBERED_MAX {
+            history.halved()
+        } else {
+            return;
+        };
+        let left = kept.as_ref().map_or(0, History::len);
+        writer.remembered = writer.remembered.saturating_sub(history.len().saturating_sub(left));
+        slot.history.store(kept.map(Arc::new));
+    }
+
+    fn tend_removed(&self, slot: &Slot, now_ms: EpochMs) {
+        let Some(entry) = slot.entry.load_full() else { return };
+        if !entry.is_removed() || entry.body().is_empty() || entry.changed_at_ms >= now_ms - REMEMBERED_MS {
+            return;
+        }
+        // Whoever was not told of it by now must read the whole catalogue.
+        let mut floor = Vec::clone(&self.floor.load());
+        if let Some(place) = floor.get_mut(self.place_of(&slot.id)) {
+            *place = (*place).max(entry.source_offset + 1);
+        }
+        self.floor.store(Arc::new(floor));
+        slot.entry.store(Some(Arc::new(entry.forgotten())));
+    }
+}

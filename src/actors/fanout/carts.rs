@@ -1,0 +1,26 @@
+//! Carts that changed, in this process or another: from `shopping-cart-events` to the session's pages here.
+
+use serde::Deserialize;
+
+use super::frame;
+use super::hub::Hub;
+use super::outbox::Subject;
+use crate::log::Record;
+use crate::wire::envelope::EnvelopeType;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventType<'a> {
+    event_type: &'a str,
+}
+
+/// Shows a cart to its session's pages: the record is the envelope that they get. Others' records on the topic are passed over.
+pub fn show(hub: &Hub, record: &Record) {
+    let session = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+    let (Some(session), Some(value)) = (session, record.value.as_deref()) else { return };
+    if hub.has_session(session)
+        && serde_json::from_slice(value).is_ok_and(|event: EventType<'_>| event.event_type == EnvelopeType::ShoppingCart.as_str())
+    {
+        hub.to_session(session, &Subject::Cart, &frame::text_message(value));
+    }
+}

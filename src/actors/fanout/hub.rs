@@ -1,0 +1,346 @@
+//! What the fan-out and the pages share: the journal, who is connected, and how far everybody was brought.
+//!
+//! It outlives the actor, as the connections do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::{Bytes, BytesMut};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::frame;
+use super::journal::{Journal, Sequence};
+use super::outbox::{Outbox, Subject};
+use crate::actors::catalog_view::{CatalogHandle, SourcePositions, Taken};
+use crate::clock::Clock;
+use crate::log::{Offset, TopicPartition};
+use crate::wire::status::Status;
+
+/// A run of frames that all pages at its beginning share is kept only up to this many bytes.
+const SHARED_RUN_MAX: usize = 128 * 1024;
+/// The whole catalogue is rendered again at the earliest after this many times its rendering.
+const SYNC_REST_FACTOR: u32 = 10;
+
+/// Figures of the fan-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FanoutSettings {
+    /// A catalogue of more products is not sent whole.
+    pub cache_sync_max: usize,
+    /// How often a page of `kartshoppe.v1` hears where it stands.
+    pub heartbeat_interval: Duration,
+}
+
+/// Everything that pages and the fan-out share.
+#[derive(Debug)]
+pub(super) struct Hub {
+    pub catalog: CatalogHandle,
+    pub settings: FanoutSettings,
+    pub clock: Clock,
+    pub journal: Journal,
+    pages: Mutex<Pages>,
+    /// How many pages there are: read without the lock.
+    page_count: AtomicU64,
+    /// Changes when pages may have missed something: each resumes from what it was sent for certain.
+    epoch: AtomicU64,
+    reached: ArcSwap<Reached>,
+    run: ArcSwapOption<Run>,
+    sync: Mutex<Option<Sync>>,
+    status: ArcSwapOption<Status>,
+    closing: AtomicBool,
+    /// Only one actor writes the journal, even while a dead one is still being buried.
+    writing: Mutex<()>,
+    incarnations: AtomicU64,
+    /// Where the fan-out stands on `shopping-cart-events`; `None` before it followed it.
+    cart_positions: ArcSwapOption<LogPositions>,
+    pub counts: Counts,
+}
+
+/// Positions by partition.
+type LogPositions = BTreeMap<TopicPartition, Offset>;
+
+/// What the fan-out counts, since the process started.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Product changes that were encoded or noted for pages.
+    pub changes: AtomicU64,
+    /// Frames handed to sockets.
+    pub frames: AtomicU64,
+    /// Whole catalogues handed to sockets.
+    pub syncs: AtomicU64,
+    /// Frames for one session that gave way to newer ones because its pages did not read.
+    pub dropped: AtomicU64,
+}
+
+/// How far the view had come when the journal had this head.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    pub head: Sequence,
+    pub positions: SourcePositions,
+}
+
+/// The frames of one flush, end to end: for every page that had all before it.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub from: Sequence,
+    pub to: Sequence,
+    pub frames: u64,
+    pub bytes: Bytes,
+}
+
+/// The whole catalogue as a frame, with everything before this change in it.
+#[derive(Debug, Clone)]
+pub(super) struct Sync {
+    pub head: Sequence,
+    pub frame: Bytes,
+    /// Where the view stood before it was rendered.
+    pub positions: SourcePositions,
+    listed: u64,
+    made_at: Instant,
+    took: Duration,
+}
+
+/// One connected page, as others see it.
+#[derive(Debug, Default)]
+pub(super) struct PageCell {
+    pub wake: Notify,
+    pub outbox: Mutex<Outbox>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    next_id: u64,
+    by_id: HashMap<u64, Arc<PageCell>>,
+    by_session: HashMap<String, Vec<u64>>,
+}
+
+impl Hub {
+    pub fn new(catalog: CatalogHandle, settings: FanoutSettings, clock: Clock) -> Self {
+        Self {
+            catalog,
+            settings,
+            clock,
+            journal: Journal::default(),
+            pages: Mutex::default(),
+            page_count: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            reached: ArcSwap::default(),
+            run: ArcSwapOption::empty(),
+            sync: Mutex::new(None),
+            status: ArcSwapOption::empty(),
+            closing: AtomicBool::new(false),
+            writing: Mutex::new(()),
+            incarnations: AtomicU64::new(0),
+            cart_positions: ArcSwapOption::empty(),
+            counts: Counts::default(),
+        }
+    }
+
+    pub fn enter(&self, session_id: &str) -> (u64, Arc<PageCell>) {
+        let cell = Arc::new(PageCell::default());
+        let mut pages = self.pages();
+        let id = pages.next_id;
+        pages.next_id += 1;
+        pages.by_id.insert(id, cell.clone());
+        pages.by_session.entry(session_id.to_owned()).or_default().push(id);
+        self.page_count.store(pages.by_id.len() as u64, Ordering::SeqCst);
+        (id, cell)
+    }
+
+    pub fn leave(&self, id: u64, session_id: &str) {
+        let mut pages = self.pages();
+        pages.by_id.remove(&id);
+        if let Some(ids) = pages.by_session.get_mut(session_id) {
+            ids.retain(|known| *known != id);
+            if ids.is_empty() {
+                pages.by_session.remove(session_id);
+            }
+        }
+        self.page_count.store(pages.by_id.len() as u64, Ordering::SeqCst);
+    }
+
+    pub fn page_count(&self) -> u64 {
+        self.page_count.load(Ordering::SeqCst)
+    }
+
+    pub fn has_session(&self, session_id: &str) -> bool {
+        self.pages().by_session.contains_key(session_id)
+    }
+
+    fn of_session(&self, session_id: &str) -> Vec<Arc<PageCell>> {
+        let pages = self.pages();
+        let ids = pages.by_session.get(session_id).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| pages.by_id.get(id).cloned()).collect()
+    }
+
+    fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn wake_all(&self) {
+        for cell in self.pages().by_id.values() {
+            cell.wake.notify_one();
+        }
+    }
+
+    /// Puts a frame into the outbox of every page of a session.
+    pub fn to_session(&self, session_id: &str, subject: &Subject, frame: &Bytes) {
+        for page in self.of_session(session_id) {
+            let mut outbox = page.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+            if outbox.put(subject.clone(), frame.clone()) {
+                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            drop(outbox);
+            page.wake.notify_one();
+        }
+    }
+
+    pub fn next_incarnation(&self) -> u64 {
+        self.incarnations.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn cart_positions(&self) -> Option<Arc<LogPositions>> {
+        self.cart_positions.load_full()
+    }
+
+    pub fn keep_cart_positions(&self, positions: LogPositions) {
+        self.cart_positions.store(Some(Arc::new(positions)));
+    }
+
+    pub fn forget_cart_positions(&self) {
+        self.cart_positions.store(None);
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub fn reached(&self) -> Arc<Reached> {
+        self.reached.load_full()
+    }
+
+    pub fn run_from(&self, sequence: Sequence) -> Option<Arc<Run>> {
+        self.run.load_full().filter(|run| run.from == sequence)
+    }
+
+    pub fn status(&self) -> Option<Status> {
+        self.status.load().as_deref().copied()
+    }
+
+    pub fn set_status(&self, status: Status) {
+        self.status.store(Some(Arc::new(status)));
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Ends every page's stream, once it was given what is due.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Brings what the view has taken into the journal, and wakes the pages. Returns how many changes there were.
+    pub fn flush(&self, taken: Taken) -> usize {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = taken.numbers.len();
+        let from = self.journal.head();
+        // Nobody looks, or everybody will look for itself: then frames are made when they are asked for.
+        let unseen = self.page_count() == 0 || taken.resume_all;
+        let run = if unseen { self.note(&taken) } else { self.encode(&taken) };
+        let to = self.journal.head();
+        let shared = run.filter(|(bytes, _)| !bytes.is_empty());
+        self.run.store(shared.map(|(bytes, frames)| Arc::new(Run { from, to, frames, bytes })));
+        if taken.resume_all {
+            // Before the positions: no page may take them for its own that has not started over.
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+        self.reached.store(Arc::new(Reached { head: to, positions: taken.positions }));
+        self.counts.changes.fetch_add(changes as u64, Ordering::Relaxed);
+        if changes > 0 || taken.resume_all {
+            self.wake_all();
+        }
+        changes
+    }
+
+    /// Only the sequence numbers: they tell what is newer than a snapshot.
+    fn note(&self, taken: &Taken) -> Option<(Bytes, u64)> {
+        taken.numbers.iter().for_each(|number| self.journal.push(*number, None));
+        None
+    }
+
+    fn encode(&self, taken: &Taken) -> Option<(Bytes, u64)> {
+        let now_ms = self.clock.now_ms();
+        let mut run = BytesMut::new();
+        let (mut frames, mut shared) = (0, true);
+        for number in &taken.numbers {
+            let frame = self.render(*number, taken, now_ms);
+            if let Some(frame) = &frame {
+                shared &= run.len() + frame.len() <= SHARED_RUN_MAX;
+                if shared {
+                    run.extend_from_slice(frame);
+                    frames += 1;
+                }
+            }
+            self.journal.push(*number, frame);
+        }
+        shared.then(|| (run.freeze(), frames))
+    }
+
+    fn render(&self, number: u32, taken: &Taken, now_ms: i64) -> Option<Bytes> {
+        let slot = self.catalog.catalog().slot(number)?;
+        let entry = slot.entry.load_full()?;
+        frame::product_update(slot.id.as_str(), &entry, taken.notes.get(&number), now_ms)
+    }
+
+    /// The frame of a product's present state, for a page whose change has no frame any more.
+    pub fn state_frame(&self, number: u32) -> Option<Bytes> {
+        self.render(number, &Taken::default(), self.clock.now_ms())
+    }
+
+    /// The frame of a product's present state, if that may have changed at or after these positions.
+    pub fn changed_since(&self, number: u32, positions: &[Offset]) -> Option<Bytes> {
+        let catalog = self.catalog.catalog();
+        let slot = catalog.slot(number)?;
+        let entry = slot.entry.load_full()?;
+        let changed = catalog.changed_since(slot, &entry, positions);
+        if changed { frame::product_update(slot.id.as_str(), &entry, None, self.clock.now_ms()) } else { None }
+    }
+
+    pub fn count_sync(&self) {
+        self.counts.syncs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_frames(&self, frames: u64) {
+        self.counts.frames.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// The whole catalogue as one frame; `None` if it is larger than what is sent whole, or not known yet.
+    pub fn sync(&self) -> Option<Sync> {
+        if self.catalog.state() == crate::actors::catalog_view::CatalogState::Restoring {
+            return None;
+        }
+        let listed = self.catalog.progress().products;
+        if listed > self.settings.cache_sync_max as u64 {
+            return None;
+        }
+        let mut last = self.sync.lock().unwrap_or_else(PoisonError::into_inner);
+        let serves = |sync: &Sync| {
+            let same = sync.head == self.journal.head() && sync.listed == listed && sync.positions == self.reached().positions;
+            same || sync.made_at.elapsed() < sync.took * SYNC_REST_FACTOR
+        };
+        if let Some(sync) = last.as_ref().filter(|sync| serves(sync)) {
+            return Some(sync.clone());
+        }
+        // Head and positions first: what changes while the catalogue is rendered is sent again, and not missed.
+        let (reached, head, made_at) = (self.reached(), self.journal.head(), Instant::now());
+        let frame = frame::cache_sync(self.catalog.all(), self.clock.now_ms());
+        let sync = Sync { head, frame, positions: reached.positions.clone(), listed, made_at, took: made_at.elapsed() };
+        *last = Some(sync.clone());
+        Some(sync)
+    }
+}

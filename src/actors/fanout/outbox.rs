@@ -1,0 +1,78 @@
+//! Frames for one page alone: its session's cart and orders. Small, and the latest of each wins.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+/// Different orders (and the cart) that wait for one page at most. A page that reads none of them for longer must ask REST.
+const WAITING_MAX: usize = 32;
+
+/// What a frame for a session is about: a newer one about the same takes the place of the older.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    Cart,
+    Order(String),
+}
+
+/// The frames that wait for one page.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: VecDeque<(Subject, Bytes)>,
+    /// Frames were let go: the page must read its orders over REST.
+    overflowed: bool,
+}
+
+impl Outbox {
+    /// Adds a frame; returns whether an older one about something else had to go.
+    pub fn put(&mut self, subject: Subject, frame: Bytes) -> bool {
+        self.waiting.retain(|(known, _)| *known != subject);
+        self.waiting.push_back((subject, frame));
+        if self.waiting.len() <= WAITING_MAX {
+            return false;
+        }
+        // The cart is one frame and always current: orders go first.
+        let oldest = self.waiting.iter().position(|(subject, _)| *subject != Subject::Cart);
+        self.waiting.remove(oldest.unwrap_or(0));
+        self.overflowed = true;
+        true
+    }
+
+    /// Moves what waits into a run of frames; returns how many there were.
+    pub fn take_into(&mut self, run: &mut BytesMut) -> u64 {
+        let count = self.waiting.len() as u64;
+        self.waiting.drain(..).for_each(|(_, frame)| run.extend_from_slice(&frame));
+        count
+    }
+
+    /// Whether frames were let go since it was asked last.
+    pub fn take_overflow(&mut self) -> bool {
+        std::mem::take(&mut self.overflowed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(outbox: &mut Outbox) -> String {
+        let mut run = BytesMut::new();
+        outbox.take_into(&mut run);
+        String::from_utf8(run.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_latest_of_each_subject_is_kept_and_the_oldest_order_goes_first() {
+        let mut outbox = Outbox::default();
+        assert!(!outbox.put(Subject::Cart, Bytes::from_static(b"c1 ")));
+        assert!(!outbox.put(Subject::Order("a".to_owned()), Bytes::from_static(b"a1 ")));
+        assert!(!outbox.put(Subject::Cart, Bytes::from_static(b"c2 ")));
+        assert!(!outbox.put(Subject::Order("a".to_owned()), Bytes::from_static(b"a2 ")));
+        assert_eq!(taken(&mut outbox), "c2 a2 ");
+        assert!(!outbox.put(Subject::Cart, Bytes::from_static(b"c3 ")));
+        let dropped = (0..40).filter(|n| outbox.put(Subject::Order(n.to_string()), Bytes::from(format!("{n} "))));
+        assert_eq!(dropped.count(), 9);
+        assert!(outbox.take_overflow() && !outbox.take_overflow());
+        let left = taken(&mut outbox);
+        assert!(left.starts_with("c3 9 10 ") && left.ends_with("39 "), "{left}");
+    }
+}

@@ -1,0 +1,277 @@
+//! One connected page's share of the stream: what is due to it now, as bytes for its socket.
+//!
+//! ```text
+//!              ┌── not covered, or first ──► whole catalogue ──┐
+//!  register ───┤                                               ├──► follow (a cursor in the journal) ──► behind the ring: sweep ─┐
+//!              └── cursor covers the gap ──► sweep (positions) ─┘              ▲                                                 │
+//!                                                                              └─────────────────────────────────────────────────┘
+//! ```
+//! A sweep looks through all products for those that changed since; what changes meanwhile is found by following afterwards. When the
+//! epoch changes (view or fan-out were restarted), the page starts over from the positions that it was sent for certain.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::cursor;
+use super::frame;
+use super::hub::{Hub, PageCell};
+use super::journal::{Due, Looked, Sequence};
+use crate::actors::catalog_view::{CatalogState, SlotNo, SourcePositions};
+use crate::wire::frame::{Frame, Heartbeat};
+
+/// A burst ends after the frame with which it reaches this many bytes: about what a socket takes at once.
+const BURST_BYTES: usize = 32 * 1024;
+/// Products that a sweep looks at before other tasks get their turn.
+const SWEEP_SLOTS: u32 = 50_000;
+
+/// Who a page is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageInfo {
+    pub session_id: String,
+    pub user_id: String,
+    /// It speaks `kartshoppe.v1`: gets heartbeats, and may come back with a cursor.
+    pub v1: bool,
+    /// The cursor with which it comes back.
+    pub resume: Option<String>,
+}
+
+/// A page's place in the stream. Dropping it unregisters the page.
+#[derive(Debug)]
+pub struct PageSubscription {
+    hub: Arc<Hub>,
+    cell: Arc<PageCell>,
+    id: u64,
+    session_id: String,
+    v1: bool,
+    epoch: u64,
+    stage: Stage,
+    /// Everything on `products` before this was sent.
+    proven: SourcePositions,
+    /// The catalogue is too large to be sent whole, or frames were let go: the page reads REST.
+    reload: bool,
+    heartbeat_due: Instant,
+}
+
+/// What is to be sent next.
+#[derive(Debug)]
+enum Stage {
+    /// The whole catalogue, as soon as it is known.
+    Whole,
+    /// What changed since, product by product; then follow from `then`.
+    Sweep {
+        next: SlotNo,
+        end: SlotNo,
+        since: Since,
+        then: Sequence,
+    },
+    Follow(Sequence),
+}
+
+#[derive(Debug)]
+enum Since {
+    Positions(SourcePositions),
+    Change(Sequence),
+}
+
+impl PageSubscription {
+    pub(super) fn new(hub: Arc<Hub>, info: PageInfo) -> Self {
+        // Registered first: whatever happens from here on reaches it.
+        let (id, cell) = hub.enter(&info.session_id);
+        let epoch = hub.epoch();
+        let resumed = info.resume.filter(|_| info.v1).and_then(|text| cursor::decode(hub.catalog.log_id()?, &text));
+        let heartbeat_due = Instant::now();
+        let (session_id, v1, proven) = (info.session_id, info.v1, resumed.unwrap_or_default());
+        let mut page = Self { hub, cell, id, session_id, v1, epoch, stage: Stage::Whole, proven, reload: false, heartbeat_due };
+        page.resume();
+        page
+    }
+
+    /// Waits until something is due, and gives it: whole WebSocket frames, end to end, ready to be written as they are. To be asked again
+    /// only after these bytes were written, as it counts them as sent. `None` when the stream is over. Cancel-safe.
+    ///
+    /// The first burst of a new page is the whole catalogue, if it is sent at all.
+    pub async fn next_burst(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(burst) = self.due_now() {
+                return Some(burst);
+            }
+            if self.hub.is_closing() {
+                return None;
+            }
+            if matches!(self.stage, Stage::Sweep { .. }) {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            self.wait().await;
+        }
+    }
+
+    /// What is due right now, if anything; never waits.
+    pub fn due_now(&mut self) -> Option<Bytes> {
+        if self.hub.epoch() != self.epoch {
+            self.epoch = self.hub.epoch();
+            self.resume();
+        }
+        let mut run = BytesMut::new();
+        let mut frames = self.cell.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_into(&mut run);
+        if let Some(shared) = self.shared_run(&run) {
+            return Some(shared);
+        }
+        frames += self.products_into(&mut run);
+        frames += self.heartbeat_into(&mut run);
+        self.hub.count_frames(frames);
+        (!run.is_empty()).then(|| run.freeze())
+    }
+
+    async fn wait(&self) {
+        let woken = self.cell.wake.notified();
+        if self.v1 {
+            let _ = tokio::time::timeout_at(self.heartbeat_due, woken).await;
+        } else {
+            woken.await;
+        }
+    }
+
+    /// Starts over from what was sent for certain.
+    fn resume(&mut self) {
+        let catalog = self.hub.catalog.catalog();
+        self.reload = false;
+        if !self.proven.is_empty() && catalog.covers(&self.proven) {
+            let then = self.hub.journal.head();
+            self.stage = Stage::Sweep { next: 0, end: catalog.slots(), since: Since::Positions(self.proven.clone()), then };
+            return;
+        }
+        self.stage = Stage::Whole;
+    }
+
+    /// All pages that had everything before the last flush share its bytes.
+    fn shared_run(&mut self, run: &BytesMut) -> Option<Bytes> {
+        let Stage::Follow(at) = self.stage else { return None };
+        if !run.is_empty() {
+            return None;
+        }
+        let shared = self.hub.run_from(at)?;
+        self.stage = Stage::Follow(shared.to);
+        self.hub.count_frames(shared.frames);
+        self.prove();
+        Some(shared.bytes.clone())
+    }
+
+    /// Adds what is due of the products; returns how many frames.
+    fn products_into(&mut self, run: &mut BytesMut) -> u64 {
+        let frames = match &self.stage {
+            Stage::Whole => self.whole_into(run),
+            Stage::Sweep { .. } => self.sweep_into(run),
+            Stage::Follow(_) => self.follow_into(run),
+        };
+        self.prove();
+        frames
+    }
+
+    fn whole_into(&mut self, run: &mut BytesMut) -> u64 {
+        // Before the state is asked: what changes from here on is followed.
+        let (reached, head) = (self.hub.reached(), self.hub.journal.head());
+        if let Some(sync) = self.hub.sync() {
+            run.extend_from_slice(&sync.frame);
+            self.stage = Stage::Follow(sync.head);
+            self.proven = sync.positions;
+            self.hub.count_sync();
+            return 1;
+        }
+        if self.hub.catalog.state() != CatalogState::Restoring {
+            // Too large: the page reads REST, now that it is registered.
+            self.reload = true;
+            self.stage = Stage::Follow(head);
+            self.proven = reached.positions.clone();
+        }
+        0
+    }
+
+    fn sweep_into(&mut self, run: &mut BytesMut) -> u64 {
+        let Stage::Sweep { next, end, since, then } = &mut self.stage else { return 0 };
+        let stop = next.saturating_add(SWEEP_SLOTS).min(*end);
+        let mut frames = 0;
+        while *next < stop && run.len() < BURST_BYTES {
+            let number = *next;
+            *next += 1;
+            frames += match since {
+                Since::Positions(positions) => self.hub.changed_since(number, positions).map_or(0, |frame| add(run, &frame)),
+                Since::Change(sequence) => {
+                    self.hub.journal.changed_since(number, *sequence).map_or(0, |due| add_due(&self.hub, run, due))
+                }
+            };
+        }
+        if *next >= *end {
+            self.stage = Stage::Follow(*then);
+        }
+        frames
+    }
+
+    fn follow_into(&mut self, run: &mut BytesMut) -> u64 {
+        let Stage::Follow(at) = self.stage else { return 0 };
+        let head = self.hub.journal.head();
+        let mut frames = 0;
+        for sequence in at..head {
+            if run.len() >= BURST_BYTES {
+                self.stage = Stage::Follow(sequence);
+                return frames;
+            }
+            match self.hub.journal.look(sequence) {
+                Looked::Due(due) => frames += add_due(&self.hub, run, due),
+                Looked::Overtaken => {}
+                Looked::Forgotten => {
+                    let end = self.hub.catalog.catalog().slots();
+                    self.stage = Stage::Sweep { next: 0, end, since: Since::Change(sequence), then: head };
+                    return frames + self.sweep_into(run);
+                }
+            }
+        }
+        self.stage = Stage::Follow(head);
+        frames
+    }
+
+    /// Once nothing is due, all that the view had taken by then was sent.
+    fn prove(&mut self) {
+        let Stage::Follow(at) = self.stage else { return };
+        let reached = self.hub.reached();
+        if at >= reached.head && self.hub.epoch() == self.epoch && !reached.positions.is_empty() {
+            self.proven = reached.positions.clone();
+        }
+    }
+
+    fn heartbeat_into(&mut self, run: &mut BytesMut) -> u64 {
+        let now = Instant::now();
+        if !self.v1 || (now < self.heartbeat_due && !self.reload) {
+            return 0;
+        }
+        let overflowed = self.cell.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_overflow();
+        let reload = std::mem::take(&mut self.reload) || overflowed;
+        self.heartbeat_due = now + self.hub.settings.heartbeat_interval;
+        let cursor = self.hub.catalog.log_id().filter(|_| !self.proven.is_empty());
+        let cursor = cursor.map(|log_id| cursor::encode(log_id, &self.proven));
+        let heartbeat = Heartbeat { cursor, status: self.hub.status(), reload };
+        let message = Frame::Heartbeat(&heartbeat).to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
+        add(run, &frame::text_message(&message))
+    }
+}
+
+impl Drop for PageSubscription {
+    fn drop(&mut self) {
+        self.hub.leave(self.id, &self.session_id);
+    }
+}
+
+fn add(run: &mut BytesMut, frame: &[u8]) -> u64 {
+    run.extend_from_slice(frame);
+    1
+}
+
+fn add_due(hub: &Hub, run: &mut BytesMut, due: Due) -> u64 {
+    match due.frame {
+        Some(frame) => add(run, &frame),
+        None => hub.state_frame(due.number).map_or(0, |frame| add(run, &frame)),
+    }
+}

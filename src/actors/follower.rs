@@ -1,0 +1,133 @@
+//! Reads topics for an actor, in a task of its own that dies with the actor.
+//!
+//! The actor gets what was read as messages, at most [`CHUNKS_AHEAD`] of them undone at a time: the next is read while one is handled,
+//! and a slow actor slows the reading instead of filling its mailbox. Trouble with the log is waited out here, with backoff, going on
+//! exactly where reading stopped; only a position that the log no longer has is handed up, as its meaning is the actor's business.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::envelope::CallError;
+use crate::log::{EventLog, LogError, LogFuture, Offset, Reader, Record, Start, Stop, TopicPartition};
+
+/// Chunks that were read and are not done with.
+const CHUNKS_AHEAD: usize = 2;
+/// Records of one chunk: a few milliseconds of work.
+const CHUNK_RECORDS: usize = 2_000;
+/// How long one read waits for the first record. It wakes up at once when there is one.
+const READ_WAIT: Duration = Duration::from_secs(1);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// What reading brought.
+#[derive(Debug)]
+pub enum Followed {
+    Chunk(Chunk),
+    /// The log no longer has, or never had, a position that was to be read: reading has stopped.
+    Lost(LogError),
+}
+
+/// Some records, and how far they bring the reader.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Each partition in order; empty when a reader that stops has come to its end without more.
+    pub records: Vec<Record>,
+    /// Where each partition's next record will be read.
+    pub positions: BTreeMap<TopicPartition, Offset>,
+    /// The ends as they stood when reading began.
+    pub ends: Arc<BTreeMap<TopicPartition, Offset>>,
+    /// Everything up to those ends was read.
+    pub caught_up: bool,
+    /// Lets the next chunk be read. Goes with the chunk, also when its actor dies.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Opens the reader; asked again until it succeeds.
+pub type Open = Box<dyn Fn() -> LogFuture<'static, Box<dyn Reader>> + Send + Sync>;
+
+/// The reading task. Dropping it ends the task.
+#[derive(Debug)]
+pub struct Follower {
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Follower {
+    /// Reads to the end as it stands, or for ever, and delivers what it reads. Ends when nobody takes the delivery.
+    pub fn start<D>(log: Arc<dyn EventLog>, open: Open, stop: Stop, deliver: D) -> Self
+    where
+        D: Fn(Followed) -> Result<(), CallError> + Send + Sync + 'static,
+    {
+        let reading = Reading { log, open, stop, deliver, permits: Arc::new(Semaphore::new(CHUNKS_AHEAD)) };
+        Self { _task: AbortOnDropHandle::new(tokio::spawn(reading.run())) }
+    }
+}
+
+struct Reading<D> {
+    log: Arc<dyn EventLog>,
+    open: Open,
+    stop: Stop,
+    deliver: D,
+    permits: Arc<Semaphore>,
+}
+
+impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
+    async fn run(self) {
+        if let Err(error) = self.read_all().await {
+            // If nobody takes this either, the actor is gone and so is the need.
+            let _ = (self.deliver)(Followed::Lost(error));
+        }
+    }
+
+    async fn read_all(&self) -> Result<(), LogError> {
+        let mut reader = self.patiently(|| (self.open)()).await?;
+        let ends = Arc::new(reader.ends().clone());
+        loop {
+            let Ok(permit) = self.permits.clone().acquire_owned().await else { return Ok(()) };
+            let records = match reader.read(CHUNK_RECORDS, READ_WAIT).await {
+                Ok(records) => records,
+                Err(error) => {
+                    complain(&error);
+                    reader = self.reopen(reader.positions()).await?;
+                    continue;
+                }
+            };
+            let positions = reader.positions().clone();
+            let caught_up = ends.iter().all(|(partition, end)| positions.get(partition).is_some_and(|at| at >= end));
+            let done = caught_up && self.stop == Stop::AtEnd;
+            if records.is_empty() && !done {
+                continue;
+            }
+            let chunk = Chunk { records, positions, ends: ends.clone(), caught_up, _permit: permit };
+            if (self.deliver)(Followed::Chunk(chunk)).is_err() || done {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn reopen(&self, positions: &BTreeMap<TopicPartition, Offset>) -> Result<Box<dyn Reader>, LogError> {
+        let from: Vec<_> = positions.iter().map(|(partition, offset)| (*partition, Start::Offset(*offset))).collect();
+        self.patiently(|| self.log.reader(&from, self.stop)).await
+    }
+
+    /// Tries until it succeeds; only positions that the log doesn't have are an error.
+    async fn patiently<'a>(&'a self, open: impl Fn() -> LogFuture<'a, Box<dyn Reader>>) -> Result<Box<dyn Reader>, LogError> {
+        let mut wait = BACKOFF_MIN;
+        loop {
+            match open().await {
+                Ok(reader) => return Ok(reader),
+                Err(error @ LogError::OutOfRange { .. }) => return Err(error),
+                Err(error) => complain(&error),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(BACKOFF_MAX);
+        }
+    }
+}
+
+fn complain(error: &LogError) {
+    tracing::warn!(%error, "cannot read the event log; trying again");
+}

@@ -1,0 +1,122 @@
+//! Writes a settlement down and tells this process's pages: the part of the tracker that waits for the database.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{RenderOrder, TrackerHandle};
+use crate::actors::fanout::FanoutHandle;
+use crate::domain::EpochMs;
+use crate::store::{Recorded, Store, StoreError, TrackerBatch};
+
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// What recording needs.
+#[derive(Clone)]
+pub struct Recorder {
+    pub store: Store,
+    pub fanout: FanoutHandle,
+    pub handle: TrackerHandle,
+    pub render: RenderOrder,
+}
+
+impl Recorder {
+    /// Writes a batch down, waiting for the database as long as it takes, and tells the pages of the orders it touched.
+    pub async fn record(&self, batch: &TrackerBatch, told_append_ms: Option<EpochMs>) {
+        // Before the write: if this process's tracker dies in between, the next one tells them.
+        self.handle.owe(batch.outcomes.iter().map(|outcome| outcome.order_id.as_str()));
+        let mut wait = BACKOFF_MIN;
+        loop {
+            match self.store.record_outcomes(batch).await {
+                Ok(recorded) => {
+                    self.count(&recorded);
+                    break;
+                }
+                Err(error) if error.is_retryable() => complain(&error),
+                Err(error) => {
+                    complain(&error);
+                    self.record_one_by_one(batch).await;
+                    break;
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(BACKOFF_MAX);
+        }
+        if let Some(told_ms) = told_append_ms {
+            self.compare_clocks(told_ms).await;
+        }
+        self.tell_owed().await;
+    }
+
+    /// The database refuses something in the batch: what it refuses alone is left out, so that one event cannot hold up all orders.
+    async fn record_one_by_one(&self, batch: &TrackerBatch) {
+        let alone = |outcomes, expired| TrackerBatch { outcomes, expired, positions: Vec::new() };
+        let outcomes = batch.outcomes.iter().map(|outcome| alone(vec![outcome.clone()], Vec::new()));
+        let expired = batch.expired.iter().map(|item| alone(Vec::new(), vec![item.clone()]));
+        let positions = TrackerBatch { positions: batch.positions.clone(), ..TrackerBatch::default() };
+        for part in outcomes.chain(expired).chain([positions]) {
+            self.record_part(&part).await;
+        }
+    }
+
+    async fn record_part(&self, part: &TrackerBatch) {
+        loop {
+            match self.store.record_outcomes(part).await {
+                Ok(recorded) => return self.count(&recorded),
+                Err(error) if error.is_retryable() => {
+                    complain(&error);
+                    tokio::time::sleep(BACKOFF_MAX).await;
+                }
+                Err(error) => {
+                    self.handle.counts.refused.fetch_add(1, Ordering::Relaxed);
+                    let order_id = part.outcomes.first().map(|outcome| outcome.order_id.as_str()).unwrap_or_default();
+                    tracing::error!(
+                        kartshoppe.order.id = order_id,
+                        error = &error as &dyn std::error::Error,
+                        "the database refuses an order's outcome: a human must look"
+                    );
+                    return;
+                }
+            }
+        }
+    }
+
+    fn count(&self, recorded: &Recorded) {
+        let counts = &self.handle.counts;
+        counts.outcomes.fetch_add(recorded.outcomes_written, Ordering::Relaxed);
+        counts.settled.fetch_add(recorded.orders.iter().filter(|order| order.settled_now).count() as u64, Ordering::Relaxed);
+        counts.flipped.fetch_add(recorded.flipped.len() as u64, Ordering::Relaxed);
+    }
+
+    /// An answer tells its partition's highest append time, which may lie behind by the tracker's lag, but never ahead of the database.
+    async fn compare_clocks(&self, told_ms: EpochMs) {
+        if let Ok(database_ms) = self.store.now_ms().await {
+            self.handle.gate.compare(told_ms, told_ms.min(database_ms), database_ms);
+        }
+    }
+
+    /// Shows every order that somebody was owed to its session's pages here.
+    pub async fn tell_owed(&self) {
+        let owed = self.handle.owed();
+        if owed.is_empty() || self.fanout.pages() == 0 {
+            self.handle.settle_debt(&owed);
+            return;
+        }
+        match self.store.orders(&owed).await {
+            Ok(orders) => {
+                for order in &orders {
+                    if order.session_id.as_ref().is_some_and(|id| self.fanout.has_session(id.as_str())) {
+                        self.fanout.show_order(&(self.render)(order));
+                    }
+                }
+                self.handle.settle_debt(&owed);
+            }
+            // Still owed: told with the next batch, or by the next round.
+            Err(error) => complain(&error),
+        }
+    }
+}
+
+fn complain(error: &StoreError) {
+    tracing::warn!(error = error as &dyn std::error::Error, "cannot write order outcomes down");
+}

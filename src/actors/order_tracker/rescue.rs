@@ -1,0 +1,57 @@
+//! Asks the inventory about direct items that are past their expiry and have no outcome: their publisher may have died.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::TrackerHandle;
+use crate::domain::EpochMs;
+use crate::log::EventLog;
+use crate::store::{Probe, Store};
+use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
+
+/// Probes of one round: oldest first, the rest comes with the next.
+const PROBES: i64 = 200;
+/// How long an append of probes may take. What is not appended is asked again a minute later.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One round: looks for items that are due, and appends a probe for each. Several processes may do so; an item is asked about once a
+/// minute by all of them together.
+pub async fn probe_due(log: &dyn EventLog, store: &Store, handle: &TrackerHandle, now_ms: EpochMs) {
+    let due = match store.due_probes(PROBES).await {
+        Ok(due) => due,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot look for order items to rescue; trying again");
+            return;
+        }
+    };
+    if due.is_empty() {
+        return;
+    }
+    tracing::info!(items = due.len(), "asking the inventory about order items that were published late or never");
+    handle.counts.probes.fetch_add(due.len() as u64, Ordering::Relaxed);
+    let before = store.now_ms().await;
+    let appended = log.append(due.iter().map(|probe| record(probe, now_ms)).collect(), APPEND_TIMEOUT).await;
+    match (appended, before, store.now_ms().await) {
+        (Ok(appended), Ok(from_ms), Ok(to_ms)) => {
+            appended.iter().all(|one| handle.gate.compare(one.append_time_ms, from_ms, to_ms));
+        }
+        (Err(error), ..) => {
+            tracing::warn!(%error, "it is unclear whether the inventory was asked; it is asked again in a minute")
+        }
+        (Ok(_), ..) => {}
+    }
+}
+
+/// The probe: the item's own event with nothing to take, with the same key.
+fn record(probe: &Probe, now_ms: EpochMs) -> crate::log::NewRecord {
+    let event = OrderEvent {
+        order_id: probe.order_id.clone(),
+        product_id: probe.product_id.clone(),
+        wish: Wish::Probe,
+        timestamp_ms: Some(now_ms),
+        order_item_id: Some(probe.order_item_id.clone()),
+        source: Some(OrderSource::Direct),
+        expires_at_ms: Some(probe.expires_at_ms),
+    };
+    event.record(probe.trace.as_ref())
+}

@@ -1,0 +1,192 @@
+//! From records of `inventory-events` to what is to be written down: pure, and the same for every tracker.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::EpochMs;
+use crate::domain::inventory::EventKind;
+use crate::log::{PartitionId, Record};
+use crate::store::{Outcome, OutcomeKind, TrackerBatch, TrackerPosition};
+use crate::wire::inventory_event::{self, EventType, InventoryFact};
+
+/// Every event that matters names a row by this field; the rest needs no decoding.
+const ROW_FIELD: &[u8] = b"\"orderItemId\"";
+
+/// What some records say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Settlement {
+    pub batch: TrackerBatch,
+    /// The latest append time that an answer to a probe told of a partition.
+    pub told_append_ms: Option<EpochMs>,
+    /// Records that could not be read.
+    pub unreadable: u64,
+}
+
+/// Reads records, each partition in order.
+#[must_use]
+pub fn settle(records: &[Record]) -> Settlement {
+    let mut settlement = Settlement::default();
+    let mut last: BTreeMap<PartitionId, &Record> = BTreeMap::new();
+    for record in records {
+        last.insert(record.partition, record);
+        match record.value.as_deref().filter(|value| names_a_row(value)).map(inventory_event::decode) {
+            Some(Ok(fact)) => settlement.take(fact, record),
+            Some(Err(error)) => settlement.skip(record, &error),
+            None => {}
+        }
+    }
+    settlement.batch.positions = last.into_values().map(position_of).collect();
+    settlement
+}
+
+impl Settlement {
+    fn take(&mut self, fact: InventoryFact, record: &Record) {
+        let Some(order) = fact.order else { return };
+        let Some(order_item_id) = order.order_item_id else { return };
+        if fact.event_type == EventType::Known(EventKind::OrderExpired) {
+            self.told_append_ms = self.told_append_ms.max(Some(fact.timestamp_ms));
+            self.batch.expired.push((order.order_id, order_item_id));
+            return;
+        }
+        let rejected = fact.event_type == EventType::Known(EventKind::OrderRejected);
+        let kind = match order.shortfall {
+            _ if rejected => OutcomeKind::Rejected,
+            0 => OutcomeKind::Allocated,
+            _ => OutcomeKind::Short,
+        };
+        self.batch.outcomes.push(Outcome {
+            order_id: order.order_id,
+            order_item_id,
+            kind,
+            allocated: order.allocated,
+            shortfall: order.shortfall,
+            event_id: fact.event_id.unwrap_or_else(|| digest(record)),
+            reason: rejected.then(|| printable(&fact.reason)),
+        });
+    }
+
+    fn skip(&mut self, record: &Record, error: &impl std::fmt::Display) {
+        self.unreadable += 1;
+        tracing::warn!(
+            messaging.destination.partition.id = record.partition,
+            messaging.kafka.offset = record.offset,
+            %error,
+            "an event that names an order item cannot be read"
+        );
+    }
+}
+
+fn names_a_row(value: &[u8]) -> bool {
+    value.windows(ROW_FIELD.len()).any(|window| window == ROW_FIELD)
+}
+
+/// A position that names this record as the last one read.
+#[must_use]
+pub fn position_of(record: &Record) -> TrackerPosition {
+    TrackerPosition { partition: record.partition, offset: record.offset, event_id: event_id_of(record) }
+}
+
+/// The furthest position of each partition.
+#[must_use]
+pub fn furthest(positions: Vec<TrackerPosition>) -> Vec<TrackerPosition> {
+    let mut by_partition: BTreeMap<PartitionId, TrackerPosition> = BTreeMap::new();
+    for position in positions {
+        let known = by_partition.get(&position.partition);
+        if known.is_none_or(|known| known.offset < position.offset) {
+            by_partition.insert(position.partition, position);
+        }
+    }
+    by_partition.into_values().collect()
+}
+
+/// The event's id, or something as good for a record without one.
+#[must_use]
+pub fn event_id_of(record: &Record) -> String {
+    let fact = record.value.as_deref().and_then(|value| inventory_event::decode(value).ok());
+    fact.and_then(|fact| fact.event_id).map_or_else(|| digest(record), |id| printable(&id))
+}
+
+/// A name made of what the record holds.
+fn digest(record: &Record) -> String {
+    let digest = Sha256::digest(record.value.as_deref().unwrap_or_default());
+    let head: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{head}")
+}
+
+/// Longest text that is written down, in characters.
+const TEXT_MAX: usize = 500;
+
+/// A text that any table takes.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+    use crate::log::Headers;
+    use crate::wire::topics::Topic;
+
+    fn record(partition: PartitionId, offset: i64, value: &serde_json::Value) -> Record {
+        Record {
+            topic: Topic::InventoryEvents,
+            partition,
+            offset,
+            append_time_ms: 0,
+            key: None,
+            value: Some(Bytes::from(value.to_string())),
+            headers: Headers::none(),
+        }
+    }
+
+    fn event(kind: &str, item: &str, allocated: i64, shortfall: i64) -> serde_json::Value {
+        json!({"productId": "P", "eventType": kind, "currentInventory": 1, "timestamp": 77, "changeReason": "why\u{0}",
+               "eventId": format!("e-{item}"), "orderId": "o", "orderItemId": item,
+               "quantity": allocated + shortfall, "allocated": allocated, "shortfall": shortfall})
+    }
+
+    #[test]
+    fn every_kind_of_answer_becomes_its_outcome() {
+        let records = [
+            record(0, 5, &event("INVENTORY_DECREASED", "full", 2, 0)),
+            record(0, 6, &event("OUT_OF_STOCK", "short", 1, 1)),
+            record(1, 9, &event("OUT_OF_STOCK", "none", 0, 2)),
+            record(1, 10, &event("ORDER_REJECTED", "unknown", 0, 2)),
+            record(1, 11, &event("ORDER_EXPIRED", "late", 0, 0)),
+            record(0, 7, &json!({"productId": "P", "eventType": "PRICE_CHANGED", "eventId": "e-price"})),
+            record(2, 0, &json!({"productId": "P", "eventType": "OUT_OF_STOCK", "orderItemId": 7})),
+        ];
+        let settlement = settle(&records);
+        let kinds: Vec<_> =
+            settlement.batch.outcomes.iter().map(|o| (o.order_item_id.as_str(), o.kind, o.allocated, o.shortfall)).collect();
+        assert_eq!(
+            kinds,
+            [
+                ("full", OutcomeKind::Allocated, 2, 0),
+                ("short", OutcomeKind::Short, 1, 1),
+                ("none", OutcomeKind::Short, 0, 2),
+                ("unknown", OutcomeKind::Rejected, 0, 2)
+            ]
+        );
+        assert_eq!(settlement.batch.outcomes[3].reason.as_deref(), Some("why"));
+        assert_eq!(settlement.batch.expired.len(), 1);
+        assert_eq!((settlement.told_append_ms, settlement.unreadable), (Some(77), 1));
+        let positions: Vec<_> = settlement.batch.positions.iter().map(|p| (p.partition, p.offset, p.event_id.as_str())).collect();
+        assert_eq!(&positions[..2], [(0, 7, "e-price"), (1, 11, "e-unknown".replace("unknown", "late").as_str())]);
+        assert_eq!(positions[2].0, 2);
+        assert!(positions[2].2.starts_with("sha256:"), "{positions:?}");
+    }
+
+    #[test]
+    fn events_of_orders_that_have_no_row_here_are_passed_over() {
+        let mut others = event("INVENTORY_DECREASED", "x", 1, 0);
+        others.as_object_mut().unwrap().remove("orderItemId");
+        let settlement = settle(&[record(0, 1, &others)]);
+        assert!(settlement.batch.outcomes.is_empty());
+        assert_eq!(settlement.batch.positions.len(), 1);
+    }
+}
