@@ -57,6 +57,8 @@ export function anOrder(fields: Partial<Order> = {}): Order {
     totalAmount: 0,
     status: 'PENDING',
     shippingAddress: null,
+    paymentInfo: null,
+    useCdc: false,
     createdAt: 0,
     updatedAt: 0,
     timestamp: 0,

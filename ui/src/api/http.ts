@@ -45,7 +45,7 @@ export async function call<T>(path: string, { method = 'GET', body, headers, sig
 
 /** The problem in an error answer, or one made from the bare status when the body is something else (a proxy's page). */
 async function readProblem(response: Response): Promise<Problem> {
-  const fallback: Problem = { title: response.statusText || `Error ${response.status}`, status: response.status, code: `http_${response.status}` }
+  const fallback: Problem = { type: 'about:blank', title: response.statusText || `Error ${response.status}`, status: response.status, code: `http_${response.status}` }
   try {
     const body: unknown = await response.json()
     return typeof body === 'object' && body !== null ? { ...fallback, ...body, status: response.status } : fallback

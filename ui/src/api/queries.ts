@@ -4,6 +4,7 @@ import { newerCart } from '../cart/wishes'
 import { readProducts, readProduct } from '../live/decode'
 import { catalogue } from '../live/catalogue'
 import { isSettled, newerOrder } from '../orders/order'
+import type { Status } from '../wire'
 import { Refused } from './http'
 import { shop } from './shop'
 
@@ -24,9 +25,18 @@ export const queryClient = new QueryClient({
 /** What runs behind the page. Asked often while something is missing; heartbeats renew it meanwhile. */
 export const statusQuery = queryOptions({
   queryKey: ['status'],
-  queryFn: ({ signal }) => shop.status({ signal }),
+  queryFn: async ({ signal }) => noticed(await shop.status({ signal })),
   refetchInterval: ({ state }) => (state.data?.inventory === 'running' && state.data.catalog === 'live' ? 30_000 : 3_000),
 })
+
+/** Takes a status; when the catalogue came, went or was restored, what was read of it before is out of date. */
+export function noticed(status: Status): Status {
+  const before = queryClient.getQueryData<Status>(['status'])
+  if (before && before.catalog !== status.catalog) {
+    for (const queryKey of [['listing'], ['categories'], ['product']]) void queryClient.invalidateQueries({ queryKey })
+  }
+  return status
+}
 
 /** Ids of the products that a search gives, in its order; the products themselves go to the catalogue. */
 export function listingQuery(search: string) {

@@ -1,3 +1,4 @@
+import { useRef } from 'react'
 import { Link } from 'wouter'
 
 import { useLiveProduct } from '../live/catalogue'
@@ -11,8 +12,14 @@ import type { CartLine } from './wishes'
 export function CartLineRow({ line, onLeave }: { line: CartLine; onLeave?: (() => void) | undefined }) {
   const live = useLiveProduct(line.productId)
   const left = live && !live.removed ? live.product.inventory : 0
+  const row = useRef<HTMLLIElement>(null)
+  const change = (quantity: number) => {
+    // The button that was pressed goes away with its line: the focus stays in the cart.
+    if (quantity === 0) row.current?.closest<HTMLElement>('[data-cart]')?.focus()
+    setQuantity(line, quantity)
+  }
   return (
-    <li className="flex gap-4 py-4" data-line={line.productId}>
+    <li ref={row} className="flex gap-4 py-4" data-line={line.productId}>
       <Picture productId={line.productId} url={line.imageUrl} alt="" className="size-20 shrink-0 rounded-lg object-cover" />
       <div className="min-w-0 grow">
         <div className="flex items-start justify-between gap-3">
@@ -26,7 +33,7 @@ export function CartLineRow({ line, onLeave }: { line: CartLine; onLeave?: (() =
             {money(line.price)} each
             {live && cents(live.product.price) !== cents(line.price) && <span className="font-semibold text-low"> (now {money(live.product.price)})</span>}
           </p>
-          <Stepper label={line.productName} quantity={line.quantity} least={0} onChange={(quantity) => setQuantity(line, quantity)} />
+          <Stepper label={line.productName} quantity={line.quantity} least={0} onChange={change} />
         </div>
         {live && left < line.quantity && (
           <p className="mt-1 text-[0.95rem] font-semibold text-low">

@@ -52,9 +52,8 @@ export function cartConnected(): void {
   void queryClient.invalidateQueries({ queryKey: cartQuery.queryKey })
 }
 
-/** The cart became an order or changed at the server: its word alone counts. */
+/** The cart changed at the server, by an order or a new price: it is read again. */
 export function rereadCart(): void {
-  wishes.set(new Map())
   void queryClient.invalidateQueries({ queryKey: cartQuery.queryKey })
 }
 

@@ -7,7 +7,7 @@ export function Refusal({ problem, total }: { problem: Problem; total: number })
   const element = useFocusOnce<HTMLDivElement>()
   const [title, text] = textOf(problem, total)
   return (
-    <div ref={element} tabIndex={-1} role="alert" className="mb-8 border-l-4 border-out bg-tile py-3 pl-4 pr-3" data-code={problem.code}>
+    <div ref={element} tabIndex={-1} role="group" aria-label={title} className="mb-8 border-l-4 border-out bg-tile py-3 pl-4 pr-3" data-code={problem.code}>
       <h2 className="text-xl font-bold">{title}</h2>
       <p className="mt-1">{text}</p>
       {problem.traceId && <p className="mt-1 break-all text-[0.95rem] text-soft">Trace {problem.traceId}</p>}

@@ -12,7 +12,7 @@ export function Unfinished({ attempt }: { attempt: Attempt }) {
   if (attempt.step !== 'unanswered' && attempt.step !== 'asking') return null
   const waiting = attempt.step === 'asking'
   return (
-    <div ref={element} tabIndex={-1} role="alert" className="mt-6 border-l-4 border-low bg-tile py-3 pl-4 pr-3" data-testid="unanswered">
+    <div ref={element} tabIndex={-1} role="group" aria-label="Unfinished order" className="mt-6 border-l-4 border-low bg-tile py-3 pl-4 pr-3" data-testid="unanswered">
       <h2 className="text-xl font-bold">{waiting ? 'No answer yet, asking again…' : 'We don’t know whether your order was placed'}</h2>
       <p className="mt-1 max-w-prose">
         {waiting ? '' : `${attempt.reason} `}It was for {money(attempt.ask.body.expectedTotal)}. Asking again is safe: one order stays one order.

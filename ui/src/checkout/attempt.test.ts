@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 
 import { Refused, Unanswered } from '../api/http'
 import { anOrder } from '../testing'
-import type { CheckoutRequest, Order } from '../wire'
-import { isRefusal, nextAttempt, restored, toKeep, type Attempt } from './attempt'
+import type { Order } from '../wire'
+import { isRefusal, nextAttempt, restored, toKeep, type Attempt, type CheckoutBody } from './attempt'
 
-const body: CheckoutRequest = {
+const body: CheckoutBody = {
   sessionId: 's',
   userId: 'u',
   shippingAddress: { name: 'n', street: 's', city: 'c', state: '', zipCode: 'z', country: 'x' },
@@ -13,8 +13,8 @@ const body: CheckoutRequest = {
   useCdc: true,
   expectedTotal: 10,
 }
-const ask = (attempt: Attempt, newKey: string, fields: Partial<CheckoutRequest> = {}) => nextAttempt(attempt, { type: 'ask', body: { ...body, ...fields }, newKey, at: 5 })
-const refused = (status: number) => new Refused({ title: 'no', status, code: 'x' })
+const ask = (attempt: Attempt, newKey: string, fields: Partial<CheckoutBody> = {}) => nextAttempt(attempt, { type: 'ask', body: { ...body, ...fields }, newKey, at: 5 })
+const refused = (status: number) => new Refused({ type: 'about:blank', title: 'no', status, code: 'x' })
 const fail = (attempt: Attempt, error: unknown, goesOn = false) => nextAttempt(attempt, { type: 'failed', error, goesOn })
 const keyOf = (attempt: Attempt) => ('ask' in attempt ? attempt.ask.key : null)
 
@@ -22,7 +22,7 @@ describe('checkout', () => {
   const asking = ask({ step: 'none' }, 'k1')
 
   it('is placed only by an answer that is an order', () => {
-    expect(nextAttempt(asking, { type: 'answered', order: anOrder() })).toMatchObject({ step: 'placed', useCdc: true })
+    expect(nextAttempt(asking, { type: 'answered', order: anOrder() })).toMatchObject({ step: 'placed', order: { orderId: 'order' } })
     for (const junk of [null, {}, { orderId: '' }, 'ok']) expect(nextAttempt(asking, { type: 'answered', order: junk as Order }).step).toBe('unanswered')
   })
 

@@ -1,8 +1,11 @@
 import { Refused } from '../api/http'
 import type { CheckoutRequest, Order, Problem } from '../wire'
 
+/** What this page asks for: it leaves nothing out. */
+export type CheckoutBody = Required<CheckoutRequest>
+
 /** One attempt to turn a cart into an order: a body and the key that makes asking again harmless. */
-export type Ask = { readonly key: string; readonly body: CheckoutRequest; readonly at: number }
+export type Ask = { readonly key: string; readonly body: CheckoutBody; readonly at: number }
 
 /**
  * Where checkout stands. `asking`: the answer is out, with `again` after one that failed. `unanswered` is the dangerous one: the order may exist. Only the very same ask may follow,
@@ -13,10 +16,10 @@ export type Attempt =
   | { readonly step: 'asking'; readonly ask: Ask; readonly again: boolean }
   | { readonly step: 'unanswered'; readonly ask: Ask; readonly reason: string }
   | { readonly step: 'refused'; readonly problem: Problem }
-  | { readonly step: 'placed'; readonly order: Order; readonly useCdc: boolean }
+  | { readonly step: 'placed'; readonly order: Order }
 
 export type AttemptEvent =
-  | { readonly type: 'ask'; readonly body: CheckoutRequest; readonly newKey: string; readonly at: number }
+  | { readonly type: 'ask'; readonly body: CheckoutBody; readonly newKey: string; readonly at: number }
   | { readonly type: 'answered'; readonly order: Order }
   | { readonly type: 'failed'; readonly error: unknown; readonly goesOn: boolean }
   | { readonly type: 'dismissed' }
@@ -31,7 +34,7 @@ export function nextAttempt(attempt: Attempt, event: AttemptEvent): Attempt {
       return { step: 'asking', ask: attempt.step === 'unanswered' ? attempt.ask : { key: event.newKey, body: event.body, at: event.at }, again: attempt.step === 'unanswered' }
     case 'answered':
       if (attempt.step !== 'asking') return attempt
-      return isOrder(event.order) ? { step: 'placed', order: event.order, useCdc: attempt.ask.body.useCdc } : { step: 'unanswered', ask: attempt.ask, reason: 'The answer could not be read.' }
+      return isOrder(event.order) ? { step: 'placed', order: event.order } : { step: 'unanswered', ask: attempt.ask, reason: 'The answer could not be read.' }
     case 'failed':
       if (attempt.step !== 'asking') return attempt
       if (isRefusal(event.error)) return { step: 'refused', problem: event.error.problem }

@@ -9,8 +9,7 @@ import { storage } from '../lib/storage'
 import { uuid } from '../lib/uuid'
 import { rememberOrder } from '../orders/mine'
 import { track } from '../track/track'
-import type { CheckoutRequest } from '../wire'
-import { nextAttempt, restored, toKeep, type Attempt, type AttemptEvent } from './attempt'
+import { nextAttempt, restored, toKeep, type Attempt, type AttemptEvent, type CheckoutBody } from './attempt'
 
 const KEPT = 'kartshoppe.checkout'
 /** Waits between the tries that need no click, in milliseconds. */
@@ -28,7 +27,7 @@ function step(event: AttemptEvent): Attempt {
   return next
 }
 
-async function ask(body: CheckoutRequest): Promise<void> {
+async function ask(body: CheckoutBody): Promise<void> {
   if (attempt.get().step === 'asking') return
   const begun = step({ type: 'ask', body, newKey: uuid(), at: Date.now() })
   if (begun.step !== 'asking') return
@@ -46,7 +45,7 @@ async function ask(body: CheckoutRequest): Promise<void> {
 
 function concluded(end: Attempt): void {
   if (end.step === 'placed') {
-    rememberOrder(end.order.orderId, end.useCdc)
+    rememberOrder(end.order.orderId)
     queryClient.setQueryData(orderQuery(end.order.orderId).queryKey, end.order)
     void queryClient.invalidateQueries({ queryKey: ordersQuery.queryKey })
     rereadCart()
@@ -59,7 +58,7 @@ function concluded(end: Attempt): void {
   }
 }
 
-export type Checkout = { attempt: Attempt; place: (body: CheckoutRequest) => void; askAgain: () => void; dismiss: () => void; finish: () => void }
+export type Checkout = { attempt: Attempt; place: (body: CheckoutBody) => void; askAgain: () => void; dismiss: () => void; finish: () => void }
 
 export function useCheckout(): Checkout {
   const current = useSyncExternalStore(attempt.subscribe, attempt.get)

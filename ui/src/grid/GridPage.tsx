@@ -60,7 +60,7 @@ export function GridPage() {
 
 function headline({ search, category }: Filters): string {
   if (search) return category ? `“${search}” in ${category}` : `“${search}”`
-  return category || 'Every number here is live'
+  return category || 'On the shelves now'
 }
 
 function ShowMore({ filters }: { filters: Filters }) {

@@ -1,8 +1,8 @@
-import { cartQuery, historyQuery, listingQuery, orderQuery, ordersQuery, queryClient, statusQuery } from '../api/queries'
-import { cartConnected, connectCart, takeCart } from '../cart/cart'
+import { cartQuery, historyQuery, noticed, orderQuery, ordersQuery, queryClient, statusQuery } from '../api/queries'
+import { cartConnected, connectCart, rereadCart, takeCart } from '../cart/cart'
 import { identity } from '../lib/identity'
 import { toast } from '../lib/toasts'
-import { recall } from '../orders/mine'
+import { isMine } from '../orders/mine'
 import { newerOrder } from '../orders/order'
 import { flushAtEnd } from '../track/track'
 import { withChange } from '../product/history'
@@ -35,6 +35,7 @@ export const feed = new Feed({
     cartConnected()
     void queryClient.invalidateQueries({ queryKey: statusQuery.queryKey })
     void queryClient.invalidateQueries({ queryKey: ['order'] })
+    void queryClient.refetchQueries({ predicate: ({ state }) => state.status === 'error' })
   },
   isOnline: () => navigator.onLine,
 })
@@ -79,14 +80,19 @@ function takeProduct(product: Product | null, said: unknown): void {
   if (!change) return
   remember(product, change, Date.now())
   queryClient.setQueryData(historyQuery(product.productId).queryKey, (known) => known && withChange(known, change))
-  if (isWatched(product.productId) && !(change.orderId && recall(change.orderId))) {
+  if (isInCart(product.productId) && (change.type === 'PRICE_CHANGED' || change.type === 'PRODUCT_REMOVED')) rereadCart()
+  if (isWatched(product.productId) && !(change.orderId && isMine(change.orderId))) {
     const notice = noticeOf(product, change)
     if (notice) notices.add(notice)
   }
 }
 
+function isInCart(productId: string): boolean {
+  return queryClient.getQueryData(cartQuery.queryKey)?.items.some((item) => item.productId === productId) ?? false
+}
+
 function isWatched(productId: string): boolean {
-  return productId === openProduct || (queryClient.getQueryData(cartQuery.queryKey)?.items.some((item) => item.productId === productId) ?? false)
+  return productId === openProduct || isInCart(productId)
 }
 
 function takeOrder(order: Order): void {
@@ -95,7 +101,7 @@ function takeOrder(order: Order): void {
 }
 
 function beat({ status, reload }: Heartbeat): void {
-  if (status) queryClient.setQueryData(statusQuery.queryKey, status)
+  if (status) queryClient.setQueryData(statusQuery.queryKey, noticed(status))
   if (!reload) return
   catalogue.doubt()
   void queryClient.invalidateQueries()
@@ -103,5 +109,5 @@ function beat({ status, reload }: Heartbeat): void {
 
 function rereadLists(): void {
   clearTimeout(reread)
-  reread = setTimeout(() => void queryClient.invalidateQueries({ queryKey: listingQuery('').queryKey.slice(0, 1) }), REREAD_AFTER_MS)
+  reread = setTimeout(() => void queryClient.invalidateQueries({ queryKey: ['listing'] }), REREAD_AFTER_MS)
 }

@@ -12,7 +12,6 @@ import { NotFound } from '../shell/NotFound'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import type { Order, Status } from '../wire'
-import { recall } from './mine'
 import { isSettled } from './order'
 import { OrderLine } from './OrderLine'
 import { StatusLabel, STATUS_TEXT } from './StatusLabel'
@@ -40,7 +39,7 @@ export function OrderPage({ orderId }: { orderId: string }) {
       <Explanation order={order} />
       <ul className="mt-6 divide-y divide-line border-t-4 border-edge" aria-label="Items">
         {order.items.map((item) => (
-          <OrderLine key={item.productId} item={item} />
+          <OrderLine key={item.orderItemId} item={item} />
         ))}
       </ul>
       <div className="grid gap-8 border-t border-line pt-5 sm:grid-cols-2">
@@ -84,11 +83,10 @@ function Explanation({ order }: { order: Order }) {
 }
 
 function whatItWaitsFor(order: Order, status: Status | undefined, now: number): string {
-  const useCdc = order.useCdc ?? recall(order.orderId)?.useCdc ?? false
-  const byReader = useCdc || now - order.createdAt > DIRECT_EXPIRES_MS
+  const byReader = order.useCdc || now - order.createdAt > DIRECT_EXPIRES_MS
   if (byReader && status && status.cdc !== 'running') return 'It is written down and waits for the reader of the database’s log, which is not running. It settles by itself when the reader starts.'
   if (status && status.inventory !== 'running') return 'It is written down and waits for the inventory, which is not running. It settles by itself when the inventory starts.'
-  return useCdc ? 'It is written down; the reader of the database’s log is passing it on to the inventory.' : 'It is written down and on its way to the inventory.'
+  return order.useCdc ? 'It is written down; the reader of the database’s log is passing it on to the inventory.' : 'It is written down and on its way to the inventory.'
 }
 
 /** Tells screen readers how an order came out that was pending when the page opened. */

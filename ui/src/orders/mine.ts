@@ -1,25 +1,19 @@
 import { storage } from '../lib/storage'
 
 const KEPT = 'kartshoppe.orders'
-const AT_MOST = 100
+/** Enough to recognise the echo of one's own orders. */
+const AT_MOST = 20
 
-type Remembered = { orderId: string; useCdc: boolean }
-
-function read(): Remembered[] {
-  try {
-    const value: unknown = JSON.parse(storage.get(KEPT) ?? '[]')
-    return Array.isArray(value) ? (value as Remembered[]) : []
-  } catch {
-    return []
-  }
+function read(): string[] {
+  const kept = storage.get(KEPT)
+  return kept ? kept.split(' ') : []
 }
 
-/** Notes how this browser placed an order: the order itself does not tell. */
-export function rememberOrder(orderId: string, useCdc: boolean): void {
-  storage.set(KEPT, JSON.stringify([{ orderId, useCdc }, ...read().filter((order) => order.orderId !== orderId)].slice(0, AT_MOST)))
+/** Notes an order that this browser placed, so that its own effect on stock is not told as news. */
+export function rememberOrder(orderId: string): void {
+  storage.set(KEPT, [orderId, ...read()].slice(0, AT_MOST).join(' '))
 }
 
-/** Whether the order was placed here, and if so whether it asked for change data capture. */
-export function recall(orderId: string): Remembered | undefined {
-  return read().find((order) => order.orderId === orderId)
+export function isMine(orderId: string): boolean {
+  return read().includes(orderId)
 }

@@ -16,7 +16,7 @@ export type ItemOutcome = 'waiting' | 'full' | 'partial' | 'none'
 
 /** What the inventory said about one item. */
 export function outcomeOf(item: OrderItem): ItemOutcome {
-  if (item.allocated === null || item.allocated === undefined) return 'waiting'
+  if (item.allocated === null) return 'waiting'
   if (item.allocated >= item.quantity) return 'full'
   return item.allocated > 0 ? 'partial' : 'none'
 }

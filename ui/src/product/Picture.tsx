@@ -19,5 +19,5 @@ export function Picture({ productId, url, alt, className = '', eager = false }: 
       </svg>
     )
   }
-  return <img src={source} width={WIDTH} height={HEIGHT} alt={alt} loading={eager ? 'eager' : 'lazy'} decoding="async" onError={() => setFailed(source)} className={`h-auto ${className}`} />
+  return <img src={source} width={WIDTH} height={HEIGHT} alt={alt} loading={eager ? 'eager' : 'lazy'} decoding="async" onError={() => setFailed(source)} className={`h-auto bg-well ${className}`} />
 }

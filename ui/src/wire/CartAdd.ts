@@ -1,1 +1,1 @@
-export type CartAdd = { productId: string; userId: string; quantity: number }
+export type CartAdd = { productId: string; userId?: string; quantity?: number }

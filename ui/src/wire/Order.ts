@@ -1,5 +1,6 @@
 import type { OrderItem } from './OrderItem'
 import type { OrderStatus } from './OrderStatus'
+import type { PaymentInfo } from './PaymentInfo'
 import type { ShippingAddress } from './ShippingAddress'
 
 export type Order = {
@@ -13,9 +14,10 @@ export type Order = {
   totalAmount: number
   status: OrderStatus
   shippingAddress: ShippingAddress | null
+  paymentInfo: PaymentInfo | null
   createdAt: number
   updatedAt: number
   timestamp: number
-  /** Whether checkout asked for change data capture; absent where the server does not say. */
-  useCdc?: boolean | null
+  /** Whether it reaches the inventory by change data capture. */
+  useCdc: boolean
 }

@@ -1,11 +1,12 @@
-/** A line of an order. `allocated` and `shortfall` are absent or null until the inventory has answered. */
+/** A line of an order. `allocated` and `shortfall` are null until the inventory has answered. */
 export type OrderItem = {
+  orderItemId: string
   productId: string
   productName: string
   price: number
   quantity: number
   subtotal: number
-  imageUrl?: string | null
-  allocated?: number | null
-  shortfall?: number | null
+  imageUrl: string
+  allocated: number | null
+  shortfall: number | null
 }

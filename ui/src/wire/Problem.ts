@@ -2,14 +2,14 @@ import type { Cart } from './Cart'
 
 /** RFC 9457 problem with a stable `code`, and the trace that explains it. */
 export type Problem = {
-  type?: string
+  type: string
   title: string
   status: number
-  detail?: string | null
+  detail?: string
   code: string
-  traceId?: string | null
+  traceId?: string
   /** With `total_changed`: the cart as it stands now. */
-  cart?: Cart | null
+  cart?: Cart
   /** With `product_gone`: the product that was removed. */
-  productId?: string | null
+  productId?: string
 }
