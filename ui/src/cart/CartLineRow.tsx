@@ -9,7 +9,7 @@ import { Stepper } from './Stepper'
 import type { CartLine } from './wishes'
 
 /** One line. Says when the shelf no longer holds what the line asks for, or the price moved since it was quoted. */
-export function CartLineRow({ line, onLeave }: { line: CartLine; onLeave?: (() => void) | undefined }) {
+export function CartLineRow({ line, onLeave, locked = false }: { line: CartLine; onLeave?: (() => void) | undefined; locked?: boolean }) {
   const live = useLiveProduct(line.productId)
   const left = live && !live.removed ? live.product.inventory : 0
   const row = useRef<HTMLLIElement>(null)
@@ -33,7 +33,7 @@ export function CartLineRow({ line, onLeave }: { line: CartLine; onLeave?: (() =
             {money(line.price)} each
             {live && cents(live.product.price) !== cents(line.price) && <span className="font-semibold text-low"> (now {money(live.product.price)})</span>}
           </p>
-          <Stepper label={line.productName} quantity={line.quantity} least={0} onChange={change} />
+          <Stepper label={line.productName} quantity={line.quantity} least={0} onChange={change} disabled={locked} />
         </div>
         {live && left < line.quantity && (
           <p className="mt-1 text-[0.95rem] font-semibold text-low">

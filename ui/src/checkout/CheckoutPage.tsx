@@ -23,13 +23,14 @@ export function CheckoutPage() {
     finish()
   }, [attempt, navigate, finish])
 
+  const locked = attempt.step === 'asking' || attempt.step === 'unanswered'
   const unfinished = attempt.step === 'unanswered' || (attempt.step === 'asking' && attempt.again)
   return (
     <div data-cart tabIndex={-1} className="mx-auto max-w-5xl pt-8 outline-none">
       <h1 className="text-3xl font-bold sm:text-[2.6rem]">Checkout</h1>
       {unfinished && <Unfinished attempt={attempt} />}
       {error && <Trouble error={error} what="Your cart could not be read" />}
-      {cart && lines.length === 0 && attempt.step !== 'asking' && attempt.step !== 'unanswered' && attempt.step !== 'placed' && (
+      {cart && lines.length === 0 && !locked && attempt.step !== 'placed' && (
         <div className="mt-6">
           <p className="text-soft">There is nothing in your cart.</p>
           <Link href="/" className="btn-plain mt-4">
@@ -39,11 +40,11 @@ export function CheckoutPage() {
       )}
       {cart && lines.length > 0 && (
         <div className="mt-6 grid items-start gap-x-14 gap-y-10 md:grid-cols-[1fr_22rem]">
-          <CheckoutForm total={cart.quote.totalAmount} waiting={waiting} locked={attempt.step === 'asking' || attempt.step === 'unanswered'} />
+          <CheckoutForm total={cart.quote.totalAmount} waiting={waiting} locked={locked} />
           <section aria-label="Your order" className="md:sticky md:top-6">
             <ul className="divide-y divide-line border-y border-line">
               {lines.map((line) => (
-                <CartLineRow key={line.productId} line={line} />
+                <CartLineRow key={line.productId} line={line} locked={locked} />
               ))}
             </ul>
             <div className="mt-4">

@@ -1,4 +1,5 @@
 import { money } from '../lib/money'
+import { sentence } from '../lib/text'
 import type { Problem } from '../wire'
 import { useFocusOnce } from './useFocusOnce'
 
@@ -16,13 +17,13 @@ export function Refusal({ problem, total }: { problem: Problem; total: number })
 }
 
 function textOf({ code, detail, title }: Problem, total: number): [string, string] {
-  const reason = detail ?? title
+  const reason = sentence(detail ?? title)
   switch (code) {
     case 'total_changed':
       return ['The total has changed', `It is ${money(total)} now. Nothing was ordered; look at your cart and place the order again if you agree.`]
     case 'product_gone':
-      return ['Something in your cart is no longer sold', `${reason}. Nothing was ordered; remove it and place the order again.`]
+      return ['Something in your cart is no longer sold', `${reason} Nothing was ordered; remove it and place the order again.`]
     default:
-      return ['Your order was not placed', `${reason}. Your cart is kept.`]
+      return ['Your order was not placed', `${reason} Your cart is kept.`]
   }
 }

@@ -1,6 +1,7 @@
 import { Link } from 'wouter'
 
 import { money } from '../lib/money'
+import { sentence } from '../lib/text'
 import type { Attempt } from './attempt'
 import { useCheckout } from './useCheckout'
 import { useFocusOnce } from './useFocusOnce'
@@ -15,7 +16,7 @@ export function Unfinished({ attempt }: { attempt: Attempt }) {
     <div ref={element} tabIndex={-1} role="group" aria-label="Unfinished order" className="mt-6 border-l-4 border-low bg-tile py-3 pl-4 pr-3" data-testid="unanswered">
       <h2 className="text-xl font-bold">{waiting ? 'No answer yet, asking again…' : 'We don’t know whether your order was placed'}</h2>
       <p className="mt-1 max-w-prose">
-        {waiting ? '' : `${attempt.reason} `}It was for {money(attempt.ask.body.expectedTotal)}. Asking again is safe: one order stays one order.
+        {waiting ? '' : `${sentence(attempt.reason)} `}It was for {money(attempt.ask.body.expectedTotal)}. Asking again is safe: one order stays one order.
       </p>
       {!waiting && (
         <div className="mt-4 flex flex-wrap gap-3">

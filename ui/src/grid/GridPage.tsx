@@ -29,7 +29,7 @@ export function GridPage() {
         <h1 className="text-3xl font-bold sm:text-[2.6rem]">{headline(filters)}</h1>
         <Ticker />
       </div>
-      <FilterBar filters={filters} />
+      {!(isPlain && shown?.length === 0) && <FilterBar filters={filters} />}
       {shown && shown.length > 0 ? (
         <>
           <h2 className="sr-only">Products</h2>

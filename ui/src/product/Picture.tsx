@@ -14,10 +14,10 @@ export function Picture({ productId, url, alt, className = '', eager = false }: 
   const [failed, setFailed] = useState<string | null>(null)
   if (failed === source) {
     return (
-      <svg viewBox="0 0 48 48" width={WIDTH} height={HEIGHT} role={alt ? 'img' : undefined} aria-label={alt || undefined} aria-hidden={alt ? undefined : true} className={`h-auto bg-well ${className}`}>
+      <svg viewBox="0 0 48 48" width={WIDTH} height={HEIGHT} role={alt ? 'img' : undefined} aria-label={alt || undefined} aria-hidden={alt ? undefined : true} className={`bg-well ${className}`}>
         <path d="M12 20h24v16H12zM12 20l4-6h16l4 6M24 14v6" fill="none" className="stroke-soft" strokeWidth="1.5" strokeLinejoin="round" />
       </svg>
     )
   }
-  return <img src={source} width={WIDTH} height={HEIGHT} alt={alt} loading={eager ? 'eager' : 'lazy'} decoding="async" onError={() => setFailed(source)} className={`h-auto bg-well ${className}`} />
+  return <img src={source} width={WIDTH} height={HEIGHT} alt={alt} loading={eager ? 'eager' : 'lazy'} decoding="async" onError={() => setFailed(source)} className={`bg-well ${className}`} />
 }

@@ -55,7 +55,7 @@ export function ProductPage({ productId }: { productId: string }) {
       <div className="mt-2 grid gap-x-14 gap-y-6 md:grid-cols-2">
         <div>
           <div className="px-4 sm:px-8">
-            <Picture productId={productId} url={product.imageUrl} alt={`Picture of ${product.name}`} eager className="aspect-[5/4] w-full sm:aspect-square rounded-t-2xl object-cover" />
+            <Picture productId={productId} url={product.imageUrl} alt={`Picture of ${product.name}`} eager className="aspect-[5/4] h-auto w-full sm:aspect-square rounded-t-2xl object-cover" />
           </div>
           <div className="border-t-4 border-edge px-4 sm:px-8">
             <PriceLabel live={live} was={history ? priceBefore(history, product.price) : null} large />
