@@ -25,6 +25,8 @@ pub mod store;
 
 pub mod actors;
 
+pub mod sources;
+
 pub mod api;
 pub mod check;
 

@@ -1,0 +1,313 @@
+//! The committer: gathers what the shards made of a batch and writes it as one transaction.
+//!
+//! Events and alerts in order, dead letters, the last state and frame of each touched product, and the input positions become
+//! visible together or not at all. Only then do shards and source hear that the batch is committed. The commit itself runs in a
+//! task beside the actor, and what is known of it outlives the actor: whoever is killed meanwhile, its successor hears the result.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::engine::{EngineMetrics, FeedNews, Report, Settled, TaskGuard};
+use super::envelope::{CallError, Mailbox};
+use super::shard::{BatchId, ShardHandle, Tally};
+use super::stats::Vitals;
+use crate::clock::Clock;
+use crate::domain::EpochMs;
+use crate::log::{Batch, LogError, NewRecord, PartitionId, Positions, Session};
+use crate::telemetry::context::TraceContext;
+use crate::telemetry::{names, spans};
+
+/// Links that one commit's span has at most: enough to find it from any trace of a quiet shop.
+const LINKS_MAX: usize = 32;
+
+/// What one shard made of its part.
+#[derive(Debug)]
+pub struct ShardOutput {
+    pub partition: PartitionId,
+    pub batch: BatchId,
+    pub records: Vec<NewRecord>,
+    pub positions: Positions,
+    pub tally: Tally,
+    /// Sampled traces among the causes.
+    pub traces: Vec<TraceContext>,
+    /// The append time of the oldest record.
+    pub oldest_ms: Option<EpochMs>,
+}
+
+impl ShardOutput {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(partition: PartitionId, batch: BatchId) -> Self {
+        let (records, positions, traces) = (Vec::new(), Positions::new(), Vec::new());
+        Self { partition, batch, records, positions, tally: Tally::default(), traces, oldest_ms: None }
+    }
+}
+
+/// What the committer is asked or told.
+pub enum CommitterMsg {
+    /// A batch begins: these shards will deliver.
+    Open {
+        batch: BatchId,
+        partitions: BTreeSet<PartitionId>,
+        session: Arc<dyn Session>,
+    },
+    Output(Box<ShardOutput>),
+    /// The batch is to be given up, unless its commit is under way.
+    GiveUp {
+        batch: BatchId,
+    },
+    /// The commit under way has its result.
+    Done,
+}
+
+/// The address of the committer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CommitterHandle {
+    mailbox: Mailbox<CommitterMsg>,
+    settled: watch::Receiver<BatchId>,
+}
+
+impl CommitterHandle {
+    /// A batch begins: these shards will deliver.
+    ///
+    /// # Errors
+    /// [`CallError::NotRunning`].
+    pub fn open(&self, batch: BatchId, partitions: BTreeSet<PartitionId>, session: Arc<dyn Session>) -> Result<(), CallError> {
+        self.mailbox.tell(CommitterMsg::Open { batch, partitions, session })
+    }
+
+    /// A shard delivers.
+    ///
+    /// # Errors
+    /// [`CallError::NotRunning`].
+    pub fn output(&self, output: ShardOutput) -> Result<(), CallError> {
+        self.mailbox.tell(CommitterMsg::Output(Box::new(output)))
+    }
+
+    /// The batch is to be given up, unless its commit is under way.
+    ///
+    /// # Errors
+    /// [`CallError::NotRunning`].
+    pub fn give_up(&self, batch: BatchId) -> Result<(), CallError> {
+        self.mailbox.tell(CommitterMsg::GiveUp { batch })
+    }
+
+    /// Waits until this batch, or a later one, is settled.
+    pub async fn settled(&self, batch: BatchId) {
+        // An error means that nobody is left who could settle it.
+        let _ = self.settled.clone().wait_for(|settled| *settled >= batch).await;
+    }
+}
+
+/// What the committer works with. Shared by its incarnations.
+pub struct CommitterContext {
+    pub clock: Clock,
+    pub metrics: Arc<EngineMetrics>,
+    pub report: Report,
+    pub vitals: Vitals,
+    mailbox: Mailbox<CommitterMsg>,
+    settled: watch::Sender<BatchId>,
+    committing: Mutex<Option<Committing>>,
+}
+
+impl CommitterContext {
+    /// A committer that answers at the returned handle.
+    #[must_use]
+    pub fn new(clock: Clock, metrics: Arc<EngineMetrics>, report: Report, vitals: Vitals) -> (Self, CommitterHandle) {
+        let mailbox = Mailbox::new(&vitals.entry().id);
+        let (settled, receiver) = watch::channel(0);
+        let handle = CommitterHandle { mailbox: mailbox.clone(), settled: receiver };
+        (Self { clock, metrics, report, vitals, mailbox, settled, committing: Mutex::new(None) }, handle)
+    }
+
+    fn committing(&self) -> MutexGuard<'_, Option<Committing>> {
+        self.committing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The actor.
+pub struct Committer {
+    pub context: Arc<CommitterContext>,
+    /// Every shard of the process, by its partition.
+    pub shards: Arc<Vec<ShardHandle>>,
+}
+
+/// What the committer keeps while it runs.
+#[derive(Default)]
+pub struct CommitterState {
+    gathering: Option<Gathering>,
+}
+
+struct Gathering {
+    batch: BatchId,
+    session: Arc<dyn Session>,
+    missing: BTreeSet<PartitionId>,
+    outputs: Vec<ShardOutput>,
+}
+
+struct Committing {
+    batch: BatchId,
+    partitions: Vec<PartitionId>,
+    positions: Positions,
+    tally: Tally,
+    records: usize,
+    oldest_ms: Option<EpochMs>,
+    started: Instant,
+    result: Option<Result<(), LogError>>,
+    _task: Option<TaskGuard>,
+}
+
+impl Actor for Committer {
+    type Msg = CommitterMsg;
+    type State = CommitterState;
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<CommitterMsg>, (): ()) -> Result<CommitterState, ActorProcessingErr> {
+        self.context.vitals.starting()?;
+        self.context.mailbox.open(&myself, &self.context.vitals);
+        Ok(CommitterState::default())
+    }
+
+    async fn post_start(&self, _myself: ActorRef<CommitterMsg>, _: &mut CommitterState) -> Result<(), ActorProcessingErr> {
+        let committing = self.context.committing().as_ref().map(|committing| committing.batch);
+        (self.context.report)(FeedNews::CommitterUp { committing });
+        if committing.is_some() {
+            // The predecessor may have been told the result, and not have come to it.
+            self.context.mailbox.tell(CommitterMsg::Done)?;
+        }
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<CommitterMsg>,
+        message: CommitterMsg,
+        state: &mut CommitterState,
+    ) -> Result<(), ActorProcessingErr> {
+        let _handling = self.context.vitals.begin(&myself).await?;
+        match message {
+            CommitterMsg::Open { batch, partitions, session } => {
+                let outputs = Vec::with_capacity(partitions.len());
+                state.gathering = Some(Gathering { batch, session, missing: partitions, outputs });
+            }
+            CommitterMsg::Output(output) => self.gather(state, *output),
+            CommitterMsg::GiveUp { batch } => self.give_up(state, batch),
+            CommitterMsg::Done => self.done(),
+        }
+        Ok(())
+    }
+}
+
+impl Committer {
+    fn gather(&self, state: &mut CommitterState, output: ShardOutput) {
+        let Some(gathering) = state.gathering.as_mut().filter(|gathering| gathering.batch == output.batch) else { return };
+        // A shard that restarted meanwhile delivers nothing; one that delivers twice is heard once.
+        if gathering.missing.remove(&output.partition) {
+            gathering.outputs.push(output);
+        }
+        if gathering.missing.is_empty()
+            && let Some(complete) = state.gathering.take()
+        {
+            self.commit(complete);
+        }
+    }
+
+    fn commit(&self, gathering: Gathering) {
+        let Gathering { batch, session, outputs, .. } = gathering;
+        let mut write =
+            Batch { records: Vec::with_capacity(outputs.iter().map(|output| output.records.len()).sum()), ..Batch::default() };
+        let (mut partitions, mut tally, mut traces, mut oldest_ms) = (Vec::new(), Tally::default(), Vec::new(), None);
+        for output in outputs {
+            partitions.push(output.partition);
+            tally += output.tally;
+            traces.extend(output.traces);
+            oldest_ms = [oldest_ms, output.oldest_ms].into_iter().flatten().min();
+            write.records.extend(output.records);
+            write.positions.extend(output.positions);
+        }
+        let (positions, records, started) = (write.positions.clone(), write.records.len(), Instant::now());
+        let under_way =
+            Committing { batch, partitions, positions, tally, records, oldest_ms, started, result: None, _task: None };
+        *self.context.committing() = Some(under_way);
+        let context = self.context.clone();
+        let work = async move {
+            let result = session.commit(write).await;
+            if let Some(committing) = context.committing().as_mut().filter(|committing| committing.batch == batch) {
+                committing.result = Some(result);
+            }
+            // A committer that is gone looks for the result when it is back.
+            let _ = context.mailbox.tell(CommitterMsg::Done);
+        };
+        let task = TaskGuard(tokio::spawn(work.instrument(commit_span(records, &traces))));
+        if let Some(committing) = self.context.committing().as_mut().filter(|committing| committing.batch == batch) {
+            committing._task = Some(task);
+        }
+    }
+
+    /// Tells everybody the result, if there is one. Nothing here waits, so a kill comes before or after, never between.
+    fn done(&self) {
+        let taken = self.context.committing().take_if(|committing| committing.result.is_some());
+        let Some(mut committing) = taken else { return };
+        let Some(result) = committing.result.take() else { return };
+        let batch = committing.batch;
+        let outcome = match result {
+            Ok(()) => {
+                self.count(&committing);
+                for partition in &committing.partitions {
+                    if let Some(shard) = usize::try_from(*partition).ok().and_then(|index| self.shards.get(index)) {
+                        // A shard that is gone restores from the log, which has it.
+                        let _ = shard.committed(batch);
+                    }
+                }
+                Settled::Committed(committing.positions)
+            }
+            Err(error) => {
+                self.context.metrics.aborts.fetch_add(1, Ordering::Relaxed);
+                Settled::Failed(error)
+            }
+        };
+        self.settle(batch, outcome);
+    }
+
+    fn give_up(&self, state: &mut CommitterState, batch: BatchId) {
+        if state.gathering.take_if(|gathering| gathering.batch == batch).is_some() {
+            self.settle(batch, Settled::GivenUp);
+        }
+    }
+
+    fn settle(&self, batch: BatchId, outcome: Settled) {
+        (self.context.report)(FeedNews::Settled { batch, outcome });
+        self.context.settled.send_replace(batch);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts and milliseconds, for histograms")]
+    fn count(&self, committing: &Committing) {
+        let metrics = &self.context.metrics;
+        metrics.commits.fetch_add(1, Ordering::Relaxed);
+        metrics.count(&committing.tally);
+        metrics.commit_seconds.observe(committing.started.elapsed().as_secs_f64());
+        metrics.commit_records.observe(committing.records as f64);
+        if let Some(oldest_ms) = committing.oldest_ms {
+            let age_ms = self.context.clock.now_ms().saturating_sub(oldest_ms).max(0);
+            metrics.event_age_seconds.observe(age_ms as f64 / 1000.0);
+        }
+    }
+}
+
+/// A span only where a cause is sampled: it is the child of none and linked to each.
+fn commit_span(records: usize, traces: &[TraceContext]) -> tracing::Span {
+    if traces.is_empty() {
+        return tracing::Span::none();
+    }
+    let span = tracing::info_span!(parent: None, names::span::INVENTORY_COMMIT, messaging.batch.message_count = records);
+    for trace in traces.iter().take(LINKS_MAX) {
+        spans::add_link(&span, trace);
+    }
+    span
+}

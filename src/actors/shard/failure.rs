@@ -1,0 +1,162 @@
+//! What becomes of a batch when a product ends: another attempt, one command at a time, or the dead letter of the poison.
+//!
+//! Only a panic or an `Err` while a command is being handled counts as a failure of the commands; a kill, a hang or a failed start
+//! never does. After the second such failure the product gets its commands one at a time, and the one that fails again is the
+//! poison: it goes to `dead-letters`, an order item also gets its `ORDER_REJECTED`, and the product goes on with the next one.
+
+use std::sync::atomic::Ordering;
+
+use ractor::{ActorRef, SpawnErr, SupervisionEvent};
+use tokio::time::Instant;
+
+use super::batch::Steps;
+use super::{BatchId, Incoming, Shard, ShardMsg, ShardState};
+use crate::actors::product::Reply;
+use crate::actors::supervision::{EndCause, end_of};
+use crate::domain::ids::ProductId;
+use crate::domain::inventory::transition::order_rejected;
+use crate::domain::inventory::{Cause, Command};
+use crate::telemetry::context::TraceContext;
+use crate::wire::dead_letter::DeadLetter;
+use crate::wire::inventory_event;
+
+/// A batch fails this often as a whole before its commands are tried one at a time.
+const FAILURES_AS_A_WHOLE: u32 = 2;
+
+impl Shard {
+    /// A product's actor ended. If it owed a reply, it gets another attempt.
+    pub(super) fn product_ended(&self, state: &mut ShardState, event: &SupervisionEvent) {
+        let Some((cell, cause, reason)) = end_of(event) else { return };
+        let Some(id) = state.slots.ended(cell) else { return };
+        let owed = state.flight.as_ref().and_then(|flight| flight.pending_cell(&id));
+        let hung = owed.is_some_and(|index| state.flight.as_ref().is_some_and(|flight| flight.cells[index].hung));
+        let cause = if hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
+        self.metrics.product_ends[cause.index()].fetch_add(1, Ordering::Relaxed);
+        let reason = reason.unwrap_or_default();
+        tracing::warn!(product.id = %id, cause = cause.as_str(), reason, "a product's actor ended");
+        if let Some(index) = owed {
+            if matches!(cause, EndCause::Panic | EndCause::Error) {
+                self.count_failure(state, index, &reason);
+            }
+            self.try_again(state, index);
+        }
+    }
+
+    /// A product's actor could not be started.
+    pub(super) fn start_failed(&self, state: &mut ShardState, index: usize, error: &SpawnErr) {
+        self.metrics.product_ends[EndCause::Start.index()].fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(error = %error, "a product's actor could not start");
+        self.try_again(state, index);
+    }
+
+    /// Whoever has not replied by now is killed; the ends arrive as events.
+    pub(super) fn overdue(&self, state: &mut ShardState, batch: BatchId) {
+        let Some(flight) = state.flight.as_mut().filter(|flight| flight.batch == batch) else { return };
+        for index in flight.collector.pending() {
+            let cell = &mut flight.cells[index];
+            if let Some(live) = state.slots.get(&cell.group.product_id).and_then(|slot| slot.live.as_ref()) {
+                cell.hung = true;
+                live.actor.kill();
+            }
+        }
+        self.watch(state);
+    }
+
+    /// The wait before the next attempt is over.
+    pub(super) async fn retry(
+        &self,
+        myself: &ActorRef<ShardMsg>,
+        state: &mut ShardState,
+        batch: BatchId,
+        index: usize,
+        attempt: u32,
+    ) {
+        let Some(flight) = state.flight.as_mut().filter(|flight| flight.batch == batch) else { return };
+        if flight.collector.attempt(index) != attempt || !flight.collector.is_pending(index) {
+            return;
+        }
+        flight.cells[index].hung = false;
+        if flight.cells[index].is_through() {
+            return self.finish_steps(state, index);
+        }
+        self.send_work(myself, state, index).await;
+    }
+
+    /// A product that is fed command by command is through with one.
+    pub(super) async fn stepped(&self, myself: &ActorRef<ShardMsg>, state: &mut ShardState, batch: BatchId, index: usize) {
+        let Some(flight) = state.flight.as_mut().filter(|flight| flight.batch == batch) else { return };
+        let (Some(reply), Some(steps)) = (flight.collector.take_step(index), flight.cells[index].steps.as_mut()) else { return };
+        steps.sum.then(reply);
+        steps.next += 1;
+        flight.collector.next_attempt(index);
+        if flight.cells[index].is_through() {
+            return self.finish_steps(state, index);
+        }
+        self.send_work(myself, state, index).await;
+    }
+
+    fn finish_steps(&self, state: &mut ShardState, index: usize) {
+        let Some(flight) = &mut state.flight else { return };
+        let Some(steps) = flight.cells[index].steps.take() else { return };
+        if flight.collector.finish_stepwise(index, steps.sum) {
+            let batch = flight.batch;
+            self.replied(state, batch);
+        }
+    }
+
+    /// Starts a new attempt after a wait that grows with the recent ends of this product.
+    fn try_again(&self, state: &mut ShardState, index: usize) {
+        let Some(flight) = &mut state.flight else { return };
+        let attempt = flight.collector.next_attempt(index);
+        let slot = state.slots.slot(&flight.cells[index].group.product_id);
+        let wait = slot.restarts.get_or_insert_default().next_wait(&self.restart, Instant::now(), rand::random());
+        self.mailbox.tell_after(wait, ShardMsg::Retry { batch: flight.batch, cell: index, attempt });
+    }
+
+    /// A command was being handled when its product failed.
+    fn count_failure(&self, state: &mut ShardState, index: usize, reason: &str) {
+        let Some(flight) = &mut state.flight else { return };
+        if !flight.collector.was_handling(index) {
+            return;
+        }
+        let cell = &mut flight.cells[index];
+        cell.failures += 1;
+        match &mut cell.steps {
+            Some(steps) => {
+                let poison = &cell.group.items[steps.next];
+                steps.sum.then(self.dead_letter(&cell.group.product_id, poison, &steps.sum, reason));
+                steps.next += 1;
+            }
+            None if cell.failures >= FAILURES_AS_A_WHOLE => {
+                flight.collector.go_stepwise(index);
+                let sum = Reply { next: cell.basis.clone(), ..Reply::default() };
+                cell.steps = Some(Steps { next: 0, sum });
+            }
+            None => {}
+        }
+    }
+
+    /// What is written instead of the effects of a poison command; the state stays as it was.
+    fn dead_letter(&self, id: &ProductId, poison: &Incoming, before: &Reply, reason: &str) -> Reply {
+        let mut reply = Reply { next: before.next.clone(), ..Reply::default() };
+        let Some(origin) = &poison.origin else {
+            tracing::error!(product.id = %id, cause = %poison.input.cause, reason, "a command without a record failed again and is skipped");
+            return reply;
+        };
+        tracing::error!(product.id = %id, cause = %poison.input.cause, reason, "a command failed again and goes to the dead letters");
+        let index = match poison.input.cause {
+            Cause::Record { position, .. } => position.index,
+            Cause::File { .. } | Cause::Timer { .. } => 0,
+        };
+        let (source, part) = (origin.record(), origin.part());
+        reply.outputs.facts.push(DeadLetter { source, index, part, kind: "PoisonCommand", reason }.record());
+        if let Command::Deduct(item) = &poison.input.command {
+            let text = format!("Order {}: could not be handled ({reason})", item.order_id);
+            let rejected = order_rejected(id, item, poison.input.cause, poison.input.at_ms, text);
+            let trace: Option<TraceContext> = origin.trace();
+            reply.outputs.facts.push(inventory_event::record(&rejected, trace.as_ref()));
+        }
+        reply.tally.dead_lettered = 1;
+        reply
+    }
+}

@@ -1,0 +1,236 @@
+//! What a shard is handed for one batch: its part of a chunk, grouped by product, with nothing left to decode.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::EpochMs;
+use crate::domain::ids::ProductId;
+use crate::domain::inventory::{Cause, Input, InputTopic, OrderOutcome, Outcome};
+use crate::log::{NewRecord, Offset, Record};
+use crate::telemetry::context::TraceContext;
+use crate::wire::headers;
+
+/// Number of a batch: rising, and unique in the process, so that whatever belongs to an earlier one is recognised.
+pub type BatchId = u64;
+
+/// One partition's share of a batch.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Commands by product, each product's in the order of the log.
+    pub groups: Vec<Group>,
+    pub probes: Vec<Probe>,
+    /// Dead letters, and records that belong to other partitions: written as they are.
+    pub passed_on: Vec<NewRecord>,
+    /// How the records behind `passed_on`, and those that came twice, are accounted for.
+    pub tally: Tally,
+    /// Where each input topic goes on after this part; `None` where it brought nothing.
+    pub next: [Option<Offset>; InputTopic::ALL.len()],
+    /// The highest append time among the part's records of `order-events`.
+    pub highest_append_ms: Option<EpochMs>,
+    /// Every record that the inputs held at this time is in this part or was in an earlier one: reminders up to here may fire.
+    pub caught_up_ms: Option<EpochMs>,
+    /// From the bootstrap file: only products that nobody knows are created.
+    pub bootstrap: bool,
+    /// The append time of its oldest record.
+    pub oldest_ms: Option<EpochMs>,
+}
+
+/// All commands of one product in a part.
+#[derive(Debug)]
+pub struct Group {
+    pub product_id: ProductId,
+    pub items: Vec<Incoming>,
+}
+
+/// One command with the record it came in.
+#[derive(Debug)]
+pub struct Incoming {
+    pub input: Input,
+    /// Only for events that expire.
+    pub expiry: Option<Expiry>,
+    /// `None` for the bootstrap file and reminders.
+    pub origin: Option<Origin>,
+}
+
+/// When an event expires, and how late the log's clock was known to be when it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Expiry {
+    pub expires_at_ms: EpochMs,
+    /// The highest append time in this part up to and including the event's own.
+    pub seen_ms: EpochMs,
+}
+
+impl Expiry {
+    /// Whether it is past, given the highest append time before this part.
+    #[must_use]
+    pub fn is_past(&self, highest_before_ms: EpochMs) -> bool {
+        self.seen_ms.max(highest_before_ms) > self.expires_at_ms
+    }
+}
+
+/// The question whether an order item has expired.
+#[derive(Debug)]
+pub struct Probe {
+    pub product_id: ProductId,
+    pub cause: Cause,
+    /// Names the item; all quantities are 0.
+    pub outcome: OrderOutcome,
+    pub expiry: Expiry,
+    pub origin: Origin,
+}
+
+/// The record that a command came in: a place in the chunk that was polled, shared by all its records.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    chunk: Arc<Vec<Record>>,
+    place: u32,
+    /// The element's own bytes, where the record is an array.
+    part: Option<Box<Bytes>>,
+}
+
+impl Origin {
+    /// The record at this place of the chunk.
+    ///
+    /// # Panics
+    /// Beyond the end of the chunk.
+    #[must_use]
+    pub fn new(chunk: &Arc<Vec<Record>>, place: u32, part: Option<Bytes>) -> Self {
+        assert!((place as usize) < chunk.len(), "no record {place} in a chunk of {}", chunk.len());
+        Self { chunk: chunk.clone(), place, part: part.map(Box::new) }
+    }
+
+    /// The record as it was read.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.chunk[self.place as usize]
+    }
+
+    /// The bytes of the command alone, where the record has more.
+    #[must_use]
+    pub fn part(&self) -> Option<&Bytes> {
+        self.part.as_deref()
+    }
+
+    /// The trace it belongs to, if it names one.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.record().headers.get_str(headers::TRACEPARENT).and_then(TraceContext::parse)
+    }
+}
+
+/// How inputs were accounted for: each input is counted in exactly one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// The product changed.
+    pub applied: u64,
+    /// The product did not change; it may have been heard of, and the input may have an answer.
+    pub unchanged: u64,
+    /// It had been applied before.
+    pub duplicate: u64,
+    /// It came after its expiry and was absorbed.
+    pub expired: u64,
+    pub probe: u64,
+    /// It was written again to its right partition.
+    pub moved: u64,
+    pub dead_lettered: u64,
+}
+
+impl Tally {
+    /// Counts what came of one command, if a record asked for it: reminders are no inputs.
+    pub fn count(&mut self, outcome: Outcome, cause: &Cause) {
+        if matches!(cause, Cause::Timer { .. }) {
+            return;
+        }
+        match outcome {
+            Outcome::Applied => self.applied += 1,
+            Outcome::Unchanged => self.unchanged += 1,
+            Outcome::Duplicate => self.duplicate += 1,
+        }
+    }
+
+    /// The figures with the names that metrics give them.
+    #[must_use]
+    pub fn by_outcome(&self) -> [(&'static str, u64); 7] {
+        [
+            ("applied", self.applied),
+            ("unchanged", self.unchanged),
+            ("duplicate", self.duplicate),
+            ("expired", self.expired),
+            ("probe", self.probe),
+            ("moved", self.moved),
+            ("dead_lettered", self.dead_lettered),
+        ]
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.applied += other.applied;
+        self.unchanged += other.unchanged;
+        self.duplicate += other.duplicate;
+        self.expired += other.expired;
+        self.probe += other.probe;
+        self.moved += other.moved;
+        self.dead_lettered += other.dead_lettered;
+    }
+}
+
+impl Part {
+    /// Whether there is nothing to do and nothing to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { groups, probes, passed_on, next, caught_up_ms, tally, .. } = self;
+        let no_work = groups.is_empty() && probes.is_empty() && passed_on.is_empty() && caught_up_ms.is_none();
+        no_work && next.iter().all(Option::is_none) && *tally == Tally::default()
+    }
+
+    /// Takes the events that came after their expiry out: no product ever sees them.
+    pub fn drop_expired(&mut self, highest_before_ms: EpochMs) {
+        let mut expired = 0;
+        for group in &mut self.groups {
+            group.items.retain(|item| {
+                let past = item.expiry.is_some_and(|expiry| expiry.is_past(highest_before_ms));
+                expired += u64::from(past);
+                !past
+            });
+        }
+        self.groups.retain(|group| !group.items.is_empty());
+        self.tally.expired += expired;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::inventory::{Command, InputPosition};
+
+    fn item(offset: i64, expiry: Option<(EpochMs, EpochMs)>) -> Incoming {
+        let cause = Cause::Record { topic: InputTopic::OrderEvents, partition: 0, position: InputPosition { offset, index: 0 } };
+        let product_id = ProductId::new("P").unwrap();
+        let input = Input { product_id, command: Command::Remove, cause, at_ms: 0 };
+        let expiry = expiry.map(|(expires_at_ms, seen_ms)| Expiry { expires_at_ms, seen_ms });
+        Incoming { input, expiry, origin: None }
+    }
+
+    #[test]
+    fn an_event_expires_by_its_own_time_or_by_the_highest_before_it() {
+        for (expires_at, seen, before, past) in
+            [(100, 100, 100, false), (100, 101, 0, true), (100, 50, 101, true), (100, 50, 100, false)]
+        {
+            let expiry = Expiry { expires_at_ms: expires_at, seen_ms: seen };
+            assert_eq!(expiry.is_past(before), past, "{expires_at} {seen} {before}");
+        }
+    }
+
+    #[test]
+    fn expired_events_are_taken_out_and_counted() {
+        let group = |items| Group { product_id: ProductId::new("P").unwrap(), items };
+        let kept = vec![item(0, None), item(1, Some((100, 50)))];
+        let mut part = Part { groups: vec![group(kept), group(vec![item(2, Some((80, 50)))])], ..Part::default() };
+        part.drop_expired(90);
+        assert_eq!(part.groups.len(), 1);
+        assert_eq!(part.groups[0].items.len(), 2);
+        assert_eq!(part.tally.expired, 1);
+    }
+}

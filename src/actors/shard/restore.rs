@@ -1,0 +1,110 @@
+//! Reads a partition's states back: `products`, from its beginning to its end, against the committed positions.
+//!
+//! Runs in a task of the shard. The positions were read before; whatever is committed meanwhile by others would have fenced us.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ShardContext;
+use crate::domain::ids::ProductId;
+use crate::domain::inventory::{InputTopic, ProductState};
+use crate::log::{LogError, Offset, Position, Record, Start, Stop, TopicPartition};
+use crate::wire::product_record::{self, Restored, Unreadable};
+use crate::wire::topics::Topic;
+
+/// Records per read: some 10 ms of decoding.
+const CHUNK: usize = 10_000;
+/// A read that brings nothing for so long is asked again.
+const READ_WAIT: Duration = Duration::from_secs(1);
+
+/// The states of a partition.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub states: HashMap<ProductId, Arc<ProductState>>,
+    /// Records of others.
+    pub foreign: u64,
+    /// States ahead of the committed positions.
+    pub ahead: u64,
+    pub took: Duration,
+}
+
+/// Why a partition cannot be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Our own record cannot be read: to guess about state would be worse than to stand still.
+    #[error("the state at products/{partition} offset {offset} cannot be read: {reason}")]
+    Unreadable { partition: i32, offset: Offset, reason: Unreadable },
+    #[error("the task that decodes states has ended")]
+    Ended,
+}
+
+/// Reads the states of the shard's partition.
+pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Position>) -> Result<Loaded, RestoreError> {
+    let started = Instant::now();
+    let partition = TopicPartition::new(Topic::Products, shard.partition);
+    let mut reader = shard.log.reader(&[(partition, Start::Beginning)], Stop::AtEnd).await?;
+    let stale_after_ms = shard.products.rules.stale_after_ms;
+    let committed = [Topic::ProductUpdates, Topic::OrderEvents].map(|topic| positions.get(&topic).map(|known| known.offset));
+    let mut loaded = Loaded::default();
+    while !reader.caught_up() {
+        let records = reader.read(CHUNK, READ_WAIT).await?;
+        let decode = move || {
+            for record in records {
+                loaded.take(&record, stale_after_ms)?;
+            }
+            Ok::<_, RestoreError>(loaded)
+        };
+        loaded = tokio::task::spawn_blocking(decode).await.map_err(|_| RestoreError::Ended)??;
+    }
+    loaded.ahead = loaded.count_ahead(&committed);
+    loaded.took = started.elapsed();
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn take(&mut self, record: &Record, stale_after_ms: i64) -> Result<(), RestoreError> {
+        let state = match product_record::decode(record, stale_after_ms) {
+            Ok(Restored::Removed(id)) => {
+                self.states.remove(&id);
+                return Ok(());
+            }
+            Ok(Restored::Ours(state)) => state,
+            Ok(Restored::Foreign(state)) => {
+                self.foreign += 1;
+                state
+            }
+            Err(reason @ Unreadable::State(_)) => {
+                return Err(RestoreError::Unreadable { partition: record.partition, offset: record.offset, reason });
+            }
+            Err(Unreadable::Product(reason)) => {
+                // Not ours, as we write none that we cannot read. It holds no state that counts.
+                tracing::warn!(log.offset = record.offset, reason = %reason, "a record of products is no product and is skipped");
+                self.foreign += 1;
+                return Ok(());
+            }
+        };
+        self.states.insert(state.product.id.clone(), Arc::new(state));
+        Ok(())
+    }
+
+    /// A state ahead of the committed position means that outputs became visible without their positions. Duplicates are
+    /// recognised all the same; but the log has broken its word, so it is told aloud.
+    fn count_ahead(&self, committed: &[Option<Offset>; InputTopic::ALL.len()]) -> u64 {
+        let is_ahead = |state: &&Arc<ProductState>| {
+            InputTopic::ALL.into_iter().any(|input| {
+                let next = committed[input.index()].unwrap_or(0);
+                state.applied.get(input).is_some_and(|applied| applied.offset >= next)
+            })
+        };
+        let mut ahead = self.states.values().filter(is_ahead).peekable();
+        if let Some(state) = ahead.peek() {
+            tracing::error!(product.id = %state.product.id, "states are ahead of the committed positions");
+        }
+        ahead.count() as u64
+    }
+}

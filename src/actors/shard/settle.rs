@@ -1,0 +1,132 @@
+//! The ends of a batch, and the beginnings and ends of owning a partition.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::batch::Flight;
+use super::restore::{Loaded, RestoreError};
+use super::slots::Slots;
+use super::{BatchId, Committed, PositionText, Reminders, Restoring, Shard, ShardMsg, ShardState};
+use crate::actors::engine::{FeedNews, TaskGuard};
+use crate::domain::inventory::InputTopic;
+use crate::log::Position;
+use crate::wire::topics::Topic;
+
+/// A partition whose states cannot be read is tried again after this: the log may come back.
+const RESTORE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+impl Shard {
+    /// The partition is ours: its states are read from the log, in a task.
+    pub(super) fn restore(&self, state: &mut ShardState, ticket: u64, positions: BTreeMap<Topic, Position>, wait: Duration) {
+        self.release(state);
+        let (shard, ours) = (self.0.clone(), positions.clone());
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let result = super::restore::load(&shard, &ours).await;
+            let _ = shard.mailbox.tell(ShardMsg::Loaded { ticket, result });
+        });
+        state.restoring = Some(Restoring { ticket, positions, _task: TaskGuard(task) });
+    }
+
+    /// The states were read, or could not be.
+    pub(super) fn loaded(&self, state: &mut ShardState, ticket: u64, result: Result<Loaded, RestoreError>) {
+        let Some(restoring) = state.restoring.take_if(|restoring| restoring.ticket == ticket) else { return };
+        let loaded = match result {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::error!(kartshoppe.shard = self.partition, error = %error, "the states of a partition cannot be read");
+                return self.restore(state, ticket, restoring.positions, RESTORE_AGAIN_AFTER);
+            }
+        };
+        self.metrics.restore_seconds.observe(loaded.took.as_secs_f64());
+        self.metrics.states_ahead.fetch_add(loaded.ahead, Ordering::Relaxed);
+        self.metrics.foreign_states.fetch_add(loaded.foreign, Ordering::Relaxed);
+        state.committed = Committed::from(&restoring.positions);
+        state.slots = Slots::of(loaded.states);
+        state.reminders = Reminders::of(state.slots.remind_all());
+        state.ready = true;
+        self.publish_gauges(state);
+        (self.report)(FeedNews::Restored { partition: self.partition, ticket });
+    }
+
+    /// The partition is not ours, or not any more.
+    pub(super) fn release(&self, state: &mut ShardState) {
+        state.slots.passivate_beyond(0);
+        *state = ShardState::default();
+        self.publish_gauges(state);
+    }
+
+    /// The batch is durable: its states are the committed ones.
+    pub(super) fn commit(&self, state: &mut ShardState, batch: BatchId) {
+        let Some(flight) = state.flight.take_if(|flight| flight.batch == batch && flight.next.is_some()) else { return };
+        for input in InputTopic::ALL {
+            if let Some(next) = flight.part.next[input.index()] {
+                state.committed.next[input.index()] = Some(next);
+            }
+        }
+        state.committed.highest_append_ms = flight.highest_append_ms;
+        self.take_states(state, flight);
+        self.settle_reminders(state);
+        let gone = state.slots.passivate_beyond(self.live_limit());
+        self.metrics.passivated.fetch_add(gone, Ordering::Relaxed);
+        self.publish_gauges(state);
+    }
+
+    /// The batch is void: what was committed before it counts. Its products may know better for a while; the next message to each
+    /// names the state it starts from.
+    pub(super) fn abandon(&self, state: &mut ShardState) {
+        if state.flight.take().is_some() {
+            state.reminders.abandoned();
+            self.publish_gauges(state);
+        }
+    }
+
+    fn take_states(&self, state: &mut ShardState, flight: Flight) {
+        for (index, next) in flight.next.into_iter().flatten().enumerate() {
+            let id = &flight.cells[index].group.product_id;
+            let Some(next) = next else {
+                state.slots.forget(id);
+                continue;
+            };
+            let slot = state.slots.slot(id);
+            if !next.stale && !slot.reminded {
+                slot.reminded = true;
+                state.reminders.add(next.stale_deadline_ms, id.clone());
+            }
+            slot.state = Some(next);
+            if flight.collector.attempt(index) == 0 {
+                slot.restarts = None;
+            }
+        }
+    }
+
+    /// Reminders that were fired have left the queue; whoever was heard of meanwhile after all gets a new one.
+    fn settle_reminders(&self, state: &mut ShardState) {
+        let now_ms = self.clock.now_ms();
+        for reminder in state.reminders.committed() {
+            #[expect(clippy::cast_precision_loss, reason = "a duration in milliseconds, for a histogram")]
+            self.metrics.stale_tardiness_seconds.observe(now_ms.saturating_sub(reminder.deadline_ms) as f64 / 1000.0);
+            let Some(slot) = state.slots.get_mut(&reminder.product_id) else { continue };
+            let again = slot.state.as_ref().filter(|known| !known.stale).map(|known| known.stale_deadline_ms);
+            slot.reminded = again.is_some();
+            if let Some(deadline_ms) = again {
+                state.reminders.add(deadline_ms, reminder.product_id);
+            }
+        }
+    }
+
+    /// This shard's share of the process's live products.
+    fn live_limit(&self) -> usize {
+        let shards = self.metrics.assigned.load(Ordering::Relaxed).max(1);
+        (self.max_live_products / shards).max(1)
+    }
+}
+
+impl From<&BTreeMap<Topic, Position>> for Committed {
+    fn from(positions: &BTreeMap<Topic, Position>) -> Self {
+        let next = [Topic::ProductUpdates, Topic::OrderEvents].map(|topic| positions.get(&topic).map(|position| position.offset));
+        let text = positions.get(&Topic::OrderEvents).map_or("", |position| &position.metadata);
+        Self { next, highest_append_ms: PositionText::parse(text).highest_append_ms }
+    }
+}

@@ -1,0 +1,142 @@
+//! The products of the first start: a file, then the log, with no gap and no repeat.
+//!
+//! A partition takes its products from the file only while the inventory has no committed position there, and only those that are
+//! not in the states; its first position is committed with the last of them. From then on the file is never read again: sold stock
+//! and removed products do not come back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::actors::shard::{Group, Incoming, Part};
+use crate::domain::EpochMs;
+use crate::domain::inventory::{Cause, Command, Input};
+use crate::domain::product::Product;
+use crate::log::PartitionId;
+use crate::log::partitioner::partition_of;
+use crate::wire::product_updates::decode_list;
+
+/// Why the file cannot be used. Nothing of it is taken then: a shop that opens with half a catalogue looks as if it were whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    #[error("cannot read the bootstrap file {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the bootstrap file {path} is not a JSON array: {reason}")]
+    Malformed { path: PathBuf, reason: String },
+    #[error("product {index} of the bootstrap file {path} (counted from 0) cannot be used: {reason}")]
+    Product { path: PathBuf, index: usize, reason: String },
+    #[error("the bootstrap file {path} names {product_id} twice")]
+    Twice { path: PathBuf, product_id: String },
+    #[error("the task that reads the bootstrap file {path} has ended")]
+    Ended { path: PathBuf },
+}
+
+/// The file's products by partition, each with its place in the file.
+#[derive(Debug, Default)]
+pub struct BootstrapFile(BTreeMap<PartitionId, Vec<(u32, Product)>>);
+
+impl BootstrapFile {
+    /// Reads and checks the whole file. Logs its hash, so that it can be told later which file it was.
+    ///
+    /// # Errors
+    /// [`BootstrapError`] names the first thing that is wrong.
+    pub async fn load(path: &Path, partitions: PartitionId) -> Result<Self, BootstrapError> {
+        let owned = path.to_owned();
+        let read = tokio::task::spawn_blocking(move || Self::read(&owned, partitions));
+        read.await.map_err(|_| BootstrapError::Ended { path: path.to_owned() })?
+    }
+
+    fn read(path: &Path, partitions: PartitionId) -> Result<Self, BootstrapError> {
+        let json = std::fs::read(path).map_err(|source| BootstrapError::Read { path: path.to_owned(), source })?;
+        let file = Self::parse(path, &json, partitions)?;
+        let products = file.0.values().map(Vec::len).sum::<usize>();
+        let sha256: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
+        tracing::info!(path = %path.display(), products, sha256, "the shop opens with the products of the bootstrap file");
+        Ok(file)
+    }
+
+    fn parse(path: &Path, json: &[u8], partitions: PartitionId) -> Result<Self, BootstrapError> {
+        let malformed = |reason: String| BootstrapError::Malformed { path: path.to_owned(), reason };
+        let list = decode_list(json).map_err(|invalid| malformed(invalid.to_string()))?;
+        let (mut file, mut seen) = (Self::default(), BTreeSet::new());
+        for (index, product) in list.into_iter().enumerate() {
+            let broken = |reason: String| BootstrapError::Product { path: path.to_owned(), index, reason };
+            let product = product.map_err(|invalid| broken(invalid.to_string()))?;
+            if !seen.insert(product.id.clone()) {
+                return Err(BootstrapError::Twice { path: path.to_owned(), product_id: product.id.to_string() });
+            }
+            let place = u32::try_from(index).map_err(|_| broken("there are too many products".to_owned()))?;
+            let partition = partition_of(product.id.as_str().as_bytes(), partitions);
+            file.0.entry(partition).or_default().push((place, product));
+        }
+        Ok(file)
+    }
+
+    /// How many products a partition has.
+    #[must_use]
+    pub fn len(&self, partition: PartitionId) -> usize {
+        self.0.get(&partition).map_or(0, Vec::len)
+    }
+
+    /// At most `limit` products of a partition from the `from`th on.
+    #[must_use]
+    pub fn part(&self, partition: PartitionId, from: usize, limit: usize, now_ms: EpochMs) -> Part {
+        let products = self.0.get(&partition).into_iter().flatten().skip(from).take(limit);
+        let group = |(place, product): &(u32, Product)| {
+            let product_id = product.id.clone();
+            let (command, cause) = (Command::Upsert(product.clone()), Cause::File { index: *place });
+            let input = Input { product_id: product_id.clone(), command, cause, at_ms: now_ms };
+            Group { product_id, items: vec![Incoming { input, expiry: None, origin: None }] }
+        };
+        Part { groups: products.map(group).collect(), bootstrap: true, ..Part::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<BootstrapFile, BootstrapError> {
+        BootstrapFile::parse(Path::new("products.json"), json.as_bytes(), 4)
+    }
+
+    fn product(id: &str) -> String {
+        format!(r#"{{"productId":"{id}","name":"n","price":1,"inventory":2}}"#)
+    }
+
+    #[test]
+    fn every_product_is_in_the_part_of_its_partition_once() {
+        let products: Vec<_> = (0..50).map(|n| product(&format!("P{n}"))).collect();
+        let file = parse(&format!("[{}]", products.join(","))).unwrap();
+        let mut places = BTreeSet::new();
+        for partition in 0..4 {
+            for from in (0..file.len(partition)).step_by(3) {
+                for group in file.part(partition, from, 3, 7).groups {
+                    assert_eq!(partition_of(group.product_id.as_str().as_bytes(), 4), partition);
+                    let Cause::File { index } = group.items[0].input.cause else { panic!("another cause") };
+                    assert!(places.insert(index));
+                }
+            }
+        }
+        assert_eq!(places, (0..50).collect());
+    }
+
+    #[test]
+    fn a_broken_file_is_refused_whole_and_says_where() {
+        let twice = format!("[{},{}]", product("A"), product("A"));
+        let negative = format!("[{},{}]", product("A"), product("B").replace(":2", ":-2"));
+        for (json, text) in [
+            ("{}", "the bootstrap file products.json is not a JSON array"),
+            (twice.as_str(), "the bootstrap file products.json names A twice"),
+            (negative.as_str(), "product 1 of the bootstrap file products.json (counted from 0) cannot be used: inventory is -2"),
+        ] {
+            let error = parse(json).unwrap_err().to_string();
+            assert!(error.starts_with(text), "{error}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! One partition that this process owns: how far it is committed and read, and whether its shard is ready.
+
+use std::collections::BTreeMap;
+
+use super::catch_up::CatchUp;
+use super::decode::ReadState;
+use super::dispatch::OpenPart;
+use crate::domain::inventory::InputTopic;
+use crate::log::{Assignment, Offset, Position};
+use crate::wire::topics::Topic;
+
+/// A partition of ours.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub committed: BTreeMap<Topic, Position>,
+    pub read: ReadState,
+    pub shard: ShardPhase,
+    pub catch_up: CatchUp,
+    /// How many of the file's products are committed, while the file counts.
+    pub bootstrap: Option<usize>,
+    /// The first retained offset of each input.
+    pub first: [Offset; InputTopic::ALL.len()],
+}
+
+/// How far the partition's shard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ShardPhase {
+    /// It must be told to read its states.
+    MustRestore,
+    /// It reads them; news with this ticket says that they are there.
+    Restoring {
+        ticket: u64,
+    },
+    Ready,
+    /// The commit under way ended unclear: the log will assign the partition anew.
+    Unclear,
+}
+
+impl Owned {
+    /// As it was assigned. The file counts only where nothing was ever committed.
+    pub fn new(assignment: Assignment, has_file: bool, first: [Offset; InputTopic::ALL.len()]) -> Self {
+        let committed = assignment.positions;
+        let bootstrap = (has_file && committed.is_empty()).then_some(0);
+        let read = read_from(&committed);
+        Self { committed, read, shard: ShardPhase::MustRestore, catch_up: CatchUp::default(), bootstrap, first }
+    }
+
+    /// Its shard has lost its states.
+    pub fn must_restore(&mut self) {
+        if self.shard != ShardPhase::Unclear {
+            self.shard = ShardPhase::MustRestore;
+        }
+    }
+
+    /// Its shard has read its states, if this is the latest time it was told to.
+    pub fn restored(&mut self, ticket: u64) {
+        if self.shard == (ShardPhase::Restoring { ticket }) {
+            self.shard = ShardPhase::Ready;
+        }
+    }
+
+    /// Whatever was read beyond the committed positions will be read again.
+    pub fn go_back(&mut self) {
+        self.read = read_from(&self.committed);
+        self.catch_up = CatchUp::default();
+    }
+
+    /// A part of it was committed.
+    pub fn part_committed(&mut self, part: &OpenPart) {
+        if let Some(done) = &mut self.bootstrap {
+            *done += part.from_file;
+        }
+        if part.ends_bootstrap {
+            self.bootstrap = None;
+        }
+    }
+}
+
+fn read_from(committed: &BTreeMap<Topic, Position>) -> ReadState {
+    let next = InputTopic::ALL.map(|input| {
+        let topic = topic_of(input);
+        committed.get(&topic).map_or(0, |position| position.offset)
+    });
+    ReadState { next, highest_append_ms: 0 }
+}
+
+/// The log's topic of an input.
+pub(super) fn topic_of(input: InputTopic) -> Topic {
+    match input {
+        InputTopic::ProductUpdates => Topic::ProductUpdates,
+        InputTopic::OrderEvents => Topic::OrderEvents,
+    }
+}
