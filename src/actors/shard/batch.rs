@@ -12,7 +12,7 @@ use crate::actors::committer::ShardOutput;
 use crate::actors::product::{ProductActor, ProductMsg, Reply, Work};
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
-use crate::domain::inventory::transition::{ProbedItem, order_expired};
+use crate::domain::inventory::answer::{ProbedItem, order_expired};
 use crate::domain::inventory::{Cause, Command, Input, InputTopic, ProductState};
 use crate::log::{PartitionId, Position, Positions, TopicPartition};
 use crate::wire::inventory_event;

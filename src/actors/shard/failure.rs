@@ -14,8 +14,7 @@ use super::{BatchId, Incoming, Shard, ShardMsg, ShardState};
 use crate::actors::product::Reply;
 use crate::actors::supervision::{EndCause, end_of};
 use crate::domain::ids::ProductId;
-use crate::domain::inventory::transition::order_rejected;
-use crate::domain::inventory::{Cause, Command};
+use crate::domain::inventory::{Cause, Command, OrderOutcome, RefusedItem, order_refused};
 use crate::telemetry::context::TraceContext;
 use crate::wire::dead_letter::DeadLetter;
 use crate::wire::inventory_event;
@@ -151,8 +150,14 @@ impl Shard {
         let (source, part) = (origin.record(), origin.part());
         reply.outputs.facts.push(DeadLetter { source, index, part, kind: "PoisonCommand", reason }.record());
         if let Command::Deduct(item) = &poison.input.command {
-            let text = format!("Order {}: could not be handled ({reason})", item.order_id);
-            let rejected = order_rejected(id, item, poison.input.cause, poison.input.at_ms, text);
+            let refused = RefusedItem {
+                product_id: id,
+                cause: poison.input.cause,
+                outcome: OrderOutcome::of(item, 0),
+                at_ms: poison.input.at_ms,
+                reason: format!("Order {}: could not be handled ({reason})", item.order_id),
+            };
+            let rejected = order_refused(&self.products.rules, before.next.as_deref(), refused);
             let trace: Option<TraceContext> = origin.trace();
             reply.outputs.facts.push(inventory_event::record(&rejected, trace.as_ref()));
         }

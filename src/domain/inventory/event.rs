@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::alert::StockLevel;
-use super::command::Cause;
+use super::command::{Cause, OrderItem};
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Stock};
 use crate::domain::money::Cents;
@@ -77,6 +77,20 @@ pub struct OrderOutcome {
     pub allocated: i64,
     /// Units that are missing: `quantity - allocated`.
     pub shortfall: i64,
+}
+
+impl OrderOutcome {
+    /// What became of an item that got this many units.
+    #[must_use]
+    pub fn of(item: &OrderItem, allocated: i64) -> Self {
+        Self {
+            order_id: item.order_id.clone(),
+            order_item_id: item.order_item_id.clone(),
+            quantity: item.quantity.units(),
+            allocated,
+            shortfall: item.quantity.units() - allocated,
+        }
+    }
 }
 
 /// One fact. `details` is what the product was called at that moment; `None` for a product nobody knows.

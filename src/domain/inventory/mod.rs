@@ -5,9 +5,11 @@
 //!                                              ▲
 //!   ProductState ──────────────────────────────┘
 //! ```
-//! The rules are those of the contract, section 1. Only `transition` holds them; the rest are nouns.
+//! The rules are those of the contract, section 1. Only `transition` holds them, and `answer` what is said of orders that no
+//! product handles; the rest are nouns.
 
 pub mod alert;
+pub mod answer;
 pub mod command;
 pub mod effect;
 pub mod event;
@@ -15,6 +17,7 @@ pub mod state;
 pub mod transition;
 
 pub use alert::{Alert, AlertKind, Severity, StockLevel};
+pub use answer::{ProbedItem, RefusedItem, nothing_allocated, order_expired, order_refused};
 pub use command::{Cause, Command, Input, InputPosition, InputTopic, OrderItem};
 pub use effect::Effect;
 pub use event::{EventKind, InventoryEvent, OrderOutcome};

@@ -3,7 +3,8 @@
 //! | input | on | next | events (one version step per row that says +1) |
 //! | --- | --- | --- | --- |
 //! | any record already applied | any | same | none: `Duplicate` |
-//! | upsert | nothing | life = its offset, version 1 | `PRODUCT_ADDED` |
+//! | upsert | nothing | life = its offset (file: 0), version 1 | `PRODUCT_ADDED` |
+//! | upsert from the file | product | same: sold stock never comes back | none |
 //! | upsert, stock or price differs | product | +1 | stock event, then `PRICE_CHANGED` |
 //! | upsert, only details (or a cent) differ | product | +1 | `PRODUCT_UPDATED` |
 //! | upsert, nothing differs | product | heard | none |
@@ -15,12 +16,13 @@
 //! | stale check of another deadline | any | same | none |
 
 use super::alert::{Alert, AlertKind, Severity, StockLevel};
+use super::answer::nothing_allocated;
 use super::command::{Cause, Command, Input, OrderItem};
 use super::effect::Effect;
 use super::event::{EventKind, InventoryEvent, OrderOutcome};
 use super::state::{Applied, ProductState, Rules};
 use crate::domain::EpochMs;
-use crate::domain::ids::{ProductId, Stock};
+use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
 use crate::domain::product::{Product, Revision};
 
@@ -54,6 +56,7 @@ pub fn apply(rules: &Rules, state: Option<&ProductState>, input: &Input) -> Tran
         return Transition::same(state, Outcome::Duplicate);
     }
     match (&input.command, state) {
+        (Command::Upsert(_), Some(_)) if matches!(input.cause, Cause::File { .. }) => Transition::same(state, Outcome::Unchanged),
         (Command::Upsert(product), None) => add(rules, product, input),
         (Command::Upsert(product), Some(known)) => update(rules, known, product, input),
         (Command::Remove, Some(known)) => remove(known, input),
@@ -61,76 +64,6 @@ pub fn apply(rules: &Rules, state: Option<&ProductState>, input: &Input) -> Tran
         (Command::Deduct(item), None) => reject_unknown(item, input),
         (Command::CheckStale { deadline_ms }, Some(known)) if due(known, *deadline_ms) => go_stale(rules, known, input),
         (Command::Remove | Command::CheckStale { .. }, _) => Transition::same(state, Outcome::Unchanged),
-    }
-}
-
-/// The answer to a probe that is past its expiry: repeats stock and price, changes nothing, and is no outcome.
-#[must_use]
-pub fn order_expired(
-    rules: &Rules,
-    state: Option<&ProductState>,
-    input: &ProbedItem<'_>,
-    highest_append_ms: EpochMs,
-) -> InventoryEvent {
-    let reason = format!("Order {}: expired before it was published", input.outcome.order_id);
-    let (stock, price) = state.map_or((Stock::NONE, None), |known| (known.product.stock, Some(known.product.price)));
-    InventoryEvent {
-        product_id: input.product_id.clone(),
-        details: state.map(|known| known.product.details.clone()),
-        kind: EventKind::OrderExpired,
-        previous_stock: Some(stock),
-        current_stock: stock,
-        previous_price: price,
-        current_price: price,
-        at_ms: highest_append_ms,
-        reason,
-        level: state.map_or(StockLevel::Normal, |known| rules.level(known.product.stock)),
-        revision: state.map(|known| known.revision),
-        cause: input.cause,
-        ordinal: 0,
-        order: Some(input.outcome.clone()),
-    }
-}
-
-/// The item that a probe asks about.
-#[derive(Debug, Clone)]
-pub struct ProbedItem<'a> {
-    pub product_id: &'a ProductId,
-    pub cause: Cause,
-    /// `quantity`, `allocated` and `shortfall` are 0.
-    pub outcome: OrderOutcome,
-}
-
-/// The answer to an order item that cannot be applied to any product: unknown, or quarantined with this reason.
-#[must_use]
-pub fn order_rejected(product_id: &ProductId, item: &OrderItem, cause: Cause, at_ms: EpochMs, reason: String) -> InventoryEvent {
-    nothing_allocated(product_id, outcome_of(item, 0), cause, at_ms, reason)
-}
-
-/// The same for an order item that is known by its outcome only, as its event could not be used.
-#[must_use]
-pub fn nothing_allocated(
-    product_id: &ProductId,
-    outcome: OrderOutcome,
-    cause: Cause,
-    at_ms: EpochMs,
-    reason: String,
-) -> InventoryEvent {
-    InventoryEvent {
-        product_id: product_id.clone(),
-        details: None,
-        kind: EventKind::OrderRejected,
-        previous_stock: Some(Stock::NONE),
-        current_stock: Stock::NONE,
-        previous_price: None,
-        current_price: None,
-        at_ms,
-        reason,
-        level: StockLevel::Normal,
-        revision: None,
-        cause,
-        ordinal: 0,
-        order: Some(outcome),
     }
 }
 
@@ -213,7 +146,7 @@ fn remove(known: &ProductState, input: &Input) -> Transition {
 
 fn deduct(rules: &Rules, known: &ProductState, item: &OrderItem, input: &Input) -> Transition {
     let (left, allocated) = known.product.stock.take(item.quantity);
-    let outcome = outcome_of(item, allocated);
+    let outcome = OrderOutcome::of(item, allocated);
     let reason = deduct_reason(&outcome);
     if allocated == 0 {
         let next = heard(rules, known, input);
@@ -232,7 +165,7 @@ fn deduct(rules: &Rules, known: &ProductState, item: &OrderItem, input: &Input) 
 
 fn reject_unknown(item: &OrderItem, input: &Input) -> Transition {
     let reason = format!("Order {}: unknown product", item.order_id);
-    let fact = order_rejected(&input.product_id, item, input.cause, input.at_ms, reason);
+    let fact = nothing_allocated(&input.product_id, OrderOutcome::of(item, 0), input.cause, input.at_ms, reason);
     Transition { next: None, effects: vec![Effect::Publish(fact)], outcome: Outcome::Unchanged }
 }
 
@@ -312,16 +245,6 @@ fn change(
     }
 }
 
-fn outcome_of(item: &OrderItem, allocated: i64) -> OrderOutcome {
-    OrderOutcome {
-        order_id: item.order_id.clone(),
-        order_item_id: item.order_item_id.clone(),
-        quantity: item.quantity.units(),
-        allocated,
-        shortfall: item.quantity.units() - allocated,
-    }
-}
-
 fn deduct_reason(outcome: &OrderOutcome) -> String {
     let OrderOutcome { order_id, allocated, shortfall, quantity, .. } = outcome;
     match (allocated, shortfall) {
@@ -352,3 +275,8 @@ fn price_alert(before: Cents, product: &Product, at_ms: EpochMs) -> Option<Effec
     (fell > 0 && fell * 10 >= from.cents())
         .then(|| Effect::Raise(Alert { product_id: product.id.clone(), kind: AlertKind::PriceDrop { from, to }, at_ms }))
 }
+
+#[cfg(test)]
+mod sequences;
+#[cfg(test)]
+mod tests;

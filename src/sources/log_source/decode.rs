@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::actors::shard::{Expiry, Group, Incoming, Origin, Part, Probe};
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
-use crate::domain::inventory::transition::nothing_allocated;
+use crate::domain::inventory::answer::nothing_allocated;
 use crate::domain::inventory::{Cause, Command, Input, InputPosition, InputTopic};
 use crate::log::partitioner::partition_of;
 use crate::log::{NewRecord, Offset, PartitionId, Record};

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::ids::Quantity;
-use crate::domain::inventory::transition::{ProbedItem, order_expired};
 use crate::domain::inventory::{Command, Effect, Input, InputPosition, InputTopic, OrderItem, ProductState, Rules, apply};
+use crate::domain::inventory::{ProbedItem, order_expired};
 use crate::domain::product::{Details, Product};
 
 const NOW: EpochMs = 1_732_500_000_000;

@@ -1,4 +1,0 @@
-//! What the stories share.
-
-pub mod child;
-pub mod log;
