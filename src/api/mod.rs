@@ -1,10 +1,174 @@
-//! The outside of the shop: REST and WebSocket for shoppers, another listener for operators.
+//! The outside of the shop: REST and WebSocket for shoppers and their pages, another listener for operators.
+//!
+//! ```text
+//!  shoppers  ─► server (limits) ─► front (origin, hot path, problems) ─► routes ─► shop/, socket, page
+//!  operators ─► server (limits) ─► front (host, marker header)        ─► routes ─► operators/
+//! ```
+//! Handlers call handles, views and the store; they know no actor, no log client and no SQL. [`serve_shop`] and [`serve_operators`]
+//! open the two listeners; `app` calls them and drains what they return.
 
+pub mod body;
+pub mod docs;
+pub mod failure;
 pub mod figures;
+mod front;
 pub mod gate;
+pub mod health;
+pub mod observe;
+pub mod operators;
 pub mod page;
 pub mod predicate;
 pub mod problem;
+pub mod record_view;
+pub mod recorder;
 pub mod server;
 pub mod shop;
 pub mod socket;
+pub mod state;
+
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::IntoResponse;
+use axum::{Router, middleware, routing};
+use tokio::net::TcpListener;
+
+use body::BodyLimits;
+use figures::Figures;
+use front::{OperatorsFront, ShopFront};
+use gate::{Hosts, Origins};
+use health::Readiness;
+use observe::{Observer, observe};
+use server::{Lifeline, Limits, Server};
+use state::{Operators, Shop};
+
+/// A table of routes: the router, and the list of methods and paths for whoever compares it with the document.
+macro_rules! table {
+    ($(#[$doc:meta])* $list:ident, $router:ident($state:ty): $($method:ident $path:literal => $handler:path,)*) => {
+        $(#[$doc])*
+        pub const $list: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+
+        fn $router() -> Router<$state> {
+            Router::new()$(.route($path, routing::$method($handler)))*
+        }
+    };
+}
+
+table! {
+    /// What shoppers and their pages call.
+    SHOP_ROUTES, shop_routes(Arc<Shop>):
+    // Products
+    get    "/api/ecommerce/products"                   => shop::products::list,
+    get    "/api/ecommerce/products/featured"          => shop::products::featured,
+    get    "/api/ecommerce/products/trending"          => shop::products::trending,
+    get    "/api/ecommerce/product/{id}"               => shop::products::one,
+    get    "/api/ecommerce/product/{id}/history"       => shop::products::history,
+    get    "/api/ecommerce/product/{id}/image"         => shop::products::image,
+    get    "/api/ecommerce/inventory/state"            => shop::inventory_state::read,
+    get    "/api/ecommerce/recommendations/{userId}"   => shop::recommendations::read,
+    // Cart and orders
+    get    "/api/ecommerce/cart/{sessionId}"           => shop::cart::read,
+    post   "/api/ecommerce/cart/{sessionId}/add"       => shop::cart::add,
+    post   "/api/ecommerce/checkout"                   => shop::checkout::place,
+    get    "/api/ecommerce/orders"                     => shop::orders::list,
+    get    "/api/ecommerce/orders/{orderId}"           => shop::orders::one,
+    // What the page tells, and is told
+    post   "/api/ecommerce/events"                     => shop::events::track,
+    get    "/api/ecommerce/status"                     => shop::status::read,
+    get    "/ecommerce/{sessionId}/{userId}"           => socket::open,
+    // Probes
+    get    "/livez"                                    => health::livez,
+    get    "/readyz"                                   => health::readyz,
+}
+
+table! {
+    /// What operators call, on their own listener.
+    OPERATORS_ROUTES, operators_routes(Arc<Operators>):
+    get    "/admin/roles"                              => operators::roles::list,
+    post   "/admin/roles/{role}/start"                 => operators::roles::start,
+    post   "/admin/roles/{role}/stop"                  => operators::roles::stop,
+    get    "/admin/actors"                             => operators::actors::list,
+    get    "/admin/actors/{*id}"                       => operators::actors::one,
+    get    "/admin/faults"                             => operators::faults::list,
+    post   "/admin/faults"                             => operators::faults::arm,
+    delete "/admin/faults"                             => operators::faults::clear,
+    get    "/admin/alerts"                             => operators::alerts::list,
+    get    "/admin/dead-letters"                       => operators::records::dead_letters,
+    get    "/admin/topics"                             => operators::topics::list,
+    post   "/admin/topics"                             => operators::topics::create,
+    get    "/admin/topics/{topic}/records"             => operators::records::read,
+    post   "/admin/topics/{topic}/records"             => operators::records::append,
+    get    "/metrics"                                  => operators::metrics::read,
+    get    "/livez"                                    => health::livez,
+    get    "/readyz"                                   => health::readyz,
+}
+
+/// Operators append whole catalogues.
+const OPERATORS_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+const OPERATORS_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Opens the shop on this listener.
+///
+/// # Errors
+/// If the listener does not know its address.
+pub fn serve_shop(listener: TcpListener, shop: Arc<Shop>, limits: Limits) -> std::io::Result<Server> {
+    let http = &shop.config.http;
+    let figures = Figures::new(&shop.metrics, "shop");
+    let observer = Observer { figures: figures.clone(), tracing: shop.tracing };
+    let router = observed(shop_routes(), observer, docs::shop(), page_fallback).with_state(shop.clone());
+    let body = BodyLimits { max_bytes: http.max_body_bytes, timeout: http.body_timeout };
+    let front = ShopFront::new(router, body, Origins::new(&http.allowed_origins), shop.catalog.clone(), &figures, shop.tracing);
+    Server::start(listener, Arc::new(front), limits, shop.lifeline.clone())
+}
+
+/// Opens the operators' listener.
+///
+/// # Errors
+/// If the listener does not know its address.
+pub fn serve_operators(
+    listener: TcpListener,
+    operators: Arc<Operators>,
+    limits: Limits,
+    lifeline: Lifeline,
+) -> std::io::Result<Server> {
+    let figures = Figures::new(&operators.metrics, "operators");
+    let observer = Observer { figures, tracing: false };
+    let router = observed(operators_routes(), observer, docs::operators(), nothing_there).with_state(operators.clone());
+    let body = BodyLimits { max_bytes: OPERATORS_MAX_BODY_BYTES, timeout: OPERATORS_BODY_TIMEOUT };
+    let hosts = Hosts::new(&operators.config.admin.allowed_hosts, listener.local_addr()?);
+    Server::start(listener, Arc::new(OperatorsFront::new(router, body, hosts)), limits, lifeline)
+}
+
+type Fallback = fn(Method, Uri, HeaderMap) -> std::future::Ready<axum::response::Response>;
+
+fn observed<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    observer: Observer,
+    documents: Router<S>,
+    fallback: Fallback,
+) -> Router<S> {
+    routes.merge(documents).fallback(fallback).layer(middleware::from_fn_with_state(Arc::new(observer), observe))
+}
+
+fn page_fallback(method: Method, uri: Uri, headers: HeaderMap) -> std::future::Ready<axum::response::Response> {
+    ready(page::answer(&method, &uri, &headers))
+}
+
+fn nothing_there(_: Method, uri: Uri, _: HeaderMap) -> std::future::Ready<axum::response::Response> {
+    ready(problem::Problem::not_found(format!("there is nothing at {}", uri.path())).into_response())
+}
+
+impl FromRef<Arc<Shop>> for Readiness {
+    fn from_ref(shop: &Arc<Shop>) -> Self {
+        shop.readiness.clone()
+    }
+}
+
+impl FromRef<Arc<Operators>> for Readiness {
+    fn from_ref(operators: &Arc<Operators>) -> Self {
+        operators.readiness.clone()
+    }
+}

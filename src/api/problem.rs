@@ -19,17 +19,19 @@ pub struct Problem {
     pub fields: Vec<(String, String)>,
     pub retry_after_s: Option<u32>,
     /// Members of the problem's own.
-    pub extra: Map<String, Value>,
+    pub extra: Option<Box<Map<String, Value>>>,
     /// The connection cannot be used again.
     pub closes: bool,
+    /// What is behind it: for the log, never for the answer.
+    pub cause: Option<Box<str>>,
 }
 
 impl Problem {
     /// A problem of this kind.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let (fields, extra) = (Vec::new(), Map::new());
-        Self { status, code, detail: detail.into(), fields, retry_after_s: None, extra, closes: false }
+        let (detail, fields) = (detail.into(), Vec::new());
+        Self { status, code, detail, fields, retry_after_s: None, extra: None, closes: false, cause: None }
     }
 
     /// 404 for one thing that is not there.
@@ -61,7 +63,7 @@ impl Problem {
     /// With a member of its own.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.extra.insert(name.to_owned(), value);
+        self.extra.get_or_insert_default().insert(name.to_owned(), value);
         self
     }
 
@@ -100,7 +102,7 @@ impl Problem {
             let errors = self.fields.iter().map(|(field, message)| json!({"field": field, "message": message}));
             document.insert("errors".to_owned(), errors.collect());
         }
-        document.extend(self.extra.clone());
+        document.extend(self.extra.iter().flat_map(|extra| (**extra).clone()));
         // A map of strings and values, written to memory, has nothing to fail on.
         serde_json::to_vec(&document).unwrap_or_default()
     }
@@ -110,6 +112,10 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         if self.closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -26,6 +26,7 @@
 //!
 //! Nothing here blocks an async worker.
 
+pub mod embedded;
 pub mod marks;
 pub mod partitioner;
 
@@ -131,8 +132,8 @@ pub trait Session: Send + Sync {
     /// Commits records and positions atomically. Returns when durable.
     ///
     /// # Errors
-    /// [`LogError::Aborted`]: nothing was written; rewind and try again. [`LogError::Fenced`]: stop. Any other error: unknown
-    /// result, the next polls bring [`Polled::Lost`] and a new assignment.
+    /// [`LogError::Aborted`] and [`LogError::Full`]: nothing was written; rewind and try again. [`LogError::Fenced`]: stop. Any
+    /// other error: unknown result, the next polls bring [`Polled::Lost`] and a new assignment.
     fn commit(&self, batch: Batch) -> LogFuture<'_, ()>;
 
     /// Goes back to the committed positions (or, where there is none, to the beginning) of these partitions: the next polls

@@ -13,6 +13,7 @@
 //! time against the migrations (`.sqlx/` holds what that check needs without a database). Every call ends within
 //! [`CALL_DEADLINE`]; while PostgreSQL is down the error [is worth a retry](StoreError::is_retryable), and a page gets 503.
 
+mod baskets;
 mod cart;
 mod carts;
 mod checkout;
@@ -34,6 +35,7 @@ use tracing::log::LevelFilter;
 
 use crate::domain::EpochMs;
 
+pub use baskets::Basket;
 pub use cart::{Cart, CartError, CartLine, MAX_LINE_UNITS, MAX_LINES, MAX_UNITS_PER_ADD};
 pub use checkout::{Checkout, CheckoutError, CheckoutRequest, Offer};
 pub use error::StoreError;

@@ -1,3 +1,92 @@
-//! The page's WebSocket.
+//! The page's WebSocket: `/ecommerce/{sessionId}/{userId}`.
+//!
+//! ```text
+//!  GET, upgrade ─► handshake ─► 101 ─► Connection ┬─◄ fan-out: bursts of ready frames, written to TCP as they are
+//!                                                 ├─◄ the page's own: recommendation, cart (greeting, answers)
+//!                                                 └─► what the page says: decoder ─► messages ─► cart, events
+//! ```
+//! The bytes of a frame are made once for all pages; a connection adds nothing but the write. An idle one holds no buffer.
 
+mod connection;
 pub mod frame;
+mod handshake;
+mod messages;
+mod outgoing;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use hyper_util::rt::TokioIo;
+
+use super::failure::Failure;
+use super::problem::Problem;
+use super::server::Watched;
+use super::shop::query::{Parameters, Parsed};
+use super::state::Shop;
+use crate::actors::fanout::PageInfo;
+use crate::domain::ids::{SessionId, UserId};
+use connection::Connection;
+
+/// What pages did, since the process started.
+#[derive(Debug, Default)]
+pub struct SocketCounts {
+    /// Messages that meant something.
+    pub messages: AtomicU64,
+    /// Messages that were ignored: unknown types, broken JSON, unknown products.
+    pub ignored: AtomicU64,
+    /// Connections that ended because the page broke the protocol or the rules.
+    pub violations: AtomicU64,
+    /// Connections that ended because the page took nothing for too long.
+    pub stalled: AtomicU64,
+}
+
+/// A connected page.
+struct Page {
+    shop: Arc<Shop>,
+    session: SessionId,
+    user: UserId,
+    _seat: tokio::sync::OwnedSemaphorePermit,
+}
+
+/// Upgrades to the page's socket.
+#[utoipa::path(get, path = "/ecommerce/{sessionId}/{userId}", tag = "socket",
+    params(("sessionId" = String, Path), ("userId" = String, Path),
+        ("resume" = Option<String>, Query, description = "the cursor of the last HEARTBEAT; with the subprotocol kartshoppe.v1")),
+    responses((status = 101, description = "a WebSocket; one envelope per text message"), (status = 426, description = "no upgrade was asked for")))]
+pub async fn open(
+    State(shop): State<Arc<Shop>>,
+    path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+    parameters: Parsed,
+    mut request: Request,
+) -> Result<Response, Failure> {
+    let accepted = handshake::check(&request)?;
+    let Path((session, user)) = path.map_err(|_| Problem::not_found("the path cannot be read"))?;
+    let (session, user) = (SessionId::new(&session)?, UserId::new(&user)?);
+    let resume = Parameters::new(parameters)?.text("resume").map(str::to_owned);
+    if shop.lifeline.stop.is_cancelled() {
+        return Err(Problem::unavailable("stopping", "the shop is stopping").into());
+    }
+    let seat = shop.seats.clone().try_acquire_owned();
+    let seat = seat.map_err(|_| Problem::unavailable("too_many_pages", "every seat is taken; try again"))?;
+    let info = PageInfo { session_id: session.to_string(), user_id: user.to_string(), v1: accepted.v1, resume };
+    let page = Page { shop: shop.clone(), session, user, _seat: seat };
+    let upgrade = hyper::upgrade::on(&mut request);
+    shop.lifeline.tasks.spawn(async move {
+        let Ok(upgraded) = upgrade.await else { return };
+        let Ok(parts) = upgraded.downcast::<TokioIo<Watched>>() else {
+            tracing::error!("a socket is not on our own stream");
+            return;
+        };
+        let stream = parts.io.into_inner().into_inner();
+        Connection::new(stream, page, info).run(&parts.read_buf).await;
+    });
+    std::future::ready(Ok(accepted.response())).await
+}
+
+impl SocketCounts {
+    fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,175 @@
+//! Reading a request's body within its limits: size, time, media type, JSON.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+
+use super::failure::Failure;
+use super::problem::Problem;
+
+/// How much a listener takes, and how long it waits for it. Put on each request by the listener's front.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    pub max_bytes: usize,
+    pub timeout: Duration,
+}
+
+/// A JSON body, with its bytes as they came.
+#[derive(Debug)]
+pub struct JsonBody<T> {
+    pub value: T,
+    pub bytes: Bytes,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
+        check_media_type(request.headers())?;
+        let bytes = read(request).await?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| json_problem(&bytes, &error))?;
+        Ok(Self { value, bytes })
+    }
+}
+
+/// A body that is read whole, whatever it is.
+///
+/// # Errors
+/// 413 beyond the limit, 408 when it does not come in time, 400 when it breaks off.
+async fn read(request: Request) -> Result<Bytes, Failure> {
+    let limits = request.extensions().get::<BodyLimits>().copied();
+    let limits = limits.unwrap_or(BodyLimits { max_bytes: 64 * 1024, timeout: Duration::from_secs(10) });
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limits.max_bytes) {
+        return Err(too_large(limits).into());
+    }
+    match tokio::time::timeout(limits.timeout, collect(request.into_body(), limits)).await {
+        Ok(body) => body,
+        Err(_) => {
+            let detail = format!("the body did not arrive within {:?}", limits.timeout);
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail).closing().into())
+        }
+    }
+}
+
+async fn collect(mut body: Body, limits: BodyLimits) -> Result<Bytes, Failure> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Problem::new(StatusCode::BAD_REQUEST, "bad_body", "the body broke off").closing();
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if whole.len() + data.len() > limits.max_bytes {
+            return Err(too_large(limits).into());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+fn too_large(limits: BodyLimits) -> Problem {
+    let detail = format!("at most {} bytes are accepted", limits.max_bytes);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).closing()
+}
+
+/// JSON, or nothing said: `text/plain` is what a browser's beacon sends.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = |detail| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return refused("the body must not be compressed");
+    }
+    let Some(media_type) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = media_type.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" | "text/plain" => Ok(()),
+        other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
+        _ => refused("the body must be application/json"),
+    }
+}
+
+/// 400 with the field, as far as the reader's error tells it.
+#[must_use]
+pub fn json_problem(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    let text = crate::wire::invalid::shortened(&error.to_string());
+    if !error.is_data() {
+        return Problem::new(StatusCode::BAD_REQUEST, "bad_json", text);
+    }
+    let named = text.split('`').nth(1).filter(|_| text.contains(" field `")).map(str::to_owned);
+    match named.or_else(|| field_before(bytes, error.line(), error.column())) {
+        Some(field) => Problem::field(&field, text),
+        None => Problem::new(StatusCode::BAD_REQUEST, "invalid_fields", text),
+    }
+}
+
+/// The last key before a place in JSON text.
+fn field_before(bytes: &[u8], line: usize, column: usize) -> Option<String> {
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let before: usize = lines.by_ref().take(line.checked_sub(1)?).map(<[u8]>::len).sum();
+    let read = &bytes[..bytes.len().min(before + column)];
+    let colon = read.iter().rposition(|byte| *byte == b':')?;
+    let key = String::from_utf8_lossy(&read[..colon]);
+    let name = key.trim_end().strip_suffix('"')?.rsplit('"').next()?;
+    let is_name = !name.is_empty() && name.len() <= 64 && name.chars().all(|character| character.is_alphanumeric());
+    is_name.then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wanted {
+        #[expect(dead_code, reason = "only its type matters")]
+        product_id: String,
+        #[expect(dead_code, reason = "only its type matters")]
+        quantity: Option<i64>,
+    }
+
+    fn problem_of(json: &str) -> Problem {
+        json_problem(json.as_bytes(), &serde_json::from_str::<Wanted>(json).unwrap_err())
+    }
+
+    #[test]
+    fn names_the_field_that_is_wrong() {
+        for (json, field) in [
+            ("{}", "productId"),
+            ("{\"productId\": 5}", "productId"),
+            ("{\"productId\":\"a\",\n \"quantity\" : \"many\"}", "quantity"),
+            ("{\"productId\":\"a\",\"quantity\":1.5}", "quantity"),
+            ("{\"productId\":\"a\",\"productId\":\"b\"}", "productId"),
+        ] {
+            let problem = problem_of(json);
+            assert_eq!((problem.code, problem.fields[0].0.as_str()), ("invalid_fields", field), "{json}: {problem:?}");
+        }
+        for json in ["", "{", "{\"productId\":\"a\"} x", "\u{feff}{}", &"[".repeat(10_000)] {
+            assert_eq!(problem_of(json).status, StatusCode::BAD_REQUEST);
+        }
+        assert_eq!(problem_of("[]").fields, []);
+        assert_eq!(problem_of("{").code, "bad_json");
+    }
+
+    #[tokio::test]
+    async fn bodies_have_limits() {
+        let limits = BodyLimits { max_bytes: 40, timeout: Duration::from_secs(5) };
+        let read = async |body: &str, media_type: &str| {
+            let request = axum::http::Request::builder().header(header::CONTENT_TYPE, media_type).extension(limits);
+            let request = request.body(Body::from(body.to_owned())).unwrap();
+            JsonBody::<Wanted>::from_request(request, &())
+                .await
+                .map(|body| body.bytes.len())
+                .map_err(|failure| failure.problem().status)
+        };
+        let fits = format!("{{\"productId\":\"{}\"}}", "x".repeat(40 - 16));
+        assert_eq!(read(&fits, "application/json; charset=utf-8").await, Ok(40));
+        assert_eq!(read(&format!("{fits} "), "application/json").await, Err(StatusCode::PAYLOAD_TOO_LARGE));
+        for refused in ["text/html", "application/x-www-form-urlencoded", "multipart/form-data", "json"] {
+            assert_eq!(read(&fits, refused).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE), "{refused}");
+        }
+    }
+}

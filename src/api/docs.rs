@@ -1,0 +1,93 @@
+//! The OpenAPI document of each listener at `/openapi.json`, browsable at `/docs`: from the handlers' own descriptions.
+
+use axum::Router;
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::{health, operators, shop, socket};
+use crate::wire;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "KartShoppe", description = "The shop, for pages and programs. Errors are problem documents with a code and a traceId."),
+    paths(
+        shop::products::list, shop::products::featured, shop::products::trending, shop::products::one, shop::products::history,
+        shop::products::image, shop::inventory_state::read, shop::recommendations::read, shop::cart::read, shop::cart::add,
+        shop::checkout::place, shop::orders::list, shop::orders::one, shop::events::track, shop::status::read, socket::open,
+        health::livez, health::readyz,
+    ),
+    components(schemas(wire::problem::Problem)),
+    modifiers(&Problems),
+)]
+struct ShopDocument;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "KartShoppe, operators", description = "POST and DELETE need the header X-KartShoppe-Operator and a listed Host."),
+    paths(
+        operators::roles::list, operators::roles::start, operators::roles::stop, operators::actors::list, operators::actors::one,
+        operators::faults::list, operators::faults::arm, operators::faults::clear, operators::alerts::list,
+        operators::records::dead_letters, operators::topics::list, operators::topics::create, operators::records::read,
+        operators::records::append, operators::metrics::read, health::livez, health::readyz,
+    ),
+    components(schemas(wire::problem::Problem)),
+    modifiers(&Problems),
+)]
+struct OperatorsDocument;
+
+/// Every call can end with a problem.
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem"))));
+        let problem = ResponseBuilder::new().description("a problem").content("application/problem+json", content).build();
+        for item in document.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+                operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
+            }
+        }
+    }
+}
+
+/// The shop's document and its browser.
+pub(super) fn shop<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    browser(ShopDocument::openapi())
+}
+
+/// The operators' document and its browser.
+pub(super) fn operators<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    browser(OperatorsDocument::openapi())
+}
+
+fn browser<S: Clone + Send + Sync + 'static>(document: utoipa::openapi::OpenApi) -> Router<S> {
+    SwaggerUi::new("/docs").url("/openapi.json", document).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::api::{OPERATORS_ROUTES, SHOP_ROUTES};
+
+    fn described(document: &utoipa::openapi::OpenApi) -> BTreeSet<(&'static str, String)> {
+        let mut found = BTreeSet::new();
+        for (path, item) in &document.paths.paths {
+            let methods = [("get", item.get.is_some()), ("post", item.post.is_some()), ("delete", item.delete.is_some())];
+            found.extend(methods.into_iter().filter(|(_, there)| *there).map(|(method, _)| (method, path.clone())));
+        }
+        found
+    }
+
+    #[test]
+    fn the_documents_describe_exactly_the_routes() {
+        for (document, routes) in [(ShopDocument::openapi(), SHOP_ROUTES), (OperatorsDocument::openapi(), OPERATORS_ROUTES)] {
+            let routed: BTreeSet<_> = routes.iter().map(|(method, path)| (*method, path.replace("{*", "{"))).collect();
+            assert_eq!(described(&document), routed);
+            let text = document.to_json().unwrap();
+            assert!(text.contains("application/problem+json"));
+        }
+    }
+}

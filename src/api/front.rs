@@ -1,0 +1,249 @@
+//! The front of each listener: what happens to a request before its route, and to every answer on its way out.
+//!
+//! ```text
+//!  request ─► head ─► origin or operator ─┬─► hot path: GET /api/ecommerce/product/{id} ────────────┬─► headers ─► answer
+//!                                         └─► router ─► observe ─► handler (problem as extension) ──┘
+//! ```
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::Request;
+use hyper::body::Incoming;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+use super::body::BodyLimits;
+use super::figures::Figures;
+use super::gate::{self, Hosts, Origins};
+use super::observe::Trace;
+use super::page;
+use super::problem::Problem;
+use super::server::{Handler, OutBody, Reply};
+use crate::actors::catalog_view::CatalogHandle;
+use crate::telemetry::context::TraceContext;
+use crate::wire::headers::TRACEPARENT;
+
+const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_SNIFF_NAME: HeaderName = HeaderName::from_static("x-content-type-options");
+/// The hot path's prefix, and its route as figures name it.
+const PRODUCT_PREFIX: &str = "/api/ecommerce/product/";
+pub(super) const PRODUCT_ROUTE: &str = "/api/ecommerce/product/{id}";
+
+/// The shop's listener.
+pub struct ShopFront {
+    origins: Origins,
+    catalog: CatalogHandle,
+    hot: HotFigures,
+    /// Traces are on: every request takes the long way, where spans are made.
+    tracing: bool,
+    inner: Arc<Inner>,
+}
+
+/// The operators' listener.
+pub struct OperatorsFront {
+    hosts: Hosts,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    router: Router,
+    limits: BodyLimits,
+}
+
+/// Figures of the hot path, found once.
+struct HotFigures {
+    ok: Histogram,
+    unchanged: Histogram,
+}
+
+impl ShopFront {
+    /// Puts the front before the routes.
+    #[must_use]
+    pub fn new(
+        router: Router,
+        limits: BodyLimits,
+        origins: Origins,
+        catalog: CatalogHandle,
+        figures: &Figures,
+        tracing: bool,
+    ) -> Self {
+        let of = |status| figures.of(&Method::GET, PRODUCT_ROUTE, status);
+        let hot = HotFigures { ok: of(StatusCode::OK), unchanged: of(StatusCode::NOT_MODIFIED) };
+        Self { origins, catalog, hot, tracing, inner: Arc::new(Inner { router, limits }) }
+    }
+
+    /// A product that is there, asked for plainly. Everything else takes the long way.
+    fn hot_path(&self, request: &Request<Incoming>) -> Option<Response<OutBody>> {
+        let headers = request.headers();
+        let id = request.uri().path().strip_prefix(PRODUCT_PREFIX)?;
+        let plain = request.method() == Method::GET
+            && !self.tracing
+            && !id.bytes().any(|byte| matches!(byte, b'/' | b'%'))
+            && !headers.contains_key(header::ORIGIN)
+            && !headers.contains_key(TRACEPARENT);
+        if !plain {
+            return None;
+        }
+        let started = Instant::now();
+        let product = self.catalog.get(id)?;
+        let tag = HeaderValue::try_from(product.etag.as_str()).ok()?;
+        let unchanged = headers.contains_key(header::IF_NONE_MATCH) && page::matches(headers, &product.etag);
+        let body = if unchanged { Bytes::new() } else { product.body };
+        let mut response = Response::new(Either::Left(Full::new(body)));
+        let answer = response.headers_mut();
+        answer.reserve(4);
+        answer.insert(header::ETAG, tag);
+        answer.insert(header::CACHE_CONTROL, NO_CACHE);
+        answer.insert(NO_SNIFF_NAME, NO_SNIFFING);
+        let figure = if unchanged {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            &self.hot.unchanged
+        } else {
+            answer.insert(header::CONTENT_TYPE, JSON);
+            &self.hot.ok
+        };
+        figure.observe(started.elapsed().as_secs_f64());
+        Some(response)
+    }
+}
+
+impl Handler for ShopFront {
+    fn call(&self, request: Request<Incoming>) -> Reply {
+        let (parts, body) = request.into_parts();
+        if let Err(problem) = gate::check_head(&parts) {
+            return refuse(problem, &parts, None);
+        }
+        let request = Request::from_parts(parts, body);
+        if let Some(response) = self.hot_path(&request) {
+            return Reply::Ready(response);
+        }
+        let (parts, body) = request.into_parts();
+        let origin = match self.origins.check(&parts.headers) {
+            Ok(origin) => origin,
+            Err(problem) => return refuse(problem, &parts, None),
+        };
+        if gate::is_preflight(&parts) {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            gate::put_preflight(response.headers_mut());
+            return Reply::Ready(finish(response, &Asked::of(&parts, origin)));
+        }
+        self.inner.clone().route(parts, body, origin)
+    }
+}
+
+impl OperatorsFront {
+    /// Puts the front before the routes.
+    #[must_use]
+    pub fn new(router: Router, limits: BodyLimits, hosts: Hosts) -> Self {
+        Self { hosts, inner: Arc::new(Inner { router, limits }) }
+    }
+}
+
+impl Handler for OperatorsFront {
+    fn call(&self, request: Request<Incoming>) -> Reply {
+        let (parts, body) = request.into_parts();
+        match gate::check_head(&parts).and_then(|()| self.hosts.check(&parts)) {
+            Ok(()) => self.inner.clone().route(parts, body, None),
+            Err(problem) => refuse(problem, &parts, None),
+        }
+    }
+}
+
+impl Inner {
+    fn route(self: Arc<Self>, mut parts: Parts, body: Incoming, origin: Option<HeaderValue>) -> Reply {
+        let asked = Asked::of(&parts, origin);
+        parts.extensions.insert(self.limits);
+        parts.extensions.insert(Trace(asked.trace));
+        let request = Request::from_parts(parts, Body::new(body));
+        Reply::Later(Box::pin(async move {
+            let response = match self.router.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            finish(response, &asked)
+        }))
+    }
+}
+
+/// What is still known of a request when its answer goes out.
+struct Asked {
+    is_api: bool,
+    is_head: bool,
+    chunked: bool,
+    origin: Option<HeaderValue>,
+    trace: Option<TraceContext>,
+}
+
+impl Asked {
+    fn of(parts: &Parts, origin: Option<HeaderValue>) -> Self {
+        Self {
+            is_api: parts.uri.path().starts_with("/api") || parts.uri.path().starts_with("/admin"),
+            is_head: parts.method == Method::HEAD,
+            chunked: parts.headers.contains_key(header::TRANSFER_ENCODING),
+            origin,
+            trace: parts.headers.get(TRACEPARENT).and_then(|text| TraceContext::parse(text.to_str().ok()?)),
+        }
+    }
+}
+
+fn refuse(problem: Problem, parts: &Parts, origin: Option<HeaderValue>) -> Reply {
+    Reply::Ready(finish(problem.into_response(), &Asked::of(parts, origin)))
+}
+
+/// Renders a problem, and puts the headers that every answer has.
+fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
+    let trace = response.extensions_mut().remove::<Trace>().and_then(|Trace(trace)| trace).or(asked.trace);
+    let problem = response.extensions_mut().remove::<Problem>().or_else(|| bare_problem(&response));
+    if let Some(problem) = problem {
+        let trace_id = trace.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |trace| trace.trace_id_hex());
+        if problem.status.is_server_error() {
+            tracing::warn!(
+                trace_id,
+                status = problem.status.as_u16(),
+                code = problem.code,
+                cause = problem.cause,
+                "a request failed"
+            );
+        }
+        let body = if asked.is_head { Vec::new() } else { problem.body(&trace_id) };
+        *response.status_mut() = problem.status;
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        problem.put_headers(response.headers_mut());
+        *response.body_mut() = Body::from(body);
+    }
+    let headers = response.headers_mut();
+    headers.insert(NO_SNIFF_NAME, NO_SNIFFING);
+    if asked.is_api {
+        headers.insert(header::CACHE_CONTROL, NO_CACHE);
+    }
+    if let Some(origin) = &asked.origin {
+        gate::put_cors(headers, origin.clone());
+    }
+    if asked.chunked {
+        // Whoever stands before us may have read another length: nothing after this body is a request.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(Either::Right)
+}
+
+/// The framework answers some errors with a bare status.
+fn bare_problem(response: &Response) -> Option<Problem> {
+    let status = response.status();
+    let is_bare = status.is_client_error() || status.is_server_error();
+    let written = has_type(response.headers(), "application/problem+json") || has_type(response.headers(), "text/html");
+    (is_bare && !written).then(|| Problem::of_status(status, ""))
+}
+
+fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(wanted.as_bytes()))
+}

@@ -1,0 +1,129 @@
+//! Puts tracked events and changed carts onto the log, off the request's path: bounded, in batches, and nobody waits for it.
+//!
+//! These records tell what happened; nothing is decided by them. When the log is away or too slow they are dropped and counted, but
+//! for the page's cart, which is then shown to the session's pages here without the log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::server::Lifeline;
+use crate::actors::fanout::FanoutHandle;
+use crate::clock::Clock;
+use crate::log::{EventLog, NewRecord};
+use crate::telemetry::context::TraceContext;
+use crate::wire::cart::Cart;
+
+/// Records that wait for the log at most.
+const WAITING_MAX: usize = 10_000;
+/// Records of one append.
+const BATCH_MAX: usize = 1_000;
+/// An append that takes longer is given up: what it holds may still be written.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Takes records. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    queue: mpsc::Sender<Noted>,
+    fanout: FanoutHandle,
+    clock: Clock,
+    counts: Arc<RecorderCounts>,
+}
+
+/// What became of the records, since the process started.
+#[derive(Debug, Default)]
+pub struct RecorderCounts {
+    pub written: AtomicU64,
+    pub dropped: AtomicU64,
+}
+
+/// A record, with the cart that it tells of.
+struct Noted {
+    record: NewRecord,
+    cart: Option<Box<Cart>>,
+}
+
+impl Recorder {
+    /// Starts writing; what waits when the server stops is still written.
+    #[must_use]
+    pub fn start(log: Arc<dyn EventLog>, fanout: FanoutHandle, clock: Clock, lifeline: &Lifeline) -> Self {
+        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        let counts = Arc::new(RecorderCounts::default());
+        let writer = Writer { log, fanout: fanout.clone(), counts: counts.clone() };
+        lifeline.tasks.spawn(writer.run(waiting, lifeline.stop.clone()));
+        Self { queue, fanout, clock, counts }
+    }
+
+    /// Notes tracked events.
+    pub fn note(&self, records: impl IntoIterator<Item = NewRecord>) {
+        for record in records {
+            if self.queue.try_send(Noted { record, cart: None }).is_err() {
+                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Notes a changed cart, which shows it to the session's pages in every process.
+    pub fn note_cart(&self, cart: &Cart, trace: Option<TraceContext>) {
+        let uuid = uuid::Uuid::new_v4().to_string();
+        let record = cart.record(&uuid, self.clock.now_ms(), trace.as_ref());
+        if self.queue.try_send(Noted { record, cart: Some(Box::new(cart.clone())) }).is_err() {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            self.fanout.show_cart(cart);
+        }
+    }
+
+    /// What became of the records.
+    #[must_use]
+    pub fn counts(&self) -> &RecorderCounts {
+        &self.counts
+    }
+}
+
+struct Writer {
+    log: Arc<dyn EventLog>,
+    fanout: FanoutHandle,
+    counts: Arc<RecorderCounts>,
+}
+
+impl Writer {
+    async fn run(self, mut waiting: mpsc::Receiver<Noted>, stop: tokio_util::sync::CancellationToken) {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                taken = waiting.recv_many(&mut batch, BATCH_MAX) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    self.write(std::mem::take(&mut batch)).await;
+                }
+                () = stop.cancelled() => {
+                    // Whoever is still answering may note more, until the last sender is gone.
+                    waiting.close();
+                    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+                        self.write(std::mem::take(&mut batch)).await;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn write(&self, batch: Vec<Noted>) {
+        let count = batch.len() as u64;
+        let (records, carts): (Vec<_>, Vec<_>) = batch.into_iter().map(|noted| (noted.record, noted.cart)).unzip();
+        match self.log.append(records, DEADLINE).await {
+            Ok(_) => {
+                self.counts.written.fetch_add(count, Ordering::Relaxed);
+            }
+            Err(error) => {
+                self.counts.dropped.fetch_add(count, Ordering::Relaxed);
+                tracing::warn!(%error, records = count, "tracked events could not be written");
+                carts.into_iter().flatten().for_each(|cart| self.fanout.show_cart(&cart));
+            }
+        }
+    }
+}

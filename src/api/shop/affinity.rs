@@ -1,0 +1,145 @@
+//! What sells together: counted from the latest orders now and then, read without a lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::api::server::Lifeline;
+use crate::store::{Basket, Store};
+
+/// Orders that are counted: enough for patterns, few enough to be read in milliseconds.
+const ORDERS: u32 = 2_000;
+/// How often they are counted.
+const EVERY: Duration = Duration::from_secs(60);
+/// Products of one order that count: a pair each with each.
+const BASKET_MAX: usize = 20;
+/// Partners that are remembered per product.
+const PARTNERS_MAX: usize = 16;
+
+/// The latest count. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct AffinityHandle(Arc<ArcSwap<Affinity>>);
+
+/// What the latest orders say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Affinity {
+    /// In how many orders each product was.
+    sold: HashMap<Arc<str>, u32>,
+    /// What was bought beside it, most often first, each with the number of orders.
+    partners: HashMap<Arc<str>, Vec<(Arc<str>, u32)>>,
+    /// What each shopper bought.
+    bought: HashMap<String, Vec<Arc<str>>>,
+}
+
+impl AffinityHandle {
+    /// Starts counting, until the server stops.
+    #[must_use]
+    pub fn start(store: Store, lifeline: &Lifeline) -> Self {
+        let handle = Self::default();
+        let (counting, stop) = (handle.clone(), lifeline.stop.clone());
+        lifeline.tasks.spawn(async move {
+            let _ = stop.run_until_cancelled(counting.keep_counting(store)).await;
+        });
+        handle
+    }
+
+    /// The latest count.
+    #[must_use]
+    pub fn read(&self) -> Arc<Affinity> {
+        self.0.load_full()
+    }
+
+    async fn keep_counting(self, store: Store) {
+        loop {
+            match store.recent_baskets(ORDERS).await {
+                Ok(baskets) => self.0.store(Arc::new(Affinity::of(&baskets))),
+                Err(error) => tracing::debug!(%error, "the latest orders could not be counted"),
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+}
+
+impl Affinity {
+    /// Counts baskets.
+    #[must_use]
+    pub fn of(baskets: &[Basket]) -> Self {
+        let mut affinity = Self::default();
+        let mut pairs: HashMap<Arc<str>, HashMap<Arc<str>, u32>> = HashMap::new();
+        let mut names: HashMap<&str, Arc<str>> = HashMap::new();
+        for basket in baskets {
+            let mut ids: Vec<Arc<str>> = Vec::new();
+            for id in basket.product_ids.iter().take(BASKET_MAX) {
+                let id = names.entry(id).or_insert_with(|| Arc::from(id.as_str())).clone();
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            for id in &ids {
+                *affinity.sold.entry(id.clone()).or_default() += 1;
+                let beside = pairs.entry(id.clone()).or_default();
+                ids.iter().filter(|other| *other != id).for_each(|other| *beside.entry(other.clone()).or_default() += 1);
+            }
+            affinity.bought.entry(basket.user_id.clone()).or_default().extend(ids);
+        }
+        affinity.partners = pairs.into_iter().map(|(id, beside)| (id, ranked(beside, PARTNERS_MAX))).collect();
+        affinity
+    }
+
+    /// What was bought beside these products, most often first, each with its share of their orders (0 to 1).
+    #[must_use]
+    pub fn beside(&self, ids: &[String]) -> Vec<(Arc<str>, f64)> {
+        let mut found: HashMap<Arc<str>, u32> = HashMap::new();
+        for (partner, orders) in ids.iter().filter_map(|id| self.partners.get(id.as_str())).flatten() {
+            if !ids.iter().any(|id| **id == **partner) {
+                *found.entry(partner.clone()).or_default() += orders;
+            }
+        }
+        let of = f64::from(ids.iter().filter_map(|id| self.sold.get(id.as_str())).sum::<u32>().max(1));
+        ranked(found, PARTNERS_MAX).into_iter().map(|(id, orders)| (id, f64::from(orders) / of)).collect()
+    }
+
+    /// What a shopper bought, or nothing.
+    #[must_use]
+    pub fn bought_by(&self, user_id: &str) -> Vec<String> {
+        self.bought.get(user_id).map_or_else(Vec::new, |ids| ids.iter().map(ToString::to_string).collect())
+    }
+
+    /// What most orders hold.
+    #[must_use]
+    pub fn best_selling(&self, count: usize) -> Vec<Arc<str>> {
+        ranked(self.sold.clone(), count).into_iter().map(|(id, _)| id).collect()
+    }
+}
+
+/// The highest counts first, ties by id.
+fn ranked(counts: HashMap<Arc<str>, u32>, most: usize) -> Vec<(Arc<str>, u32)> {
+    let mut ranked: Vec<_> = counts.into_iter().collect();
+    ranked.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    ranked.truncate(most);
+    ranked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_is_bought_together() {
+        let basket = |user: &str, ids: &[&str]| Basket {
+            user_id: user.to_owned(),
+            product_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let baskets = [basket("a", &["MUG", "TEA", "TEA"]), basket("b", &["MUG", "TEA", "CAKE"]), basket("b", &["MUG"])];
+        let affinity = Affinity::of(&baskets);
+        let beside = affinity.beside(&["MUG".to_owned()]);
+        assert_eq!(beside.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["TEA", "CAKE"]);
+        assert!((beside[0].1 - 2.0 / 3.0).abs() < 1e-9);
+        assert!(affinity.beside(&["MUG".to_owned(), "TEA".to_owned(), "CAKE".to_owned()]).is_empty());
+        assert!(affinity.beside(&["NOVEL".to_owned()]).is_empty());
+        assert_eq!(affinity.bought_by("b"), ["MUG", "TEA", "CAKE", "MUG"]);
+        assert_eq!(affinity.best_selling(2).iter().map(|id| &**id).collect::<Vec<_>>(), ["MUG", "TEA"]);
+    }
+}

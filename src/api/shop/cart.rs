@@ -1,0 +1,98 @@
+//! The cart: what is in it comes from the store, what it costs from the catalogue at this moment.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+
+use crate::actors::catalog_view::CatalogHandle;
+use crate::api::body::JsonBody;
+use crate::api::failure::Failure;
+use crate::api::observe::Trace;
+use crate::api::problem::Problem;
+use crate::api::state::Shop;
+use crate::domain::ids::{ProductId, SessionId, UserId};
+use crate::domain::money::{CENTS_MAX, Cents};
+use crate::domain::order::Totals;
+use crate::store::{Cart, CartLine};
+use crate::telemetry::context::TraceContext;
+use crate::wire::cart::{self, CartAdd, CartItem, Quote};
+use crate::wire::order::GUEST;
+
+/// The session's cart; an empty one for an unknown session.
+#[utoipa::path(get, path = "/api/ecommerce/cart/{sessionId}", tag = "cart", params(("sessionId" = String, Path)),
+    responses((status = 200, body = cart::Cart)))]
+pub async fn read(State(shop): State<Arc<Shop>>, Path(session): Path<String>) -> Result<Json<cart::Cart>, Failure> {
+    let cart = shop.store.cart(&SessionId::new(&session)?).await?;
+    Ok(Json(view(&cart, &shop.catalog)))
+}
+
+/// Puts units of a product into the cart. One line per product: adding adds up.
+#[utoipa::path(post, path = "/api/ecommerce/cart/{sessionId}/add", tag = "cart", params(("sessionId" = String, Path)),
+    request_body = CartAdd, responses((status = 200, body = cart::Cart)))]
+pub async fn add(
+    State(shop): State<Arc<Shop>>,
+    Path(session): Path<String>,
+    Extension(Trace(trace)): Extension<Trace>,
+    JsonBody { value: wanted, .. }: JsonBody<CartAdd>,
+) -> Result<Json<cart::Cart>, Failure> {
+    let session = SessionId::new(&session)?;
+    let user = wanted.user_id.as_deref().filter(|user| !user.is_empty()).map(UserId::new).transpose()?;
+    let product = ProductId::new(&wanted.product_id)?;
+    let quantity = crate::wire::client_message::cart_quantity(wanted.quantity.unwrap_or(1))?;
+    if shop.catalog.entry(product.as_str()).is_none() {
+        let problem = Problem::not_found(format!("there is no product {product}"));
+        return Err(Problem { code: "unknown_product", ..problem }.into());
+    }
+    let cart = shop.store.add_to_cart(&session, user.as_ref(), &product, quantity).await?;
+    Ok(Json(changed(&shop, &cart, trace)))
+}
+
+/// A cart that was changed: shown to its session's pages, and returned as they see it.
+pub fn changed(shop: &Shop, cart: &Cart, trace: Option<TraceContext>) -> cart::Cart {
+    let shown = view(cart, &shop.catalog);
+    shop.recorder.note_cart(&shown, trace);
+    shown
+}
+
+/// A cart at the catalogue's prices.
+#[must_use]
+pub fn view(cart: &Cart, catalog: &CatalogHandle) -> cart::Cart {
+    let items: Vec<(CartItem, Cents)> = cart.lines.iter().map(|line| item(line, catalog)).collect();
+    // More than any order can cost: checkout refuses it, the cart still shows.
+    let most = Cents::new(CENTS_MAX).unwrap_or_default();
+    let subtotal = items.iter().fold(Cents::ZERO, |sum, (_, subtotal)| sum.checked_add(*subtotal).unwrap_or(most));
+    let quote = Totals::of(subtotal)
+        .map_or_else(|| Quote { subtotal: subtotal.into(), total_amount: subtotal.into(), ..Quote::default() }, Quote::from);
+    cart::Cart {
+        cart_id: cart.id(),
+        session_id: cart.session_id.to_string(),
+        user_id: cart.user_id.as_ref().map_or(GUEST, UserId::as_str).to_owned(),
+        items: items.into_iter().map(|(item, _)| item).collect(),
+        total_amount: subtotal.into(),
+        created_at: cart.created_at_ms,
+        updated_at: cart.updated_at_ms,
+        status: cart::ACTIVE.to_owned(),
+        quote,
+    }
+}
+
+/// A line with its price. One that is no longer sold costs nothing and says so: checkout will refuse it.
+fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Cents) {
+    let listing = catalog.listing(line.product_id.as_str());
+    let price = listing.as_ref().map_or(Cents::ZERO, |listing| listing.price);
+    let quantity = line.quantity.units();
+    let subtotal = price.checked_mul(quantity).unwrap_or_else(|| Cents::new(CENTS_MAX).unwrap_or_default());
+    let gone = || (format!("{} (no longer sold)", line.product_id), String::new());
+    let (name, image_url) = listing.map_or_else(gone, |listing| (listing.name, listing.image_url));
+    let item = CartItem {
+        product_id: line.product_id.to_string(),
+        product_name: name,
+        price: price.into(),
+        quantity,
+        subtotal: subtotal.into(),
+        image_url,
+        added_at: line.added_at_ms,
+    };
+    (item, subtotal)
+}

@@ -1,0 +1,28 @@
+//! Tracked user events: taken as they come, noted off the request's path.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::api::body::JsonBody;
+use crate::api::observe::Trace;
+use crate::api::state::Shop;
+use crate::wire::tracked_event::TrackedEvents;
+
+/// Takes a batch of tracked events. Any well-formed batch is taken, whatever is in it.
+#[utoipa::path(post, path = "/api/ecommerce/events", tag = "events", request_body = TrackedEvents,
+    responses((status = 202, description = "taken", body = Object)))]
+pub fn track(
+    State(shop): State<Arc<Shop>>,
+    Extension(Trace(trace)): Extension<Trace>,
+    JsonBody { value: batch, .. }: JsonBody<TrackedEvents>,
+) -> Ready<(StatusCode, Json<Value>)> {
+    let records = batch.records(|| uuid::Uuid::new_v4().to_string(), shop.clock.now_ms(), trace.as_ref());
+    let taken = records.len();
+    shop.recorder.note(records);
+    ready((StatusCode::ACCEPTED, Json(json!({"accepted": taken}))))
+}

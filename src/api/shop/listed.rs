@@ -1,0 +1,24 @@
+//! What a picture and a recommendation need of a product beside what the read model keeps apart: read back from its body.
+
+use serde::Deserialize;
+
+use crate::actors::catalog_view::Entry;
+
+/// Some fields of a product.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Listed {
+    pub product_id: String,
+    pub name: String,
+    pub category: String,
+    pub tags: Vec<String>,
+}
+
+impl Listed {
+    /// The fields of an entry.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
+        // The body is ours: it is always readable, but for a removed product whose text was let go.
+        serde_json::from_slice(entry.body()).unwrap_or_default()
+    }
+}

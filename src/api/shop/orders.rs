@@ -1,0 +1,101 @@
+//! Orders as their session may see them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+
+use super::query::{Parameters, Parsed};
+use crate::actors::catalog_view::CatalogHandle;
+use crate::api::failure::Failure;
+use crate::api::problem::Problem;
+use crate::api::state::Shop;
+use crate::clock::Clock;
+use crate::domain::ids::{OrderId, SessionId};
+use crate::domain::order::OrderStatus;
+use crate::store::{Order, OrderItem, PublishVia};
+use crate::wire::order::{self, OrderLine, PaymentInfo, ShippingAddress};
+use crate::wire::product::generated_image_url;
+
+/// The session's orders, newest first.
+#[utoipa::path(get, path = "/api/ecommerce/orders", tag = "orders", params(("sessionId" = String, Query)),
+    responses((status = 200, body = [order::Order])))]
+pub async fn list(State(shop): State<Arc<Shop>>, parameters: Parsed) -> Result<Json<Vec<order::Order>>, Failure> {
+    let session = session(&Parameters::new(parameters)?)?;
+    let orders = shop.store.orders_of_session(&session).await?;
+    Ok(Json(orders.iter().map(|order| view(order, &shop.catalog, &shop.clock)).collect()))
+}
+
+/// One order of the session, with what each item got.
+#[utoipa::path(get, path = "/api/ecommerce/orders/{orderId}", tag = "orders",
+    params(("orderId" = String, Path), ("sessionId" = String, Query)), responses((status = 200, body = order::Order)))]
+pub async fn one(
+    State(shop): State<Arc<Shop>>,
+    Path(id): Path<String>,
+    parameters: Parsed,
+) -> Result<Json<order::Order>, Failure> {
+    // Whoever cannot name the session learns nothing, not even whether there is such an order.
+    let unknown = || Problem { code: "unknown_order", ..Problem::not_found("this session has no such order") };
+    let (Ok(session), Ok(id)) = (session(&Parameters::new(parameters)?), OrderId::new(&id)) else { return Err(unknown().into()) };
+    let order = shop.store.order(&id, Some(&session)).await?.ok_or_else(unknown)?;
+    Ok(Json(view(&order, &shop.catalog, &shop.clock)))
+}
+
+fn session(parameters: &Parameters) -> Result<SessionId, Problem> {
+    let text = parameters.text("sessionId").ok_or_else(|| Problem::field("sessionId", "is missing"))?;
+    SessionId::new(text).map_err(|invalid| Problem::field("sessionId", invalid.to_string()))
+}
+
+/// An order as REST and frames show it.
+#[must_use]
+pub fn view(order: &Order, catalog: &CatalogHandle, clock: &Clock) -> order::Order {
+    order::Order {
+        order_id: order.order_id.to_string(),
+        user_id: order.user_id.clone(),
+        session_id: order.session_id.as_ref().map_or_else(String::new, ToString::to_string),
+        items: order.items.iter().map(|item| line(item, catalog)).collect(),
+        subtotal: order.totals.subtotal.into(),
+        tax: order.totals.tax.into(),
+        shipping: order.totals.shipping.into(),
+        total_amount: order.totals.total.into(),
+        status: OrderStatus::parse(&order.status).unwrap_or_else(|| of_items(order)),
+        shipping_address: order.shipping_address.as_deref().and_then(address),
+        payment_info: order.payment_method.clone().map(|payment_method| PaymentInfo { payment_method }),
+        created_at: order.created_at_ms,
+        updated_at: order.updated_at_ms,
+        timestamp: clock.now_ms(),
+        use_cdc: order.items.iter().any(|item| item.publish_via == PublishVia::Wal),
+    }
+}
+
+/// The status of an order that somebody else wrote with a word of their own.
+fn of_items(order: &Order) -> OrderStatus {
+    let allocated = |item: &OrderItem| item.outcome.as_ref().map(|outcome| outcome.allocated);
+    OrderStatus::of(order.items.iter().map(|item| (item.quantity, allocated(item))))
+}
+
+/// What checkout kept; a row made by hand may hold a line of plain text.
+fn address(text: &str) -> Option<ShippingAddress> {
+    if text.is_empty() {
+        return None;
+    }
+    serde_json::from_str(text).ok().or_else(|| Some(ShippingAddress { street: text.to_owned(), ..ShippingAddress::default() }))
+}
+
+fn line(item: &OrderItem, catalog: &CatalogHandle) -> OrderLine {
+    let (name, image_url) = match catalog.listing(item.product_id.as_str()) {
+        Some(listing) => (listing.name, listing.image_url),
+        None => (item.product_id.to_string(), generated_image_url(&item.product_id)),
+    };
+    OrderLine {
+        order_item_id: item.order_item_id.to_string(),
+        product_id: item.product_id.to_string(),
+        product_name: item.product_name.clone().unwrap_or(name),
+        price: item.unit_price.into(),
+        quantity: item.quantity,
+        subtotal: item.line_total.into(),
+        image_url,
+        allocated: item.outcome.as_ref().map(|outcome| outcome.allocated),
+        shortfall: item.outcome.as_ref().map(|outcome| outcome.shortfall),
+    }
+}

@@ -1,0 +1,164 @@
+//! Products: lists, one, its picture, its last changes. All from the read model: no SQL, no actor.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::listed::Listed;
+use super::picture::{self, Subject};
+use super::query::{Parameters, Parsed};
+use crate::actors::catalog_view::{Entry, Needle, Query, Sort};
+use crate::api::failure::Failure;
+use crate::api::page;
+use crate::api::problem::Problem;
+use crate::api::state::Shop;
+use crate::domain::money::Cents;
+use crate::wire::history::ProductChange;
+
+/// Products of the featured and trending shelves.
+const SHELF: usize = 8;
+/// A featured product is rated at least this.
+const FEATURED_RATING: f32 = 4.0;
+/// Most products of one answer of `/products`.
+const LIMIT_MAX: usize = 1000;
+const LIMIT_DEFAULT: usize = 20;
+/// The view keeps an hour of changes.
+const HISTORY_MINUTES_MAX: i64 = 60;
+
+/// Products by category, search text and filters.
+#[utoipa::path(get, path = "/api/ecommerce/products", tag = "products",
+    params(
+        ("category" = Option<String>, Query, description = "ignores case"),
+        ("search" = Option<String>, Query, description = "in name, description, brand and tags; ignores case"),
+        ("limit" = Option<u16>, Query, minimum = 0, maximum = 1000, description = "20 if left out"),
+        ("page" = Option<u32>, Query, minimum = 1, description = "from 1"),
+        ("sort" = Option<String>, Query, description = "featured, price-low, price-high, rating, popular, newest"),
+        ("minPrice" = Option<f64>, Query), ("maxPrice" = Option<f64>, Query), ("inStock" = Option<bool>, Query),
+    ),
+    responses((status = 200, body = [crate::wire::product::ProductBody])))]
+pub async fn list(State(shop): State<Arc<Shop>>, parameters: Parsed) -> Result<Response, Failure> {
+    let query = read_query(Parameters::new(parameters)?)?;
+    Ok(array(&shop.catalog.query(query).await))
+}
+
+/// The best rated products.
+#[utoipa::path(get, path = "/api/ecommerce/products/featured", tag = "products",
+    responses((status = 200, body = [crate::wire::product::ProductBody])))]
+pub async fn featured(State(shop): State<Arc<Shop>>) -> Response {
+    let query = Query { min_rating: Some(FEATURED_RATING), sort: Sort::Rating, limit: SHELF, ..Query::default() };
+    array(&shop.catalog.query(query).await)
+}
+
+/// The most reviewed products.
+#[utoipa::path(get, path = "/api/ecommerce/products/trending", tag = "products",
+    responses((status = 200, body = [crate::wire::product::ProductBody])))]
+pub async fn trending(State(shop): State<Arc<Shop>>) -> Response {
+    let query = Query { sort: Sort::Popular, limit: SHELF, ..Query::default() };
+    array(&shop.catalog.query(query).await)
+}
+
+/// One product, with a strong entity tag made of its revision. The front answers most of these itself.
+#[utoipa::path(get, path = "/api/ecommerce/product/{id}", tag = "products", params(("id" = String, Path)),
+    responses((status = 200, body = crate::wire::product::ProductBody, headers(("etag" = String))), (status = 304)))]
+pub fn one(State(shop): State<Arc<Shop>>, Path(id): Path<String>, headers: HeaderMap) -> Ready<Result<Response, Failure>> {
+    let product = shop.catalog.get(&id).ok_or_else(|| unknown(&id).into());
+    ready(product.map(|product| tagged(&headers, &product.etag, "application/json", || Bytes::clone(&product.body))))
+}
+
+/// The product's changes of stock and price, oldest first.
+#[utoipa::path(get, path = "/api/ecommerce/product/{id}/history", tag = "products",
+    params(("id" = String, Path), ("minutes" = Option<u8>, Query, minimum = 1, maximum = 60, description = "60 if left out")),
+    responses((status = 200, body = [ProductChange])))]
+pub fn history(State(shop): State<Arc<Shop>>, Path(id): Path<String>, parameters: Parsed) -> Ready<Result<Response, Failure>> {
+    ready(read_history(&shop, &id, parameters))
+}
+
+fn read_history(shop: &Shop, id: &str, parameters: Parsed) -> Result<Response, Failure> {
+    let minutes = Parameters::new(parameters)?.number("minutes", 1, HISTORY_MINUTES_MAX)?.unwrap_or(HISTORY_MINUTES_MAX);
+    let changes = shop.catalog.history(id, shop.clock.now_ms() - minutes * 60_000).ok_or_else(|| unknown(id))?;
+    let changes: Vec<ProductChange<'_>> = changes.iter().rev().map(|change| change.to_wire()).collect();
+    Ok(axum::Json(changes).into_response())
+}
+
+/// A generated picture of the product.
+#[utoipa::path(get, path = "/api/ecommerce/product/{id}/image", tag = "products", params(("id" = String, Path)),
+    responses((status = 200, content_type = "image/svg+xml", body = String, headers(("etag" = String))), (status = 304)))]
+pub fn image(State(shop): State<Arc<Shop>>, Path(id): Path<String>, headers: HeaderMap) -> Ready<Result<Response, Failure>> {
+    let Some(entry) = shop.catalog.entry(&id) else { return ready(Err(unknown(&id).into())) };
+    // Only details show in a picture: it stays the same when stock and price move.
+    let tag = format!("\"p{}-{}.{}\"", picture::EDITION, entry.revision.life, entry.details_version);
+    let mut response = tagged(&headers, &tag, "image/svg+xml", || {
+        let product = Listed::of(&entry);
+        Bytes::from(picture::draw(Subject { id: &id, name: &product.name, category: &product.category, tags: &product.tags }))
+    });
+    let nothing_runs = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, nothing_runs);
+    ready(Ok(response))
+}
+
+fn unknown(id: &str) -> Problem {
+    let shown: String = id.chars().take(60).collect();
+    Problem { code: "unknown_product", ..Problem::not_found(format!("there is no product {shown}")) }
+}
+
+/// A body with an entity tag, or 304.
+fn tagged(headers: &HeaderMap, tag: &str, media_type: &'static str, body: impl FnOnce() -> Bytes) -> Response {
+    let mut response = if page::matches(headers, tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, media_type)], Body::from(body())).into_response()
+    };
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Rendered products as a JSON array.
+fn array(entries: &[Arc<Entry>]) -> Response {
+    let mut body = Vec::with_capacity(2 + entries.iter().map(|entry| entry.body().len() + 1).sum::<usize>());
+    super::put_array(&mut body, entries.iter().map(|entry| &**entry));
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn read_query(parameters: Parameters) -> Result<Query, Problem> {
+    let limit = parameters.number("limit", 0, LIMIT_MAX as i64)?.map_or(LIMIT_DEFAULT, to_usize);
+    let page = parameters.number("page", 1, i64::from(u32::MAX))?.map_or(1, to_usize);
+    let price = |name| -> Result<Option<Cents>, Problem> {
+        let Some(text) = parameters.text(name) else { return Ok(None) };
+        let amount = text.parse::<f64>().ok().and_then(|amount| Cents::from_units(amount).ok());
+        amount.map(Some).ok_or_else(|| Problem::field(name, "expected an amount of at least 0"))
+    };
+    Ok(Query {
+        category: parameters.text("category").filter(|text| !text.is_empty()).map(str::to_owned),
+        search: parameters.text("search").and_then(Needle::new),
+        min_price: price("minPrice")?,
+        max_price: price("maxPrice")?,
+        in_stock: parameters.truth("inStock")?,
+        min_rating: None,
+        sort: read_sort(parameters.text("sort"))?,
+        skip: (page - 1).saturating_mul(limit),
+        limit,
+    })
+}
+
+fn read_sort(text: Option<&str>) -> Result<Sort, Problem> {
+    match text.unwrap_or_default() {
+        "" | "featured" => Ok(Sort::Featured),
+        "price-low" => Ok(Sort::PriceLow),
+        "price-high" => Ok(Sort::PriceHigh),
+        "rating" => Ok(Sort::Rating),
+        "popular" => Ok(Sort::Popular),
+        "newest" => Ok(Sort::Newest),
+        _ => Err(Problem::field("sort", "expected featured, price-low, price-high, rating, popular or newest")),
+    }
+}
+
+fn to_usize(number: i64) -> usize {
+    usize::try_from(number).unwrap_or_default()
+}

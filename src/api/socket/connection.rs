@@ -1,0 +1,292 @@
+//! One connected page: writes what is due, reads the little that pages say, and ends in an orderly way.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use super::frame::{self, CloseCode, Decoder, Opcode, Received, Violation};
+use super::messages::{self, Work};
+use super::outgoing::Outgoing;
+use super::{Page, SocketCounts};
+use crate::actors::catalog_view::CatalogState;
+use crate::actors::fanout::{PageInfo, PageSubscription};
+
+/// Bytes taken from the socket at once.
+const READ_BYTES: usize = 4096;
+/// Kernel memory for what a page has not yet taken, in bytes: one burst. Beyond it the page waits, not the shop.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// A page may send so many frames at once, and so many per second for long.
+const FRAMES_AT_ONCE: u32 = 200;
+const FRAMES_PER_SECOND: f64 = 50.0;
+/// How long the end of a connection may take: for the page to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    page: Page,
+    subscription: PageSubscription,
+    outgoing: Outgoing,
+    decoder: Decoder,
+    allowance: Allowance,
+    /// What the page asked for and waits for, or its greeting. Meanwhile nothing more is read from it.
+    work: Option<Work>,
+    greeted: bool,
+    /// Bytes were last taken by the page, or nothing waited.
+    moved_at: Instant,
+}
+
+/// How a connection ends.
+enum End {
+    /// The other side is gone, or takes nothing any more.
+    Gone,
+    /// With a close frame.
+    Close(u16, &'static str),
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        Self::Close(violation.code as u16, violation.reason)
+    }
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, page: Page, info: PageInfo) -> Self {
+        // Best effort: without it the kernel holds more for a slow page.
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
+        Self {
+            subscription: page.shop.fanout.register(info),
+            decoder: Decoder::new(page.shop.config.ws.max_message_bytes),
+            stream,
+            page,
+            outgoing: Outgoing::default(),
+            allowance: Allowance::new(),
+            work: None,
+            greeted: false,
+            moved_at: Instant::now(),
+        }
+    }
+
+    /// Serves the page until it goes or must go. `already_read` came with its handshake.
+    pub(super) async fn run(mut self, already_read: &[u8]) {
+        let end = match self.begin(already_read) {
+            Ok(()) => self.serve().await,
+            Err(end) => end,
+        };
+        if let End::Close(code, reason) = end {
+            let counts = &self.page.shop.socket_counts;
+            if code >= CloseCode::Protocol as u16 && code < CloseCode::Restart as u16 {
+                SocketCounts::count(&counts.violations);
+                tracing::debug!(code, reason, "a page broke the rules of its socket");
+            }
+            let _ = tokio::time::timeout(FAREWELL, self.say_farewell(code, reason)).await;
+        }
+    }
+
+    /// The catalogue comes first; who can't have it at once is greeted without it, unless it is still being read.
+    fn begin(&mut self, already_read: &[u8]) -> Result<(), End> {
+        if let Some(burst) = self.subscription.due_now() {
+            self.outgoing.push(burst);
+            self.greet();
+        } else if self.page.shop.catalog.state() != CatalogState::Restoring {
+            self.greet();
+        }
+        self.decoder.feed(already_read);
+        self.take_frames()
+    }
+
+    fn greet(&mut self) {
+        self.greeted = true;
+        self.work = Some(messages::greeting(&self.page));
+    }
+
+    async fn serve(&mut self) -> End {
+        let every = self.page.shop.config.ws.heartbeat_interval;
+        let stop = self.page.shop.lifeline.stop.clone();
+        let mut tick = Box::pin(tokio::time::sleep(every));
+        loop {
+            if let Err(end) = self.write() {
+                return end;
+            }
+            let interest = self.interest();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return End::Close(CloseCode::GoingAway as u16, "the shop is stopping"),
+                frames = finished(&mut self.work) => {
+                    self.work = None;
+                    self.outgoing.push(frames);
+                    if let Err(end) = self.take_frames() {
+                        return end;
+                    }
+                }
+                ready = ready(&self.stream, interest) => {
+                    if !ready.is_ok_and(|ready| ready.is_readable() || ready.is_read_closed()) {
+                        continue;
+                    }
+                    if let Err(end) = self.read() {
+                        return end;
+                    }
+                }
+                burst = self.subscription.next_burst(), if self.outgoing.is_empty() => {
+                    let Some(burst) = burst else { return End::Close(CloseCode::GoingAway as u16, "the shop is stopping") };
+                    self.outgoing.push(burst);
+                    if !self.greeted {
+                        self.greet();
+                    }
+                }
+                () = tick.as_mut() => {
+                    rearm(&mut tick, every);
+                    if let Err(end) = self.tick() {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What to wait for: to write if something waits, to read unless a message is being worked on.
+    fn interest(&self) -> Option<Interest> {
+        match (self.work.is_none(), !self.outgoing.is_empty()) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        }
+    }
+
+    fn write(&mut self) -> Result<(), End> {
+        if self.outgoing.is_empty() || self.outgoing.flush(&self.stream)? > 0 {
+            self.moved_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<(), End> {
+        let mut bytes = [0; READ_BYTES];
+        match self.stream.try_read(&mut bytes) {
+            Ok(0) => Err(End::Gone),
+            Ok(count) => {
+                self.decoder.feed(&bytes[..count]);
+                self.take_frames()
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Handles whole frames, up to the first that takes time.
+    fn take_frames(&mut self) -> Result<(), End> {
+        while self.work.is_none() {
+            let Some(received) = self.decoder.take_frame()? else { return Ok(()) };
+            if !self.allowance.take() {
+                return Err(End::Close(CloseCode::Policy as u16, "too many messages"));
+            }
+            match received {
+                Received::Text(text) => self.work = messages::begin(&self.page, &text),
+                Received::Ping(payload) => self.outgoing.push(Bytes::from(frame::encode(Opcode::Pong, &payload))),
+                Received::Pong | Received::Fragment => {}
+                Received::Close(code) => return Err(End::Close(code.unwrap_or(CloseCode::Normal as u16), "")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Now and then: a Ping, so that a dead peer is noticed, and an end for a page that takes nothing.
+    fn tick(&mut self) -> Result<(), End> {
+        if self.outgoing.is_empty() {
+            self.outgoing.push(Bytes::from_static(&[0x80 | Opcode::Ping as u8, 0]));
+        } else if self.moved_at.elapsed() >= self.page.shop.config.ws.write_timeout {
+            SocketCounts::count(&self.page.shop.socket_counts.stalled);
+            return Err(End::Gone);
+        }
+        Ok(())
+    }
+
+    /// Sends what waits and the close frame, then reads until the page has closed too: a reset would take the reason from it.
+    async fn say_farewell(&mut self, code: u16, reason: &str) {
+        self.outgoing.push(Bytes::from(frame::close(code, reason)));
+        while !self.outgoing.is_empty() {
+            if self.stream.writable().await.is_err() || self.outgoing.flush(&self.stream).is_err() {
+                return;
+            }
+        }
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut bytes = [0; READ_BYTES];
+        while self.stream.readable().await.is_ok() {
+            match self.stream.try_read(&mut bytes) {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Waits for the work under way; for ever if there is none.
+async fn finished(work: &mut Option<Work>) -> Bytes {
+    poll_fn(|cx| match work {
+        Some(work) => work.as_mut().poll(cx),
+        None => Poll::Pending,
+    })
+    .await
+}
+
+async fn ready(stream: &TcpStream, interest: Option<Interest>) -> io::Result<tokio::io::Ready> {
+    match interest {
+        Some(interest) => stream.ready(interest).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn rearm(tick: &mut Pin<Box<Sleep>>, every: Duration) {
+    tick.as_mut().reset(Instant::now() + every);
+}
+
+/// How many frames a page may still send.
+#[derive(Debug)]
+struct Allowance {
+    left: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    fn new() -> Self {
+        Self { left: f64::from(FRAMES_AT_ONCE), at: Instant::now() }
+    }
+
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        let earned = now.duration_since(self.at).as_secs_f64() * FRAMES_PER_SECOND;
+        self.at = now;
+        self.left = (self.left + earned).min(f64::from(FRAMES_AT_ONCE)) - 1.0;
+        self.left >= 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_are_rationed() {
+        let mut allowance = Allowance::new();
+        assert_eq!((0..1000).filter(|_| allowance.take()).count(), FRAMES_AT_ONCE as usize);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let mut allowance = Allowance { left: 0.0, at: Instant::now() - Duration::from_secs(1) };
+        assert_eq!((0..1000).filter(|_| allowance.take()).count(), 50);
+    }
+}

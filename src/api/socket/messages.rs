@@ -1,0 +1,102 @@
+//! What a page says over its socket, and its greeting: work that ends with frames for this page.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Page, SocketCounts};
+use crate::actors::fanout::frame::text_message;
+use crate::api::shop::{cart, recommendations};
+use crate::api::state::Shop;
+use crate::domain::ids::{ProductId, SessionId, UserId};
+use crate::store::{Cart, CartError};
+use crate::wire::client_message::{self, CartChange, ClientMessage};
+use crate::wire::frame::Frame;
+use crate::wire::tracked_event::tracked;
+
+/// Something under way for one page, and the frames that it will be sent for it.
+pub(super) type Work = Pin<Box<dyn Future<Output = Bytes> + Send>>;
+
+/// After the catalogue: a recommendation, and the cart unless it is empty.
+pub(super) fn greeting(page: &Page) -> Work {
+    let (shop, session, user) = owned(page);
+    Box::pin(async move {
+        // Without a database there is no cart to show now; it comes with its next change.
+        let cart = shop.store.cart(&session).await.ok();
+        let mut frames = recommendation(&shop, &session, &user, cart.as_ref()).await.to_vec();
+        if let Some(cart) = cart.filter(|cart| !cart.lines.is_empty()) {
+            frames.extend_from_slice(&frame(&shop, &Frame::ShoppingCart(&cart::view(&cart, &shop.catalog))));
+        }
+        Bytes::from(frames)
+    })
+}
+
+/// Begins what a message asks for; `None` if that takes no time.
+pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
+    let counts = &page.shop.socket_counts;
+    let message = match client_message::decode(text) {
+        Ok(message) => message,
+        Err(reason) => {
+            SocketCounts::count(&counts.ignored);
+            tracing::debug!(%reason, "a page's message is ignored");
+            return None;
+        }
+    };
+    SocketCounts::count(&counts.messages);
+    let (shop, session, user) = owned(page);
+    match message {
+        ClientMessage::Event(event) => {
+            let uuid = uuid::Uuid::new_v4().to_string();
+            let (session, user) = (Some(session.as_str()), Some(user.as_str()));
+            shop.recorder.note([tracked(&event, session, user, &uuid, shop.clock.now_ms(), None)]);
+            None
+        }
+        ClientMessage::GetRecommendations => Some(Box::pin(async move {
+            let cart = shop.store.cart(&session).await.ok();
+            recommendation(&shop, &session, &user, cart.as_ref()).await
+        })),
+        ClientMessage::Cart(change) => Some(Box::pin(async move {
+            match change_cart(&shop, &session, &user, &change).await {
+                // The change comes to all pages of the session, this one too.
+                Ok(Some(cart)) => drop(cart::changed(&shop, &cart, None)),
+                Ok(None) => SocketCounts::count(&shop.socket_counts.ignored),
+                Err(error) => {
+                    SocketCounts::count(&shop.socket_counts.ignored);
+                    tracing::debug!(%error, "a page's cart stays as it was");
+                }
+            }
+            Bytes::new()
+        })),
+    }
+}
+
+/// Changes the cart; `None` for a product that the catalogue does not have.
+async fn change_cart(shop: &Shop, session: &SessionId, user: &UserId, change: &CartChange) -> Result<Option<Cart>, CartError> {
+    let is_known = |id: &ProductId| shop.catalog.entry(id.as_str()).is_some();
+    match change {
+        CartChange::Add { product_id, quantity } if is_known(product_id) => {
+            shop.store.add_to_cart(session, Some(user), product_id, *quantity).await.map(Some)
+        }
+        CartChange::SetQuantity { product_id, quantity } if is_known(product_id) => {
+            shop.store.set_cart_quantity(session, Some(user), product_id, *quantity).await.map(Some)
+        }
+        CartChange::Add { .. } | CartChange::SetQuantity { .. } => Ok(None),
+        CartChange::Remove { product_id } => shop.store.remove_from_cart(session, product_id).await.map(Some),
+        CartChange::Clear => shop.store.clear_cart(session).await.map(Some),
+    }
+}
+
+async fn recommendation(shop: &Shop, session: &SessionId, user: &UserId, cart: Option<&Cart>) -> Bytes {
+    let shopper = recommendations::Shopper { user, session: Some(session), cart };
+    frame(shop, &Frame::Recommendation(&recommendations::recommend(shop, &shopper).await))
+}
+
+fn frame(shop: &Shop, frame: &Frame<'_>) -> Bytes {
+    text_message(&frame.to_json(&uuid::Uuid::new_v4().to_string(), shop.clock.now_ms()))
+}
+
+fn owned(page: &Page) -> (Arc<Shop>, SessionId, UserId) {
+    (page.shop.clone(), page.session.clone(), page.user.clone())
+}

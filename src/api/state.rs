@@ -1,0 +1,73 @@
+//! What routes use: handles, views and the store; never an actor, a log client or SQL.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::health::Readiness;
+use super::recorder::Recorder;
+use super::server::Lifeline;
+use super::shop::affinity::AffinityHandle;
+use super::shop::status::StatusBoard;
+use super::socket::SocketCounts;
+use crate::actors::alert_desk::AlertHandle;
+use crate::actors::catalog_view::CatalogHandle;
+use crate::actors::fanout::FanoutHandle;
+use crate::actors::faults::FaultBoard;
+use crate::actors::order_publisher::PublisherHandle;
+use crate::actors::root::RootHandle;
+use crate::actors::shard::ShardHandle;
+use crate::actors::stats::Directory;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::log::EventLog;
+use crate::log::partitioner::partition_of;
+use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
+
+/// What the shop's routes and sockets share.
+pub struct Shop {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub store: Store,
+    pub catalog: CatalogHandle,
+    pub fanout: FanoutHandle,
+    pub publisher: PublisherHandle,
+    pub recorder: Recorder,
+    pub affinity: AffinityHandle,
+    pub status: StatusBoard,
+    pub readiness: Readiness,
+    pub metrics: Metrics,
+    /// Whether spans leave this process.
+    pub tracing: bool,
+    /// Work that outlives its request, and the news that the server stops.
+    pub lifeline: Lifeline,
+    pub socket_counts: SocketCounts,
+    /// One permit per connected page.
+    pub seats: Arc<Semaphore>,
+}
+
+/// What the operators' routes share.
+pub struct Operators {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub log: Arc<dyn EventLog>,
+    pub roles: RootHandle,
+    pub faults: FaultBoard,
+    pub directory: Directory,
+    /// One per partition, whether it is ours or not.
+    pub shards: Arc<Vec<ShardHandle>>,
+    pub alerts: AlertHandle,
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+}
+
+impl Operators {
+    /// The shard that a product belongs to.
+    #[must_use]
+    pub fn shard_of(&self, product_id: &str) -> Option<&ShardHandle> {
+        let count = i32::try_from(self.shards.len()).ok().filter(|count| *count > 0)?;
+        let partition = partition_of(product_id.as_bytes(), count);
+        self.shards.iter().find(|shard| shard.partition == partition)
+    }
+}

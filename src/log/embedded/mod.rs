@@ -1,0 +1,271 @@
+//! The log in one SQLite file, for one process: the default, with nothing to install.
+//!
+//! ```text
+//!  sessions, appends ─► writer (one thread, group commit) ─► kartshoppe.log.sqlite ◄─ read pool ─┐
+//!                          ▲         └──► shelves: ends and latest records, in memory ──────────┼─► cursors of readers
+//!                        keeper (checkpoints, retention, compaction)                             ┘   and sessions
+//! ```
+//! A commit is one SQLite transaction and, with others that wait, one fsync (`synchronous=FULL` in WAL mode). A second server on the
+//! same folder is refused; other processes may read beside it ([`EmbeddedLog::open_read_only`]).
+
+mod codec;
+mod cursor;
+mod groups;
+mod keeper;
+mod lock;
+mod options;
+mod read_pool;
+mod reader;
+mod schema;
+mod session;
+mod shelf;
+mod trouble;
+mod watcher;
+mod writer;
+
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use self::groups::Groups;
+use self::keeper::{Keeper, Signal};
+use self::lock::FolderLock;
+use self::read_pool::ReadPool;
+use self::reader::EmbeddedReader;
+use self::session::EmbeddedSession;
+use self::shelf::{Shelf, Shelves};
+use self::writer::{Job, Write, Writer, WriterHandle};
+use super::{
+    Appended, Batch, EventLog, LogError, LogFuture, NewRecord, PartitionId, PartitionInfo, Positions, Reader, Session,
+    SessionConfig, Start, Stop, TopicInfo, TopicPartition,
+};
+use crate::clock::Clock;
+use crate::wire::topics::Topic;
+
+pub use options::EmbeddedConfig;
+
+/// The log of this process.
+#[derive(Debug)]
+pub struct EmbeddedLog {
+    store: Arc<Store>,
+    side: Side,
+}
+
+/// Which side of the file we are on.
+#[derive(Debug)]
+enum Side {
+    Writing { writer: WriterHandle, keeper: SyncSender<Signal>, thread: Mutex<Option<JoinHandle<()>>> },
+    Reading { _watcher: Sender<()> },
+}
+
+/// What readers and sessions share.
+#[derive(Debug)]
+struct Store {
+    shelves: Arc<Shelves>,
+    groups: Arc<Groups>,
+    pool: ReadPool,
+    partitions: PartitionId,
+}
+
+impl EmbeddedLog {
+    /// Opens the log for writing, and makes folder and file if they are missing.
+    ///
+    /// # Errors
+    /// [`LogError::InUse`] while another server has it; [`LogError::Unusable`] for a folder or file that cannot be written, or is
+    /// damaged; [`LogError::Refused`] for another number of partitions, a newer format or a foreign file.
+    pub async fn open(config: EmbeddedConfig, clock: Clock) -> Result<Self, LogError> {
+        blocking(move || Self::open_blocking(&config, clock)).await
+    }
+
+    /// Opens a log for reading only, beside the server that writes it or without one. Sessions, appends and topic changes are
+    /// refused.
+    ///
+    /// # Errors
+    /// [`LogError::Unusable`] if there is no readable log in the folder; [`LogError::Refused`] as with [`Self::open`].
+    pub async fn open_read_only(folder: &Path) -> Result<Self, LogError> {
+        let path = schema::file_in(folder);
+        blocking(move || {
+            let connection = schema::open_reader(&path)?;
+            let partitions = schema::stored_partitions(&connection).map_err(|error| trouble::while_reading(&path, &error))?;
+            let shelves = Arc::new(Shelves::new(&[]));
+            let watcher = watcher::watch(&path, &shelves)?;
+            let store = Store { shelves, groups: Arc::default(), pool: ReadPool::new(path), partitions };
+            Ok(Self { store: Arc::new(store), side: Side::Reading { _watcher: watcher } })
+        })
+        .await
+    }
+
+    /// Finishes what was handed to the log before, then closes it and lets others in. Sessions and readers get
+    /// [`LogError::Closed`] from then on.
+    pub async fn close(&self) {
+        if let Side::Writing { writer, thread, .. } = &self.side {
+            writer.close().await;
+            let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.store.pool.close();
+            let joined = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join)).await;
+            if !matches!(joined, Ok(None | Some(Ok(())))) {
+                tracing::error!("the event log's writer ended badly");
+            }
+        }
+        self.store.pool.close();
+        self.store.shelves.announce();
+    }
+
+    /// Does now what the log otherwise does by itself from time to time: retention, compaction, a checkpoint.
+    ///
+    /// # Errors
+    /// [`LogError::Closed`]; [`LogError::Refused`] on a log that was opened for reading.
+    pub async fn keep_house(&self) -> Result<(), LogError> {
+        self.writer()?;
+        let Side::Writing { keeper, .. } = &self.side else { return Ok(()) };
+        let (done, answered) = oneshot::channel();
+        let keeper = keeper.clone();
+        blocking(move || keeper.send(Signal::Everything(done)).map_err(|_| LogError::Closed)).await?;
+        answered.await.map_err(|_| LogError::Closed)
+    }
+
+    fn open_blocking(config: &EmbeddedConfig, clock: Clock) -> Result<Self, LogError> {
+        fs::create_dir_all(&config.folder).map_err(|error| trouble::unusable(&config.folder, &error))?;
+        let lock = FolderLock::take(&config.folder)?;
+        let path = schema::file_in(&config.folder);
+        let connection = schema::open_writer(&path, config.partitions, config.fsync, config.max_bytes)?;
+        let failed = |error: rusqlite::Error| trouble::while_reading(&path, &error);
+        let rows = schema::load_partitions(&connection).map_err(failed)?;
+        let (shelves, groups) = (Arc::new(Shelves::new(&rows)), Arc::new(Groups::default()));
+        let (writer, jobs) = writer::queue();
+        let (signal, signals) = sync_channel(1);
+        let keeper = schema::open_keeper(&path).map_err(failed)?;
+        let keeper = Keeper::new(keeper, writer.downgrade(), Arc::clone(&shelves), clock.clone(), config.policy());
+        let parts = Writer::new(connection, path.clone(), clock, Arc::clone(&shelves), Arc::clone(&groups), config.partitions);
+        let thread = parts.start(&rows, lock, jobs, signal.clone(), move || keeper.run(&signals))?;
+        let store = Store { shelves, groups, pool: ReadPool::new(path), partitions: config.partitions };
+        let side = Side::Writing { writer, keeper: signal, thread: Mutex::new(Some(thread)) };
+        Ok(Self { store: Arc::new(store), side })
+    }
+
+    fn writer(&self) -> Result<&WriterHandle, LogError> {
+        match &self.side {
+            Side::Writing { writer, .. } => Ok(writer),
+            Side::Reading { .. } => Err(LogError::Refused(format!(
+                "{} was opened for reading only: ask the running server to write",
+                self.store.pool.path().display()
+            ))),
+        }
+    }
+
+    async fn write(&self, records: Vec<NewRecord>) -> Result<Vec<Appended>, LogError> {
+        let batch = Batch { records, positions: Positions::new() };
+        self.writer()?.ask(|answer| Job::Write(Write { member: None, batch, answer })).await
+    }
+
+    async fn open_session(&self, config: SessionConfig) -> Result<Box<dyn Session>, LogError> {
+        let writer = self.writer()?;
+        let SessionConfig { identity, group, topics } = config;
+        let member = writer.ask(|answer| Job::Open { identity, group, answer }).await?;
+        Ok(Box::new(EmbeddedSession::new(Arc::clone(&self.store), writer.clone(), member, topics)))
+    }
+}
+
+impl EventLog for EmbeddedLog {
+    fn id(&self) -> LogFuture<'_, String> {
+        Box::pin(self.store.pool.run(schema::stored_id))
+    }
+
+    fn create_topics(&self, topics: &[Topic]) -> LogFuture<'_, Vec<Topic>> {
+        let topics = topics.to_vec();
+        Box::pin(async move { self.writer()?.ask(|answer| Job::Create { topics, answer }).await })
+    }
+
+    fn delete_topics(&self, topics: &[Topic]) -> LogFuture<'_, ()> {
+        let topics = topics.to_vec();
+        Box::pin(async move { self.writer()?.ask(|answer| Job::Delete { topics, answer }).await })
+    }
+
+    fn topics(&self) -> LogFuture<'_, Vec<TopicInfo>> {
+        Box::pin(std::future::ready(Ok(self.store.topics())))
+    }
+
+    fn partitions(&self) -> PartitionId {
+        self.store.partitions
+    }
+
+    fn session(&self, config: SessionConfig) -> LogFuture<'_, Box<dyn Session>> {
+        Box::pin(self.open_session(config))
+    }
+
+    fn reader(&self, from: &[(TopicPartition, Start)], stop: Stop) -> LogFuture<'_, Box<dyn Reader>> {
+        let from = from.to_vec();
+        let store = Arc::clone(&self.store);
+        Box::pin(async move { Ok(Box::new(EmbeddedReader::open(store, &from, stop).await?) as Box<dyn Reader>) })
+    }
+
+    fn append(&self, records: Vec<NewRecord>, deadline: Duration) -> LogFuture<'_, Vec<Appended>> {
+        Box::pin(async move {
+            let written = tokio::time::timeout(deadline, self.write(records)).await;
+            written.unwrap_or(Err(LogError::Deadline { waited: deadline }))
+        })
+    }
+
+    fn committed(&self, group: &str) -> LogFuture<'_, Positions> {
+        let group = group.to_owned();
+        Box::pin(async move { self.store.pool.committed(&group).await })
+    }
+
+    fn live_members(&self, group: &str) -> LogFuture<'_, usize> {
+        let members = self.writer().map(|_| self.store.groups.live_members(group));
+        Box::pin(std::future::ready(members))
+    }
+
+    fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
+        // Every record's time is the writer's clock, whatever the topic.
+        let known = self.store.shelves.get(TopicPartition::new(topic, 0)).map(|_| true);
+        Box::pin(std::future::ready(known))
+    }
+}
+
+impl Store {
+    fn topics(&self) -> Vec<TopicInfo> {
+        let mut topics: Vec<TopicInfo> = Vec::new();
+        for shelf in self.shelves.all() {
+            let topic = shelf.at.topic;
+            if topics.last().is_none_or(|last| last.topic != topic) {
+                topics.push(TopicInfo { topic, partitions: Vec::new() });
+            }
+            if let Some(info) = topics.last_mut() {
+                info.partitions.push(PartitionInfo { start: shelf.start(), end: shelf.end() });
+            }
+        }
+        topics
+    }
+
+    /// All partitions of these topics.
+    fn shelves_of(&self, topics: &[Topic]) -> Result<Vec<Arc<Shelf>>, LogError> {
+        for topic in topics {
+            self.shelves.get(TopicPartition::new(*topic, 0))?;
+        }
+        Ok(self.shelves.all().into_iter().filter(|shelf| topics.contains(&shelf.at.topic)).collect())
+    }
+}
+
+/// Runs file work on a blocking thread.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("work on the event log ended early: {failed}"))))
+}
+
+/// When a wait ends. Nobody waits longer than a day at a stretch.
+fn deadline_of(max_wait: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    Instant::now() + max_wait.min(DAY)
+}
+
+/// Waits until something happened; `false` if nothing did before the deadline.
+async fn wait_for_news(news: &mut watch::Receiver<u64>, deadline: Instant) -> bool {
+    matches!(tokio::time::timeout_at(deadline, news.changed()).await, Ok(Ok(())))
+}

@@ -1,0 +1,176 @@
+//! The session: polls and commits of one member of a group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::cursor::{Cursor, Lane};
+use super::groups::Member;
+use super::reader::check_range;
+use super::shelf::Shelf;
+use super::writer::{Job, Write, WriterHandle};
+use super::{Store, deadline_of, wait_for_news};
+use crate::log::{Assignment, Batch, LogError, LogFuture, PartitionId, Polled, Positions, Session, TopicPartition};
+use crate::wire::topics::Topic;
+
+/// A session of the embedded log.
+#[derive(Debug)]
+pub(super) struct EmbeddedSession {
+    store: Arc<Store>,
+    writer: WriterHandle,
+    member: Arc<Member>,
+    topics: Vec<Topic>,
+    /// A commit ended without a clear result, or a topic is gone: what was assigned is lost.
+    lost: AtomicBool,
+    assigned: Mutex<Option<Cursor>>,
+}
+
+impl EmbeddedSession {
+    pub(super) fn new(store: Arc<Store>, writer: WriterHandle, member: Arc<Member>, topics: Vec<Topic>) -> Self {
+        Self { store, writer, member, topics, lost: AtomicBool::new(false), assigned: Mutex::new(None) }
+    }
+
+    async fn next(&self, max_records: usize, max_wait: Duration) -> Result<Polled, LogError> {
+        let deadline = deadline_of(max_wait);
+        let mut news = self.store.shelves.news();
+        loop {
+            news.mark_unchanged();
+            if let Some(polled) = self.look(max_records).await? {
+                return Ok(polled);
+            }
+            if !wait_for_news(&mut news, deadline).await {
+                return Ok(Polled::Idle);
+            }
+        }
+    }
+
+    /// What there is now. The lock is never held while waiting for news, so that a rewind gets through.
+    async fn look(&self, max_records: usize) -> Result<Option<Polled>, LogError> {
+        let mut assigned = self.assigned.lock().await;
+        self.member.check()?;
+        let Some(cursor) = assigned.as_mut() else {
+            if self.member.group.is_none() || !self.store.groups.is_next(&self.member) {
+                return Ok(None);
+            }
+            let (cursor, assignments) = self.attach().await?;
+            *assigned = Some(cursor);
+            return Ok(Some(Polled::Assigned(assignments)));
+        };
+        if self.lost.swap(false, Ordering::AcqRel) || !self.store.groups.owns(&self.member) {
+            let partitions = partitions_of(cursor);
+            *assigned = None;
+            return Ok(Some(Polled::Lost(partitions)));
+        }
+        let records = cursor.fetch(&self.store, max_records).await.inspect_err(|error| {
+            if matches!(error, LogError::UnknownTopic(_)) {
+                self.lost.store(true, Ordering::Release);
+            }
+        })?;
+        Ok((!records.is_empty()).then_some(Polled::Records(records)))
+    }
+
+    /// Takes the group's partitions over, from the committed positions.
+    async fn attach(&self) -> Result<(Cursor, Vec<Assignment>), LogError> {
+        let member = Arc::clone(&self.member);
+        let positions = self.writer.ask(|answer| Job::Attach { member, answer }).await?;
+        self.lost.store(false, Ordering::Release);
+        let shelves = self.store.shelves_of(&self.topics)?;
+        let lanes = shelves.into_iter().map(|shelf| {
+            let at = start_of(&shelf, &positions)?;
+            Ok(Lane::new(shelf, at, None))
+        });
+        let cursor = Cursor::new(lanes.collect::<Result<_, LogError>>()?);
+        let assignments = assignments(&cursor, &positions);
+        Ok((cursor, assignments))
+    }
+
+    async fn write(&self, batch: Batch) -> Result<(), LogError> {
+        self.member.check()?;
+        let mut unclear = Unclear { lost: &self.lost, armed: true };
+        let member = Some(Arc::clone(&self.member));
+        let result = self.writer.ask(|answer| Job::Write(Write { member, batch, answer })).await;
+        unclear.armed = result.as_ref().is_err_and(|error| {
+            !matches!(error, LogError::Aborted(_) | LogError::Full { .. } | LogError::Fenced { .. } | LogError::Closed)
+        });
+        result.map(drop)
+    }
+
+    async fn go_back(&self, partitions: &[PartitionId]) -> Result<(), LogError> {
+        self.member.check()?;
+        let mut assigned = self.assigned.lock().await;
+        let (Some(cursor), Some(group)) = (assigned.as_mut(), &self.member.group) else { return Ok(()) };
+        let positions = self.store.pool.committed(group).await?;
+        for lane in cursor.lanes.iter_mut().filter(|lane| partitions.contains(&lane.shelf.at.partition)) {
+            lane.at = start_of(&lane.shelf, &positions)?;
+        }
+        Ok(())
+    }
+
+    fn leave(&self) {
+        self.store.groups.leave(&self.member);
+        self.store.shelves.announce();
+    }
+}
+
+impl Session for EmbeddedSession {
+    fn poll(&self, max_records: usize, max_wait: Duration) -> LogFuture<'_, Polled> {
+        Box::pin(self.next(max_records, max_wait))
+    }
+
+    fn commit(&self, batch: Batch) -> LogFuture<'_, ()> {
+        Box::pin(self.write(batch))
+    }
+
+    fn rewind(&self, partitions: &[PartitionId]) -> LogFuture<'_, ()> {
+        let partitions = partitions.to_vec();
+        Box::pin(async move { self.go_back(&partitions).await })
+    }
+
+    fn close(&self) -> LogFuture<'_, ()> {
+        self.leave();
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl Drop for EmbeddedSession {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Marks the assignment as lost if a commit is dropped half-way or ends with an unclear result.
+struct Unclear<'a> {
+    lost: &'a AtomicBool,
+    armed: bool,
+}
+
+impl Drop for Unclear<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.lost.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// The committed position, or the beginning.
+fn start_of(shelf: &Shelf, positions: &Positions) -> Result<i64, LogError> {
+    positions.get(&shelf.at).map_or(Ok(shelf.start()), |position| check_range(shelf, position.offset, shelf.end()))
+}
+
+fn partitions_of(cursor: &Cursor) -> Vec<PartitionId> {
+    let mut partitions: Vec<PartitionId> = cursor.lanes.iter().map(|lane| lane.shelf.at.partition).collect();
+    partitions.sort_unstable();
+    partitions.dedup();
+    partitions
+}
+
+fn assignments(cursor: &Cursor, positions: &Positions) -> Vec<Assignment> {
+    let topics = |partition| {
+        let places = cursor.lanes.iter().map(|lane| lane.shelf.at).filter(move |at| at.partition == partition);
+        places.filter_map(|at: TopicPartition| Some((at.topic, positions.get(&at)?.clone()))).collect::<BTreeMap<_, _>>()
+    };
+    partitions_of(cursor).into_iter().map(|partition| Assignment { partition, positions: topics(partition) }).collect()
+}

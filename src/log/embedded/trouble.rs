@@ -1,0 +1,46 @@
+//! What SQLite's errors mean for the log's callers.
+
+use std::path::Path;
+
+use rusqlite::{Error, ErrorCode, ffi};
+
+use crate::log::LogError;
+
+/// What an error while reading or opening means.
+pub(super) fn while_reading(path: &Path, error: &Error) -> LogError {
+    let path = path.display().to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => LogError::Full { path },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            LogError::Unavailable(format!("another program holds a lock on {path}; close it"))
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            let reason =
+                format!("the file is damaged ({error}): put a backup in its place, or move it away to start an empty log");
+            LogError::Unusable { path, reason }
+        }
+        _ => LogError::Unusable { path, reason: error.to_string() },
+    }
+}
+
+/// What an error before or at the commit means for those whose records it held: nothing of them is in the log, unless
+/// [`is_unclear`].
+pub(super) fn while_writing(path: &Path, error: &Error) -> LogError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => while_reading(path, error),
+        _ if is_unclear(error) => LogError::Unavailable(format!("{} may or may not hold the commit: {error}", path.display())),
+        _ => LogError::Aborted(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Whether the commit may come back after a crash: its pages were written, but the disk did not say that it keeps them. The next
+/// commit writes over them, and with that it never happened.
+fn is_unclear(error: &Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
+}
+
+/// A file or folder that cannot be used.
+pub(super) fn unusable(path: &Path, reason: &impl ToString) -> LogError {
+    LogError::Unusable { path: path.display().to_string(), reason: reason.to_string() }
+}

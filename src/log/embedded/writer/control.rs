@@ -1,0 +1,144 @@
+//! Everything the writer does besides writing records: topics, sessions, clearing up, checkpoints.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+
+use super::Writer;
+use crate::log::embedded::groups::Member;
+use crate::log::embedded::shelf::Shelf;
+use crate::log::embedded::{read_pool, schema};
+use crate::log::{LogError, Offset, Positions, TopicPartition};
+use crate::wire::topics::Topic;
+
+/// A slice of clearing up.
+#[derive(Debug)]
+pub(in crate::log::embedded) enum Prune {
+    /// Removes all records before this offset.
+    Before(Arc<Shelf>, Offset),
+    /// Removes these records.
+    Records(Arc<Shelf>, Vec<Offset>),
+    /// Notes that compaction went up to this offset and left so many records.
+    Compacted(Arc<Shelf>, Offset, i64),
+}
+
+impl Writer {
+    /// Makes the missing ones of these topics.
+    pub(super) fn create(&mut self, topics: &[Topic]) -> Result<Vec<Topic>, LogError> {
+        let mut missing: Vec<Topic> = topics.to_vec();
+        missing.sort_unstable();
+        missing.dedup();
+        missing.retain(|topic| !self.columns.contains_key(&TopicPartition::new(*topic, 0)));
+        let keyed = self.keyed;
+        self.change(|connection| {
+            for topic in &missing {
+                for partition in 0..schema::partition_count(*topic, keyed) {
+                    schema::create_partition(connection, TopicPartition::new(*topic, partition))?;
+                }
+            }
+            Ok(())
+        })?;
+        self.reload()?;
+        Ok(missing)
+    }
+
+    /// Deletes topics; a log without topics begins anew, under another id.
+    pub(super) fn delete(&mut self, topics: &[Topic]) -> Result<(), LogError> {
+        let doomed: Vec<TopicPartition> = self.columns.keys().copied().filter(|at| topics.contains(&at.topic)).collect();
+        let is_reset = doomed.len() == self.columns.len() && !doomed.is_empty();
+        self.change(|connection| {
+            doomed.iter().try_for_each(|at| schema::drop_partition(connection, *at))?;
+            if is_reset {
+                connection.execute("UPDATE meta SET value = ?1 WHERE name = 'id'", [schema::new_id()])?;
+            }
+            Ok(())
+        })?;
+        self.reload()
+    }
+
+    /// Starts a session: from now on older ones of its identity are fenced.
+    pub(super) fn open(&mut self, identity: String, group: Option<String>) -> Result<Arc<Member>, LogError> {
+        let epoch = self.change(|connection| {
+            let upsert = "INSERT INTO identities (identity, epoch) VALUES (?1, 1)
+                ON CONFLICT DO UPDATE SET epoch = epoch + 1 RETURNING epoch";
+            connection.query_row(upsert, [&identity], |row| row.get(0))
+        })?;
+        self.sessions += 1;
+        let member = Arc::new(Member::new(identity, epoch, self.sessions, group));
+        self.groups.join(&member);
+        self.shelves.announce();
+        Ok(member)
+    }
+
+    /// Gives the group's partitions to the member. What it writes to the file also buries a commit whose result was unclear.
+    pub(super) fn attach(&mut self, member: &Member) -> Result<Positions, LogError> {
+        member.check()?;
+        let changed = self.change(|connection| {
+            let update = "UPDATE identities SET attached = attached + 1 WHERE identity = ?1 AND epoch = ?2";
+            connection.execute(update, params![member.identity, member.epoch])
+        })?;
+        if changed == 0 {
+            return Err(member.fenced());
+        }
+        self.groups.take_over(member);
+        self.shelves.announce();
+        let group = member.group.as_deref().unwrap_or_default();
+        read_pool::committed(&self.connection, group).map_err(|error| self.failed(&error))
+    }
+
+    /// Clears up one slice.
+    pub(super) fn prune(&mut self, prune: &Prune) -> Result<(), LogError> {
+        let shelf = match prune {
+            Prune::Before(shelf, _) | Prune::Records(shelf, _) | Prune::Compacted(shelf, _, _) => Arc::clone(shelf),
+        };
+        if shelf.is_gone() {
+            return Ok(());
+        }
+        self.change(|connection| match prune {
+            Prune::Before(shelf, start) => {
+                connection.prepare_cached(&format!("DELETE FROM {} WHERE \"offset\" < ?1", shelf.table))?.execute([start])?;
+                connection.prepare_cached("UPDATE partitions SET start = ?1 WHERE id = ?2")?.execute(params![start, shelf.id])
+            }
+            Prune::Records(shelf, offsets) => {
+                let mut delete = connection.prepare_cached(&format!("DELETE FROM {} WHERE \"offset\" = ?1", shelf.table))?;
+                offsets.iter().try_fold(0, |count, offset| Ok(count + delete.execute([offset])?))
+            }
+            Prune::Compacted(shelf, cleaned, live) => {
+                let update = "UPDATE partitions SET cleaned = ?1, live = ?2 WHERE id = ?3";
+                connection.prepare_cached(update)?.execute(params![cleaned, live, shelf.id])
+            }
+        })?;
+        if let Prune::Before(shelf, start) = prune {
+            shelf.set_start(*start);
+        }
+        self.unkept_bytes += schema::PAGE_BYTES * 64; // about what a slice touches
+        Ok(())
+    }
+
+    /// Waits for readers of the old WAL, moves it into the file and starts it over.
+    pub(super) fn checkpoint(&mut self) -> Result<(), LogError> {
+        self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).map_err(|error| self.failed(&error))
+    }
+
+    /// Runs `change` in a transaction of its own.
+    fn change<T>(&mut self, change: impl FnOnce(&rusqlite::Connection) -> Result<T, rusqlite::Error>) -> Result<T, LogError> {
+        let run = || {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            let value = change(&self.connection)?;
+            self.connection.execute_batch("COMMIT")?;
+            Ok(value)
+        };
+        run().map_err(|error| {
+            self.roll_back();
+            self.failed(&error)
+        })
+    }
+
+    /// Takes over the partitions as the file has them after topics came or went.
+    fn reload(&mut self) -> Result<(), LogError> {
+        let rows = schema::load_partitions(&self.connection).map_err(|error| self.failed(&error))?;
+        self.shelves.refresh(&rows);
+        self.adopt(&rows);
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! The integration tests, one binary: what parts do together, from the outside.
+//!
+//! Every story waits for conditions, never for a time, and listens on free ports and in folders of its own.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test stops where it fails; helpers stand outside #[test]")]
+
+mod embedded_log;
+mod log_conformance;
+mod support;
