@@ -30,4 +30,5 @@ pub mod sources;
 pub mod api;
 pub mod check;
 
+pub mod app;
 pub mod cli;

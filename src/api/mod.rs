@@ -9,6 +9,7 @@
 
 pub mod body;
 pub mod docs;
+pub mod door;
 pub mod failure;
 pub mod figures;
 mod front;

@@ -1,6 +1,10 @@
 //! The command line: one file per subcommand. They parse, call the library, and turn an error into a text and an exit code.
 
+mod check;
 mod config;
+mod db;
+mod http;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +30,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the shop.
+    Serve(serve::Args),
+    /// The shop's PostgreSQL.
+    Db(db::Args),
+    /// Check that the ledger adds up.
+    Check(check::Args),
     /// Show or check the configuration.
     Config(config::Args),
 }
@@ -35,6 +45,9 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         let result = match &self.command {
+            Command::Serve(args) => serve::run(&self, args),
+            Command::Db(args) => db::run(&self, args),
+            Command::Check(args) => check::run(&self, args),
             Command::Config(args) => config::run(&self, args),
         };
         result.unwrap_or_else(|error| {
@@ -52,6 +65,11 @@ impl Cli {
         };
         Ok(Config::load(&options)?)
     }
+}
+
+/// Runs a command that waits.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Runtime::new().context("starting the runtime")?.block_on(work)
 }
 
 /// The environment as text; only our own variables must be UTF-8.

@@ -22,6 +22,7 @@ mod idempotency;
 mod orders;
 mod outcomes;
 mod positions;
+pub mod private_server;
 mod rescue;
 
 use std::future::Future;
@@ -55,6 +56,15 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(6);
 /// a transaction whose client fell silent, as a frozen process must not keep orders locked.
 const SESSION_SETTINGS: &str =
     "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
+/// The private server's WAL reader copies waiting rows when it starts for the first time. Elsewhere its role is the operator's.
+/// One process at a time: PostgreSQL refuses concurrent grants on one table.
+const GRANT_CDC: &str = "DO $$ BEGIN
+    PERFORM pg_advisory_xact_lock(7164283549);
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kartshoppe_cdc')
+       AND NOT has_table_privilege('kartshoppe_cdc', 'order_items', 'SELECT') THEN
+        GRANT SELECT ON order_items TO kartshoppe_cdc;
+    END IF;
+END $$";
 /// A connection that rested longer is asked for a sign of life before it is used; a busy one is not, as that is a round trip.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// First version with column lists and row filters in publications.
@@ -130,22 +140,20 @@ impl Store {
     /// [`StoreError::TooOld`] below PostgreSQL 15, [`StoreError::Migration`] if a migration fails (nothing of it stays), else
     /// those of every call.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.run("connect", self.pool.acquire()).await?;
-        let version = self
-            .run("read the server's version", async {
-                sqlx::query_scalar!(r#"SELECT current_setting('server_version_num')::int AS "version!""#)
-                    .fetch_one(&mut *connection)
-                    .await
-            })
-            .await?;
+        let version = self.run("read the server's version", self.server_version()).await?;
         if version < MIN_SERVER_VERSION {
             return Err(StoreError::TooOld { major: version / 10_000 });
         }
-        // A large table of the platform may take minutes to convert.
-        self.run("lift the time limit", connection.execute("SET statement_timeout = 0")).await?;
-        let migrated = MIGRATOR.run(&mut *connection).await;
-        self.run("restore the time limit", connection.execute(SESSION_SETTINGS)).await?;
-        Ok(migrated?)
+        // A connection of its own, without time limits: a large table of the platform may take minutes to convert.
+        let patient = PgPoolOptions::new().max_connections(1).connect_lazy_with((*self.pool.connect_options()).clone());
+        MIGRATOR.run(&patient).await?;
+        let granted = patient.execute(GRANT_CDC).await;
+        patient.close().await;
+        granted.map(drop).map_err(|source| StoreError::new("let the WAL reader read", source))
+    }
+
+    async fn server_version(&self) -> Result<i32, sqlx::Error> {
+        sqlx::query_scalar!(r#"SELECT current_setting('server_version_num')::int AS "version!""#).fetch_one(&self.pool).await
     }
 
     /// Whether the tables have the newest shape.

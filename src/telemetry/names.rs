@@ -52,6 +52,7 @@ pub mod metric {
     pub const STALE_TARDINESS_SECONDS: &str = "kartshoppe_inventory_stale_tardiness_seconds";
     pub const RESTORE_SECONDS: &str = "kartshoppe_inventory_restore_seconds";
     pub const ACTOR_RESTARTS: &str = "kartshoppe_actor_restarts";
+    pub const PRODUCT_RESTARTS: &str = "kartshoppe_product_restarts";
     pub const ACTOR_MAILBOX_DEPTH: &str = "kartshoppe_actor_mailbox_depth";
     pub const HTTP_DURATION: &str = "http_server_request_duration_seconds";
     pub const HTTP_ACTIVE: &str = "http_server_active_requests";

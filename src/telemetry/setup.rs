@@ -50,6 +50,13 @@ pub enum SetupError {
         #[source]
         source: tracing_appender::rolling::InitError,
     },
+    /// The folder of the log file cannot be made.
+    #[error("cannot make {folder} for log files")]
+    LogFolder {
+        folder: String,
+        #[source]
+        source: std::io::Error,
+    },
     /// `OTEL_*` asks for an exporter that cannot be built.
     #[error("cannot set up the OTLP exporter; check the OTEL_EXPORTER_OTLP_* variables")]
     Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
@@ -64,7 +71,8 @@ pub enum SetupError {
 /// [`SetupError`] if the log file or the exporter cannot be had.
 pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> Result<Guard, SetupError> {
     let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let stderr = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
     let stderr = match config.log_format {
         LogFormat::Human => stderr.with_target(false).boxed(),
         LogFormat::Json => stderr.json().flatten_event(true).boxed(),
@@ -97,6 +105,8 @@ fn file_layer<S>(folder: &Path, kept: usize) -> Result<(impl Layer<S> + use<S>, 
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
+    // The appender complains on standard error about a folder that is not there yet.
+    std::fs::create_dir_all(folder).map_err(|source| SetupError::LogFolder { folder: folder.display().to_string(), source })?;
     let file = Builder::new()
         .rotation(Rotation::DAILY)
         .filename_prefix("kartshoppe")

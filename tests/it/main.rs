@@ -5,4 +5,12 @@
 
 mod embedded_log;
 mod log_conformance;
+mod store_carts;
+mod store_checkout;
+mod store_migrations;
+mod store_outcomes;
+mod store_private_server;
+mod store_rescue;
+mod story_kill;
+mod story_order;
 mod support;

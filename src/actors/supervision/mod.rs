@@ -33,11 +33,12 @@ pub enum ActorKind {
     AlertDesk,
     OrderPublisher,
     OrderTracker,
+    HttpListener,
 }
 
 impl ActorKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Root,
         Self::Role,
         Self::LogSource,
@@ -50,6 +51,7 @@ impl ActorKind {
         Self::AlertDesk,
         Self::OrderPublisher,
         Self::OrderTracker,
+        Self::HttpListener,
     ];
 
     /// As labels and fault targets write it.
@@ -68,6 +70,7 @@ impl ActorKind {
             Self::AlertDesk => "alert-desk",
             Self::OrderPublisher => "order-publisher",
             Self::OrderTracker => "order-tracker",
+            Self::HttpListener => "http-listener",
         }
     }
 

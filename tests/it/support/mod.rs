@@ -2,3 +2,7 @@
 
 pub mod child;
 pub mod log;
+pub mod page;
+pub mod postgres;
+pub mod server;
+pub mod shopper;

@@ -1,0 +1,195 @@
+//! The only wiring: which parts this process has, in which order they start, and that they stop in reverse.
+//!
+//! ```text
+//!  data directory ─► telemetry ─► event log ─► PostgreSQL ─► root ─► operators' listener ─► roles: inventory, cdc, api
+//!  SIGTERM: readyz 503 ─► roles in reverse (pages told, work committed) ─► operators ─► PostgreSQL ─► event log ─► telemetry
+//! ```
+
+mod api;
+mod database;
+mod event_log;
+mod figures;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
+
+use self::api::Api;
+pub use self::database::{Database, options as store_options};
+pub use self::event_log::{Log, folder as event_log_folder};
+use crate::actors::faults::FaultBoard;
+use crate::actors::role::SupervisionContext;
+use crate::actors::root::{RoleSpec, RootHandle};
+use crate::actors::stats::Directory;
+use crate::actors::supervision::RestartPolicy;
+use crate::api::server::Server;
+use crate::clock::Clock;
+use crate::config::{Config, RoleName, Supervision};
+use crate::data_dir::{DataDir, ServerInfo};
+use crate::sources::inventory::{Inventory, InventoryConfig};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::setup;
+
+/// How long the last spans and log lines may take to leave.
+const TELEMETRY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What every part of this process is built from.
+struct Parts {
+    config: Arc<Config>,
+    clock: Clock,
+    metrics: Metrics,
+    supervision: SupervisionContext,
+    tracing: bool,
+}
+
+/// Runs the shop until it is told to stop.
+///
+/// # Errors
+/// If a part that nothing works without cannot be had: the data directory, the event log, a private database, a port.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let data = DataDir::open(&config.data_dir, &config.instance)?;
+    let telemetry = setup::start(&config.telemetry, Some(&data.root().join("logs")), data.instance())?;
+    let result = run(config, &data, telemetry.is_tracing()).await;
+    if let Err(error) = &result {
+        tracing::error!(error = format!("{error:#}"), "the shop cannot go on");
+    }
+    let flushed = tokio::task::spawn_blocking(move || telemetry.shutdown());
+    let _ = tokio::time::timeout(TELEMETRY_PATIENCE, flushed).await;
+    result
+}
+
+async fn run(config: Config, data: &DataDir, tracing: bool) -> anyhow::Result<()> {
+    let mut stop = StopSignals::listen()?;
+    let parts = Parts {
+        clock: Clock::system(),
+        metrics: Metrics::default(),
+        supervision: supervision(&config.supervision),
+        config: Arc::new(config),
+        tracing,
+    };
+    let log = Log::open(&parts.config, data.root(), &parts.clock).await?;
+    let database = Database::start(&parts.config, data.root()).await?;
+    let shop = Shop::open(&parts, &log, &database, data.instance()).await;
+    let result = match shop {
+        Ok(shop) => {
+            let served = shop.serve(&parts, data, &mut stop).await;
+            shop.close(&parts).await;
+            served
+        }
+        Err(error) => Err(error),
+    };
+    database.stop().await;
+    log.close().await;
+    result
+}
+
+/// The running parts above log and database.
+struct Shop {
+    root: RootHandle,
+    api: Api,
+    operators: Server,
+    _migration: AbortOnDropHandle<()>,
+}
+
+impl Shop {
+    async fn open(parts: &Parts, log: &Log, database: &Database, instance: &str) -> anyhow::Result<Self> {
+        let settings = InventoryConfig::new(&parts.config.inventory, instance);
+        let inventory = Inventory::new(log.log.clone(), &settings, parts.clock.clone(), &parts.supervision);
+        let api = Api::prepare(parts, log.log.clone(), &database.store, settings.rules).await?;
+        let roles = vec![
+            RoleSpec { name: RoleName::Inventory.as_str(), children: inventory.children.clone() },
+            RoleSpec { name: RoleName::Cdc.as_str(), children: Arc::new(Vec::new) },
+            RoleSpec { name: RoleName::Api.as_str(), children: api.children(parts) },
+        ];
+        let root = RootHandle::spawn(&parts.supervision, roles).await.context("starting the root")?;
+        figures::register(&parts.metrics, &parts.supervision.directory, &inventory);
+        let operators = api.open_operators(parts, &root, &inventory).await?;
+        let migration = AbortOnDropHandle::new(tokio::spawn(Database::migrate_when_up(database.store.clone())));
+        Ok(Self { root, api, operators, _migration: migration })
+    }
+
+    /// Starts the configured roles, announces the listeners, and waits for the signal to stop.
+    async fn serve(&self, parts: &Parts, data: &DataDir, stop: &mut StopSignals) -> anyhow::Result<()> {
+        for role in RoleName::ALL.into_iter().filter(|role| parts.config.roles.contains(role)) {
+            self.root.start(role.as_str()).await.with_context(|| format!("starting the role {}", role.as_str()))?;
+        }
+        self.api.set_started();
+        let (http, admin) = (self.api.address(), self.operators.address());
+        data.announce(&ServerInfo {
+            pid: std::process::id(),
+            http: Some(http),
+            admin,
+            roles: parts.config.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            started_at_ms: parts.clock.now_ms(),
+        })?;
+        tracing::info!(shop = %url(http), operators = %url(admin), data = %data.root().display(), "the shop is open");
+        stop.wait().await;
+        tracing::info!("stopping: pages are told, work under way is committed; a second signal ends at once");
+        Ok(())
+    }
+
+    /// Stops everything in reverse, or at once on a second signal.
+    async fn close(self, parts: &Parts) {
+        self.api.set_draining();
+        if let Err(error) = self.root.stop_all().await {
+            tracing::warn!(%error, "the roles did not stop in order");
+        }
+        self.operators.drain(parts.config.http.drain_timeout).await;
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        let on = |kind| signal(kind).context("listening for signals");
+        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn supervision(section: &Supervision) -> SupervisionContext {
+    SupervisionContext {
+        directory: Directory::default(),
+        faults: FaultBoard::default(),
+        restart: RestartPolicy {
+            intensity: section.restart_intensity,
+            window: section.restart_window,
+            backoff_min: section.backoff_min,
+            backoff_max: section.backoff_max,
+        },
+        hang_after: section.hang_after,
+    }
+}
+
+/// As a person would type it.
+fn url(address: SocketAddr) -> String {
+    if address.ip().is_loopback() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
+}
+
+/// Refuses what must not happen under a running server.
+///
+/// # Errors
+/// If a server runs on this data directory.
+pub fn refuse_while_running(data_dir: &Path) -> anyhow::Result<()> {
+    if let Some(server) = crate::data_dir::running_server(data_dir) {
+        anyhow::bail!("the shop is running on {} (process {}): stop it first", data_dir.display(), server.pid);
+    }
+    anyhow::ensure!(!crate::data_dir::is_locked(data_dir), "another process uses {}: stop it first", data_dir.display());
+    Ok(())
+}

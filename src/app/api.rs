@@ -1,0 +1,202 @@
+//! The role `api`: read model, fan-out, orders, and the two listeners.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::Parts;
+use crate::actors::alert_desk::{AlertDesk, AlertHandle};
+use crate::actors::catalog_view::{CatalogHandle, CatalogView};
+use crate::actors::fanout::{FanoutHandle, FanoutSettings, WebSocketFanout};
+use crate::actors::order_publisher::{OrderPublisher, PublisherHandle, PublisherSettings};
+use crate::actors::order_tracker::{OrderTracker, TrackerHandle, TrackerParts};
+use crate::actors::role::MakeChildren;
+use crate::actors::root::RootHandle;
+use crate::api::door::{Door, OpenShop};
+use crate::api::health::Readiness;
+use crate::api::recorder::Recorder;
+use crate::api::server::{Lifeline, Limits, Server, bind, raise_file_limit};
+use crate::api::shop::affinity::AffinityHandle;
+use crate::api::shop::orders;
+use crate::api::shop::status::{StatusBoard, StatusSources};
+use crate::api::state::{Operators, Shop};
+use crate::domain::inventory::Rules;
+use crate::log::EventLog;
+use crate::sources::inventory::{INVENTORY_GROUP, Inventory};
+use crate::store::Store;
+
+/// The key that an operators' port in use names.
+const ADMIN_KEY: &str = "KARTSHOPPE__ADMIN__LISTEN";
+
+/// The api's parts. They outlive its actors, so that a restart finds what it had.
+pub(super) struct Api {
+    log: Arc<dyn EventLog>,
+    store: Store,
+    catalog: CatalogHandle,
+    fanout: FanoutHandle,
+    alerts: AlertHandle,
+    publisher: PublisherHandle,
+    tracker: TrackerHandle,
+    door: Door,
+    late: Arc<OnceLock<Late>>,
+}
+
+/// What exists only when the root does.
+struct Late {
+    roots: RootHandle,
+    readiness: Readiness,
+}
+
+impl Api {
+    /// Makes the parts and takes the shop's address; nothing runs yet.
+    pub(super) async fn prepare(parts: &Parts, log: Arc<dyn EventLog>, store: &Store, rules: Rules) -> anyhow::Result<Self> {
+        let config = &parts.config;
+        let catalog = CatalogHandle::new();
+        let settings =
+            FanoutSettings { cache_sync_max: config.ws.cache_sync_max, heartbeat_interval: config.ws.heartbeat_interval };
+        let fanout = FanoutHandle::new(catalog.clone(), settings, parts.clock.clone());
+        let settings = PublisherSettings {
+            direct_expiry: config.orders.direct_expiry,
+            publish_timeout: config.orders.publish_timeout,
+            max_clock_skew: config.orders.max_clock_skew,
+        };
+        let publisher = PublisherHandle::new(settings, parts.clock.clone());
+        let tracker = TrackerHandle::new(publisher.gate().clone());
+        let late = Arc::new(OnceLock::new());
+        let shop = ShopParts {
+            config: config.clone(),
+            clock: parts.clock.clone(),
+            log: log.clone(),
+            store: store.clone(),
+            catalog: catalog.clone(),
+            fanout: fanout.clone(),
+            publisher: publisher.clone(),
+            metrics: parts.metrics.clone(),
+            tracing: parts.tracing,
+            late: late.clone(),
+        };
+        let limits = Limits::new(&config.http, &config.ws, raise_file_limit());
+        let open: OpenShop = Arc::new(move |listener, lifeline| shop.open(listener, lifeline, limits));
+        let door = Door::take(config.http.listen, config.http.drain_timeout, open, &parts.supervision).await?;
+        let alerts = AlertHandle::new(catalog.clone(), rules);
+        Ok(Self { log, store: store.clone(), catalog, fanout, alerts, publisher, tracker, door, late })
+    }
+
+    /// The role's children: who is read starts before who reads, the door opens last.
+    pub(super) fn children(&self, parts: &Parts) -> MakeChildren {
+        let context = parts.supervision.clone();
+        let (log, clock) = (self.log.clone(), parts.clock.clone());
+        let (catalog, fanout, alerts) = (self.catalog.clone(), self.fanout.clone(), self.alerts.clone());
+        let (publisher, tracker, door) = (self.publisher.clone(), self.tracker.clone(), self.door.clone());
+        let (rendering, timing) = (catalog.clone(), clock.clone());
+        let tracking = TrackerParts {
+            log: log.clone(),
+            store: self.store.clone(),
+            fanout: fanout.clone(),
+            render: Arc::new(move |order| orders::view(order, &rendering, &timing)),
+            clock: clock.clone(),
+        };
+        Arc::new(move || {
+            vec![
+                CatalogView::child(&context, log.clone(), &catalog, clock.clone()),
+                WebSocketFanout::child(&context, log.clone(), &fanout),
+                AlertDesk::child(&context, log.clone(), &alerts),
+                OrderTracker::child(&context, tracking.clone(), &tracker),
+                OrderPublisher::child(&context, log.clone(), &publisher),
+                door.child(&context),
+            ]
+        })
+    }
+
+    /// Opens the operators' listener, which stays open while roles come and go.
+    pub(super) async fn open_operators(&self, parts: &Parts, root: &RootHandle, inventory: &Inventory) -> anyhow::Result<Server> {
+        let config = &parts.config;
+        let asked = self.log.clone();
+        let sign_of_life = move || -> crate::log::LogFuture<'static, ()> {
+            let log = asked.clone();
+            Box::pin(async move { log.id().await.map(drop) })
+        };
+        let readiness = Readiness::new(root.clone(), self.store.clone(), self.catalog.clone(), Box::new(sign_of_life));
+        // Set once, right here; the role starts after this.
+        let _ = self.late.set(Late { roots: root.clone(), readiness: readiness.clone() });
+        let operators = Operators {
+            config: config.clone(),
+            clock: parts.clock.clone(),
+            log: self.log.clone(),
+            roles: root.clone(),
+            faults: parts.supervision.faults.clone(),
+            directory: parts.supervision.directory.clone(),
+            shards: inventory.shards.clone(),
+            alerts: self.alerts.clone(),
+            metrics: parts.metrics.clone(),
+            readiness,
+        };
+        let listener = bind(config.admin.listen, ADMIN_KEY).await?;
+        let limits = Limits::for_operators(&config.http);
+        Ok(crate::api::serve_operators(listener, Arc::new(operators), limits, Lifeline::default())?)
+    }
+
+    /// Where shoppers find the shop.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.door.address()
+    }
+
+    /// The configured roles were started.
+    pub(super) fn set_started(&self) {
+        self.late.get().into_iter().for_each(|late| late.readiness.set_started());
+    }
+
+    /// The process is about to stop.
+    pub(super) fn set_draining(&self) {
+        self.late.get().into_iter().for_each(|late| late.readiness.set_draining());
+    }
+}
+
+/// What the shop's routes are made of, each time the door opens.
+struct ShopParts {
+    config: Arc<crate::config::Config>,
+    clock: crate::clock::Clock,
+    log: Arc<dyn EventLog>,
+    store: Store,
+    catalog: CatalogHandle,
+    fanout: FanoutHandle,
+    publisher: PublisherHandle,
+    metrics: crate::telemetry::metrics::Metrics,
+    tracing: bool,
+    late: Arc<OnceLock<Late>>,
+}
+
+impl ShopParts {
+    fn open(&self, listener: TcpListener, lifeline: Lifeline, limits: Limits) -> std::io::Result<Server> {
+        let late = self.late.get().ok_or_else(|| std::io::Error::other("the process is still starting"))?;
+        let sources = StatusSources {
+            log: self.log.clone(),
+            inventory_group: INVENTORY_GROUP,
+            roles: late.roots.clone(),
+            catalog: self.catalog.clone(),
+            fanout: self.fanout.clone(),
+            clock: self.clock.clone(),
+            tracing: self.tracing,
+        };
+        let shop = Shop {
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            store: self.store.clone(),
+            catalog: self.catalog.clone(),
+            fanout: self.fanout.clone(),
+            publisher: self.publisher.clone(),
+            recorder: Recorder::start(self.log.clone(), self.fanout.clone(), self.clock.clone(), &lifeline),
+            affinity: AffinityHandle::start(self.store.clone(), &lifeline),
+            status: StatusBoard::start(sources, &lifeline),
+            readiness: late.readiness.clone(),
+            metrics: self.metrics.clone(),
+            tracing: self.tracing,
+            lifeline,
+            socket_counts: crate::api::socket::SocketCounts::default(),
+            seats: Arc::new(Semaphore::new(limits.max_pages)),
+        };
+        crate::api::serve_shop(listener, Arc::new(shop), limits)
+    }
+}

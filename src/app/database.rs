@@ -1,0 +1,86 @@
+//! PostgreSQL for this process: the configured one, or a private server that starts and stops with it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::store::private_server::PrivateServer;
+use crate::store::{Store, StoreOptions};
+
+/// Wait between two attempts to bring a database that is down to the newest shape.
+const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
+
+/// The database with what must be stopped after everybody has left it.
+pub struct Database {
+    pub store: Store,
+    /// The WAL reader's own credential.
+    pub cdc_url: String,
+    private: Option<PrivateServer>,
+}
+
+impl Database {
+    /// Starts or finds PostgreSQL. A private one is ready to be used; a configured one may be down and come up later.
+    ///
+    /// # Errors
+    /// If the private server cannot be had, or the configured URL is none.
+    pub async fn start(config: &Config, data_dir: &Path) -> anyhow::Result<Self> {
+        let configured = &config.postgres.database_url;
+        let private = if configured.is_empty() {
+            let bin_dir = Some(config.postgres.bin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Path::new);
+            Some(PrivateServer::start(data_dir, bin_dir).await.context("starting the private PostgreSQL")?)
+        } else {
+            None
+        };
+        let urls = private.as_ref().map(PrivateServer::urls);
+        let url = urls.map_or(configured, |urls| &urls.database);
+        let cdc_url = match (config.cdc.database_url.as_str(), urls) {
+            ("", Some(urls)) => urls.cdc.clone(),
+            ("", None) => url.clone(),
+            (own, _) => own.to_owned(),
+        };
+        let store = Store::new(url, options(config))?;
+        if private.is_some() {
+            store.migrate().await.context("bringing the private database to the newest shape")?;
+        }
+        Ok(Self { store, cdc_url, private })
+    }
+
+    /// Brings the tables to the newest shape, waiting for a database that is down.
+    pub async fn migrate_when_up(store: Store) {
+        let mut told = false;
+        while let Err(error) = store.migrate().await {
+            if !told {
+                let error = anyhow::Error::new(error);
+                tracing::warn!(error = format!("{error:#}"), "the database cannot be used yet; trying again every second");
+                told = true;
+            }
+            tokio::time::sleep(MIGRATE_AGAIN).await;
+        }
+        if told {
+            tracing::info!("the database is there");
+        }
+    }
+
+    /// Closes the connections, and stops the private server.
+    pub async fn stop(self) {
+        self.store.close().await;
+        if let Some(server) = self.private
+            && let Err(error) = server.stop().await
+        {
+            tracing::warn!(%error, "the private PostgreSQL did not stop; the next start adopts it");
+        }
+    }
+}
+
+/// The store's options as the configuration says.
+#[must_use]
+pub fn options(config: &Config) -> StoreOptions {
+    StoreOptions {
+        max_connections: config.postgres.max_connections,
+        acquire_timeout: config.postgres.acquire_timeout,
+        direct_expiry: config.orders.direct_expiry,
+        probe_interval: config.orders.probe_interval,
+    }
+}

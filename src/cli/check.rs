@@ -1,0 +1,70 @@
+//! `kartshoppe check`: does the ledger add up? Exit 0 only if everything holds.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::Cli;
+use crate::check::{self, Subject, Thresholds};
+use crate::config::Config;
+use crate::log::embedded::EmbeddedLog;
+use crate::sources::inventory::INVENTORY_GROUP;
+use crate::store::private_server;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let config = cli.load(Vec::new())?.config;
+    let report = super::block_on(judge(&config))?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn judge(config: &Config) -> anyhow::Result<check::Report> {
+    let log =
+        EmbeddedLog::open_read_only(&crate::app::event_log_folder(&config.data_dir)).await.context("opening the event log")?;
+    let url = match config.postgres.database_url.as_str() {
+        "" => private_server::urls(&config.data_dir)?.context("no shop has run here: there is no private database")?.database,
+        url => url.to_owned(),
+    };
+    let server = crate::data_dir::running_server(&config.data_dir);
+    let pool = sqlx::PgPool::connect(&url).await;
+    let read_model = match server.and_then(|server| server.http) {
+        Some(http) => Some(super::http::get_json(http, "/api/ecommerce/inventory/state").await?),
+        None => None,
+    };
+    let subject = Subject {
+        log: &log,
+        group: INVENTORY_GROUP,
+        thresholds: Thresholds { critical_max: config.inventory.critical_max, warning_max: config.inventory.warning_max },
+        pool: pool.as_ref().ok(),
+        read_model: read_model.and_then(|mut state| state.get_mut("products").map(Value::take)).and_then(
+            |products| match products {
+                Value::Array(products) => Some(products),
+                _ => None,
+            },
+        ),
+    };
+    let mut report = check::run(&subject).await?;
+    if let Err(error) = &pool {
+        report.note(format!("PostgreSQL was not judged: {error}"));
+    }
+    if server_is_missing(&subject) {
+        report.note("the read model was not judged: no server is running");
+    }
+    Ok(report)
+}
+
+fn server_is_missing(subject: &Subject<'_>) -> bool {
+    subject.read_model.is_none()
+}

@@ -1,0 +1,105 @@
+//! `kartshoppe db migrate|reset|status|url`: the shop's PostgreSQL, private or configured.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::Cli;
+use crate::app::{Database, refuse_while_running};
+use crate::config::Config;
+use crate::store::private_server::{self, Status};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Bring the tables to the newest shape.
+    Migrate,
+    /// Forget all carts and orders. The event log must be emptied with it: `make reset` does both.
+    Reset,
+    /// Where the database is, and whether it has the newest shape.
+    Status,
+    /// Print the URL of the database, password included.
+    Url,
+}
+
+pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let config = cli.load(Vec::new())?.config;
+    super::block_on(async {
+        match args.what {
+            What::Migrate => migrate(&config).await,
+            What::Reset => reset(&config).await,
+            What::Status => status(&config).await,
+            What::Url => url(&config),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_private(config: &Config) -> bool {
+    config.postgres.database_url.is_empty()
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    if is_private(config) {
+        refuse_while_running(&config.data_dir)?;
+    }
+    with_database(config, async |database| {
+        database.store.migrate().await?;
+        println!("the tables have the newest shape");
+        Ok(())
+    })
+    .await
+}
+
+async fn reset(config: &Config) -> anyhow::Result<()> {
+    refuse_while_running(&config.data_dir)?;
+    with_database(config, async |database| {
+        database.store.migrate().await?;
+        database.store.reset().await?;
+        println!("all carts and orders are forgotten");
+        Ok(())
+    })
+    .await
+}
+
+async fn status(config: &Config) -> anyhow::Result<()> {
+    if is_private(config) {
+        match private_server::status(&config.data_dir)? {
+            Status::Absent => println!("private server: not made yet; `kartshoppe serve` makes it"),
+            Status::Stopped => println!("private server: stopped; it runs while `kartshoppe serve` does"),
+            Status::Running { pid, port } => println!("private server: process {pid} on port {port}"),
+        }
+        return Ok(());
+    }
+    let store = crate::store::Store::new(&config.postgres.database_url, crate::app::store_options(config))?;
+    let shape = if store.is_migrated().await? { "the newest shape" } else { "an older shape: run `kartshoppe db migrate`" };
+    println!("configured server: reachable, the tables have {shape}");
+    Ok(())
+}
+
+fn url(config: &Config) -> anyhow::Result<()> {
+    if is_private(config) {
+        let urls = private_server::urls(&config.data_dir)?;
+        println!("{}", urls.context("no shop has run here: there is no private database")?.database);
+    } else {
+        println!("{}", config.postgres.database_url);
+    }
+    Ok(())
+}
+
+/// Runs something on the database, starting and stopping a private server around it.
+async fn with_database(config: &Config, work: impl AsyncFnOnce(&Database) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&config.data_dir)?;
+    let root = Path::new(&config.data_dir).canonicalize()?;
+    let database = Database::start(config, &root).await?;
+    let result = work(&database).await;
+    database.stop().await;
+    result
+}

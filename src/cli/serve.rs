@@ -1,0 +1,19 @@
+//! `kartshoppe serve`: runs the shop.
+
+use std::process::ExitCode;
+
+use super::Cli;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Roles of this process, separated by commas: api, inventory, cdc. Default: all.
+    #[arg(long, value_name = "ROLES")]
+    roles: Option<String>,
+}
+
+pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let flags = args.roles.iter().map(|roles| ("roles", roles.clone())).collect();
+    let loaded = cli.load(flags)?;
+    super::block_on(crate::app::serve(loaded.config))?;
+    Ok(ExitCode::SUCCESS)
+}

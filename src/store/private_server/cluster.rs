@@ -1,0 +1,302 @@
+//! The files of a private server: where they are, whose they are, and how they are made.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::PrivateServerError;
+use super::binaries::Binaries;
+use super::owner::Owner;
+
+/// Where the files go if the server's user cannot reach the data directory.
+const ELSEWHERE: &str = "/var/lib";
+/// A log that is larger when the server starts is put aside, and the one before it deleted. In bytes.
+const LOG_MAX_BYTES: u64 = 10_000_000;
+/// Environment that the server's programs get; nothing else of ours, as it may hold secrets or settings for another server.
+const ENVIRONMENT: [&str; 4] = ["PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+
+/// Made for good use of two cores and for an idle shop; durability is left at PostgreSQL's own defaults.
+const SETTINGS: &str = "\
+# Written by KartShoppe at every start.
+cluster_name = 'kartshoppe'
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 120
+# The WAL reader's slot and its successor's; a slot that nobody reads must not fill the disk.
+wal_level = logical
+max_wal_senders = 10
+max_replication_slots = 10
+max_slot_wal_keep_size = 4GB
+password_encryption = scram-sha-256
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_line_prefix = '%m [%p] %u '
+log_checkpoints = off
+jit = off
+";
+
+/// Passwords for everybody; physical replication is nobody's.
+const ACCESS: &str = "# Written by KartShoppe at every start.\nhost all all 127.0.0.1/32 scram-sha-256\n";
+
+/// A cluster that can be started.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    pub home: PathBuf,
+    /// The data directory of PostgreSQL.
+    pub directory: PathBuf,
+    pub binaries: Binaries,
+    pub owner: Option<Owner>,
+    pub credentials: Credentials,
+}
+
+/// How to reach the server: its port and the passwords of its roles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Credentials {
+    pub port: u16,
+    pub admin: String,
+    pub database: String,
+    pub cdc: String,
+}
+
+impl Cluster {
+    /// Finds the programs, and makes the cluster if it is not there. Blocks: `initdb` takes a second.
+    pub fn prepare(home: &Path, bin_dir: Option<&Path>) -> Result<Self, PrivateServerError> {
+        let directory = choose_directory(home)?;
+        let owner = Owner::to_switch_to(&directory);
+        let place = directory.parent().unwrap_or(home).to_owned();
+        let binaries = Binaries::find(bin_dir, major_of(&directory), &directory)?.reachable_by(owner, &place)?;
+        let credentials = match Credentials::read(home)? {
+            Some(credentials) => credentials,
+            None => Credentials::make(home)?,
+        };
+        let cluster = Self { home: home.to_owned(), directory, binaries, owner, credentials };
+        if major_of(&cluster.directory).is_none() {
+            cluster.make(&place)?;
+        }
+        Ok(cluster)
+    }
+
+    /// Where the server's own words go.
+    pub fn log_file(&self) -> PathBuf {
+        self.home.join("server.log")
+    }
+
+    /// Writes settings and access rules as this version of KartShoppe wants them.
+    pub fn configure(&self) -> Result<(), PrivateServerError> {
+        let settings = format!("{SETTINGS}port = {}\n", self.credentials.port);
+        self.write_owned("postgresql.conf", &settings)?;
+        self.write_owned("pg_hba.conf", ACCESS)
+    }
+
+    /// Keeps the port if it is free, else chooses another.
+    pub fn choose_port(&mut self) -> Result<(), PrivateServerError> {
+        if TcpListener::bind(("127.0.0.1", self.credentials.port)).is_err() {
+            self.credentials.port = free_port().map_err(in_file("choose a port for", &self.home))?;
+            self.credentials.write(&self.home)?;
+        }
+        Ok(())
+    }
+
+    /// The port of a server that was found running.
+    pub fn take_port(&mut self, port: u16) -> Result<(), PrivateServerError> {
+        if self.credentials.port != port {
+            self.credentials.port = port;
+            self.credentials.write(&self.home)?;
+        }
+        Ok(())
+    }
+
+    /// A program of this PostgreSQL, run as the cluster's owner, out of reach of the terminal's Ctrl-C.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.binaries.directory.join(program));
+        command.env_clear().env("LC_ALL", "C").current_dir(&self.directory).stdin(Stdio::null()).process_group(0);
+        command.envs(ENVIRONMENT.iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value))));
+        if let Some(owner) = self.owner {
+            command.uid(owner.uid).gid(owner.gid);
+        }
+        command
+    }
+
+    /// Opens the server's log, putting a large one aside.
+    pub fn open_log(&self) -> Result<fs::File, PrivateServerError> {
+        let path = self.log_file();
+        if fs::metadata(&path).is_ok_and(|meta| meta.len() > LOG_MAX_BYTES) {
+            let _ = fs::rename(&path, path.with_extension("log.1"));
+        }
+        fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(in_file("open", &path))
+    }
+
+    /// Runs `initdb` beside the final place and moves the result there: a cluster is whole or absent.
+    fn make(&self, place: &Path) -> Result<(), PrivateServerError> {
+        let draft = place.join("cluster.new");
+        let password_file = place.join("password.new");
+        tracing::info!(path = %self.directory.display(), version = self.binaries.major, "making a private PostgreSQL");
+        let _ = fs::remove_dir_all(&draft);
+        fs::DirBuilder::new().mode(0o700).create(&draft).map_err(in_file("make", &draft))?;
+        write_secret(&password_file, &self.credentials.admin).map_err(in_file("write", &password_file))?;
+        for path in [&draft, &password_file] {
+            self.give(path)?;
+        }
+        let output = self
+            .command("initdb")
+            .current_dir(&draft)
+            .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums"])
+            .args([pair("--pgdata", &draft), pair("--pwfile", &password_file)])
+            .output();
+        let _ = fs::remove_file(&password_file);
+        let output = output.map_err(in_file("run initdb in", &self.binaries.directory))?;
+        if !output.status.success() {
+            return Err(PrivateServerError::Program { program: "initdb", output: last_words(&output.stderr) });
+        }
+        fs::rename(&draft, &self.directory).map_err(in_file("make", &self.directory))
+    }
+
+    fn write_owned(&self, name: &str, text: &str) -> Result<(), PrivateServerError> {
+        let path = self.directory.join(name);
+        let draft = self.directory.join(format!("{name}.new"));
+        write_secret(&draft, text).map_err(in_file("write", &draft))?;
+        self.give(&draft)?;
+        fs::rename(&draft, &path).map_err(in_file("write", &path))
+    }
+
+    fn give(&self, path: &Path) -> Result<(), PrivateServerError> {
+        let Some(owner) = self.owner else { return Ok(()) };
+        chown(path, Some(owner.uid), Some(owner.gid)).map_err(in_file("hand over", path))
+    }
+}
+
+impl Credentials {
+    /// Those of the home directory; `None` if there are none yet.
+    pub fn read(home: &Path) -> Result<Option<Self>, PrivateServerError> {
+        let path = home.join("credentials");
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from).map_err(in_file("read", &path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(in_file("read", &path)(error)),
+        }
+    }
+
+    fn make(home: &Path) -> Result<Self, PrivateServerError> {
+        let password = || Uuid::new_v4().simple().to_string();
+        let port = free_port().map_err(in_file("choose a port for", home))?;
+        let credentials = Self { port, admin: password(), database: password(), cdc: password() };
+        credentials.write(home)?;
+        Ok(credentials)
+    }
+
+    fn write(&self, home: &Path) -> Result<(), PrivateServerError> {
+        let (path, draft) = (home.join("credentials"), home.join("credentials.new"));
+        let write = || {
+            write_secret(&draft, &serde_json::to_string_pretty(self)?)?;
+            fs::rename(&draft, &path)
+        };
+        write().map_err(in_file("write", &path))
+    }
+}
+
+/// The data directory of PostgreSQL that belongs to this home.
+pub(super) fn directory(home: &Path) -> Result<PathBuf, PrivateServerError> {
+    let location = home.join("location");
+    match fs::read_to_string(&location) {
+        Ok(place) => Ok(Path::new(place.trim()).join("cluster")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(home.join("cluster")),
+        Err(error) => Err(in_file("read", &location)(error)),
+    }
+}
+
+/// Deletes cluster and credentials, and the place elsewhere if there is one.
+pub(super) fn delete(home: &Path, cluster: &Path) -> Result<(), PrivateServerError> {
+    let place = cluster.parent().filter(|place| *place != home);
+    // The credentials last: whoever is interrupted here can try again.
+    for path in [cluster].into_iter().chain(place) {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_file("delete", path)(error)),
+            _ => {}
+        }
+    }
+    for name in ["location", "server.log", "credentials"] {
+        match fs::remove_file(home.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_file("delete", &home.join(name))(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The place of the cluster: here, unless we are root and the server's user cannot come here. The choice is remembered.
+fn choose_directory(home: &Path) -> Result<PathBuf, PrivateServerError> {
+    let chosen = directory(home)?;
+    let Some(owner) = Owner::to_switch_to(&chosen) else { return Ok(chosen) };
+    if chosen.parent() == Some(home) {
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(home, open).map_err(in_file("open", home))?;
+        if !owner.reaches(home) {
+            return move_elsewhere(home);
+        }
+    } else if let Some(place) = chosen.parent() {
+        make_place(place)?;
+    }
+    Ok(chosen)
+}
+
+fn move_elsewhere(home: &Path) -> Result<PathBuf, PrivateServerError> {
+    let hash = Sha256::digest(home.as_os_str().as_encoded_bytes());
+    let name: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let place = Path::new(ELSEWHERE).join(format!("kartshoppe-{name}"));
+    tracing::warn!(path = %place.display(), "PostgreSQL does not run as root, and its user cannot reach {}: its files are elsewhere", home.display());
+    make_place(&place)?;
+    let location = home.join("location");
+    fs::write(&location, place.display().to_string()).map_err(in_file("write", &location))?;
+    Ok(place.join("cluster"))
+}
+
+fn make_place(place: &Path) -> Result<(), PrivateServerError> {
+    let make = || {
+        fs::create_dir_all(place)?;
+        fs::set_permissions(place, fs::Permissions::from_mode(0o755))
+    };
+    make().map_err(in_file("make", place))
+}
+
+/// The version that made the cluster; `None` if there is none.
+fn major_of(directory: &Path) -> Option<u32> {
+    fs::read_to_string(directory.join("PG_VERSION")).ok()?.trim().parse().ok()
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn pair(option: &str, path: &Path) -> std::ffi::OsString {
+    let mut argument = std::ffi::OsString::from(option);
+    argument.push("=");
+    argument.push(path);
+    argument
+}
+
+/// The end of what a program said: enough to understand, short enough for a log line.
+pub(super) fn last_words(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(5).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+}
+
+pub(super) fn in_file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PrivateServerError {
+    let path = path.display().to_string();
+    move |source| PrivateServerError::File { doing, path, source }
+}

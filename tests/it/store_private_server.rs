@@ -1,0 +1,203 @@
+//! The private PostgreSQL: made, stopped, adopted after a crash, started again when it dies, as root and as anybody.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use kartshoppe::store::private_server::{self, PrivateServer, PrivateServerError, Status};
+use kartshoppe::store::{Store, StoreOptions};
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::time::Instant;
+
+use crate::support::postgres::{bin_dir, open_folder, product, session};
+
+/// Says to a child process of this test binary where it shall hold a server, and when it does so it makes the file `held`.
+const HOLD: &str = "KARTSHOPPE_TEST_HOLD";
+
+fn pid_of(data_dir: &Path) -> i32 {
+    match private_server::status(data_dir).unwrap() {
+        Status::Running { pid, .. } => pid,
+        other @ (Status::Absent | Status::Stopped) => panic!("{other:?}"),
+    }
+}
+
+/// Waits for a condition of another process; the test's own limit is the only one that is told in time.
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(120);
+    while !condition() {
+        assert!(Instant::now() < give_up, "gave up waiting until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn store(server: &PrivateServer) -> Store {
+    let store = Store::new(&server.urls().database, StoreOptions::default()).unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn what_was_kept_is_there_after_a_stop_and_a_start() {
+    let folder = open_folder();
+    assert_eq!(private_server::status(folder.path()).unwrap(), Status::Absent);
+    assert_eq!(private_server::urls(folder.path()).unwrap(), None);
+    let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+    store(&server).await.add_to_cart(&session("s"), None, &product("P"), 3).await.unwrap();
+    assert!(matches!(
+        PrivateServer::start(folder.path(), bin_dir().as_deref()).await,
+        Err(PrivateServerError::InUse { pid, .. }) if pid == std::process::id().to_string()
+    ));
+    assert_eq!(private_server::urls(folder.path()).unwrap().as_ref(), Some(server.urls()));
+    server.stop().await.unwrap();
+    assert_eq!(private_server::status(folder.path()).unwrap(), Status::Stopped);
+    let started = Instant::now();
+    let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+    println!("second start: {:?}", started.elapsed());
+    assert_eq!(store(&server).await.cart(&session("s")).await.unwrap().lines[0].quantity.units(), 3);
+    let secret = std::fs::metadata(folder.path().join("postgres/credentials")).unwrap();
+    assert_eq!(secret.permissions().mode() & 0o777, 0o600);
+    server.stop().await.unwrap();
+    private_server::delete(folder.path()).await.unwrap();
+    assert_eq!(private_server::status(folder.path()).unwrap(), Status::Absent);
+}
+
+#[tokio::test]
+async fn the_server_wants_passwords_and_can_feed_a_wal_reader() {
+    let folder = open_folder();
+    let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+    let wrong = server.urls().database.replace("kartshoppe:", "kartshoppe:x");
+    PgConnection::connect(&wrong).await.unwrap_err();
+    let mut own = PgConnection::connect(&server.urls().database).await.unwrap();
+    let wal_level: String = sqlx::query_scalar("SHOW wal_level").fetch_one(&mut own).await.unwrap();
+    let superuser: bool =
+        sqlx::query_scalar("SELECT rolsuper OR rolreplication OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
+            .fetch_one(&mut own)
+            .await
+            .unwrap();
+    assert_eq!((wal_level.as_str(), superuser), ("logical", false));
+    let mut cdc = PgConnection::connect(&server.urls().cdc).await.unwrap();
+    cdc.execute("SELECT pg_create_logical_replication_slot('probe', 'pgoutput'), pg_drop_replication_slot('probe')")
+        .await
+        .unwrap();
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_dies_comes_back_on_the_same_port_with_everything_committed() {
+    let folder = open_folder();
+    let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+    let store = store(&server).await;
+    for round in 1..=3 {
+        store.add_to_cart(&session("s"), None, &product("P"), 1).await.unwrap();
+        let killed = pid_of(folder.path());
+        kill_process(Pid::from_raw(killed).unwrap(), Signal::KILL).unwrap();
+        let died = Instant::now();
+        // Processes of the dead server may still answer; only the new one counts.
+        let replaced = || matches!(private_server::status(folder.path()), Ok(Status::Running { pid, .. }) if pid != killed);
+        until("another process serves", replaced).await;
+        let cart = loop {
+            match store.cart(&session("s")).await {
+                Ok(cart) => break cart,
+                Err(error) => assert!(error.is_retryable(), "{error:?}"),
+            }
+        };
+        println!("killed postmaster to the next answer: {:?}", died.elapsed());
+        assert_eq!(cart.lines[0].quantity.units(), round);
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_whose_process_was_killed_is_adopted() {
+    let folder = open_folder();
+    let mut holder = hold(folder.path(), Command::new(std::env::current_exe().unwrap()));
+    until("the child has its server", || folder.path().join("held").exists()).await;
+    let pid = pid_of(folder.path());
+    assert!(matches!(
+        PrivateServer::start(folder.path(), bin_dir().as_deref()).await,
+        Err(PrivateServerError::InUse { pid, .. }) if pid == holder.id().to_string()
+    ));
+    assert!(matches!(private_server::delete(folder.path()).await, Err(PrivateServerError::InUse { .. })));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+    assert_eq!(pid_of(folder.path()), pid, "the same process");
+    assert_eq!(store(&server).await.cart(&session("held")).await.unwrap().lines[0].quantity.units(), 1);
+    server.stop().await.unwrap();
+    assert_eq!(private_server::status(folder.path()).unwrap(), Status::Stopped);
+}
+
+#[tokio::test]
+async fn one_that_nobody_holds_any_more_is_stopped_before_it_is_deleted() {
+    let folder = open_folder();
+    let mut holder = hold(folder.path(), Command::new(std::env::current_exe().unwrap()));
+    until("the child has its server", || folder.path().join("held").exists()).await;
+    let pid = Pid::from_raw(pid_of(folder.path())).unwrap();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    private_server::delete(folder.path()).await.unwrap();
+    assert!(rustix::process::test_kill_process(pid).is_err(), "it is gone");
+    assert_eq!(private_server::status(folder.path()).unwrap(), Status::Absent);
+}
+
+#[tokio::test]
+async fn as_root_its_files_are_where_its_user_can_reach_them() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only root has to switch users");
+        return;
+    }
+    let closed = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(closed.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let data_dir = closed.path().join("data");
+    let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
+    let place = PathBuf::from(std::fs::read_to_string(data_dir.join("postgres/location")).unwrap().trim());
+    assert!(place.starts_with("/var/lib") && place.join("cluster/PG_VERSION").exists(), "{}", place.display());
+    store(&server).await.add_to_cart(&session("s"), None, &product("P"), 2).await.unwrap();
+    server.stop().await.unwrap();
+    let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
+    assert_eq!(store(&server).await.cart(&session("s")).await.unwrap().lines.len(), 1, "the place is remembered");
+    server.stop().await.unwrap();
+    private_server::delete(&data_dir).await.unwrap();
+    assert!(!place.exists());
+}
+
+#[tokio::test]
+async fn a_normal_user_needs_nothing_else() {
+    let folder = open_folder();
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new(&program);
+    if rustix::process::geteuid().is_root() {
+        // A copy, as the build's folder may be closed to others.
+        let copy = folder.path().join("tests");
+        std::fs::copy(&program, &copy).unwrap();
+        chown(folder.path(), Some(65_534), Some(65_534)).unwrap();
+        command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(copy);
+    }
+    let mut holder = hold(folder.path(), command);
+    until("the user has a server", || folder.path().join("held").exists()).await;
+    assert!(!folder.path().join("postgres/location").exists());
+    let pid = Pid::from_raw(pid_of(folder.path())).unwrap();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    until("its server is gone", || private_server::status(folder.path()).unwrap() == Status::Stopped).await;
+}
+
+fn hold(data_dir: &Path, mut program: Command) -> Child {
+    let test = "store_private_server::holds_a_server_until_it_is_killed";
+    program.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(HOLD, data_dir);
+    program.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/").spawn().unwrap()
+}
+
+/// Does nothing, but in a child process of the tests above.
+#[tokio::test]
+async fn holds_a_server_until_it_is_killed() {
+    let Some(data_dir) = std::env::var_os(HOLD).map(PathBuf::from) else { return };
+    let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
+    store(&server).await.add_to_cart(&session("held"), None, &product("P"), 1).await.unwrap();
+    std::fs::write(data_dir.join("held"), "").unwrap();
+    std::future::pending::<()>().await;
+}

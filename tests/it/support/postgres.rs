@@ -1,0 +1,137 @@
+//! A real PostgreSQL for the tests: one private server for the whole binary, a database for each test.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use kartshoppe::domain::ids::{ProductId, SessionId, UserId};
+use kartshoppe::domain::money::Cents;
+use kartshoppe::store::private_server::{PrivateServer, Urls};
+use kartshoppe::store::{CheckoutRequest, Offer, PublishVia, Store, StoreOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+/// A database of one test.
+pub struct TestDatabase {
+    pub store: Store,
+    /// Of the shop's role, which owns it.
+    pub url: String,
+    /// Of the superuser.
+    pub admin_url: String,
+    /// Of the WAL reader's role.
+    pub cdc_url: String,
+}
+
+/// Where this machine's PostgreSQL is, if it was said.
+pub fn bin_dir() -> Option<PathBuf> {
+    std::env::var_os("KARTSHOPPE__POSTGRES__BIN_DIR").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// A new database with the newest tables.
+pub async fn database() -> TestDatabase {
+    database_with(StoreOptions::default()).await
+}
+
+/// A new database with the newest tables, used as the options say.
+pub async fn database_with(options: StoreOptions) -> TestDatabase {
+    let database = empty_database(options).await;
+    database.store.migrate().await.unwrap();
+    database
+}
+
+/// A new database without any table.
+pub async fn empty_database(options: StoreOptions) -> TestDatabase {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let urls = server();
+    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = PgConnection::connect(&urls.admin).await.unwrap();
+    admin.execute(sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name} OWNER kartshoppe")))).await.unwrap();
+    let own = |url: &str, default: &str| url.replace(&format!("/{default}?"), &format!("/{name}?"));
+    let url = own(&urls.database, "kartshoppe");
+    TestDatabase {
+        store: Store::new(&url, options).unwrap(),
+        url,
+        admin_url: own(&urls.admin, "postgres"),
+        cdc_url: own(&urls.cdc, "kartshoppe"),
+    }
+}
+
+/// A folder that the server's user can reach, also when the tests run as root.
+pub fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("kartshoppe-test-").tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// The server of this test binary. It lives in a thread of its own, as each test has its own runtime.
+fn server() -> &'static Urls {
+    static SERVER: OnceLock<Urls> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let folder = open_folder().keep();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                let server = PrivateServer::start(&folder, bin_dir().as_deref()).await.unwrap();
+                end_with_us(&folder);
+                sender.send(server.urls().clone()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        receiver.recv().unwrap()
+    })
+}
+
+/// Nothing of ours runs when a test binary ends, so a shell waits for its end (by a pipe that closes then), stops the server and
+/// deletes the folder.
+fn end_with_us(folder: &Path) {
+    let script = r#"read -r folder; cat >/dev/null
+        pid=$(head -n 1 "$folder/postgres/cluster/postmaster.pid") && kill -INT "$pid"
+        while [ -e "$folder/postgres/cluster/postmaster.pid" ]; do sleep 0.1; done
+        rm -rf "$folder""#;
+    let mut shell = Command::new("sh")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    writeln!(shell.stdin.as_mut().unwrap(), "{}", folder.display()).unwrap();
+    std::mem::forget(shell);
+}
+
+pub fn session(id: &str) -> SessionId {
+    SessionId::new(id).unwrap()
+}
+
+pub fn product(id: &str) -> ProductId {
+    ProductId::new(id).unwrap()
+}
+
+/// A checkout of that session by a guest, through `wal`.
+pub fn request(session_id: &str) -> CheckoutRequest {
+    CheckoutRequest {
+        session_id: session(session_id),
+        user_id: UserId::new("guest").unwrap(),
+        publish_via: PublishVia::Wal,
+        shipping_address: None,
+        payment_method: None,
+        payment_info: None,
+        expected_total: None,
+        idempotency_key: None,
+        trace: None,
+    }
+}
+
+/// Sells everything for 10.00.
+pub fn ten(product_id: &ProductId) -> Option<Offer> {
+    Some(Offer { name: format!("The {product_id}"), price: Cents::new(1_000).unwrap() })
+}
+
+/// One number from the database.
+pub async fn count(store: &Store, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(store.pool()).await.unwrap()
+}

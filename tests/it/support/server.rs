@@ -1,0 +1,181 @@
+//! The real binary as a child process: started on free ports with a data directory of its own, killed and started again.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use kartshoppe::data_dir::{ServerInfo, running_server};
+use serde_json::Value;
+
+/// How long a start may take before the test gives up: a first start makes a database cluster, on a loaded machine.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
+/// A server under test. Dropping it ends the process.
+pub struct Server {
+    child: Option<Child>,
+    data: PathBuf,
+    environment: Vec<(String, String)>,
+    arguments: Vec<String>,
+    pub info: ServerInfo,
+    pub http: reqwest::Client,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// What a server is started with, beside free ports and an empty data directory.
+#[derive(Default, Clone)]
+pub struct Options {
+    pub environment: Vec<(String, String)>,
+    pub arguments: Vec<String>,
+}
+
+impl Options {
+    /// Sets a configuration key in its environment form.
+    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+        self.environment.push((key.to_owned(), value.to_string()));
+        self
+    }
+}
+
+impl Server {
+    /// Starts the binary and waits until it is ready.
+    pub async fn start(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let mut server = Self {
+            child: None,
+            data,
+            environment: options.environment,
+            arguments: options.arguments,
+            info: ServerInfo { pid: 0, http: None, admin: ([127, 0, 0, 1], 0).into(), roles: Vec::new(), started_at_ms: 0 },
+            http: reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap(),
+            _folder: Some(folder),
+        };
+        server.resume().await;
+        server
+    }
+
+    /// Starts the process on its data directory and waits until it is ready.
+    pub async fn resume(&mut self) {
+        self.spawn();
+        self.wait_until_ready().await;
+    }
+
+    /// Starts the process and returns at once.
+    pub fn spawn(&mut self) {
+        assert!(self.child.is_none(), "the server runs already");
+        std::fs::create_dir_all(&self.data).unwrap();
+        let output = File::options().create(true).append(true).open(self.data.join("stderr.log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
+        command.arg("serve").args(&self.arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command
+            .env("KARTSHOPPE__DATA_DIR", &self.data)
+            .env("KARTSHOPPE__HTTP__LISTEN", "127.0.0.1:0")
+            .env("KARTSHOPPE__ADMIN__LISTEN", "127.0.0.1:0");
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    /// Waits until this process announces itself and says that it is ready.
+    pub async fn wait_until_ready(&mut self) {
+        let deadline = tokio::time::Instant::now() + START_LIMIT;
+        let pid = self.child.as_ref().map(Child::id);
+        loop {
+            if let Some(info) = running_server(&self.data)
+                && Some(info.pid) == pid
+            {
+                self.info = info;
+                let ready = self.http.get(self.admin("/readyz")).send().await;
+                if ready.is_ok_and(|answer| answer.status().is_success()) {
+                    return;
+                }
+            }
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
+            assert!(ended.is_none(), "the server ended: {ended:?}\n{}", self.log_tail());
+            assert!(tokio::time::Instant::now() < deadline, "not ready in time\n{}", self.log_tail());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// `kill -9`, and waits for the end.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits for the end; the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        child.wait().unwrap().code()
+    }
+
+    /// A URL of the public listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.info.http.expect("the api role runs"))
+    }
+
+    /// A WebSocket URL of the public listener.
+    pub fn socket_url(&self, session: &str) -> String {
+        format!("ws://{}/ecommerce/{session}/guest", self.info.http.expect("the api role runs"))
+    }
+
+    /// A URL of the operators' listener.
+    pub fn admin(&self, path: &str) -> String {
+        format!("http://{}{path}", self.info.admin)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The end of the process's log, for a failing test's message.
+    pub fn log_tail(&self) -> String {
+        let text = std::fs::read_to_string(self.data.join("stderr.log")).unwrap_or_default();
+        let from = text.len().saturating_sub(6000);
+        text.get(from..).unwrap_or(&text).to_owned()
+    }
+
+    /// The database that this server uses.
+    pub fn database_url(&self) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
+        command.args(["db", "url"]).current_dir(env!("CARGO_MANIFEST_DIR")).env("KARTSHOPPE__DATA_DIR", &self.data);
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// GET as JSON; the answer must be a success.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(self.url(path)).send().await.unwrap();
+        assert!(answer.status().is_success(), "GET {path}: {}", answer.status());
+        answer.json().await.unwrap()
+    }
+
+    /// POST of JSON; status and body.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.http.post(self.url(path)).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// POST of an operator.
+    pub async fn operate(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.http.post(self.admin(path)).header("x-kartshoppe-operator", "test");
+        let answer = request.json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            // Politely, so that a private database stops with it.
+            self.terminate();
+        }
+    }
+}
