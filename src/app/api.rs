@@ -22,8 +22,9 @@ use crate::api::shop::affinity::AffinityHandle;
 use crate::api::shop::orders;
 use crate::api::shop::status::{StatusBoard, StatusSources};
 use crate::api::state::{Operators, Shop};
+use crate::config::RoleName;
 use crate::domain::inventory::Rules;
-use crate::log::EventLog;
+use crate::log::{EventLog, LogError, LogFuture, Topic, TopicPartition};
 use crate::sources::inventory::{INVENTORY_GROUP, Inventory};
 use crate::store::Store;
 
@@ -113,10 +114,10 @@ impl Api {
     /// Opens the operators' listener, which stays open while roles come and go.
     pub(super) async fn open_operators(&self, parts: &Parts, root: &RootHandle, inventory: &Inventory) -> anyhow::Result<Server> {
         let config = &parts.config;
-        let asked = self.log.clone();
-        let sign_of_life = move || -> crate::log::LogFuture<'static, ()> {
+        let (asked, opens) = (self.log.clone(), config.roles.contains(&RoleName::Inventory));
+        let sign_of_life = move || -> LogFuture<'static, ()> {
             let log = asked.clone();
-            Box::pin(async move { log.id().await.map(drop) })
+            Box::pin(async move { if opens { shop_is_filled(log.as_ref()).await } else { log.id().await.map(drop) } })
         };
         let readiness = Readiness::new(root.clone(), self.store.clone(), self.catalog.clone(), Box::new(sign_of_life));
         // Set once, right here; the role starts after this.
@@ -152,6 +153,15 @@ impl Api {
     pub(super) fn set_draining(&self) {
         self.late.get().into_iter().for_each(|late| late.readiness.set_draining());
     }
+}
+
+/// Whether the inventory has taken every partition once: before that the first products are still being written.
+async fn shop_is_filled(log: &dyn EventLog) -> Result<(), LogError> {
+    let positions = log.committed(INVENTORY_GROUP).await?;
+    let missing = (0..log.partitions())
+        .filter(|partition| !positions.contains_key(&TopicPartition::new(Topic::ProductUpdates, *partition)))
+        .count();
+    if missing == 0 { Ok(()) } else { Err(LogError::Unavailable(format!("{missing} partitions wait for their first products"))) }
 }
 
 /// What the shop's routes are made of, each time the door opens.

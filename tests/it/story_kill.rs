@@ -45,6 +45,7 @@ async fn fifty_kills_under_load_lose_and_double_nothing() {
         .set("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE", catalogue.display())
         .set("KARTSHOPPE__FAULTS__ENABLED", "true");
     let mut server = Server::start(options).await;
+    server.until_products(PRODUCTS).await;
     let pool = PgPool::connect(&server.database_url()).await.unwrap();
     let seed: u64 = rand::random();
     println!("seed {seed}");

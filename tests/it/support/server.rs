@@ -157,6 +157,24 @@ impl Server {
         answer.json().await.unwrap()
     }
 
+    /// Waits until the read model shows so many products.
+    pub async fn until_products(&self, count: usize) {
+        let deadline = tokio::time::Instant::now() + START_LIMIT;
+        loop {
+            let state = self.get("/api/ecommerce/inventory/state").await;
+            if state["products"].as_array().map(Vec::len) == Some(count) {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "never {count} products: {}\n{}",
+                state["totalProducts"],
+                self.log_tail()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// POST of JSON; status and body.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let answer = self.http.post(self.url(path)).json(body).send().await.unwrap();
