@@ -16,6 +16,8 @@ use tokio::time::Instant;
 use super::stats::Directory;
 use super::supervision::ActorKind;
 
+/// Target of `slow` faults that hold commits open; the log is no actor.
+pub const EVENT_LOG: &str = "event-log";
 /// How long a `slow` actor takes longer per message.
 pub const SLOWNESS: Duration = Duration::from_millis(100);
 
@@ -180,6 +182,13 @@ impl FaultBoard {
     pub fn strike_start(&self, who: &Who<'_>) -> Result<(), ActorProcessingErr> {
         let struck = self.is_armed() && self.take(|armed| armed.fault == Fault::Start && armed.target.is(who)).is_some();
         if struck { Err(InjectedError("the start fails as asked".to_owned()).into()) } else { Ok(()) }
+    }
+
+    /// How long the event log is to hold its next commit open: a `slow` fault on `event-log`, which is no actor.
+    #[must_use]
+    pub fn hold_commit(&self) -> Option<Duration> {
+        let slow = |armed: &Armed| armed.fault == Fault::Slow && matches!(&armed.target, Target::Actor(id) if id == EVENT_LOG);
+        (self.is_armed() && self.take(slow).is_some()).then_some(SLOWNESS)
     }
 
     /// Lets an armed fault strike while an item of this order is handled.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use crate::actors::faults::FaultBoard;
 use crate::clock::Clock;
 use crate::config::{Config, LogKind};
 use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
@@ -22,7 +23,7 @@ impl Log {
     ///
     /// # Errors
     /// If the log cannot be used; the text says what to do.
-    pub async fn open(config: &Config, data_dir: &Path, clock: &Clock) -> anyhow::Result<Self> {
+    pub async fn open(config: &Config, data_dir: &Path, clock: &Clock, faults: &FaultBoard) -> anyhow::Result<Self> {
         match config.log.kind {
             LogKind::Embedded => {}
             LogKind::Kafka => bail!("log.kind = kafka is not part of this version yet: use embedded"),
@@ -37,8 +38,9 @@ impl Log {
         embedded.create_topics(&ours).await.context("creating the topics")?;
         let mut log: Arc<dyn EventLog> = embedded.clone();
         if config.faults.enabled {
-            let path = marks::file_in(data_dir);
-            log = Arc::new(MarkedLog::new(log, &path).with_context(|| format!("making {}", path.display()))?);
+            let (path, faults) = (marks::file_in(data_dir), faults.clone());
+            let hold = Arc::new(move || faults.hold_commit());
+            log = Arc::new(MarkedLog::new(log, &path, hold).with_context(|| format!("making {}", path.display()))?);
         }
         Ok(Self { log, embedded })
     }

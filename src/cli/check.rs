@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use serde_json::Value;
 
 use super::Cli;
 use crate::check::{self, Subject, Thresholds};
@@ -48,23 +47,14 @@ async fn judge(config: &Config) -> anyhow::Result<check::Report> {
         group: INVENTORY_GROUP,
         thresholds: Thresholds { critical_max: config.inventory.critical_max, warning_max: config.inventory.warning_max },
         pool: pool.as_ref().ok(),
-        read_model: read_model.and_then(|mut state| state.get_mut("products").map(Value::take)).and_then(
-            |products| match products {
-                Value::Array(products) => Some(products),
-                _ => None,
-            },
-        ),
+        read_model: read_model.as_ref().and_then(|state| state["products"].as_array().cloned()),
     };
     let mut report = check::run(&subject).await?;
     if let Err(error) = &pool {
         report.note(format!("PostgreSQL was not judged: {error}"));
     }
-    if server_is_missing(&subject) {
+    if subject.read_model.is_none() {
         report.note("the read model was not judged: no server is running");
     }
     Ok(report)
-}
-
-fn server_is_missing(subject: &Subject<'_>) -> bool {
-    subject.read_model.is_none()
 }

@@ -48,19 +48,23 @@ pub fn read(path: &Path) -> std::io::Result<Vec<Marks>> {
     Ok(bytes.chunks_exact(16).map(|entry| Marks { polled: number(&entry[..8]), committing: number(&entry[8..]) }).collect())
 }
 
+/// How long the next commit is held open, as a slow disk would hold it; asked before each commit.
+pub type Hold = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
+
 /// A log whose sessions leave marks.
 pub struct MarkedLog {
     log: Arc<dyn EventLog>,
     file: Arc<File>,
+    hold: Hold,
 }
 
 impl MarkedLog {
-    /// Wraps a log; its sessions mark in `path`.
+    /// Wraps a log; its sessions mark in `path`, and hold commits open for as long as `hold` says.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn new(log: Arc<dyn EventLog>, path: &Path) -> std::io::Result<Self> {
-        Ok(Self { log, file: Arc::new(File::create(path)?) })
+    pub fn new(log: Arc<dyn EventLog>, path: &Path, hold: Hold) -> std::io::Result<Self> {
+        Ok(Self { log, file: Arc::new(File::create(path)?), hold })
     }
 }
 
@@ -88,7 +92,7 @@ impl EventLog for MarkedLog {
     fn session(&self, config: SessionConfig) -> LogFuture<'_, Box<dyn Session>> {
         Box::pin(async move {
             let session = self.log.session(config).await?;
-            Ok(Box::new(MarkedSession { session, file: self.file.clone() }) as Box<dyn Session>)
+            Ok(Box::new(MarkedSession { session, file: self.file.clone(), hold: self.hold.clone() }) as Box<dyn Session>)
         })
     }
 
@@ -116,6 +120,7 @@ impl EventLog for MarkedLog {
 struct MarkedSession {
     session: Box<dyn Session>,
     file: Arc<File>,
+    hold: Hold,
 }
 
 impl MarkedSession {
@@ -146,7 +151,12 @@ impl Session for MarkedSession {
         for (partition, position) in batch.positions.iter().filter(|(partition, _)| partition.topic == Topic::OrderEvents) {
             self.mark(partition.partition, 8, position.offset);
         }
-        self.session.commit(batch)
+        Box::pin(async move {
+            if let Some(wait) = (self.hold)() {
+                tokio::time::sleep(wait).await;
+            }
+            self.session.commit(batch).await
+        })
     }
 
     fn rewind(&self, partitions: &[PartitionId]) -> LogFuture<'_, ()> {

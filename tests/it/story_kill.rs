@@ -32,7 +32,7 @@ const PRODUCTS: usize = 200;
 /// More than the story can buy, so that a lost or doubled unit cannot hide behind an empty shelf.
 const OPENING_STOCK: i64 = 1_000_000;
 /// Whom a round slows down; `None` lets everything run.
-const SLOWED: [Option<&str>; 5] = [Some("order-publisher"), Some("log-source"), Some("shard"), Some("committer"), None];
+const SLOWED: [Option<&str>; 5] = [Some("order-publisher"), Some("log-source"), Some("shard"), Some("event-log"), None];
 
 /// What a shopper was promised: key, session and, once it was answered, the order.
 type Promise = (String, String, Option<String>);

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::actors::faults::{Armed, Fault, Target};
+use crate::actors::faults::{Armed, EVENT_LOG, Fault, Target};
 use crate::actors::supervision::ActorKind;
 use crate::api::body::JsonBody;
 use crate::api::failure::Failure;
@@ -97,6 +97,7 @@ async fn kill_product(operators: &Operators, id: &str) -> Result<u64, Failure> {
 fn read_target(operators: &Operators, text: &str) -> Result<Target, Problem> {
     let target = Target::from_str(text).unwrap_or_else(|never| match never {});
     if let Target::Actor(id) = &target
+        && id != EVENT_LOG
         && operators.directory.find(id).is_none()
     {
         let kinds: Vec<&str> = ActorKind::ALL.into_iter().map(ActorKind::as_str).collect();

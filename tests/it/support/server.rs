@@ -115,12 +115,12 @@ impl Server {
 
     /// A URL of the public listener.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.info.http.expect("the api role runs"))
+        format!("http://{}{path}", self.info.http.unwrap())
     }
 
     /// A WebSocket URL of the public listener.
     pub fn socket_url(&self, session: &str) -> String {
-        format!("ws://{}/ecommerce/{session}/guest", self.info.http.expect("the api role runs"))
+        format!("ws://{}/ecommerce/{session}/guest", self.info.http.unwrap())
     }
 
     /// A URL of the operators' listener.
