@@ -23,6 +23,11 @@ find_node() {
 find_npm() { npm --version 2>/dev/null; }
 # A compiler without the C library's headers is of no use.
 find_cc() { have cc && echo '#include <stdlib.h>' | cc -x c -fsyntax-only - 2>/dev/null && cc --version | head -n1; }
+# The library that the WAL reader is linked with: headers and the file itself.
+find_libpq() {
+  have pg_config && [ -f "$(pg_config --includedir)/libpq-fe.h" ] && pg_config --version && return
+  have pkg-config && pkg-config --modversion libpq 2>/dev/null
+}
 find_make() { make --version 2>/dev/null | head -n1; }
 find_perl() { perl -e 'print "$^V\n"' 2>/dev/null; }
 find_postgres() {
@@ -72,6 +77,7 @@ install_rust() {
 install_node() { apt_offers nodejs "$node_oldest" && apt_install nodejs npm; }
 install_npm() { apt_install npm; }
 install_cc() { apt_install build-essential; }
+install_libpq() { apt_install libpq-dev; }
 install_make() { apt_install make; }
 install_perl() { apt_install perl; }
 install_postgres() { apt_install postgresql; }
@@ -81,6 +87,7 @@ line_rust="https://rustup.rs, then: rustup default stable"
 line_node="https://nodejs.org (an LTS release, 22 or newer), or on Debian 13: apt-get install nodejs npm"
 line_npm="apt-get install npm"
 line_cc="apt-get install build-essential"
+line_libpq="apt-get install libpq-dev"
 line_make="apt-get install make"
 line_perl="apt-get install perl"
 line_postgres="apt-get install postgresql"
@@ -117,6 +124,7 @@ check() {
 check make "make" must
 check cc "C compiler" must
 check perl "perl" must
+check libpq "libpq with headers" must
 check rust "Rust >= $rust_oldest" must
 check node "Node >= $node_oldest" must
 check npm "npm" must

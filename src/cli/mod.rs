@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. They parse, call the library, and turn an error into a text and an exit code.
 
+mod cdc;
 mod check;
 mod config;
 mod db;
@@ -34,6 +35,8 @@ enum Command {
     Serve(serve::Args),
     /// The shop's PostgreSQL.
     Db(db::Args),
+    /// The WAL reader's slot: how it is doing, and its repair.
+    Cdc(cdc::Args),
     /// Check that the ledger adds up.
     Check(check::Args),
     /// Show or check the configuration.
@@ -47,6 +50,7 @@ impl Cli {
         let result = match &self.command {
             Command::Serve(args) => serve::run(&self, args),
             Command::Db(args) => db::run(&self, args),
+            Command::Cdc(args) => cdc::run(&self, args),
             Command::Check(args) => check::run(&self, args),
             Command::Config(args) => config::run(&self, args),
         };

@@ -7,5 +7,6 @@
 pub mod file_bootstrap;
 pub mod inventory;
 pub mod log_source;
+pub mod wal;
 
 pub use inventory::{INVENTORY_GROUP, Inventory, InventoryConfig};

@@ -60,6 +60,12 @@ pub mod metric {
     pub const FRAMES: &str = "kartshoppe_frames";
     pub const ORDERS: &str = "kartshoppe_orders";
     pub const ORDER_SETTLE_SECONDS: &str = "kartshoppe_order_settle_seconds";
+    pub const CDC_ROWS: &str = "kartshoppe_cdc_rows";
+    pub const CDC_LAG_BYTES: &str = "kartshoppe_cdc_lag_bytes";
+    pub const CDC_LAG_SECONDS: &str = "kartshoppe_cdc_lag_seconds";
+    pub const CDC_RETAINED_BYTES: &str = "kartshoppe_cdc_retained_bytes";
+    pub const CDC_SAFE_BYTES: &str = "kartshoppe_cdc_safe_bytes";
+    pub const CDC_STATE: &str = "kartshoppe_cdc_state";
     pub const ALARMS: &str = "kartshoppe_alarms";
     pub const ALERTS: &str = "kartshoppe_alerts";
 }

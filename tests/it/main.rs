@@ -14,3 +14,7 @@ mod store_rescue;
 mod story_kill;
 mod story_order;
 mod support;
+mod wal_alarms;
+mod wal_faults;
+mod wal_restart;
+mod wal_stream;

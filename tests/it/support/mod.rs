@@ -6,3 +6,4 @@ pub mod page;
 pub mod postgres;
 pub mod server;
 pub mod shopper;
+pub mod wal;

@@ -1,0 +1,149 @@
+//! `kartshoppe cdc status|repair-slot`: the WAL reader's slot.
+//!
+//! `status` looks, also while the shop runs. `repair-slot` writes the event log, so with the embedded log the shop must be stopped: the
+//! file belongs to one process.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+
+use super::Cli;
+use crate::app::event_log_folder;
+use crate::clock::Clock;
+use crate::config::{Config, LogKind};
+use crate::log::EventLog;
+use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
+use crate::sources::wal::{self, Begun, SlotStatus, WalConfig};
+use crate::store::private_server::{self, PrivateServer, Status};
+use crate::wire::topics::Topic;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Slot, position and lag, and what to do if something is wrong. Exit code 1 if something is.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new slot and publish what came between. Stop the shop first, unless its event log is Kafka.
+    RepairSlot,
+}
+
+pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let config = cli.load(Vec::new())?.config;
+    super::block_on(async {
+        match args.what {
+            What::Status { json } => status(&config, json).await,
+            What::RepairSlot => repair(&config).await,
+        }
+    })
+}
+
+async fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let wal = WalConfig::new(url(config)?, &config.cdc.slot);
+    if is_private(config) && !matches!(private_server::status(&config.data_dir)?, Status::Running { .. }) {
+        bail!("the private PostgreSQL is stopped: it runs while `kartshoppe serve` does");
+    }
+    let log = match config.log.kind {
+        LogKind::Embedded => EmbeddedLog::open_read_only(&event_log_folder(&config.data_dir)).await.ok(),
+        LogKind::Kafka => None,
+    };
+    let found = wal::status(&wal, log.as_ref().map(|log| log as &dyn EventLog)).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    } else {
+        print!("{}", table(&found));
+    }
+    Ok(if found.alarm.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn table(found: &SlotStatus) -> String {
+    let slot = match (found.exists, found.reader_pid) {
+        (false, _) => "none yet: the reader makes it when it starts".to_owned(),
+        (true, Some(pid)) => format!("{}, being read (PostgreSQL process {pid})", found.slot),
+        (true, None) => format!("{}, read by nobody", found.slot),
+    };
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
+    let position = found.position.as_ref().map_or_else(
+        || "none".to_owned(),
+        |position| format!("{} (server {}, timeline {})", position.resume_lsn, position.system_id, position.timeline),
+    );
+    let safe =
+        found.safe_bytes.map_or_else(|| "no limit".to_owned(), |bytes| format!("{bytes} bytes more, then the slot is lost"));
+    let rows = [
+        ("database", found.database.clone()),
+        ("slot", slot),
+        ("position", position),
+        ("lag", format!("{}, {:.1} s", bytes(found.lag_bytes), found.lag_ms as f64 / 1_000.0)),
+        ("waiting", format!("{} items without an outcome", found.waiting_items)),
+        ("WAL kept", format!("{} ({safe})", bytes(found.retained_bytes))),
+        ("to do", found.alarm.clone().unwrap_or_else(|| "nothing".to_owned())),
+    ];
+    rows.iter().map(|(name, text)| format!("{name:<9} {text}\n")).collect()
+}
+
+async fn repair(config: &Config) -> anyhow::Result<ExitCode> {
+    if config.log.kind == LogKind::Kafka {
+        bail!("log.kind = kafka is not part of this version yet: use embedded");
+    }
+    let embedded = EmbeddedConfig {
+        fsync: config.log.embedded.fsync,
+        tombstone_retention: config.log.embedded.tombstone_retention,
+        ..EmbeddedConfig::new(event_log_folder(&config.data_dir), config.inventory.partitions)
+    };
+    let log =
+        EmbeddedLog::open(embedded, Clock::system()).await.context("the shop must be stopped while the slot is repaired")?;
+    let repaired = repair_on(config, &log).await;
+    log.close().await;
+    let begun = repaired?;
+    println!(
+        "the slot {} starts at {}; {} items that were missed are published",
+        config.cdc.slot, begun.position.resume_lsn, begun.published
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn repair_on(config: &Config, log: &EmbeddedLog) -> anyhow::Result<Begun> {
+    log.create_topics(&Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect::<Vec<_>>()).await?;
+    let private = start_private(config).await?;
+    let repaired = match url(config) {
+        Ok(url) => wal::repair(&WalConfig::new(url, &config.cdc.slot), log).await.map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    if let Some(server) = private {
+        server.stop().await?;
+    }
+    repaired
+}
+
+async fn start_private(config: &Config) -> anyhow::Result<Option<PrivateServer>> {
+    if !is_private(config) {
+        return Ok(None);
+    }
+    let bin_dir = Some(config.postgres.bin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Path::new);
+    Ok(Some(PrivateServer::start(&config.data_dir, bin_dir).await.context("starting the private PostgreSQL")?))
+}
+
+fn is_private(config: &Config) -> bool {
+    config.postgres.database_url.is_empty()
+}
+
+/// The reader's own credential, else the private server's, else the shop's.
+fn url(config: &Config) -> anyhow::Result<String> {
+    if !config.cdc.database_url.is_empty() {
+        return Ok(config.cdc.database_url.clone());
+    }
+    if !is_private(config) {
+        return Ok(config.postgres.database_url.clone());
+    }
+    let urls = private_server::urls(&config.data_dir)?;
+    Ok(urls.context("there is no private PostgreSQL yet: `kartshoppe serve` makes it")?.cdc)
+}

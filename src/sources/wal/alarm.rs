@@ -1,0 +1,92 @@
+//! What the reader must not guess about: each alarm says what is wrong and what to do.
+//!
+//! The reader stands still while one holds, looks again every few seconds, and goes on by itself once the cause is gone.
+
+use super::stream::ServerIdentity;
+use crate::wire::cdc_position::Lsn;
+
+/// Why orders are not read from the WAL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Alarm {
+    #[error(
+        "PostgreSQL refuses the WAL reader's credential: set KARTSHOPPE__CDC__DATABASE_URL to one that may log in ({reason})"
+    )]
+    Credential { reason: String },
+    #[error("wal_level is {found}: set wal_level = logical in PostgreSQL's configuration and restart it")]
+    WalLevel { found: String },
+    #[error("this PostgreSQL is a stand-by, and the slot lives on the primary: set KARTSHOPPE__CDC__DATABASE_URL to the primary")]
+    StandBy,
+    #[error(
+        "the role {role} may not replicate: run ALTER ROLE {role} REPLICATION, or set KARTSHOPPE__CDC__DATABASE_URL to one that may"
+    )]
+    NoReplication { role: String },
+    #[error("the role {role} may not read order_items: run GRANT SELECT ON order_items TO {role}")]
+    NoSelect { role: String },
+    #[error("the database {database} has no table order_items: run `kartshoppe db migrate`")]
+    NotMigrated { database: String },
+    #[error(
+        "the publication {publication} is missing: make it again as migrations/0005_publication.sql does, then run \
+         `kartshoppe cdc repair-slot`, as rows inserted meanwhile did not come through"
+    )]
+    PublicationMissing { publication: String },
+    #[error(
+        "the publication {publication} was altered ({what}): restore it as in migrations/0005_publication.sql, then run \
+         `kartshoppe cdc repair-slot`, as rows inserted meanwhile may not have come through"
+    )]
+    PublicationAltered { publication: String, what: String },
+    #[error(
+        "the replica identity of order_items was altered ({found}): run ALTER TABLE order_items REPLICA IDENTITY USING INDEX \
+         order_items_identity, then `kartshoppe cdc repair-slot`, as rescued items may not have come through"
+    )]
+    ReplicaIdentity { found: String },
+    #[error("the replication slot {slot} is gone: run `kartshoppe cdc repair-slot`, which makes a new one and closes the gap")]
+    SlotMissing { slot: String },
+    #[error(
+        "PostgreSQL has thrown away WAL that the replication slot {slot} still needed ({status}): run `kartshoppe cdc repair-slot`, \
+         and raise max_slot_wal_keep_size if the reader may be away for as long again"
+    )]
+    SlotLost { slot: String, status: String },
+    #[error("the replication slot {slot} is not ours ({what}): choose another name with KARTSHOPPE__CDC__SLOT, or drop it")]
+    SlotForeign { slot: String, what: String },
+    #[error(
+        "the stored position is of server {} on timeline {}, but this is {} on timeline {} (another server, a restored backup or a \
+         promoted stand-by): point KARTSHOPPE__CDC__DATABASE_URL at the right one, or, if this is the right one, run \
+         `kartshoppe cdc repair-slot`",
+        stored.system_id, stored.timeline, found.system_id, found.timeline
+    )]
+    OtherServer { stored: ServerIdentity, found: ServerIdentity },
+    #[error(
+        "the slot {slot} was acknowledged up to {confirmed}, beyond the stored position {stored}: somebody else read or moved it, or \
+         the event log was restored; run `kartshoppe cdc repair-slot`"
+    )]
+    PositionBehindSlot { slot: String, stored: Lsn, confirmed: Lsn },
+    #[error(
+        "the stored position {stored} is beyond the server's WAL, which ends at {flushed} (a restored backup): run \
+         `kartshoppe cdc repair-slot`"
+    )]
+    PositionBeyondServer { stored: Lsn, flushed: Lsn },
+    #[error("not repaired yet: {reason}")]
+    NotRepaired { reason: String },
+    #[error("the rest of the transaction that commits at {commit} did not come again: run `kartshoppe cdc repair-slot`")]
+    PartMissing { commit: Lsn },
+    #[error(
+        "a published row has no column {column}: restore it in order_items and in the publication, then run `kartshoppe cdc repair-slot`"
+    )]
+    Column { column: String },
+    #[error("the stored position cannot be read ({reason}): run `kartshoppe cdc repair-slot`")]
+    PositionUnreadable { reason: String },
+}
+
+impl Alarm {
+    /// Whether rows may have passed by while it held, so that it is remembered until the slot is repaired.
+    #[must_use]
+    pub fn leaves_gap(&self) -> bool {
+        matches!(
+            self,
+            Self::PublicationMissing { .. }
+                | Self::PublicationAltered { .. }
+                | Self::ReplicaIdentity { .. }
+                | Self::Column { .. }
+        )
+    }
+}

@@ -1,0 +1,71 @@
+//! The reader's figures, read from its report when `/metrics` is asked.
+
+use super::{Wal, WalReport};
+use crate::telemetry::metrics::{Kind, Metrics};
+use crate::telemetry::names::metric;
+
+/// Every state that the reader can be in, as [`WalReport::state`] writes it.
+const STATES: [&str; 6] = ["stopped", "starting", "waiting", "first-start", "streaming", "alarm"];
+
+impl Wal {
+    /// Registers the reader's figures, once.
+    pub fn register(&self, metrics: &Metrics) {
+        type Read = fn(&WalReport) -> Option<f64>;
+        let figures: [(&'static str, &'static str, Kind, Read); 5] = [
+            (metric::CDC_ROWS, "Order items published from the WAL", Kind::Counter, |report| Some(report.rows as f64)),
+            (metric::CDC_LAG_BYTES, "WAL that has not come through", Kind::Gauge, |report| Some(report.lag_bytes as f64)),
+            (metric::CDC_LAG_SECONDS, "Age of the oldest WAL that has not come through", Kind::Gauge, |report| {
+                Some(report.lag_ms as f64 / 1_000.0)
+            }),
+            (metric::CDC_RETAINED_BYTES, "WAL that the slot makes PostgreSQL keep", Kind::Gauge, |report| {
+                Some(report.retained_bytes as f64)
+            }),
+            (metric::CDC_SAFE_BYTES, "WAL until PostgreSQL gives the slot up; absent without a limit", Kind::Gauge, |report| {
+                report.safe_bytes.map(|bytes| bytes as f64)
+            }),
+        ];
+        for (name, help, kind, read) in figures {
+            let wal = self.clone();
+            metrics
+                .observe(name, help, kind, move || read(&wal.report()).map(|figure| (Vec::new(), figure)).into_iter().collect());
+        }
+        let wal = self.clone();
+        metrics.observe(metric::CDC_STATE, "1 for the state that the WAL reader is in", Kind::Gauge, move || {
+            let now = wal.report().state();
+            STATES.map(|state| (vec![("state", state.to_owned())], f64::from(u8::from(state == now)))).into()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::report::{Phase, ReportCell};
+    use super::*;
+
+    #[test]
+    fn every_figure_and_state_is_shown() {
+        let cell = ReportCell::new();
+        let wal = Wal { report: cell.subscribe(), children: Arc::new(Vec::new) };
+        let metrics = Metrics::default();
+        wal.register(&metrics);
+        let phases = [
+            Phase::Stopped,
+            Phase::Starting { error: None },
+            Phase::WaitingForSlot { pid: None },
+            Phase::FirstStart,
+            Phase::Streaming,
+            Phase::Alarm("do this".to_owned()),
+        ];
+        for (phase, state) in phases.into_iter().zip(STATES) {
+            cell.phase(phase);
+            let text = metrics.render().unwrap();
+            assert!(text.contains(&format!("kartshoppe_cdc_state{{state=\"{state}\"}} 1.0")), "{text}");
+            assert_eq!(text.matches("} 1.0").count(), 1, "{text}");
+        }
+        cell.published(3, Some(1));
+        let text = metrics.render().unwrap();
+        assert!(text.contains("kartshoppe_cdc_rows_total{} 3.0"), "{text}");
+    }
+}

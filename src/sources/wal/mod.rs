@@ -1,0 +1,211 @@
+//! Orders through the WAL: each `order_items` row that is `wal` becomes one record of `order-events`, exactly once.
+//!
+//! ```text
+//!  PostgreSQL ── slot, publication ──► stream ──► transactions ──► pump ──► log: order-events + cdc-positions, one commit
+//!      ▲                                                             │
+//!      └────────────────── acknowledge, only after the commit ◄──────┘
+//! ```
+//! The position is stored in the log, in the commit of the rows that it covers; the slot's own memory goes back by a thousand
+//! transactions at a restart. Two locks keep out a second reader: the slot, and the fencing of the log's session. Where something does
+//! not fit, the reader raises an [`Alarm`] that says what to do, and never guesses.
+
+mod actor;
+mod alarm;
+mod figures;
+mod new_slot;
+mod position;
+mod pump;
+mod reader;
+mod repair;
+mod report;
+mod server;
+mod stream;
+mod transactions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use self::alarm::Alarm;
+pub use self::new_slot::{Begun, Steps};
+use self::position::StoredError;
+pub use self::repair::{RepairError, SlotStatus, repair, repair_in_steps, status};
+use self::report::ReportCell;
+pub use self::report::{Phase, WalReport};
+pub use self::server::{PUBLICATION, ServerError};
+pub use self::stream::StreamError;
+pub use self::transactions::Confused;
+use crate::actors::envelope::{CallError, Mailbox};
+use crate::actors::role::{MakeChildren, SupervisionContext};
+use crate::actors::stats::Vitals;
+use crate::actors::supervision::{ActorKind, ChildSpec};
+use crate::log::{EventLog, LogError};
+use actor::{WalMsg, WalReader};
+
+/// How the reader works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalConfig {
+    /// The reader's own credential, with REPLICATION.
+    pub url: String,
+    pub slot: String,
+    /// Rows of one commit of the log at most; a larger transaction is published in parts.
+    pub batch_max_rows: usize,
+    /// A position that only moved, with no rows to publish, is stored after this long: the WAL before it can go then.
+    pub idle_interval: Duration,
+    /// How often slot and publication are looked at.
+    pub look_every: Duration,
+}
+
+impl WalConfig {
+    /// With the defaults: 10,000 rows a commit, idle positions every 10 s, a look every 2 s.
+    #[must_use]
+    pub fn new(url: impl Into<String>, slot: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            slot: slot.into(),
+            batch_max_rows: 10_000,
+            idle_interval: Duration::from_secs(10),
+            look_every: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The steps of the reader. Each is a target of faults: `wal-reader/committing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The slot is free and nothing speaks against reading.
+    Looked,
+    /// Older readers can write no more.
+    Fenced,
+    /// A new slot is there, without a position.
+    SlotMade,
+    /// What waited is known.
+    SnapshotRead,
+    /// What waited is published, and the first position stored.
+    Begun,
+    /// Position and server fit together.
+    Checked,
+    Streaming,
+    /// Rows are about to be committed.
+    Committing,
+    /// They are, and not acknowledged.
+    Committed,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Looked,
+        Self::Fenced,
+        Self::SlotMade,
+        Self::SnapshotRead,
+        Self::Begun,
+        Self::Checked,
+        Self::Streaming,
+        Self::Committing,
+        Self::Committed,
+    ];
+
+    /// The fault target that strikes at this step only.
+    #[must_use]
+    pub fn target(self) -> &'static str {
+        match self {
+            Self::Looked => "wal-reader/looked",
+            Self::Fenced => "wal-reader/fenced",
+            Self::SlotMade => "wal-reader/slot-made",
+            Self::SnapshotRead => "wal-reader/snapshot-read",
+            Self::Begun => "wal-reader/begun",
+            Self::Checked => "wal-reader/checked",
+            Self::Streaming => "wal-reader/streaming",
+            Self::Committing => "wal-reader/committing",
+            Self::Committed => "wal-reader/committed",
+        }
+    }
+}
+
+/// Why the reader cannot go on. All of it is worth a new start, but for an alarm, which needs somebody to act.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Alarm(#[from] Alarm),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Confused(#[from] Confused),
+    /// The actor around the reader is gone.
+    #[error(transparent)]
+    Actor(#[from] CallError),
+}
+
+impl From<StoredError> for ReadError {
+    fn from(error: StoredError) -> Self {
+        match error {
+            StoredError::Log(error) => Self::Log(error),
+            StoredError::Alarm(alarm) => Self::Alarm(alarm),
+        }
+    }
+}
+
+/// What the parts of the reader share.
+struct WalContext {
+    config: WalConfig,
+    log: Arc<dyn EventLog>,
+    report: ReportCell,
+    mailbox: Mailbox<WalMsg>,
+    vitals: Vitals,
+    /// A step that the actor does not let pass for so long: it hangs, and its watchdog will end both.
+    patience: Duration,
+}
+
+impl Steps for WalContext {
+    async fn at(&self, step: Step) -> Result<(), ReadError> {
+        Ok(self.mailbox.ask(self.patience, |go_on| WalMsg::At(step, go_on)).await?)
+    }
+}
+
+/// The WAL reader of this process, running or not. Cheap to clone.
+#[derive(Clone)]
+pub struct Wal {
+    report: watch::Receiver<WalReport>,
+    /// For [`crate::actors::root::RoleSpec`].
+    pub children: MakeChildren,
+}
+
+impl Wal {
+    /// Puts the reader together. Nothing runs before the role is started.
+    #[must_use]
+    pub fn new(log: Arc<dyn EventLog>, config: WalConfig, supervision: &SupervisionContext) -> Self {
+        let id = ActorKind::WalReader.as_str();
+        let context = Arc::new(WalContext {
+            config,
+            log,
+            report: ReportCell::new(),
+            mailbox: Mailbox::new(id),
+            vitals: supervision.vitals(ActorKind::WalReader, id),
+            patience: supervision.hang_after.saturating_mul(4),
+        });
+        let (report, restart) = (context.report.subscribe(), supervision.restart);
+        let make = move || {
+            let context = context.clone();
+            vec![ChildSpec::new(ActorKind::WalReader, id, restart, move || (WalReader(context.clone()), ()))]
+        };
+        Self { report, children: Arc::new(make) }
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn report(&self) -> WalReport {
+        self.report.borrow().clone()
+    }
+
+    /// To be told of every change.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<WalReport> {
+        self.report.clone()
+    }
+}

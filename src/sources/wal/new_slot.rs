@@ -1,0 +1,161 @@
+//! A slot from nothing: the first start, and the repair of a lost slot.
+//!
+//! ```text
+//!  drop what is left of a slot ─► make it, with a snapshot ─► in the snapshot: rows that wait ─► one commit: their events, first position
+//! ```
+//! The snapshot is the database as it was just before the slot's first transaction, so no row is in both and none in neither. A crash
+//! before the commit leaves a slot without a position, and the next start begins here again.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use sqlx::{AssertSqlSafe, Connection, Executor, FromRow};
+
+use super::position::{gap_record, read_chunk};
+use super::server::{Server, ServerError};
+use super::stream::NewSlot;
+use super::transactions::{Item, record};
+use super::{ReadError, Step, WalConfig};
+use crate::domain::EpochMs;
+use crate::log::{Batch, EventLog, NewRecord, Positions, Session, Start, Stop, read_topics};
+use crate::wire::cdc_position::CdcPosition;
+use crate::wire::order_event::OrderSource;
+use crate::wire::topics::Topic;
+
+/// Rows that the reader owes: nothing says that they were published or what became of them.
+const WAITING: &str = "
+SELECT order_item_id, order_id, product_id, quantity::bigint AS quantity, traceparent,
+       (extract(epoch FROM coalesce(inserted_at, clock_timestamp())) * 1000)::bigint AS inserted_at_ms
+FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL ORDER BY inserted_at, order_item_id";
+
+#[derive(Debug, FromRow)]
+struct WaitingRow {
+    order_item_id: String,
+    order_id: String,
+    product_id: String,
+    quantity: i64,
+    traceparent: Option<String>,
+    inserted_at_ms: EpochMs,
+}
+
+/// What a new slot began with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    pub position: CdcPosition,
+    /// Items that were owed and are published now.
+    pub published: usize,
+}
+
+/// Where the work is announced, so that faults can strike between its steps.
+pub trait Steps: Send + Sync {
+    /// Returns when the work may go on.
+    fn at(&self, step: Step) -> impl Future<Output = Result<(), ReadError>> + Send;
+}
+
+/// Makes the slot anew and publishes what is owed. The session must have been opened before: nobody else writes as this reader then.
+///
+/// # Errors
+/// [`ReadError`]; nothing of it is visible then, and it can be begun again.
+pub async fn begin(
+    config: &WalConfig,
+    log: &dyn EventLog,
+    session: &dyn Session,
+    server: &mut Server,
+    steps: &impl Steps,
+) -> Result<Begun, ReadError> {
+    server.drop_slot(&config.slot).await?;
+    let slot = NewSlot::create(&config.url, &config.slot).await?;
+    steps.at(Step::SlotMade).await?;
+    let mut waiting = waiting_rows(&config.url, &slot.snapshot).await?;
+    if !waiting.is_empty() {
+        let ids = waiting.iter().map(|row| row.order_item_id.clone()).collect();
+        let owed = without_event(log, ids).await?;
+        waiting.retain(|row| owed.contains(&row.order_item_id));
+    }
+    steps.at(Step::SnapshotRead).await?;
+    let position = CdcPosition {
+        system_id: slot.identity.system_id.clone(),
+        timeline: slot.identity.timeline,
+        resume_lsn: slot.starts_at,
+        part_commit_lsn: None,
+        part_index: 0,
+    };
+    let mut records: Vec<NewRecord> = waiting.iter().map(WaitingRow::record).collect();
+    records.push(position.record(&config.slot));
+    records.push(gap_record(&config.slot, None));
+    session.commit(Batch { records, positions: Positions::new() }).await?;
+    steps.at(Step::Begun).await?;
+    Ok(Begun { position, published: waiting.len() })
+}
+
+impl WaitingRow {
+    fn record(&self) -> NewRecord {
+        let item = Item {
+            order_item_id: &self.order_item_id,
+            order_id: &self.order_id,
+            product_id: &self.product_id,
+            quantity: self.quantity,
+            traceparent: self.traceparent.as_deref(),
+        };
+        record(&item, self.inserted_at_ms)
+    }
+}
+
+/// The rows that wait, as the snapshot shows them.
+async fn waiting_rows(url: &str, snapshot: &str) -> Result<Vec<WaitingRow>, ReadError> {
+    let reading = || ServerError::sql("read the waiting rows");
+    let mut connection = Server::connect(url).await?.connection;
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(reading())?;
+    // The name is PostgreSQL's own: hexadecimal digits and dashes.
+    let name: String = snapshot.chars().filter(|letter| letter.is_ascii_hexdigit() || *letter == '-').collect();
+    let set = sqlx::raw_sql(AssertSqlSafe(format!("SET TRANSACTION SNAPSHOT '{name}'")));
+    transaction.execute(set).await.map_err(reading())?;
+    let rows = sqlx::query_as(WAITING).fetch_all(&mut *transaction).await.map_err(reading())?;
+    transaction.rollback().await.map_err(reading())?;
+    Ok(rows)
+}
+
+/// Those of these items that no `wal` event on `order-events` names. Probes and direct events do not count.
+async fn without_event(log: &dyn EventLog, mut ids: BTreeSet<String>) -> Result<BTreeSet<String>, ReadError> {
+    let mut reader = read_topics(log, &[Topic::OrderEvents], Start::Beginning, Stop::AtEnd).await?;
+    loop {
+        let records = read_chunk(&mut *reader).await?;
+        if records.is_empty() {
+            return Ok(ids);
+        }
+        for named in records.iter().filter_map(|record| record.value.as_deref()).filter_map(wal_item) {
+            ids.remove(&named);
+        }
+    }
+}
+
+/// The item that a `wal` event names, read as leniently as it was written.
+fn wal_item(value: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        source: Option<String>,
+        order_item_id: Option<String>,
+    }
+    let named: Named = serde_json::from_slice(value).ok()?;
+    named.order_item_id.filter(|_| named.source.as_deref() == Some(OrderSource::Wal.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_events_of_the_wal_count_as_published() {
+        for (value, item) in [
+            (r#"{"orderId":"o","productId":"p","quantity":1,"orderItemId":"i","source":"wal"}"#, Some("i")),
+            (r#"{"orderId":"","productId":"p","quantity":-1,"orderItemId":"i","source":"wal"}"#, Some("i")),
+            (r#"{"orderId":"o","productId":"p","quantity":1,"orderItemId":"i","source":"direct"}"#, None),
+            (r#"{"orderId":"o","productId":"p","quantity":0,"orderItemId":"i","probe":true}"#, None),
+            (r#"{"orderId":"o","productId":"p","quantity":1,"source":"wal"}"#, None),
+            ("wal", None),
+        ] {
+            assert_eq!(wal_item(value.as_bytes()).as_deref(), item, "{value}");
+        }
+    }
+}

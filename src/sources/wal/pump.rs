@@ -1,0 +1,117 @@
+//! The reader at work: events in, one commit at a time out, feedback by the clock.
+//!
+//! A commit begins as soon as a whole transaction is there and the commit before it is done; what comes meanwhile makes the next one.
+//! So batches are small when it is quiet and large when it is not. A transaction larger than a batch is published in parts.
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::new_slot::Steps;
+use super::reader::End;
+use super::server::Server;
+use super::stream::WalStream;
+use super::transactions::{Flush, Transactions};
+use super::{ReadError, Step, WalContext};
+use crate::domain::EpochMs;
+use crate::log::Session;
+use crate::wire::cdc_position::CdcPosition;
+
+/// Feedback goes by the clock: the server hangs up on those who are silent, and a slot must not hold back WAL for long.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// What a commit made durable.
+struct Durable {
+    rows: usize,
+    position: CdcPosition,
+    newest_commit_ms: EpochMs,
+}
+
+type Committing<'a> = Pin<Box<dyn Future<Output = Result<Durable, ReadError>> + Send + 'a>>;
+
+/// Publishes what the stream brings, until something fails.
+pub(super) async fn pump<S: WalStream>(
+    context: &WalContext,
+    stream: &mut S,
+    session: &dyn Session,
+    server: Server,
+    position: CdcPosition,
+) -> Result<Infallible, End> {
+    let config = &context.config;
+    let mut stored = position.resume_lsn;
+    let mut transactions = Transactions::new(position);
+    let mut inspection = pin!(inspect(context, server));
+    let mut tick = interval(REPORT_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut committing: Option<Committing<'_>> = None;
+    let mut last_commit = Instant::now();
+    loop {
+        let mut is_idle_due = false;
+        tokio::select! {
+            biased;
+            done = settled(&mut committing) => {
+                committing = None;
+                let done = done?;
+                stored = done.position.resume_lsn;
+                stream.acknowledge(stored);
+                last_commit = Instant::now();
+                context.report.stored(&done.position);
+                context.report.published(done.rows, Some(done.newest_commit_ms));
+            }
+            end = &mut inspection => return Err(end),
+            _ = tick.tick() => {
+                stream.report().await?;
+                if transactions.is_idle() && committing.is_none() {
+                    context.report.delivered(stream.received());
+                    is_idle_due = last_commit.elapsed() >= config.idle_interval && stream.received() > stored;
+                }
+            }
+            event = stream.next(), if transactions.waiting() < config.batch_max_rows => transactions.push(&event?)?,
+        }
+        if is_idle_due {
+            transactions.skip_to(stream.received());
+        }
+        let waiting = transactions.waiting();
+        let is_due = waiting >= config.batch_max_rows || waiting > 0 && transactions.is_between();
+        if committing.is_none() && (is_due || is_idle_due) {
+            committing = Some(Box::pin(commit(context, session, transactions.take())));
+        }
+    }
+}
+
+/// The result of the commit under way; never, if there is none.
+async fn settled(committing: &mut Option<Committing<'_>>) -> Result<Durable, ReadError> {
+    match committing {
+        Some(commit) => commit.await,
+        None => pending().await,
+    }
+}
+
+async fn commit(context: &WalContext, session: &dyn Session, flush: Flush) -> Result<Durable, ReadError> {
+    let durable =
+        Durable { rows: flush.records.len(), position: flush.position.clone(), newest_commit_ms: flush.newest_commit_ms };
+    context.at(Step::Committing).await?;
+    session.commit(flush.batch(&context.config.slot)).await?;
+    context.at(Step::Committed).await?;
+    Ok(durable)
+}
+
+/// Looks after slot and publication while the stream runs; ends when something is wrong with them.
+async fn inspect(context: &WalContext, mut server: Server) -> End {
+    let mut tick = interval(context.config.look_every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let facts = match server.facts(&context.config.slot).await {
+            Ok(facts) => facts,
+            Err(error) => return error.into(),
+        };
+        if let Err(alarm) = facts.check_database().and_then(|()| facts.check_slot(&context.config.slot)) {
+            return alarm.into();
+        }
+        context.report.measured(&facts);
+    }
+}

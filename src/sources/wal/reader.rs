@@ -1,0 +1,203 @@
+//! One life of the reader: wait for the slot, look, fence, check, stream. An error ends it; the actor's supervisor starts the next.
+//!
+//! ```text
+//!  slot free? ─► look ─► fence ─► stored position ─► checks ─► stream ─► rows + position, one commit ─► acknowledge ─┐
+//!     ▲ in use     │ alarm: look again                  │ none: new slot       ▲                                     │
+//!     └────────────┴────────────────────────────────────┘                      └─────────────────────────────────────┘
+//! ```
+//! Looking comes before fencing, so that a reader that would only raise an alarm leaves those who repair the slot alone.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use super::alarm::Alarm;
+use super::new_slot::{self, Steps};
+use super::position::{self, Stored, StoredError, gap_record};
+use super::pump::pump;
+use super::report::Phase;
+use super::server::{Facts, PUBLICATION, Server, ServerError};
+use super::stream::{PgStream, StreamError, WalStream};
+use super::transactions::Confused;
+use super::{ReadError, Step, WalContext};
+use crate::log::{LogError, Session, SessionConfig};
+use crate::wire::cdc_position::CdcPosition;
+
+/// First and longest wait for a slot that is in use: by a predecessor in its last moments, or by somebody who lives.
+const SLOT_WAIT_MIN: Duration = Duration::from_millis(5);
+const SLOT_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long the log may take to remember an alarm.
+const REMEMBER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a life of the reader ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Somebody else has the slot.
+    SlotInUse,
+    Alarm(Alarm),
+    Failed(ReadError),
+}
+
+/// Reads until something fails. Alarms are shown and waited out in here.
+pub(super) async fn run(context: &WalContext) -> ReadError {
+    let mut raised = None;
+    loop {
+        match live(context).await {
+            Ok(never) => match never {},
+            Err(End::SlotInUse) => {}
+            Err(End::Failed(error)) => return error,
+            Err(End::Alarm(alarm)) => {
+                context.report.raise(&alarm);
+                if raised.as_ref() != Some(&alarm) {
+                    if let Err(error) = remember_gap(context, &alarm).await {
+                        return error.into();
+                    }
+                    raised = Some(alarm);
+                }
+                tokio::time::sleep(context.config.look_every).await;
+            }
+        }
+    }
+}
+
+async fn live(context: &WalContext) -> Result<Infallible, End> {
+    let (config, log) = (&context.config, &*context.log);
+    let mut server = Server::connect(&config.url).await?;
+    let facts = slot_free(context, &mut server).await?;
+    look(context, &facts, &position::read(log, &config.slot).await?)?;
+    context.at(Step::Looked).await?;
+    let session = log.session(session_config(&config.slot)).await?;
+    context.at(Step::Fenced).await?;
+    let stored = position::read(log, &config.slot).await?;
+    let facts = server.facts(&config.slot).await?;
+    if facts.is_slot_active() {
+        return Err(End::SlotInUse);
+    }
+    look(context, &facts, &stored)?;
+    let position = match stored.position {
+        Some(position) => position,
+        None => first_start(context, &*session, &mut server).await?,
+    };
+    let mut stream = PgStream::connect(&config.url, &config.slot, PUBLICATION).await?;
+    position::check_identity(&position, &stream.identity())?;
+    let facts = server.facts(&config.slot).await?;
+    facts.check_slot(&config.slot)?;
+    position::check(&position, &facts, &config.slot)?;
+    context.at(Step::Checked).await?;
+    stream.start(position.resume_lsn).await?;
+    context.report.streaming(&position);
+    context.at(Step::Streaming).await?;
+    pump(context, &mut stream, &*session, server, position).await
+}
+
+/// Who writes as the reader of a slot: the same in every process, so that the newest fences all others.
+#[must_use]
+pub(super) fn session_config(slot: &str) -> SessionConfig {
+    SessionConfig { identity: format!("cdc-{slot}"), group: None, topics: Vec::new() }
+}
+
+/// Waits until nobody reads from the slot.
+async fn slot_free(context: &WalContext, server: &mut Server) -> Result<Facts, End> {
+    let mut wait = SLOT_WAIT_MIN;
+    loop {
+        let facts = server.facts(&context.config.slot).await?;
+        if !facts.is_slot_active() {
+            return Ok(facts);
+        }
+        context.report.waiting(facts.slot_pid);
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(SLOT_WAIT_MAX);
+    }
+}
+
+/// Whether it is any use to go on, as far as SQL and the log can tell.
+fn look(context: &WalContext, facts: &Facts, stored: &Stored) -> Result<(), Alarm> {
+    facts.check_database()?;
+    if let Some(reason) = &stored.gap {
+        return Err(Alarm::NotRepaired { reason: reason.clone() });
+    }
+    let slot = &context.config.slot;
+    let Some(position) = &stored.position else { return Ok(()) };
+    facts.check_slot(slot)?;
+    position::check(position, facts, slot)
+}
+
+async fn first_start(context: &WalContext, session: &dyn Session, server: &mut Server) -> Result<CdcPosition, End> {
+    context.report.phase(Phase::FirstStart);
+    let begun = new_slot::begin(&context.config, &*context.log, session, server, context).await?;
+    let (slot, published) = (&context.config.slot, begun.published);
+    tracing::info!(kartshoppe.pg.lsn = %begun.position.resume_lsn, slot, published, "the WAL reader starts with a new slot");
+    context.report.published(published, None);
+    Ok(begun.position)
+}
+
+/// While such an alarm held, rows may have passed by: that must outlive this process, as the alarm itself may be gone when the next
+/// one looks. A slot that was never read has no rows to miss.
+async fn remember_gap(context: &WalContext, alarm: &Alarm) -> Result<(), LogError> {
+    if !alarm.leaves_gap() {
+        return Ok(());
+    }
+    let slot = &context.config.slot;
+    match position::read(&*context.log, slot).await {
+        Ok(Stored { position: None, .. } | Stored { gap: Some(_), .. }) | Err(StoredError::Alarm(_)) => Ok(()),
+        Ok(Stored { .. }) => {
+            context.log.append(vec![gap_record(slot, Some(alarm))], REMEMBER_TIMEOUT).await?;
+            Ok(())
+        }
+        Err(StoredError::Log(error)) => Err(error),
+    }
+}
+
+impl From<Alarm> for End {
+    fn from(alarm: Alarm) -> Self {
+        Self::Alarm(alarm)
+    }
+}
+
+impl From<ServerError> for End {
+    fn from(error: ServerError) -> Self {
+        ReadError::from(error).into()
+    }
+}
+
+impl From<StreamError> for End {
+    fn from(error: StreamError) -> Self {
+        ReadError::from(error).into()
+    }
+}
+
+impl From<LogError> for End {
+    fn from(error: LogError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<StoredError> for End {
+    fn from(error: StoredError) -> Self {
+        match error {
+            StoredError::Log(error) => error.into(),
+            StoredError::Alarm(alarm) => Self::Alarm(alarm),
+        }
+    }
+}
+
+impl From<Confused> for End {
+    fn from(confused: Confused) -> Self {
+        match confused {
+            Confused::Column(column) => Self::Alarm(Alarm::Column { column: column.to_owned() }),
+            Confused::PartMissing(commit) => Self::Alarm(Alarm::PartMissing { commit }),
+            Confused::Order(_) => Self::Failed(ReadError::Confused(confused)),
+        }
+    }
+}
+
+impl From<ReadError> for End {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Alarm(alarm) | ReadError::Server(ServerError::Alarm(alarm)) => Self::Alarm(alarm),
+            ReadError::Stream(StreamError::SlotInUse) => Self::SlotInUse,
+            ReadError::Server(_) | ReadError::Stream(_) | ReadError::Log(_) | ReadError::Confused(_) | ReadError::Actor(_) => {
+                Self::Failed(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! From WAL events to records of `order-events`, with the position that they move to. Pure.
+//!
+//! The position is (commit LSN, index of the row in its transaction). Only commits are ordered across transactions, and rows of one
+//! COPY share an LSN, so nothing else would do. Decoding a transaction again gives its rows in the same order.
+
+use bytes::Bytes;
+
+use super::stream::{Cell, Row, WalEvent};
+use crate::domain::EpochMs;
+use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
+use crate::log::{Batch, NewRecord, Positions};
+use crate::telemetry::context::TraceContext;
+use crate::wire::cdc_position::{CdcPosition, Lsn};
+use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
+use crate::wire::output;
+use crate::wire::record::Headers;
+use crate::wire::topics::Topic;
+
+/// The published table.
+pub const TABLE: &str = "order_items";
+
+/// Why the stream cannot be what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Confused {
+    /// Rows or commits outside a transaction, or one within another.
+    #[error("the stream has {0} where none can be")]
+    Order(&'static str),
+    /// The row lacks what an order item needs.
+    #[error("a published row has no column {0}")]
+    Column(&'static str),
+    /// A transaction that is published in part did not come again.
+    #[error("the rest of the transaction that commits at {0} did not come")]
+    PartMissing(Lsn),
+}
+
+/// One order item, as a row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item<'a> {
+    pub order_item_id: &'a str,
+    pub order_id: &'a str,
+    pub product_id: &'a str,
+    pub quantity: i64,
+    pub traceparent: Option<&'a str>,
+}
+
+/// What has come and is not yet handed to the log.
+#[derive(Debug)]
+pub struct Transactions {
+    /// Where everything up to the last event is covered.
+    position: CdcPosition,
+    open: Option<Open>,
+    records: Vec<NewRecord>,
+    newest_commit_ms: EpochMs,
+}
+
+#[derive(Debug)]
+struct Open {
+    commit_lsn: Lsn,
+    committed_at_ms: EpochMs,
+    rows: u64,
+    /// Rows up to this one are on the log already.
+    published: u64,
+}
+
+/// What one commit of the log holds.
+#[derive(Debug)]
+pub struct Flush {
+    pub records: Vec<NewRecord>,
+    pub position: CdcPosition,
+    /// When the newest of it was committed in the database.
+    pub newest_commit_ms: EpochMs,
+}
+
+impl Flush {
+    /// The batch that publishes it.
+    #[must_use]
+    pub fn batch(self, slot: &str) -> Batch {
+        let mut records = self.records;
+        records.push(self.position.record(slot));
+        Batch { records, positions: Positions::new() }
+    }
+}
+
+impl Transactions {
+    /// Goes on from a stored position.
+    #[must_use]
+    pub fn new(position: CdcPosition) -> Self {
+        Self { position, open: None, records: Vec::new(), newest_commit_ms: 0 }
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// [`Confused`]: nothing after it may be used.
+    pub fn push(&mut self, event: &WalEvent) -> Result<(), Confused> {
+        match event {
+            WalEvent::Begin { commit_lsn, committed_at_ms } => self.begin(*commit_lsn, *committed_at_ms),
+            WalEvent::Insert { table, row } if &**table == TABLE => self.insert(row),
+            WalEvent::Commit { end_lsn } => self.commit(*end_lsn),
+            WalEvent::Insert { .. } | WalEvent::Other => Ok(()),
+        }
+    }
+
+    /// Records that wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether no transaction is half read.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// Whether nothing came that is not handed over.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.open.is_none() && self.records.is_empty()
+    }
+
+    /// Everything below is delivered: for a table on which nothing happens while the WAL grows.
+    pub fn skip_to(&mut self, received: Lsn) {
+        if self.is_idle() && self.position.part_commit_lsn.is_none() {
+            self.position.resume_lsn = self.position.resume_lsn.max(received);
+        }
+    }
+
+    /// What has come so far, also of a transaction that is still being read.
+    pub fn take(&mut self) -> Flush {
+        let mut position = self.position.clone();
+        if let Some(open) = self.open.as_ref().filter(|open| open.rows > 0 && open.commit_lsn >= position.resume_lsn) {
+            position.part_commit_lsn = Some(open.commit_lsn);
+            position.part_index = open.rows.max(open.published);
+        }
+        Flush { records: std::mem::take(&mut self.records), position, newest_commit_ms: self.newest_commit_ms }
+    }
+
+    fn begin(&mut self, commit_lsn: Lsn, committed_at_ms: EpochMs) -> Result<(), Confused> {
+        if self.open.is_some() {
+            return Err(Confused::Order("a transaction within another"));
+        }
+        let published = match self.position.part_commit_lsn {
+            _ if commit_lsn < self.position.resume_lsn => u64::MAX,
+            Some(part) if part == commit_lsn => self.position.part_index,
+            Some(part) if part < commit_lsn => return Err(Confused::PartMissing(part)),
+            Some(_) | None => 0,
+        };
+        self.open = Some(Open { commit_lsn, committed_at_ms, rows: 0, published });
+        Ok(())
+    }
+
+    fn insert(&mut self, row: &Row) -> Result<(), Confused> {
+        let open = self.open.as_mut().ok_or(Confused::Order("a row outside a transaction"))?;
+        open.rows += 1;
+        if open.rows > open.published {
+            self.records.push(record(&item(row)?, open.committed_at_ms));
+            self.newest_commit_ms = open.committed_at_ms;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, end_lsn: Lsn) -> Result<(), Confused> {
+        let open = self.open.take().ok_or(Confused::Order("a commit outside a transaction"))?;
+        if let Some(part) = self.position.part_commit_lsn.filter(|part| *part == open.commit_lsn) {
+            if open.rows < open.published {
+                return Err(Confused::PartMissing(part));
+            }
+            (self.position.part_commit_lsn, self.position.part_index) = (None, 0);
+        }
+        self.position.resume_lsn = self.position.resume_lsn.max(end_lsn);
+        Ok(())
+    }
+}
+
+fn item(row: &Row) -> Result<Item<'_>, Confused> {
+    let text = |column| match row.cell(column) {
+        Cell::Text(text) => Ok(text),
+        Cell::Null | Cell::Absent => Err(Confused::Column(column)),
+    };
+    let traceparent = match row.cell("traceparent") {
+        Cell::Text(text) => Some(text),
+        Cell::Null | Cell::Absent => None,
+    };
+    Ok(Item {
+        order_item_id: text("order_item_id")?,
+        order_id: text("order_id")?,
+        product_id: text("product_id")?,
+        quantity: text("quantity")?.parse().map_err(|_| Confused::Column("quantity"))?,
+        traceparent,
+    })
+}
+
+/// The record that publishes a row. An item that KartShoppe would not have written is published all the same: whether it can be used
+/// is for the inventory to say, which answers it with a dead letter and a rejection.
+#[must_use]
+pub fn record(item: &Item<'_>, committed_at_ms: EpochMs) -> NewRecord {
+    let trace = item.traceparent.and_then(TraceContext::parse);
+    event(item, committed_at_ms)
+        .map_or_else(|| raw_record(item, committed_at_ms, trace.as_ref()), |event| event.record(trace.as_ref()))
+}
+
+fn event(item: &Item<'_>, committed_at_ms: EpochMs) -> Option<OrderEvent> {
+    Some(OrderEvent {
+        order_id: OrderId::new(item.order_id).ok()?,
+        product_id: ProductId::new(item.product_id).ok()?,
+        wish: Wish::Units(Quantity::new(item.quantity).ok()?),
+        timestamp_ms: Some(committed_at_ms),
+        order_item_id: Some(OrderItemId::new(item.order_item_id).ok()?),
+        source: Some(OrderSource::Wal),
+        expires_at_ms: None,
+    })
+}
+
+fn raw_record(item: &Item<'_>, committed_at_ms: EpochMs, trace: Option<&TraceContext>) -> NewRecord {
+    let value = serde_json::json!({
+        "orderId": item.order_id, "productId": item.product_id, "quantity": item.quantity, "timestamp": committed_at_ms,
+        "orderItemId": item.order_item_id, "source": OrderSource::Wal.as_str(),
+    });
+    let mut headers = Headers::none();
+    output::push_trace(&mut headers, trace);
+    let key = Some(item.product_id).filter(|id| !id.is_empty()).map(|id| Bytes::copy_from_slice(id.as_bytes()));
+    NewRecord { topic: Topic::OrderEvents, partition: None, key, value: Some(value.to_string().into()), headers }
+}
+
+#[cfg(test)]
+mod tests;
