@@ -7,6 +7,7 @@
 
 mod api;
 mod database;
+mod door;
 mod event_log;
 mod figures;
 
@@ -32,6 +33,7 @@ use crate::clock::Clock;
 use crate::config::{Config, RoleName, Supervision};
 use crate::data_dir::{DataDir, ServerInfo};
 use crate::sources::inventory::{Inventory, InventoryConfig};
+use crate::sources::wal::{Wal, WalConfig};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::setup;
 
@@ -100,15 +102,18 @@ impl Shop {
     async fn open(parts: &Parts, log: &Log, database: &Database, instance: &str) -> anyhow::Result<Self> {
         let settings = InventoryConfig::new(&parts.config.inventory, instance);
         let inventory = Inventory::new(log.log.clone(), &settings, parts.clock.clone(), &parts.supervision);
+        let reader = WalConfig::new(&database.cdc_url, &parts.config.cdc.slot);
+        let wal = Wal::new(log.log.clone(), reader, &parts.supervision);
+        wal.register(&parts.metrics);
         let api = Api::prepare(parts, log.log.clone(), &database.store, settings.rules).await?;
         let roles = vec![
             RoleSpec { name: RoleName::Inventory.as_str(), children: inventory.children.clone() },
-            RoleSpec { name: RoleName::Cdc.as_str(), children: Arc::new(Vec::new) },
+            RoleSpec { name: RoleName::Cdc.as_str(), children: wal.children.clone() },
             RoleSpec { name: RoleName::Api.as_str(), children: api.children(parts) },
         ];
         let root = RootHandle::spawn(&parts.supervision, roles).await.context("starting the root")?;
         figures::register(&parts.metrics, &parts.supervision.directory, &inventory);
-        let operators = api.open_operators(parts, &root, &inventory).await?;
+        let operators = api.open_operators(parts, &root, &inventory, &wal).await?;
         let migration = AbortOnDropHandle::new(tokio::spawn(Database::migrate_when_up(database.store.clone())));
         Ok(Self { root, api, operators, _migration: migration })
     }

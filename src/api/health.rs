@@ -71,7 +71,7 @@ impl Readiness {
         let mut reasons = Vec::new();
         match tokio::time::timeout(PATIENCE, (inner.log)()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => reasons.push(format!("event log: {error}")),
+            Ok(Err(error)) => reasons.push(error.to_string()),
             Err(_) => reasons.push("event log: no answer".to_owned()),
         }
         let roles = match inner.roles.report(PATIENCE).await {

@@ -9,7 +9,6 @@
 
 pub mod body;
 pub mod docs;
-pub mod door;
 pub mod failure;
 pub mod figures;
 mod front;

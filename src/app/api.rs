@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::Parts;
+use super::door::{Door, OpenShop};
 use crate::actors::alert_desk::{AlertDesk, AlertHandle};
 use crate::actors::catalog_view::{CatalogHandle, CatalogView};
 use crate::actors::fanout::{FanoutHandle, FanoutSettings, WebSocketFanout};
@@ -14,7 +15,7 @@ use crate::actors::order_publisher::{OrderPublisher, PublisherHandle, PublisherS
 use crate::actors::order_tracker::{OrderTracker, TrackerHandle, TrackerParts};
 use crate::actors::role::MakeChildren;
 use crate::actors::root::RootHandle;
-use crate::api::door::{Door, OpenShop};
+
 use crate::api::health::Readiness;
 use crate::api::recorder::Recorder;
 use crate::api::server::{Lifeline, Limits, Server, bind, raise_file_limit};
@@ -26,6 +27,7 @@ use crate::config::RoleName;
 use crate::domain::inventory::Rules;
 use crate::log::{EventLog, LogError, LogFuture, Topic, TopicPartition};
 use crate::sources::inventory::{INVENTORY_GROUP, Inventory};
+use crate::sources::wal::{Phase, Wal};
 use crate::store::Store;
 
 /// The key that an operators' port in use names.
@@ -112,12 +114,23 @@ impl Api {
     }
 
     /// Opens the operators' listener, which stays open while roles come and go.
-    pub(super) async fn open_operators(&self, parts: &Parts, root: &RootHandle, inventory: &Inventory) -> anyhow::Result<Server> {
+    pub(super) async fn open_operators(
+        &self,
+        parts: &Parts,
+        root: &RootHandle,
+        inventory: &Inventory,
+        wal: &Wal,
+    ) -> anyhow::Result<Server> {
         let config = &parts.config;
-        let (asked, opens) = (self.log.clone(), config.roles.contains(&RoleName::Inventory));
+        let (asked, reader, opens) = (self.log.clone(), wal.clone(), config.roles.contains(&RoleName::Inventory));
         let sign_of_life = move || -> LogFuture<'static, ()> {
-            let log = asked.clone();
-            Box::pin(async move { if opens { shop_is_filled(log.as_ref()).await } else { log.id().await.map(drop) } })
+            let (log, reader) = (asked.clone(), reader.clone());
+            Box::pin(async move {
+                if let Phase::Alarm(what_to_do) = reader.report().phase {
+                    return Err(LogError::Refused(format!("the WAL reader: {what_to_do}")));
+                }
+                if opens { shop_is_filled(log.as_ref()).await } else { log.id().await.map(drop) }
+            })
         };
         let readiness = Readiness::new(root.clone(), self.store.clone(), self.catalog.clone(), Box::new(sign_of_life));
         // Set once, right here; the role starts after this.

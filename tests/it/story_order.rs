@@ -35,6 +35,20 @@ async fn an_order_settles_and_every_open_page_sees_it() {
 }
 
 #[tokio::test]
+async fn an_order_through_the_wal_settles_and_moves_the_other_page() {
+    let server = Server::start(Options::default()).await;
+    server.until_products(200).await;
+    let mut other = Page::open(&server.socket_url("session-other")).await;
+    let shopper = Shopper::new("captured");
+    shopper.add(&server, "PROD_0003", 1).await;
+    let before = other.stock("PROD_0003").unwrap();
+    let (status, order) = shopper.checkout(&server, true).await;
+    assert_eq!(status, 200, "{order}");
+    other.until("the stock to fall", |page| page.stock("PROD_0003") == Some(before - 1)).await;
+    assert_eq!(shopper.settled(&server, order["orderId"].as_str().unwrap()).await["status"], "CONFIRMED");
+}
+
+#[tokio::test]
 async fn a_shortfall_is_told_and_stock_never_goes_below_nothing() {
     let server = Server::start(Options::default()).await;
     server.until_products(200).await;

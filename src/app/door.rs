@@ -11,11 +11,11 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::server::{BindError, Lifeline, Server, bind};
 use crate::actors::envelope::Mailbox;
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
+use crate::api::server::{BindError, Lifeline, Server, bind};
 
 const ID: &str = "http-listener";
 /// The configuration key that a taken port names.
