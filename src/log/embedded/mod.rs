@@ -214,7 +214,12 @@ impl EventLog for EmbeddedLog {
 
     fn committed(&self, group: &str) -> LogFuture<'_, Positions> {
         let group = group.to_owned();
-        Box::pin(async move { self.store.pool.committed(&group).await })
+        Box::pin(async move {
+            match &self.side {
+                Side::Writing { writer, .. } => writer.ask(|answer| Job::Committed { group, answer }).await,
+                Side::Reading { .. } => self.store.pool.committed(&group).await,
+            }
+        })
     }
 
     fn live_members(&self, group: &str) -> LogFuture<'_, usize> {

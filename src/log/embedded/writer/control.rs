@@ -82,7 +82,11 @@ impl Writer {
         }
         self.groups.take_over(member);
         self.shelves.announce();
-        let group = member.group.as_deref().unwrap_or_default();
+        self.committed(member.group.as_deref().unwrap_or_default())
+    }
+
+    /// The positions that a group has committed.
+    pub(super) fn committed(&self, group: &str) -> Result<Positions, LogError> {
         read_pool::committed(&self.connection, group).map_err(|error| self.failed(&error))
     }
 

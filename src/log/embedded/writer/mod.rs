@@ -70,6 +70,11 @@ pub(super) enum Job {
         member: Arc<Member>,
         answer: Answer<Positions>,
     },
+    /// A group's positions, read by the writer itself: whoever sees them also sees the records that were committed with them.
+    Committed {
+        group: String,
+        answer: Answer<Positions>,
+    },
     Prune {
         prune: Prune,
         answer: Answer<()>,
@@ -220,6 +225,7 @@ impl Writer {
                 Job::Delete { topics, answer } => reply(answer, self.delete(&topics)),
                 Job::Open { identity, group, answer } => reply(answer, self.open(identity, group)),
                 Job::Attach { member, answer } => reply(answer, self.attach(&member)),
+                Job::Committed { group, answer } => reply(answer, self.committed(&group)),
                 Job::Prune { prune, answer } => reply(answer, self.prune(&prune)),
                 Job::Checkpoint { answer } => reply(answer, self.checkpoint()),
                 Job::Close => return,
