@@ -87,6 +87,8 @@ impl Shard {
         self.watch(state);
         for cell in 0..count {
             self.send_work(myself, state, cell).await;
+            // To spawn thousands takes its time, and is no hang.
+            self.vitals.progress();
         }
     }
 

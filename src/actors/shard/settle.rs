@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::batch::Flight;
 use super::restore::{Loaded, RestoreError};
 use super::slots::Slots;
-use super::{BatchId, Committed, PositionText, Reminders, Restoring, Shard, ShardMsg, ShardState};
+use super::{BatchId, Committed, PositionText, Reminders, Restoring, Shard, ShardMsg, ShardState, handle};
 use crate::actors::engine::{FeedNews, TaskGuard};
 use crate::domain::inventory::InputTopic;
 use crate::log::Position;
@@ -52,6 +52,12 @@ impl Shard {
 
     /// The partition is not ours, or not any more.
     pub(super) fn release(&self, state: &mut ShardState) {
+        if let Some(flight) = &state.flight {
+            // Whoever still owes a reply may hang, and would never come to its stop.
+            for index in flight.collector.pending() {
+                handle::kill(&state.slots, &flight.cells[index].group.product_id);
+            }
+        }
         state.slots.passivate_beyond(0);
         *state = ShardState::default();
         self.publish_gauges(state);
