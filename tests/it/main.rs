@@ -4,6 +4,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test stops where it fails; helpers stand outside #[test]")]
 
 mod embedded_log;
+mod engine_basics;
+mod engine_bootstrap;
+mod engine_faults;
+mod engine_log_trouble;
+mod engine_passivation;
+mod engine_poison;
+mod engine_stale;
 mod log_conformance;
 mod store_carts;
 mod store_checkout;

@@ -1,6 +1,7 @@
 //! What the stories share.
 
 pub mod child;
+pub mod engine;
 pub mod log;
 pub mod page;
 pub mod postgres;

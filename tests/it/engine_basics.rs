@@ -1,0 +1,38 @@
+//! The engine when nothing goes wrong: what comes in, what goes out, and how inputs are accounted for.
+
+use kartshoppe::wire::headers;
+use kartshoppe::wire::topics::Topic;
+
+use crate::support::engine::{Setup, Shop, ids, order};
+use crate::support::log::read_all;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_take_stock_and_every_output_names_its_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(&folder, &Setup::default()).await;
+    shop.stock(ids(20), 10).await;
+    shop.append((0..100).map(|n| order(n, &format!("P{:05}", n % 20), 1)).collect()).await;
+    shop.settle().await;
+    let ledger = shop.ledger().await;
+    ledger.check_conservation(20, 10, 100);
+    assert!(ledger.products.values().all(|known| *known == (5, 6)), "{:?}", ledger.products);
+    for topic in [Topic::InventoryEvents, Topic::Products, Topic::WebsocketFanout, Topic::InventoryAlerts] {
+        let records = read_all(&*shop.log, topic).await;
+        assert!(!records.is_empty(), "{topic}");
+        assert!(records.iter().all(|record| record.headers.get(headers::CAUSE).is_some()), "{topic}");
+    }
+    // Ten in stock is enough; at nine a warning, at five it is critical, in between the level stays.
+    assert_eq!((ledger.alerts, ledger.dead_letters), (2 * 20, 0));
+    let tally = |name| {
+        shop.inventory
+            .metrics
+            .inputs()
+            .iter()
+            .find(|(known, _)| *known == name)
+            .unwrap()
+            .1
+            .load(std::sync::atomic::Ordering::Relaxed)
+    };
+    assert_eq!((tally("applied"), tally("duplicate"), tally("dead_lettered")), (120, 0, 0));
+    shop.close().await;
+}

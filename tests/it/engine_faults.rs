@@ -1,0 +1,131 @@
+//! Every kind of actor of the engine, struck in every way while its mailbox holds work: nothing is lost and nothing doubled.
+
+use kartshoppe::actors::faults::Fault;
+use kartshoppe::actors::supervision::ActorKind;
+use tokio::time::Instant;
+
+use crate::support::engine::{Setup, Shop, eventually, ids, order};
+
+const PRODUCTS: usize = 40;
+const STOCK: i64 = 60;
+const ORDERS: usize = 3_000;
+
+fn orders(from: usize, count: usize) -> Vec<kartshoppe::log::NewRecord> {
+    (from..from + count).map(|n| order(n, &format!("P{:05}", n * 7 % PRODUCTS), 1)).collect()
+}
+
+/// Strikes `target` with each fault while orders stream in, in chunks of a few hundred, so that batches are always under way.
+async fn survive(target: &str, faults: &[Fault], count: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup { batch_max_records: 200, ..Setup::default() };
+    let shop = Shop::open(&folder, &setup).await;
+    shop.stock(ids(PRODUCTS), STOCK).await;
+    shop.settle().await;
+    let mut sent = 0;
+    for fault in faults {
+        let started = Instant::now();
+        shop.append(orders(sent, ORDERS / 2)).await;
+        shop.arm(target, *fault, count);
+        shop.append(orders(sent + ORDERS / 2, ORDERS / 2)).await;
+        sent += ORDERS;
+        shop.struck().await;
+        let struck = started.elapsed();
+        shop.settle().await;
+        println!("{target} {fault:?} x{count}: struck after {struck:?}, all committed after {:?}", started.elapsed());
+    }
+    shop.ledger().await.check_conservation(PRODUCTS, STOCK, sent);
+    shop.close().await;
+}
+
+const ALL: [Fault; 5] = [Fault::Kill, Fault::Panic, Fault::Error, Fault::Hang, Fault::Slow];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn products() {
+    survive("product", &ALL, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_product_again_and_again() {
+    survive("product/P00007", &[Fault::Kill, Fault::Panic, Fault::Error], 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn products_that_do_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(&folder, &Setup { batch_max_records: 200, ..Setup::default() }).await;
+    shop.stock(ids(PRODUCTS), STOCK).await;
+    shop.settle().await;
+    // Killed first: a product that lives needs no start.
+    shop.arm("product", Fault::Kill, 20);
+    shop.arm("product", Fault::Start, 30);
+    shop.append(orders(0, ORDERS / 3)).await;
+    shop.struck().await;
+    shop.settle().await;
+    shop.ledger().await.check_conservation(PRODUCTS, STOCK, ORDERS / 3);
+    assert_eq!(shop.ledger().await.dead_letters, 0, "no command was to blame");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards() {
+    survive("shard", &ALL, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_committer() {
+    survive("committer", &ALL, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source() {
+    survive("log-source", &ALL, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup { batch_max_records: 100, ..Setup::default() };
+    let shop = Shop::open(&folder, &setup).await;
+    shop.stock(ids(PRODUCTS), STOCK).await;
+    for (round, kind) in ["product", "shard", "committer", "log-source", "role"].iter().cycle().take(25).enumerate() {
+        shop.append(orders(round * 200, 200)).await;
+        shop.arm(kind, ALL[round % 3], 1);
+    }
+    shop.settle().await;
+    shop.ledger().await.check_conservation(PRODUCTS, STOCK, 25 * 200);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_with_all_that_is_below_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup { batch_max_records: 200, ..Setup::default() };
+    let shop = Shop::open(&folder, &setup).await;
+    shop.stock(ids(PRODUCTS), STOCK).await;
+    let entry = shop.supervision.directory.entry(ActorKind::Role, "role/inventory");
+    for round in 0..5 {
+        shop.append(orders(round * 600, 600)).await;
+        let incarnation = entry.report().incarnation;
+        assert!(entry.kill());
+        eventually(|| async { entry.report().incarnation > incarnation }).await;
+    }
+    shop.settle().await;
+    shop.ledger().await.check_conservation(PRODUCTS, STOCK, 3_000);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_stopped_and_started_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup { batch_max_records: 200, ..Setup::default() };
+    let shop = Shop::open(&folder, &setup).await;
+    shop.stock(ids(PRODUCTS), STOCK).await;
+    for round in 0..4 {
+        shop.append(orders(round * 500, 500)).await;
+        shop.root.stop("inventory").await.unwrap();
+        shop.root.start("inventory").await.unwrap();
+    }
+    shop.settle().await;
+    shop.ledger().await.check_conservation(PRODUCTS, STOCK, 2_000);
+    shop.close().await;
+}

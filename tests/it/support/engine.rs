@@ -1,0 +1,277 @@
+//! A whole inventory on an embedded log, and a ledger that judges what it wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kartshoppe::actors::faults::{Fault, FaultBoard, Target};
+use kartshoppe::actors::role::SupervisionContext;
+use kartshoppe::actors::root::{RoleSpec, RootHandle};
+use kartshoppe::actors::stats::Directory;
+use kartshoppe::actors::supervision::RestartPolicy;
+use kartshoppe::clock::Clock;
+use kartshoppe::domain::inventory::{EventKind, Rules};
+use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
+use kartshoppe::log::{EventLog, NewRecord, Offset, TopicPartition};
+use kartshoppe::sources::{INVENTORY_GROUP, Inventory, InventoryConfig};
+use kartshoppe::wire::inventory_event::{self, EventType, InventoryFact};
+use kartshoppe::wire::product_record::{self, Restored};
+use kartshoppe::wire::topics::Topic;
+use tempfile::TempDir;
+
+use super::log::{append, read_all, record, within};
+
+/// A Monday; the manual clock starts here.
+pub const START_MS: i64 = 1_732_500_000_000;
+/// The role's name.
+pub const ROLE: &str = "inventory";
+
+/// How a shop is set up.
+pub struct Setup {
+    pub clock: Clock,
+    pub rules: Rules,
+    pub max_live_products: usize,
+    pub bootstrap_file: Option<PathBuf>,
+    pub batch_max_records: usize,
+    pub hang_after: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            rules: Rules::default(),
+            max_live_products: 100_000,
+            bootstrap_file: None,
+            batch_max_records: 10_000,
+            hang_after: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Puts a layer between engine and log.
+pub type Wrap = Box<dyn FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>>;
+
+/// A running inventory.
+pub struct Shop {
+    pub log: Arc<EmbeddedLog>,
+    pub supervision: SupervisionContext,
+    pub inventory: Inventory,
+    pub root: RootHandle,
+}
+
+impl Shop {
+    /// Opens the log in this folder and starts the inventory on it.
+    pub async fn open(folder: &TempDir, setup: &Setup) -> Self {
+        Self::open_with(folder, setup, Box::new(|log| log)).await
+    }
+
+    /// The same with a layer between engine and log.
+    pub async fn open_with(folder: &TempDir, setup: &Setup, wrap: Wrap) -> Self {
+        let config = EmbeddedConfig { fsync: false, ..EmbeddedConfig::new(folder.path(), 4) };
+        let log = Arc::new(EmbeddedLog::open(config, setup.clock.clone()).await.unwrap());
+        let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
+        log.create_topics(&ours).await.unwrap();
+        let supervision = SupervisionContext {
+            directory: Directory::default(),
+            faults: FaultBoard::default(),
+            restart: RestartPolicy { backoff_max: Duration::from_millis(200), ..RestartPolicy::default() },
+            hang_after: setup.hang_after,
+        };
+        let config = InventoryConfig {
+            instance: "test".to_owned(),
+            rules: setup.rules,
+            max_live_products: setup.max_live_products,
+            bootstrap_file: setup.bootstrap_file.clone(),
+            batch_max_records: setup.batch_max_records,
+        };
+        let inventory = Inventory::new(wrap(log.clone()), &config, setup.clock.clone(), &supervision);
+        let role = RoleSpec { name: ROLE, children: inventory.children.clone() };
+        let root = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
+        root.start(ROLE).await.unwrap();
+        Self { log, supervision, inventory, root }
+    }
+
+    /// Stops the inventory in order, and closes the log.
+    pub async fn close(self) {
+        within(self.root.stop_all()).await.unwrap();
+        self.log.close().await;
+    }
+
+    /// Ends it all at once, as far as a test can without killing the process.
+    pub async fn crash(self) {
+        let role = self.supervision.directory.find("role/inventory").unwrap();
+        role.kill();
+        self.log.close().await;
+    }
+
+    /// Appends products of these ids with this stock.
+    pub async fn stock(&self, ids: impl IntoIterator<Item = String>, units: i64) {
+        let records: Vec<_> = ids.into_iter().map(|id| product(&id, units)).collect();
+        for chunk in records.chunks(5000) {
+            append(&*self.log, chunk.to_vec()).await;
+        }
+    }
+
+    /// Appends records in chunks.
+    pub async fn append(&self, records: Vec<NewRecord>) {
+        for chunk in records.chunks(5000) {
+            append(&*self.log, chunk.to_vec()).await;
+        }
+    }
+
+    /// Waits until everything that the inputs hold now is committed.
+    pub async fn settle(&self) {
+        let ends = self.input_ends().await;
+        let done = async {
+            loop {
+                let committed = self.log.committed(INVENTORY_GROUP).await.unwrap();
+                let behind = |(at, end): (&TopicPartition, &Offset)| committed.get(at).map_or(0, |at| at.offset) < *end;
+                if !ends.iter().any(behind) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        within(done).await;
+    }
+
+    async fn input_ends(&self) -> BTreeMap<TopicPartition, Offset> {
+        let mut ends = BTreeMap::new();
+        for info in self.log.topics().await.unwrap() {
+            if matches!(info.topic, Topic::ProductUpdates | Topic::OrderEvents) {
+                for (partition, place) in (0..).zip(info.partitions) {
+                    ends.insert(TopicPartition::new(info.topic, partition), place.end);
+                }
+            }
+        }
+        ends
+    }
+
+    /// Arms a fault for a minute.
+    pub fn arm(&self, target: &str, fault: Fault, count: u64) {
+        self.supervision.faults.arm(target.parse::<Target>().unwrap(), fault, count, Duration::from_secs(60));
+    }
+
+    /// Waits until every armed fault has struck.
+    pub async fn struck(&self) {
+        eventually(|| async { self.supervision.faults.list().is_empty() }).await;
+    }
+
+    /// What was written.
+    pub async fn ledger(&self) -> Ledger {
+        Ledger::read(&*self.log).await
+    }
+}
+
+/// Waits for a condition.
+pub async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+    let met = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    within(met).await;
+}
+
+/// A product record.
+pub fn product(id: &str, units: i64) -> NewRecord {
+    let json = format!(
+        r#"{{"productId":"{id}","name":"Product {id}","description":"A thing worth having, number {id}.","category":"Things","brand":"Maker","price":19.99,"inventory":{units},"imageUrl":"","tags":["thing"],"rating":4.5,"reviewCount":12}}"#
+    );
+    record(Topic::ProductUpdates, id, &json)
+}
+
+/// An order item of `units`; its order is `o-{number}`.
+pub fn order(number: usize, product: &str, units: i64) -> NewRecord {
+    let json = format!(
+        r#"{{"orderId":"o-{number}","productId":"{product}","quantity":{units},"timestamp":{START_MS},"orderItemId":"i-{number}"}}"#
+    );
+    record(Topic::OrderEvents, product, &json)
+}
+
+/// The names of so many products.
+pub fn ids(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|n| format!("P{n:05}"))
+}
+
+/// Everything that the inventory has said, decoded.
+pub struct Ledger {
+    pub events: Vec<InventoryFact>,
+    /// Stock and version by product, as `products` holds them.
+    pub products: BTreeMap<String, (i64, u64)>,
+    pub alerts: usize,
+    pub dead_letters: usize,
+}
+
+impl Ledger {
+    async fn read(log: &dyn EventLog) -> Self {
+        let events = read_all(log, Topic::InventoryEvents).await;
+        let events = events.iter().map(|record| inventory_event::decode(record.value.as_ref().unwrap()).unwrap()).collect();
+        let mut products = BTreeMap::new();
+        for record in read_all(log, Topic::Products).await {
+            match product_record::decode(&record, 0).unwrap() {
+                Restored::Ours(state) => {
+                    let known = (state.product.stock.units(), state.revision.version);
+                    products.insert(state.product.id.to_string(), known);
+                }
+                Restored::Removed(id) => {
+                    products.remove(id.as_str());
+                }
+                Restored::Foreign(state) => panic!("a state without a header: {state:?}"),
+            }
+        }
+        let alerts = read_all(log, Topic::InventoryAlerts).await.len();
+        let dead_letters = read_all(log, Topic::DeadLetters).await.len();
+        Self { events, products, alerts, dead_letters }
+    }
+
+    /// Events of this kind.
+    pub fn count(&self, kind: EventKind) -> usize {
+        self.events.iter().filter(|event| event.event_type == EventType::Known(kind)).count()
+    }
+
+    /// The outcomes by order item: units allocated and missing.
+    pub fn outcomes(&self) -> BTreeMap<String, (i64, i64)> {
+        let mut outcomes = BTreeMap::new();
+        for outcome in self.events.iter().filter_map(|event| event.order.as_ref()) {
+            let item = outcome.order_item_id.as_ref().unwrap().to_string();
+            let former = outcomes.insert(item.clone(), (outcome.allocated, outcome.shortfall));
+            assert_eq!(former, None, "{item} has two outcomes");
+        }
+        outcomes
+    }
+
+    /// Nothing lost, nothing doubled: `orders` items of one unit each, on `products` products of `stock` units.
+    pub fn check_conservation(&self, products: usize, stock: i64, orders: usize) {
+        self.check_chains();
+        let outcomes = self.outcomes();
+        assert_eq!(outcomes.len(), orders, "each order item has an outcome");
+        let allocated: i64 = outcomes.values().map(|(allocated, _)| allocated).sum();
+        let left: i64 = self.products.values().map(|(stock, _)| stock).sum();
+        assert_eq!(self.products.len(), products);
+        assert_eq!(left, i64::try_from(products).unwrap() * stock - allocated, "stock is what was not allocated");
+    }
+
+    /// Per product: stock follows from stock, versions follow without a gap, ids are unique, and `products` holds the last.
+    pub fn check_chains(&self) {
+        let mut last: BTreeMap<&str, (i64, u64, i64)> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for event in &self.events {
+            assert!(seen.insert(event.event_id.clone().unwrap()), "{:?} twice", event.event_id);
+            let Some(revision) = event.revision else { continue };
+            let (stock, at) = (event.current_stock.unwrap().units(), revision.version);
+            if let Some((stock_before, before, life)) = last.insert(event.product_id.as_str(), (stock, at, revision.life))
+                && life == revision.life
+            {
+                assert!(at == before || at == before + 1, "{}: version {before}, then {at}", event.product_id);
+                assert_eq!(event.previous_stock, Some(stock_before), "{} version {at}", event.product_id);
+            }
+        }
+        for (id, (stock, version)) in &self.products {
+            let known = last.get(id.as_str()).map(|(stock, version, _)| (*stock, *version));
+            assert_eq!(known, Some((*stock, *version)), "{id} on products is as its last event says");
+        }
+    }
+}
