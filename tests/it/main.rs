@@ -21,6 +21,8 @@ mod store_rescue;
 mod story_kill;
 mod story_order;
 mod support;
+mod tracker_settles;
+mod view_pages;
 mod wal_alarms;
 mod wal_faults;
 mod wal_restart;

@@ -330,16 +330,18 @@ impl Hub {
         }
         let mut last = self.sync.lock().unwrap_or_else(PoisonError::into_inner);
         let serves = |sync: &Sync| {
-            let same = sync.head == self.journal.head() && sync.listed == listed && sync.positions == self.reached().positions;
+            let same = sync.head == self.journal.head()
+                && sync.listed == listed
+                && sync.positions == self.catalog.catalog().source_positions();
             same || sync.made_at.elapsed() < sync.took * SYNC_REST_FACTOR
         };
         if let Some(sync) = last.as_ref().filter(|sync| serves(sync)) {
             return Some(sync.clone());
         }
         // Head and positions first: what changes while the catalogue is rendered is sent again, and not missed.
-        let (reached, head, made_at) = (self.reached(), self.journal.head(), Instant::now());
+        let (positions, head, made_at) = (self.catalog.catalog().source_positions(), self.journal.head(), Instant::now());
         let frame = frame::cache_sync(self.catalog.all(), self.clock.now_ms());
-        let sync = Sync { head, frame, positions: reached.positions.clone(), listed, made_at, took: made_at.elapsed() };
+        let sync = Sync { head, frame, positions, listed, made_at, took: made_at.elapsed() };
         *last = Some(sync.clone());
         Some(sync)
     }

@@ -44,6 +44,8 @@ pub struct TrackerCounts {
     pub gaps: AtomicU64,
     /// Outcomes that the database refused: each is an alarm.
     pub refused: AtomicU64,
+    /// Times that the database was not available and was asked again.
+    pub retries: AtomicU64,
     /// Events that could not be read.
     pub unreadable: AtomicU64,
 }

@@ -32,7 +32,7 @@ impl Recorder {
                     self.count(&recorded);
                     break;
                 }
-                Err(error) if error.is_retryable() => complain(&error),
+                Err(error) if error.is_retryable() => self.count_retry(&error),
                 Err(error) => {
                     complain(&error);
                     self.record_one_by_one(batch).await;
@@ -64,7 +64,7 @@ impl Recorder {
             match self.store.record_outcomes(part).await {
                 Ok(recorded) => return self.count(&recorded),
                 Err(error) if error.is_retryable() => {
-                    complain(&error);
+                    self.count_retry(&error);
                     tokio::time::sleep(BACKOFF_MAX).await;
                 }
                 Err(error) => {
@@ -79,6 +79,11 @@ impl Recorder {
                 }
             }
         }
+    }
+
+    fn count_retry(&self, error: &StoreError) {
+        self.handle.counts.retries.fetch_add(1, Ordering::Relaxed);
+        complain(error);
     }
 
     fn count(&self, recorded: &Recorded) {

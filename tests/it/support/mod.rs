@@ -1,10 +1,14 @@
 //! What the stories share.
 
+pub mod api_role;
 pub mod child;
+pub mod embedded;
 pub mod engine;
+pub mod handle_page;
 pub mod log;
 pub mod page;
 pub mod postgres;
 pub mod server;
 pub mod shopper;
+pub mod tiny_engine;
 pub mod wal;
