@@ -65,7 +65,10 @@ impl Failure {
                 CheckoutError::EmptyCart => Problem::new(StatusCode::BAD_REQUEST, "cart_empty", "the cart is empty"),
                 CheckoutError::ProductGone { product_ids, .. } => {
                     let ids: Vec<&str> = product_ids.iter().map(crate::domain::ids::ProductId::as_str).collect();
-                    conflict("product_gone").with("productIds", json!(ids)).with("cart", json!(cart))
+                    conflict("product_gone")
+                        .with("productId", json!(ids.first()))
+                        .with("productIds", json!(ids))
+                        .with("cart", json!(cart))
                 }
                 CheckoutError::TotalChanged { totals, .. } => {
                     conflict("total_changed").with("totalAmount", json!(totals.total.to_units())).with("cart", json!(cart))

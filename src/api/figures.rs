@@ -1,5 +1,7 @@
-//! What the HTTP server counts: by method, route template and status, never by path.
+//! What the listeners count: by method, route template and status, never by path; and what pages do.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -7,7 +9,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::telemetry::metrics::{Metrics, SECONDS};
+use super::recorder::RecorderCounts;
+use super::socket::SocketCounts;
+use crate::actors::alert_desk::AlertHandle;
+use crate::actors::fanout::FanoutHandle;
+use crate::telemetry::metrics::{Kind, Metrics, SECONDS};
 use crate::telemetry::names::metric;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,4 +93,58 @@ fn known_method(method: &axum::http::Method) -> &'static str {
         "PATCH" => "PATCH",
         _ => "_OTHER",
     }
+}
+
+/// The figures of the shop's listener: registered once, shared by all incarnations of the listener. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ShopFigures {
+    pub http: Figures,
+    pub sockets: Arc<SocketCounts>,
+    pub recorder: Arc<RecorderCounts>,
+}
+
+impl ShopFigures {
+    /// Registers everything that the shop's listener counts.
+    #[must_use]
+    pub fn register(metrics: &Metrics, fanout: &FanoutHandle) -> Self {
+        let figures = Self { http: Figures::new(metrics, "shop"), sockets: Arc::default(), recorder: Arc::default() };
+        let pages = fanout.clone();
+        #[expect(clippy::cast_precision_loss, reason = "a number of connections")]
+        metrics.observe(metric::PAGES, "Pages that are connected", Kind::Gauge, move || vec![(Vec::new(), pages.pages() as f64)]);
+        let pushed = fanout.clone();
+        metrics.observe(metric::FRAMES, "Frames handed to pages", Kind::Counter, move || {
+            let counts = pushed.counts();
+            labelled("kind", &[("all", &counts.frames), ("sync", &counts.syncs), ("dropped", &counts.dropped)])
+        });
+        let sockets = figures.sockets.clone();
+        metrics.observe(metric::PAGE_MESSAGES, "Messages from pages", Kind::Counter, move || {
+            labelled("outcome", &[("taken", &sockets.messages), ("ignored", &sockets.ignored)])
+        });
+        let sockets = figures.sockets.clone();
+        metrics.observe(metric::PAGE_CUTS, "Pages that were disconnected", Kind::Counter, move || {
+            labelled("cause", &[("violation", &sockets.violations), ("stalled", &sockets.stalled)])
+        });
+        let recorder = figures.recorder.clone();
+        metrics.observe(metric::TRACKED, "Tracked events and changed carts", Kind::Counter, move || {
+            labelled("outcome", &[("written", &recorder.written), ("dropped", &recorder.dropped)])
+        });
+        figures
+    }
+}
+
+/// Registers how many alerts there were.
+pub fn register_alerts(metrics: &Metrics, alerts: &AlertHandle) {
+    let alerts = alerts.clone();
+    #[expect(clippy::cast_precision_loss, reason = "a number of alerts")]
+    metrics.observe(metric::ALERTS, "Alerts by severity", Kind::Counter, move || {
+        let counts = alerts.counts();
+        let severities = [("INFO", counts.info), ("WARNING", counts.warning), ("CRITICAL", counts.critical)];
+        severities.iter().map(|(severity, count)| (vec![("severity", (*severity).to_owned())], *count as f64)).collect()
+    });
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn labelled(label: &'static str, counts: &[(&str, &AtomicU64)]) -> Vec<(Vec<(&'static str, String)>, f64)> {
+    let value = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
+    counts.iter().map(|(name, count)| (vec![(label, (*name).to_owned())], value(count))).collect()
 }

@@ -116,11 +116,11 @@ const OPERATORS_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// If the listener does not know its address.
 pub fn serve_shop(listener: TcpListener, shop: Arc<Shop>, limits: Limits) -> std::io::Result<Server> {
     let http = &shop.config.http;
-    let figures = Figures::new(&shop.metrics, "shop");
+    let figures = &shop.figures.http;
     let observer = Observer { figures: figures.clone(), tracing: shop.tracing };
     let router = observed(shop_routes(), observer, docs::shop(), page_fallback).with_state(shop.clone());
     let body = BodyLimits { max_bytes: http.max_body_bytes, timeout: http.body_timeout };
-    let front = ShopFront::new(router, body, Origins::new(&http.allowed_origins), shop.catalog.clone(), &figures, shop.tracing);
+    let front = ShopFront::new(router, body, Origins::new(&http.allowed_origins), shop.catalog.clone(), figures, shop.tracing);
     Server::start(listener, Arc::new(front), limits, shop.lifeline.clone())
 }
 
@@ -135,6 +135,7 @@ pub fn serve_operators(
     lifeline: Lifeline,
 ) -> std::io::Result<Server> {
     let figures = Figures::new(&operators.metrics, "operators");
+    figures::register_alerts(&operators.metrics, &operators.alerts);
     let observer = Observer { figures, tracing: false };
     let router = observed(operators_routes(), observer, docs::operators(), nothing_there).with_state(operators.clone());
     let body = BodyLimits { max_bytes: OPERATORS_MAX_BODY_BYTES, timeout: OPERATORS_BODY_TIMEOUT };

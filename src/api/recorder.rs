@@ -48,11 +48,16 @@ struct Noted {
 impl Recorder {
     /// Starts writing; what waits when the server stops is still written.
     #[must_use]
-    pub fn start(log: Arc<dyn EventLog>, fanout: FanoutHandle, clock: Clock, lifeline: &Lifeline) -> Self {
+    pub fn start(
+        log: Arc<dyn EventLog>,
+        fanout: FanoutHandle,
+        clock: Clock,
+        counts: Arc<RecorderCounts>,
+        lifeline: &Lifeline,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        let counts = Arc::new(RecorderCounts::default());
         let writer = Writer { log, fanout: fanout.clone(), counts: counts.clone() };
-        lifeline.tasks.spawn(writer.run(waiting, lifeline.stop.clone()));
+        lifeline.tasks.spawn(writer.run(waiting));
         Self { queue, fanout, clock, counts }
     }
 
@@ -74,12 +79,6 @@ impl Recorder {
             self.fanout.show_cart(cart);
         }
     }
-
-    /// What became of the records.
-    #[must_use]
-    pub fn counts(&self) -> &RecorderCounts {
-        &self.counts
-    }
 }
 
 struct Writer {
@@ -89,26 +88,11 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(self, mut waiting: mpsc::Receiver<Noted>, stop: tokio_util::sync::CancellationToken) {
+    /// Until the last sender is gone: whoever is still answering may note more.
+    async fn run(self, mut waiting: mpsc::Receiver<Noted>) {
         let mut batch = Vec::new();
-        loop {
-            tokio::select! {
-                biased;
-                taken = waiting.recv_many(&mut batch, BATCH_MAX) => {
-                    if taken == 0 {
-                        return;
-                    }
-                    self.write(std::mem::take(&mut batch)).await;
-                }
-                () = stop.cancelled() => {
-                    // Whoever is still answering may note more, until the last sender is gone.
-                    waiting.close();
-                    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
-                        self.write(std::mem::take(&mut batch)).await;
-                    }
-                    return;
-                }
-            }
+        while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            self.write(std::mem::take(&mut batch)).await;
         }
     }
 

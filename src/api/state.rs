@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use super::figures::ShopFigures;
 use super::health::Readiness;
 use super::recorder::Recorder;
 use super::server::Lifeline;
 use super::shop::affinity::AffinityHandle;
 use super::shop::status::StatusBoard;
-use super::socket::SocketCounts;
 use crate::actors::alert_desk::AlertHandle;
 use crate::actors::catalog_view::CatalogHandle;
 use crate::actors::fanout::FanoutHandle;
@@ -37,12 +37,11 @@ pub struct Shop {
     pub affinity: AffinityHandle,
     pub status: StatusBoard,
     pub readiness: Readiness,
-    pub metrics: Metrics,
+    pub figures: ShopFigures,
     /// Whether spans leave this process.
     pub tracing: bool,
     /// Work that outlives its request, and the news that the server stops.
     pub lifeline: Lifeline,
-    pub socket_counts: SocketCounts,
     /// One permit per connected page.
     pub seats: Arc<Semaphore>,
 }

@@ -15,7 +15,7 @@ use crate::actors::order_publisher::{OrderPublisher, PublisherHandle, PublisherS
 use crate::actors::order_tracker::{OrderTracker, TrackerHandle, TrackerParts};
 use crate::actors::role::MakeChildren;
 use crate::actors::root::RootHandle;
-
+use crate::api::figures::ShopFigures;
 use crate::api::health::Readiness;
 use crate::api::recorder::Recorder;
 use crate::api::server::{Lifeline, Limits, Server, bind, raise_file_limit};
@@ -76,7 +76,7 @@ impl Api {
             catalog: catalog.clone(),
             fanout: fanout.clone(),
             publisher: publisher.clone(),
-            metrics: parts.metrics.clone(),
+            figures: ShopFigures::register(&parts.metrics, &fanout),
             tracing: parts.tracing,
             late: late.clone(),
         };
@@ -186,7 +186,7 @@ struct ShopParts {
     catalog: CatalogHandle,
     fanout: FanoutHandle,
     publisher: PublisherHandle,
-    metrics: crate::telemetry::metrics::Metrics,
+    figures: ShopFigures,
     tracing: bool,
     late: Arc<OnceLock<Late>>,
 }
@@ -210,14 +210,19 @@ impl ShopParts {
             catalog: self.catalog.clone(),
             fanout: self.fanout.clone(),
             publisher: self.publisher.clone(),
-            recorder: Recorder::start(self.log.clone(), self.fanout.clone(), self.clock.clone(), &lifeline),
+            recorder: Recorder::start(
+                self.log.clone(),
+                self.fanout.clone(),
+                self.clock.clone(),
+                self.figures.recorder.clone(),
+                &lifeline,
+            ),
             affinity: AffinityHandle::start(self.store.clone(), &lifeline),
             status: StatusBoard::start(sources, &lifeline),
             readiness: late.readiness.clone(),
-            metrics: self.metrics.clone(),
+            figures: self.figures.clone(),
             tracing: self.tracing,
             lifeline,
-            socket_counts: crate::api::socket::SocketCounts::default(),
             seats: Arc::new(Semaphore::new(limits.max_pages)),
         };
         crate::api::serve_shop(listener, Arc::new(shop), limits)

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, header};
@@ -15,14 +15,46 @@ use tokio::net::TcpStream;
 /// # Errors
 /// If the server cannot be reached, or does not answer with success and JSON.
 pub(super) async fn get_json(server: SocketAddr, path: &str) -> anyhow::Result<Value> {
-    let request = Request::builder().method(Method::GET).uri(path).header(header::HOST, server.to_string());
+    call(server, Method::GET, path, Bytes::new()).await
+}
+
+/// POST of a JSON document, as an operator.
+///
+/// # Errors
+/// If the server cannot be reached, or does not answer with success and JSON: then with what its problem says.
+pub(super) async fn post_json(server: SocketAddr, path: &str, body: &Value) -> anyhow::Result<Value> {
+    call(server, Method::POST, path, Bytes::from(body.to_string())).await
+}
+
+async fn call(server: SocketAddr, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, server.to_string())
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("x-kartshoppe-operator", "kartshoppe");
     let stream = TcpStream::connect(server).await.with_context(|| format!("connecting to the server on {server}"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
-    let answer = sender.send_request(request.body(Full::new(Bytes::new()))?).await?;
+    let answer = sender.send_request(request.body(Full::new(body))?).await?;
     let status = answer.status();
     let body = answer.into_body().collect().await?.to_bytes();
     driver.abort();
-    ensure!(status.is_success(), "the server answers {status}: {}", String::from_utf8_lossy(&body));
+    if !status.is_success() {
+        bail!("the server answers {status}: {}", reason(&body));
+    }
     serde_json::from_slice(&body).context("reading the server's answer")
+}
+
+/// What a problem document says, for people.
+fn reason(body: &[u8]) -> String {
+    let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let fields = problem["errors"].as_array().into_iter().flatten();
+    let fields: Vec<String> =
+        fields.filter_map(|error| Some(format!("{}: {}", error["field"].as_str()?, error["message"].as_str()?))).collect();
+    match problem["detail"].as_str() {
+        _ if !fields.is_empty() => fields.join("; "),
+        Some(detail) => detail.to_owned(),
+        None => String::from_utf8_lossy(body).into_owned(),
+    }
 }

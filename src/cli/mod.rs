@@ -6,6 +6,7 @@ mod config;
 mod db;
 mod http;
 mod serve;
+mod topics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Command {
     Cdc(cdc::Args),
     /// Check that the ledger adds up.
     Check(check::Args),
+    /// Read and write the topics of the event log.
+    Topics(topics::Args),
     /// Show or check the configuration.
     Config(config::Args),
 }
@@ -52,6 +55,7 @@ impl Cli {
             Command::Db(args) => db::run(&self, args),
             Command::Cdc(args) => cdc::run(&self, args),
             Command::Check(args) => check::run(&self, args),
+            Command::Topics(args) => topics::run(&self, args),
             Command::Config(args) => config::run(&self, args),
         };
         result.unwrap_or_else(|error| {

@@ -58,6 +58,9 @@ pub mod metric {
     pub const HTTP_ACTIVE: &str = "http_server_active_requests";
     pub const PAGES: &str = "kartshoppe_pages";
     pub const FRAMES: &str = "kartshoppe_frames";
+    pub const PAGE_MESSAGES: &str = "kartshoppe_page_messages";
+    pub const PAGE_CUTS: &str = "kartshoppe_page_cuts";
+    pub const TRACKED: &str = "kartshoppe_tracked";
     pub const ORDERS: &str = "kartshoppe_orders";
     pub const ORDER_SETTLE_SECONDS: &str = "kartshoppe_order_settle_seconds";
     pub const CDC_ROWS: &str = "kartshoppe_cdc_rows";

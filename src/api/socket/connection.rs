@@ -86,7 +86,7 @@ impl Connection {
             Err(end) => end,
         };
         if let End::Close(code, reason) = end {
-            let counts = &self.page.shop.socket_counts;
+            let counts = &self.page.shop.figures.sockets;
             if code >= CloseCode::Protocol as u16 && code < CloseCode::Restart as u16 {
                 SocketCounts::count(&counts.violations);
                 tracing::debug!(code, reason, "a page broke the rules of its socket");
@@ -208,7 +208,7 @@ impl Connection {
         if self.outgoing.is_empty() {
             self.outgoing.push(Bytes::from_static(&[0x80 | Opcode::Ping as u8, 0]));
         } else if self.moved_at.elapsed() >= self.page.shop.config.ws.write_timeout {
-            SocketCounts::count(&self.page.shop.socket_counts.stalled);
+            SocketCounts::count(&self.page.shop.figures.sockets.stalled);
             return Err(End::Gone);
         }
         Ok(())

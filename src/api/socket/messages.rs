@@ -35,7 +35,7 @@ pub(super) fn greeting(page: &Page) -> Work {
 
 /// Begins what a message asks for; `None` if that takes no time.
 pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
-    let counts = &page.shop.socket_counts;
+    let counts = &page.shop.figures.sockets;
     let message = match client_message::decode(text) {
         Ok(message) => message,
         Err(reason) => {
@@ -61,9 +61,9 @@ pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
             match change_cart(&shop, &session, &user, &change).await {
                 // The change comes to all pages of the session, this one too.
                 Ok(Some(cart)) => drop(cart::changed(&shop, &cart, None)),
-                Ok(None) => SocketCounts::count(&shop.socket_counts.ignored),
+                Ok(None) => SocketCounts::count(&shop.figures.sockets.ignored),
                 Err(error) => {
-                    SocketCounts::count(&shop.socket_counts.ignored);
+                    SocketCounts::count(&shop.figures.sockets.ignored);
                     tracing::debug!(%error, "a page's cart stays as it was");
                 }
             }

@@ -1,0 +1,251 @@
+//! `kartshoppe topics create|list|tail|produce|delete`: the event log from the outside.
+//!
+//! Reading opens the log beside a running server. Writing goes through the server's operators' listener, as the log has one writer;
+//! only what must not happen under a running server opens the log itself.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Cli, http};
+use crate::api::predicate::Predicate;
+use crate::api::record_view::{self, From};
+use crate::clock::Clock;
+use crate::config::{Config, LogKind};
+use crate::data_dir;
+use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
+use crate::log::{EventLog, Stop, TopicPartition};
+use crate::wire::topics::{Retention, Topic};
+
+/// Records read at once, and how long a read waits for the first.
+const CHUNK: usize = 1_000;
+const READ_WAIT: Duration = Duration::from_millis(500);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Make the topics that are missing.
+    Create {
+        /// Also the platform's topics that the shop does not use.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show the topics, how many records they hold, and how long those stay.
+    List,
+    /// Print records, one JSON object per line.
+    Tail {
+        #[arg(required = true, value_name = "TOPIC")]
+        topics: Vec<String>,
+        /// Only records for which this holds: paths, ==, !=, <, <=, >, >=, and, or, not, parentheses.
+        #[arg(long = "where", value_name = "PREDICATE")]
+        predicate: Option<String>,
+        /// start, end, an offset, -20 for the last 20 of each partition, or -1h for an hour ago. Default: start, or end with --follow.
+        #[arg(long, value_name = "PLACE", allow_hyphen_values = true)]
+        from: Option<String>,
+        /// Go on with what is written from now on.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Write one record, read as JSON from standard input. An array stays one record; `null` with a key removes it.
+    Produce {
+        topic: String,
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Delete topics with all that is in them. Refuses while the server runs.
+    Delete {
+        #[arg(value_name = "TOPIC")]
+        topics: Vec<String>,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let config = cli.load(Vec::new())?.config;
+    match config.log.kind {
+        LogKind::Embedded => {}
+        LogKind::Kafka => bail!("log.kind is kafka: use Kafka's own tools until this command speaks to it"),
+    }
+    super::block_on(async {
+        match &args.what {
+            What::Create { all } => create(&config, *all).await,
+            What::List => list(&config).await,
+            What::Tail { topics, predicate, from, follow } => {
+                let tail = Tail::new(topics, predicate.as_deref(), from.as_deref(), *follow)?;
+                tail.run(&config).await
+            }
+            What::Produce { topic, key } => produce(&config, &named(topic)?, key.as_deref()).await,
+            What::Delete { topics, all } => delete(&config, topics, *all).await,
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn named(name: &str) -> anyhow::Result<Topic> {
+    let names = || Topic::ALL.map(Topic::name).join(", ");
+    Topic::from_name(name).with_context(|| format!("there is no topic {name}; there are {}", names()))
+}
+
+async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
+    let created: Vec<String> = match operators(config) {
+        Some(address) => {
+            let answer = http::post_json(address, "/admin/topics", &json!({"all": all})).await?;
+            serde_json::from_value(answer["created"].clone()).context("reading the server's answer")?
+        }
+        None => {
+            let log = open_for_writing(config).await?;
+            let wanted: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| all || topic.is_ours()).collect();
+            let created = log.create_topics(&wanted).await;
+            log.close().await;
+            created?.iter().map(ToString::to_string).collect()
+        }
+    };
+    match created.as_slice() {
+        [] => println!("every topic is there"),
+        created => println!("created {}", created.join(", ")),
+    }
+    Ok(())
+}
+
+async fn list(config: &Config) -> anyhow::Result<()> {
+    let log = open_for_reading(config).await?;
+    let mut topics = log.topics().await?;
+    topics.sort_by_key(|info| info.topic);
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{:<28} {:>10} {:>12}  kept", "topic", "partitions", "offsets");
+    for info in topics {
+        let offsets: i64 = info.partitions.iter().map(|partition| partition.end - partition.start).sum();
+        let kept = match info.topic.retention() {
+            Retention::Kept => "for ever".to_owned(),
+            Retention::Compacted => "the last of each key".to_owned(),
+            Retention::Delete(age) => humantime::format_duration(age).to_string(),
+        };
+        let _ = writeln!(out, "{:<28} {:>10} {:>12}  {kept}", info.topic.name(), info.partitions.len(), offsets);
+    }
+    Ok(())
+}
+
+/// What to print.
+struct Tail {
+    topics: Vec<Topic>,
+    predicate: Option<Predicate>,
+    from: From,
+    follow: bool,
+}
+
+impl Tail {
+    fn new(topics: &[String], predicate: Option<&str>, from: Option<&str>, follow: bool) -> anyhow::Result<Self> {
+        let predicate = predicate.map(Predicate::parse).transpose()?;
+        let from = from.unwrap_or(if follow { "end" } else { "start" });
+        let from = From::parse(from).map_err(|reason| anyhow::anyhow!("--from {from}: {reason}"))?;
+        Ok(Self { topics: topics.iter().map(|name| named(name)).collect::<Result<_, _>>()?, predicate, from, follow })
+    }
+
+    async fn run(&self, config: &Config) -> anyhow::Result<()> {
+        let log = open_for_reading(config).await?;
+        let (known, clock) = (log.topics().await?, Clock::system());
+        let mut starts = Vec::new();
+        for topic in &self.topics {
+            let info = known.iter().find(|info| info.topic == *topic);
+            let info = info.with_context(|| format!("{topic} has not been made yet: `kartshoppe topics create --all`"))?;
+            for (number, partition) in (0..).zip(&info.partitions) {
+                starts.push((TopicPartition::new(*topic, number), self.from.start(partition, &clock)));
+            }
+        }
+        let mut reader = log.reader(&starts, if self.follow { Stop::Never } else { Stop::AtEnd }).await?;
+        loop {
+            let records = reader.read(CHUNK, READ_WAIT).await?;
+            if records.is_empty() && !self.follow && reader.caught_up() {
+                return Ok(());
+            }
+            for record in &records {
+                let shown = record_view::view(record);
+                if self.predicate.as_ref().is_none_or(|predicate| predicate.holds(&shown)) && !print(&shown)? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Prints a line; `false` if nobody reads any more, as with `| head`.
+fn print(shown: &Value) -> anyhow::Result<bool> {
+    match writeln!(io::stdout().lock(), "{shown}") {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("writing to standard output"),
+    }
+}
+
+async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::Result<()> {
+    let Some(address) = operators(config) else {
+        bail!("no shop is running on {}: start it with `kartshoppe serve`", config.data_dir.display());
+    };
+    if io::stdin().is_terminal() {
+        eprintln!("reading JSON from standard input; end it with Ctrl-D");
+    }
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).context("reading standard input")?;
+    let value: Value = serde_json::from_str(&text).context("standard input is not one JSON value")?;
+    ensure!(!value.is_null() || key.is_some(), "null removes a key: name it with --key");
+    let record = json!({"key": key, "value": value});
+    let answer = http::post_json(address, &format!("/admin/topics/{topic}/records"), &record).await?;
+    let place = &answer["appended"][0];
+    println!("{topic}/{} offset {}", place["partition"], place["offset"]);
+    Ok(())
+}
+
+async fn delete(config: &Config, names: &[String], all: bool) -> anyhow::Result<()> {
+    ensure!(all == names.is_empty(), "name the topics, or all of them with --all");
+    if let Some(server) = data_dir::running_server(&config.data_dir) {
+        bail!("the shop is running on {} (process {}): stop it first", config.data_dir.display(), server.pid);
+    }
+    let wanted: Vec<Topic> =
+        if all { Topic::ALL.to_vec() } else { names.iter().map(|name| named(name)).collect::<Result<_, _>>()? };
+    let log = open_for_writing(config).await?;
+    let result = delete_known(&log, &wanted).await;
+    log.close().await;
+    println!("deleted {}", result?.join(", "));
+    Ok(())
+}
+
+async fn delete_known(log: &EmbeddedLog, wanted: &[Topic]) -> anyhow::Result<Vec<&'static str>> {
+    let known: Vec<Topic> = log.topics().await?.iter().map(|info| info.topic).filter(|topic| wanted.contains(topic)).collect();
+    log.delete_topics(&known).await?;
+    Ok(known.into_iter().map(Topic::name).collect())
+}
+
+/// The operators' listener of the server that runs on our data directory.
+fn operators(config: &Config) -> Option<SocketAddr> {
+    data_dir::running_server(&config.data_dir).map(|server| server.admin)
+}
+
+async fn open_for_reading(config: &Config) -> anyhow::Result<EmbeddedLog> {
+    let folder = config.data_dir.join(LOG_FOLDER);
+    ensure!(folder.exists(), "there is no event log in {}: `kartshoppe serve` makes it", config.data_dir.display());
+    Ok(EmbeddedLog::open_read_only(&folder).await?)
+}
+
+async fn open_for_writing(config: &Config) -> anyhow::Result<EmbeddedLog> {
+    let embedded = EmbeddedConfig {
+        fsync: config.log.embedded.fsync,
+        tombstone_retention: config.log.embedded.tombstone_retention,
+        ..EmbeddedConfig::new(config.data_dir.join(LOG_FOLDER), config.inventory.partitions)
+    };
+    Ok(EmbeddedLog::open(embedded, Clock::system()).await?)
+}
+
+/// The embedded log's place in the data directory.
+const LOG_FOLDER: &str = "log";
