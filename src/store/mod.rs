@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
 use tracing::log::LevelFilter;
 
 use crate::domain::EpochMs;
@@ -211,7 +211,7 @@ impl Store {
 
     /// Not bound by the deadline of a call: there may be millions of rows.
     async fn reset_tables(&self) -> Result<(), sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         transaction.execute("SET LOCAL statement_timeout = 0").await?;
         sqlx::query!("TRUNCATE carts, idempotency_keys, order_tracker_positions, order_tracker_gaps")
             .execute(&mut *transaction)
@@ -229,6 +229,15 @@ impl Store {
     /// Closes the connections; calls under way are waited for.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// Begins a transaction, in a task of its own: a caller that goes away while BEGIN is on its way must not return a connection to
+    /// the pool whose transaction is open. sqlx counts a transaction only when BEGIN is answered, so it would not roll back; the
+    /// next call would write into that transaction, and nobody would ever commit it.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin().await });
+        begun.await.unwrap_or_else(|error| Err(sqlx::Error::Io(std::io::Error::other(error))))
     }
 
     /// Runs one call within its deadline and says in its error what it was about.

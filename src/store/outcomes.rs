@@ -72,7 +72,7 @@ impl Store {
     /// Those of every call; the batch can be recorded again.
     pub async fn record_outcomes(&self, batch: &TrackerBatch) -> Result<Recorded, StoreError> {
         self.run("record outcomes", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let recorded = record(&mut transaction, batch).await?;
             transaction.commit().await?;
             Ok(recorded)

@@ -47,7 +47,7 @@ impl Store {
     /// Those of every call.
     pub async fn note_gap(&self, partition: i32, reason: &str, go_on_at: Option<&TrackerPosition>) -> Result<(), StoreError> {
         self.run("note a gap", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             sqlx::query!("INSERT INTO order_tracker_gaps (partition, reason) VALUES ($1, $2)", partition, reason)
                 .execute(&mut *transaction)
                 .await?;

@@ -1,8 +1,13 @@
 //! What the order tracker writes: once, whoever comes first, and never half a batch.
 
-use kartshoppe::store::{Checkout, Order, Outcome, OutcomeKind, Store, TrackerBatch, TrackerPosition};
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+use std::time::Duration;
 
-use crate::support::postgres::{count, database, product, request, session, ten};
+use kartshoppe::store::{Checkout, Order, Outcome, OutcomeKind, Store, StoreOptions, TrackerBatch, TrackerPosition};
+
+use crate::support::log::within;
+use crate::support::postgres::{count, database, database_with, product, request, session, ten};
 
 async fn order(store: &Store, session_id: &str, lines: &[(&str, i64)]) -> Order {
     for (id, units) in lines {
@@ -155,4 +160,27 @@ async fn an_item_added_by_hand_later_does_not_reopen_its_order() {
         .unwrap();
     let read = db.store.order(&order.order_id, None).await.unwrap().unwrap();
     assert_eq!((read.status.as_str(), read.items.len()), ("CONFIRMED", 2));
+}
+
+/// Whoever goes away in the middle of a call leaves no open transaction behind, into which the next call would write for nothing.
+#[tokio::test]
+async fn a_call_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
+    let one = StoreOptions { max_connections: 1, ..StoreOptions::default() };
+    let db = database_with(one.clone()).await;
+    let watcher = Store::new(&db.url, one).unwrap();
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let batch = TrackerBatch::default();
+    for polls in (0..8).cycle().take(64) {
+        let mut call = Box::pin(db.store.record_outcomes(&batch));
+        for _ in 0..polls {
+            if poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready())).await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+        drop(call);
+        // The connection is back when it can be had again.
+        drop(within(db.store.pool().acquire()).await.unwrap());
+        assert_eq!(count(&watcher, open).await, 0, "given up after {polls} polls");
+    }
 }
