@@ -36,7 +36,9 @@ const cargo = read('cargo.txt')
 if (cargo !== undefined) {
   const results = [...cargo.matchAll(/^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm)]
   const total = (column) => results.reduce((all, match) => all + Number(match[column]), 0)
-  add('cargo', total(1), total(2), total(3))
+  // Tests that another test runs in a process of its own, to kill it, are no tests left out.
+  const parts = [...cargo.matchAll(/^test \S+ \.\.\. ignored, .*child's part/gm)].length
+  add('cargo', total(1), total(2), total(3) - parts)
 }
 
 if (sum.failed < brokenStages.length) sum.failed = brokenStages.length

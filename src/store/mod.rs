@@ -32,7 +32,6 @@ use std::time::Duration;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
-use tracing::log::LevelFilter;
 
 use crate::domain::EpochMs;
 
@@ -110,7 +109,7 @@ impl Store {
         let connect = PgConnectOptions::from_str(url)
             .map_err(|error| StoreError::BadUrl { reason: reason_without_url(&error, url) })?
             .application_name("kartshoppe")
-            .log_statements(LevelFilter::Trace);
+            .disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)

@@ -11,10 +11,8 @@ pub mod span {
     pub const ORDER_INSERT: &str = "INSERT orders";
     pub const ORDER_PUBLISH: &str = "send order-events";
     pub const WAL_READ: &str = "wal.read";
-    pub const SOURCE_POLL: &str = "poll order-events";
     pub const PRODUCT_APPLY: &str = "product.apply";
     pub const INVENTORY_COMMIT: &str = "inventory.commit";
-    pub const VIEW_UPDATE: &str = "catalog_view.update";
     pub const FANOUT_PUSH: &str = "fanout.push";
     pub const ORDER_SETTLE: &str = "order.settle";
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use super::asked::Asked;
 use crate::config::{LogFormat, Telemetry};
 
 /// Used when `RUST_LOG` is not set. The crates named here tell their every step at `info`.
@@ -70,7 +71,7 @@ pub enum SetupError {
 /// # Errors
 /// [`SetupError`] if the log file or the exporter cannot be had.
 pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> Result<Guard, SetupError> {
-    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let filter = || Asked(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let stderr = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
     let stderr = match config.log_format {
@@ -90,7 +91,7 @@ pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> R
     let traces = guard.traces.as_ref().map(|provider| {
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("kartshoppe"));
         // Spans go out whatever the log's level is, but the actor library's own never-ending ones stay out.
-        layer.with_filter(EnvFilter::new("off,kartshoppe=info"))
+        layer.with_filter(Asked(EnvFilter::new("off,kartshoppe=info")))
     });
     tracing_subscriber::registry()
         .with(traces)

@@ -11,6 +11,21 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::context::{TRACEPARENT, TraceContext};
 
+/// The span that `make` makes, as a child of the carried context; none where that is absent or not sampled.
+#[must_use]
+pub fn child(parent: Option<&TraceContext>, make: impl FnOnce() -> Span) -> Span {
+    let Some(parent) = parent.filter(|parent| parent.is_sampled()) else { return Span::none() };
+    let span = make();
+    set_parent(&span, parent);
+    span
+}
+
+/// What is carried on below `span`: its own context, or the one it was to join where nothing traces.
+#[must_use]
+pub fn below(span: &Span, parent: Option<TraceContext>) -> Option<TraceContext> {
+    if span.is_none() { parent } else { context_of(span).or(parent) }
+}
+
 /// Makes `span` a child of the carried context.
 pub fn set_parent(span: &Span, parent: &TraceContext) {
     let context = TraceContextPropagator::new().extract(&Carrier(Some(parent.to_string())));

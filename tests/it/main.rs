@@ -20,6 +20,7 @@ mod store_private_server;
 mod store_rescue;
 mod story_kill;
 mod story_order;
+mod story_trace;
 mod support;
 mod tracker_settles;
 mod view_pages;

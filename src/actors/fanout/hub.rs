@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::frame;
 use super::journal::{Journal, Sequence};
@@ -18,6 +19,8 @@ use super::outbox::{Outbox, Subject};
 use crate::actors::catalog_view::{CatalogHandle, SourcePositions, Taken};
 use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
+use crate::telemetry::names::span;
+use crate::telemetry::spans;
 use crate::wire::status::Status;
 
 /// A run of frames that all pages at its beginning share is kept only up to this many bytes.
@@ -249,6 +252,7 @@ impl Hub {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = taken.numbers.len();
         let from = self.journal.head();
+        let _spans = self.push_spans(&taken);
         // Nobody looks, or everybody will look for itself: then frames are made when they are asked for.
         let unseen = self.page_count() == 0 || taken.resume_all;
         let run = if unseen { self.note(&taken) } else { self.encode(&taken) };
@@ -265,6 +269,14 @@ impl Hub {
             self.wake_all();
         }
         changes
+    }
+
+    /// Of the changes whose trace is sampled: how long it took until their frames were there for every page.
+    fn push_spans(&self, taken: &Taken) -> Vec<Span> {
+        let traces = taken.notes.values().filter_map(|note| note.trace.as_ref()).filter(|trace| trace.is_sampled());
+        let pages = self.page_count();
+        let push = || tracing::info_span!(parent: None, span::FANOUT_PUSH, kartshoppe.pages = pages);
+        traces.map(|trace| spans::child(Some(trace), push)).collect()
     }
 
     /// Only the sequence numbers: they tell what is newer than a snapshot.

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tracing::Span;
 
 pub use actor::{OrderPublisher, OrderPublisherState};
 pub use gate::{Gate, PublishMode, WalReason};
@@ -28,7 +29,10 @@ use crate::domain::EpochMs;
 use crate::log::{Appended, LogError, NewRecord};
 use crate::store::{Order, OrderItem, PublishVia};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::span;
+use crate::telemetry::spans;
 use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
+use crate::wire::topics::Topic;
 
 /// The actor's id.
 const ID: &str = "order-publisher";
@@ -90,6 +94,8 @@ pub struct Handover {
     inserted_at_ms: EpochMs,
     handed_at: Instant,
     _credit: Option<OwnedSemaphorePermit>,
+    /// Lasts until the log has answered.
+    _span: Span,
 }
 
 impl Drop for Handover {
@@ -142,17 +148,19 @@ impl PublisherHandle {
     /// Hands the order's direct items over, to be called once, by the request that inserted them, right after its commit. Never waits;
     /// what cannot be taken is left to rescue. The other items are somebody else's.
     pub fn publish(&self, order: &Order, trace: Option<TraceContext>) {
-        let records: Vec<_> =
-            order.items.iter().filter_map(|item| self.event(order, item)).map(|event| event.record(trace.as_ref())).collect();
+        let events: Vec<_> = order.items.iter().filter_map(|item| self.event(order, item)).collect();
         let expires_at_ms = order.items.iter().filter_map(|item| item.expires_at_ms).max();
-        let (Some(expires_at_ms), false) = (expires_at_ms, records.is_empty()) else { return };
+        let (Some(expires_at_ms), false) = (expires_at_ms, events.is_empty()) else { return };
+        let span = publish_span(order, trace.as_ref());
+        let trace = spans::below(&span, trace);
+        let records: Vec<_> = events.iter().map(|event| event.record(trace.as_ref())).collect();
         let count = records.len();
         let credit = u32::try_from(count).ok().and_then(|count| self.credit.clone().try_acquire_many_owned(count).ok());
         let expiry_ms = i64::try_from(self.settings.direct_expiry.as_millis()).unwrap_or(i64::MAX);
         let inserted_at_ms = expires_at_ms.saturating_sub(expiry_ms);
         let (counts, handed_at) = (self.counts.clone(), Instant::now());
         let has_credit = credit.is_some();
-        let handover = Handover { records, counts, inserted_at_ms, handed_at, _credit: credit };
+        let handover = Handover { records, counts, inserted_at_ms, handed_at, _credit: credit, _span: span };
         if !has_credit || self.mailbox.tell(OrderPublisherMsg::Publish(handover)).is_err() {
             tracing::warn!(kartshoppe.order.id = %order.order_id, items = count, "items were not handed to the event log: they will be rescued");
         }
@@ -177,4 +185,16 @@ impl PublisherHandle {
             expires_at_ms: item.expires_at_ms,
         })
     }
+}
+
+fn publish_span(order: &Order, parent: Option<&TraceContext>) -> Span {
+    spans::child(parent, || {
+        tracing::info_span!(
+            parent: None,
+            span::ORDER_PUBLISH,
+            otel.kind = "producer",
+            messaging.destination.name = Topic::OrderEvents.name(),
+            kartshoppe.order.id = order.order_id.as_str(),
+        )
+    })
 }

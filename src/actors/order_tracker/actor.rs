@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::opening::{self, Opening};
 use super::record::Recorder;
-use super::settle::{furthest, settle};
+use super::settle::{Settlement, furthest, settle};
 use super::{RenderOrder, TrackerHandle, rescue};
 use crate::actors::envelope::Mailbox;
 use crate::actors::fanout::FanoutHandle;
@@ -147,30 +147,24 @@ impl OrderTracker {
             if chunk.caught_up {
                 self.recorder.handle.shared.caught_up.store(true, Ordering::Release);
             }
-            let settlement = settle(&chunk.records);
+            let mut settlement = settle(&chunk.records);
             self.recorder.handle.counts.unreadable.fetch_add(settlement.unreadable, Ordering::Relaxed);
-            let mut batch = settlement.batch;
+            let batch = &mut settlement.batch;
             let idle = batch.outcomes.is_empty() && batch.expired.is_empty();
             // Later positions win: the store takes the furthest of each partition.
             batch.positions.append(&mut state.unstored.positions);
             if idle && state.stored_at.elapsed() < ROUND_EVERY {
-                state.unstored.positions = furthest(batch.positions);
+                state.unstored.positions = furthest(std::mem::take(&mut batch.positions));
                 continue;
             }
-            state.recording = Some(self.record(state.incarnation, batch, settlement.told_append_ms, Some(chunk)));
+            state.recording = Some(self.record(state.incarnation, settlement, Some(chunk)));
         }
     }
 
-    fn record(
-        &self,
-        incarnation: u64,
-        batch: TrackerBatch,
-        told_append_ms: Option<i64>,
-        chunk: Option<Chunk>,
-    ) -> AbortOnDropHandle<()> {
+    fn record(&self, incarnation: u64, settlement: Settlement, chunk: Option<Chunk>) -> AbortOnDropHandle<()> {
         let (recorder, mailbox) = (self.recorder.clone(), self.mailbox.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
-            recorder.record(&batch, told_append_ms).await;
+            recorder.record(&settlement).await;
             // Done with only now: what is read ahead stays bounded while the database is slow.
             drop(chunk);
             let _ = mailbox.tell(OrderTrackerMsg { incarnation, news: News::Recorded });
@@ -180,8 +174,8 @@ impl OrderTracker {
     /// Stores positions that wait for it, and looks for items to rescue.
     fn round(&self, state: &mut OrderTrackerState) {
         if state.recording.is_none() && !state.unstored.positions.is_empty() {
-            let batch = std::mem::take(&mut state.unstored);
-            state.recording = Some(self.record(state.incarnation, batch, None, None));
+            let settlement = Settlement { batch: std::mem::take(&mut state.unstored), ..Settlement::default() };
+            state.recording = Some(self.record(state.incarnation, settlement, None));
         }
         if state.rescuing.is_none() {
             state.rescuing = Some(self.rescue(state.incarnation));

@@ -3,10 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::settle::Settlement;
 use super::{RenderOrder, TrackerHandle};
 use crate::actors::fanout::FanoutHandle;
 use crate::domain::EpochMs;
 use crate::store::{Recorded, Store, StoreError, TrackerBatch};
+use crate::telemetry::names::span;
+use crate::telemetry::spans;
 
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
@@ -22,7 +25,10 @@ pub struct Recorder {
 
 impl Recorder {
     /// Writes a batch down, waiting for the database as long as it takes, and tells the pages of the orders it touched.
-    pub async fn record(&self, batch: &TrackerBatch, told_append_ms: Option<EpochMs>) {
+    pub async fn record(&self, settlement: &Settlement) {
+        let settle = || tracing::info_span!(parent: None, span::ORDER_SETTLE);
+        let _spans: Vec<_> = settlement.traces.iter().map(|trace| spans::child(Some(trace), settle)).collect();
+        let batch = &settlement.batch;
         // Before the write: if this process's tracker dies in between, the next one tells them.
         self.handle.owe(batch.outcomes.iter().map(|outcome| outcome.order_id.as_str()));
         let mut wait = BACKOFF_MIN;
@@ -42,7 +48,7 @@ impl Recorder {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(BACKOFF_MAX);
         }
-        if let Some(told_ms) = told_append_ms {
+        if let Some(told_ms) = settlement.told_append_ms {
             self.compare_clocks(told_ms).await;
         }
         self.tell_owed().await;

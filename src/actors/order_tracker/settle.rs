@@ -8,7 +8,9 @@ use crate::domain::EpochMs;
 use crate::domain::inventory::EventKind;
 use crate::log::{PartitionId, Record};
 use crate::store::{Outcome, OutcomeKind, TrackerBatch, TrackerPosition};
+use crate::telemetry::context::TraceContext;
 use crate::wire::inventory_event::{self, EventType, InventoryFact};
+use crate::wire::output;
 
 /// Every event that matters names a row by this field; the rest needs no decoding.
 const ROW_FIELD: &[u8] = b"\"orderItemId\"";
@@ -21,6 +23,8 @@ pub struct Settlement {
     pub told_append_ms: Option<EpochMs>,
     /// Records that could not be read.
     pub unreadable: u64,
+    /// The sampled traces of the outcomes.
+    pub traces: Vec<TraceContext>,
 }
 
 /// Reads records, each partition in order.
@@ -55,6 +59,7 @@ impl Settlement {
             0 => OutcomeKind::Allocated,
             _ => OutcomeKind::Short,
         };
+        self.traces.extend(output::trace_of(&record.headers).filter(TraceContext::is_sampled));
         self.batch.outcomes.push(Outcome {
             order_id: order.order_id,
             order_item_id,

@@ -14,6 +14,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName};
 use serde_json::json;
+use tracing::Instrument;
 
 use super::cart;
 use super::orders;
@@ -27,6 +28,8 @@ use crate::domain::ids::{ProductId, SessionId, UserId};
 use crate::domain::money::Cents;
 use crate::store::{Cart, Checkout, CheckoutError, CheckoutRequest, IdempotencyKey, Offer, PublishVia};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::span;
+use crate::telemetry::spans;
 use crate::wire::order::{self, GUEST};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -65,12 +68,23 @@ pub async fn place(
     }
 }
 
-async fn buy(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::Order, Failure> {
+async fn buy(shop: Arc<Shop>, mut request: CheckoutRequest) -> Result<order::Order, Failure> {
+    let span = spans::child(request.trace.as_ref(), || tracing::info_span!(parent: None, span::CHECKOUT));
+    // The rows carry it too: whoever publishes them goes on from here.
+    request.trace = spans::below(&span, request.trace);
+    settle_up(shop, request).instrument(span).await
+}
+
+async fn settle_up(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::Order, Failure> {
     let offer = |id: &ProductId| {
         let listing = shop.catalog.listing(id.as_str())?;
         Some(Offer { name: listing.name, price: listing.price })
     };
-    let outcome = shop.store.checkout(&request, offer).await;
+    let insert = spans::child(
+        request.trace.as_ref(),
+        || tracing::info_span!(parent: None, span::ORDER_INSERT, otel.kind = "client", db.system.name = "postgresql", db.collection.name = "orders"),
+    );
+    let outcome = shop.store.checkout(&request, offer).instrument(insert).await;
     let order = match outcome.map_err(|error| refusal(&shop, error))? {
         Checkout::Replayed(order) => order,
         Checkout::Placed(order) => {

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Connection, Executor, FromRow};
+use tracing::Span;
 
 use super::position::{gap_record, read_chunk};
 use super::server::{Server, ServerError};
@@ -18,7 +19,7 @@ use super::transactions::{Item, record};
 use super::{ReadError, Step, WalConfig};
 use crate::domain::EpochMs;
 use crate::log::{Batch, EventLog, NewRecord, Positions, Session, Start, Stop, read_topics};
-use crate::wire::cdc_position::CdcPosition;
+use crate::wire::cdc_position::{CdcPosition, Lsn};
 use crate::wire::order_event::OrderSource;
 use crate::wire::topics::Topic;
 
@@ -80,16 +81,17 @@ pub async fn begin(
         part_commit_lsn: None,
         part_index: 0,
     };
-    let mut records: Vec<NewRecord> = waiting.iter().map(WaitingRow::record).collect();
+    let (mut records, spans): (Vec<NewRecord>, Vec<_>) = waiting.iter().map(|row| row.record(slot.starts_at)).unzip();
     records.push(position.record(&config.slot));
     records.push(gap_record(&config.slot, None));
     session.commit(Batch { records, positions: Positions::new() }).await?;
+    drop(spans);
     steps.at(Step::Begun).await?;
     Ok(Begun { position, published: waiting.len() })
 }
 
 impl WaitingRow {
-    fn record(&self) -> NewRecord {
+    fn record(&self, read_at: Lsn) -> (NewRecord, Option<Span>) {
         let item = Item {
             order_item_id: &self.order_item_id,
             order_id: &self.order_id,
@@ -97,7 +99,7 @@ impl WaitingRow {
             quantity: self.quantity,
             traceparent: self.traceparent.as_deref(),
         };
-        record(&item, self.inserted_at_ms)
+        record(&item, self.inserted_at_ms, read_at)
     }
 }
 

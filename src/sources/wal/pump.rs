@@ -90,7 +90,8 @@ async fn settled(committing: &mut Option<Committing<'_>>) -> Result<Durable, Rea
     }
 }
 
-async fn commit(context: &WalContext, session: &dyn Session, flush: Flush) -> Result<Durable, ReadError> {
+async fn commit(context: &WalContext, session: &dyn Session, mut flush: Flush) -> Result<Durable, ReadError> {
+    let _spans = std::mem::take(&mut flush.spans);
     let durable =
         Durable { rows: flush.records.len(), position: flush.position.clone(), newest_commit_ms: flush.newest_commit_ms };
     context.at(Step::Committing).await?;

@@ -108,7 +108,7 @@ impl Server {
     pub async fn connect(url: &str) -> Result<Self, ServerError> {
         const DOING: &str = "connect to PostgreSQL";
         let options = PgConnectOptions::from_str(url).map_err(ServerError::sql("read KARTSHOPPE__CDC__DATABASE_URL"))?;
-        let options = options.application_name("kartshoppe-cdc").log_statements(tracing::log::LevelFilter::Trace);
+        let options = options.application_name("kartshoppe-cdc").disable_statement_logging();
         let connection = in_time(DOING, PgConnection::connect_with(&options)).await?;
         Ok(Self { connection })
     }

@@ -4,12 +4,15 @@
 //! COPY share an LSN, so nothing else would do. Decoding a transaction again gives its rows in the same order.
 
 use bytes::Bytes;
+use tracing::Span;
 
 use super::stream::{Cell, Row, WalEvent};
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
 use crate::log::{Batch, NewRecord, Positions};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::span;
+use crate::telemetry::spans;
 use crate::wire::cdc_position::{CdcPosition, Lsn};
 use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
 use crate::wire::output;
@@ -50,6 +53,7 @@ pub struct Transactions {
     position: CdcPosition,
     open: Option<Open>,
     records: Vec<NewRecord>,
+    spans: Vec<Span>,
     newest_commit_ms: EpochMs,
 }
 
@@ -69,6 +73,8 @@ pub struct Flush {
     pub position: CdcPosition,
     /// When the newest of it was committed in the database.
     pub newest_commit_ms: EpochMs,
+    /// Of the rows whose trace is sampled: they last until the records are committed.
+    pub spans: Vec<Span>,
 }
 
 impl Flush {
@@ -85,7 +91,7 @@ impl Transactions {
     /// Goes on from a stored position.
     #[must_use]
     pub fn new(position: CdcPosition) -> Self {
-        Self { position, open: None, records: Vec::new(), newest_commit_ms: 0 }
+        Self { position, open: None, records: Vec::new(), spans: Vec::new(), newest_commit_ms: 0 }
     }
 
     /// Takes the next event.
@@ -133,7 +139,8 @@ impl Transactions {
             position.part_commit_lsn = Some(open.commit_lsn);
             position.part_index = open.rows.max(open.published);
         }
-        Flush { records: std::mem::take(&mut self.records), position, newest_commit_ms: self.newest_commit_ms }
+        let (records, spans) = (std::mem::take(&mut self.records), std::mem::take(&mut self.spans));
+        Flush { records, position, newest_commit_ms: self.newest_commit_ms, spans }
     }
 
     fn begin(&mut self, commit_lsn: Lsn, committed_at_ms: EpochMs) -> Result<(), Confused> {
@@ -154,7 +161,9 @@ impl Transactions {
         let open = self.open.as_mut().ok_or(Confused::Order("a row outside a transaction"))?;
         open.rows += 1;
         if open.rows > open.published {
-            self.records.push(record(&item(row)?, open.committed_at_ms));
+            let (record, span) = record(&item(row)?, open.committed_at_ms, open.commit_lsn);
+            self.records.push(record);
+            self.spans.extend(span);
             self.newest_commit_ms = open.committed_at_ms;
         }
         Ok(())
@@ -192,12 +201,25 @@ fn item(row: &Row) -> Result<Item<'_>, Confused> {
 }
 
 /// The record that publishes a row. An item that KartShoppe would not have written is published all the same: whether it can be used
-/// is for the inventory to say, which answers it with a dead letter and a rejection.
+/// is for the inventory to say, which answers it with a dead letter and a rejection. With it comes the span of the row, where its
+/// trace is sampled: it is to last until the record is committed.
 #[must_use]
-pub fn record(item: &Item<'_>, committed_at_ms: EpochMs) -> NewRecord {
-    let trace = item.traceparent.and_then(TraceContext::parse);
-    event(item, committed_at_ms)
-        .map_or_else(|| raw_record(item, committed_at_ms, trace.as_ref()), |event| event.record(trace.as_ref()))
+pub fn record(item: &Item<'_>, committed_at_ms: EpochMs, read_at: Lsn) -> (NewRecord, Option<Span>) {
+    let parent = item.traceparent.and_then(TraceContext::parse);
+    let span = spans::child(parent.as_ref(), || {
+        tracing::info_span!(
+            parent: None,
+            span::WAL_READ,
+            otel.kind = "producer",
+            messaging.destination.name = Topic::OrderEvents.name(),
+            kartshoppe.order.id = item.order_id,
+            kartshoppe.pg.lsn = %read_at,
+        )
+    });
+    let trace = spans::below(&span, parent);
+    let record = event(item, committed_at_ms)
+        .map_or_else(|| raw_record(item, committed_at_ms, trace.as_ref()), |event| event.record(trace.as_ref()));
+    (record, Some(span).filter(|span| !span.is_none()))
 }
 
 fn event(item: &Item<'_>, committed_at_ms: EpochMs) -> Option<OrderEvent> {

@@ -222,7 +222,7 @@ async fn watch(mut cluster: Cluster, mut postmaster: Postmaster, stop: Cancellat
 async fn set_up(cluster: &Cluster, urls: &Urls) -> Result<(), PrivateServerError> {
     let setup = PrivateServerError::Setup;
     let options: PgConnectOptions = urls.admin.parse().map_err(setup)?;
-    let mut connection = options.log_statements(tracing::log::LevelFilter::Trace).connect().await.map_err(setup)?;
+    let mut connection = options.disable_statement_logging().connect().await.map_err(setup)?;
     let directory: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.map_err(setup)?;
     if fs::canonicalize(&directory).ok() != fs::canonicalize(&cluster.directory).ok() {
         let path = cluster.directory.display().to_string();

@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod engine;
 pub mod handle_page;
 pub mod log;
+pub mod otlp;
 pub mod page;
 pub mod postgres;
 pub mod server;

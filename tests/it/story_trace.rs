@@ -1,0 +1,52 @@
+//! One purchase is one trace: from the click's request to the other page's frame, whichever way the order goes.
+
+use opentelemetry_proto::tonic::trace::v1::Span;
+
+use crate::support::otlp::OtlpReceiver;
+use crate::support::page::Page;
+use crate::support::server::{Options, Server};
+use crate::support::shopper::Shopper;
+
+#[tokio::test]
+async fn a_purchase_is_one_trace_by_the_direct_path() {
+    purchase(false, "send order-events").await;
+}
+
+#[tokio::test]
+async fn a_purchase_is_one_trace_by_the_wal_path() {
+    purchase(true, "wal.read").await;
+}
+
+async fn purchase(use_cdc: bool, publishing: &str) {
+    let receiver = OtlpReceiver::start().await;
+    let server = Server::start(receiver.of(Options::default())).await;
+    server.until_products(200).await;
+    let mut other = Page::open(&server.socket_url("session-other")).await;
+    let shopper = Shopper::new("traced");
+    shopper.add(&server, "PROD_0003", 1).await;
+    let before = other.stock("PROD_0003").unwrap();
+    let (status, order) = shopper.checkout(&server, use_cdc).await;
+    assert_eq!(status, 200, "{order}");
+    other.until("the stock to fall", |page| page.stock("PROD_0003") == Some(before - 1)).await;
+    shopper.settled(&server, order["orderId"].as_str().unwrap()).await;
+
+    let request = receiver.span("of the checkout", |span| span.name == "POST /api/ecommerce/checkout").await;
+    assert!(request.parent_span_id.is_empty(), "the click is the root");
+    let checkout = receiver.child(&request, "checkout").await;
+    receiver.child(&checkout, "INSERT orders").await;
+    let published = receiver.child(&checkout, publishing).await;
+    let applied = receiver.child(&published, "product.apply").await;
+    receiver.child(&applied, "order.settle").await;
+    receiver.child(&applied, "fanout.push").await;
+    let is_linked =
+        |span: &Span| span.name == "inventory.commit" && span.links.iter().any(|link| link.span_id == applied.span_id);
+    receiver.span("inventory.commit linked to product.apply", is_linked).await;
+
+    let frame = other.frames.iter().rfind(|frame| frame["eventType"] == "PRODUCT_UPDATE").unwrap();
+    assert_eq!(frame["payload"]["traceparent"], traceparent(&applied), "the page can name what moved it");
+}
+
+fn traceparent(span: &Span) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id))
+}
