@@ -118,10 +118,14 @@ impl FaultBoard {
 
     /// Arms a fault; a kill strikes a living actor of that id at once, even if it is idle. Returns how many were struck at once.
     pub fn inject(&self, directory: &Directory, target: Target, fault: Fault, count: u64, ttl: Duration) -> u64 {
-        let idle_kill = match (&target, fault) {
-            (Target::Actor(id), Fault::Kill) if count > 0 => directory.find(id).is_some_and(|entry| entry.kill()),
-            _ => false,
+        let id = match &target {
+            Target::Actor(id) => Some(id.as_str()),
+            // An actor that is the only one of its kind is named after it.
+            Target::Kind(kind) => Some(kind.as_str()),
+            Target::Product(_) | Target::Order(_) => None,
         };
+        let strikes = fault == Fault::Kill && count > 0;
+        let idle_kill = id.filter(|_| strikes).and_then(|id| directory.find(id)).is_some_and(|entry| entry.kill());
         let struck = u64::from(idle_kill);
         if count > struck {
             self.arm(target, fault, count - struck, ttl);

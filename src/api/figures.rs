@@ -18,30 +18,52 @@ use crate::telemetry::names::metric;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
+    listener: &'static str,
     http_request_method: &'static str,
     http_route: String,
     http_response_status_code: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Listener {
+    listener: &'static str,
+}
+
+/// The figures of every listener: registered once, as each family is exposed once. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HttpFigures {
+    durations: Family<Labels, Histogram, fn() -> Histogram>,
+    active: Family<Listener, Gauge>,
+}
+
+impl HttpFigures {
+    /// Registers the figures.
+    #[must_use]
+    pub fn register(metrics: &Metrics) -> Self {
+        let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
+        let active = Family::<Listener, Gauge>::default();
+        metrics.register(metric::HTTP_DURATION, "Time from a request's head to its answer", &[], durations.clone());
+        metrics.register(metric::HTTP_ACTIVE, "Requests being answered", &[], active.clone());
+        Self { durations, active }
+    }
+
+    /// Those of one listener.
+    #[must_use]
+    pub fn of(&self, listener: &'static str) -> Figures {
+        let active = self.active.get_or_create_owned(&Listener { listener });
+        Figures { listener, durations: self.durations.clone(), active }
+    }
+}
+
 /// The figures of one listener. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Figures {
+    listener: &'static str,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
     active: Gauge,
 }
 
 impl Figures {
-    /// Registers the figures; `listener` tells the two listeners apart.
-    #[must_use]
-    pub fn new(metrics: &Metrics, listener: &'static str) -> Self {
-        let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
-        let active = Gauge::default();
-        let labels = [("listener", listener)];
-        metrics.register(metric::HTTP_DURATION, "Time from a request's head to its answer", &labels, durations.clone());
-        metrics.register(metric::HTTP_ACTIVE, "Requests being answered", &labels, active.clone());
-        Self { durations, active }
-    }
-
     /// Notes that a request began; it ends when the value is dropped.
     #[must_use]
     pub fn begin(&self) -> Active {
@@ -52,6 +74,7 @@ impl Figures {
     /// Notes an answer.
     pub fn note(&self, method: &axum::http::Method, route: &str, status: axum::http::StatusCode, took: Duration) {
         let labels = Labels {
+            listener: self.listener,
             http_request_method: known_method(method),
             http_route: route.to_owned(),
             http_response_status_code: status.as_u16(),
@@ -63,6 +86,7 @@ impl Figures {
     #[must_use]
     pub fn of(&self, method: &axum::http::Method, route: &str, status: axum::http::StatusCode) -> Histogram {
         let labels = Labels {
+            listener: self.listener,
             http_request_method: known_method(method),
             http_route: route.to_owned(),
             http_response_status_code: status.as_u16(),
@@ -106,8 +130,8 @@ pub struct ShopFigures {
 impl ShopFigures {
     /// Registers everything that the shop's listener counts.
     #[must_use]
-    pub fn register(metrics: &Metrics, fanout: &FanoutHandle) -> Self {
-        let figures = Self { http: Figures::new(metrics, "shop"), sockets: Arc::default(), recorder: Arc::default() };
+    pub fn register(metrics: &Metrics, http: &HttpFigures, fanout: &FanoutHandle) -> Self {
+        let figures = Self { http: http.of("shop"), sockets: Arc::default(), recorder: Arc::default() };
         let pages = fanout.clone();
         #[expect(clippy::cast_precision_loss, reason = "a number of connections")]
         metrics.observe(metric::PAGES, "Pages that are connected", Kind::Gauge, move || vec![(Vec::new(), pages.pages() as f64)]);

@@ -37,7 +37,6 @@ use axum::{Router, middleware, routing};
 use tokio::net::TcpListener;
 
 use body::BodyLimits;
-use figures::Figures;
 use front::{OperatorsFront, ShopFront};
 use gate::{Hosts, Origins};
 use health::Readiness;
@@ -134,7 +133,7 @@ pub fn serve_operators(
     limits: Limits,
     lifeline: Lifeline,
 ) -> std::io::Result<Server> {
-    let figures = Figures::new(&operators.metrics, "operators");
+    let figures = operators.figures.clone();
     figures::register_alerts(&operators.metrics, &operators.alerts);
     let observer = Observer { figures, tracing: false };
     let router = observed(operators_routes(), observer, docs::operators(), nothing_there).with_state(operators.clone());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::figures::ShopFigures;
+use super::figures::{Figures, ShopFigures};
 use super::health::Readiness;
 use super::recorder::Recorder;
 use super::server::Lifeline;
@@ -58,6 +58,8 @@ pub struct Operators {
     pub shards: Arc<Vec<ShardHandle>>,
     pub alerts: AlertHandle,
     pub metrics: Metrics,
+    /// Of this listener.
+    pub figures: Figures,
     pub readiness: Readiness,
 }
 

@@ -15,7 +15,7 @@ use crate::actors::order_publisher::{OrderPublisher, PublisherHandle, PublisherS
 use crate::actors::order_tracker::{OrderTracker, TrackerHandle, TrackerParts};
 use crate::actors::role::MakeChildren;
 use crate::actors::root::RootHandle;
-use crate::api::figures::ShopFigures;
+use crate::api::figures::{HttpFigures, ShopFigures};
 use crate::api::health::Readiness;
 use crate::api::recorder::Recorder;
 use crate::api::server::{Lifeline, Limits, Server, bind, raise_file_limit};
@@ -42,6 +42,7 @@ pub(super) struct Api {
     alerts: AlertHandle,
     publisher: PublisherHandle,
     tracker: TrackerHandle,
+    http: HttpFigures,
     door: Door,
     late: Arc<OnceLock<Late>>,
 }
@@ -68,6 +69,7 @@ impl Api {
         let publisher = PublisherHandle::new(settings, parts.clock.clone());
         let tracker = TrackerHandle::new(publisher.gate().clone());
         let late = Arc::new(OnceLock::new());
+        let http = HttpFigures::register(&parts.metrics);
         let shop = ShopParts {
             config: config.clone(),
             clock: parts.clock.clone(),
@@ -76,7 +78,7 @@ impl Api {
             catalog: catalog.clone(),
             fanout: fanout.clone(),
             publisher: publisher.clone(),
-            figures: ShopFigures::register(&parts.metrics, &fanout),
+            figures: ShopFigures::register(&parts.metrics, &http, &fanout),
             tracing: parts.tracing,
             late: late.clone(),
         };
@@ -84,7 +86,7 @@ impl Api {
         let open: OpenShop = Arc::new(move |listener, lifeline| shop.open(listener, lifeline, limits));
         let door = Door::take(config.http.listen, config.http.drain_timeout, open, &parts.supervision).await?;
         let alerts = AlertHandle::new(catalog.clone(), rules);
-        Ok(Self { log, store: store.clone(), catalog, fanout, alerts, publisher, tracker, door, late })
+        Ok(Self { log, store: store.clone(), catalog, fanout, alerts, publisher, tracker, http, door, late })
     }
 
     /// The role's children: who is read starts before who reads, the door opens last.
@@ -145,6 +147,7 @@ impl Api {
             shards: inventory.shards.clone(),
             alerts: self.alerts.clone(),
             metrics: parts.metrics.clone(),
+            figures: self.http.of("operators"),
             readiness,
         };
         let listener = bind(config.admin.listen, ADMIN_KEY).await?;

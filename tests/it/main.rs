@@ -3,6 +3,9 @@
 //! Every story waits for conditions, never for a time, and listens on free ports and in folders of its own.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test stops where it fails; helpers stand outside #[test]")]
 
+mod api_operators;
+mod api_shop;
+mod bad_input;
 mod embedded_log;
 mod engine_basics;
 mod engine_bootstrap;
@@ -12,6 +15,7 @@ mod engine_passivation;
 mod engine_poison;
 mod engine_stale;
 mod log_conformance;
+mod socket_pages;
 mod store_carts;
 mod store_checkout;
 mod store_migrations;

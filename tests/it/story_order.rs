@@ -6,8 +6,7 @@ use crate::support::shopper::Shopper;
 
 #[tokio::test]
 async fn an_order_settles_and_every_open_page_sees_it() {
-    let mut server = Server::start(Options::default()).await;
-    server.until_products(200).await;
+    let mut server = Server::start_filled(Options::default()).await;
     let products = server.get("/api/ecommerce/products?limit=1000").await;
     assert_eq!(products.as_array().unwrap().len(), 200);
 
@@ -36,8 +35,7 @@ async fn an_order_settles_and_every_open_page_sees_it() {
 
 #[tokio::test]
 async fn an_order_through_the_wal_settles_and_moves_the_other_page() {
-    let server = Server::start(Options::default()).await;
-    server.until_products(200).await;
+    let server = Server::start_filled(Options::default()).await;
     let mut other = Page::open(&server.socket_url("session-other")).await;
     let shopper = Shopper::new("captured");
     shopper.add(&server, "PROD_0003", 1).await;
@@ -50,8 +48,7 @@ async fn an_order_through_the_wal_settles_and_moves_the_other_page() {
 
 #[tokio::test]
 async fn a_shortfall_is_told_and_stock_never_goes_below_nothing() {
-    let server = Server::start(Options::default()).await;
-    server.until_products(200).await;
+    let server = Server::start_filled(Options::default()).await;
     let (greedy, late) = (Shopper::new("greedy"), Shopper::new("late"));
     greedy.add(&server, "PROD_0084", 9).await;
     late.add(&server, "PROD_0084", 1).await;
@@ -69,7 +66,7 @@ async fn a_shortfall_is_told_and_stock_never_goes_below_nothing() {
 async fn roles_come_and_go_while_the_process_runs() {
     let options = Options { arguments: vec!["--roles".to_owned(), "api".to_owned()], ..Options::default() };
     let server = Server::start(options).await;
-    until_status(&server, "stopped").await;
+    server.until_inventory("stopped").await;
     assert_eq!(server.get("/api/ecommerce/status").await["catalog"], "empty");
 
     let mut page = Page::open(&server.socket_url("session-early")).await;
@@ -78,20 +75,11 @@ async fn roles_come_and_go_while_the_process_runs() {
     page.until("the shop to fill by itself", |page| page.products.len() == 200).await;
 
     assert_eq!(server.operate("/admin/roles/inventory/stop", &serde_json::Value::Null).await.0, 200);
-    until_status(&server, "stopped").await;
+    server.until_inventory("stopped").await;
     let shopper = Shopper::new("patient");
     shopper.add(&server, "PROD_0002", 1).await;
     let (code, order) = shopper.checkout(&server, false).await;
     assert_eq!(code, 200, "checkout does not need the inventory: {order}");
     assert_eq!(server.operate("/admin/roles/inventory/start", &serde_json::Value::Null).await.0, 200);
     assert_eq!(shopper.settled(&server, order["orderId"].as_str().unwrap()).await["status"], "CONFIRMED");
-}
-
-/// The status of the inventory is asked of the log once a second.
-async fn until_status(server: &Server, inventory: &str) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-    while server.get("/api/ecommerce/status").await["inventory"] != inventory {
-        assert!(tokio::time::Instant::now() < deadline, "the inventory is never {inventory}");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
 }

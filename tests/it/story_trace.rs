@@ -19,8 +19,7 @@ async fn a_purchase_is_one_trace_by_the_wal_path() {
 
 async fn purchase(use_cdc: bool, publishing: &str) {
     let receiver = OtlpReceiver::start().await;
-    let server = Server::start(receiver.of(Options::default())).await;
-    server.until_products(200).await;
+    let server = Server::start_filled(receiver.of(Options::default())).await;
     let mut other = Page::open(&server.socket_url("session-other")).await;
     let shopper = Shopper::new("traced");
     shopper.add(&server, "PROD_0003", 1).await;

@@ -90,12 +90,11 @@ fn read_history(shop: &Shop, id: &str, parameters: Parsed) -> Result<Response, F
     responses((status = 200, content_type = "image/svg+xml", body = String, headers(("etag" = String))), (status = 304)))]
 pub fn image(State(shop): State<Arc<Shop>>, Path(id): Path<String>, headers: HeaderMap) -> Ready<Result<Response, Failure>> {
     let Some(entry) = shop.catalog.entry(&id) else { return ready(Err(unknown(&id).into())) };
-    // Only details show in a picture: it stays the same when stock and price move.
-    let tag = format!("\"p{}-{}.{}\"", picture::EDITION, entry.revision.life, entry.details_version);
-    let mut response = tagged(&headers, &tag, "image/svg+xml", || {
-        let product = Listed::of(&entry);
-        Bytes::from(picture::draw(Subject { id: &id, name: &product.name, category: &product.category, tags: &product.tags }))
-    });
+    let product = Listed::of(&entry);
+    let subject = Subject { id: &id, name: &product.name, category: &product.category, tags: &product.tags };
+    // Of what shows: the picture stays the same when stock and price move.
+    let tag = format!("\"p{}-{:016x}\"", picture::EDITION, subject.fingerprint());
+    let mut response = tagged(&headers, &tag, "image/svg+xml", || Bytes::from(picture::draw(subject)));
     let nothing_runs = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, nothing_runs);
     ready(Ok(response))

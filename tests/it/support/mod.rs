@@ -9,6 +9,7 @@ pub mod log;
 pub mod otlp;
 pub mod page;
 pub mod postgres;
+pub mod raw;
 pub mod server;
 pub mod shopper;
 pub mod tiny_engine;

@@ -55,6 +55,13 @@ impl Server {
         server
     }
 
+    /// Starts the binary and waits until its read model shows the whole shop.
+    pub async fn start_filled(options: Options) -> Self {
+        let server = Self::start(options).await;
+        server.until_products(200).await;
+        server
+    }
+
     /// Starts the process on its data directory and waits until it is ready.
     pub async fn resume(&mut self) {
         self.spawn();
@@ -172,6 +179,15 @@ impl Server {
                 self.log_tail()
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the shop says that its inventory is `running`, `stopped` or what else; it asks the log once a second.
+    pub async fn until_inventory(&self, wanted: &str) {
+        let deadline = tokio::time::Instant::now() + START_LIMIT;
+        while self.get("/api/ecommerce/status").await["inventory"] != wanted {
+            assert!(tokio::time::Instant::now() < deadline, "the inventory is never {wanted}\n{}", self.log_tail());
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

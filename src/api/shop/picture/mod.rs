@@ -6,6 +6,7 @@
 mod motifs;
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 
@@ -21,6 +22,16 @@ pub struct Subject<'a> {
     pub name: &'a str,
     pub category: &'a str,
     pub tags: &'a [String],
+}
+
+impl Subject<'_> {
+    /// The same for the same picture.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.id, self.name, self.category, self.tags).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// Colours of one category: two of the background, then accent, dark and light of the motif.
