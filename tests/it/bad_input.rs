@@ -336,6 +336,10 @@ async fn a_page_that_takes_nothing_is_let_go() {
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap_or(-1.0)
     };
     let deadline = tokio::time::Instant::now() + raw::PATIENCE;
+    while pages().await < 2.0 {
+        assert!(tokio::time::Instant::now() < deadline, "the deaf page is never connected");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     while pages().await > 1.0 {
         assert!(tokio::time::Instant::now() < deadline, "the deaf page is still connected");
         shopper.add(&server, "PROD_0002", 1).await;

@@ -37,9 +37,19 @@ pub(super) struct Connection {
     allowance: Allowance,
     /// What the page asked for and waits for, or its greeting. Meanwhile nothing more is read from it.
     work: Option<Work>,
-    greeted: bool,
+    greeting: Greeting,
     /// Bytes were last taken by the page, or nothing waited.
     moved_at: Instant,
+}
+
+/// Catalogue, recommendation and cart come in this order, before anything that happens meanwhile.
+#[derive(PartialEq)]
+enum Greeting {
+    /// The catalogue is not there yet.
+    Due,
+    /// The work under way.
+    UnderWay,
+    Done,
 }
 
 /// How a connection ends.
@@ -74,7 +84,7 @@ impl Connection {
             outgoing: Outgoing::default(),
             allowance: Allowance::new(),
             work: None,
-            greeted: false,
+            greeting: Greeting::Due,
             moved_at: Instant::now(),
         }
     }
@@ -108,7 +118,7 @@ impl Connection {
     }
 
     fn greet(&mut self) {
-        self.greeted = true;
+        self.greeting = Greeting::UnderWay;
         self.work = Some(messages::greeting(&self.page));
     }
 
@@ -126,6 +136,9 @@ impl Connection {
                 () = stop.cancelled() => return End::Close(CloseCode::GoingAway as u16, "the shop is stopping"),
                 frames = finished(&mut self.work) => {
                     self.work = None;
+                    if self.greeting == Greeting::UnderWay {
+                        self.greeting = Greeting::Done;
+                    }
                     self.outgoing.push(frames);
                     if let Err(end) = self.take_frames() {
                         return end;
@@ -139,10 +152,10 @@ impl Connection {
                         return end;
                     }
                 }
-                burst = self.subscription.next_burst(), if self.outgoing.is_empty() => {
+                burst = self.subscription.next_burst(), if self.outgoing.is_empty() && self.greeting != Greeting::UnderWay => {
                     let Some(burst) = burst else { return End::Close(CloseCode::GoingAway as u16, "the shop is stopping") };
                     self.outgoing.push(burst);
-                    if !self.greeted {
+                    if self.greeting == Greeting::Due {
                         self.greet();
                     }
                 }
