@@ -71,6 +71,8 @@ pub struct Inputs {
     partition: PartitionId,
     /// Offset of the first entry of `orders`.
     first_order: i64,
+    /// Every order event before this offset was taken by the engine.
+    orders_taken: i64,
     orders: Vec<Owes>,
     highest_append_ms: i64,
     updates: HashMap<String, VecDeque<Waiting>>,
@@ -86,12 +88,18 @@ impl Inputs {
         Self {
             partition,
             first_order: 0,
+            orders_taken: 0,
             orders: Vec::new(),
             highest_append_ms: i64::MIN,
             updates: HashMap::new(),
             window: HashMap::new(),
             details: HashMap::new(),
         }
+    }
+
+    /// The engine has taken the order events from `start`, the oldest that the log keeps, to before `taken`.
+    pub fn expect_orders(&mut self, start: i64, taken: i64) {
+        (self.first_order, self.orders_taken) = (start, taken);
     }
 
     /// Reads one record that the engine has taken (its position lies before the committed one).
@@ -104,9 +112,6 @@ impl Inputs {
     }
 
     fn take_order(&mut self, record: &Record, partitions: PartitionId, elsewhere: &Elsewhere, report: &mut Report) {
-        if self.orders.is_empty() {
-            self.first_order = record.offset;
-        }
         let place = usize::try_from(record.offset - self.first_order).unwrap_or_default();
         self.orders.resize(place + 1, Owes::Nothing);
         self.highest_append_ms = self.highest_append_ms.max(record.append_time_ms);
@@ -182,9 +187,18 @@ impl Inputs {
     }
 
     fn strike_order(&mut self, event: &Event, offset: i64, position: &str, report: &mut Report) {
+        // Older than what the log keeps, or younger than what is judged.
         let Ok(place) = usize::try_from(offset - self.first_order) else { return };
-        let Some(owes) = self.orders.get_mut(place) else { return };
+        if offset >= self.orders_taken {
+            return;
+        }
         let order = event.order_id.as_deref().unwrap_or_default();
+        let Some(owes) = self.orders.get_mut(place) else {
+            let expected = format!("a record at order-events/{}/{offset}", self.partition);
+            let breach = Breach::new(Check::InputAccounted, position, expected, "none");
+            report.breach(breach.of_product(&event.product_id).of_order(order));
+            return;
+        };
         let name = || format!("order-events/{}/{offset}", self.partition);
         let expired = event.event_type == "ORDER_EXPIRED";
         match *owes {

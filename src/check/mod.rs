@@ -72,11 +72,11 @@ pub async fn run(subject: &Subject<'_>) -> Result<Report, CheckError> {
         None => None,
     };
     let positions = subject.log.committed(subject.group).await?;
-    let ends = ends(subject.log).await?;
+    let (starts, ends) = bounds(subject.log).await?;
     let elsewhere = gather(subject.log).await?;
     let alerts = Alerts::read(subject.log).await?;
     let products = Products::read(subject.log).await?;
-    let mut run = Run { subject, report: &mut report, positions, ends, elsewhere, alerts, products, database };
+    let mut run = Run { subject, report: &mut report, positions, starts, ends, elsewhere, alerts, products, database };
     for partition in 0..subject.log.partitions() {
         run.judge_partition(partition).await?;
     }
@@ -95,6 +95,7 @@ struct Run<'a> {
     subject: &'a Subject<'a>,
     report: &'a mut Report,
     positions: Positions,
+    starts: HashMap<TopicPartition, Offset>,
     ends: HashMap<TopicPartition, Offset>,
     elsewhere: Elsewhere,
     alerts: Alerts,
@@ -132,6 +133,9 @@ impl Run<'_> {
 
     async fn take_inputs(&mut self, from: TopicPartition, inputs: &mut Inputs) -> Result<(), CheckError> {
         let Some(taken) = self.positions.get(&from).map(|position| position.offset) else { return Ok(()) };
+        if from.topic == Topic::OrderEvents {
+            inputs.expect_orders(self.starts.get(&from).copied().unwrap_or_default(), taken);
+        }
         let partitions = self.subject.log.partitions();
         let mut reader = self.subject.log.reader(&[(from, Start::Beginning)], Stop::AtEnd).await?;
         while let Some(records) = next(reader.as_mut()).await? {
@@ -184,14 +188,19 @@ impl Run<'_> {
     }
 }
 
-async fn ends(log: &dyn EventLog) -> Result<HashMap<TopicPartition, Offset>, LogError> {
-    let mut ends = HashMap::new();
+type Offsets = HashMap<TopicPartition, Offset>;
+
+/// The first offset that each partition keeps, and the one after its last.
+async fn bounds(log: &dyn EventLog) -> Result<(Offsets, Offsets), LogError> {
+    let (mut starts, mut ends) = (Offsets::new(), Offsets::new());
     for info in log.topics().await? {
         for (partition, known) in (0..).zip(&info.partitions) {
-            ends.insert(TopicPartition::new(info.topic, partition), known.end);
+            let at = TopicPartition::new(info.topic, partition);
+            starts.insert(at, known.start);
+            ends.insert(at, known.end);
         }
     }
-    Ok(ends)
+    Ok((starts, ends))
 }
 
 /// Dead letters and second writings of all partitions.
