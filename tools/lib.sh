@@ -25,7 +25,7 @@ fail() {
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # at_least 1.94 1.95.0: is the second version the first or a newer one?
-at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | sed -n 1p)" = "$1" ]; }
 
 # Is something left out allowed? Prints the visible line; on CI it is an error instead.
 skipped() {
