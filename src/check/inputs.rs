@@ -4,6 +4,7 @@
 //! rules: an update that changed nothing, an expired or probing item, a record that was moved or dead-lettered.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Range;
 
 use super::decode::{self, Cause, Event, Update, fingerprint};
 use super::report::{Breach, Check, Report};
@@ -73,12 +74,16 @@ pub struct Inputs {
     first_order: i64,
     /// Every order event before this offset was taken by the engine.
     orders_taken: i64,
+    /// The same of updates, with the oldest that the log keeps.
+    updates_kept: Range<i64>,
     orders: Vec<Owes>,
     highest_append_ms: i64,
     updates: HashMap<String, VecDeque<Waiting>>,
     /// Stocks a product went through since its last update with an event, while updates wait.
     window: HashMap<String, Vec<i64>>,
     details: HashMap<String, u64>,
+    /// The update that a product's last event named.
+    struck: HashMap<String, (i64, u32)>,
 }
 
 impl Inputs {
@@ -89,17 +94,23 @@ impl Inputs {
             partition,
             first_order: 0,
             orders_taken: 0,
+            updates_kept: 0..0,
             orders: Vec::new(),
             highest_append_ms: i64::MIN,
             updates: HashMap::new(),
             window: HashMap::new(),
             details: HashMap::new(),
+            struck: HashMap::new(),
         }
     }
 
-    /// The engine has taken the order events from `start`, the oldest that the log keeps, to before `taken`.
-    pub fn expect_orders(&mut self, start: i64, taken: i64) {
-        (self.first_order, self.orders_taken) = (start, taken);
+    /// The engine has taken the topic's records from `start`, the oldest that the log keeps, to before `taken`.
+    pub fn expect(&mut self, topic: Topic, start: i64, taken: i64) {
+        if topic == Topic::OrderEvents {
+            (self.first_order, self.orders_taken) = (start, taken);
+        } else {
+            self.updates_kept = start..taken;
+        }
     }
 
     /// Reads one record that the engine has taken (its position lies before the committed one).
@@ -173,7 +184,7 @@ impl Inputs {
                 self.strike_order(event, offset, position, report)
             }
             Cause::Update { partition, offset, index } if partition == self.partition => {
-                self.strike_update(event, (offset, index), stock_before, report);
+                self.strike_update(event, (offset, index), position, stock_before, report);
             }
             Cause::Order { .. } | Cause::Update { .. } => {
                 let found = "a cause of another partition";
@@ -225,7 +236,7 @@ impl Inputs {
         }
     }
 
-    fn strike_update(&mut self, event: &Event, at: (i64, u32), stock_before: Option<i64>, report: &mut Report) {
+    fn strike_update(&mut self, event: &Event, at: (i64, u32), position: &str, stock_before: Option<i64>, report: &mut Report) {
         let product = &event.product_id;
         let waiting = self.updates.get_mut(product).map(std::mem::take).unwrap_or_default();
         let (before, mut after): (VecDeque<_>, VecDeque<_>) =
@@ -233,11 +244,28 @@ impl Inputs {
         let mut window = self.window.remove(product).unwrap_or_default();
         window.extend(stock_before);
         self.judge_silent(product, before, &window, stock_before.is_none(), report);
-        if let Some(Waiting { offset, index, update: Update::Upsert { details, .. } }) = after.front()
-            && (*offset, *index) == at
-        {
-            self.details.insert(product.clone(), *details);
+        // One update may have two events: of stock, then of price.
+        let is_second = self.struck.get(product) == Some(&at);
+        match after.front().filter(|update| (update.offset, update.index) == at).map(|update| &update.update) {
+            Some(Update::Upsert { stock, price, details, .. }) => {
+                // Only these two tell the price that the update set.
+                let tells_price = matches!(event.event_type.as_str(), "PRODUCT_ADDED" | "PRICE_CHANGED");
+                let told = (event.current_inventory, event.current_price.filter(|_| tells_price).unwrap_or(*price));
+                if told != (*stock, *price) {
+                    let (expected, found) =
+                        (format!("stock {stock} price {price}"), format!("stock {} price {}", told.0, told.1));
+                    report.breach(Breach::new(Check::OrderMatchesInput, position, expected, found).of_product(product));
+                }
+                self.details.insert(product.clone(), *details);
+            }
+            Some(Update::Remove { .. }) => {}
+            Some(Update::Unusable) | None if is_second || !self.updates_kept.contains(&at.0) => {}
+            Some(Update::Unusable) | None => {
+                let expected = format!("an update at product-updates/{}/{}/{}", self.partition, at.0, at.1);
+                report.breach(Breach::new(Check::InputAccounted, position, expected, "none").of_product(product));
+            }
         }
+        self.struck.insert(product.clone(), at);
         after.retain(|update| (update.offset, update.index) > at);
         self.window.insert(product.clone(), vec![event.current_inventory]);
         self.updates.insert(product.clone(), after);

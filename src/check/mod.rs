@@ -133,9 +133,7 @@ impl Run<'_> {
 
     async fn take_inputs(&mut self, from: TopicPartition, inputs: &mut Inputs) -> Result<(), CheckError> {
         let Some(taken) = self.positions.get(&from).map(|position| position.offset) else { return Ok(()) };
-        if from.topic == Topic::OrderEvents {
-            inputs.expect_orders(self.starts.get(&from).copied().unwrap_or_default(), taken);
-        }
+        inputs.expect(from.topic, self.starts.get(&from).copied().unwrap_or_default(), taken);
         let partitions = self.subject.log.partitions();
         let mut reader = self.subject.log.reader(&[(from, Start::Beginning)], Stop::AtEnd).await?;
         while let Some(records) = next(reader.as_mut()).await? {

@@ -19,6 +19,8 @@ struct Held {
     revision: Option<(i64, u64)>,
     stock: i64,
     price: Option<i64>,
+    /// What the value calls itself, where that is not the key.
+    stranger: Option<String>,
 }
 
 /// The last record per key of `products`.
@@ -44,10 +46,12 @@ impl Products {
                 self.0.remove(key);
             }
             Some(stock) => {
-                let price = value.and_then(|value| value["price"].as_f64()).and_then(to_cents);
+                let value = value.unwrap_or_default();
+                let price = value["price"].as_f64().and_then(to_cents);
                 let revision = record.headers.get_str("kartshoppe-state").and_then(revision);
-                self.0
-                    .insert(key.to_owned(), Held { partition: record.partition, offset: record.offset, revision, stock, price });
+                let stranger = value["productId"].as_str().filter(|id| *id != key).map(str::to_owned);
+                let held = Held { partition: record.partition, offset: record.offset, revision, stock, price, stranger };
+                self.0.insert(key.to_owned(), held);
             }
         }
     }
@@ -97,6 +101,10 @@ impl Products {
 }
 
 fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Report) {
+    if let Some(stranger) = &held.stranger {
+        let position = format!("products/{}/{}", held.partition, held.offset);
+        report.breach(Breach::new(Check::ProductsHoldTheLast, position, product, stranger).of_product(product));
+    }
     let now = (account.life, account.version);
     let sound = match held.revision {
         _ if account.removed => account.earlier.is_none_or(|earlier| earlier < now),

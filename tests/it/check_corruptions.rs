@@ -256,7 +256,19 @@ const OF_THE_LOG: &[Corruption] = &[
     ("a price comes from nowhere", Check::PriceChain, |log| {
         log.edit(&log.event("PROD_0005", "PRICE_CHANGED"), "previousPrice", json!(0.5));
     }),
-    ("an update has no event", Check::InputAccounted, |log| log.drop(&log.event("PROD_0006", "INVENTORY_INCREASED"))),
+    ("an update has no event", Check::InputAccounted, |log| {
+        let later = |event: &Value| event["productId"] == "PROD_0006" && event["eventType"] != "PRODUCT_ADDED";
+        log.all("inventory-events", later).iter().for_each(|event| log.drop(event));
+    }),
+    ("an event of no update", Check::InputAccounted, |log| {
+        log.drop(&log.find("product-updates", |update| update["productId"] == "PROD_0006"));
+    }),
+    ("an event tells another stock than its update", Check::OrderMatchesInput, |log| {
+        log.edit(&log.find("product-updates", |update| update["productId"] == "PROD_0006"), "inventory", json!(778));
+    }),
+    ("a state is another product's", Check::ProductsHoldTheLast, |log| {
+        log.edit(&log.state("PROD_0005"), "productId", json!("PROD_0004"));
+    }),
     ("a dead letter is missing", Check::InputAccounted, |log| log.drop(&log.find("dead-letters", |_| true))),
     ("a product goes stale twice", Check::StaleOnce, |log| log.repeat(&log.event("PROD_0150", "STALE_INVENTORY"))),
     ("an output names no cause", Check::CauseNamed, |log| log.forget_headers(&log.sale("PROD_0001", 15))),
