@@ -41,7 +41,8 @@ pub struct Account {
     pub taken_back: i64,
     pub allocated: i64,
     last_cause: Option<Cause>,
-    last_stale: Option<i64>,
+    /// The last deadline that made it stale.
+    pub last_stale: Option<i64>,
     /// Life and version when [`Ledger::mark_settled`] was called; `None` if it began after that.
     pub earlier: Option<(i64, u64)>,
 }

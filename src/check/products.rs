@@ -19,6 +19,8 @@ struct Held {
     revision: Option<(i64, u64)>,
     stock: i64,
     price: Option<i64>,
+    /// The deadline that made it stale, while it is.
+    stale: Option<i64>,
     /// What the value calls itself, where that is not the key.
     stranger: Option<String>,
 }
@@ -48,9 +50,10 @@ impl Products {
             Some(stock) => {
                 let value = value.unwrap_or_default();
                 let price = value["price"].as_f64().and_then(to_cents);
-                let revision = record.headers.get_str("kartshoppe-state").and_then(revision);
+                let header = record.headers.get_str("kartshoppe-state");
+                let (revision, stale) = (header.and_then(revision), header.and_then(stale_since));
                 let stranger = value["productId"].as_str().filter(|id| *id != key).map(str::to_owned);
-                let held = Held { partition: record.partition, offset: record.offset, revision, stock, price, stranger };
+                let held = Held { partition: record.partition, offset: record.offset, revision, stock, price, stale, stranger };
                 self.0.insert(key.to_owned(), held);
             }
         }
@@ -105,6 +108,13 @@ fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Repor
         let position = format!("products/{}/{}", held.partition, held.offset);
         report.breach(Breach::new(Check::ProductsHoldTheLast, position, product, stranger).of_product(product));
     }
+    // The events were read last: they may tell of a later deadline, but not only of earlier ones.
+    if let Some(deadline) = held.stale.filter(|deadline| !account.removed && account.last_stale < Some(*deadline)) {
+        let position = format!("products/{}/{}", held.partition, held.offset);
+        let expected = format!("a STALE_INVENTORY of deadline {deadline}");
+        let found = format!("{:?}", account.last_stale);
+        report.breach(Breach::new(Check::ProductsHoldTheLast, position, expected, found).of_product(product));
+    }
     let now = (account.life, account.version);
     let sound = match held.revision {
         _ if account.removed => account.earlier.is_none_or(|earlier| earlier < now),
@@ -129,6 +139,13 @@ fn state_of(account: &Account) -> String {
     } else {
         format!("revision ({life}, {version}) stock {stock} price {price:?}")
     }
+}
+
+/// The deadline of a product that is stale: the sixth field, if the seventh says so.
+fn stale_since(header: &str) -> Option<i64> {
+    let mut fields = header.split(';').skip(5);
+    let deadline = fields.next()?.parse().ok()?;
+    (fields.next()? == "s").then_some(deadline)
 }
 
 /// Life and version of the state header: the second and third field.

@@ -270,6 +270,9 @@ const OF_THE_LOG: &[Corruption] = &[
         log.edit(&log.state("PROD_0005"), "productId", json!("PROD_0004"));
     }),
     ("a dead letter is missing", Check::InputAccounted, |log| log.drop(&log.find("dead-letters", |_| true))),
+    ("nobody was told that a product went stale", Check::ProductsHoldTheLast, |log| {
+        log.drop(&log.event("PROD_0150", "STALE_INVENTORY"));
+    }),
     ("a product goes stale twice", Check::StaleOnce, |log| log.repeat(&log.event("PROD_0150", "STALE_INVENTORY"))),
     ("an output names no cause", Check::CauseNamed, |log| log.forget_headers(&log.sale("PROD_0001", 15))),
     ("an event is cut off", Check::Readable, |log| log.write(&log.sale("PROD_0001", 15), b"{\"productId\":")),
