@@ -1,5 +1,7 @@
 //! The checker's own reading of records: small, strict where the contract is, and without a line of the engine's decoding.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,7 +13,7 @@ pub enum Cause {
     /// `product-updates/partition/offset/index`
     Update { partition: i32, offset: i64, index: u32 },
     /// `order-events/partition/offset/index`
-    Order { partition: i32, offset: i64 },
+    Order { partition: i32, offset: i64, index: u32 },
     /// `file/index`
     File { index: u32 },
     /// `timer/deadline`
@@ -31,7 +33,7 @@ impl Cause {
                 if kind == "product-updates" {
                     Self::Update { partition, offset, index }
                 } else {
-                    Self::Order { partition, offset }
+                    Self::Order { partition, offset, index }
                 }
             }
             _ => return None,
@@ -39,9 +41,31 @@ impl Cause {
         parts.next().is_none().then_some(cause)
     }
 
+    /// Whether the event's id is made of this cause. Where one cause concerns many products the id names the product too.
+    pub fn is_of(&self, event: &Event) -> bool {
+        let Some(rest) = event.event_id.as_deref().and_then(|id| id.strip_prefix(&format!("{self}/"))) else { return false };
+        match self {
+            Self::Update { .. } | Self::Order { .. } => true,
+            Self::File { .. } | Self::Timer { .. } => {
+                rest.rsplit_once('/').is_some_and(|(product, _)| product == event.product_id)
+            }
+        }
+    }
+
     /// The cause that a record names.
     pub fn of(record: &Record) -> Option<Self> {
         record.headers.get_str("kartshoppe-cause").and_then(Self::parse)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Update { partition, offset, index } => write!(f, "product-updates/{partition}/{offset}/{index}"),
+            Self::Order { partition, offset, index } => write!(f, "order-events/{partition}/{offset}/{index}"),
+            Self::File { index } => write!(f, "file/{index}"),
+            Self::Timer { deadline_ms } => write!(f, "timer/{deadline_ms}"),
+        }
     }
 }
 
@@ -186,7 +210,7 @@ mod tests {
 
     #[test]
     fn reads_causes_and_refuses_the_rest() {
-        assert_eq!(Cause::parse("order-events/2/1234/0"), Some(Cause::Order { partition: 2, offset: 1234 }));
+        assert_eq!(Cause::parse("order-events/2/1234/0"), Some(Cause::Order { partition: 2, offset: 1234, index: 0 }));
         assert_eq!(Cause::parse("product-updates/0/7/3"), Some(Cause::Update { partition: 0, offset: 7, index: 3 }));
         assert_eq!(Cause::parse("timer/99"), Some(Cause::Timer { deadline_ms: 99 }));
         for bad in ["", "file", "file/x", "order-events/1/2", "timer/1/2", "else/1"] {

@@ -84,6 +84,8 @@ pub struct Inputs {
     details: HashMap<String, u64>,
     /// The update that a product's last event named.
     struck: HashMap<String, (i64, u32)>,
+    /// Topic and offset of the records that were put aside as dead letters.
+    dead: HashSet<(String, i64)>,
 }
 
 impl Inputs {
@@ -101,6 +103,7 @@ impl Inputs {
             window: HashMap::new(),
             details: HashMap::new(),
             struck: HashMap::new(),
+            dead: HashSet::new(),
         }
     }
 
@@ -180,7 +183,7 @@ impl Inputs {
     /// Strikes off the input that an event names, and judges the silent ones before it.
     pub fn strike(&mut self, event: &Event, cause: Cause, position: &str, stock_before: Option<i64>, report: &mut Report) {
         match cause {
-            Cause::Order { partition, offset } if partition == self.partition => {
+            Cause::Order { partition, offset, .. } if partition == self.partition => {
                 self.strike_order(event, offset, position, report)
             }
             Cause::Update { partition, offset, index } if partition == self.partition => {
@@ -248,9 +251,7 @@ impl Inputs {
         let is_second = self.struck.get(product) == Some(&at);
         match after.front().filter(|update| (update.offset, update.index) == at).map(|update| &update.update) {
             Some(Update::Upsert { stock, price, details, .. }) => {
-                // Only these two tell the price that the update set.
-                let tells_price = matches!(event.event_type.as_str(), "PRODUCT_ADDED" | "PRICE_CHANGED");
-                let told = (event.current_inventory, event.current_price.filter(|_| tells_price).unwrap_or(*price));
+                let told = (event.current_inventory, event.current_price.unwrap_or(*price));
                 if told != (*stock, *price) {
                     let (expected, found) =
                         (format!("stock {stock} price {price}"), format!("stock {} price {}", told.0, told.1));
@@ -292,13 +293,14 @@ impl Inputs {
     }
 
     /// Judges what is left when all events were read. `stock_of` gives the stock of a living product.
-    pub fn finish(mut self, stock_of: impl Fn(&str) -> Option<i64>, report: &mut Report) {
+    pub fn finish(mut self, elsewhere: &Elsewhere, stock_of: impl Fn(&str) -> Option<i64>, report: &mut Report) {
         for (product, silent) in std::mem::take(&mut self.updates) {
             let mut window = self.window.remove(&product).unwrap_or_default();
             let now = stock_of(&product);
             window.extend(now);
             self.judge_silent(&product, silent, &window, now.is_none(), report);
         }
+        self.judge_dead(elsewhere, report);
         for (offset, owes) in (self.first_order..).zip(&self.orders) {
             if let Owes::Outcome(_) = owes {
                 let position = format!("order-events/{}/{offset}", self.partition);
@@ -307,9 +309,22 @@ impl Inputs {
         }
     }
 
-    fn aside(&self, record: &Record, elsewhere: &Elsewhere) -> Aside {
+    /// A dead letter names a record that is there.
+    fn judge_dead(&self, elsewhere: &Elsewhere, report: &mut Report) {
+        for (topic, partition, offset) in elsewhere.dead.iter().filter(|(_, partition, _)| *partition == self.partition) {
+            let kept =
+                if *topic == Topic::OrderEvents.name() { self.first_order..self.orders_taken } else { self.updates_kept.clone() };
+            if kept.contains(offset) && !self.dead.contains(&(topic.clone(), *offset)) {
+                let position = format!("{topic}/{partition}/{offset}");
+                report.breach(Breach::new(Check::InputAccounted, position, "the record of a dead letter", "none"));
+            }
+        }
+    }
+
+    fn aside(&mut self, record: &Record, elsewhere: &Elsewhere) -> Aside {
         let key = (record.topic.name().to_owned(), self.partition, record.offset);
         if elsewhere.dead.contains(&key) {
+            self.dead.insert((key.0, record.offset));
             Aside::Dead
         } else if elsewhere.moved.contains(&key) {
             Aside::Moved

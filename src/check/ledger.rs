@@ -45,6 +45,8 @@ pub struct Account {
     pub last_stale: Option<i64>,
     /// Life and version when [`Ledger::mark_settled`] was called; `None` if it began after that.
     pub earlier: Option<(i64, u64)>,
+    /// The last deadline then.
+    pub earlier_stale: Option<i64>,
 }
 
 /// An alert that the events call for.
@@ -60,6 +62,8 @@ pub struct DueAlert {
 #[derive(Debug)]
 pub struct Ledger {
     thresholds: Thresholds,
+    /// No event was ever dropped: each product's first one is its beginning.
+    complete: bool,
     pub accounts: HashMap<String, Account>,
     settled: bool,
 }
@@ -80,21 +84,27 @@ enum Effect {
 impl Ledger {
     /// No accounts yet.
     #[must_use]
-    pub fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, accounts: HashMap::new(), settled: false }
+    pub fn new(thresholds: Thresholds, complete: bool) -> Self {
+        Self { thresholds, complete, accounts: HashMap::new(), settled: false }
     }
 
     /// Remembers where every account stands now: `products` cannot be further back than this. Only the first call counts.
     pub fn mark_settled(&mut self) {
         if !self.settled {
             self.settled = true;
-            self.accounts.values_mut().for_each(|account| account.earlier = Some((account.life, account.version)));
+            for account in self.accounts.values_mut() {
+                (account.earlier, account.earlier_stale) = (Some((account.life, account.version)), account.last_stale);
+            }
         }
     }
 
     /// Books one event found at `position`; returns the alerts that it calls for.
     pub fn book(&mut self, event: &Event, cause: Cause, position: &str, report: &mut Report) -> Vec<DueAlert> {
         let effect = effect_of(event);
+        if !EVENT_TYPES.contains(&event.event_type.as_str()) {
+            let breach = Breach::new(Check::Readable, position, "an event type of the contract", &event.event_type);
+            report.breach(breach.of_product(&event.product_id));
+        }
         if event.current_inventory < 0 || event.previous_inventory.is_some_and(|stock| stock < 0) {
             report.breach(
                 Breach::new(Check::StockNeverNegative, position, "0 or more", event.current_inventory)
@@ -109,6 +119,14 @@ impl Ledger {
         let before = self.accounts.remove(&event.product_id);
         let second =
             before.as_ref().is_some_and(|account| account.last_cause == Some(cause) && event.event_type == "PRICE_CHANGED");
+        if before.is_none() && self.complete && effect != Effect::Begins {
+            let breach = Breach::new(Check::VersionChain, position, "PRODUCT_ADDED", &event.event_type);
+            report.breach(breach.of_product(&event.product_id));
+        }
+        if effect == Effect::Begins && (event.previous_inventory.unwrap_or(0), event.previous_price) != (0, None) {
+            let found = format!("{:?} at {:?}", event.previous_inventory, event.previous_price);
+            report.breach(Breach::new(Check::StockChain, position, "nothing before", found).of_product(&event.product_id));
+        }
         if let Some(account) = &before {
             check_chain(account, event, effect, second, position, report);
         }
@@ -162,6 +180,7 @@ impl Ledger {
             last_cause: None,
             last_stale: None,
             earlier: None,
+            earlier_stale: None,
         });
         let moved = event.current_inventory - event.previous_inventory.unwrap_or(account.stock);
         match (event.allocated, moved) {
@@ -222,6 +241,21 @@ impl Ledger {
         due
     }
 }
+
+const EVENT_TYPES: [&str; 12] = [
+    "PRODUCT_ADDED",
+    "PRODUCT_UPDATED",
+    "PRODUCT_REMOVED",
+    "INVENTORY_INCREASED",
+    "INVENTORY_DECREASED",
+    "OUT_OF_STOCK",
+    "BACK_IN_STOCK",
+    "PRICE_CHANGED",
+    "LOW_STOCK_ALERT",
+    "STALE_INVENTORY",
+    "ORDER_REJECTED",
+    "ORDER_EXPIRED",
+];
 
 fn effect_of(event: &Event) -> Effect {
     match event.event_type.as_str() {

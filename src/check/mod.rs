@@ -109,8 +109,9 @@ impl Run<'_> {
         for topic in [Topic::ProductUpdates, Topic::OrderEvents] {
             self.take_inputs(TopicPartition::new(topic, partition), &mut inputs).await?;
         }
-        let mut ledger = Ledger::new(self.subject.thresholds);
         let events = TopicPartition::new(Topic::InventoryEvents, partition);
+        let complete = self.starts.get(&events).is_none_or(|start| *start == 0);
+        let mut ledger = Ledger::new(self.subject.thresholds, complete);
         let settled_end = self.ends.get(&events).copied().unwrap_or_default();
         let mut reader = self.subject.log.reader(&[(events, Start::Beginning)], Stop::AtEnd).await?;
         while let Some(records) = next(reader.as_mut()).await? {
@@ -127,7 +128,7 @@ impl Run<'_> {
         self.products.compare(partition, &ledger.accounts, self.report);
         let stock_of =
             |product: &str| ledger.accounts.get(product).filter(|account| !account.removed).map(|account| account.stock);
-        inputs.finish(stock_of, self.report);
+        inputs.finish(&self.elsewhere, stock_of, self.report);
         Ok(())
     }
 
@@ -163,6 +164,15 @@ impl Run<'_> {
             self.report.breach(breach.of_product(&event.product_id));
             return;
         };
+        if record.key.as_deref() != Some(event.product_id.as_bytes()) {
+            let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+            self.report.breach(Breach::new(Check::Readable, &position, &event.product_id, key).of_product(&event.product_id));
+        }
+        if !cause.is_of(&event) {
+            let found = format!("eventId {:?}", event.event_id);
+            let breach = Breach::new(Check::CauseNamed, &position, format!("an id made of {cause}"), found);
+            self.report.breach(breach.of_product(&event.product_id));
+        }
         self.report.count("events", 1);
         let stock_before = ledger.accounts.get(&event.product_id).filter(|account| !account.removed).map(|account| account.stock);
         inputs.strike(&event, cause, &position, stock_before, self.report);

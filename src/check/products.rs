@@ -21,6 +21,8 @@ struct Held {
     price: Option<i64>,
     /// The deadline that made it stale, while it is.
     stale: Option<i64>,
+    /// The next deadline, while it is not.
+    fresh: Option<i64>,
     /// What the value calls itself, where that is not the key.
     stranger: Option<String>,
 }
@@ -51,9 +53,11 @@ impl Products {
                 let value = value.unwrap_or_default();
                 let price = value["price"].as_f64().and_then(to_cents);
                 let header = record.headers.get_str("kartshoppe-state");
-                let (revision, stale) = (header.and_then(revision), header.and_then(stale_since));
+                let revision = header.and_then(revision);
+                let (stale, fresh) = header.and_then(deadline).unwrap_or_default();
                 let stranger = value["productId"].as_str().filter(|id| *id != key).map(str::to_owned);
-                let held = Held { partition: record.partition, offset: record.offset, revision, stock, price, stale, stranger };
+                let held =
+                    Held { partition: record.partition, offset: record.offset, revision, stock, price, stale, fresh, stranger };
                 self.0.insert(key.to_owned(), held);
             }
         }
@@ -115,6 +119,12 @@ fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Repor
         let found = format!("{:?}", account.last_stale);
         report.breach(Breach::new(Check::ProductsHoldTheLast, position, expected, found).of_product(product));
     }
+    if let Some(deadline) = held.fresh.filter(|deadline| !account.removed && account.earlier_stale >= Some(*deadline)) {
+        let position = format!("products/{}/{}", held.partition, held.offset);
+        let expected = format!("stale since deadline {:?}", account.earlier_stale);
+        let breach = Breach::new(Check::ProductsHoldTheLast, position, expected, format!("fresh until {deadline}"));
+        report.breach(breach.of_product(product));
+    }
     let now = (account.life, account.version);
     let sound = match held.revision {
         _ if account.removed => account.earlier.is_none_or(|earlier| earlier < now),
@@ -141,11 +151,11 @@ fn state_of(account: &Account) -> String {
     }
 }
 
-/// The deadline of a product that is stale: the sixth field, if the seventh says so.
-fn stale_since(header: &str) -> Option<i64> {
+/// The deadline of a stale product, or of one that is not: the sixth field; the seventh says which.
+fn deadline(header: &str) -> Option<(Option<i64>, Option<i64>)> {
     let mut fields = header.split(';').skip(5);
-    let deadline = fields.next()?.parse().ok()?;
-    (fields.next()? == "s").then_some(deadline)
+    let deadline = fields.next()?.parse().ok();
+    Some(if fields.next()? == "s" { (deadline, None) } else { (None, deadline) })
 }
 
 /// Life and version of the state header: the second and third field.

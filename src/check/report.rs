@@ -59,7 +59,7 @@ impl Check {
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Readable => "every record of the ledger can be read",
+            Self::Readable => "every record of the ledger can be read, under the key of its product",
             Self::CauseNamed => "every output names its cause",
             Self::StockChain => {
                 "each event begins with the stock at which the one before ended: opening + restocks - allocated = final"

@@ -1,209 +1,12 @@
 //! The checker is worth what it finds: a clean run holds, and each way to falsify what the run left behind is named by the check
-//! that is there for it. The files and tables are altered underneath, as a bug or a bad disk would.
+//! that is there for it.
 
-use std::path::{Path, PathBuf};
-
-use kartshoppe::check::{self, Check, Report, Subject, Thresholds};
-use kartshoppe::log::embedded::EmbeddedLog;
-use kartshoppe::log::{Record, Topic};
-use kartshoppe::sources::inventory::INVENTORY_GROUP;
-use rusqlite::{Connection, params};
+use kartshoppe::check::{Check, Report};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection, PgPool};
 
-use crate::support::log::{read_all, within};
-use crate::support::postgres::{TestDatabase, database, empty_database};
-use crate::support::server::{Options, Server};
-use crate::support::shopper::Shopper;
-
-const PARTITIONS: i32 = 4;
-const THRESHOLDS: Thresholds = Thresholds { critical_max: 5, warning_max: 9 };
-
-/// What a run left behind.
-struct Ruin {
-    server: Server,
-    database: TestDatabase,
-    read_model: Vec<Value>,
-}
-
-/// Orders that are confirmed, short and refused; updates that change, change nothing and are broken; products that go stale.
-async fn clean_run() -> Ruin {
-    let database = database().await;
-    let options = Options { arguments: vec!["--roles".to_owned(), "api,inventory".to_owned()], ..Options::default() }
-        .set("KARTSHOPPE__POSTGRES__DATABASE_URL", &database.url)
-        .set("KARTSHOPPE__INVENTORY__STALE_AFTER", "3s");
-    let mut server = Server::start_filled(options).await;
-    for (name, product, units) in [("one", "PROD_0001", 2), ("two", "PROD_0001", 1), ("three", "PROD_0084", 9)] {
-        let shopper = Shopper::new(name);
-        shopper.add(&server, product, units).await;
-        shopper.add(&server, "PROD_0003", 1).await;
-        let request = server.http.post(server.url("/api/ecommerce/checkout")).header("idempotency-key", name);
-        let order: Value = request.json(&shopper.checkout_body(false)).send().await.unwrap().json().await.unwrap();
-        shopper.settled(&server, order["orderId"].as_str().unwrap()).await;
-    }
-    let whole = async |product: &str, field: &str, value: Value| {
-        let mut product = server.get(&format!("/api/ecommerce/product/{product}")).await;
-        product[field] = value;
-        product
-    };
-    let unchanged = server.get("/api/ecommerce/product/PROD_0007").await["inventory"].clone();
-    for (topic, key, value) in [
-        ("product-updates", "PROD_0005", whole("PROD_0005", "price", json!(1.5)).await),
-        ("product-updates", "PROD_0006", whole("PROD_0006", "inventory", json!(777)).await),
-        ("product-updates", "PROD_0007", whole("PROD_0007", "inventory", unchanged).await),
-        ("product-updates", "PROD_0008", whole("PROD_0008", "name", json!("Renamed")).await),
-        ("product-updates", "PROD_0009", json!({"productId": "PROD_0009"})),
-        ("order-events", "NOPE", json!({"orderId": "stranger", "productId": "NOPE", "quantity": 1, "timestamp": 1})),
-    ] {
-        let (status, answer) =
-            server.operate(&format!("/admin/topics/{topic}/records"), &json!({"key": key, "value": value})).await;
-        assert_eq!(status, 200, "{answer}");
-    }
-    for (product, kind) in [("PROD_0005", "PRICE_CHANGED"), ("PROD_0150", "STALE_INVENTORY"), ("PROD_0001", "STALE_INVENTORY")] {
-        until_event(&server, product, kind).await;
-    }
-    let state = server.get("/api/ecommerce/inventory/state").await;
-    let read_model = state["products"].as_array().unwrap().clone();
-    assert_eq!(server.terminate(), Some(0), "{}", server.log_tail());
-    database.store.close().await;
-    Ruin { server, database, read_model }
-}
-
-/// Waits until the log tells of this.
-async fn until_event(server: &Server, product: &str, kind: &str) {
-    let log = EmbeddedLog::open_read_only(&kartshoppe::app::event_log_folder(server.data())).await.unwrap();
-    within(async {
-        let told = |record: &Record| {
-            let event: Value = serde_json::from_slice(record.value.as_ref().unwrap()).unwrap();
-            event["productId"] == product && event["eventType"] == kind
-        };
-        while !read_all(&log, Topic::InventoryEvents).await.iter().any(told) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    })
-    .await;
-}
-
-impl Ruin {
-    fn log_file(&self) -> PathBuf {
-        kartshoppe::app::event_log_folder(self.server.data()).join("kartshoppe.log.sqlite")
-    }
-
-    /// Judges the log in this folder with that database.
-    async fn judge(&self, folder: &Path, pool: &PgPool, read_model: Vec<Value>) -> Report {
-        let log = EmbeddedLog::open_read_only(folder).await.unwrap();
-        let read_model = Some(read_model);
-        let subject = Subject { log: &log, group: INVENTORY_GROUP, thresholds: THRESHOLDS, pool: Some(pool), read_model };
-        check::run(&subject).await.unwrap()
-    }
-}
-
-/// A log's file, to be altered.
-struct Tampered(Connection);
-
-/// Where a record is.
-#[derive(Clone)]
-struct Place {
-    table: String,
-    offset: i64,
-}
-
-impl Tampered {
-    /// The records of a topic whose value is like this, each partition in its order.
-    fn all(&self, topic: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Place> {
-        let mut found = Vec::new();
-        for partition in 0..PARTITIONS {
-            let table = format!("{topic}/{partition}");
-            let mut select = self.0.prepare(&format!("SELECT \"offset\", value FROM \"{table}\" ORDER BY 1")).unwrap();
-            let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))).unwrap();
-            for (offset, value) in rows.map(Result::unwrap) {
-                let value = value.and_then(|value| serde_json::from_slice(&value).ok()).unwrap_or(Value::Null);
-                if wanted(&value) {
-                    found.push(Place { table: table.clone(), offset });
-                }
-            }
-        }
-        assert!(!found.is_empty(), "no such record on {topic}");
-        found
-    }
-
-    /// The first of them.
-    fn find(&self, topic: &str, wanted: impl Fn(&Value) -> bool) -> Place {
-        self.all(topic, wanted).swap_remove(0)
-    }
-
-    fn value(&self, place: &Place) -> Value {
-        let sql = format!("SELECT value FROM \"{}\" WHERE \"offset\" = ?", place.table);
-        let value: Vec<u8> = self.0.query_row(&sql, [place.offset], |row| row.get(0)).unwrap();
-        serde_json::from_slice(&value).unwrap()
-    }
-
-    fn write(&self, place: &Place, value: &[u8]) {
-        let sql = format!("UPDATE \"{}\" SET value = ? WHERE \"offset\" = ?", place.table);
-        assert_eq!(self.0.execute(&sql, params![value, place.offset]).unwrap(), 1);
-    }
-
-    fn edit(&self, place: &Place, field: &str, value: Value) {
-        let mut record = self.value(place);
-        assert_ne!(record[field], value, "nothing would change");
-        record[field] = value;
-        self.write(place, record.to_string().as_bytes());
-    }
-
-    fn drop(&self, place: &Place) {
-        assert_eq!(self.0.execute(&format!("DELETE FROM \"{}\" WHERE \"offset\" = ?", place.table), [place.offset]).unwrap(), 1);
-    }
-
-    /// Writes the record once more, at the end.
-    fn repeat(&self, place: &Place) {
-        let (topic, partition) = place.table.rsplit_once('/').unwrap();
-        let next = "SELECT next FROM partitions WHERE topic = ? AND partition = ?";
-        let next: i64 = self.0.query_row(next, params![topic, partition], |row| row.get(0)).unwrap();
-        let copy = format!(
-            "INSERT INTO \"{0}\" SELECT ?, time_ms, peak_ms, key, headers, value FROM \"{0}\" WHERE \"offset\" = ?",
-            place.table
-        );
-        assert_eq!(self.0.execute(&copy, [next, place.offset]).unwrap(), 1);
-        let moved = "UPDATE partitions SET next = next + 1 WHERE topic = ? AND partition = ?";
-        assert_eq!(self.0.execute(moved, params![topic, partition]).unwrap(), 1);
-    }
-
-    fn swap(&self, one: &Place, other: &Place) {
-        let (first, second) = (self.value(one), self.value(other));
-        assert_eq!(one.table, other.table);
-        self.write(one, second.to_string().as_bytes());
-        self.write(other, first.to_string().as_bytes());
-    }
-
-    fn forget_headers(&self, place: &Place) {
-        let sql = format!("UPDATE \"{}\" SET headers = x'' WHERE \"offset\" = ?", place.table);
-        assert_eq!(self.0.execute(&sql, [place.offset]).unwrap(), 1);
-    }
-
-    /// An outcome of an order, by its product and what is left.
-    fn sale(&self, product: &str, left: i64) -> Place {
-        self.find("inventory-events", |event| {
-            event["productId"] == product && event["currentInventory"] == left && event["orderId"].is_string()
-        })
-    }
-
-    fn event(&self, product: &str, kind: &str) -> Place {
-        self.find("inventory-events", |event| event["productId"] == product && event["eventType"] == kind)
-    }
-
-    fn alert(&self, product: &str) -> Place {
-        self.find("inventory-alerts", |alert| alert["productId"] == product)
-    }
-
-    /// The states of a product, the last one last.
-    fn states(&self, product: &str) -> Vec<Place> {
-        self.all("products", |record| record["productId"] == product)
-    }
-
-    fn state(&self, product: &str) -> Place {
-        self.states(product).pop().unwrap()
-    }
-}
+use crate::support::postgres::{TestDatabase, empty_database};
+use crate::support::ruin::{Tampered, clean_run};
 
 type Corruption = (&'static str, Check, fn(&Tampered));
 
@@ -327,10 +130,9 @@ async fn every_falsification_is_named_by_its_check() {
         }
     };
     for (name, check, tamper) in OF_THE_LOG {
-        let copy = tempfile::tempdir().unwrap();
-        let file = copy.path().join("kartshoppe.log.sqlite");
-        std::fs::copy(ruin.log_file(), &file).unwrap();
-        tamper(&Tampered(Connection::open(&file).unwrap()));
+        let (copy, log) = Tampered::copy_of(&ruin);
+        tamper(&log);
+        drop(log);
         judge(name, *check, ruin.judge(copy.path(), &pool, ruin.read_model.clone()).await);
     }
     let mut shown = ruin.read_model.clone();

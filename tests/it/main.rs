@@ -7,6 +7,7 @@ mod api_operators;
 mod api_shop;
 mod bad_input;
 mod check_corruptions;
+mod check_mutations;
 mod embedded_log;
 mod engine_basics;
 mod engine_bootstrap;

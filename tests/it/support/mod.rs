@@ -10,6 +10,7 @@ pub mod otlp;
 pub mod page;
 pub mod postgres;
 pub mod raw;
+pub mod ruin;
 pub mod server;
 pub mod shopper;
 pub mod tiny_engine;
