@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::report::Phase;
 use super::{ReadError, Step, WalContext, reader};
-use crate::actors::envelope::Answer;
+use crate::actors::envelope::{Answer, Mailbox};
 use crate::actors::faults::Who;
 use crate::actors::supervision::ActorKind;
 
@@ -37,9 +37,10 @@ impl Actor for WalReader {
 
     async fn pre_start(&self, myself: ActorRef<WalMsg>, (): ()) -> Result<WalState, ActorProcessingErr> {
         self.0.vitals.starting()?;
-        self.0.mailbox.open(&myself, &self.0.vitals);
+        let mailbox = Mailbox::new(self.0.mailbox.actor());
+        mailbox.open(&myself, &self.0.vitals);
         self.0.report.starting();
-        let context = self.0.clone();
+        let context = WalContext { mailbox, ..WalContext::clone(&self.0) };
         let reading = tokio::spawn(async move {
             let error = reader::run(&context).await;
             // Nobody there: the actor has ended, and this task with it.

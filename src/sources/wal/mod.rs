@@ -152,10 +152,12 @@ impl From<StoredError> for ReadError {
 }
 
 /// What the parts of the reader share.
+#[derive(Clone)]
 struct WalContext {
     config: WalConfig,
     log: Arc<dyn EventLog>,
-    report: ReportCell,
+    report: Arc<ReportCell>,
+    /// Of this life alone: what a task says of the actor that it belonged to must not reach the next one.
     mailbox: Mailbox<WalMsg>,
     vitals: Vitals,
     /// A step that the actor does not let pass for so long: it hangs, and its watchdog will end both.
@@ -184,7 +186,7 @@ impl Wal {
         let context = Arc::new(WalContext {
             config,
             log,
-            report: ReportCell::new(),
+            report: Arc::new(ReportCell::new()),
             mailbox: Mailbox::new(id),
             vitals: supervision.vitals(ActorKind::WalReader, id),
             patience: supervision.hang_after.saturating_mul(4),
