@@ -1,7 +1,7 @@
 //! The page: React's build, compiled into the binary (a development build reads it from disk).
 //!
 //! Hashed assets may be kept for ever, the page itself is asked for again each time. A path that is neither a file nor an API path is
-//! a route of the page. Without a build there is a page that says how to make one.
+//! a route of the page; one that looks like a file (`/product/A.1`) is, if who asks is a browser that opens a page. Without a build there is a page that says how to make one.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -47,7 +47,7 @@ pub fn answer(method: &axum::http::Method, uri: &Uri, headers: &HeaderMap) -> Re
     match Files::get(name) {
         Some(file) => serve(name, &file, headers),
         // A file that is not there: an old page asks for an asset of its build.
-        None if name.starts_with(HASHED) || name.rsplit('/').next().is_some_and(|last| last.contains('.')) => {
+        None if name.starts_with(HASHED) || is_file_name(name) && !opens_page(headers) => {
             Problem::not_found(format!("there is nothing at {path}")).into_response()
         }
         None => match Files::get(INDEX) {
@@ -55,6 +55,15 @@ pub fn answer(method: &axum::http::Method, uri: &Uri, headers: &HeaderMap) -> Re
             None => not_built(),
         },
     }
+}
+
+fn is_file_name(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|last| last.contains('.'))
+}
+
+/// Browsers name this type when they open a page, and never for a picture, a script or a style.
+fn opens_page(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|value| value.contains("text/html"))
 }
 
 fn serve(name: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
@@ -112,8 +121,13 @@ mod tests {
         for path in ["/api/nothing", "/api", "/chat/anna", "/ws/chat", "/admin/roles", "/assets/old-1234.js", "/favicon.png"] {
             assert_eq!(get(path).status(), StatusCode::NOT_FOUND, "{path}");
         }
-        let page = get("/product/PROD_0001");
-        assert!(matches!(page.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE));
-        assert!(page.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+        let browser =
+            HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"))]);
+        let open = |path: &'static str| answer(&axum::http::Method::GET, &Uri::from_static(path), &browser);
+        assert_eq!(open("/assets/old-1234.js").status(), StatusCode::NOT_FOUND);
+        for page in [get("/product/PROD_0001"), open("/product/PROD_0001"), open("/product/A.1")] {
+            assert!(matches!(page.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE));
+            assert!(page.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+        }
     }
 }
