@@ -270,7 +270,7 @@ impl Config {
 }
 
 /// `1h`, `500ms`: durations as people write them.
-mod duration_text {
+pub(crate) mod duration_text {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
@@ -280,9 +280,11 @@ mod duration_text {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|_| serde::de::Error::custom(format!("{text:?} is no duration: write 1h, 15s or 500ms")))
+        parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+
+    pub fn parse(text: &str) -> Result<Duration, String> {
+        humantime::parse_duration(text).map_err(|_| format!("{text:?} is no duration: write 1h, 15s or 500ms"))
     }
 }
 

@@ -29,6 +29,7 @@ pub mod sources;
 
 pub mod api;
 pub mod check;
+pub mod drill;
 
 pub mod app;
 pub mod cli;

@@ -117,7 +117,8 @@ pub fn serve_shop(listener: TcpListener, shop: Arc<Shop>, limits: Limits) -> std
     let http = &shop.config.http;
     let figures = &shop.figures.http;
     let observer = Observer { figures: figures.clone(), tracing: shop.tracing };
-    let router = observed(shop_routes(), observer, docs::shop(), page_fallback).with_state(shop.clone());
+    let routes = shop_routes().route_layer(middleware::from_fn_with_state(shop.clone(), shop::until_restored));
+    let router = observed(routes, observer, docs::shop(), page_fallback).with_state(shop.clone());
     let body = BodyLimits { max_bytes: http.max_body_bytes, timeout: http.body_timeout };
     let front = ShopFront::new(router, body, Origins::new(&http.allowed_origins), shop.catalog.clone(), figures, shop.tracing);
     Server::start(listener, Arc::new(front), limits, shop.lifeline.clone())

@@ -4,6 +4,7 @@ mod cdc;
 mod check;
 mod config;
 mod db;
+mod drill;
 mod http;
 mod serve;
 mod topics;
@@ -40,6 +41,8 @@ enum Command {
     Cdc(cdc::Args),
     /// Check that the ledger adds up.
     Check(check::Args),
+    /// Break the shop while it sells, and give a verdict.
+    Drill(drill::Args),
     /// Read and write the topics of the event log.
     Topics(topics::Args),
     /// Show or check the configuration.
@@ -55,6 +58,7 @@ impl Cli {
             Command::Db(args) => db::run(&self, args),
             Command::Cdc(args) => cdc::run(&self, args),
             Command::Check(args) => check::run(&self, args),
+            Command::Drill(args) => drill::run(&self, args),
             Command::Topics(args) => topics::run(&self, args),
             Command::Config(args) => config::run(&self, args),
         };
@@ -62,6 +66,13 @@ impl Cli {
             eprintln!("kartshoppe: {error:#}");
             ExitCode::FAILURE
         })
+    }
+
+    /// What another process of this program needs to read the same configuration.
+    fn global_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["--config-dir".to_owned(), self.config_dir.display().to_string()];
+        arguments.extend(self.profile.iter().flat_map(|profile| ["--profile".to_owned(), profile.clone()]));
+        arguments
     }
 
     fn load(&self, flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {

@@ -14,8 +14,31 @@ pub mod recommendations;
 pub mod status;
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
-use crate::actors::catalog_view::Entry;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use super::state::Shop;
+use crate::actors::catalog_view::{CatalogState, Entry};
+
+/// What depends on the catalogue, but for these.
+const WITH_CATALOGUE: &str = "/api/ecommerce/";
+const WITHOUT_CATALOGUE: [&str; 2] = ["/api/ecommerce/status", "/api/ecommerce/events"];
+
+/// Refuses what needs the whole catalogue as long as a process that has just started is reading it: a product that is missing may
+/// only not have come yet, and a definite no would be wrong.
+pub async fn until_restored(State(shop): State<Arc<Shop>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let needs_all = path.starts_with(WITH_CATALOGUE) && !WITHOUT_CATALOGUE.contains(&path);
+    if needs_all && shop.catalog.state() == CatalogState::Restoring {
+        return Problem::unavailable("catalog_restoring", "the catalogue is still being read; ask again in a moment")
+            .into_response();
+    }
+    next.run(request).await
+}
 
 /// Appends rendered products as a JSON array; returns how many.
 fn put_array(into: &mut Vec<u8>, entries: impl Iterator<Item = impl Borrow<Entry>>) -> usize {

@@ -1,0 +1,110 @@
+//! `kartshoppe drill`: faults under load with a verdict. Exit 0 held, 1 broken, 2 bad plan, 3 not steady at the start, 4 aborted.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::Cli;
+use crate::clock::Clock;
+use crate::config::duration_text;
+use crate::drill::plan::Plan;
+use crate::drill::{self, Outcome, Place};
+
+const BAD_PLAN: u8 = 2;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What is done: short, default or long, or a file.
+    #[arg(long, value_name = "PLAN", default_value = "default")]
+    plan: String,
+    /// Another seed than the plan's: other purchases, faults in another order.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Spread the faults over this time, such as 10m.
+    #[arg(long, value_parser = duration_text::parse)]
+    duration: Option<Duration>,
+    /// Where the drill's shop and its report are kept; must be empty. Not set: a new folder below DATA_DIR/drills.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Print the plan and end.
+    #[arg(long)]
+    show: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let plan = match plan(args) {
+        Ok(plan) => plan,
+        Err(error) => {
+            eprintln!("kartshoppe: {error:#}");
+            return Ok(ExitCode::from(BAD_PLAN));
+        }
+    };
+    if args.show {
+        print!("{}", toml::to_string(&plan)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folder = match &args.folder {
+        Some(folder) => folder.clone(),
+        None => cli.load(Vec::new())?.config.data_dir.join("drills").join(name_of_now()?),
+    };
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let place = Place {
+        folder: folder.canonicalize().with_context(|| format!("finding {}", folder.display()))?,
+        program: std::env::current_exe().context("finding this program")?,
+        arguments: cli.global_arguments(),
+    };
+    anyhow::ensure!(
+        std::fs::read_dir(&place.folder)?.next().is_none(),
+        "{} is not empty: a drill needs a folder of its own",
+        place.folder.display()
+    );
+    let outcome = super::block_on(carry_out(plan, place, args.json))?;
+    Ok(ExitCode::from(outcome as u8))
+}
+
+async fn carry_out(plan: Plan, place: Place, json: bool) -> anyhow::Result<Outcome> {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            eprintln!("kartshoppe: breaking off; the verdict comes when the shop has settled");
+            stopping.cancel();
+        }
+    });
+    let report = drill::run(&plan, &place, &|line| eprintln!("{line}"), stop).await?;
+    drill::write(&report, &place.folder)?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    let shop = place.folder.join("shop");
+    if report.outcome == Outcome::Held {
+        crate::store::private_server::delete(&shop).await?;
+        std::fs::remove_dir_all(&shop).with_context(|| format!("removing {}", shop.display()))?;
+        eprintln!("kartshoppe: the report is in {}", place.folder.display());
+    } else {
+        eprintln!("kartshoppe: the report, the shop's data and its output are in {}", place.folder.display());
+    }
+    Ok(report.outcome)
+}
+
+/// The time as the name of a folder.
+fn name_of_now() -> anyhow::Result<String> {
+    let now = jiff::Timestamp::from_millisecond(Clock::system().now_ms()).context("reading the clock")?;
+    Ok(now.strftime("%Y%m%d-%H%M%S").to_string())
+}
+
+fn plan(args: &Args) -> anyhow::Result<Plan> {
+    let mut plan = Plan::read(&args.plan)?;
+    plan.seed = args.seed.unwrap_or(plan.seed);
+    plan.duration = args.duration.unwrap_or(plan.duration);
+    plan.check().with_context(|| format!("the plan {}", args.plan))?;
+    Ok(plan)
+}

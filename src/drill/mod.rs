@@ -1,0 +1,163 @@
+//! The fault drill: buys and breaks at the same time, keeps its own record of what it was promised, and gives a verdict.
+//!
+//! It sees the shop as strangers do, through HTTP, WebSocket, signals and SQL, and shares no decision with the engine.
+//!
+//! ```text
+//!  plan (seed) ─► steady? ─► shoppers buy, pages watch ──────────────────────────► all settled? ─► verdict ─► report
+//!                              │ record: what each 2xx promised, each frame           ▲
+//!                              └─ faults, one after another: strike ─► a new order settles again (recovery)
+//! ```
+//! A fault that finds no work in flight does not count. While no fault is under way every answer must be a good one.
+
+mod database;
+mod faults;
+mod operator;
+mod pages;
+pub mod plan;
+mod process;
+mod record;
+mod report;
+mod schedule;
+mod shoppers;
+mod storefront;
+mod verdict;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::database::Database;
+use self::faults::Striker;
+use self::operator::Operator;
+use self::pages::Gallery;
+use self::plan::Plan;
+use self::process::Process;
+use self::record::Record;
+pub use self::report::{Outcome, Report};
+use self::shoppers::Crowd;
+use self::storefront::Storefront;
+
+/// A shop that sells within this time before anything is broken is steady.
+const STEADY_WITHIN: Duration = Duration::from_secs(5);
+/// How long everything may take to settle once nothing is broken any more.
+const SETTLE_WITHIN: Duration = Duration::from_secs(180);
+
+/// Where a drill keeps its shop.
+pub struct Place {
+    /// A directory of its own, made if need be: the shop's data directory and its output.
+    pub folder: PathBuf,
+    /// The program to run as the shop.
+    pub program: PathBuf,
+    /// Arguments before `serve` and `check`, such as the folder of the configuration.
+    pub arguments: Vec<String>,
+}
+
+/// Runs a plan on a shop of its own, to the end. `tell` hears what happens, line by line.
+///
+/// # Errors
+/// If the shop cannot be started at all, or the record cannot be judged. A broken promise is no error: it is the report's.
+pub async fn run(plan: &Plan, place: &Place, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
+    std::fs::create_dir_all(&place.folder).with_context(|| format!("making {}", place.folder.display()))?;
+    let catalogue = plan.catalogue();
+    let mut process = Process::new(place, plan, &catalogue)?;
+    process.start().await?;
+    let result = Drill::new(plan, &process, catalogue).run(&mut process, tell, stop).await;
+    process.stop().await;
+    result
+}
+
+/// What a drill works with.
+struct Drill<'a> {
+    plan: &'a Plan,
+    record: Arc<Record>,
+    storefront: Storefront,
+    operator: Operator,
+    database: Database,
+}
+
+impl<'a> Drill<'a> {
+    fn new(plan: &'a Plan, process: &Process, catalogue: plan::Catalogue) -> Self {
+        let record = Arc::new(Record::new(catalogue));
+        Self {
+            plan,
+            storefront: Storefront::new(process.shop_url(), record.clone()),
+            operator: Operator::new(process.operators_url()),
+            database: Database::new(process.data_dir()),
+            record,
+        }
+    }
+
+    async fn run(&self, process: &mut Process, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
+        let mut report = Report::new(self.plan);
+        let crowd = Arc::new(Crowd::new(self.plan, self.storefront.clone(), self.record.clone()));
+        let gallery = Arc::new(Gallery::new(process.pages_url(), self.record.clone()));
+        let (buying, watching) = (CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        for place in 0..self.plan.load.pages {
+            tasks.spawn(gallery.clone().watch(place, watching.clone()));
+        }
+        let striker = Striker {
+            plan: self.plan,
+            crowd: &crowd,
+            operator: &self.operator,
+            database: &self.database,
+            record: &self.record,
+            storefront: &self.storefront,
+        };
+        tell(&format!("seed {}: is the shop steady?", self.plan.seed));
+        if let Err(reason) = striker.steady(STEADY_WITHIN).await {
+            report.outcome = Outcome::NotSteady;
+            report.notes.push(format!("not steady before anything was broken: {reason}"));
+            watching.cancel();
+            return Ok(report);
+        }
+        for shopper in 0..self.plan.load.shoppers {
+            tasks.spawn(crowd.clone().shop(shopper, buying.clone()));
+        }
+        let broken_off = striker.strike_all(process, &mut report, tell, &stop).await;
+        buying.cancel();
+        if let Some(reason) = &broken_off {
+            tell(&format!("broken off: {reason}"));
+        }
+        tell("nothing is broken any more: waiting until everything is settled");
+        process.resume().await?;
+        self.record.calm_down_after(Duration::ZERO);
+        let settled = verdict::settle(self, &crowd, &gallery, SETTLE_WITHIN).await;
+        let judged = verdict::judge(self, &gallery, &mut report).await;
+        watching.cancel();
+        tasks.close();
+        tasks.wait().await;
+        if let Err(waits) = settled {
+            report.notes.push(format!("not settled within {SETTLE_WITHIN:?}: {waits}"));
+        }
+        judged?;
+        tell("asking the ledger checker");
+        report.ledger = process.check().await?;
+        report.outcome = match broken_off {
+            Some(reason) => {
+                report.notes.push(reason);
+                Outcome::Aborted
+            }
+            None if report.holds() => Outcome::Held,
+            None => Outcome::Broken,
+        };
+        Ok(report)
+    }
+}
+
+/// Where reports go: beside the shop of the drill.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn write(report: &Report, folder: &Path) -> anyhow::Result<()> {
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    };
+    write("report.json", serde_json::to_string_pretty(report)?)?;
+    write("report.md", report.to_string())
+}

@@ -1,0 +1,76 @@
+//! The operators' listener, as a drill uses it: arming faults, stopping and starting roles.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The operators' listener of the drill's shop.
+pub struct Operator {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Operator {
+    /// The listener at this URL.
+    #[must_use]
+    pub fn new(base: String) -> Self {
+        Self { http: reqwest::Client::new(), base }
+    }
+
+    /// Arms a fault; how many it struck at once.
+    ///
+    /// # Errors
+    /// If it is refused, or nobody answers.
+    pub async fn arm(&self, target: &str, kind: &str, count: u32, ttl: Duration) -> anyhow::Result<u64> {
+        let ttl = format!("{}ms", ttl.as_millis());
+        let order = json!({"target": target, "fault": kind, "count": count, "ttl": ttl});
+        let answer = self.post("/admin/faults", &order).await?;
+        answer["struck"].as_u64().context("the answer to a fault does not say how many it struck")
+    }
+
+    /// How many strikes are still to come.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn left(&self) -> anyhow::Result<u64> {
+        let answer = self.http.get(self.url("/admin/faults")).timeout(PATIENCE).send().await?.json::<Value>().await?;
+        let armed = answer.as_array().context("the list of faults is no list")?;
+        Ok(armed.iter().filter_map(|fault| fault["count"].as_u64()).sum())
+    }
+
+    /// Takes all faults away.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn clear(&self) -> anyhow::Result<()> {
+        let request = self.http.delete(self.url("/admin/faults")).header("x-kartshoppe-operator", "drill");
+        request.timeout(PATIENCE).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Stops (`stop`) or starts (`start`) a role.
+    ///
+    /// # Errors
+    /// If it is refused, or nobody answers.
+    pub async fn role(&self, role: &str, what: &str) -> anyhow::Result<()> {
+        self.post(&format!("/admin/roles/{role}/{what}"), &json!({})).await.map(|_| ())
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.http.post(self.url(path)).header("x-kartshoppe-operator", "drill").json(body);
+        let answer = request.timeout(PATIENCE).send().await?;
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or(Value::Null);
+        if !status.is_success() {
+            bail!("{path}: {status} {body}");
+        }
+        Ok(body)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}

@@ -1,0 +1,181 @@
+//! What a drill does: how much it buys, what it breaks, how long. A plan and its seed make the same schedule again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use crate::config::duration_text;
+
+/// Plans that come with the program, by name.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("short", include_str!("plans/short.toml")),
+    ("default", include_str!("plans/default.toml")),
+    ("long", include_str!("plans/long.toml")),
+];
+
+/// Units on the shelf of a product of which there is enough for any drill.
+const PLENTY: i64 = 10_000_000;
+/// One product in so many is scarce, so that orders also come away short and with nothing.
+const SCARCE_EVERY: u32 = 10;
+const SCARCE_MAX: i64 = 60;
+
+/// Opening stock by product id.
+pub type Catalogue = BTreeMap<String, i64>;
+
+/// A drill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Of everything that is random.
+    pub seed: u64,
+    /// The faults are spread over this time; it becomes longer if recoveries take longer.
+    #[serde(with = "duration_text")]
+    pub duration: Duration,
+    /// A shop that sells nothing for so long is sick: the drill stops breaking it.
+    #[serde(with = "duration_text")]
+    pub sick_after: Duration,
+    pub load: Load,
+    pub faults: Faults,
+    /// Settings of the shop, in their environment form.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Who buys and who watches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Shoppers that buy one order after another.
+    pub shoppers: u32,
+    /// Pages that watch the whole shop.
+    pub pages: u32,
+    pub products: u32,
+    /// Different products of an order: 1 to this many.
+    pub items_per_order: u32,
+    /// Share of the orders that go through the WAL, 0 to 1.
+    pub wal_share: f64,
+    /// What a shopper waits between two orders.
+    #[serde(with = "duration_text")]
+    pub pause: Duration,
+}
+
+/// What is broken, and how often.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// Rounds of strikes on actors: in each round every target suffers every kind once.
+    pub actor_rounds: u32,
+    pub actor_targets: Vec<String>,
+    pub actor_kinds: Vec<String>,
+    /// Strikes of one fault on products, of which there are many: each hits whoever handles something next.
+    pub product_strikes: u32,
+    /// Roles stopped under load, and started again.
+    pub role_stops: u32,
+    /// SIGKILL.
+    pub process_kills: u32,
+    /// SIGTERM.
+    pub process_stops: u32,
+    /// SIGSTOP, and SIGCONT after a time between these two.
+    pub freezes: u32,
+    #[serde(with = "duration_text")]
+    pub freeze_min: Duration,
+    #[serde(with = "duration_text")]
+    pub freeze_max: Duration,
+    /// SIGKILL of PostgreSQL.
+    pub postgres_kills: u32,
+    /// An orderly restart of PostgreSQL.
+    pub postgres_restarts: u32,
+    /// All connections of PostgreSQL ended.
+    pub connection_cuts: u32,
+}
+
+impl Plan {
+    /// A plan that comes with the program, or one from a file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(name: &str) -> anyhow::Result<Self> {
+        let built_in = BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+        let text = match built_in {
+            Some(text) => text,
+            None if Path::new(name).exists() => std::fs::read_to_string(name).with_context(|| format!("reading {name}"))?,
+            None => bail!("there is no plan {name}: name short, default or long, or a file"),
+        };
+        let plan: Self = toml::from_str(&text).with_context(|| format!("the plan {name} cannot be read"))?;
+        Ok(plan)
+    }
+
+    /// Whether it can be run at all.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let (load, faults) = (&self.load, &self.faults);
+        ensure!((1..=1_000).contains(&load.shoppers), "load.shoppers: 1 to 1000");
+        ensure!(load.pages <= 1_000, "load.pages: at most 1000");
+        ensure!((10..=5_000).contains(&load.products), "load.products: 10 to 5000, so that pages get the whole catalogue");
+        ensure!(
+            (1..=load.products.min(100)).contains(&load.items_per_order),
+            "load.items_per_order: 1 to 100, and no more than products"
+        );
+        ensure!((0.0..=1.0).contains(&load.wal_share), "load.wal_share: 0 to 1");
+        ensure!(self.sick_after >= Duration::from_secs(10), "sick_after: at least 10s, as a hung actor takes 5s to be found");
+        ensure!(faults.freeze_min <= faults.freeze_max, "faults.freeze_min is longer than faults.freeze_max");
+        ensure!(faults.product_strikes >= 1, "faults.product_strikes: at least 1");
+        let kinds = ["kill", "panic", "error", "hang", "slow"];
+        for kind in &faults.actor_kinds {
+            ensure!(kinds.contains(&kind.as_str()), "faults.actor_kinds: {kind} is none of {}", kinds.join(", "));
+        }
+        ensure!(faults.actor_rounds == 0 || !faults.actor_targets.is_empty(), "faults.actor_targets: nobody to strike");
+        for key in self.environment.keys() {
+            ensure!(key.starts_with("KARTSHOPPE__"), "environment: {key} is no setting of the shop");
+        }
+        Ok(())
+    }
+
+    /// The products of the drill's shop, and how many there are of each.
+    #[must_use]
+    pub fn catalogue(&self) -> Catalogue {
+        let mut random = StdRng::seed_from_u64(self.seed);
+        let stock = |number: u32, random: &mut StdRng| {
+            if number.is_multiple_of(SCARCE_EVERY) { random.random_range(1..=SCARCE_MAX) } else { PLENTY }
+        };
+        (1..=self.load.products).map(|number| (format!("DRILL_{number:04}"), stock(number, &mut random))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_plan_that_comes_with_the_program_is_good() {
+        for (name, _) in BUILT_IN {
+            let plan = Plan::read(name).unwrap();
+            plan.check().unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(plan.catalogue(), plan.catalogue());
+            assert_eq!(plan.catalogue().len(), plan.load.products as usize);
+        }
+    }
+
+    #[test]
+    fn a_bad_plan_says_what_is_wrong() {
+        let good = BUILT_IN[0].1;
+        for (found, replaced, said) in [
+            ("shoppers = ", "shopers = ", "unknown field `shopers`"),
+            ("wal_share = ", "wal_share = 1", "load.wal_share"),
+            ("\"panic\"", "\"sulk\"", "sulk is none of"),
+            ("duration = \"", "duration = \"x", "is no duration"),
+        ] {
+            assert!(good.contains(found), "{found}");
+            let read = toml::from_str::<Plan>(&good.replacen(found, replaced, 1)).map_err(anyhow::Error::from);
+            let error = read.and_then(|plan| plan.check()).unwrap_err();
+            assert!(format!("{error:#}").contains(said), "{found}: {error:#}");
+        }
+    }
+}

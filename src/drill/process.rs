@@ -1,0 +1,220 @@
+//! The shop under drill: a child process with a directory of its own, and the signals that it gets.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use super::Place;
+use super::plan::{Catalogue, Plan};
+use crate::data_dir::running_server;
+
+/// A first start makes a database cluster, perhaps on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(180);
+/// A stop commits what is under way and stops the database.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The shop's process. One that is dropped is killed.
+pub struct Process {
+    program: PathBuf,
+    arguments: Vec<String>,
+    data: PathBuf,
+    environment: Vec<(String, String)>,
+    output: PathBuf,
+    http: u16,
+    admin: u16,
+    child: Option<Child>,
+    client: reqwest::Client,
+}
+
+impl Process {
+    /// Chooses ports and writes the catalogue; nothing runs yet.
+    ///
+    /// # Errors
+    /// If there is no free port, or the folder cannot be written.
+    pub fn new(place: &Place, plan: &Plan, catalogue: &Catalogue) -> anyhow::Result<Self> {
+        let file = place.folder.join("catalogue.json");
+        std::fs::write(&file, serde_json::to_vec(&products(catalogue))?)
+            .with_context(|| format!("writing {}", file.display()))?;
+        let (http, admin) = two_free_ports().context("looking for free ports")?;
+        let mut environment = vec![
+            ("KARTSHOPPE__DATA_DIR".to_owned(), place.folder.join("shop").display().to_string()),
+            ("KARTSHOPPE__HTTP__LISTEN".to_owned(), format!("127.0.0.1:{http}")),
+            ("KARTSHOPPE__ADMIN__LISTEN".to_owned(), format!("127.0.0.1:{admin}")),
+            ("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE".to_owned(), file.display().to_string()),
+            ("KARTSHOPPE__FAULTS__ENABLED".to_owned(), "true".to_owned()),
+        ];
+        environment.extend(plan.environment.clone());
+        Ok(Self {
+            program: place.program.clone(),
+            arguments: place.arguments.clone(),
+            data: place.folder.join("shop"),
+            environment,
+            output: place.folder.join("shop.log"),
+            http,
+            admin,
+            child: None,
+            client: reqwest::Client::new(),
+        })
+    }
+
+    /// The shop, for shoppers.
+    #[must_use]
+    pub fn shop_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+
+    /// The shop, for pages.
+    #[must_use]
+    pub fn pages_url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.http)
+    }
+
+    /// The shop, for operators.
+    #[must_use]
+    pub fn operators_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.admin)
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// If it ends instead, or takes too long: with its last words.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        std::fs::create_dir_all(&self.data).with_context(|| format!("making {}", self.data.display()))?;
+        let output = File::options().create(true).append(true).open(&self.output)?;
+        let mut command = self.command("serve");
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("starting {}", self.program.display()))?;
+        let deadline = Instant::now() + START_LIMIT;
+        while !self.is_ready(child.id()).await {
+            if let Some(status) = child.try_wait()? {
+                bail!("the shop ended while it started ({status}):\n{}", self.last_words());
+            }
+            ensure!(Instant::now() < deadline, "the shop is not ready after {START_LIMIT:?}:\n{}", self.last_words());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.child = Some(child);
+        Ok(())
+    }
+
+    async fn is_ready(&self, pid: Option<u32>) -> bool {
+        if running_server(&self.data).map(|info| info.pid) != pid {
+            return false;
+        }
+        let ready = self.client.get(format!("{}/readyz", self.operators_url())).timeout(Duration::from_secs(2)).send().await;
+        ready.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// SIGKILL, and waits for the end.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("the shop does not run")?;
+        child.kill().await.context("killing the shop")
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Errors
+    /// If it does not run, ends badly, or takes too long; it is killed then.
+    pub async fn terminate(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        let mut child = self.child.take().context("the shop does not run")?;
+        let Ok(ended) = tokio::time::timeout(STOP_LIMIT, child.wait()).await else {
+            child.kill().await?;
+            bail!("the shop did not stop within {STOP_LIMIT:?} after SIGTERM");
+        };
+        let status = ended?;
+        ensure!(status.success(), "the shop ended with {status} after SIGTERM:\n{}", self.last_words());
+        Ok(())
+    }
+
+    /// SIGSTOP, a while, SIGCONT.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn freeze(&mut self, time: Duration) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)?;
+        tokio::time::sleep(time).await;
+        self.signal(Signal::CONT)
+    }
+
+    /// Starts it if it does not run.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn resume(&mut self) -> anyhow::Result<()> {
+        let runs = match &mut self.child {
+            Some(child) => child.try_wait()?.is_none(),
+            None => false,
+        };
+        if runs { Ok(()) } else { self.start().await }
+    }
+
+    /// Ends it at the end of the drill, politely, so that its database stops with it.
+    pub async fn stop(&mut self) {
+        if self.child.is_some() {
+            let _ = self.terminate().await;
+        }
+    }
+
+    /// What the ledger checker says about this shop.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    pub async fn check(&self) -> anyhow::Result<Value> {
+        let output = self.command("check").arg("--json").output().await.context("starting the ledger checker")?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        serde_json::from_slice(&output.stdout).with_context(|| format!("the ledger checker gave no report: {said}"))
+    }
+
+    fn command(&self, what: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(what);
+        // The shop brings its own database: another one's orders would be none of the drill's business.
+        command
+            .env_remove("DATABASE_URL")
+            .env_remove("KARTSHOPPE__POSTGRES__DATABASE_URL")
+            .env_remove("KARTSHOPPE__CDC__DATABASE_URL");
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.child.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        kill_process(pid.context("the shop does not run")?, signal).context("signalling the shop")
+    }
+
+    fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(&self.output).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn products(catalogue: &Catalogue) -> Value {
+    let product = |(id, stock): (&String, &i64)| json!({"productId": id, "name": format!("Drill product {id}"), "price": 9.99, "inventory": stock, "category": "Drill"});
+    catalogue.iter().map(product).collect()
+}
+
+/// Two ports that are free now; the shop keeps them over its restarts, so that shoppers and pages find it again.
+fn two_free_ports() -> std::io::Result<(u16, u16)> {
+    let (one, two) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    Ok((one.local_addr()?.port(), two.local_addr()?.port()))
+}

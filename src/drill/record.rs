@@ -1,0 +1,256 @@
+//! What the drill was promised and what it saw. Nothing in here comes from the shop's own files.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::plan::Catalogue;
+
+/// Sayings of one kind that are kept; more are only counted.
+const KEPT: usize = 20;
+/// Faults are under way for an unknown time.
+const WHILE_STRUCK: u64 = u64::MAX;
+
+/// One purchase, from the moment at which the order may exist.
+#[derive(Debug, Clone)]
+pub struct Purchase {
+    /// Of this purchase alone: how the order is found in SQL.
+    pub user: String,
+    pub session: String,
+    pub key: String,
+    /// Units by product.
+    pub lines: BTreeMap<String, i64>,
+    pub by_wal: bool,
+    pub answer: Answer,
+}
+
+/// What the shop said to a checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing yet: it may have happened or not, and is asked again.
+    Unclear,
+    /// 2xx, with this order.
+    Promised(String),
+    /// A definite no.
+    Refused(String),
+}
+
+/// How a promise can be broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breach {
+    /// A promised order or one of its items is not there, or units of a sold item never left the shelf.
+    Lost,
+    /// An order is there twice, or units left the shelf that nobody was given.
+    Doubled,
+    /// An order that nobody was promised.
+    Phantom,
+    /// What was answered is not what was asked for.
+    Altered,
+    /// Less than nothing on a shelf.
+    Negative,
+    /// An item without an outcome.
+    Unsettled,
+    /// A page that does not show what the shop has.
+    PageDiffers,
+    /// A page that was told of an older state, or of another one than the next page.
+    FrameWrong,
+    /// An answer that no fault excuses.
+    BadAnswer,
+}
+
+impl Breach {
+    /// Every one, with what must never happen.
+    pub const ALL: [(Self, &'static str); 9] = [
+        (Self::Lost, "lost orders, items or units"),
+        (Self::Doubled, "doubled orders or units"),
+        (Self::Phantom, "phantom orders"),
+        (Self::Altered, "orders other than asked for"),
+        (Self::Negative, "negative stock"),
+        (Self::Unsettled, "items without an outcome"),
+        (Self::PageDiffers, "pages that did not converge"),
+        (Self::FrameWrong, "frames out of order or of different content"),
+        (Self::BadAnswer, "answers that no fault excuses"),
+    ];
+}
+
+/// Shared by everybody who buys, watches and breaks.
+pub struct Record {
+    /// Opening stock by product.
+    pub catalogue: Catalogue,
+    begun: Instant,
+    /// Until when, in milliseconds since the beginning, a failed answer is a fault's.
+    excused_until: AtomicU64,
+    purchases: Mutex<Vec<Purchase>>,
+    breaches: Mutex<BTreeMap<Breach, (u64, BTreeSet<String>)>>,
+    answers: Mutex<BTreeMap<String, u64>>,
+    /// Stock by product, life and version, as the first page that saw it was told.
+    seen: Mutex<HashMap<(String, u64, u64), i64>>,
+    frames: AtomicU64,
+}
+
+impl Record {
+    /// An empty one.
+    #[must_use]
+    pub fn new(catalogue: Catalogue) -> Self {
+        Self {
+            catalogue,
+            begun: Instant::now(),
+            excused_until: AtomicU64::new(0),
+            purchases: Mutex::default(),
+            breaches: Mutex::default(),
+            answers: Mutex::default(),
+            seen: Mutex::default(),
+            frames: AtomicU64::new(0),
+        }
+    }
+
+    /// From now on something is broken.
+    pub fn struck(&self) {
+        self.excused_until.store(WHILE_STRUCK, Ordering::SeqCst);
+    }
+
+    /// Nothing is broken any more; what was asked meanwhile may still fail for a while.
+    pub fn calm_down_after(&self, echo: Duration) {
+        self.excused_until.store(millis(self.begun.elapsed() + echo), Ordering::SeqCst);
+    }
+
+    /// Whether a failure that shows now may be a fault's.
+    #[must_use]
+    pub fn is_excused(&self) -> bool {
+        millis(self.begun.elapsed()) <= self.excused_until.load(Ordering::SeqCst)
+    }
+
+    /// A purchase begins; its place for [`Record::answered`].
+    pub fn asked(&self, purchase: Purchase) -> usize {
+        let mut purchases = lock(&self.purchases);
+        purchases.push(purchase);
+        purchases.len() - 1
+    }
+
+    /// What the shop said to it.
+    pub fn answered(&self, place: usize, answer: Answer) {
+        if let Some(purchase) = lock(&self.purchases).get_mut(place) {
+            purchase.answer = answer;
+        }
+    }
+
+    /// What the shop has said to a purchase so far.
+    #[must_use]
+    pub fn answer_of(&self, place: usize) -> Answer {
+        lock(&self.purchases).get(place).map_or(Answer::Unclear, |purchase| purchase.answer.clone())
+    }
+
+    /// All purchases so far.
+    #[must_use]
+    pub fn purchases(&self) -> Vec<Purchase> {
+        lock(&self.purchases).clone()
+    }
+
+    /// Those without an answer, with their places.
+    #[must_use]
+    pub fn unclear(&self) -> Vec<(usize, Purchase)> {
+        let purchases = lock(&self.purchases);
+        let unclear = purchases.iter().enumerate().filter(|(_, purchase)| purchase.answer == Answer::Unclear);
+        unclear.map(|(place, purchase)| (place, purchase.clone())).collect()
+    }
+
+    /// Counts an answer of the shop by what it was.
+    pub fn heard(&self, what: &str) {
+        let mut answers = lock(&self.answers);
+        match answers.get_mut(what) {
+            Some(count) => *count += 1,
+            None => {
+                answers.insert(what.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Answers by what they were.
+    #[must_use]
+    pub fn answers(&self) -> BTreeMap<String, u64> {
+        lock(&self.answers).clone()
+    }
+
+    /// A promise is broken.
+    pub fn breach(&self, breach: Breach, what: String) {
+        let mut breaches = lock(&self.breaches);
+        let (count, kept) = breaches.entry(breach).or_default();
+        *count += 1;
+        if kept.len() < KEPT {
+            kept.insert(what);
+        }
+    }
+
+    /// How often each promise was broken, with the first cases.
+    #[must_use]
+    pub fn breaches(&self) -> BTreeMap<Breach, (u64, BTreeSet<String>)> {
+        lock(&self.breaches).clone()
+    }
+
+    /// A page was told of a state of a product.
+    pub fn seen(&self, product: &str, life: u64, version: u64, stock: i64) {
+        if stock < 0 {
+            self.breach(Breach::Negative, format!("a page was shown {stock} of {product}"));
+        }
+        let first = *lock(&self.seen).entry((product.to_owned(), life, version)).or_insert(stock);
+        if first != stock {
+            let what = format!("{product} version {life}.{version}: one page was told {first}, another one {stock}");
+            self.breach(Breach::FrameWrong, what);
+        }
+    }
+
+    /// A page got a frame.
+    pub fn frame(&self) {
+        self.frames.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Frames of all pages.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(WHILE_STRUCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_happens_under_a_fault_is_excused() {
+        let record = Record::new(Catalogue::new());
+        tokio::time::advance(Duration::from_millis(2)).await;
+        assert!(!record.is_excused());
+        record.struck();
+        assert!(record.is_excused());
+        record.calm_down_after(Duration::from_secs(60));
+        assert!(record.is_excused(), "echoes");
+        record.calm_down_after(Duration::ZERO);
+        tokio::time::advance(Duration::from_millis(2)).await;
+        assert!(!record.is_excused());
+    }
+
+    #[test]
+    fn pages_that_are_told_different_things_are_noticed() {
+        let record = Record::new(Catalogue::new());
+        record.seen("A", 1, 2, 10);
+        record.seen("A", 1, 2, 10);
+        record.seen("A", 1, 3, 9);
+        assert!(record.breaches().is_empty());
+        record.seen("A", 1, 2, 9);
+        record.seen("B", 1, 1, -1);
+        let breaches = record.breaches();
+        assert_eq!(breaches.keys().copied().collect::<Vec<_>>(), [Breach::Negative, Breach::FrameWrong]);
+    }
+}

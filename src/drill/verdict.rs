@@ -1,0 +1,183 @@
+//! The verdict: what was promised and seen, held against SQL, the read model and the pages.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::time::Instant;
+
+use super::Drill;
+use super::database::Row;
+use super::pages::Gallery;
+use super::record::{Answer, Breach, Purchase, Record};
+use super::report::Report;
+use super::shoppers::Crowd;
+use super::storefront::Said;
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Waits until every question is answered, every item has its outcome, and shop and pages show what is left.
+///
+/// # Errors
+/// What it still waits for at the end.
+pub async fn settle(drill: &Drill<'_>, crowd: &Crowd, gallery: &Gallery, limit: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let waits = match waits_for(drill, crowd, gallery).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(waits)) => waits,
+            Err(error) => format!("{error:#}"),
+        };
+        if Instant::now() > deadline {
+            return Err(waits);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn waits_for(drill: &Drill<'_>, crowd: &Crowd, gallery: &Gallery) -> anyhow::Result<Option<String>> {
+    let unclear = crowd.ask_again().await;
+    if unclear > 0 {
+        return Ok(Some(format!("{unclear} checkouts without an answer")));
+    }
+    let open = drill.database.open_items().await?;
+    if open > 0 {
+        return Ok(Some(format!("{open} items without an outcome")));
+    }
+    let expected = left_over(&drill.record, &drill.database.rows().await?);
+    let shown = shelves(drill).await?;
+    if let Some((product, stock)) = expected.iter().find(|(product, stock)| shown.get(*product) != Some(stock)) {
+        return Ok(Some(format!("{product}: {stock} should be left, the shop shows {:?}", shown.get(product))));
+    }
+    Ok(gallery.differences(&shown).into_iter().next())
+}
+
+/// Judges everything that the drill has written down, and puts the figures into the report.
+///
+/// # Errors
+/// If SQL or the read model cannot be read.
+pub async fn judge(drill: &Drill<'_>, gallery: &Gallery, report: &mut Report) -> anyhow::Result<()> {
+    let record = &drill.record;
+    let (rows, shown) = (drill.database.rows().await?, shelves(drill).await?);
+    let purchases = record.purchases();
+    judge_orders(record, &purchases, &rows);
+    judge_items(record, &rows);
+    judge_shelves(record, &left_over(record, &rows), &shown);
+    for difference in gallery.differences(&shown) {
+        record.breach(Breach::PageDiffers, difference);
+    }
+    report.orders = count(purchases.iter().filter(|purchase| matches!(purchase.answer, Answer::Promised(_))));
+    report.by_wal = count(purchases.iter().filter(|purchase| purchase.by_wal));
+    report.items = count(rows.iter().filter(|row| row.product_id.is_some()));
+    report.units = rows.iter().filter_map(|row| row.allocated).sum();
+    report.frames = record.frames();
+    report.answers = record.answers();
+    report.take_breaches(record.breaches());
+    Ok(())
+}
+
+/// Each promise is kept once, and nothing is there that was not promised.
+fn judge_orders(record: &Record, purchases: &[Purchase], rows: &[Row]) {
+    let mut found: BTreeMap<&str, BTreeMap<&str, BTreeMap<&str, i64>>> = BTreeMap::new();
+    for row in rows {
+        let lines = found.entry(&row.customer_id).or_default().entry(&row.order_id).or_default();
+        if let (Some(product), Some(quantity)) = (&row.product_id, row.quantity) {
+            *lines.entry(product).or_default() += quantity;
+        }
+    }
+    for purchase in purchases {
+        let user = &purchase.user;
+        let orders = found.remove(user.as_str()).unwrap_or_default();
+        match &purchase.answer {
+            Answer::Promised(order) => match orders.get(order.as_str()) {
+                None => record.breach(Breach::Lost, format!("order {order} of {user} was promised and is not there")),
+                Some(lines) if !same(lines, &purchase.lines) => {
+                    record.breach(Breach::Altered, format!("order {order} of {user} holds other items than asked for"));
+                }
+                Some(_) => {}
+            },
+            // Nothing was promised; if it is there all the same, one order is what was asked for.
+            Answer::Unclear => {}
+            Answer::Refused(code) => {
+                for order in orders.keys() {
+                    record.breach(Breach::Phantom, format!("order {order} of {user} was refused ({code}) and is there"));
+                }
+            }
+        }
+        if orders.len() > 1 {
+            let ids: Vec<&str> = orders.keys().copied().collect();
+            record.breach(Breach::Doubled, format!("{user} asked for one order and has {}", ids.join(", ")));
+        }
+    }
+    for (user, orders) in found {
+        for order in orders.keys() {
+            record.breach(Breach::Phantom, format!("nobody asked for order {order} of {user}"));
+        }
+    }
+}
+
+fn same(rows: &BTreeMap<&str, i64>, lines: &BTreeMap<String, i64>) -> bool {
+    rows.len() == lines.len() && lines.iter().all(|(product, quantity)| rows.get(product.as_str()) == Some(quantity))
+}
+
+/// Each item has one outcome, which adds up to what was ordered.
+fn judge_items(record: &Record, rows: &[Row]) {
+    for row in rows {
+        let (Some(product), Some(quantity)) = (&row.product_id, row.quantity) else { continue };
+        let name = || format!("{product} of order {}", row.order_id);
+        match (&row.outcome, row.allocated, row.shortfall) {
+            (Some(outcome), Some(allocated), Some(shortfall)) => {
+                let fits = match outcome.as_str() {
+                    "ALLOCATED" => allocated == quantity && shortfall == 0,
+                    "SHORT" => allocated >= 0 && shortfall > 0 && allocated + shortfall == quantity,
+                    _ => false,
+                };
+                if !fits {
+                    let what = format!("{}: {quantity} ordered, {outcome} with {allocated} and {shortfall} missing", name());
+                    record.breach(Breach::Altered, what);
+                }
+            }
+            (None, ..) => record.breach(Breach::Unsettled, name()),
+            (Some(outcome), ..) => record.breach(Breach::Altered, format!("{}: {outcome} without figures", name())),
+        }
+    }
+}
+
+/// What was not given to somebody is still there.
+fn judge_shelves(record: &Record, left_over: &BTreeMap<String, i64>, shown: &BTreeMap<String, i64>) {
+    for (product, expected) in left_over {
+        let found = shown.get(product).copied().unwrap_or_default();
+        if *expected < 0 || found < 0 {
+            record.breach(Breach::Negative, format!("{found} of {product}; {expected} by the orders"));
+        }
+        let breach = if found > *expected { Breach::Lost } else { Breach::Doubled };
+        if found != *expected {
+            record.breach(breach, format!("{product}: {expected} should be left by the orders, the shop has {found}"));
+        }
+    }
+}
+
+/// Opening stock less what SQL says was allocated.
+fn left_over(record: &Record, rows: &[Row]) -> BTreeMap<String, i64> {
+    let mut left = record.catalogue.clone();
+    for row in rows {
+        if let (Some(product), Some(allocated)) = (&row.product_id, row.allocated)
+            && let Some(stock) = left.get_mut(product)
+        {
+            *stock -= allocated;
+        }
+    }
+    left
+}
+
+/// Stock by product as the read model shows it.
+async fn shelves(drill: &Drill<'_>) -> anyhow::Result<BTreeMap<String, i64>> {
+    let Said::Yes(state) = drill.storefront.products().await else { bail!("the shop does not show its products") };
+    let products = state["products"].as_array().context("the shop's products are no list")?;
+    let stock = |product: &serde_json::Value| Some((product["productId"].as_str()?.to_owned(), product["inventory"].as_i64()?));
+    Ok(products.iter().filter_map(stock).collect())
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u64 {
+    u64::try_from(items.count()).unwrap_or(u64::MAX)
+}
