@@ -6,7 +6,6 @@ set -euo pipefail
 cd "$root"
 load_dotenv
 tools/doctor.sh run
-[ -d src/drill ] || fail "drill-kill: the drill is not built yet (src/drill)"
 KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
 tools/ui.sh

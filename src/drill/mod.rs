@@ -3,7 +3,7 @@
 //! It sees the shop as strangers do, through HTTP, WebSocket, signals and SQL, and shares no decision with the engine.
 //!
 //! ```text
-//!  plan (seed) ─► steady? ─► shoppers buy, pages watch ──────────────────────────► all settled? ─► verdict ─► report
+//!  plan (seed) ─► steady? ─► shoppers buy, pages watch, a merchant updates ──────► all settled? ─► verdict ─► report
 //!                              │ record: what each 2xx promised, each frame           ▲
 //!                              └─ faults, one after another: strike ─► a new order settles again (recovery)
 //! ```
@@ -11,6 +11,7 @@
 
 mod database;
 mod faults;
+mod merchant;
 mod operator;
 mod pages;
 pub mod plan;
@@ -118,6 +119,7 @@ impl<'a> Drill<'a> {
         for shopper in 0..self.plan.load.shoppers {
             tasks.spawn(crowd.clone().shop(shopper, buying.clone()));
         }
+        tasks.spawn(merchant::trade(self.operator.clone(), self.plan.seed, buying.clone()));
         let broken_off = striker.strike_all(process, &mut report, tell, &stop).await;
         buying.cancel();
         if let Some(reason) = &broken_off {

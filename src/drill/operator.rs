@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The operators' listener of the drill's shop.
+/// The operators' listener of the drill's shop. Cheap to clone.
+#[derive(Clone)]
 pub struct Operator {
     http: reqwest::Client,
     base: String,
@@ -57,6 +58,15 @@ impl Operator {
     /// If it is refused, or nobody answers.
     pub async fn role(&self, role: &str, what: &str) -> anyhow::Result<()> {
         self.post(&format!("/admin/roles/{role}/{what}"), &json!({})).await.map(|_| ())
+    }
+
+    /// Appends a record to a topic; none stands for a tombstone.
+    ///
+    /// # Errors
+    /// If it is refused, or nobody answers: it may be there all the same.
+    pub async fn append(&self, topic: &str, key: &str, value: Option<&Value>) -> anyhow::Result<()> {
+        let record = json!({"key": key, "value": value});
+        self.post(&format!("/admin/topics/{topic}/records"), &record).await.map(|_| ())
     }
 
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {

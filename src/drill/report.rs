@@ -109,6 +109,10 @@ impl Report {
         let strikes = self.faults.entry(fault.to_string()).or_default();
         strikes.tried += if let Fault::Actor { count, .. } = fault { u64::from(*count) } else { 1 };
         strikes.struck += struck;
+        if struck == 0 {
+            // Nobody was there to be struck: there is nothing to recover from.
+            return;
+        }
         if in_flight > 0 {
             strikes.counted += struck;
         }

@@ -1,6 +1,7 @@
 //! REST as the existing web client uses it, sentence by sentence of the contract, against the real server.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -315,4 +316,32 @@ async fn origins_preflights_probes_and_documents() {
     assert!(document["paths"]["/api/ecommerce/checkout"]["post"].is_object() && document["paths"]["/admin/roles"].is_null());
     let browser = server.http.get(server.url("/docs/")).send().await.unwrap();
     assert!(browser.status().is_success() && browser.text().await.unwrap().contains("swagger"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_that_has_just_started_denies_nothing_that_it_sells() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut server = Server::start_filled(Options::default().set("KARTSHOPPE__HTTP__LISTEN", free)).await;
+    let (cart, product) = (server.url("/api/ecommerce/cart/restart/add"), server.url("/api/ecommerce/product/PROD_0200"));
+    let body = json!({"productId": "PROD_0200", "quantity": 1});
+    let mut refused = 0;
+    for _ in 0..5 {
+        server.kill();
+        server.spawn();
+        let served = async {
+            loop {
+                let (added, shown) = tokio::join!(server.http.post(&cart).json(&body).send(), server.http.get(&product).send());
+                let (Ok(added), Ok(shown)) = (added, shown) else { continue };
+                let statuses = (added.status().as_u16(), shown.status().as_u16());
+                assert!(matches!(statuses, (200 | 503, 200 | 503)), "{statuses:?}: {:?}", added.text().await);
+                if statuses == (200, 200) {
+                    return;
+                }
+                refused += 1;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), served).await.unwrap();
+        server.wait_until_ready().await;
+    }
+    println!("asked to come again: {refused} times");
 }

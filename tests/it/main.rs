@@ -8,6 +8,7 @@ mod api_shop;
 mod bad_input;
 mod check_corruptions;
 mod check_mutations;
+mod drill;
 mod embedded_log;
 mod engine_basics;
 mod engine_bootstrap;

@@ -181,3 +181,6 @@ async fn shelves(drill: &Drill<'_>) -> anyhow::Result<BTreeMap<String, i64>> {
 fn count<T>(items: impl Iterator<Item = T>) -> u64 {
     u64::try_from(items.count()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
