@@ -10,7 +10,7 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor run test check fmt ui e2e bench drill-kill reset up down sqlx
+.PHONY: help doctor run run-kafka test check fmt ui e2e bench drill-kill reset reset-kafka up down sqlx
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ doctor: ## what this machine has and lacks; installs what it may
 
 run: ## open the shop on http://localhost:8081
 	@tools/run.sh $(ARGS)
+
+run-kafka: ## the same on Kafka: with a broker of its own, or KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS
+	@tools/with-kafka.sh tools/run.sh $(ARGS)
 
 test: ## every test: Rust, page, real browser
 	@tools/test.sh
@@ -34,7 +37,7 @@ ui: ## build the page into ui/dist, if it has changed
 	@tools/ui.sh
 
 e2e: ## the browser tests alone, on the built binary
-	@cargo test --locked --no-run && tools/e2e.sh $(ARGS)
+	@tools/cargo.sh test --locked --no-run && tools/e2e.sh $(ARGS)
 
 bench: ## measure
 	@tools/bench.sh $(ARGS)
@@ -44,6 +47,9 @@ drill-kill: ## buy and break at the same time, then the verdict
 
 reset: ## forget every order, event and product state (refuses while the shop is open)
 	@tools/reset.sh
+
+reset-kafka: ## the same for the shop of run-kafka
+	@tools/with-kafka.sh tools/reset.sh
 
 up: ## Kafka, PostgreSQL and the shop in containers
 	@tools/compose.sh up --detach --wait $(ARGS)

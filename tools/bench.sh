@@ -7,4 +7,4 @@ tools/doctor.sh run
 ls benches/*.rs >/dev/null 2>&1 || fail "bench: there are no benchmarks yet (benches/ is empty)"
 KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
-cargo bench --locked "$@"
+tools/cargo.sh bench --locked "$@"

@@ -10,7 +10,7 @@ for component in clippy fmt; do
 done
 for script in tools/*.sh tools/*/*.sh .ci/run; do bash -n "$script"; done
 cargo fmt --check
-cargo clippy --locked --all-targets -- -D warnings
+tools/cargo.sh clippy --locked --all-targets -- -D warnings
 tools/ui.sh deps
 (cd ui && npm run --silent check)
 say "check: clean"

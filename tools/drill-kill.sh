@@ -9,5 +9,5 @@ tools/doctor.sh run
 KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
 tools/ui.sh
-cargo build --release --locked
+tools/cargo.sh build --release --locked
 exec target/release/kartshoppe drill "$@"

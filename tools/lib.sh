@@ -16,6 +16,8 @@ run_target_dir=$run_profile
 rust_oldest=1.94
 node_oldest=20.19
 postgres_oldest=15
+# For Kafka's broker alone, which the tests and `make run-kafka` start.
+java_oldest=17
 
 say() { printf 'kartshoppe: %s\n' "$*" >&2; }
 fail() {
@@ -26,6 +28,15 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 # at_least 1.94 1.95.0: is the second version the first or a newer one?
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | sed -n 1p)" = "$1" ]; }
+
+# The libraries that Kafka's and PostgreSQL's clients are linked with: are the files there that a compiler needs?
+has_openssl() { compiles '#include <openssl/ssl.h>' || [ -n "${OPENSSL_DIR:-}" ] || pkg_version openssl >/dev/null; }
+has_zlib() { compiles '#include <zlib.h>'; }
+has_libpq() {
+  have pg_config && [ -f "$(pg_config --includedir)/libpq-fe.h" ] || pkg_version libpq >/dev/null
+}
+compiles() { have cc && echo "$1" | cc -x c -fsyntax-only - 2>/dev/null; }
+pkg_version() { have pkg-config && pkg-config --modversion "$1" 2>/dev/null; }
 
 # Is something left out allowed? Prints the visible line; on CI it is an error instead.
 skipped() {
@@ -80,6 +91,19 @@ postgres_installed() {
     "$(dirname "$(command -v postgres 2>/dev/null || echo /none/none)")"; do
     if postgres_good "$dir"; then
       echo "$dir"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# A Java that runs Kafka's broker: JAVA_HOME first.
+find_java() {
+  local program major
+  for program in ${JAVA_HOME:+"$JAVA_HOME/bin/java"} java; do
+    major=$("$program" -version 2>&1 | sed -n 's/.* version "\([0-9]\{1,\}\).*/\1/p')
+    if [ -n "$major" ] && [ "$major" -ge "$java_oldest" ]; then
+      command -v "$program"
       return 0
     fi
   done

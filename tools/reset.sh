@@ -11,6 +11,6 @@ if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
   export KARTSHOPPE__POSTGRES__BIN_DIR
 fi
 tools/ui.sh
-cargo build --profile "$run_profile" --locked
+tools/cargo.sh build --profile "$run_profile" --locked
 "target/$run_target_dir/kartshoppe" topics delete --all
 "target/$run_target_dir/kartshoppe" db reset

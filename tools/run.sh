@@ -11,7 +11,7 @@ if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
   export KARTSHOPPE__POSTGRES__BIN_DIR
 fi
 tools/ui.sh
-cargo build --profile "$run_profile" --locked
+tools/cargo.sh build --profile "$run_profile" --locked
 
 # The server takes the place of this shell, so that it gets Ctrl-C and signals itself; meanwhile somebody waits for it and
 # says where it is. The double fork leaves the server no child to wait for.

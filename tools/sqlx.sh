@@ -41,7 +41,7 @@ answers=$work/answers
 mkdir -p "$answers"
 # The macros run when the crate is compiled, and the crate is compiled when a source is newer than the last build.
 touch src/lib.rs src/main.rs
-SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$answers DATABASE_URL=$url cargo check --locked --all-targets
+SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$answers DATABASE_URL=$url tools/cargo.sh check --locked --all-targets
 touch src/lib.rs src/main.rs
 
 if [ "${1:-}" = --check ]; then

@@ -27,7 +27,7 @@ stage() {
 vitest() { (cd ui && npm test --silent -- --reporter=default --reporter=json --outputFile="$reports/vitest.json"); }
 # The binary comes out of the test build: a build of its own would compile half of the dependencies again, since the
 # development dependencies switch on features of theirs.
-build() { cargo test --locked --no-run; }
+build() { tools/cargo.sh test --locked --no-run; }
 browser() {
   if ! find_browser >/dev/null; then
     skipped "browser tests: no Chromium; apt-get install chromium, or set KARTSHOPPE_CHROMIUM"
@@ -36,7 +36,7 @@ browser() {
   REPORT=$reports/playwright.json tools/e2e.sh
 }
 rust() {
-  if ! CARGO_TERM_COLOR=never cargo test --locked --no-fail-fast 2>&1 | tee "$reports/cargo.txt"; then return 1; fi
+  if ! CARGO_TERM_COLOR=never tools/cargo.sh test --locked --no-fail-fast 2>&1 | tee "$reports/cargo.txt"; then return 1; fi
 }
 
 stage build build

@@ -17,6 +17,7 @@ mod engine_log_trouble;
 mod engine_passivation;
 mod engine_poison;
 mod engine_stale;
+mod kafka_broker;
 mod log_conformance;
 mod socket_pages;
 mod store_carts;

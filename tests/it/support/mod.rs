@@ -5,6 +5,7 @@ pub mod child;
 pub mod embedded;
 pub mod engine;
 pub mod handle_page;
+pub mod kafka;
 pub mod log;
 pub mod otlp;
 pub mod page;
