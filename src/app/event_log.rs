@@ -3,51 +3,116 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 use crate::actors::faults::FaultBoard;
 use crate::clock::Clock;
 use crate::config::{Config, LogKind};
 use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
+use crate::log::kafka::{KafkaConfig, KafkaLog};
 use crate::log::marks::{self, MarkedLog};
 use crate::log::{EventLog, Topic};
 
 /// The log, and what closes it when everybody has left.
 pub struct Log {
     pub log: Arc<dyn EventLog>,
-    embedded: Arc<EmbeddedLog>,
+    /// The one that must be closed.
+    embedded: Option<Arc<EmbeddedLog>>,
 }
 
 impl Log {
-    /// Opens the log and makes the topics that are missing.
+    /// Opens the log and makes the topics that are missing; on a Kafka that does not answer yet, as soon as it does.
     ///
     /// # Errors
     /// If the log cannot be used; the text says what to do.
     pub async fn open(config: &Config, data_dir: &Path, clock: &Clock, faults: &FaultBoard) -> anyhow::Result<Self> {
-        match config.log.kind {
-            LogKind::Embedded => {}
-            LogKind::Kafka => bail!("log.kind = kafka is not part of this version yet: use embedded"),
+        let mut opened = match config.log.kind {
+            LogKind::Embedded => {
+                let opened = Self::embedded(config, data_dir, clock).await?;
+                let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
+                opened.log.create_topics(&ours).await.context("creating the topics")?;
+                opened
+            }
+            LogKind::Kafka => {
+                let kafka = Arc::new(open_kafka(config).await?);
+                kafka.oversee();
+                Self { log: kafka, embedded: None }
+            }
+        };
+        if config.faults.enabled {
+            let (path, faults) = (marks::file_in(data_dir), faults.clone());
+            let hold = Arc::new(move || faults.hold_commit());
+            let marked = MarkedLog::new(opened.log, &path, hold).with_context(|| format!("making {}", path.display()))?;
+            opened.log = Arc::new(marked);
         }
+        Ok(opened)
+    }
+
+    /// Opens the log beside whoever has it, to look at it.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be used.
+    pub async fn open_for_reading(config: &Config) -> anyhow::Result<Self> {
+        match config.log.kind {
+            LogKind::Embedded => {
+                let folder = folder(&config.data_dir);
+                ensure!(folder.exists(), "there is no event log in {}: `kartshoppe serve` makes it", config.data_dir.display());
+                let log = EmbeddedLog::open_read_only(&folder).await.context("opening the event log")?;
+                Ok(Self { log: Arc::new(log), embedded: None })
+            }
+            LogKind::Kafka => Self::reached(config).await,
+        }
+    }
+
+    /// Opens the log to make or delete topics while no server of this data directory runs.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub async fn open_for_upkeep(config: &Config) -> anyhow::Result<Self> {
+        match config.log.kind {
+            LogKind::Embedded => Self::embedded(config, &config.data_dir, &Clock::system()).await,
+            LogKind::Kafka => Self::reached(config).await,
+        }
+    }
+
+    /// A Kafka that answers: a command does not wait for one that is down.
+    async fn reached(config: &Config) -> anyhow::Result<Self> {
+        let kafka = open_kafka(config).await?;
+        if let Some(trouble) = kafka.trouble() {
+            bail!("{trouble}");
+        }
+        Ok(Self { log: Arc::new(kafka), embedded: None })
+    }
+
+    async fn embedded(config: &Config, data_dir: &Path, clock: &Clock) -> anyhow::Result<Self> {
         let embedded = EmbeddedConfig {
             fsync: config.log.embedded.fsync,
             tombstone_retention: config.log.embedded.tombstone_retention,
             ..EmbeddedConfig::new(folder(data_dir), config.inventory.partitions)
         };
         let embedded = Arc::new(EmbeddedLog::open(embedded, clock.clone()).await.context("opening the event log")?);
-        let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
-        embedded.create_topics(&ours).await.context("creating the topics")?;
-        let mut log: Arc<dyn EventLog> = embedded.clone();
-        if config.faults.enabled {
-            let (path, faults) = (marks::file_in(data_dir), faults.clone());
-            let hold = Arc::new(move || faults.hold_commit());
-            log = Arc::new(MarkedLog::new(log, &path, hold).with_context(|| format!("making {}", path.display()))?);
-        }
-        Ok(Self { log, embedded })
+        Ok(Self { log: embedded.clone(), embedded: Some(embedded) })
     }
 
     /// Writes what was handed over, and closes the file.
     pub async fn close(self) {
-        self.embedded.close().await;
+        if let Some(embedded) = self.embedded {
+            embedded.close().await;
+        }
+    }
+}
+
+async fn open_kafka(config: &Config) -> anyhow::Result<KafkaLog> {
+    KafkaLog::open(kafka_config(config)).await.context("opening the event log on Kafka")
+}
+
+/// The Kafka that is configured.
+fn kafka_config(config: &Config) -> KafkaConfig {
+    KafkaConfig {
+        bootstrap_servers: config.kafka.bootstrap_servers.clone(),
+        topic_prefix: config.kafka.topic_prefix.clone(),
+        properties: config.kafka.properties.clone(),
+        partitions: config.inventory.partitions,
     }
 }
 

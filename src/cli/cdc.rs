@@ -10,11 +10,9 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use super::Cli;
-use crate::app::event_log_folder;
-use crate::clock::Clock;
-use crate::config::{Config, LogKind};
+use crate::app::Log;
+use crate::config::Config;
 use crate::log::EventLog;
-use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use crate::sources::wal::{self, Begun, SlotStatus, WalConfig};
 use crate::store::private_server::{self, PrivateServer, Status};
 use crate::wire::topics::Topic;
@@ -52,11 +50,8 @@ async fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     if is_private(config) && !matches!(private_server::status(&config.data_dir)?, Status::Running { .. }) {
         bail!("the private PostgreSQL is stopped: it runs while `kartshoppe serve` does");
     }
-    let log = match config.log.kind {
-        LogKind::Embedded => EmbeddedLog::open_read_only(&event_log_folder(&config.data_dir)).await.ok(),
-        LogKind::Kafka => None,
-    };
-    let found = wal::status(&wal, log.as_ref().map(|log| log as &dyn EventLog)).await?;
+    let opened = Log::open_for_reading(config).await.ok();
+    let found = wal::status(&wal, opened.as_ref().map(|opened| &*opened.log)).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&found)?);
     } else {
@@ -91,18 +86,9 @@ fn table(found: &SlotStatus) -> String {
 }
 
 async fn repair(config: &Config) -> anyhow::Result<ExitCode> {
-    if config.log.kind == LogKind::Kafka {
-        bail!("log.kind = kafka is not part of this version yet: use embedded");
-    }
-    let embedded = EmbeddedConfig {
-        fsync: config.log.embedded.fsync,
-        tombstone_retention: config.log.embedded.tombstone_retention,
-        ..EmbeddedConfig::new(event_log_folder(&config.data_dir), config.inventory.partitions)
-    };
-    let log =
-        EmbeddedLog::open(embedded, Clock::system()).await.context("the shop must be stopped while the slot is repaired")?;
-    let repaired = repair_on(config, &log).await;
-    log.close().await;
+    let opened = Log::open_for_upkeep(config).await.context("with the embedded log the shop must be stopped first")?;
+    let repaired = repair_on(config, &*opened.log).await;
+    opened.close().await;
     let begun = repaired?;
     println!(
         "the slot {} starts at {}; {} items that were missed are published",
@@ -111,7 +97,7 @@ async fn repair(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn repair_on(config: &Config, log: &EmbeddedLog) -> anyhow::Result<Begun> {
+async fn repair_on(config: &Config, log: &dyn EventLog) -> anyhow::Result<Begun> {
     log.create_topics(&Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect::<Vec<_>>()).await?;
     let private = start_private(config).await?;
     let repaired = match url(config) {

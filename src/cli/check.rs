@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::Cli;
+use crate::app::Log;
 use crate::check::{self, Subject, Thresholds};
 use crate::config::Config;
-use crate::log::embedded::EmbeddedLog;
 use crate::sources::inventory::INVENTORY_GROUP;
 use crate::store::private_server;
 
@@ -30,8 +30,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn judge(config: &Config) -> anyhow::Result<check::Report> {
-    let log =
-        EmbeddedLog::open_read_only(&crate::app::event_log_folder(&config.data_dir)).await.context("opening the event log")?;
+    let Log { log, .. } = Log::open_for_reading(config).await?;
     let url = match config.postgres.database_url.as_str() {
         "" => private_server::urls(&config.data_dir)?.context("no shop has run here: there is no private database")?.database,
         url => url.to_owned(),
@@ -43,7 +42,7 @@ async fn judge(config: &Config) -> anyhow::Result<check::Report> {
         None => None,
     };
     let subject = Subject {
-        log: &log,
+        log: &*log,
         group: INVENTORY_GROUP,
         thresholds: Thresholds { critical_max: config.inventory.critical_max, warning_max: config.inventory.warning_max },
         pool: pool.as_ref().ok(),

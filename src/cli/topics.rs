@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use super::{Cli, http};
 use crate::api::predicate::Predicate;
 use crate::api::record_view::{self, From};
+use crate::app::Log;
 use crate::clock::Clock;
-use crate::config::{Config, LogKind};
+use crate::config::Config;
 use crate::data_dir;
-use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use crate::log::{EventLog, Stop, TopicPartition};
+use crate::sources::inventory::INVENTORY_GROUP;
 use crate::wire::topics::{Retention, Topic};
 
 /// Records read at once, and how long a read waits for the first.
@@ -74,10 +75,6 @@ enum What {
 
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let config = cli.load(Vec::new())?.config;
-    match config.log.kind {
-        LogKind::Embedded => {}
-        LogKind::Kafka => bail!("log.kind is kafka: use Kafka's own tools until this command speaks to it"),
-    }
     super::block_on(async {
         match &args.what {
             What::Create { all } => create(&config, *all).await,
@@ -105,10 +102,10 @@ async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
             serde_json::from_value(answer["created"].clone()).context("reading the server's answer")?
         }
         None => {
-            let log = open_for_writing(config).await?;
+            let opened = Log::open_for_upkeep(config).await?;
             let wanted: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| all || topic.is_ours()).collect();
-            let created = log.create_topics(&wanted).await;
-            log.close().await;
+            let created = opened.log.create_topics(&wanted).await;
+            opened.close().await;
             created?.iter().map(ToString::to_string).collect()
         }
     };
@@ -120,7 +117,7 @@ async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
 }
 
 async fn list(config: &Config) -> anyhow::Result<()> {
-    let log = open_for_reading(config).await?;
+    let Log { log, .. } = Log::open_for_reading(config).await?;
     let mut topics = log.topics().await?;
     topics.sort_by_key(|info| info.topic);
     let mut out = io::stdout().lock();
@@ -154,7 +151,7 @@ impl Tail {
     }
 
     async fn run(&self, config: &Config) -> anyhow::Result<()> {
-        let log = open_for_reading(config).await?;
+        let Log { log, .. } = Log::open_for_reading(config).await?;
         let (known, clock) = (log.topics().await?, Clock::system());
         let mut starts = Vec::new();
         for topic in &self.topics {
@@ -214,14 +211,17 @@ async fn delete(config: &Config, names: &[String], all: bool) -> anyhow::Result<
     }
     let wanted: Vec<Topic> =
         if all { Topic::ALL.to_vec() } else { names.iter().map(|name| named(name)).collect::<Result<_, _>>()? };
-    let log = open_for_writing(config).await?;
-    let result = delete_known(&log, &wanted).await;
-    log.close().await;
+    let opened = Log::open_for_upkeep(config).await?;
+    let result = delete_known(&*opened.log, &wanted).await;
+    opened.close().await;
     println!("deleted {}", result?.join(", "));
     Ok(())
 }
 
-async fn delete_known(log: &EmbeddedLog, wanted: &[Topic]) -> anyhow::Result<Vec<&'static str>> {
+async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Vec<&'static str>> {
+    // A live reader silently skips the records of a topic that is made anew under it. Who was killed is a member for some seconds more.
+    let members = log.live_members(INVENTORY_GROUP).await?;
+    ensure!(members == 0, "{members} process(es) with the role inventory work on this log: stop them first, wherever they run");
     let known: Vec<Topic> = log.topics().await?.iter().map(|info| info.topic).filter(|topic| wanted.contains(topic)).collect();
     log.delete_topics(&known).await?;
     Ok(known.into_iter().map(Topic::name).collect())
@@ -231,21 +231,3 @@ async fn delete_known(log: &EmbeddedLog, wanted: &[Topic]) -> anyhow::Result<Vec
 fn operators(config: &Config) -> Option<SocketAddr> {
     data_dir::running_server(&config.data_dir).map(|server| server.admin)
 }
-
-async fn open_for_reading(config: &Config) -> anyhow::Result<EmbeddedLog> {
-    let folder = config.data_dir.join(LOG_FOLDER);
-    ensure!(folder.exists(), "there is no event log in {}: `kartshoppe serve` makes it", config.data_dir.display());
-    Ok(EmbeddedLog::open_read_only(&folder).await?)
-}
-
-async fn open_for_writing(config: &Config) -> anyhow::Result<EmbeddedLog> {
-    let embedded = EmbeddedConfig {
-        fsync: config.log.embedded.fsync,
-        tombstone_retention: config.log.embedded.tombstone_retention,
-        ..EmbeddedConfig::new(config.data_dir.join(LOG_FOLDER), config.inventory.partitions)
-    };
-    Ok(EmbeddedLog::open(embedded, Clock::system()).await?)
-}
-
-/// The embedded log's place in the data directory.
-const LOG_FOLDER: &str = "log";

@@ -115,6 +115,10 @@ impl EventLog for MarkedLog {
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
         self.log.is_log_append_time(topic)
     }
+
+    fn trouble(&self) -> Option<String> {
+        self.log.trouble()
+    }
 }
 
 struct MarkedSession {

@@ -27,6 +27,7 @@
 //! Nothing here blocks an async worker.
 
 pub mod embedded;
+pub mod kafka;
 pub mod marks;
 pub mod partitioner;
 
@@ -243,6 +244,11 @@ pub trait EventLog: Send + Sync {
 
     /// Whether this topic's records carry the log's own append time.
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool>;
+
+    /// What keeps the log from answering, or from being used, as far as is known; asks nobody.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Opens readers on every partition of these topics from one kind of start.

@@ -94,6 +94,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # Nobody else is about to join: the first member of a group begins at once.
 group.initial.rebalance.delay.ms=0
+# A transaction whose writer was killed is aborted within a second of its time-out (default 10 s).
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 # A test may ask for a shorter session than the 6 s that a broker otherwise grants at least.
 group.min.session.timeout.ms=1000
 # The cleaner looks for work every quarter of a second, so that compaction can be seen (default 15 s), in few buffers (default 128 MB).

@@ -1,0 +1,183 @@
+//! What this process asks the brokers besides reading and writing: topics, their ends, groups. One client, shared by all.
+//!
+//! The client's calls block, so each runs on a blocking thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+
+use super::super::{LogError, Offset, PartitionId, PartitionInfo, Position, Positions, TopicPartition};
+use super::native;
+use super::options::KafkaConfig;
+use super::trouble::{Board, Told, refused};
+use crate::wire::topics::Topic;
+
+/// A question is answered by then, or the log counts as not available.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// After a failed call its client is asked for so long what the reason was.
+const REASONS: Duration = Duration::from_millis(20);
+
+/// The Kafka of this process.
+pub(super) struct Cluster {
+    pub config: KafkaConfig,
+    pub board: Arc<Board>,
+    inspector: BaseConsumer<Told>,
+}
+
+impl Cluster {
+    pub fn new(config: KafkaConfig, board: Arc<Board>) -> Result<Self, LogError> {
+        let inspector = config.inspector().create_with_context(Told(board.clone())).map_err(|error| cannot_make(&error))?;
+        Ok(Self { config, board, inspector })
+    }
+
+    /// Runs a question on a blocking thread.
+    pub async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&Self) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let cluster = self.clone();
+        let asked = tokio::task::spawn_blocking(move || question(&cluster)).await;
+        asked.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("a question to Kafka ended early: {failed}"))))
+    }
+
+    /// The topics of ours that exist, with their partition counts.
+    pub fn topics(&self) -> Result<BTreeMap<Topic, PartitionId>, LogError> {
+        let metadata = self.inspector.fetch_metadata(None, PATIENCE).map_err(|error| self.failed("listing topics", &error))?;
+        self.board.answered();
+        let known = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+        let ours = known.filter_map(|topic| {
+            let count = PartitionId::try_from(topic.partitions().len()).ok()?;
+            Some((self.config.topic_of(topic.name())?, count))
+        });
+        Ok(ours.collect())
+    }
+
+    /// Where partitions begin and end now. The end is beyond everything that was written, committed or not.
+    pub fn bounds(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, PartitionInfo>, LogError> {
+        let starts = self.offsets(partitions, |_| ClientOffset::Beginning)?;
+        let ends = self.offsets(partitions, |_| ClientOffset::End)?;
+        let place = |at: &TopicPartition| {
+            let place = |known: &BTreeMap<_, _>| known.get(at).copied().unwrap_or_default();
+            (*at, PartitionInfo { start: place(&starts), end: place(&ends) })
+        };
+        Ok(partitions.iter().map(place).collect())
+    }
+
+    /// The first record at or after a time, by partition; none where there is no such record.
+    pub fn at_times(&self, times: &BTreeMap<TopicPartition, i64>) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
+        let partitions: Vec<_> = times.keys().copied().collect();
+        self.offsets(&partitions, |at| ClientOffset::Offset(times.get(at).copied().unwrap_or_default().max(0)))
+    }
+
+    /// One request to each leader. What is asked for stands where the answer will: a time, or the protocol's words for both ends.
+    fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        wanted: impl Fn(&TopicPartition) -> ClientOffset,
+    ) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for at in partitions {
+            let added = list.add_partition_offset(&self.config.name_of(at.topic), at.partition, wanted(at));
+            added.map_err(|error| self.failed("naming partitions", &error))?;
+        }
+        let answer = match self.inspector.offsets_for_times(list, PATIENCE) {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.unknown(partitions)?.unwrap_or_else(|| self.failed("asking for offsets", &error))),
+        };
+        self.board.answered();
+        let mut offsets = BTreeMap::new();
+        for element in answer.elements() {
+            let Some(topic) = self.config.topic_of(element.topic()) else { continue };
+            if let Err(error) = element.error() {
+                return Err(self.unknown(partitions)?.unwrap_or_else(|| self.failed("asking for offsets", &error)));
+            }
+            if let ClientOffset::Offset(offset) = element.offset() {
+                offsets.insert(TopicPartition::new(topic, element.partition()), offset);
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// A call about these partitions failed: because one of them does not exist?
+    fn unknown(&self, partitions: &[TopicPartition]) -> Result<Option<LogError>, LogError> {
+        let topics = self.topics()?;
+        let missing = partitions.iter().find(|at| topics.get(&at.topic).is_none_or(|count| at.partition >= *count));
+        Ok(missing.map(|at| LogError::UnknownTopic(at.topic.name().to_owned())))
+    }
+
+    /// The ids of topics of ours, of those that exist.
+    pub fn topic_ids(&self, topics: &[Topic]) -> Result<BTreeMap<Topic, String>, LogError> {
+        let names: Vec<_> = topics.iter().map(|topic| self.config.name_of(*topic)).collect();
+        let ids = native::topic_ids(self.inspector.client(), &names, PATIENCE)
+            .map_err(|code| self.failed_with(code, "asking for the ids of topics"))?;
+        self.board.answered();
+        Ok(topics.iter().copied().zip(ids).filter_map(|(topic, id)| Some((topic, id?))).collect())
+    }
+
+    /// What a group has committed on these topics; waits for transactions that hang over its positions.
+    pub fn committed(&self, group: &str, topics: &BTreeMap<Topic, PartitionId>) -> Result<Positions, LogError> {
+        let onlooker: BaseConsumer<Told> =
+            self.config.onlooker(group).create_with_context(Told(self.board.clone())).map_err(|error| cannot_make(&error))?;
+        let mut list = TopicPartitionList::new();
+        for (topic, count) in topics {
+            list.add_partition_range(&self.config.name_of(*topic), 0, count - 1);
+        }
+        let answer = onlooker.committed_offsets(list, self.config.transaction_timeout() + PATIENCE);
+        let answer = answer.map_err(|error| self.failed("asking for the positions of a group", &error))?;
+        self.positions_in(&answer)
+    }
+
+    /// Reads committed positions.
+    pub fn positions_in(&self, list: &TopicPartitionList) -> Result<Positions, LogError> {
+        let mut positions = Positions::new();
+        for element in list.elements() {
+            let Some(topic) = self.config.topic_of(element.topic()) else { continue };
+            element.error().map_err(|error| self.failed("asking for the positions of a group", &error))?;
+            if let ClientOffset::Offset(offset) = element.offset() {
+                let position = Position { offset, metadata: element.metadata().to_owned() };
+                positions.insert(TopicPartition::new(topic, element.partition()), position);
+            }
+        }
+        self.board.answered();
+        Ok(positions)
+    }
+
+    /// How many members a group has that the coordinator has not given up.
+    pub fn members(&self, group: &str) -> Result<usize, LogError> {
+        let name = self.config.prefixed(group);
+        let answer = self.inspector.client().fetch_group_list(Some(&name), PATIENCE);
+        let groups = answer.map_err(|error| self.failed("asking for the members of a group", &error))?;
+        self.board.answered();
+        Ok(groups.groups().iter().filter(|group| group.name() == name).map(|group| group.members().len()).sum())
+    }
+
+    /// What the failure of a call means; its reason often comes only now, when its client is asked.
+    pub fn failed(&self, what: &str, error: &KafkaError) -> LogError {
+        match error.rdkafka_error_code() {
+            Some(code) => self.failed_with(code, what),
+            None => LogError::Unavailable(format!("{what}: {error}")),
+        }
+    }
+
+    fn failed_with(&self, code: RDKafkaErrorCode, what: &str) -> LogError {
+        if let Some(refused) = refused(code, what) {
+            return refused;
+        }
+        if let Some(Err(error)) = self.inspector.poll(REASONS) {
+            tracing::debug!(%error, "the client's reason");
+        }
+        self.board.unavailable(&format!("{what}: {code}"))
+    }
+}
+
+/// A client that cannot even be made has a bad property.
+pub(super) fn cannot_make(error: &KafkaError) -> LogError {
+    LogError::Refused(format!("{error}: check the section kafka.properties and KARTSHOPPE__KAFKA__PROPERTIES__…"))
+}

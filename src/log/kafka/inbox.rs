@@ -1,0 +1,347 @@
+//! What the session's thread and its callers share: records that were read ahead, news of partitions, and who may commit.
+//!
+//! ```text
+//!  thread ─► records, assigned, revoked, lost ─► inbox ─► poll
+//!  thread ◄─ rewind, broken commit, "settled" ◄─ inbox ◄─ rewind, commit, the poll after a revocation
+//! ```
+//! Records wait here, so a poll that is dropped loses nothing. A revocation is handed out like anything else; the thread, which stands in
+//! the client's callback meanwhile, goes on when the *next* poll says that the work was settled, and no longer waits than is bearable.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::super::{Assignment, LogError, PartitionId, Polled, Position, Positions, Record, TopicPartition};
+
+/// Records that may wait; two batches of the engine.
+const RECORDS: usize = 20_000;
+/// Bytes of keys and values that may wait.
+const BYTES: usize = 32 << 20;
+/// How long those who lose partitions may take to commit what they have begun. The group waits for them.
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// The membership that a commit is made under. The broker refuses those of an older generation.
+pub(super) type Membership = Arc<ConsumerGroupMetadata>;
+
+/// Partitions to go back in, and who waits for it.
+pub(super) struct Rewind {
+    pub partitions: BTreeSet<PartitionId>,
+    pub done: oneshot::Sender<Result<(), LogError>>,
+}
+
+/// The shared part of a session.
+#[derive(Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    /// Wakes the poll.
+    news: Notify,
+    /// Wakes the thread.
+    turn: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    records: usize,
+    bytes: usize,
+    rewinds: Vec<Rewind>,
+    /// The session is over, for this reason.
+    over: Option<LogError>,
+    /// Told once by a poll.
+    trouble: Option<LogError>,
+    membership: Option<Membership>,
+    /// Where each assigned partition is committed, and where it began when it was assigned.
+    committed: BTreeMap<TopicPartition, Place>,
+    handover: Handover,
+    /// Everything must be made anew, for this reason.
+    broken: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    first: i64,
+    committed: Option<Position>,
+}
+
+enum Item {
+    Records(VecDeque<Record>),
+    News(Polled),
+}
+
+/// How far a revocation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Handover {
+    #[default]
+    None,
+    /// It waits to be polled.
+    Offered,
+    /// It was polled; what was begun is being settled.
+    Taken,
+}
+
+impl Inbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // --- For callers. ---
+
+    /// What there is now, or `None`.
+    pub fn take(&self, max_records: usize) -> Option<Result<Polled, LogError>> {
+        let mut state = self.state();
+        if state.handover == Handover::Taken {
+            state.handover = Handover::None;
+            self.turn.notify_all();
+        }
+        if let Some(over) = &state.over {
+            return Some(Err(over.clone()));
+        }
+        if let Some(trouble) = state.trouble.take() {
+            return Some(Err(trouble));
+        }
+        let taken = state.take(max_records);
+        if taken.is_some() {
+            self.turn.notify_all();
+        }
+        taken.map(Ok)
+    }
+
+    /// Waits until there may be something; `false` when the time is over.
+    pub async fn wait(&self, deadline: Instant) -> bool {
+        tokio::time::timeout_at(deadline, self.news.notified()).await.is_ok()
+    }
+
+    /// The membership to commit under.
+    pub fn membership(&self) -> Result<Membership, LogError> {
+        let state = self.state();
+        if let Some(over) = &state.over {
+            return Err(over.clone());
+        }
+        let none = || LogError::Unavailable("no partitions are assigned, so nothing can be committed".to_owned());
+        state.membership.clone().ok_or_else(none)
+    }
+
+    /// Why the session is over, if it is.
+    pub fn over(&self) -> Option<LogError> {
+        self.state().over.clone()
+    }
+
+    /// These positions are committed.
+    pub fn committed(&self, positions: Positions) {
+        let mut state = self.state();
+        for (at, position) in positions {
+            if let Some(place) = state.committed.get_mut(&at) {
+                place.committed = Some(position);
+            }
+        }
+    }
+
+    /// Asks to go back. `None`: there is nothing to go back in.
+    pub fn rewind(&self, partitions: &[PartitionId]) -> Result<Option<oneshot::Receiver<Result<(), LogError>>>, LogError> {
+        let mut state = self.state();
+        if let Some(over) = &state.over {
+            return Err(over.clone());
+        }
+        // Whoever hands over, or was told that all is lost, begins from the committed positions anyhow.
+        if state.membership.is_none() || state.handover != Handover::None || state.broken.is_some() {
+            return Ok(None);
+        }
+        let (done, answer) = oneshot::channel();
+        state.rewinds.push(Rewind { partitions: partitions.iter().copied().collect(), done });
+        self.turn.notify_all();
+        Ok(Some(answer))
+    }
+
+    /// Ends the session, once and for all. The first reason counts.
+    pub fn end(&self, reason: LogError) {
+        let mut state = self.state();
+        if state.over.is_none() {
+            state.over = Some(reason);
+        }
+        state.forget_all();
+        drop(state);
+        self.news.notify_one();
+        self.turn.notify_all();
+    }
+
+    /// What became of a commit is unknown, or nothing can be read any more: everything is to be made anew.
+    pub fn break_off(&self, reason: String) {
+        let mut state = self.state();
+        state.broken.get_or_insert(reason);
+        state.membership = None;
+        drop(state);
+        self.turn.notify_all();
+    }
+
+    // --- For the thread. ---
+
+    /// Why everything must be made anew, if so.
+    pub fn broken(&self) -> Option<String> {
+        self.state().broken.clone()
+    }
+
+    /// These records were read.
+    pub fn put(&self, records: Vec<Record>) {
+        let mut state = self.state();
+        state.records += records.len();
+        state.bytes += records.iter().map(size_of_record).sum::<usize>();
+        match state.items.back_mut() {
+            Some(Item::Records(waiting)) => waiting.extend(records),
+            Some(Item::News(_)) | None => state.items.push_back(Item::Records(records.into())),
+        }
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Whether more may be read ahead.
+    pub fn has_room(&self) -> bool {
+        let state = self.state();
+        state.records < RECORDS && state.bytes < BYTES
+    }
+
+    /// Waits until something changed, for a while.
+    pub fn pause(&self, wait: Duration) {
+        let state = self.state();
+        if state.over.is_none() {
+            let _ = self.turn.wait_timeout(state, wait);
+        }
+    }
+
+    /// Those who want to go back.
+    pub fn rewinds(&self) -> Vec<Rewind> {
+        std::mem::take(&mut self.state().rewinds)
+    }
+
+    /// Where to go back to in these partitions. What was read ahead of them is dropped.
+    pub fn go_back(&self, partitions: &BTreeSet<PartitionId>) -> Vec<(TopicPartition, i64)> {
+        let mut state = self.state();
+        state.drop_records(|record| partitions.contains(&record.partition));
+        let places = state.committed.iter().filter(|(at, _)| partitions.contains(&at.partition));
+        places.map(|(at, place)| (*at, place.committed.as_ref().map_or(place.first, |position| position.offset))).collect()
+    }
+
+    /// Partitions are ours from now on. `first` says where they begin.
+    pub fn assigned(&self, membership: Membership, first: BTreeMap<TopicPartition, i64>, positions: &Positions) {
+        let mut state = self.state();
+        let mut assignments: BTreeMap<PartitionId, Assignment> = BTreeMap::new();
+        for (at, first) in first {
+            let assignment = assignments
+                .entry(at.partition)
+                .or_insert_with(|| Assignment { partition: at.partition, positions: BTreeMap::new() });
+            let committed = positions.get(&at).cloned();
+            if let Some(position) = &committed {
+                assignment.positions.insert(at.topic, position.clone());
+            }
+            state.committed.insert(at, Place { first, committed });
+        }
+        state.membership = Some(membership);
+        if !assignments.is_empty() {
+            state.items.push_back(Item::News(Polled::Assigned(assignments.into_values().collect())));
+        }
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Everything is handed to somebody else. Returns when the work that was begun is settled, or when it took too long.
+    pub fn hand_over(&self) {
+        let mut state = self.state();
+        let partitions = state.partitions();
+        if state.over.is_some() || state.broken.is_some() || partitions.is_empty() {
+            return state.forget_all();
+        }
+        state.drop_records(|_| true);
+        state.items.push_back(Item::News(Polled::Revoked(partitions)));
+        state.handover = Handover::Offered;
+        self.news.notify_one();
+        let waits = |state: &mut State| state.handover != Handover::None && state.over.is_none() && state.broken.is_none();
+        let (mut state, waited) = self.turn.wait_timeout_while(state, HANDOVER, waits).unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            tracing::warn!("partitions are given away though the work on them was not settled: it is void");
+        }
+        // A revocation that nobody has polled stays to be polled.
+        let offered = (state.handover == Handover::Offered).then(|| state.items.pop_back()).flatten();
+        state.forget_all();
+        state.items.extend(offered);
+    }
+
+    /// Everything is lost: what was begun on it is void.
+    pub fn lose(&self) {
+        let mut state = self.state();
+        let partitions = state.partitions();
+        state.forget_all();
+        state.broken = None;
+        if !partitions.is_empty() {
+            state.items.push_back(Item::News(Polled::Lost(partitions)));
+        }
+        drop(state);
+        self.news.notify_one();
+        self.turn.notify_all();
+    }
+
+    /// Something that a caller must hear of.
+    pub fn tell(&self, trouble: LogError) {
+        self.state().trouble = Some(trouble);
+        self.news.notify_one();
+    }
+}
+
+impl State {
+    fn take(&mut self, max_records: usize) -> Option<Polled> {
+        match self.items.front_mut()? {
+            Item::Records(waiting) => {
+                let records: Vec<Record> = waiting.drain(..max_records.min(waiting.len())).collect();
+                if waiting.is_empty() {
+                    self.items.pop_front();
+                }
+                self.records -= records.len();
+                self.bytes -= records.iter().map(size_of_record).sum::<usize>();
+                (!records.is_empty()).then_some(Polled::Records(records))
+            }
+            Item::News(_) => {
+                let Some(Item::News(news)) = self.items.pop_front() else { return None };
+                if matches!(news, Polled::Revoked(_)) && self.handover == Handover::Offered {
+                    self.handover = Handover::Taken;
+                }
+                Some(news)
+            }
+        }
+    }
+
+    fn partitions(&self) -> Vec<PartitionId> {
+        self.committed.keys().map(|at| at.partition).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn drop_records(&mut self, unwanted: impl Fn(&Record) -> bool) {
+        for item in &mut self.items {
+            if let Item::Records(waiting) = item {
+                waiting.retain(|record| !unwanted(record));
+            }
+        }
+        self.items.retain(|item| !matches!(item, Item::Records(waiting) if waiting.is_empty()));
+        let waiting = |item: &Item| match item {
+            Item::Records(waiting) => (waiting.len(), waiting.iter().map(size_of_record).sum()),
+            Item::News(_) => (0, 0_usize),
+        };
+        (self.records, self.bytes) = self.items.iter().map(waiting).fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1));
+    }
+
+    /// Nothing is assigned any more. News that nobody has heard yet still are.
+    fn forget_all(&mut self) {
+        self.drop_records(|_| true);
+        self.membership = None;
+        self.committed.clear();
+        self.handover = Handover::None;
+        for rewind in self.rewinds.drain(..) {
+            // Whoever waits begins from the committed positions anyhow.
+            let _ = rewind.done.send(Ok(()));
+        }
+    }
+}
+
+fn size_of_record(record: &Record) -> usize {
+    record.key.as_ref().map_or(0, bytes::Bytes::len) + record.value.as_ref().map_or(0, bytes::Bytes::len)
+}

@@ -1,0 +1,132 @@
+//! The session's consumer: what happens when the group gives and takes partitions.
+//!
+//! Everything here runs inside the client's callback, on the session's thread, while the group waits. The order is what exactness rests
+//! on: producers are ready (so nothing of a predecessor is open any more), then the committed positions, and only then does anybody read
+//! states.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+
+use super::super::{LogError, PartitionInfo, Positions, TopicPartition};
+use super::cluster::{Cluster, PATIENCE};
+use super::inbox::Inbox;
+use super::trouble::{log, note};
+
+/// How often the wait for the producers looks whether the session is over.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The context of a session's consumer.
+pub(super) struct Member {
+    pub cluster: Arc<Cluster>,
+    pub inbox: Arc<Inbox>,
+    /// Says once that the producers are ready.
+    pub producers: Mutex<Option<Receiver<Result<(), LogError>>>>,
+}
+
+impl ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        note(&self.cluster.board, &error, reason);
+    }
+}
+
+impl ConsumerContext for Member {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        // The client has two kinds of such news only.
+        let done = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.take_over(consumer, list)
+        } else {
+            self.give_away(consumer)
+        };
+        if let Err(error) = done {
+            self.inbox.break_off(error.to_string());
+            self.inbox.tell(error);
+            // Told to do nothing with it, the client goes on; this consumer is about to be dropped.
+            let _ = consumer.unassign();
+        }
+    }
+}
+
+impl Member {
+    fn take_over(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> Result<(), LogError> {
+        self.wait_for_producers()?;
+        let committed = consumer.committed_offsets(list.clone(), self.cluster.config.transaction_timeout() + PATIENCE);
+        let committed = committed.map_err(|error| self.cluster.failed("asking for the committed positions", &error))?;
+        let positions = self.cluster.positions_in(&committed)?;
+        let partitions: Vec<TopicPartition> = list
+            .elements()
+            .iter()
+            .filter_map(|element| Some(TopicPartition::new(self.cluster.config.topic_of(element.topic())?, element.partition())))
+            .collect();
+        let bounds = self.cluster.bounds(&partitions)?;
+        let mut from = TopicPartitionList::with_capacity(partitions.len());
+        for at in &partitions {
+            let start = start_of(*at, &bounds, &positions)?;
+            let added =
+                from.add_partition_offset(&self.cluster.config.name_of(at.topic), at.partition, ClientOffset::Offset(start));
+            added.map_err(|error| self.cluster.failed("naming partitions", &error))?;
+        }
+        consumer.assign(&from).map_err(|error| self.cluster.failed("taking partitions over", &error))?;
+        let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
+        let first = bounds.iter().map(|(at, place)| (*at, place.start)).collect();
+        self.inbox.assigned(Arc::new(membership), first, &positions);
+        Ok(())
+    }
+
+    fn give_away(&self, consumer: &BaseConsumer<Self>) -> Result<(), LogError> {
+        if consumer.assignment_lost() {
+            tracing::warn!("the group has gone on without this process: its partitions are lost");
+            self.inbox.lose();
+        } else {
+            self.inbox.hand_over();
+        }
+        consumer.unassign().map_err(|error| self.cluster.failed("giving partitions away", &error))
+    }
+
+    /// Returns when every older producer of our ids is fenced.
+    fn wait_for_producers(&self) -> Result<(), LogError> {
+        let mut producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(ready) = producers.as_ref() else { return Ok(()) };
+        let answer = loop {
+            match ready.recv_timeout(LOOK) {
+                Ok(answer) => break answer,
+                Err(RecvTimeoutError::Disconnected) => break Err(LogError::Closed),
+                Err(RecvTimeoutError::Timeout) => self.inbox.over().map_or(Ok(()), Err)?,
+            }
+        };
+        answer?;
+        *producers = None;
+        Ok(())
+    }
+}
+
+/// The committed position, or the beginning.
+fn start_of(
+    at: TopicPartition,
+    bounds: &BTreeMap<TopicPartition, PartitionInfo>,
+    positions: &Positions,
+) -> Result<i64, LogError> {
+    let PartitionInfo { start, end } = bounds.get(&at).copied().unwrap_or(PartitionInfo { start: 0, end: 0 });
+    match positions.get(&at) {
+        None => Ok(start),
+        Some(position) if (start..=end).contains(&position.offset) => Ok(position.offset),
+        Some(position) => Err(LogError::OutOfRange { partition: at, offset: position.offset, start, end }),
+    }
+}
+
+/// Whether an error of a poll ends this consumer for good, because another has its instance id.
+pub(super) fn is_fenced(consumer: &BaseConsumer<Member>) -> bool {
+    consumer.client().fatal_error().is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
+}

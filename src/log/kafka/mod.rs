@@ -1,0 +1,182 @@
+//! The log on Kafka: for real use, and for more than one process or machine.
+//!
+//! ```text
+//!  KafkaLog ─┬─ cluster   questions: topics, ends, groups           overseer  looks after the topics
+//!            ├─ admin     makes and deletes topics                  board     the last trouble, and what is refused
+//!            ├─ appender  one idempotent producer
+//!            ├─ reader    a consumer on a thread                    each reader its own
+//!            └─ session   a consumer on a thread, and two producers in turn on another; made anew together
+//! ```
+//! Membership, assignment, fencing and replication are Kafka's. Each rule here was paid for by a measurement: docs/adr/0006.
+//!
+//! A Kafka that cannot be reached is waited for: calls say [`LogError::Unavailable`] with the reason that the clients gave, and
+//! [`EventLog::trouble`] says it to whoever asks. A wrong password or an unknown certificate ends [`KafkaLog::open`].
+
+mod append;
+mod cluster;
+mod inbox;
+mod member;
+mod native;
+mod options;
+mod overseer;
+mod reader;
+mod records;
+mod session;
+mod topics;
+mod transactions;
+mod trouble;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    Appended, EventLog, LogError, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Start, Stop,
+    TopicInfo, TopicPartition,
+};
+use crate::wire::topics::Topic;
+
+use append::Appender;
+use cluster::Cluster;
+pub use options::KafkaConfig;
+use reader::KafkaReader;
+use session::KafkaSession;
+use topics::Admin;
+use trouble::Board;
+
+/// How long the first contact may take before the rest goes on without it.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
+
+/// The Kafka of this process.
+pub struct KafkaLog {
+    cluster: Arc<Cluster>,
+    admin: Admin,
+    appender: Appender,
+    overseer: std::sync::OnceLock<AbortOnDropHandle<()>>,
+}
+
+impl KafkaLog {
+    /// Makes the clients and waits a few seconds for the first answer. One that does not come is waited for later, in every call.
+    ///
+    /// # Errors
+    /// [`LogError::Refused`] for a bad property, a wrong password or an unknown certificate.
+    pub async fn open(config: KafkaConfig) -> Result<Self, LogError> {
+        let cluster = Arc::new(Cluster::new(config, Arc::new(Board::default()))?);
+        let log = Self {
+            admin: Admin::new(cluster.clone())?,
+            appender: Appender::new(&cluster)?,
+            cluster,
+            overseer: std::sync::OnceLock::new(),
+        };
+        log.first_contact().await?;
+        Ok(log)
+    }
+
+    async fn first_contact(&self) -> Result<(), LogError> {
+        let deadline = Instant::now() + FIRST_CONTACT;
+        while Instant::now() < deadline {
+            match self.cluster.ask(Cluster::topics).await {
+                Ok(_) => return Ok(()),
+                Err(refused @ LogError::Refused(_)) => return Err(refused),
+                Err(_) => {}
+            }
+            if let Some(text) = self.cluster.board.credentials() {
+                return Err(LogError::Refused(text));
+            }
+        }
+        let error = self.cluster.board.unavailable("Kafka does not answer");
+        tracing::warn!(%error, "going on without Kafka; it is waited for");
+        Ok(())
+    }
+
+    /// Makes the shop's topics as soon as Kafka answers, and looks after them from then on: missing, unequal or replaced ones are
+    /// refused, with what to do.
+    pub fn oversee(self: &Arc<Self>) {
+        let log = Arc::downgrade(self);
+        let cluster = self.cluster.clone();
+        let task = tokio::spawn(async move {
+            let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
+            loop {
+                let Some(log) = log.upgrade() else { return };
+                match log.create_topics(&ours).await {
+                    Ok(_) => break,
+                    Err(LogError::Refused(reason)) => cluster.board.refuse(Some(reason)),
+                    Err(error) => tracing::debug!(%error, "the topics could not be made yet"),
+                }
+                drop(log);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            overseer::watch(cluster).await;
+        });
+        let _ = self.overseer.set(AbortOnDropHandle::new(task));
+    }
+}
+
+impl EventLog for KafkaLog {
+    fn id(&self) -> LogFuture<'_, String> {
+        Box::pin(async move {
+            let ids = self.cluster.ask(|cluster| cluster.topic_ids(&[Topic::Products])).await?;
+            ids.into_values().next().ok_or_else(|| LogError::UnknownTopic(Topic::Products.name().to_owned()))
+        })
+    }
+
+    fn create_topics(&self, topics: &[Topic]) -> LogFuture<'_, Vec<Topic>> {
+        let topics = topics.to_vec();
+        Box::pin(async move {
+            let made = self.admin.create(&topics).await?;
+            for topic in &made {
+                self.appender.look_at(self.cluster.config.name_of(*topic)).await;
+            }
+            Ok(made)
+        })
+    }
+
+    fn delete_topics(&self, topics: &[Topic]) -> LogFuture<'_, ()> {
+        let topics = topics.to_vec();
+        Box::pin(async move { self.admin.delete(&topics).await })
+    }
+
+    fn topics(&self) -> LogFuture<'_, Vec<TopicInfo>> {
+        Box::pin(self.admin.list())
+    }
+
+    fn partitions(&self) -> PartitionId {
+        self.cluster.config.partitions
+    }
+
+    fn session(&self, config: SessionConfig) -> LogFuture<'_, Box<dyn Session>> {
+        Box::pin(async move { Ok(Box::new(KafkaSession::open(&self.cluster, config).await?) as Box<dyn Session>) })
+    }
+
+    fn reader(&self, from: &[(TopicPartition, Start)], stop: Stop) -> LogFuture<'_, Box<dyn Reader>> {
+        let from = from.to_vec();
+        Box::pin(async move { Ok(Box::new(KafkaReader::open(&self.cluster, from, stop).await?) as Box<dyn Reader>) })
+    }
+
+    fn append(&self, records: Vec<NewRecord>, deadline: Duration) -> LogFuture<'_, Vec<Appended>> {
+        Box::pin(async move { self.appender.append(&self.cluster, records, deadline).await })
+    }
+
+    fn committed(&self, group: &str) -> LogFuture<'_, Positions> {
+        let group = group.to_owned();
+        Box::pin(async move {
+            let ask = move |cluster: &Cluster| cluster.committed(&group, &cluster.topics()?);
+            self.cluster.ask(ask).await
+        })
+    }
+
+    fn live_members(&self, group: &str) -> LogFuture<'_, usize> {
+        let group = group.to_owned();
+        Box::pin(async move { self.cluster.ask(move |cluster| cluster.members(&group)).await })
+    }
+
+    fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
+        Box::pin(self.admin.is_log_append_time(topic))
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.cluster.board.summary()
+    }
+}

@@ -1,0 +1,231 @@
+//! What the clients are made of: brokers, names, and librdkafka's properties for each kind of client.
+//!
+//! Properties come in three layers: what measurement taught (docs/adr/0006), what the configuration says, and what the log's promises
+//! rest on, which no configuration can change.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use super::super::PartitionId;
+use crate::wire::topics::Topic;
+
+/// A transaction that its producer left open is aborted by the broker after so many milliseconds; so long do others wait.
+const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "10000");
+
+/// How the names begin that only one kind of client knows; the other kind would warn of them.
+const PRODUCERS_ONLY: [&str; 17] = [
+    "acks",
+    "batch.",
+    "compression.",
+    "delivery.",
+    "enable.gapless.",
+    "enable.idempotence",
+    "linger.ms",
+    "message.send.",
+    "message.timeout.",
+    "partitioner",
+    "queue.buffering.",
+    "queuing.strategy",
+    "request.required.acks",
+    "request.timeout.",
+    "retries",
+    "sticky.",
+    "transaction",
+];
+const CONSUMERS_ONLY: [&str; 12] = [
+    "auto.",
+    "check.crcs",
+    "consume.",
+    "enable.auto.",
+    "enable.partition.eof",
+    "fetch.",
+    "group.",
+    "heartbeat.",
+    "isolation.level",
+    "max.poll.",
+    "queued.",
+    "session.timeout.",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Consumer,
+    Producer,
+}
+
+impl Kind {
+    fn knows(self, property: &str) -> bool {
+        let others: &[&str] = if self == Self::Consumer { &PRODUCERS_ONLY } else { &CONSUMERS_ONLY };
+        !others.iter().any(|start| property.starts_with(start))
+    }
+}
+
+/// Which Kafka, and under which names.
+#[derive(Debug, Clone)]
+pub struct KafkaConfig {
+    /// `host:port`, several with commas.
+    pub bootstrap_servers: String,
+    /// Before every topic name, group and transactional id.
+    pub topic_prefix: String,
+    /// Any librdkafka property by its name.
+    pub properties: BTreeMap<String, String>,
+    /// Partitions of the keyed topics.
+    pub partitions: PartitionId,
+}
+
+impl KafkaConfig {
+    /// The topic's name in this Kafka.
+    #[must_use]
+    pub fn name_of(&self, topic: Topic) -> String {
+        format!("{}{}", self.topic_prefix, topic.name())
+    }
+
+    /// Which of ours has this name.
+    #[must_use]
+    pub fn topic_of(&self, name: &str) -> Option<Topic> {
+        Topic::from_name(name.strip_prefix(&self.topic_prefix)?)
+    }
+
+    /// A group or transactional id.
+    pub(super) fn prefixed(&self, id: &str) -> String {
+        format!("{}{id}", self.topic_prefix)
+    }
+
+    /// Looks and asks; sees what is not committed yet, too.
+    pub(super) fn inspector(&self) -> ClientConfig {
+        let mut client = self.consumer(&[]);
+        client.set("isolation.level", "read_uncommitted").set("enable.auto.commit", "false");
+        client
+    }
+
+    /// Asks for the positions of a group, without being a member.
+    pub(super) fn onlooker(&self, group: &str) -> ClientConfig {
+        let mut client = self.consumer(&[]);
+        committed_only(&mut client).set("group.id", self.prefixed(group));
+        client
+    }
+
+    /// Reads partitions that it is told. `wait` is how long a fetch may wait at the broker: the first one waits for partitions that
+    /// come to know their leader a moment later.
+    pub(super) fn reader(&self, wait: Duration) -> ClientConfig {
+        let wait = wait.as_millis().to_string();
+        let mut client = self.consumer(&[
+            ("fetch.wait.max.ms", &wait),
+            ("fetch.message.max.bytes", "8388608"),
+            ("queued.max.messages.kbytes", "32768"),
+        ]);
+        // A group's name is asked for; it never joins one and commits nothing.
+        committed_only(&mut client).set("group.id", self.prefixed("kartshoppe-reader")).set("enable.partition.eof", "true");
+        client
+    }
+
+    /// A member of a group. Static membership: who comes back within the session timeout has its partitions at once.
+    pub(super) fn member(&self, group: &str, identity: &str) -> ClientConfig {
+        let mut client = self.consumer(&[
+            ("fetch.wait.max.ms", "100"),
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "500"),
+            ("fetch.message.max.bytes", "8388608"),
+        ]);
+        committed_only(&mut client)
+            .set("group.id", self.prefixed(group))
+            .set("group.instance.id", self.prefixed(identity))
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "range");
+        client
+    }
+
+    /// Writes transactions under this id.
+    pub(super) fn transactional(&self, id: &str) -> ClientConfig {
+        let mut client = self.producer(&[TRANSACTION_TIMEOUT, ("retry.backoff.ms", "1"), ("linger.ms", "5")]);
+        client.set("transactional.id", self.prefixed(id)).set("delivery.report.only.error", "true");
+        client
+    }
+
+    /// After this a transaction that is still open is aborted by the broker.
+    pub(super) fn transaction_timeout(&self) -> Duration {
+        let (name, default) = TRANSACTION_TIMEOUT;
+        let configured = self.properties.get(name).map_or(default, String::as_str);
+        Duration::from_millis(configured.parse().unwrap_or(10_000))
+    }
+
+    /// Writes single records, each handed over once.
+    pub(super) fn appender(&self) -> ClientConfig {
+        self.producer(&[("linger.ms", "0"), ("message.timeout.ms", "30000"), ("topic.metadata.propagation.max.ms", "5000")])
+    }
+
+    fn producer(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+        let ours = [
+            ("compression.type", "lz4"),
+            ("message.max.bytes", "8388608"),
+            ("queue.buffering.max.messages", "1000000"),
+            ("queue.buffering.max.kbytes", "1048576"),
+        ];
+        let mut client = self.with_layers(Kind::Producer, &[&ours, defaults].concat());
+        client.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
+        client
+    }
+
+    fn consumer(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+        self.with_layers(Kind::Consumer, &[&[("fetch.queue.backoff.ms", "5")], defaults].concat())
+    }
+
+    fn with_layers(&self, kind: Kind, defaults: &[(&str, &str)]) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client
+            .set("client.id", "kartshoppe")
+            .set("topic.metadata.refresh.interval.ms", "10000")
+            .set("reconnect.backoff.ms", "20")
+            .set("reconnect.backoff.max.ms", "1000");
+        for (name, value) in defaults {
+            client.set(*name, *value);
+        }
+        for (name, value) in self.properties.iter().filter(|(name, _)| kind.knows(name)) {
+            client.set(name, value);
+        }
+        client.set("bootstrap.servers", &self.bootstrap_servers).set("allow.auto.create.topics", "false");
+        client.set_log_level(RDKafkaLogLevel::Info);
+        client
+    }
+}
+
+fn committed_only(client: &mut ClientConfig) -> &mut ClientConfig {
+    client.set("isolation.level", "read_committed").set("enable.auto.commit", "false").set("auto.offset.reset", "error")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_reach_the_clients_that_know_them_and_promises_stay() {
+        let configured = [
+            ("sasl.username", "shop"),
+            ("linger.ms", "7"),
+            ("fetch.wait.max.ms", "9"),
+            ("isolation.level", "read_uncommitted"),
+            ("enable.idempotence", "false"),
+            ("transaction.timeout.ms", "3000"),
+        ];
+        let config = KafkaConfig {
+            bootstrap_servers: "broker:9092".to_owned(),
+            topic_prefix: "test-".to_owned(),
+            properties: configured.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            partitions: 4,
+        };
+        let member = config.member("inventory", "worker");
+        assert_eq!(member.get("sasl.username"), Some("shop"));
+        assert_eq!((member.get("linger.ms"), member.get("fetch.wait.max.ms")), (None, Some("9")));
+        assert_eq!(member.get("isolation.level"), Some("read_committed"), "what the promises rest on cannot be changed");
+        assert_eq!((member.get("group.id"), member.get("group.instance.id")), (Some("test-inventory"), Some("test-worker")));
+        let writer = config.transactional("worker-a");
+        assert_eq!((writer.get("linger.ms"), writer.get("fetch.wait.max.ms")), (Some("7"), None));
+        assert_eq!((writer.get("enable.idempotence"), writer.get("transactional.id")), (Some("true"), Some("test-worker-a")));
+        assert_eq!(config.transaction_timeout(), Duration::from_secs(3));
+        assert_eq!(config.topic_of("test-order-events"), Some(Topic::OrderEvents));
+        assert_eq!(config.topic_of("order-events"), None, "another shop's");
+    }
+}

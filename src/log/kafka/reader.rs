@@ -1,0 +1,219 @@
+//! A reader: a consumer of its own on a thread of its own, which reads ahead a little and hands over in order.
+//!
+//! The client tells the end of a partition with its offset, beyond the markers of transactions, so that a reader knows when it has
+//! everything that was committed before it was opened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::super::{LogError, LogFuture, Offset, PartitionInfo, Reader, Record, Start, Stop, TopicPartition};
+use super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::native::{Queue, Taken};
+use super::records::{Names, copy};
+use super::trouble::{Told, refused};
+
+/// Batches that were read and not taken.
+const AHEAD: usize = 4;
+/// How long the thread waits for a message before it looks whether its reader is still there.
+const WAIT: Duration = Duration::from_millis(250);
+/// How long a fetch waits at the broker when there is nothing: short for who wants the end, longer for who follows for ever.
+const FETCH_WAIT_TO_END: Duration = Duration::from_millis(10);
+const FETCH_WAIT_FOLLOWING: Duration = Duration::from_millis(100);
+
+/// What the thread hands over.
+enum Read {
+    Record(Record),
+    End(TopicPartition, Offset),
+    Failed(LogError),
+}
+
+/// A reader of Kafka.
+pub(super) struct KafkaReader {
+    positions: BTreeMap<TopicPartition, Offset>,
+    ends: BTreeMap<TopicPartition, Offset>,
+    stop: Stop,
+    /// What was received and not handed on.
+    ready: std::vec::IntoIter<Read>,
+    /// `None` when there is nothing to read.
+    batches: Option<mpsc::Receiver<Vec<Read>>>,
+}
+
+impl KafkaReader {
+    pub async fn open(cluster: &Arc<Cluster>, from: Vec<(TopicPartition, Start)>, stop: Stop) -> Result<Self, LogError> {
+        let found = cluster.ask(move |cluster| find(cluster, &from)).await?;
+        let (mut positions, mut ends) = (BTreeMap::new(), BTreeMap::new());
+        for (at, start, end) in found {
+            positions.insert(at, start);
+            ends.insert(at, end);
+        }
+        let mut reader = Self { positions, ends, stop, ready: Vec::new().into_iter(), batches: None };
+        let wanted: BTreeMap<TopicPartition, Offset> =
+            reader.positions.iter().filter(|(at, start)| reader.wants(**at, **start)).map(|(at, start)| (*at, *start)).collect();
+        if !wanted.is_empty() {
+            let (deliver, batches) = mpsc::channel(AHEAD);
+            let cluster = cluster.clone();
+            // The client's own calls at the start wait for brokers.
+            let thread = std::thread::Builder::new().name("kafka-reader".to_owned());
+            let spawned = thread.spawn(move || {
+                if let Err(error) = read(&cluster, &wanted, stop, &deliver) {
+                    // Nobody to tell is nobody to mind.
+                    let _ = deliver.blocking_send(vec![Read::Failed(error)]);
+                }
+            });
+            spawned.map_err(|error| LogError::Unavailable(format!("a thread to read with: {error}")))?;
+            reader.batches = Some(batches);
+        }
+        Ok(reader)
+    }
+
+    fn wants(&self, at: TopicPartition, position: Offset) -> bool {
+        self.stop == Stop::Never || self.ends.get(&at).is_some_and(|end| position < *end)
+    }
+
+    async fn next(&mut self, max_records: usize, max_wait: Duration) -> Result<Vec<Record>, LogError> {
+        let deadline = Instant::now() + max_wait.min(Duration::from_secs(24 * 3600));
+        let was_caught_up = self.caught_up();
+        let mut records = Vec::new();
+        loop {
+            while records.len() < max_records {
+                match self.ready.next() {
+                    Some(Read::Record(record)) => self.take(record, &mut records),
+                    Some(Read::End(at, offset)) => {
+                        self.positions.entry(at).and_modify(|position| *position = (*position).max(offset));
+                    }
+                    // What was read before comes first; the failure is told with the next call.
+                    Some(failed @ Read::Failed(_)) if !records.is_empty() => {
+                        self.ready = vec![failed].into_iter();
+                        return Ok(records);
+                    }
+                    Some(Read::Failed(error)) => return Err(error),
+                    None => break,
+                }
+            }
+            let is_done = self.stop == Stop::AtEnd && self.caught_up();
+            if !records.is_empty() || is_done || (!was_caught_up && self.caught_up()) {
+                return Ok(records);
+            }
+            let Some(batches) = &mut self.batches else {
+                tokio::time::sleep_until(deadline).await;
+                return Ok(records);
+            };
+            match tokio::time::timeout_at(deadline, batches.recv()).await {
+                Ok(Some(batch)) => self.ready = batch.into_iter(),
+                Ok(None) => return Err(LogError::Closed),
+                Err(_) => return Ok(records),
+            }
+        }
+    }
+
+    /// Whoever stops at the end does not see what came after it.
+    fn take(&mut self, record: Record, records: &mut Vec<Record>) {
+        let at = record.topic_partition();
+        let Some(position) = self.positions.get_mut(&at) else { return };
+        if self.stop == Stop::AtEnd && self.ends.get(&at).is_some_and(|end| record.offset >= *end) {
+            *position = (*position).max(record.offset);
+            return;
+        }
+        *position = record.offset + 1;
+        records.push(record);
+    }
+}
+
+impl Reader for KafkaReader {
+    fn read(&mut self, max_records: usize, max_wait: Duration) -> LogFuture<'_, Vec<Record>> {
+        Box::pin(self.next(max_records, max_wait))
+    }
+
+    fn positions(&self) -> &BTreeMap<TopicPartition, Offset> {
+        &self.positions
+    }
+
+    fn ends(&self) -> &BTreeMap<TopicPartition, Offset> {
+        &self.ends
+    }
+}
+
+/// Start and end of each partition, in offsets.
+fn find(cluster: &Cluster, from: &[(TopicPartition, Start)]) -> Result<Vec<(TopicPartition, Offset, Offset)>, LogError> {
+    let partitions: Vec<TopicPartition> = from.iter().map(|(at, _)| *at).collect();
+    let bounds = cluster.bounds(&partitions)?;
+    let times = from.iter().filter_map(|(at, start)| match start {
+        Start::Time(time_ms) => Some((*at, *time_ms)),
+        Start::Beginning | Start::End | Start::Offset(_) => None,
+    });
+    let at_times = cluster.at_times(&times.collect())?;
+    let place = |(at, start): &(TopicPartition, Start)| {
+        let PartitionInfo { start: first, end } =
+            bounds.get(at).copied().ok_or_else(|| LogError::UnknownTopic(at.topic.name().to_owned()))?;
+        let start = match *start {
+            Start::Beginning => first,
+            Start::End => end,
+            Start::Time(_) => at_times.get(at).copied().unwrap_or(end),
+            Start::Offset(offset) if (first..=end).contains(&offset) => offset,
+            Start::Offset(offset) => return Err(LogError::OutOfRange { partition: *at, offset, start: first, end }),
+        };
+        Ok((*at, start, end))
+    };
+    from.iter().map(place).collect()
+}
+
+/// The thread: reads until nobody takes what it reads.
+fn read(
+    cluster: &Cluster,
+    wanted: &BTreeMap<TopicPartition, Offset>,
+    stop: Stop,
+    deliver: &mpsc::Sender<Vec<Read>>,
+) -> Result<(), LogError> {
+    let wait = if stop == Stop::AtEnd { FETCH_WAIT_TO_END } else { FETCH_WAIT_FOLLOWING };
+    let consumer: BaseConsumer<Told> =
+        cluster.config.reader(wait).create_with_context(Told(cluster.board.clone())).map_err(|error| cannot_make(&error))?;
+    let names = Names::new(&cluster.config, wanted.keys().map(|at| at.topic).collect::<std::collections::BTreeSet<_>>());
+    // With the leaders known, the first fetch asks for everything at once.
+    for name in names.all() {
+        consumer.fetch_metadata(Some(name), PATIENCE).map_err(|error| cluster.failed("reading", &error))?;
+    }
+    let mut list = TopicPartitionList::with_capacity(wanted.len());
+    for (at, offset) in wanted {
+        let added = list.add_partition_offset(&cluster.config.name_of(at.topic), at.partition, ClientOffset::Offset(*offset));
+        added.map_err(|error| cluster.failed("reading", &error))?;
+    }
+    consumer.assign(&list).map_err(|error| cluster.failed("reading", &error))?;
+    let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
+    while !deliver.is_closed() {
+        let mut batch = Vec::new();
+        queue.take(WAIT, |taken| batch.extend(translate(&names, taken)));
+        if !batch.is_empty() && deliver.blocking_send(batch).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; of the rest only a refusal matters")]
+fn translate(names: &Names, taken: Taken<'_>) -> Option<Read> {
+    match taken {
+        Taken::Message(seen) => copy(names, seen).map(Read::Record),
+        Taken::End { topic, partition, offset } => Some(Read::End(TopicPartition::new(names.topic(topic)?, partition), offset)),
+        Taken::Trouble { topic, partition, code, text } => {
+            use rdkafka::types::RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange, UnknownTopicOrPartition};
+            match code {
+                UnknownTopicOrPartition => Some(Read::Failed(LogError::UnknownTopic(topic.to_owned()))),
+                // What was to be read next has been deleted meanwhile; opening again says which places there are.
+                AutoOffsetReset | OffsetOutOfRange => {
+                    Some(Read::Failed(LogError::Unavailable(format!("{topic}/{partition} was cut off: {text}"))))
+                }
+                // Brokers come and go; the client goes on by itself.
+                _ => refused(code, topic).map(Read::Failed).or_else(|| {
+                    tracing::debug!(topic, partition, ?code, text, "trouble while reading");
+                    None
+                }),
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Records between their shape here and the client's: whatever is read is copied once, so that nothing holds a fetch buffer.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+
+use super::super::{Headers, NewRecord, Offset, PartitionId, Record};
+use super::options::KafkaConfig;
+use crate::domain::EpochMs;
+use crate::wire::headers;
+use crate::wire::topics::Topic;
+
+/// A record as a client shows it, before it is copied.
+pub(super) struct Seen<'a, H> {
+    pub topic: &'a str,
+    pub partition: PartitionId,
+    pub offset: Offset,
+    pub timestamp_ms: EpochMs,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: H,
+}
+
+/// Finds topics by their names in this Kafka. There are few, so they are just compared.
+#[derive(Debug, Clone)]
+pub(super) struct Names(Vec<(String, Topic)>);
+
+impl Names {
+    pub fn new(config: &KafkaConfig, topics: impl IntoIterator<Item = Topic>) -> Self {
+        Self(topics.into_iter().map(|topic| (config.name_of(topic), topic)).collect())
+    }
+
+    pub fn topic(&self, name: &str) -> Option<Topic> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, topic)| *topic)
+    }
+
+    pub fn name(&self, topic: Topic) -> Option<&str> {
+        self.0.iter().find(|(_, known)| *known == topic).map(|(name, _)| name.as_str())
+    }
+
+    pub fn all(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// Copies a record; key, value and headers share one allocation. A topic that was not asked for gives none.
+pub(super) fn copy<'a, H>(names: &Names, seen: Seen<'a, H>) -> Option<Record>
+where
+    H: Iterator<Item = (&'a str, &'a [u8])>,
+{
+    let topic = names.topic(seen.topic)?;
+    let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+    let mut bytes = BytesMut::with_capacity(length(seen.key) + length(seen.value) + 128);
+    let mut add = |part: &[u8]| {
+        let start = bytes.len();
+        bytes.extend_from_slice(part);
+        start..bytes.len()
+    };
+    let key = seen.key.map(&mut add);
+    let value = seen.value.map(&mut add);
+    let headers: Vec<(Cow<'static, str>, Range<usize>)> = seen.headers.map(|(name, value)| (known(name), add(value))).collect();
+    let bytes: Bytes = bytes.freeze();
+    Some(Record {
+        topic,
+        partition: seen.partition,
+        offset: seen.offset,
+        append_time_ms: seen.timestamp_ms,
+        key: key.map(|range| bytes.slice(range)),
+        value: value.map(|range| bytes.slice(range)),
+        headers: Headers(headers.into_iter().map(|(name, range)| (name, bytes.slice(range))).collect()),
+    })
+}
+
+/// The names that nearly every header has need no allocation.
+fn known(name: &str) -> Cow<'static, str> {
+    const KNOWN: [&str; 4] = [headers::CAUSE, headers::TRACEPARENT, headers::STATE, headers::MOVED_FROM];
+    KNOWN.into_iter().find(|known| *known == name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
+}
+
+/// A record for a producer, which copies it again. Without a partition the key decides, as a Java producer would.
+pub(super) fn to_send<'a>(record: &'a NewRecord, name: &'a str) -> BaseRecord<'a, [u8], [u8]> {
+    let mut sent = BaseRecord::to(name);
+    sent.partition = record.partition;
+    sent.key = record.key.as_deref();
+    sent.payload = record.value.as_deref();
+    sent.headers = headers_of(record);
+    sent
+}
+
+/// The record's headers as the client wants them.
+pub(super) fn headers_of(record: &NewRecord) -> Option<OwnedHeaders> {
+    let headers = &record.headers.0;
+    (!headers.is_empty()).then(|| {
+        let empty = OwnedHeaders::new_with_capacity(headers.len());
+        headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(&value[..]) }))
+    })
+}

@@ -1,0 +1,210 @@
+//! Topics: made with the contract's policies, deleted, and looked after while the process runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult};
+use rdkafka::types::RDKafkaErrorCode;
+use tokio::time::Instant;
+
+use super::super::{LogError, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
+use super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::trouble::{Told, refused};
+use crate::wire::topics::{PartitionCount, Retention, Topic};
+
+/// How long the brokers may take to make or delete topics.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(30);
+/// Between looks at whether a change has reached the metadata.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Makes and deletes topics.
+pub(super) struct Admin {
+    cluster: Arc<Cluster>,
+    client: AdminClient<Told>,
+}
+
+impl Admin {
+    pub fn new(cluster: Arc<Cluster>) -> Result<Self, LogError> {
+        let config = cluster.config.inspector();
+        let told = Told(cluster.board.clone());
+        let client = config.create_with_context(told).map_err(|error| cannot_make(&error))?;
+        Ok(Self { cluster, client })
+    }
+
+    /// Makes those that are missing, and waits until they can be used.
+    pub async fn create(&self, topics: &[Topic]) -> Result<Vec<Topic>, LogError> {
+        let known = self.existing().await?;
+        let missing: Vec<Topic> = topics.iter().copied().filter(|topic| !known.contains_key(topic)).collect();
+        if missing.is_empty() {
+            return Ok(missing);
+        }
+        let plans: Vec<Plan> = missing.iter().map(|topic| Plan::new(&self.cluster, *topic)).collect();
+        let wanted: Vec<NewTopic<'_>> = plans.iter().map(Plan::new_topic).collect();
+        let results = self.client.create_topics(&wanted, &options()).await;
+        let results = results.map_err(|error| self.cluster.failed("making topics", &error))?;
+        let mut made = Vec::new();
+        for (topic, result) in missing.into_iter().zip(results) {
+            match failure_of(result) {
+                None => made.push(topic),
+                // Somebody else was faster.
+                Some(RDKafkaErrorCode::TopicAlreadyExists) => {}
+                Some(code) => return Err(self.refusal(topic, code)),
+            }
+        }
+        self.until(&made, true).await?;
+        Ok(made)
+    }
+
+    /// Deletes those that exist, and waits until nobody sees them any more. The broker drops the groups' positions with them.
+    pub async fn delete(&self, topics: &[Topic]) -> Result<(), LogError> {
+        let names: Vec<String> = topics.iter().map(|topic| self.cluster.config.name_of(*topic)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let results = self.client.delete_topics(&names, &options()).await;
+        let results = results.map_err(|error| self.cluster.failed("deleting topics", &error))?;
+        for (topic, result) in topics.iter().zip(results) {
+            match failure_of(result) {
+                None | Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {}
+                Some(code) => return Err(self.refusal(*topic, code)),
+            }
+        }
+        self.until(topics, false).await
+    }
+
+    /// Every topic of ours with the bounds of its partitions.
+    pub async fn list(&self) -> Result<Vec<TopicInfo>, LogError> {
+        let ask = |cluster: &Cluster| {
+            let topics = cluster.topics()?;
+            let partitions: Vec<TopicPartition> =
+                topics.iter().flat_map(|(topic, count)| (0..*count).map(|at| TopicPartition::new(*topic, at))).collect();
+            let bounds = cluster.bounds(&partitions)?;
+            Ok(topics.into_iter().map(|(topic, count)| info(topic, count, &bounds)).collect())
+        };
+        self.cluster.ask(ask).await
+    }
+
+    /// Whether the topic's records carry the broker's time.
+    pub async fn is_log_append_time(&self, topic: Topic) -> Result<bool, LogError> {
+        let name = self.cluster.config.name_of(topic);
+        let asked = self.client.describe_configs(&[ResourceSpecifier::Topic(&name)], &options()).await;
+        let answers = asked.map_err(|error| self.cluster.failed("asking for the settings of a topic", &error))?;
+        let resource = answers.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::UnknownTopicOrPartition));
+        let resource = resource.map_err(|code| self.refusal(topic, code))?;
+        let kind = resource.get("message.timestamp.type").and_then(|entry| entry.value.as_deref());
+        Ok(kind == Some("LogAppendTime"))
+    }
+
+    async fn existing(&self) -> Result<BTreeMap<Topic, PartitionId>, LogError> {
+        self.cluster.ask(Cluster::topics).await
+    }
+
+    /// Waits until these topics are there, with all that a client asks of them, or gone.
+    async fn until(&self, topics: &[Topic], there: bool) -> Result<(), LogError> {
+        let deadline = Instant::now() + ADMIN_PATIENCE;
+        loop {
+            let known = self.existing().await?;
+            if topics.iter().all(|topic| known.contains_key(topic) == there) {
+                let partitions: Vec<_> = topics.iter().map(|topic| TopicPartition::new(*topic, 0)).collect();
+                if !there || self.cluster.ask(move |cluster| cluster.bounds(&partitions)).await.is_ok() {
+                    return Ok(());
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(self.cluster.board.unavailable("a change of topics does not show"));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; these are the ones that name a topic")]
+    fn refusal(&self, topic: Topic, code: RDKafkaErrorCode) -> LogError {
+        let what = format!("topic {}", self.cluster.config.name_of(topic));
+        refused(code, &what).unwrap_or_else(|| match code {
+            RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
+                LogError::UnknownTopic(topic.name().to_owned())
+            }
+            RDKafkaErrorCode::RequestTimedOut | RDKafkaErrorCode::OperationTimedOut => self.cluster.board.unavailable(&what),
+            code => LogError::Refused(format!("{what}: {code}")),
+        })
+    }
+}
+
+fn info(topic: Topic, count: PartitionId, bounds: &BTreeMap<TopicPartition, PartitionInfo>) -> TopicInfo {
+    let nothing = PartitionInfo { start: 0, end: 0 };
+    let place = |partition| bounds.get(&TopicPartition::new(topic, partition)).copied().unwrap_or(nothing);
+    TopicInfo { topic, partitions: (0..count).map(place).collect() }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ADMIN_PATIENCE)).operation_timeout(Some(PATIENCE))
+}
+
+fn failure_of(result: TopicResult) -> Option<RDKafkaErrorCode> {
+    result.err().map(|(_, code)| code)
+}
+
+/// A topic to be made.
+struct Plan {
+    name: String,
+    partitions: PartitionId,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Plan {
+    fn new(cluster: &Cluster, topic: Topic) -> Self {
+        let partitions = match topic.partitions() {
+            PartitionCount::Keyed => cluster.config.partitions,
+            PartitionCount::Fixed(count) => count,
+        };
+        Self { name: cluster.config.name_of(topic), partitions, settings: settings_of(topic) }
+    }
+
+    fn new_topic(&self) -> NewTopic<'_> {
+        // -1: as many replicas as the brokers' own default says.
+        let topic = NewTopic::new(&self.name, self.partitions, TopicReplication::Fixed(-1));
+        self.settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+    }
+}
+
+/// The contract's policies as Kafka's settings.
+fn settings_of(topic: Topic) -> Vec<(&'static str, String)> {
+    let mut settings = match topic.retention() {
+        Retention::Kept => vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", "-1".to_owned())],
+        Retention::Delete(after) => {
+            vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", after.as_millis().to_string())]
+        }
+        // A restore reads what is not compacted yet, too: short segments, compacted soon. Tombstones stay a day for all followers.
+        Retention::Compacted => vec![
+            ("cleanup.policy", "compact".to_owned()),
+            ("segment.ms", "600000".to_owned()),
+            ("segment.bytes", "67108864".to_owned()),
+            ("min.cleanable.dirty.ratio", "0.2".to_owned()),
+            ("max.compaction.lag.ms", "3600000".to_owned()),
+            ("delete.retention.ms", "86400000".to_owned()),
+        ],
+    };
+    if topic.retention() == Retention::Kept {
+        settings.push(("retention.bytes", "-1".to_owned()));
+    }
+    let time = if topic.is_log_append_time() { "LogAppendTime" } else { "CreateTime" };
+    settings.push(("message.timestamp.type", time.to_owned()));
+    // What we write about a record is larger than the record.
+    settings.push(("max.message.bytes", "8388608".to_owned()));
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_those_of_the_contract() {
+        let value = |topic, key| settings_of(topic).into_iter().find(|(known, _)| *known == key).map(|(_, value)| value);
+        assert_eq!(value(Topic::Products, "cleanup.policy").as_deref(), Some("compact"));
+        assert_eq!(value(Topic::OrderEvents, "retention.ms").as_deref(), Some("-1"));
+        assert_eq!(value(Topic::OrderEvents, "message.timestamp.type").as_deref(), Some("LogAppendTime"));
+        assert_eq!(value(Topic::Products, "message.timestamp.type").as_deref(), Some("CreateTime"));
+        assert_eq!(value(Topic::WebsocketFanout, "retention.ms").as_deref(), Some("3600000"));
+        assert_eq!(value(Topic::DeadLetters, "retention.ms").as_deref(), Some("2592000000"));
+    }
+}

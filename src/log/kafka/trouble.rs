@@ -1,0 +1,164 @@
+//! What is wrong with Kafka, as far as its clients say: they only tell it in passing, so it is written down here.
+//!
+//! A wrong password, an unknown certificate or a broker that is down never fail a call with their reason: the call just times out. The
+//! reason comes as an event of the client. [`Board`] keeps the last one, puts it into the errors of calls that fail meanwhile, and says
+//! it to whoever asks why the process is not ready.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::super::LogError;
+
+/// The last trouble of this process's clients, and what the log must not be used with.
+#[derive(Debug, Default)]
+pub(super) struct Board(Mutex<Notes>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    last: Option<(RDKafkaErrorCode, String)>,
+    refusal: Option<String>,
+}
+
+impl Board {
+    /// A client said what its trouble is. That all brokers are down says less than the reason before it.
+    pub fn note(&self, code: RDKafkaErrorCode, text: &str) {
+        let mut notes = self.notes();
+        if code == RDKafkaErrorCode::AllBrokersDown && notes.last.is_some() {
+            return;
+        }
+        let text = text.split(" (after ").next().unwrap_or(text);
+        if notes.last.as_ref().is_none_or(|(_, known)| known != text) {
+            tracing::warn!(error.code = ?code, error = text, "trouble with Kafka");
+            notes.last = Some((code, text.to_owned()));
+        }
+    }
+
+    /// A broker has answered: what was, is over.
+    pub fn answered(&self) {
+        let mut notes = self.notes();
+        if let Some((_, text)) = notes.last.take() {
+            tracing::info!(before = text, "Kafka answers");
+        }
+    }
+
+    /// The log must not be used as it is; `None` when it may again.
+    pub fn refuse(&self, reason: Option<String>) {
+        let mut notes = self.notes();
+        if notes.refusal != reason {
+            match &reason {
+                Some(reason) => tracing::error!(reason, "the event log is refused"),
+                None => tracing::info!("the event log can be used again"),
+            }
+            notes.refusal = reason;
+        }
+    }
+
+    /// Why the log must not be used, if so.
+    pub fn refusal(&self) -> Option<LogError> {
+        self.notes().refusal.clone().map(LogError::Refused)
+    }
+
+    /// What a password or a certificate has to do with it: waiting does not help.
+    pub fn credentials(&self) -> Option<String> {
+        let notes = self.notes();
+        let (code, text) = notes.last.as_ref()?;
+        let advice = advice(*code)?;
+        is_credentials(*code).then(|| format!("{text}: {advice}"))
+    }
+
+    /// All that keeps the log from answering.
+    pub fn summary(&self) -> Option<String> {
+        let notes = self.notes();
+        let last = notes.last.as_ref().map(|(code, text)| match advice(*code) {
+            Some(advice) => format!("{text}: {advice}"),
+            None => text.clone(),
+        });
+        notes.refusal.clone().or(last)
+    }
+
+    /// A call failed because Kafka cannot be reached or is not able to.
+    pub fn unavailable(&self, what: &str) -> LogError {
+        LogError::Unavailable(match self.summary() {
+            Some(summary) => format!("{what}: {summary}"),
+            None => what.to_owned(),
+        })
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_credentials(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SSL
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::UnsupportedSASLMechanism
+    )
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; most need no advice beyond their text")]
+fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
+    match code {
+        RDKafkaErrorCode::Authentication
+        | RDKafkaErrorCode::SaslAuthenticationFailed
+        | RDKafkaErrorCode::UnsupportedSASLMechanism => {
+            Some("check KARTSHOPPE__KAFKA__PROPERTIES__SASL_USERNAME, …__SASL_PASSWORD and …__SASL_MECHANISM")
+        }
+        RDKafkaErrorCode::SSL => Some("check KARTSHOPPE__KAFKA__PROPERTIES__SECURITY_PROTOCOL and …__SSL_CA_LOCATION"),
+        RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Resolve => {
+            Some("is the broker up, and are KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS and …__PROPERTIES__SECURITY_PROTOCOL right?")
+        }
+        _ => None,
+    }
+}
+
+/// What an error code means for the log, if it is one that waiting does not help with.
+#[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; the rest is worth a retry")]
+pub(super) fn refused(code: RDKafkaErrorCode, what: &str) -> Option<LogError> {
+    let right = match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed => "grant READ, WRITE, DESCRIBE and DESCRIBE_CONFIGS on its topics",
+        RDKafkaErrorCode::GroupAuthorizationFailed => "grant READ and DESCRIBE on the group",
+        RDKafkaErrorCode::TransactionalIdAuthorizationFailed => "grant WRITE and DESCRIBE on its transactional ids",
+        RDKafkaErrorCode::ClusterAuthorizationFailed => {
+            "grant CREATE and IDEMPOTENT_WRITE on the cluster, or make the topics yourself"
+        }
+        RDKafkaErrorCode::MessageSizeTooLarge => "raise max.message.bytes of the topic",
+        _ => return None,
+    };
+    Some(LogError::Refused(format!("{what}: Kafka refused it ({code}): {right}")))
+}
+
+/// The context of clients that are nobody's member.
+#[derive(Debug, Clone)]
+pub(super) struct Told(pub Arc<Board>);
+
+impl ClientContext for Told {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        note(&self.0, &error, reason);
+    }
+}
+
+impl ConsumerContext for Told {}
+
+/// Writes an error event of a client down.
+pub(super) fn note(board: &Board, error: &KafkaError, reason: &str) {
+    if let Some(code) = error.rdkafka_error_code() {
+        board.note(code, reason);
+    }
+}
+
+/// Log lines of librdkafka are for those who look for them: what matters comes as an event, too.
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    tracing::debug!(target: "rdkafka", level = ?level, facility, "{message}");
+}
