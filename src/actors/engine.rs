@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::task::JoinHandle;
 
@@ -75,6 +76,8 @@ pub struct EngineMetrics {
     /// From a record's append to its committed outputs; the oldest record of each commit.
     pub event_age_seconds: Histogram,
     pub restore_seconds: Histogram,
+    /// What keeps the source from its work, while something does.
+    pub trouble: ArcSwapOption<String>,
     pub stale_tardiness_seconds: Histogram,
 }
 
@@ -101,6 +104,7 @@ impl Default for EngineMetrics {
             commit_records: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
             event_age_seconds: seconds(),
             restore_seconds: seconds(),
+            trouble: ArcSwapOption::empty(),
             stale_tardiness_seconds: seconds(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -30,6 +31,8 @@ use crate::sources::inventory::{INVENTORY_GROUP, Inventory};
 use crate::sources::wal::{Phase, Wal};
 use crate::store::Store;
 
+/// The log answers by then or counts as silent; shorter than the patience of those who ask for readiness.
+const LOG_PATIENCE: Duration = Duration::from_millis(800);
 /// The key that an operators' port in use names.
 const ADMIN_KEY: &str = "KARTSHOPPE__ADMIN__LISTEN";
 
@@ -124,16 +127,13 @@ impl Api {
         wal: &Wal,
     ) -> anyhow::Result<Server> {
         let config = &parts.config;
-        let (asked, reader, opens) = (self.log.clone(), wal.clone(), config.roles.contains(&RoleName::Inventory));
-        let sign_of_life = move || -> LogFuture<'static, ()> {
-            let (log, reader) = (asked.clone(), reader.clone());
-            Box::pin(async move {
-                if let Phase::Alarm(what_to_do) = reader.report().phase {
-                    return Err(LogError::Refused(format!("the WAL reader: {what_to_do}")));
-                }
-                if opens { shop_is_filled(log.as_ref()).await } else { log.id().await.map(drop) }
-            })
+        let signs = SignsOfLife {
+            log: self.log.clone(),
+            wal: wal.clone(),
+            inventory: inventory.clone(),
+            opens: config.roles.contains(&RoleName::Inventory),
         };
+        let sign_of_life = move || -> LogFuture<'static, ()> { Box::pin(signs.clone().ask()) };
         let readiness = Readiness::new(root.clone(), self.store.clone(), self.catalog.clone(), Box::new(sign_of_life));
         // Set once, right here; the role starts after this.
         let _ = self.late.set(Late { roots: root.clone(), readiness: readiness.clone() });
@@ -168,6 +168,36 @@ impl Api {
     /// The process is about to stop.
     pub(super) fn set_draining(&self) {
         self.late.get().into_iter().for_each(|late| late.readiness.set_draining());
+    }
+}
+
+/// What is asked besides the roles' own reports before this process counts as ready.
+#[derive(Clone)]
+struct SignsOfLife {
+    log: Arc<dyn EventLog>,
+    wal: Wal,
+    inventory: Inventory,
+    /// Whether this process fills the shop.
+    opens: bool,
+}
+
+impl SignsOfLife {
+    async fn ask(self) -> Result<(), LogError> {
+        if let Phase::Alarm(what_to_do) = self.wal.report().phase {
+            return Err(LogError::Refused(format!("the WAL reader: {what_to_do}")));
+        }
+        if let Some(trouble) = self.inventory.trouble() {
+            return Err(LogError::Refused(trouble));
+        }
+        let asked = async { if self.opens { shop_is_filled(&*self.log).await } else { self.log.id().await.map(drop) } };
+        let answer = tokio::time::timeout(LOG_PATIENCE, asked).await;
+        // A log that does not answer in time may have said why.
+        let silent = || Err(LogError::Unavailable("no answer".to_owned()));
+        match (answer, self.log.trouble()) {
+            (Ok(Err(LogError::Unavailable(_))) | Err(_), Some(trouble)) => Err(LogError::Unavailable(trouble)),
+            (Ok(Ok(())), Some(refused)) => Err(LogError::Refused(refused)),
+            (answer, _) => answer.unwrap_or_else(|_| silent()),
+        }
     }
 }
 

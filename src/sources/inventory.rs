@@ -114,6 +114,15 @@ impl Inventory {
     }
 }
 
+impl Inventory {
+    /// What keeps it from its work, while something does.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let of_shards = self.shards.iter().filter_map(|shard| shard.gauge().trouble.load_full());
+        self.metrics.trouble.load_full().into_iter().chain(of_shards).next().map(|trouble| trouble.to_string())
+    }
+}
+
 struct Parts {
     committer: Arc<CommitterContext>,
     shards: Vec<Arc<ShardContext>>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use serde::Serialize;
 
 use super::slots::Slots;
@@ -25,11 +26,14 @@ pub struct ShardGauge {
     pub earliest_deadline_ms: AtomicI64,
     pub products: AtomicU64,
     pub live: AtomicU64,
+    /// Why its states cannot be read, while that is so.
+    pub trouble: ArcSwapOption<String>,
 }
 
 impl Default for ShardGauge {
     fn default() -> Self {
-        Self { earliest_deadline_ms: AtomicI64::new(EpochMs::MAX), products: AtomicU64::new(0), live: AtomicU64::new(0) }
+        let (products, live) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { earliest_deadline_ms: AtomicI64::new(EpochMs::MAX), products, live, trouble: ArcSwapOption::empty() }
     }
 }
 

@@ -39,6 +39,12 @@ pub enum RestoreError {
     /// Our own record cannot be read: to guess about state would be worse than to stand still.
     #[error("the state at products/{partition} offset {offset} cannot be read: {reason}")]
     Unreadable { partition: i32, offset: Offset, reason: Unreadable },
+    /// To go on would swallow what is new at offsets that the states hold as applied.
+    #[error(
+        "products/{partition} holds states up to {topic} offset {applied}, but {why}: stop every process, then `make reset` to begin anew, \
+         or set the position of the group by Kafka's own tools"
+    )]
+    PositionLost { partition: i32, topic: Topic, applied: Offset, why: &'static str },
     #[error("the task that decodes states has ended")]
     Ended,
 }
@@ -62,6 +68,9 @@ pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Posit
         loaded = tokio::task::spawn_blocking(decode).await.map_err(|_| RestoreError::Ended)??;
     }
     loaded.ahead = loaded.count_ahead(&committed);
+    if loaded.ahead > 0 {
+        loaded.refuse_lost_positions(shard, &committed).await?;
+    }
     loaded.took = started.elapsed();
     Ok(loaded)
 }
@@ -89,6 +98,28 @@ impl Loaded {
             }
         };
         self.states.insert(state.product.id.clone(), Arc::new(state));
+        Ok(())
+    }
+
+    /// States ahead of a position that is not there, or of the end of their input: positions were lost, or the topic was made anew.
+    async fn refuse_lost_positions(
+        &self,
+        shard: &ShardContext,
+        committed: &[Option<Offset>; InputTopic::ALL.len()],
+    ) -> Result<(), RestoreError> {
+        let topics = shard.log.topics().await?;
+        for (input, topic) in InputTopic::ALL.into_iter().zip([Topic::ProductUpdates, Topic::OrderEvents]) {
+            let applied = self.states.values().filter_map(|state| Some(state.applied.get(input)?.offset)).max();
+            let Some(applied) = applied else { continue };
+            let place = topics.iter().find(|info| info.topic == topic);
+            let end = place.and_then(|info| info.partitions.get(usize::try_from(shard.partition).ok()?)).map(|place| place.end);
+            let why = match committed[input.index()] {
+                None => "the group has no position there",
+                Some(_) if end.is_none_or(|end| applied >= end) => "the topic ends before that",
+                Some(_) => continue,
+            };
+            return Err(RestoreError::PositionLost { partition: shard.partition, topic, applied, why });
+        }
         Ok(())
     }
 

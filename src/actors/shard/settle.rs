@@ -1,6 +1,7 @@
 //! The ends of a batch, and the beginnings and ends of owning a partition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -36,9 +37,11 @@ impl Shard {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!(kartshoppe.shard = self.partition, error = %error, "the states of a partition cannot be read");
+                self.gauge.trouble.store(Some(Arc::new(error.to_string())));
                 return self.restore(state, ticket, restoring.positions, RESTORE_AGAIN_AFTER);
             }
         };
+        self.gauge.trouble.store(None);
         self.metrics.restore_seconds.observe(loaded.took.as_secs_f64());
         self.metrics.states_ahead.fetch_add(loaded.ahead, Ordering::Relaxed);
         self.metrics.foreign_states.fetch_add(loaded.foreign, Ordering::Relaxed);
@@ -58,6 +61,7 @@ impl Shard {
                 handle::kill(&state.slots, &flight.cells[index].group.product_id);
             }
         }
+        self.gauge.trouble.store(None);
         state.slots.passivate_beyond(0);
         *state = ShardState::default();
         self.publish_gauges(state);

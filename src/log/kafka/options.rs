@@ -119,6 +119,8 @@ impl KafkaConfig {
         ]);
         // A group's name is asked for; it never joins one and commits nothing.
         committed_only(&mut client).set("group.id", self.prefixed("kartshoppe-reader")).set("enable.partition.eof", "true");
+        // Nobody serves its log lines; the other clients say the same.
+        client.set_log_level(RDKafkaLogLevel::Emerg);
         client
     }
 

@@ -24,12 +24,12 @@ struct Notes {
 }
 
 impl Board {
-    /// A client said what its trouble is. That all brokers are down says less than the reason before it.
+    /// A client said what its trouble is. That all brokers are down only repeats the reason that came before it.
     pub fn note(&self, code: RDKafkaErrorCode, text: &str) {
-        let mut notes = self.notes();
-        if code == RDKafkaErrorCode::AllBrokersDown && notes.last.is_some() {
+        if code == RDKafkaErrorCode::AllBrokersDown {
             return;
         }
+        let mut notes = self.notes();
         let text = text.split(" (after ").next().unwrap_or(text);
         if notes.last.as_ref().is_none_or(|(_, known)| known != text) {
             tracing::warn!(error.code = ?code, error = text, "trouble with Kafka");
@@ -112,7 +112,7 @@ fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
             Some("check KARTSHOPPE__KAFKA__PROPERTIES__SASL_USERNAME, …__SASL_PASSWORD and …__SASL_MECHANISM")
         }
         RDKafkaErrorCode::SSL => Some("check KARTSHOPPE__KAFKA__PROPERTIES__SECURITY_PROTOCOL and …__SSL_CA_LOCATION"),
-        RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Resolve => {
+        RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve => {
             Some("is the broker up, and are KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS and …__PROPERTIES__SECURITY_PROTOCOL right?")
         }
         _ => None,

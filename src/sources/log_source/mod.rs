@@ -217,6 +217,7 @@ impl LogSource {
         match outcome {
             Settled::Committed(positions) => {
                 state.failures = Restarts::default();
+                self.metrics.trouble.store(None);
                 for (place, position) in positions {
                     if let Some(owned) = state.owned.get_mut(&place.partition) {
                         owned.committed.insert(place.topic, position);

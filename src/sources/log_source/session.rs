@@ -85,6 +85,7 @@ impl LogSource {
                     state.owned.insert(assignment.partition, Owned::new(assignment, self.bootstrap_file.is_some(), first));
                 }
                 self.metrics.assigned.store(state.owned.len(), Ordering::Relaxed);
+                self.metrics.trouble.store(None);
             }
             Ok(Fetched::Gone(partitions)) => state.leaving.extend(partitions),
             Err(error @ (LogError::Fenced { .. } | LogError::Closed)) => self.halt(state, &error),
@@ -175,6 +176,8 @@ impl LogSource {
     /// Somebody else has our identity, or the log is closed: to go on would only fence them in turn.
     fn halt(&self, state: &mut SourceState, error: &LogError) {
         tracing::error!(error = %error, "the inventory stands still: stop the other process, then start the role again");
+        let what_to_do = format!("the inventory stands still: {error}. Stop the other process, then start the role again");
+        self.metrics.trouble.store(Some(Arc::new(what_to_do)));
         self.open_nothing(state);
     }
 
@@ -189,6 +192,7 @@ impl LogSource {
     /// Logs the trouble and says how long to wait before the next try.
     fn wait_after(&self, state: &mut SourceState, error: &LogError, what: &'static str) -> Duration {
         tracing::warn!(error = %error, "{what}");
+        self.metrics.trouble.store(Some(Arc::new(format!("{what}: {error}"))));
         state.failures.next_wait(&self.restart, Instant::now(), rand::random())
     }
 
