@@ -68,7 +68,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 async fn run(config: Config, data: &DataDir, tracing: bool) -> anyhow::Result<()> {
     let mut stop = StopSignals::listen()?;
     let parts = Parts {
-        clock: Clock::system(),
+        clock: if config.faults.enabled { Clock::steppable() } else { Clock::system() },
         metrics: Metrics::default(),
         supervision: supervision(&config.supervision),
         config: Arc::new(config),

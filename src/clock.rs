@@ -17,6 +17,8 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
+    /// The machine's clock, so many milliseconds ahead.
+    Stepped(Arc<AtomicI64>),
     Manual(Arc<AtomicI64>),
 }
 
@@ -27,6 +29,12 @@ impl Clock {
         Self(Source::System)
     }
 
+    /// The machine's clock, which [`Clock::step`] can move away from the truth; clones share it. For drills.
+    #[must_use]
+    pub fn steppable() -> Self {
+        Self(Source::Stepped(Arc::default()))
+    }
+
     /// A clock that stands still until it is told otherwise; clones share it.
     #[must_use]
     pub fn manual(now_ms: EpochMs) -> Self {
@@ -35,15 +43,19 @@ impl Clock {
 
     /// Milliseconds since the Unix epoch.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn now_ms(&self) -> EpochMs {
         match &self.0 {
-            Source::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-            }
+            Source::System => machine_ms(),
+            Source::Stepped(ahead_ms) => machine_ms().saturating_add(ahead_ms.load(Ordering::SeqCst)),
             Source::Manual(now) => now.load(Ordering::SeqCst),
         }
+    }
+
+    /// Puts a steppable clock so many milliseconds ahead of the machine's, or behind it; false if this clock cannot be stepped.
+    pub fn step(&self, ahead_ms: i64) -> bool {
+        let Source::Stepped(ahead) = &self.0 else { return false };
+        ahead.store(ahead_ms, Ordering::SeqCst);
+        true
     }
 
     /// Sets a manual clock; the machine's clock stays as it is.
@@ -51,5 +63,27 @@ impl Clock {
         if let Source::Manual(now) = &self.0 {
             now.store(now_ms, Ordering::SeqCst);
         }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+fn machine_ms() -> EpochMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_steppable_clock_leaves_the_machines_and_comes_back() {
+        let clock = Clock::steppable();
+        let clone = clock.clone();
+        assert!(clock.step(3_600_000));
+        assert!((3_599_000..3_700_000).contains(&(clone.now_ms() - Clock::system().now_ms())));
+        assert!(clock.step(0));
+        assert!(clone.now_ms() - Clock::system().now_ms() <= 0);
+        assert!(!Clock::system().step(1) && !Clock::manual(5).step(1));
     }
 }

@@ -57,6 +57,7 @@ pub struct Operators {
     /// One per partition, whether it is ours or not.
     pub shards: Arc<Vec<ShardHandle>>,
     pub alerts: AlertHandle,
+    pub store: Store,
     pub metrics: Metrics,
     /// Of this listener.
     pub figures: Figures,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::Parts;
 use super::door::{Door, OpenShop};
+use super::{Parts, figures};
 use crate::actors::alert_desk::{AlertDesk, AlertHandle};
 use crate::actors::catalog_view::{CatalogHandle, CatalogView};
 use crate::actors::fanout::{FanoutHandle, FanoutSettings, WebSocketFanout};
@@ -28,7 +28,7 @@ use crate::config::RoleName;
 use crate::domain::inventory::Rules;
 use crate::log::{EventLog, LogError, LogFuture, Topic, TopicPartition};
 use crate::sources::inventory::{INVENTORY_GROUP, Inventory};
-use crate::sources::wal::{Phase, Wal};
+use crate::sources::wal::Wal;
 use crate::store::Store;
 
 /// The log answers by then or counts as silent; shorter than the patience of those who ask for readiness.
@@ -71,6 +71,7 @@ impl Api {
         };
         let publisher = PublisherHandle::new(settings, parts.clock.clone());
         let tracker = TrackerHandle::new(publisher.gate().clone());
+        figures::register_orders(&parts.metrics, &publisher, &tracker);
         let late = Arc::new(OnceLock::new());
         let http = HttpFigures::register(&parts.metrics);
         let shop = ShopParts {
@@ -146,6 +147,7 @@ impl Api {
             directory: parts.supervision.directory.clone(),
             shards: inventory.shards.clone(),
             alerts: self.alerts.clone(),
+            store: self.store.clone(),
             metrics: parts.metrics.clone(),
             figures: self.http.of("operators"),
             readiness,
@@ -182,10 +184,16 @@ struct SignsOfLife {
 }
 
 impl SignsOfLife {
+    /// The log first: while it is in trouble the WAL reader is too.
     async fn ask(self) -> Result<(), LogError> {
-        if let Phase::Alarm(what_to_do) = self.wal.report().phase {
-            return Err(LogError::Refused(format!("the WAL reader: {what_to_do}")));
+        self.ask_log().await?;
+        match self.wal.report().hindrance() {
+            Some(hindrance) => Err(LogError::Refused(format!("orders are not read from the WAL: {hindrance}"))),
+            None => Ok(()),
         }
+    }
+
+    async fn ask_log(&self) -> Result<(), LogError> {
         if let Some(trouble) = self.inventory.trouble() {
             return Err(LogError::Refused(trouble));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::config::Config;
+use crate::config::{Config, RoleName};
 use crate::store::private_server::PrivateServer;
 use crate::store::{Store, StoreOptions};
 
@@ -37,7 +37,12 @@ impl Database {
         let url = urls.map_or(configured, |urls| &urls.database);
         let cdc_url = match (config.cdc.database_url.as_str(), urls) {
             ("", Some(urls)) => urls.cdc.clone(),
-            ("", None) => url.clone(),
+            ("", None) => {
+                if config.roles.contains(&RoleName::Cdc) {
+                    tracing::warn!("the WAL reader uses the shop's credential: give it its own by KARTSHOPPE__CDC__DATABASE_URL");
+                }
+                url.clone()
+            }
             (own, _) => own.to_owned(),
         };
         let store = Store::new(url, options(config))?;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::actors::order_publisher::PublisherHandle;
+use crate::actors::order_tracker::TrackerHandle;
 use crate::actors::shard::ShardGauge;
 use crate::actors::stats::{Directory, Entry};
 use crate::actors::supervision::EndCause;
@@ -61,6 +63,38 @@ pub(super) fn register(metrics: &Metrics, directory: &Directory, inventory: &Inv
     metrics.observe(metric::PRODUCT_RESTARTS, "Ends of product actors by cause", Kind::Counter, move || {
         let ends = EndCause::ALL.into_iter().zip(&engine.product_ends);
         ends.map(|(cause, count)| (vec![("cause", cause.as_str().to_owned())], load(count))).collect()
+    });
+}
+
+/// Registers what becomes of orders on their way to the log and back, once.
+pub(super) fn register_orders(metrics: &Metrics, publisher: &PublisherHandle, tracker: &TrackerHandle) {
+    let (publishing, tracking) = (publisher.clone(), tracker.clone());
+    metrics.observe(metric::ORDER_ITEMS, "Order items by what happened to them in this process", Kind::Counter, move || {
+        let (published, tracked) = (publishing.counts(), tracking.counts());
+        let counts = [
+            ("published", &published.published),
+            ("publish-unclear", &published.unclear),
+            ("left-to-rescue", &published.left_to_rescue),
+            ("probed", &tracked.probes),
+            ("rescued", &tracked.flipped),
+            ("outcome-written", &tracked.outcomes),
+        ];
+        counts.iter().map(|(fate, count)| (vec![("fate", (*fate).to_owned())], load(count))).collect()
+    });
+    let tracking = tracker.clone();
+    metrics.observe(metric::ORDERS, "Orders that this process settled", Kind::Counter, move || {
+        vec![(Vec::new(), load(&tracking.counts().settled))]
+    });
+    let (publishing, tracking) = (publisher.clone(), tracker.clone());
+    metrics.observe(metric::ALARMS, "Alarms that a human must look at; the log says more", Kind::Counter, move || {
+        let counts = tracking.counts();
+        let alarms = [
+            ("outcomes-missing", &counts.gaps),
+            ("outcome-refused", &counts.refused),
+            ("event-unreadable", &counts.unreadable),
+            ("clocks", &publishing.gate().alarms),
+        ];
+        alarms.iter().map(|(alarm, count)| (vec![("alarm", (*alarm).to_owned())], load(count))).collect()
     });
 }
 

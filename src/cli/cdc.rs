@@ -13,7 +13,7 @@ use super::Cli;
 use crate::app::Log;
 use crate::config::Config;
 use crate::log::EventLog;
-use crate::sources::wal::{self, Begun, SlotStatus, WalConfig};
+use crate::sources::wal::{self, Begun, ReadError, SlotStatus, Step, Steps, WalConfig};
 use crate::store::private_server::{self, PrivateServer, Status};
 use crate::wire::topics::Topic;
 
@@ -32,7 +32,11 @@ enum What {
         json: bool,
     },
     /// Make a new slot and publish what came between. Stop the shop first, unless its event log is Kafka.
-    RepairSlot,
+    RepairSlot {
+        /// Stops there until the process is ended: for tests, with faults enabled only.
+        #[arg(long, hide = true, value_parser = step_of_repair)]
+        halt_at: Option<Step>,
+    },
 }
 
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
@@ -40,7 +44,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     super::block_on(async {
         match args.what {
             What::Status { json } => status(&config, json).await,
-            What::RepairSlot => repair(&config).await,
+            What::RepairSlot { halt_at } => repair(&config, halt_at).await,
         }
     })
 }
@@ -50,8 +54,8 @@ async fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     if is_private(config) && !matches!(private_server::status(&config.data_dir)?, Status::Running { .. }) {
         bail!("the private PostgreSQL is stopped: it runs while `kartshoppe serve` does");
     }
-    let opened = Log::open_for_reading(config).await.ok();
-    let found = wal::status(&wal, opened.as_ref().map(|opened| &*opened.log)).await?;
+    let opened = Log::open_for_reading(config).await.map_err(|error| format!("{error:#}"));
+    let found = wal::status(&wal, opened.as_ref().map(|opened| &*opened.log).map_err(Clone::clone)).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&found)?);
     } else {
@@ -67,10 +71,13 @@ fn table(found: &SlotStatus) -> String {
         (true, None) => format!("{}, read by nobody", found.slot),
     };
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
-    let position = found.position.as_ref().map_or_else(
-        || "none".to_owned(),
-        |position| format!("{} (server {}, timeline {})", position.resume_lsn, position.system_id, position.timeline),
-    );
+    let position = match (&found.position, &found.position_unknown) {
+        (Some(position), _) => {
+            format!("{} (server {}, timeline {})", position.resume_lsn, position.system_id, position.timeline)
+        }
+        (None, Some(reason)) => format!("unknown ({reason})"),
+        (None, None) => "none".to_owned(),
+    };
     let safe =
         found.safe_bytes.map_or_else(|| "no limit".to_owned(), |bytes| format!("{bytes} bytes more, then the slot is lost"));
     let rows = [
@@ -80,14 +87,35 @@ fn table(found: &SlotStatus) -> String {
         ("lag", format!("{}, {:.1} s", bytes(found.lag_bytes), found.lag_ms as f64 / 1_000.0)),
         ("waiting", format!("{} items without an outcome", found.waiting_items)),
         ("WAL kept", format!("{} ({safe})", bytes(found.retained_bytes))),
-        ("to do", found.alarm.clone().unwrap_or_else(|| "nothing".to_owned())),
+        ("to do", found.alarm.as_ref().or(found.advice.as_ref()).cloned().unwrap_or_else(|| "nothing".to_owned())),
     ];
     rows.iter().map(|(name, text)| format!("{name:<9} {text}\n")).collect()
 }
 
-async fn repair(config: &Config) -> anyhow::Result<ExitCode> {
+fn step_of_repair(name: &str) -> Result<Step, String> {
+    let known = || Step::OF_REPAIR.map(Step::name).join(", ");
+    Step::OF_REPAIR.into_iter().find(|step| step.name() == name).ok_or_else(|| format!("the steps are {}", known()))
+}
+
+/// Says that a step is reached and stays there, for whoever wants to end the process there.
+struct HaltAt(Option<Step>);
+
+impl Steps for HaltAt {
+    async fn at(&self, step: Step) -> Result<(), ReadError> {
+        if self.0 == Some(step) {
+            println!("halted at {}", step.name());
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+async fn repair(config: &Config, halt_at: Option<Step>) -> anyhow::Result<ExitCode> {
+    if halt_at.is_some() && !config.faults.enabled {
+        bail!("--halt-at is for tests: KARTSHOPPE__FAULTS__ENABLED=true allows it");
+    }
     let opened = Log::open_for_upkeep(config).await.context("with the embedded log the shop must be stopped first")?;
-    let repaired = repair_on(config, &*opened.log).await;
+    let repaired = repair_on(config, &*opened.log, &HaltAt(halt_at)).await;
     opened.close().await;
     let begun = repaired?;
     println!(
@@ -97,11 +125,11 @@ async fn repair(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn repair_on(config: &Config, log: &dyn EventLog) -> anyhow::Result<Begun> {
+async fn repair_on(config: &Config, log: &dyn EventLog, steps: &HaltAt) -> anyhow::Result<Begun> {
     log.create_topics(&Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect::<Vec<_>>()).await?;
     let private = start_private(config).await?;
     let repaired = match url(config) {
-        Ok(url) => wal::repair(&WalConfig::new(url, &config.cdc.slot), log).await.map_err(Into::into),
+        Ok(url) => wal::repair_in_steps(&WalConfig::new(url, &config.cdc.slot), log, steps).await.map_err(Into::into),
         Err(error) => Err(error),
     };
     if let Some(server) = private {

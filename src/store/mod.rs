@@ -43,7 +43,7 @@ pub use idempotency::IdempotencyKey;
 pub use orders::{ItemOutcome, Order, OrderItem, OutcomeKind, PublishVia};
 pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use positions::{Gap, TrackerPosition};
-pub use rescue::{Probe, Waiting};
+pub use rescue::{Probe, Stranded, Waiting};
 
 /// The migrations of `migrations/`, compiled in.
 pub static MIGRATOR: Migrator = sqlx::migrate!();

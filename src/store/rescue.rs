@@ -35,6 +35,16 @@ pub struct Waiting {
     pub stranded: i64,
 }
 
+/// An item from before a gap, past its time: whether its event was ever applied, only the log can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranded {
+    pub order_id: String,
+    pub order_item_id: String,
+    pub product_id: String,
+    pub quantity: i64,
+    pub expired_at_ms: EpochMs,
+}
+
 struct ProbeRow {
     order_id: String,
     order_item_id: String,
@@ -100,6 +110,28 @@ impl Store {
             .await
         };
         self.run("count waiting items", count).await
+    }
+
+    /// The stranded items, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn stranded(&self, limit: i64) -> Result<Vec<Stranded>, StoreError> {
+        let list = async {
+            sqlx::query_as!(
+                Stranded,
+                r#"SELECT order_id, order_item_id, product_id, quantity::bigint AS "quantity!",
+                          (extract(epoch FROM expires_at) * 1000)::bigint AS "expired_at_ms!"
+                   FROM order_items
+                   WHERE publish_via = 'direct' AND outcome IS NULL AND expires_at < clock_timestamp()
+                     AND inserted_at <= (SELECT max(noticed_at) FROM order_tracker_gaps)
+                   ORDER BY expires_at, order_item_id LIMIT $1"#,
+                limit
+            )
+            .fetch_all(&self.pool)
+            .await
+        };
+        self.run("list stranded items", list).await
     }
 }
 

@@ -60,6 +60,7 @@ pub mod metric {
     pub const PAGE_CUTS: &str = "kartshoppe_page_cuts";
     pub const TRACKED: &str = "kartshoppe_tracked";
     pub const ORDERS: &str = "kartshoppe_orders";
+    pub const ORDER_ITEMS: &str = "kartshoppe_order_items";
     pub const ORDER_SETTLE_SECONDS: &str = "kartshoppe_order_settle_seconds";
     pub const CDC_ROWS: &str = "kartshoppe_cdc_rows";
     pub const CDC_LAG_BYTES: &str = "kartshoppe_cdc_lag_bytes";
@@ -67,6 +68,7 @@ pub mod metric {
     pub const CDC_RETAINED_BYTES: &str = "kartshoppe_cdc_retained_bytes";
     pub const CDC_SAFE_BYTES: &str = "kartshoppe_cdc_safe_bytes";
     pub const CDC_STATE: &str = "kartshoppe_cdc_state";
+    pub const CDC_ALARM: &str = "kartshoppe_cdc_alarm";
     pub const ALARMS: &str = "kartshoppe_alarms";
     pub const ALERTS: &str = "kartshoppe_alerts";
 }

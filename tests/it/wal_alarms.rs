@@ -30,7 +30,7 @@ async fn a_lost_slot_is_an_alarm_and_its_repair_closes_the_gap() {
     let reader = shop.reader().await;
     reader.alarms("kartshoppe cdc repair-slot").await;
     assert!(!reader.wal.report().is_ready());
-    let found = status(&shop.config, Some(&*shop.log)).await.unwrap();
+    let found = status(&shop.config, Ok(&*shop.log)).await.unwrap();
     assert!(found.alarm.unwrap().contains("is gone") && !found.exists && found.waiting_items == 10);
     let Begun { published, .. } = shop.repair().await.unwrap();
     assert_eq!(published, 5, "those of the gap alone");

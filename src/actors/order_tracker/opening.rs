@@ -52,7 +52,7 @@ pub async fn open(log: &dyn EventLog, store: &Store) -> Result<Opening, OpeningE
                     tracing::error!(
                         messaging.destination.partition.id = partition,
                         reason,
-                        "order outcomes may be missing: see `/admin/roles`"
+                        "order outcomes may be missing: `GET /admin/rescue` lists the items that are not rescued for that"
                     );
                     store.note_gap(partition, &reason, None).await?;
                     opening.gaps += 1;

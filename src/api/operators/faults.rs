@@ -19,11 +19,14 @@ use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
 use crate::domain::ids::ProductId;
+use crate::sources::wal::Step;
 
 /// Most strikes, and the longest time, of one fault.
 const COUNT_MAX: u64 = 1_000_000;
 const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 const TTL_DEFAULT: Duration = Duration::from_secs(60);
+/// The furthest step of the clock.
+const STEP_MAX_MS: i64 = 24 * 3600 * 1000;
 
 /// A fault to be armed.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -72,10 +75,41 @@ pub fn list(State(operators): State<Arc<Operators>>) -> Ready<Json<Vec<Value>>> 
     ready(Json(operators.faults.list().iter().map(view).collect()))
 }
 
-/// Takes all faults away.
+/// How wrong the shop's clock is to be.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClockStep {
+    /// Milliseconds ahead of the machine's clock; negative: behind it.
+    ahead_ms: i64,
+}
+
+/// Steps the clock of this process, and so that of the embedded event log; the database's stays. Timers are not moved.
+#[utoipa::path(post, path = "/admin/faults/clock", tag = "operators", request_body = ClockStep,
+    responses((status = 200, body = Object)))]
+pub fn step_clock(
+    State(operators): State<Arc<Operators>>,
+    JsonBody { value: ClockStep { ahead_ms }, .. }: JsonBody<ClockStep>,
+) -> Ready<Result<Json<Value>, Failure>> {
+    let step = || {
+        check_enabled(&operators)?;
+        if !(-STEP_MAX_MS..=STEP_MAX_MS).contains(&ahead_ms) {
+            return Err(Problem::field("aheadMs", format!("expected {} to {STEP_MAX_MS}", -STEP_MAX_MS)));
+        }
+        operators.clock.step(ahead_ms);
+        tracing::warn!(ahead_ms, "an operator stepped the clock");
+        Ok(Json(json!({"aheadMs": ahead_ms})))
+    };
+    ready(step().map_err(Failure::from))
+}
+
+/// Takes all faults away, and puts the clock right.
 #[utoipa::path(delete, path = "/admin/faults", tag = "operators", responses((status = 200, body = Object)))]
 pub fn clear(State(operators): State<Arc<Operators>>) -> Ready<Result<Json<Value>, Failure>> {
-    ready(check_enabled(&operators).map(|()| Json(json!({"cleared": operators.faults.clear()}))).map_err(Failure::from))
+    let clear = || {
+        operators.clock.step(0);
+        Json(json!({"cleared": operators.faults.clear()}))
+    };
+    ready(check_enabled(&operators).map(|()| clear()).map_err(Failure::from))
 }
 
 fn check_enabled(operators: &Operators) -> Result<(), Problem> {
@@ -98,6 +132,7 @@ fn read_target(operators: &Operators, text: &str) -> Result<Target, Problem> {
     let target = Target::from_str(text).unwrap_or_else(|never| match never {});
     if let Target::Actor(id) = &target
         && id != EVENT_LOG
+        && Step::of_target(id).is_none()
         && operators.directory.find(id).is_none()
     {
         let kinds: Vec<&str> = ActorKind::ALL.into_iter().map(ActorKind::as_str).collect();

@@ -7,5 +7,6 @@ pub mod alerts;
 pub mod faults;
 pub mod metrics;
 pub mod records;
+pub mod rescue;
 pub mod roles;
 pub mod topics;

@@ -12,6 +12,11 @@ pub enum Alarm {
         "PostgreSQL refuses the WAL reader's credential: set KARTSHOPPE__CDC__DATABASE_URL to one that may log in ({reason})"
     )]
     Credential { reason: String },
+    #[error(
+        "PostgreSQL's TLS does not satisfy the WAL reader's URL: put its CA's certificate into a file and name it with \
+         ?sslmode=verify-full&sslrootcert=FILE in KARTSHOPPE__CDC__DATABASE_URL, with the host as the certificate has it ({reason})"
+    )]
+    Tls { reason: String },
     #[error("wal_level is {found}: set wal_level = logical in PostgreSQL's configuration and restart it")]
     WalLevel { found: String },
     #[error("this PostgreSQL is a stand-by, and the slot lives on the primary: set KARTSHOPPE__CDC__DATABASE_URL to the primary")]
@@ -46,6 +51,11 @@ pub enum Alarm {
          and raise max_slot_wal_keep_size if the reader may be away for as long again"
     )]
     SlotLost { slot: String, status: String },
+    #[error(
+        "the replication slot {slot} is being read by {program} (PostgreSQL process {pid}), which is no WAL reader of KartShoppe: end it; \
+         if it acknowledged anything, `kartshoppe cdc status` says so and what to do then"
+    )]
+    SlotTaken { slot: String, program: String, pid: i32 },
     #[error("the replication slot {slot} is not ours ({what}): choose another name with KARTSHOPPE__CDC__SLOT, or drop it")]
     SlotForeign { slot: String, what: String },
     #[error(
@@ -78,6 +88,57 @@ pub enum Alarm {
 }
 
 impl Alarm {
+    /// Every [`Alarm::kind`], for a metric that shows each of them at 0 or 1.
+    pub const KINDS: [&str; 20] = [
+        "credential",
+        "tls",
+        "wal-level",
+        "stand-by",
+        "no-replication",
+        "no-select",
+        "not-migrated",
+        "publication-missing",
+        "publication-altered",
+        "replica-identity",
+        "slot-missing",
+        "slot-lost",
+        "slot-taken",
+        "slot-foreign",
+        "other-server",
+        "position-behind-slot",
+        "position-beyond-server",
+        "position-unreadable",
+        "not-repaired",
+        "rows-missing",
+    ];
+
+    /// Its name on `/metrics` and in docs/runbooks/wal-reader.md.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Credential { .. } => "credential",
+            Self::Tls { .. } => "tls",
+            Self::WalLevel { .. } => "wal-level",
+            Self::StandBy => "stand-by",
+            Self::NoReplication { .. } => "no-replication",
+            Self::NoSelect { .. } => "no-select",
+            Self::NotMigrated { .. } => "not-migrated",
+            Self::PublicationMissing { .. } => "publication-missing",
+            Self::PublicationAltered { .. } => "publication-altered",
+            Self::ReplicaIdentity { .. } => "replica-identity",
+            Self::SlotMissing { .. } => "slot-missing",
+            Self::SlotLost { .. } => "slot-lost",
+            Self::SlotTaken { .. } => "slot-taken",
+            Self::SlotForeign { .. } => "slot-foreign",
+            Self::OtherServer { .. } => "other-server",
+            Self::PositionBehindSlot { .. } => "position-behind-slot",
+            Self::PositionBeyondServer { .. } => "position-beyond-server",
+            Self::PositionUnreadable { .. } => "position-unreadable",
+            Self::NotRepaired { .. } => "not-repaired",
+            Self::PartMissing { .. } | Self::Column { .. } => "rows-missing",
+        }
+    }
+
     /// Whether rows may have passed by while it held, so that it is remembered until the slot is repaired.
     #[must_use]
     pub fn leaves_gap(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The reader's figures, read from its report when `/metrics` is asked.
 
-use super::{Wal, WalReport};
+use super::{Alarm, Phase, Wal, WalReport};
 use crate::telemetry::metrics::{Kind, Metrics};
 use crate::telemetry::names::metric;
 
@@ -30,6 +30,16 @@ impl Wal {
                 .observe(name, help, kind, move || read(&wal.report()).map(|figure| (Vec::new(), figure)).into_iter().collect());
         }
         let wal = self.clone();
+        metrics.observe(metric::CDC_ALARM, "1 for the alarm that keeps the WAL reader from reading", Kind::Gauge, move || {
+            let raised = match wal.report().phase {
+                Phase::Alarm { kind, .. } => Some(kind),
+                Phase::Stopped | Phase::Starting { .. } | Phase::WaitingForSlot { .. } | Phase::FirstStart | Phase::Streaming => {
+                    None
+                }
+            };
+            Alarm::KINDS.map(|kind| (vec![("alarm", kind.to_owned())], f64::from(u8::from(raised == Some(kind))))).into()
+        });
+        let wal = self.clone();
         metrics.observe(metric::CDC_STATE, "1 for the state that the WAL reader is in", Kind::Gauge, move || {
             let now = wal.report().state();
             STATES.map(|state| (vec![("state", state.to_owned())], f64::from(u8::from(state == now)))).into()
@@ -56,14 +66,17 @@ mod tests {
             Phase::WaitingForSlot { pid: None },
             Phase::FirstStart,
             Phase::Streaming,
-            Phase::Alarm("do this".to_owned()),
+            Phase::Alarm { kind: "slot-missing", text: "do this".to_owned() },
         ];
         for (phase, state) in phases.into_iter().zip(STATES) {
             cell.phase(phase);
             let text = metrics.render().unwrap();
             assert!(text.contains(&format!("kartshoppe_cdc_state{{state=\"{state}\"}} 1.0")), "{text}");
-            assert_eq!(text.matches("} 1.0").count(), 1, "{text}");
+            assert_eq!(text.matches("} 1.0").count(), 1 + usize::from(state == "alarm"), "{text}");
         }
+        let text = metrics.render().unwrap();
+        assert!(text.contains("kartshoppe_cdc_alarm{alarm=\"slot-missing\"} 1.0"), "{text}");
+        assert_eq!(text.matches("kartshoppe_cdc_alarm{").count(), Alarm::KINDS.len(), "{text}");
         cell.published(3, Some(1));
         let text = metrics.render().unwrap();
         assert!(text.contains("kartshoppe_cdc_rows_total{} 3.0"), "{text}");

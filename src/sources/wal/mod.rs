@@ -19,6 +19,7 @@ mod reader;
 mod repair;
 mod report;
 mod server;
+mod status;
 mod stream;
 mod transactions;
 
@@ -30,10 +31,11 @@ use tokio::sync::watch;
 pub use self::alarm::Alarm;
 pub use self::new_slot::{Begun, Steps};
 use self::position::StoredError;
-pub use self::repair::{RepairError, SlotStatus, repair, repair_in_steps, status};
+pub use self::repair::{RepairError, repair, repair_in_steps};
 use self::report::ReportCell;
 pub use self::report::{Phase, WalReport};
 pub use self::server::{PUBLICATION, ServerError};
+pub use self::status::{SlotStatus, status};
 pub use self::stream::StreamError;
 pub use self::transactions::Confused;
 use crate::actors::envelope::{CallError, Mailbox};
@@ -71,7 +73,8 @@ impl WalConfig {
     }
 }
 
-/// The steps of the reader. Each is a target of faults: `wal-reader/committing`.
+/// The steps of the reader: the one list of places where it can be struck. Each is a target of faults (`wal-reader/committing`), and
+/// those of a repair can halt it (`kartshoppe cdc repair-slot --halt-at`), so that tests end processes exactly there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The slot is free and nothing speaks against reading.
@@ -106,6 +109,21 @@ impl Step {
         Self::Committing,
         Self::Committed,
     ];
+
+    /// Those that a repair of the slot passes.
+    pub const OF_REPAIR: [Self; 4] = [Self::Fenced, Self::SlotMade, Self::SnapshotRead, Self::Begun];
+
+    /// The step of a fault target.
+    #[must_use]
+    pub fn of_target(target: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.target() == target)
+    }
+
+    /// Its name alone.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.target().trim_start_matches("wal-reader/")
+    }
 
     /// The fault target that strikes at this step only.
     #[must_use]

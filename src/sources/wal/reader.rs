@@ -103,6 +103,7 @@ async fn slot_free(context: &WalContext, server: &mut Server) -> Result<Facts, E
         if !facts.is_slot_active() {
             return Ok(facts);
         }
+        facts.check_ours(&context.config.slot)?;
         context.report.waiting(facts.slot_pid);
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(SLOT_WAIT_MAX);
@@ -116,7 +117,8 @@ fn look(context: &WalContext, facts: &Facts, stored: &Stored) -> Result<(), Alar
         return Err(Alarm::NotRepaired { reason: reason.clone() });
     }
     let slot = &context.config.slot;
-    let Some(position) = &stored.position else { return Ok(()) };
+    // Without a position the slot is made anew: one that is somebody else's must not be dropped for that.
+    let Some(position) = &stored.position else { return facts.check_ours(slot) };
     facts.check_slot(slot)?;
     position::check(position, facts, slot)
 }

@@ -33,8 +33,13 @@ pub enum Phase {
     /// Making the slot and publishing what waited.
     FirstStart,
     Streaming,
-    /// Something must be put right first; the text says what.
-    Alarm(String),
+    /// Something must be put right first.
+    Alarm {
+        /// One of [`Alarm::KINDS`].
+        kind: &'static str,
+        /// What is wrong and what to do.
+        text: String,
+    },
 }
 
 /// How the reader of this process is doing.
@@ -70,9 +75,16 @@ impl WalReport {
     #[must_use]
     pub fn alarm(&self) -> Option<&str> {
         match &self.phase {
-            Phase::Alarm(text) => Some(text),
+            Phase::Alarm { text, .. } => Some(text),
             Phase::Stopped | Phase::Starting { .. } | Phase::WaitingForSlot { .. } | Phase::FirstStart | Phase::Streaming => None,
         }
+    }
+
+    /// Why this process is not ready as far as its reader is concerned; a reader that was not started keeps nobody from being ready.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        let is_fine = self.is_ready() || self.phase == Phase::Stopped;
+        (!is_fine).then(|| self.sentence())
     }
 
     /// In one word, as labels write it.
@@ -84,7 +96,7 @@ impl WalReport {
             Phase::WaitingForSlot { .. } => "waiting",
             Phase::FirstStart => "first-start",
             Phase::Streaming => "streaming",
-            Phase::Alarm(_) => "alarm",
+            Phase::Alarm { .. } => "alarm",
         }
     }
 
@@ -99,7 +111,7 @@ impl WalReport {
             Phase::WaitingForSlot { pid: None } => "standing by: another reader has the slot".to_owned(),
             Phase::FirstStart => "making the replication slot and publishing what waited".to_owned(),
             Phase::Streaming => "streaming".to_owned(),
-            Phase::Alarm(text) => text.clone(),
+            Phase::Alarm { text, .. } => text.clone(),
         }
     }
 }
@@ -166,7 +178,7 @@ impl ReportCell {
 
     /// Shows an alarm; it is logged when it is new.
     pub fn raise(&self, alarm: &Alarm) {
-        let phase = Phase::Alarm(alarm.to_string());
+        let phase = Phase::Alarm { kind: alarm.kind(), text: alarm.to_string() };
         if self.report.borrow().phase != phase {
             tracing::error!(alarm = %alarm, "orders are not read from the WAL");
         }

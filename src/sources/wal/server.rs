@@ -11,6 +11,8 @@ use super::transactions::TABLE;
 use crate::domain::EpochMs;
 use crate::wire::cdc_position::Lsn;
 
+/// How our connections call themselves: a slot that is read under this name is read by one of us.
+pub(super) const APPLICATION: &str = "kartshoppe-cdc";
 /// The publication of the migrations.
 pub const PUBLICATION: &str = "kartshoppe_order_items";
 /// The columns that an event is made of, and the one that the filter asks.
@@ -36,9 +38,16 @@ impl ServerError {
     pub(super) fn sql(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| match source.as_database_error().and_then(|refusal| refusal.code()).as_deref() {
             Some("28P01" | "28000") => Self::Alarm(Alarm::Credential { reason: source.to_string() }),
+            _ if is_of_tls(&source) => Self::Alarm(Alarm::Tls { reason: source.to_string() }),
             _ => Self::Sql { doing, source },
         }
     }
+}
+
+/// Whether it is about TLS: a certificate that does not fit comes as invalid data from the connection.
+fn is_of_tls(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Tls(_))
+        || matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData)
 }
 
 /// A connection for questions. Whoever hears an error from it drops it.
@@ -66,6 +75,8 @@ pub struct Facts {
     pub slot_plugin: Option<String>,
     pub slot_active: Option<bool>,
     pub slot_pid: Option<i32>,
+    /// How the program that reads from it calls itself.
+    pub slot_program: Option<String>,
     pub slot_status: Option<String>,
     pub slot_temporary: Option<bool>,
     pub confirmed: Option<String>,
@@ -89,6 +100,7 @@ SELECT current_database()::text AS database, current_user::text AS role, current
        p.oid IS NOT NULL AS published, p.pubinsert AND p.pubupdate AS publishes_changes,
        t.attnames::text[] AS published_columns, t.rowfilter AS published_filter,
        s.database::text AS slot_database, s.plugin::text AS slot_plugin, s.active AS slot_active, s.active_pid AS slot_pid,
+       (SELECT a.application_name FROM pg_stat_activity a WHERE a.pid = s.active_pid) AS slot_program,
        s.wal_status AS slot_status, s.temporary AS slot_temporary, s.confirmed_flush_lsn::text AS confirmed,
        s.restart_lsn::text AS restart, s.safe_wal_size AS safe_bytes,
        CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_flush_lsn()::text END AS flushed,
@@ -108,7 +120,7 @@ impl Server {
     pub async fn connect(url: &str) -> Result<Self, ServerError> {
         const DOING: &str = "connect to PostgreSQL";
         let options = PgConnectOptions::from_str(url).map_err(ServerError::sql("read KARTSHOPPE__CDC__DATABASE_URL"))?;
-        let options = options.application_name("kartshoppe-cdc").disable_statement_logging();
+        let options = options.application_name(APPLICATION).disable_statement_logging();
         let connection = in_time(DOING, PgConnection::connect_with(&options)).await?;
         Ok(Self { connection })
     }
@@ -230,10 +242,27 @@ impl Facts {
     /// # Errors
     /// The first [`Alarm`].
     pub fn check_slot(&self, slot: &str) -> Result<(), Alarm> {
-        let slot = slot.to_owned();
         if !self.has_slot() {
-            return Err(Alarm::SlotMissing { slot });
+            return Err(Alarm::SlotMissing { slot: slot.to_owned() });
         }
+        self.check_ours(slot)?;
+        let slot = slot.to_owned();
+        match self.slot_status.as_deref() {
+            Some("lost") => Err(Alarm::SlotLost { slot, status: "wal_status is lost".to_owned() }),
+            _ if self.confirmed().is_none() => Err(Alarm::SlotLost { slot, status: "it was never ready".to_owned() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a slot of that name, if there is one, may be read or dropped by us.
+    ///
+    /// # Errors
+    /// [`Alarm::SlotForeign`]; [`Alarm::SlotTaken`] while a program that is not ours reads from it.
+    pub fn check_ours(&self, slot: &str) -> Result<(), Alarm> {
+        if !self.has_slot() {
+            return Ok(());
+        }
+        let slot = slot.to_owned();
         if self.slot_plugin.as_deref() != Some("pgoutput") {
             let what = format!("its plugin is {}", self.slot_plugin.as_deref().unwrap_or("none, it is a physical slot"));
             return Err(Alarm::SlotForeign { slot, what });
@@ -242,9 +271,11 @@ impl Facts {
             let what = format!("it is of the database {}", self.slot_database.as_deref().unwrap_or_default());
             return Err(Alarm::SlotForeign { slot, what });
         }
-        match self.slot_status.as_deref() {
-            Some("lost") => Err(Alarm::SlotLost { slot, status: "wal_status is lost".to_owned() }),
-            _ if self.confirmed().is_none() => Err(Alarm::SlotLost { slot, status: "it was never ready".to_owned() }),
+        match (self.slot_pid, self.slot_program.as_deref()) {
+            (Some(pid), Some(program)) if self.is_slot_active() && program != APPLICATION => {
+                let program = if program.is_empty() { "a program without a name" } else { program };
+                Err(Alarm::SlotTaken { slot, program: program.to_owned(), pid })
+            }
             _ => Ok(()),
         }
     }

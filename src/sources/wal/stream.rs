@@ -13,6 +13,7 @@ use pg_walstream::{
     ReplicationStreamConfig, RetryConfig, RowData, SlotType,
 };
 
+use super::server::APPLICATION;
 use crate::domain::EpochMs;
 use crate::wire::cdc_position::Lsn;
 
@@ -232,5 +233,5 @@ impl NewSlot {
 /// The same database, through a connection that may replicate.
 fn replication_url(url: &str) -> String {
     let joint = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{joint}replication=database&application_name=kartshoppe-cdc&connect_timeout={}", CONNECT_TIMEOUT.as_secs())
+    format!("{url}{joint}replication=database&application_name={APPLICATION}&connect_timeout={}", CONNECT_TIMEOUT.as_secs())
 }

@@ -40,6 +40,13 @@ impl Options {
 impl Server {
     /// Starts the binary and waits until it is ready.
     pub async fn start(options: Options) -> Self {
+        let mut server = Self::launch(options);
+        server.wait_until_ready().await;
+        server
+    }
+
+    /// Starts the binary and returns at once.
+    pub fn launch(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut server = Self {
@@ -51,8 +58,27 @@ impl Server {
             http: reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap(),
             _folder: Some(folder),
         };
-        server.resume().await;
+        server.spawn();
         server
+    }
+
+    /// Waits until the process says that it is not ready, with these words among its reasons; gives all of them.
+    pub async fn until_not_ready_because(&mut self, words: &str) -> String {
+        let deadline = tokio::time::Instant::now() + START_LIMIT;
+        let pid = self.child.as_ref().map(Child::id);
+        loop {
+            if let Some(info) = running_server(&self.data).filter(|info| Some(info.pid) == pid) {
+                self.info = info;
+                if let Ok(answer) = self.http.get(self.admin("/readyz")).send().await
+                    && let Ok(told) = answer.text().await
+                    && told.contains(words)
+                {
+                    return told;
+                }
+            }
+            assert!(tokio::time::Instant::now() < deadline, "never not ready for {words}\n{}", self.log_tail());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Starts the binary and waits until its read model shows the whole shop.
@@ -120,6 +146,19 @@ impl Server {
         child.wait().unwrap().code()
     }
 
+    /// Stops the process where it is (`STOP`), lets it go on (`CONT`), or whatever else a signal does.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
+    }
+
+    /// The program with other arguments, on the same data directory and with the same settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
+        command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env("KARTSHOPPE__DATA_DIR", &self.data);
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command
+    }
+
     /// A URL of the public listener.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.info.http.unwrap())
@@ -149,10 +188,7 @@ impl Server {
 
     /// The database that this server uses.
     pub fn database_url(&self) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
-        command.args(["db", "url"]).current_dir(env!("CARGO_MANIFEST_DIR")).env("KARTSHOPPE__DATA_DIR", &self.data);
-        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
-        let output = command.output().unwrap();
+        let output = self.command(&["db", "url"]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }

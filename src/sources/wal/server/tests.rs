@@ -19,6 +19,7 @@ fn sound() -> Facts {
         slot_plugin: text("pgoutput"),
         slot_active: Some(false),
         slot_pid: None,
+        slot_program: None,
         slot_status: text("reserved"),
         slot_temporary: Some(false),
         confirmed: text("0/10"),
@@ -32,7 +33,7 @@ fn sound() -> Facts {
 #[test]
 fn what_does_not_fit_is_named_with_what_to_do() {
     type Break = fn(&mut Facts);
-    let breaks: [(Break, &str); 15] = [
+    let breaks: [(Break, &str); 16] = [
         (|facts| facts.standby = true, "stand-by"),
         (|facts| facts.wal_level = "replica".to_owned(), "wal_level = logical"),
         (|facts| facts.may_replicate = false, "ALTER ROLE reader REPLICATION"),
@@ -48,6 +49,13 @@ fn what_does_not_fit_is_named_with_what_to_do() {
         (|facts| facts.slot_plugin = Some("test_decoding".to_owned()), "is not ours"),
         (|facts| facts.slot_database = Some("other".to_owned()), "is of the database other"),
         (|facts| facts.slot_status = Some("lost".to_owned()), "max_slot_wal_keep_size"),
+        (
+            |facts| {
+                (facts.slot_active, facts.slot_pid) = (Some(true), Some(7));
+                facts.slot_program = Some("pg_recvlogical".to_owned());
+            },
+            "is being read by pg_recvlogical (PostgreSQL process 7)",
+        ),
     ];
     let check = |facts: &Facts| facts.check_database().and_then(|()| facts.check_slot("kartshoppe"));
     assert_eq!(check(&sound()), Ok(()));

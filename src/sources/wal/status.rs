@@ -1,0 +1,116 @@
+//! What operators ask about the slot: how it stands, how far it is behind, and what to do.
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use super::alarm::Alarm;
+use super::position::{self, Stored};
+use super::server::{Facts, Server, ServerError};
+use super::{ReadError, WalConfig};
+use crate::log::EventLog;
+use crate::wire::cdc_position::CdcPosition;
+
+/// A slot that nobody reads and that PostgreSQL gives up after less WAL than this is told of: some minutes of a busy shop.
+const SAFE_ENOUGH_BYTES: i64 = 1 << 30;
+
+/// The slot as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotStatus {
+    pub slot: String,
+    pub database: String,
+    pub exists: bool,
+    /// The server's process that feeds a reader, if one reads.
+    pub reader_pid: Option<i32>,
+    pub wal_status: Option<String>,
+    /// The stored position, if there is one and the log could be read.
+    pub position: Option<CdcPosition>,
+    /// Why the log could not be read.
+    pub position_unknown: Option<String>,
+    /// WAL that was written and is not acknowledged, in bytes.
+    pub lag_bytes: Option<u64>,
+    /// Age of the oldest item that waits for the reader, in milliseconds; 0 if none does.
+    pub lag_ms: i64,
+    /// Items of the reader that have no outcome.
+    pub waiting_items: i64,
+    /// WAL that the slot makes PostgreSQL keep, in bytes.
+    pub retained_bytes: Option<u64>,
+    /// WAL that may still be written before PostgreSQL gives the slot up, in bytes; `None`: no limit.
+    pub safe_bytes: Option<i64>,
+    /// What keeps the reader from reading, and what to do.
+    pub alarm: Option<String>,
+    /// What else is to be done.
+    pub advice: Option<String>,
+}
+
+#[derive(Debug, FromRow)]
+struct Owed {
+    items: i64,
+    oldest_ms: i64,
+}
+
+/// Looks at the slot; where the log cannot be read, `log` says why.
+///
+/// # Errors
+/// [`ReadError`] if PostgreSQL or the log cannot be asked. What is wrong with the slot is no error.
+pub async fn status(config: &WalConfig, log: Result<&dyn EventLog, String>) -> Result<SlotStatus, ReadError> {
+    let mut server = Server::connect(&config.url).await?;
+    let facts = server.facts(&config.slot).await?;
+    let (stored, position_unknown) = match log {
+        Ok(log) => (position::read(log, &config.slot).await?, None),
+        Err(reason) => (Stored::default(), Some(reason)),
+    };
+    let owed = match facts.may_select {
+        Some(true) => owed(&mut server).await?,
+        Some(false) | None => Owed { items: 0, oldest_ms: 0 },
+    };
+    let alarm = alarm_of(config, &facts, &stored);
+    Ok(SlotStatus {
+        slot: config.slot.clone(),
+        database: facts.database.clone(),
+        exists: facts.has_slot(),
+        reader_pid: facts.slot_pid,
+        wal_status: facts.slot_status.clone(),
+        lag_bytes: facts.confirmed().map(|confirmed| facts.flushed().0.saturating_sub(confirmed.0)),
+        lag_ms: owed.oldest_ms,
+        waiting_items: owed.items,
+        retained_bytes: facts.retained_bytes(),
+        safe_bytes: facts.safe_bytes,
+        advice: if alarm.is_some() { None } else { advice(&facts, &owed) },
+        alarm: alarm.map(|alarm| alarm.to_string()),
+        position: stored.position,
+        position_unknown,
+    })
+}
+
+fn alarm_of(config: &WalConfig, facts: &Facts, stored: &Stored) -> Option<Alarm> {
+    let check = || {
+        facts.check_database()?;
+        if let Some(reason) = &stored.gap {
+            return Err(Alarm::NotRepaired { reason: reason.clone() });
+        }
+        let Some(position) = &stored.position else { return facts.check_ours(&config.slot) };
+        facts.check_slot(&config.slot)?;
+        position::check(position, facts, &config.slot)
+    };
+    check().err()
+}
+
+fn advice(facts: &Facts, owed: &Owed) -> Option<String> {
+    const START: &str = "start `kartshoppe serve` with the role cdc";
+    match (facts.has_slot(), facts.is_slot_active()) {
+        (true, true) => None,
+        (false, _) => Some(format!("{START}: it makes the slot and publishes what waits")),
+        (true, false) if owed.items > 0 => Some(format!("{START}: {} items wait for it", owed.items)),
+        (true, false) => facts.safe_bytes.filter(|left| *left < SAFE_ENOUGH_BYTES).map(|left| {
+            format!("{START} before PostgreSQL has written {left} bytes more: it gives the slot up then, which needs a repair")
+        }),
+    }
+}
+
+async fn owed(server: &mut Server) -> Result<Owed, ServerError> {
+    let question = "SELECT count(*) AS items,
+                           coalesce(greatest(extract(epoch FROM clock_timestamp() - min(inserted_at)) * 1000, 0), 0)::bigint AS oldest_ms
+                    FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL";
+    sqlx::query_as(question).fetch_one(&mut server.connection).await.map_err(ServerError::sql("count the waiting items"))
+}

@@ -1,0 +1,52 @@
+//! The clocks of event log and database step apart by an hour, in both directions, while orders come by both paths.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::wal_story::{BreakableShop, options};
+
+const HOUR_MS: i64 = 3_600_000;
+
+#[tokio::test]
+async fn clocks_an_hour_apart_lose_and_double_nothing() {
+    let mut shop = BreakableShop::open(options("api,inventory,cdc")).await;
+    let mut orders = shop.mixed(3).await;
+    for ahead in [HOUR_MS, -HOUR_MS, 0, -HOUR_MS, HOUR_MS] {
+        shop.step_clock(ahead).await;
+        orders.extend(shop.mixed(4).await);
+        // One order's publisher never hands it over, at this clock too.
+        shop.arm("order-publisher", "hang").await;
+        orders.push(shop.buy("PROD_0007", false).await);
+        orders.extend(shop.mixed(2).await);
+        // The reader and the shop die under the wrong clock, which is the machine's again at the next start.
+        shop.kill_everything();
+        shop.server.resume().await;
+        shop.step_clock(-ahead).await;
+        orders.extend(shop.mixed(4).await);
+        shop.server.signal(Signal::STOP);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        shop.server.signal(Signal::CONT);
+    }
+    // Where the log's clock is behind, a probe is in time and asked again: rescue waits for the clock, and doubles nothing.
+    shop.step_clock(0).await;
+    shop.everything_settles_once().await;
+    let sold = shop.count("SELECT count(*) FROM order_items").await;
+    assert_eq!(sold, i64::try_from(orders.len()).unwrap());
+    let short = shop.count("SELECT count(*) FROM order_items WHERE outcome <> 'ALLOCATED'").await;
+    assert_eq!(short, 0, "there was enough of everything");
+    assert!(shop.figure("kartshoppe_alarms_total{alarm=\"clocks\"}").await >= 1.0, "the shop saw that the clocks differ");
+}
+
+impl BreakableShop {
+    /// So many orders by each path.
+    async fn mixed(&mut self, each: usize) -> Vec<String> {
+        let mut orders = Vec::new();
+        for number in 0..each {
+            for use_cdc in [false, true] {
+                orders.push(self.buy(&format!("PROD_{:04}", 23 + number), use_cdc).await);
+            }
+        }
+        orders
+    }
+}

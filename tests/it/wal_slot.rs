@@ -1,0 +1,216 @@
+//! Life with the slot: WAL does not pile up, nobody else's slot is touched, and a server with another past is noticed.
+
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use kartshoppe::store::private_server::{PrivateServer, Urls};
+use kartshoppe::store::{Store, StoreOptions};
+use pg_walstream::{LogicalReplicationStream, ReplicationStreamConfig};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use super::support::log::within;
+use super::support::postgres::{TestDatabase, bin_dir, database, open_folder};
+use super::support::wal::WalShop;
+
+/// WAL that an idle shop's slot may hold back, in bytes: what is written between two looks.
+const IDLE_BYTES: i64 = 1_000_000;
+
+/// 30 MB of other people's WAL, here and in another database of the server, and the checkpoint that would throw it away.
+async fn noise(shop: &WalShop, elsewhere: &TestDatabase) {
+    for url in [&shop.database.url, &elsewhere.url] {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let noise = "CREATE TABLE IF NOT EXISTS noise (t text); TRUNCATE noise;
+                     INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 15000);";
+        connection.execute(sqlx::raw_sql(noise)).await.unwrap();
+    }
+    shop.ask("CHECKPOINT").await;
+}
+
+async fn retained(shop: &WalShop) -> i64 {
+    let bytes = "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn)::bigint::text FROM pg_replication_slots
+                 WHERE slot_name = 'SLOT'";
+    shop.ask(bytes).await.unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wal_does_not_pile_up_while_no_order_comes() {
+    let (shop, elsewhere) = (WalShop::open().await, database().await);
+    let reader = shop.reader().await;
+    reader.streams().await;
+    let falls = async || {
+        within(async {
+            while retained(&shop).await > IDLE_BYTES {
+                // What the server may throw away moves on with a checkpoint's own record.
+                shop.ask("CHECKPOINT").await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+        .await;
+    };
+    for _ in 0..3 {
+        noise(&shop, &elsewhere).await;
+        falls().await;
+        println!("retained with a reader: {} bytes after 30 MB", retained(&shop).await);
+    }
+    // Without a reader it does pile up: the measure can tell.
+    reader.stop().await;
+    shop.slot_is_free().await;
+    noise(&shop, &elsewhere).await;
+    let held = retained(&shop).await;
+    println!("retained without a reader: {held} bytes");
+    assert!(held > 25_000_000, "{held}");
+    let reader = shop.reader().await;
+    falls().await;
+    let ids = shop.orders("after", 2).await;
+    shop.await_exactly(&ids).await;
+    shop.end([reader]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_of_the_same_name_that_is_not_ours_is_left_alone() {
+    let (shop, other) = (WalShop::open().await, database().await);
+    let mut owner = PgConnection::connect(&other.admin_url).await.unwrap();
+    let make = format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", shop.config.slot);
+    owner.execute(AssertSqlSafe(make)).await.unwrap();
+    let ids = shop.orders("waiting", 2).await;
+    let reader = shop.reader().await;
+    reader.alarms("is not ours (it is of the database").await;
+    let refused = shop.repair().await.unwrap_err().to_string();
+    assert!(refused.contains("is not ours"), "{refused}");
+    assert!(shop.ask("SELECT slot_name::text FROM pg_replication_slots WHERE slot_name = 'SLOT'").await.is_some());
+    shop.drop_slot().await;
+    shop.await_exactly(&ids).await;
+    shop.end([reader]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_for() {
+    let shop = WalShop::open().await;
+    let reader = shop.reader().await;
+    reader.streams().await;
+    let mut ids = shop.orders("one", 2).await;
+    shop.await_exactly(&ids).await;
+    reader.stop().await;
+    shop.slot_is_free().await;
+    let config = ReplicationStreamConfig::builder(&shop.config.slot, "kartshoppe_order_items").with_existing_slot_required(true);
+    let url = format!("{}&replication=database&application_name=a-tap", shop.config.url);
+    let mut tap = LogicalReplicationStream::new(&url, config).await.unwrap();
+    tap.start(None).await.unwrap();
+    ids.extend(shop.orders("meanwhile", 2).await);
+    let reader = shop.reader().await;
+    reader.alarms("is being read by a-tap (PostgreSQL process").await;
+    assert!(!reader.wal.report().is_ready());
+    drop(tap);
+    reader.streams().await;
+    shop.await_exactly(&ids).await;
+    shop.end([reader]).await;
+}
+
+/// A server of the test's own, as it is stopped and given another past.
+struct OwnServer {
+    folder: tempfile::TempDir,
+    running: Option<PrivateServer>,
+}
+
+impl OwnServer {
+    async fn start() -> Self {
+        let mut server = Self { folder: open_folder(), running: None };
+        server.resume().await;
+        server
+    }
+
+    async fn resume(&mut self) -> Urls {
+        let server = PrivateServer::start(self.folder.path(), bin_dir().as_deref()).await.unwrap();
+        let urls = server.urls().clone();
+        self.running = Some(server);
+        urls
+    }
+
+    async fn stop(&mut self) {
+        self.running.take().unwrap().stop().await.unwrap();
+    }
+
+    async fn admin(&self, sql: &str) {
+        let mut admin = PgConnection::connect(&self.running.as_ref().unwrap().urls().admin).await.unwrap();
+        admin.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+
+    /// The data directory of PostgreSQL, which may not be below the folder where the tests run as root.
+    fn cluster(&self) -> std::path::PathBuf {
+        let home = self.folder.path().join("postgres");
+        let elsewhere = std::fs::read_to_string(home.join("location"));
+        elsewhere.map_or(home.clone(), |place| Path::new(place.trim()).to_owned()).join("cluster")
+    }
+}
+
+async fn shop_on(urls: &Urls) -> WalShop {
+    let store = Store::new(&urls.database, StoreOptions::default()).unwrap();
+    store.migrate().await.unwrap();
+    let (url, admin_url, cdc_url) = (urls.database.clone(), urls.admin.clone(), urls.cdc.clone());
+    WalShop::over(TestDatabase { store, url, admin_url, cdc_url }).await
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired() {
+    let mut server = OwnServer::start().await;
+    let urls = server.running.as_ref().unwrap().urls().clone();
+
+    // Before the first start, with a server that cannot do it.
+    server.admin("ALTER SYSTEM SET wal_level = replica").await;
+    server.stop().await;
+    server.resume().await;
+    let shop = shop_on(&urls).await;
+    let mut ids = shop.orders("one", 3).await;
+    let reader = shop.reader().await;
+    reader.alarms("set wal_level = logical in PostgreSQL's configuration and restart it").await;
+    server.admin("ALTER SYSTEM RESET wal_level").await;
+    server.stop().await;
+    server.resume().await;
+    shop.await_exactly(&ids).await;
+    reader.stop().await;
+
+    // A backup that is restored: what came after it is gone, and the position lies beyond its WAL.
+    server.stop().await;
+    let backup = server.cluster().with_file_name("backup");
+    copy(&server.cluster(), &backup);
+    server.resume().await;
+    let reader = shop.reader().await;
+    let lost = shop.orders("lost", 3).await;
+    shop.await_exactly(ids.iter().chain(&lost)).await;
+    reader.stop().await;
+    server.stop().await;
+    copy(&backup, &server.cluster());
+    server.resume().await;
+    let reader = shop.reader().await;
+    reader.alarms("beyond the server's WAL").await;
+    ids.extend(shop.orders("two", 3).await);
+    shop.repair().await.unwrap();
+    reader.streams().await;
+    shop.await_exactly(ids.iter().chain(&lost)).await;
+
+    // A stand-by that is promoted, or a recovery to a point in time: a new timeline.
+    reader.stop().await;
+    server.admin("ALTER SYSTEM SET restore_command = 'false'").await;
+    server.stop().await;
+    let signal = server.cluster().join("recovery.signal");
+    std::fs::write(&signal, "").unwrap();
+    let owner = std::fs::metadata(server.cluster()).unwrap();
+    chown(&signal, Some(owner.uid()), Some(owner.gid())).unwrap();
+    server.resume().await;
+    let reader = shop.reader().await;
+    reader.alarms("on timeline 1, but this is").await;
+    ids.extend(shop.orders("three", 3).await);
+    shop.repair().await.unwrap();
+    reader.streams().await;
+    shop.await_exactly(ids.iter().chain(&lost)).await;
+    shop.end([reader]).await;
+    server.stop().await;
+    let _ = std::fs::remove_dir_all(backup);
+}
