@@ -17,7 +17,7 @@ const BAD_PLAN: u8 = 2;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What is done: short, default or long, or a file.
+    /// What is done: short, default, long or wal, or a file.
     #[arg(long, value_name = "PLAN", default_value = "default")]
     plan: String,
     /// Another seed than the plan's: other purchases, faults in another order.

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::duration_text;
 
 /// Plans that come with the program, by name.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("short", include_str!("plans/short.toml")),
     ("default", include_str!("plans/default.toml")),
     ("long", include_str!("plans/long.toml")),
+    ("wal", include_str!("plans/wal.toml")),
 ];
 
 /// Units on the shelf of a product of which there is enough for any drill.
@@ -104,7 +105,7 @@ impl Plan {
         let text = match built_in {
             Some(text) => text,
             None if Path::new(name).exists() => std::fs::read_to_string(name).with_context(|| format!("reading {name}"))?,
-            None => bail!("there is no plan {name}: name short, default or long, or a file"),
+            None => bail!("there is no plan {name}: name short, default, long or wal, or a file"),
         };
         let plan: Self = toml::from_str(&text).with_context(|| format!("the plan {name} cannot be read"))?;
         Ok(plan)
