@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that is checked without running the shop: format, lints, types, and that the scripts parse.
+# Everything that is checked without running the shop: format, lints, types, that the scripts parse, and the compose file.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -11,6 +11,16 @@ done
 for script in tools/*.sh tools/*/*.sh .ci/run; do bash -n "$script"; done
 cargo fmt --check
 tools/cargo.sh clippy --locked --all-targets -- -D warnings
+if find_go >/dev/null; then
+  (
+    cd tools/compose-check
+    [ -z "$(gofmt -l .)" ] || fail "gofmt: $(gofmt -l . | tr '\n' ' ')"
+    go vet ./... && go test ./... >&2
+    go run . ../../compose.yml ../../Dockerfile
+  )
+else
+  skipped "compose.yml and Dockerfile are not checked: no Go >= $go_oldest (https://go.dev/dl)"
+fi
 tools/ui.sh deps
 (cd ui && npm run --silent check)
 say "check: clean"

@@ -94,6 +94,7 @@ install_chromium() { apt_install chromium; }
 install_psql() { apt_install postgresql-client; }
 install_certificates() { apt_install openssl; }
 install_jdk() { apt_install default-jdk-headless; }
+install_go() { apt_offers golang-go "$go_oldest" && apt_install golang-go; }
 install_maven() { apt_install maven; }
 
 line_rust="https://rustup.rs, then: rustup default stable"
@@ -110,6 +111,7 @@ line_chromium="apt-get install chromium, or set KARTSHOPPE_CHROMIUM to a Chrome"
 line_psql="apt-get install postgresql-client"
 line_certificates="apt-get install openssl"
 line_jdk="apt-get install default-jdk-headless, or https://adoptium.net"
+line_go="https://go.dev/dl"
 line_maven="apt-get install maven"
 
 # --- The list: name, what it is for, need (must; `source` = else built from source; or what alone goes without). ---
@@ -164,6 +166,7 @@ case $purpose in
     check chromium "Chromium" "the browser tests"
     check psql "psql" "the tests of orders by hand, and make bench"
     check certificates "openssl" "the tests of TLS to PostgreSQL"
+    [ "$purpose" = test ] || check go "Go >= $go_oldest" "the check of compose.yml"
     ;;
 esac
 

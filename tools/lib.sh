@@ -18,6 +18,8 @@ node_oldest=20.19
 postgres_oldest=15
 # For Kafka's broker alone, which the tests and `make run-kafka` start.
 java_oldest=17
+# For the check of compose.yml alone.
+go_oldest=1.24
 
 say() { printf 'kartshoppe: %s\n' "$*" >&2; }
 fail() {
@@ -33,7 +35,7 @@ at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | sed -n 1p)" = "$1" ]; 
 has_openssl() { compiles '#include <openssl/ssl.h>' || [ -n "${OPENSSL_DIR:-}" ] || pkg_version openssl >/dev/null; }
 has_zlib() { compiles '#include <zlib.h>'; }
 has_libpq() {
-  have pg_config && [ -f "$(pg_config --includedir)/libpq-fe.h" ] || pkg_version libpq >/dev/null
+  [ -f "$(pg_config --includedir 2>/dev/null)/libpq-fe.h" ] || pkg_version libpq >/dev/null
 }
 compiles() { have cc && echo "$1" | cc -x c -fsyntax-only - 2>/dev/null; }
 pkg_version() { have pkg-config && pkg-config --modversion "$1" 2>/dev/null; }
@@ -108,6 +110,12 @@ find_java() {
     fi
   done
   return 1
+}
+
+# The version of a Go that builds tools/compose-check.
+find_go() {
+  local version
+  version=$(go env GOVERSION 2>/dev/null) && at_least "$go_oldest" "${version#go}" && echo "${version#go}"
 }
 
 # A Chromium that Playwright can drive; KARTSHOPPE_CHROMIUM names another one.
