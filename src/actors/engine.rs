@@ -78,6 +78,8 @@ pub struct EngineMetrics {
     pub restore_seconds: Histogram,
     /// What keeps the source from its work, while something does.
     pub trouble: ArcSwapOption<String>,
+    /// From a product's end with work in hand to its successor that has it.
+    pub product_recovery_seconds: Histogram,
     pub stale_tardiness_seconds: Histogram,
 }
 
@@ -105,6 +107,7 @@ impl Default for EngineMetrics {
             event_age_seconds: seconds(),
             restore_seconds: seconds(),
             trouble: ArcSwapOption::empty(),
+            product_recovery_seconds: seconds(),
             stale_tardiness_seconds: seconds(),
         }
     }

@@ -62,6 +62,16 @@ pub struct Entry {
     incarnation: AtomicU64,
     ends: [AtomicU64; EndCause::ALL.len()],
     last_failure: Mutex<Option<String>>,
+    down: Mutex<Down>,
+}
+
+/// How long the actor was away.
+#[derive(Debug, Default)]
+struct Down {
+    /// When it ended, while nobody has taken its place.
+    since: Option<Instant>,
+    /// From that end to its successor's life, the last time.
+    last: Option<Duration>,
 }
 
 /// An entry as operators see it.
@@ -80,6 +90,8 @@ pub struct ActorReport {
     /// Ends by cause, those that never happened left out.
     pub ends: BTreeMap<&'static str, u64>,
     pub last_failure: Option<String>,
+    /// From its last end to the life of its successor, in microseconds; a stop on purpose is no end.
+    pub last_recovery_us: Option<u64>,
 }
 
 impl Entry {
@@ -94,11 +106,13 @@ impl Entry {
             incarnation: AtomicU64::new(0),
             ends: std::array::from_fn(|_| AtomicU64::new(0)),
             last_failure: Mutex::new(None),
+            down: Mutex::default(),
         }
     }
 
     /// Noted by the supervisor: a new incarnation lives.
     pub fn started(&self, cell: &ActorCell) {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner).ends();
         self.incarnation.fetch_add(1, Ordering::Relaxed);
         self.handling_since.store(0, Ordering::Relaxed);
         *self.living.lock().unwrap_or_else(PoisonError::into_inner) = Some(cell.clone());
@@ -107,6 +121,7 @@ impl Entry {
     /// Noted by the supervisor: it ended, or could not start.
     pub fn ended(&self, cause: EndCause, reason: Option<&str>) {
         *self.living.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.down.lock().unwrap_or_else(PoisonError::into_inner).begins(cause);
         self.handling_since.store(0, Ordering::Relaxed);
         self.ends[cause.index()].fetch_add(1, Ordering::Relaxed);
         if let Some(reason) = reason {
@@ -133,6 +148,12 @@ impl Entry {
         self.ends[cause.index()].load(Ordering::Relaxed)
     }
 
+    /// From its last end to the life of its successor; `None` if it never came back.
+    #[must_use]
+    pub fn last_recovery(&self) -> Option<Duration> {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner).last
+    }
+
     /// Messages waiting.
     #[must_use]
     pub fn depth(&self) -> u64 {
@@ -153,6 +174,20 @@ impl Entry {
             handled: self.handled.load(Ordering::Relaxed),
             ends: ends.filter(|(_, count)| *count > 0).collect(),
             last_failure: self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_recovery_us: self.last_recovery().map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+impl Down {
+    /// A start that fails prolongs what began with the end before it.
+    fn begins(&mut self, cause: EndCause) {
+        self.since = if cause == EndCause::Stopped { None } else { self.since.or_else(|| Some(Instant::now())) };
+    }
+
+    fn ends(&mut self) {
+        if let Some(since) = self.since.take() {
+            self.last = Some(since.elapsed());
         }
     }
 }

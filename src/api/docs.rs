@@ -90,4 +90,46 @@ mod tests {
             assert!(text.contains("application/problem+json"));
         }
     }
+
+    /// Every reference of a document, wherever it stands.
+    fn references<'a>(value: &'a serde_json::Value, found: &mut BTreeSet<&'a str>) {
+        if let Some(reference) = value["$ref"].as_str() {
+            found.insert(reference);
+        }
+        value.as_object().into_iter().flat_map(|object| object.values()).for_each(|inner| references(inner, found));
+        value.as_array().into_iter().flatten().for_each(|inner| references(inner, found));
+    }
+
+    #[test]
+    fn a_program_can_be_written_from_the_documents_alone() {
+        for document in [ShopDocument::openapi(), OperatorsDocument::openapi()] {
+            let json = serde_json::to_value(&document).unwrap();
+            let mut found = BTreeSet::new();
+            references(&json, &mut found);
+            assert!(found.len() > 3, "shapes are described");
+            for reference in found {
+                let there = json.pointer(reference.trim_start_matches('#'));
+                assert!(there.is_some(), "{reference} leads nowhere");
+            }
+            for (path, item) in json["paths"].as_object().unwrap() {
+                for (method, operation) in item.as_object().unwrap() {
+                    let named = |parameter: &serde_json::Value| parameter["name"].as_str().unwrap_or_default().to_owned();
+                    let described: BTreeSet<_> = operation["parameters"].as_array().into_iter().flatten().map(named).collect();
+                    for part in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+                        assert!(described.contains(part), "{method} {path}: {part} is not described");
+                    }
+                    let answers = operation["responses"].as_object().unwrap();
+                    let told = |status: &String| status.starts_with(['1', '2']);
+                    assert!(answers.keys().any(told) && answers.contains_key("default"), "{method} {path}: {:?}", answers.keys());
+                    assert!(
+                        method != "post"
+                            || path.ends_with("/start")
+                            || path.ends_with("/stop")
+                            || operation["requestBody"].is_object(),
+                        "{method} {path}"
+                    );
+                }
+            }
+        }
+    }
 }

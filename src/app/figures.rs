@@ -1,5 +1,6 @@
 //! Registers the figures of the engine and of the actors, which are only read when somebody asks for `/metrics`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::actors::order_publisher::PublisherHandle;
@@ -23,6 +24,8 @@ pub(super) fn register(metrics: &Metrics, directory: &Directory, inventory: &Inv
         engine.event_age_seconds.clone(),
     );
     metrics.register(metric::RESTORE_SECONDS, "How long a partition's restore took", &[], engine.restore_seconds.clone());
+    let recovery = engine.product_recovery_seconds.clone();
+    metrics.register(metric::PRODUCT_RECOVERY_SECONDS, "From a product's end with work in hand to its successor", &[], recovery);
     let tardiness = engine.stale_tardiness_seconds.clone();
     metrics.register(metric::STALE_TARDINESS_SECONDS, "Stale deadline to its event", &[], tardiness);
 
@@ -59,6 +62,12 @@ pub(super) fn register(metrics: &Metrics, directory: &Directory, inventory: &Inv
         Kind::Counter,
         move || actors.list().iter().flat_map(|actor| ends_of(actor)).collect(),
     );
+    let actors = directory.clone();
+    metrics.observe(metric::ACTOR_RECOVERY_SECONDS, "From an actor's last end to its successor", Kind::Gauge, move || {
+        let labels = |actor: &Entry| vec![("kind", actor.kind.as_str().to_owned()), ("actor", actor.id.clone())];
+        let away = |actor: &Arc<Entry>| Some((labels(actor), actor.last_recovery()?.as_secs_f64()));
+        actors.list().iter().filter_map(away).collect()
+    });
     let engine = inventory.metrics.clone();
     metrics.observe(metric::PRODUCT_RESTARTS, "Ends of product actors by cause", Kind::Counter, move || {
         let ends = EndCause::ALL.into_iter().zip(&engine.product_ends);

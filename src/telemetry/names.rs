@@ -49,6 +49,8 @@ pub mod metric {
     pub const PASSIVATIONS: &str = "kartshoppe_inventory_passivations";
     pub const STALE_TARDINESS_SECONDS: &str = "kartshoppe_inventory_stale_tardiness_seconds";
     pub const RESTORE_SECONDS: &str = "kartshoppe_inventory_restore_seconds";
+    pub const ACTOR_RECOVERY_SECONDS: &str = "kartshoppe_actor_recovery_seconds";
+    pub const PRODUCT_RECOVERY_SECONDS: &str = "kartshoppe_product_recovery_seconds";
     pub const ACTOR_RESTARTS: &str = "kartshoppe_actor_restarts";
     pub const PRODUCT_RESTARTS: &str = "kartshoppe_product_restarts";
     pub const ACTOR_MAILBOX_DEPTH: &str = "kartshoppe_actor_mailbox_depth";

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::raw::{self, RawSocket, handshake, masked, request};
@@ -318,6 +320,61 @@ async fn messages_that_mean_nothing_are_ignored() {
     undisturbed(&server).await;
 }
 
+/// How many pages the server has.
+async fn pages(server: &Server) -> usize {
+    let metrics = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();
+    let line = metrics.lines().find(|line| line.starts_with("kartshoppe_pages")).unwrap_or_else(|| panic!("no figure of pages"));
+    line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as usize
+}
+
+async fn until_pages(server: &Server, count: usize) {
+    let deadline = tokio::time::Instant::now() + raw::PATIENCE;
+    while pages(server).await != count {
+        assert!(tokio::time::Instant::now() < deadline, "never {count} pages: {}", pages(server).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn half_open_sockets_are_noticed_and_cost_nobody_anything() {
+    let server = start().await;
+    let shop = server.info.http.unwrap();
+    let mut other = RawSocket::open(shop, "/ecommerce/reader/u", "").await;
+    other.until("PRODUCT_CACHE_SYNC").await;
+    // Who has said all and only listens still gets the answer.
+    let mut listens = TcpStream::connect(shop).await.unwrap();
+    listens.write_all(b"GET /api/ecommerce/product/PROD_0001 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    listens.shutdown().await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(raw::PATIENCE, listens.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // A page that can never say anything again, and one that vanishes without a word.
+    let mut pages = Vec::new();
+    for session in ["mute", "vanished"] {
+        let mut page = TcpStream::connect(shop).await.unwrap();
+        page.write_all(handshake(shop, &format!("/ecommerce/{session}/u"), "").as_bytes()).await.unwrap();
+        pages.push(page);
+    }
+    until_pages(&server, 3).await;
+    let vanished = pages.pop().unwrap();
+    vanished.set_zero_linger().unwrap();
+    drop(vanished);
+    until_pages(&server, 2).await;
+    let mut mute = pages.pop().unwrap();
+    mute.shutdown().await.unwrap();
+    until_pages(&server, 1).await;
+    raw::until_closed(mute).await;
+    // A lost handshake and a lost request hold nothing after their time.
+    let half = TcpStream::connect(shop).await.unwrap();
+    half.set_zero_linger().unwrap();
+    drop(half);
+    let shopper = Shopper::new("half-open-neighbour");
+    shopper.add(&server, "PROD_0002", 1).await;
+    assert_eq!(shopper.checkout(&server, false).await.0, 200);
+    assert!(other.until("PRODUCT_UPDATE").await["payload"]["productId"].is_string(), "the reader goes on");
+    undisturbed(&server).await;
+}
+
 #[tokio::test]
 async fn a_page_that_takes_nothing_is_let_go() {
     let server = start().await;
@@ -330,17 +387,9 @@ async fn a_page_that_takes_nothing_is_let_go() {
     let mut deaf = deaf.connect(shop).await.unwrap();
     deaf.write_all(handshake(shop, "/ecommerce/deaf/u", "").as_bytes()).await.unwrap();
     let shopper = Shopper::new("deaf-neighbour");
-    let pages = async || {
-        let metrics = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();
-        let line = metrics.lines().find(|line| line.starts_with("kartshoppe_pages")).unwrap_or("kartshoppe_pages ?").to_owned();
-        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap_or(-1.0)
-    };
     let deadline = tokio::time::Instant::now() + raw::PATIENCE;
-    while pages().await < 2.0 {
-        assert!(tokio::time::Instant::now() < deadline, "the deaf page is never connected");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    while pages().await > 1.0 {
+    until_pages(&server, 2).await;
+    while pages(&server).await > 1 {
         assert!(tokio::time::Instant::now() < deadline, "the deaf page is still connected");
         shopper.add(&server, "PROD_0002", 1).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -351,13 +400,14 @@ async fn a_page_that_takes_nothing_is_let_go() {
     drop(deaf);
 }
 
+async fn produce(server: &Server, topic: &str, record: Value) {
+    let (status, answer) = server.operate(&format!("/admin/topics/{topic}/records"), &record).await;
+    assert_eq!(status, 200, "{topic} {record}: {answer}");
+}
+
 #[tokio::test]
 async fn poison_records_become_dead_letters_and_nothing_else() {
-    let server = start().await;
-    let produce = async |topic: &str, record: Value| {
-        let (status, answer) = server.operate(&format!("/admin/topics/{topic}/records"), &record).await;
-        assert_eq!(status, 200, "{topic} {record}: {answer}");
-    };
+    let mut server = start().await;
     let item = |quantity: Value| json!({"orderId": "o", "productId": "PROD_0001", "quantity": quantity, "timestamp": 1});
     let product = |field: &str, value: Value| {
         let mut product = json!({"productId": "PROD_0001", "name": "x", "price": 1, "inventory": 5});
@@ -396,14 +446,23 @@ async fn poison_records_become_dead_letters_and_nothing_else() {
     ] {
         poison.push(("product-updates", json!({"key": "PROD_0001", "value": product(field, value)})));
     }
+    // Said twice is said unclearly.
+    let twice = [
+        ("order-events", r#"{"orderId":"o","productId":"PROD_0001","quantity":1,"quantity":2,"timestamp":1}"#),
+        ("product-updates", r#"{"productId":"PROD_0001","name":"x","price":1,"inventory":5,"inventory":6}"#),
+    ];
+    for (topic, text) in twice {
+        poison.push((topic, json!({"key": "PROD_0001", "valueBase64": BASE64_STANDARD.encode(text)})));
+    }
     let expected = poison.len();
     for (topic, record) in poison {
-        produce(topic, record).await;
+        produce(&server, topic, record).await;
     }
-    // Others' topics: whatever is there is passed over by those who follow them.
-    for topic in ["inventory-alerts", "shopping-cart-events", "ecommerce_events", "websocket_fanout", "dead-letters"] {
-        produce(topic, json!({"key": "PROD_0001", "valueBase64": "/w=="})).await;
-        produce(topic, json!({"key": "PROD_0001", "value": {"eventType": "SHOPPING_CART", "payload": []}})).await;
+    // Our own outputs and others' topics: whatever is there is passed over by those who follow them.
+    let followed = ["products", "inventory-events", "inventory-alerts", "shopping-cart-events"];
+    for topic in followed.into_iter().chain(["ecommerce_events", "websocket_fanout", "dead-letters"]) {
+        produce(&server, topic, json!({"key": "PROD_0001", "valueBase64": "/w=="})).await;
+        produce(&server, topic, json!({"key": "PROD_0001", "value": {"eventType": "SHOPPING_CART", "payload": []}})).await;
     }
     let deadline = tokio::time::Instant::now() + raw::PATIENCE;
     let letters = loop {
@@ -433,4 +492,9 @@ async fn poison_records_become_dead_letters_and_nothing_else() {
     shopper.add(&server, "PROD_0001", 1).await;
     let (_, order) = shopper.checkout(&server, false).await;
     assert_eq!(shopper.settled(&server, order["orderId"].as_str().unwrap()).await["status"], "CONFIRMED");
+    // Whoever reads it all again from the start passes over it too.
+    server.kill();
+    server.resume().await;
+    server.until_products(200).await;
+    assert_eq!(server.get("/api/ecommerce/product/PROD_0001").await["inventory"], 16);
 }

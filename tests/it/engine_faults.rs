@@ -22,22 +22,32 @@ async fn survive(target: &str, faults: &[Fault], count: u64) {
     shop.stock(ids(PRODUCTS), STOCK).await;
     shop.settle().await;
     let mut sent = 0;
+    let mut caught = 0;
     for fault in faults {
         let started = Instant::now();
         shop.append(orders(sent, ORDERS / 2)).await;
+        if *fault == Fault::Start {
+            // Who lives needs no start: it is killed first, and its successors fail.
+            shop.arm(target, Fault::Kill, 1);
+        }
         shop.arm(target, *fault, count);
         shop.append(orders(sent + ORDERS / 2, ORDERS / 2)).await;
         sent += ORDERS;
         shop.struck().await;
-        let struck = started.elapsed();
+        let (struck, behind) = (started.elapsed(), shop.behind().await);
+        caught += behind;
         shop.settle().await;
-        println!("{target} {fault:?} x{count}: struck after {struck:?}, all committed after {:?}", started.elapsed());
+        let settled = started.elapsed();
+        println!(
+            "{target} {fault:?} x{count}: struck after {struck:?} with {behind} records to go, all committed after {settled:?}"
+        );
     }
+    assert!(caught > 0, "{target} was never struck with work in hand");
     shop.ledger().await.check_conservation(PRODUCTS, STOCK, sent);
     shop.close().await;
 }
 
-const ALL: [Fault; 5] = [Fault::Kill, Fault::Panic, Fault::Error, Fault::Hang, Fault::Slow];
+const ALL: [Fault; 6] = [Fault::Kill, Fault::Panic, Fault::Error, Fault::Hang, Fault::Slow, Fault::Start];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn products() {

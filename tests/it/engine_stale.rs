@@ -118,6 +118,31 @@ async fn whoever_is_killed_as_it_fires() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_killed_a_tick_before() {
+    for target in ["product", "shard", "committer", "log-source", "role/inventory"] {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
+        let shop = Shop::open(&folder, &setup(&clock)).await;
+        shop.stock(ids(30), 10).await;
+        shop.settle().await;
+        clock.set_ms(START_MS + STALE_AFTER_MS - 1);
+        shop.arm(target, Fault::Kill, if target == "product" { 10 } else { 1 });
+        // Ten of them are heard of as they or those above them die, and so are saved.
+        shop.append((0..10).map(|n| order(n, &format!("P{n:05}"), 1)).collect()).await;
+        shop.struck().await;
+        shop.settle().await;
+        clock.set_ms(START_MS + STALE_AFTER_MS);
+        wait_for_stale(&shop, 20).await;
+        stir(&shop, 90).await;
+        assert_eq!(stale(&shop.ledger().await), ids(30).skip(10).collect::<Vec<_>>(), "{target}");
+        clock.set_ms(START_MS + 2 * STALE_AFTER_MS);
+        wait_for_stale(&shop, 30).await;
+        stir(&shop, 91).await;
+        assert_eq!(stale(&shop.ledger().await).len(), 30, "{target}");
+        shop.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deadlines_that_passed_while_nobody_was_there() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
     let shop = Shop::open(&folder, &setup(&clock)).await;

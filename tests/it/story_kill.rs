@@ -31,11 +31,29 @@ const ITEMS_PER_ORDER: usize = 6;
 const PRODUCTS: usize = 200;
 /// More than the story can buy, so that a lost or doubled unit cannot hide behind an empty shelf.
 const OPENING_STOCK: i64 = 1_000_000;
+/// Where an item can be between SQL commit and outcome.
+const STAGES: [&str; 4] = ["committed", "published", "in a chunk", "in an open commit"];
 /// Whom a round slows down; `None` lets everything run.
 const SLOWED: [Option<&str>; 5] = [Some("order-publisher"), Some("log-source"), Some("shard"), Some("event-log"), None];
 
 /// What a shopper was promised: key, session and, once it was answered, the order.
 type Promise = (String, String, Option<String>);
+
+/// What the kills found at one stage.
+#[derive(Debug, Default)]
+struct Hits {
+    kills: u32,
+    items: usize,
+    most: usize,
+}
+
+impl Hits {
+    fn add(&mut self, items: usize) {
+        self.kills += u32::from(items > 0);
+        self.items += items;
+        self.most = self.most.max(items);
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_under_load_lose_and_double_nothing() {
@@ -51,27 +69,32 @@ async fn fifty_kills_under_load_lose_and_double_nothing() {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut promises = Vec::new();
-    let mut hits = BTreeMap::<&str, u32>::new();
+    let mut tally = STAGES.map(|_| Hits::default());
     let mut recoveries = Vec::new();
     let (mut counted, mut round) = (0, 0);
-    while counted < ROUNDS || hits.len() < 4 || hits.values().any(|count| *count < HITS_PER_STAGE) {
-        assert!(round < 3 * ROUNDS, "too few kills hit work in flight: {counted} of {round}, {hits:?}");
+    while counted < ROUNDS || tally.iter().any(|hits| hits.kills < HITS_PER_STAGE) {
+        assert!(round < 3 * ROUNDS, "too few kills hit work in flight: {counted} of {round}, {tally:?}");
         let slowed = SLOWED[round as usize % SLOWED.len()];
         round += 1;
         promises.extend(shop_until_killed(&mut server, slowed, Duration::from_millis(random.random_range(200..900))).await);
         let stages = post_mortem(&server, &pool).await;
-        let in_flight: usize = stages.values().sum();
+        let found = STAGES.map(|stage| stages.get(stage).copied().unwrap_or_default());
+        let in_flight: usize = found.iter().sum();
         println!("kill {round:3} {:16} {in_flight:4} in flight: {stages:?}", slowed.unwrap_or("-"));
         if in_flight >= IN_FLIGHT {
             counted += 1;
-            stages.iter().filter(|(_, count)| **count > 0).for_each(|(stage, _)| *hits.entry(*stage).or_default() += 1);
+            tally.iter_mut().zip(found).for_each(|(hits, items)| hits.add(items));
         }
         let begin = tokio::time::Instant::now();
         server.resume().await;
         recoveries.push(begin.elapsed());
     }
     recoveries.sort();
-    println!("{counted} kills counted of {round}; hits by stage {hits:?}");
+    println!("{counted} kills counted of {round}, each with {IN_FLIGHT} items or more between SQL commit and outcome");
+    println!("{:20} {:>6} {:>6} {:>16}", "stage", "kills", "items", "most in one kill");
+    for (stage, hits) in STAGES.iter().zip(&tally) {
+        println!("{stage:20} {:>6} {:>6} {:>16}", hits.kills, hits.items, hits.most);
+    }
     println!("ready again: p50 {:?}, max {:?}", recoveries[recoveries.len() / 2], recoveries[recoveries.len() - 1]);
 
     let rescued = settle(&server, &pool).await;
@@ -174,6 +197,7 @@ async fn post_mortem(server: &Server, pool: &PgPool) -> BTreeMap<&'static str, u
             let done = committed.get(&TopicPartition::new(Topic::OrderEvents, *partition)).map_or(0, |position| position.offset);
             let mark = marks.get(*partition as usize).copied().unwrap_or_default();
             match *offset {
+                // It has its outcome, if not yet in SQL.
                 offset if offset < done => "outcome on the log",
                 offset if offset < mark.committing => "in an open commit",
                 offset if offset < mark.polled => "in a chunk",

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorRef};
+use tokio::time::Instant;
 
 use super::reminders::Due;
 use super::slots::Slots;
@@ -44,6 +45,8 @@ pub(super) struct Cell {
     pub failures: u32,
     /// It did not reply in time and was killed.
     pub hung: bool,
+    /// When its product's actor ended, until another has taken the work on.
+    pub down_since: Option<Instant>,
     /// It goes command by command.
     pub steps: Option<Steps>,
 }
@@ -73,7 +76,7 @@ impl Shard {
         let collector = Arc::new(Collector::new(batch, self.mailbox.clone(), groups.len()));
         let cell = |group: Group| {
             let basis = state.slots.state(&group.product_id).cloned();
-            Cell { group: Arc::new(group), basis, failures: 0, hung: false, steps: None }
+            Cell { group: Arc::new(group), basis, failures: 0, hung: false, down_since: None, steps: None }
         };
         let cells: Vec<Cell> = groups.into_iter().map(cell).collect();
         let highest_before_ms = state.committed.highest_append_ms;
@@ -117,6 +120,9 @@ impl Shard {
         };
         // A product that has just died says so itself: the supervision event is on its way.
         let _ = actor.send_message(ProductMsg::Apply(Box::new(work)));
+        if let Some(since) = state.flight.as_mut().and_then(|flight| flight.cells[cell].down_since.take()) {
+            self.metrics.product_recovery_seconds.observe(since.elapsed().as_secs_f64());
+        }
     }
 
     async fn spawn(

@@ -107,6 +107,7 @@ impl Shard {
     fn try_again(&self, state: &mut ShardState, index: usize) {
         let Some(flight) = &mut state.flight else { return };
         let attempt = flight.collector.next_attempt(index);
+        flight.cells[index].down_since.get_or_insert_with(Instant::now);
         let slot = state.slots.slot(&flight.cells[index].group.product_id);
         let wait = slot.restarts.get_or_insert_default().next_wait(&self.restart, Instant::now(), rand::random());
         self.mailbox.tell_after(wait, ShardMsg::Retry { batch: flight.batch, cell: index, attempt });

@@ -137,6 +137,13 @@ impl Shop {
         within(done).await;
     }
 
+    /// Records of the inputs that are not committed yet.
+    pub async fn behind(&self) -> i64 {
+        let committed = self.log.committed(INVENTORY_GROUP).await.unwrap();
+        let behind = |(at, end): (&TopicPartition, &Offset)| *end - committed.get(at).map_or(0, |at| at.offset);
+        self.input_ends().await.iter().map(behind).sum()
+    }
+
     async fn input_ends(&self) -> BTreeMap<TopicPartition, Offset> {
         let mut ends = BTreeMap::new();
         for info in self.log.topics().await.unwrap() {
@@ -232,10 +239,12 @@ impl Ledger {
         self.events.iter().filter(|event| event.event_type == EventType::Known(kind)).count()
     }
 
-    /// The outcomes by order item: units allocated and missing.
+    /// The outcomes by order item: units allocated and missing. That an item has expired is none.
     pub fn outcomes(&self) -> BTreeMap<String, (i64, i64)> {
         let mut outcomes = BTreeMap::new();
-        for outcome in self.events.iter().filter_map(|event| event.order.as_ref()) {
+        let expired = EventType::Known(EventKind::OrderExpired);
+        let said = self.events.iter().filter(|event| event.event_type != expired);
+        for outcome in said.filter_map(|event| event.order.as_ref()) {
             let item = outcome.order_item_id.as_ref().unwrap().to_string();
             let former = outcomes.insert(item.clone(), (outcome.allocated, outcome.shortfall));
             assert_eq!(former, None, "{item} has two outcomes");

@@ -98,7 +98,18 @@ pub fn handshake(address: SocketAddr, path: &str, extra: &str) -> String {
 impl RawSocket {
     /// Connects as a page does; with more header lines if need be.
     pub async fn open(address: SocketAddr, path: &str, extra: &str) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap(), path, extra).await
+    }
+
+    /// The same with a receive buffer so small that the server soon notices who does not read.
+    pub async fn open_narrow(address: SocketAddr, path: &str, extra: &str) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        Self::over(socket.connect(address).await.unwrap(), path, extra).await
+    }
+
+    async fn over(mut stream: TcpStream, path: &str, extra: &str) -> Self {
+        let address = stream.peer_addr().unwrap();
         stream.write_all(handshake(address, path, extra).as_bytes()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
