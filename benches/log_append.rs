@@ -1,4 +1,4 @@
-//! Raw appends to the embedded log, fsync on: the reference beside which `make bench` prints the engine's figures.
+//! Raw appends to the embedded log by themselves, fsync on: `make bench ARGS=parts`. The table of `make bench` has its own reference.
 //!
 //! `cargo bench --bench log_append [FOLDER]` writes to a folder that it makes below FOLDER (default: the system's for temporary files;
 //! name the disk that counts). Figures: records a second by batch size, one append at a time and eight at once; the time of one small

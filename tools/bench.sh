@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
-# The figures of the shop: the hot functions (criterion), then the system. Arguments go to `cargo bench`.
+# The figures of the shop as one table (benches/shop). Arguments: sections of it, `--short` for a run of two minutes; or `parts` for
+# the parts by themselves (hot functions with criterion, the log, the read side), or `kafka ...` for the engine on Kafka.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
 tools/doctor.sh run
-ls benches/*.rs >/dev/null 2>&1 || fail "bench: there are no benchmarks yet (benches/ is empty)"
+tools/ui.sh
 KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
-tools/cargo.sh bench --locked "$@"
+# Figures are those of private servers: somebody's database is never touched.
+unset DATABASE_URL KARTSHOPPE__POSTGRES__DATABASE_URL
+case "${1:-}" in
+  parts) tools/cargo.sh bench --locked --bench hot --bench log_append --bench read_side ;;
+  kafka) tools/cargo.sh bench --locked --bench kafka -- "${@:2}" ;;
+  *) tools/cargo.sh bench --locked --bench shop -- "$@" ;;
+esac

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::figures::per_second;
+use super::Extent;
+use super::figures::{per_second, percent, thousands};
 use super::server::{Options, Server};
+use super::table::Table;
 
 const BUYERS: usize = 16;
-const ORDERS: usize = 6_000;
 const ITEMS: usize = 2;
 const PGBENCH_SECONDS: u32 = 5;
 /// What a checkout inserts: order, items, key. Rows of the past, which nobody publishes.
@@ -29,38 +30,39 @@ SELECT gen_random_uuid()::text, order_id, 'PROD_000' || item, 1, 9.99, 9.99, 'hi
 ";
 
 /// Measures: pgbench, the shop, pgbench again, since the machine drifts.
-pub async fn measure() {
+pub async fn measure(table: &mut Table, extent: &Extent) {
+    let orders = extent.checkouts;
     let server = Arc::new(Server::start_filled(Options::default()).await);
     let url = server.database_url();
+    fill_carts(&server, orders).await;
     let reference = pgbench(server.data(), &url);
-    fill_carts(&server).await;
-    let next = Arc::new(AtomicUsize::new(0));
-    let began = Instant::now();
-    let buyers: Vec<_> = (0..BUYERS).map(|_| tokio::spawn(buy(server.clone(), next.clone()))).collect();
+    let (began, next) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
+    let buyers: Vec<_> = (0..BUYERS).map(|_| tokio::spawn(buy(server.clone(), next.clone(), orders))).collect();
     for buyer in buyers {
         buyer.await.unwrap();
     }
-    let rate = per_second(ORDERS, began.elapsed());
-    println!("{:<44} {rate:>9.0} /s ({BUYERS} buyers, {ITEMS} items each)", "checkouts");
+    let rate = per_second(orders, began.elapsed());
     let again = pgbench(server.data(), &url);
+    let (what, measured) = (format!("checkouts, {BUYERS} buyers, {ITEMS} items each"), format!("{} /s", thousands(rate)));
     match reference.zip(again) {
         Some((before, after)) => {
             let middle = f64::midpoint(before, after);
-            println!("{:<44} {middle:>9.0} /s ({before:.0} before, {after:.0} after)", "pgbench, the same inserts");
-            println!("{:<44} {:>9.2}", "checkouts : pgbench", rate / middle);
+            let reference =
+                format!("pgbench, same inserts: {}, then {} /s ({})", thousands(before), thousands(after), percent(rate, middle));
+            table.aimed(what, measured, reference, ">= 80 % of pgbench", rate >= 0.8 * middle);
         }
-        None => println!("SKIPPED: checkouts beside pgbench; apt-get install postgresql-contrib"),
+        None => table.told(what, measured, "SKIPPED pgbench: apt-get install postgresql-contrib".to_owned()),
     }
 }
 
-async fn fill_carts(server: &Arc<Server>) {
+async fn fill_carts(server: &Arc<Server>, orders: usize) {
     let next = Arc::new(AtomicUsize::new(0));
     let fill = |_| {
         let (server, next) = (server.clone(), next.clone());
         tokio::spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= ORDERS {
+                if number >= orders {
                     return;
                 }
                 for item in 0..ITEMS {
@@ -76,10 +78,10 @@ async fn fill_carts(server: &Arc<Server>) {
     }
 }
 
-async fn buy(server: Arc<Server>, next: Arc<AtomicUsize>) {
+async fn buy(server: Arc<Server>, next: Arc<AtomicUsize>, orders: usize) {
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= ORDERS {
+        if number >= orders {
             return;
         }
         let body = json!({"sessionId": format!("bench-{number}"), "userId": "guest", "useCdc": false, "paymentMethod": "card"});

@@ -1,12 +1,51 @@
 //! Percentiles, rates, and what a process has used.
 
+use std::fmt;
+use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
-/// Prints p50 and p99 of some times.
-pub fn print_times(what: &str, mut times: Vec<Duration>) {
-    times.sort_unstable();
-    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1000.0;
-    println!("{what:<44} p50 {:>8.3} ms  p99 {:>8.3} ms", at(50), at(99));
+/// A page of the log's file, as its commits write them.
+const PAGE: usize = 4096;
+const FSYNCS: usize = 300;
+
+/// Times in their order.
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    /// Sorts them.
+    pub fn new(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self(times)
+    }
+
+    /// So many percent took at most this long.
+    pub fn at(&self, percent: usize) -> Duration {
+        self.0[(self.0.len() * percent / 100).min(self.0.len() - 1)]
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p50 {}, p99 {}", millis(self.at(50)), millis(self.at(99)))
+    }
+}
+
+/// As `1.23 ms`.
+pub fn millis(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
+
+/// As `1.2 s`.
+pub fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
+
+/// A number with its thousands apart.
+pub fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
 /// So many in this time, as a rate.
@@ -14,6 +53,11 @@ pub fn per_second(count: usize, took: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
     let count = count as f64;
     count / took.as_secs_f64()
+}
+
+/// What part one is of the other.
+pub fn percent(part: f64, whole: f64) -> String {
+    format!("{:.0} %", 100.0 * part / whole)
 }
 
 /// User and system time of a process so far.
@@ -30,4 +74,18 @@ pub fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
+}
+
+/// What one small write and its fsync take on the disk of this folder.
+#[expect(clippy::disallowed_methods, reason = "the disk's own time, on a thread of its own")]
+pub fn fsyncs(folder: &Path) -> Times {
+    let mut file = std::fs::File::create(folder.join("fsync")).unwrap();
+    let page = [7_u8; PAGE];
+    let sync = |_| {
+        let began = std::time::Instant::now();
+        file.write_all(&page).unwrap();
+        file.sync_data().unwrap();
+        began.elapsed()
+    };
+    Times::new((0..FSYNCS).map(sync).collect())
 }
