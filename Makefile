@@ -10,7 +10,7 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor run run-kafka test check fmt ui e2e bench drill-kill reset reset-kafka up down sqlx
+.PHONY: help doctor run run-kafka test check fmt ui e2e bench drill-kill drill-bugs reset reset-kafka up down sqlx
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: ## measure
 
 drill-kill: ## buy and break at the same time, then the verdict
 	@tools/drill-kill.sh $(ARGS)
+
+drill-bugs: ## put bugs into the shop, and let the drill find each
+	@tools/drill-bugs.sh $(ARGS)
 
 reset: ## forget every order, event and product state (refuses while the shop is open)
 	@tools/reset.sh

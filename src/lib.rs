@@ -13,6 +13,7 @@
 //! ```
 //! Modules in reading order; each may use only those before it.
 
+pub mod bugs;
 pub mod clock;
 pub mod config;
 pub mod data_dir;

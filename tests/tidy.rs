@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["domain"],
     &["clock"],
+    &["bugs"],
     &["config"],
     &["data_dir"],
     &["telemetry"],

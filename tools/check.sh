@@ -21,6 +21,8 @@ if find_go >/dev/null; then
 else
   skipped "compose.yml and Dockerfile are not checked: no Go >= $go_oldest (https://go.dev/dl)"
 fi
+# What only builds with seeded bugs have.
+tools/cargo.sh clippy --locked --features seeded-bugs --lib --test drill_bugs -- -D warnings
 tools/ui.sh deps
 (cd ui && npm run --silent check)
 say "check: clean"

@@ -10,4 +10,11 @@ KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
 tools/ui.sh
 tools/cargo.sh build --release --locked
-exec target/release/kartshoppe drill "$@"
+case ${LOG:-embedded} in
+  embedded) exec target/release/kartshoppe drill "$@" ;;
+  kafka)
+    tools/doctor.sh kafka
+    exec target/release/kartshoppe drill --broker tools/kafka/broker.sh "$@"
+    ;;
+  *) fail "LOG is embedded or kafka, not $LOG" ;;
+esac

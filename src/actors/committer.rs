@@ -17,6 +17,7 @@ use super::engine::{EngineMetrics, FeedNews, Report, Settled, TaskGuard};
 use super::envelope::{CallError, Mailbox};
 use super::shard::{BatchId, ShardHandle, Tally};
 use super::stats::Vitals;
+use crate::bugs::{self, Bug};
 use crate::clock::Clock;
 use crate::domain::EpochMs;
 use crate::log::{Batch, LogError, NewRecord, PartitionId, Positions, Session};
@@ -237,6 +238,10 @@ impl Committer {
         *self.context.committing() = Some(under_way);
         let context = self.context.clone();
         let work = async move {
+            if bugs::is(Bug::PositionBeforeOutputs) {
+                let positions = Batch { positions: std::mem::take(&mut write.positions), ..Batch::default() };
+                let _ = session.commit(positions).await;
+            }
             let result = session.commit(write).await;
             if let Some(committing) = context.committing().as_mut().filter(|committing| committing.batch == batch) {
                 committing.result = Some(result);

@@ -16,6 +16,7 @@ use super::faults::{FaultBoard, Who};
 use super::outputs::{Outputs, Place};
 use super::shard::{Collector, Group, Incoming, Origin, Tally};
 use super::supervision::ActorKind;
+use crate::bugs::{self, Bug};
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Command, Outcome, ProductState, Rules, Transition, apply};
 use crate::log::PartitionId;
@@ -98,7 +99,8 @@ impl Actor for ProductActor {
             self.context.faults.strike(&self.who(), &myself).await?;
         }
         let ProductMsg::Apply(work) = message;
-        if !same(state.as_ref(), work.basis.as_ref()) {
+        let keeps = bugs::is(Bug::AbortKeepsProducts) && state.is_some();
+        if !keeps && !same(state.as_ref(), work.basis.as_ref()) {
             state.clone_from(&work.basis);
         }
         let reply = self.apply_all(&work, state)?;
@@ -131,6 +133,9 @@ impl ProductActor {
         if let (Some(next), Some(last)) = (&changed, commands.last()) {
             let place = Place { product_id: &self.id, partition: self.partition, cause: &last.input.cause };
             reply.outputs.close(&place, basis.as_deref(), next.as_ref());
+        }
+        if bugs::is(Bug::OutcomeTwice) && work.attempt > 0 {
+            reply.outputs.facts.extend(reply.outputs.facts.clone());
         }
         reply.next = changed.map_or_else(|| basis.clone(), |next| next.map(Arc::new));
         Ok(reply)

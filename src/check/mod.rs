@@ -19,6 +19,7 @@ mod inputs;
 mod ledger;
 mod products;
 mod report;
+mod stale;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -33,6 +34,7 @@ use self::ledger::Ledger;
 pub use self::ledger::Thresholds;
 use self::products::Products;
 pub use self::report::{Breach, Check, Report};
+use self::stale::Deadlines;
 use crate::log::{EventLog, LogError, Offset, PartitionId, Positions, Reader, Record, Start, Stop, Topic, TopicPartition};
 
 /// Records per read: large enough that reading, not asking, is the work.
@@ -112,6 +114,7 @@ impl Run<'_> {
         let events = TopicPartition::new(Topic::InventoryEvents, partition);
         let complete = self.starts.get(&events).is_none_or(|start| *start == 0);
         let mut ledger = Ledger::new(self.subject.thresholds, complete);
+        let mut deadlines = Deadlines::default();
         let settled_end = self.ends.get(&events).copied().unwrap_or_default();
         let mut reader = self.subject.log.reader(&[(events, Start::Beginning)], Stop::AtEnd).await?;
         while let Some(records) = next(reader.as_mut()).await? {
@@ -120,12 +123,16 @@ impl Run<'_> {
                     // From here on `products` may be behind: remember where each account stood.
                     ledger.mark_settled();
                 }
-                self.book(record, record.offset < settled_end, &mut ledger, &mut inputs);
+                let settled = record.offset < settled_end;
+                if let Some(Cause::Timer { deadline_ms }) = Cause::of(record).filter(|_| settled) {
+                    deadlines.came_due(deadline_ms, record.append_time_ms);
+                }
+                self.book(record, settled, &mut ledger, &mut inputs);
             }
         }
         ledger.mark_settled();
         self.total(&ledger);
-        self.products.compare(partition, &ledger.accounts, self.report);
+        self.products.compare(partition, &ledger.accounts, &deadlines, self.report);
         let stock_of =
             |product: &str| ledger.accounts.get(product).filter(|account| !account.removed).map(|account| account.stock);
         inputs.finish(&self.elsewhere, stock_of, self.report);

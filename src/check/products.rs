@@ -8,6 +8,7 @@ use super::decode::to_cents;
 use super::ledger::Account;
 use super::next;
 use super::report::{Breach, Check, Report};
+use super::stale::Deadlines;
 use crate::log::{EventLog, LogError, PartitionId, Record, Start, Stop, Topic, read_topics};
 
 /// The last record of one product.
@@ -15,6 +16,7 @@ use crate::log::{EventLog, LogError, PartitionId, Record, Start, Stop, Topic, re
 struct Held {
     partition: PartitionId,
     offset: i64,
+    append_time_ms: i64,
     /// `None`: written by somebody else, without our header.
     revision: Option<(i64, u64)>,
     stock: i64,
@@ -56,18 +58,27 @@ impl Products {
                 let revision = header.and_then(revision);
                 let (stale, fresh) = header.and_then(deadline).unwrap_or_default();
                 let stranger = value["productId"].as_str().filter(|id| *id != key).map(str::to_owned);
-                let held =
-                    Held { partition: record.partition, offset: record.offset, revision, stock, price, stale, fresh, stranger };
+                let (partition, offset, append_time_ms) = (record.partition, record.offset, record.append_time_ms);
+                let held = Held { partition, offset, append_time_ms, revision, stock, price, stale, fresh, stranger };
                 self.0.insert(key.to_owned(), held);
             }
         }
     }
 
     /// Compares the products of a partition with the accounts that the events give.
-    pub fn compare(&self, partition: PartitionId, accounts: &HashMap<String, Account>, report: &mut Report) {
+    pub fn compare(
+        &self,
+        partition: PartitionId,
+        accounts: &HashMap<String, Account>,
+        deadlines: &Deadlines,
+        report: &mut Report,
+    ) {
         for (product, account) in accounts {
             match self.0.get(product) {
-                Some(held) => compare_one(product, account, held, report),
+                Some(held) => {
+                    compare_one(product, account, held, report);
+                    compare_turn(product, account, held, deadlines, report);
+                }
                 None if account.removed || account.earlier.is_none() => {}
                 None => {
                     let breach = Breach::new(Check::ProductsHoldTheLast, "products", state_of(account), "no record");
@@ -139,6 +150,16 @@ fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Repor
         let position = format!("products/{}/{}", held.partition, held.offset);
         let found = format!("revision {:?} stock {} price {:?}", held.revision, held.stock, held.price);
         report.breach(Breach::new(Check::ProductsHoldTheLast, position, state_of(account), found).of_product(product));
+    }
+}
+
+/// Its deadline is not one that was passed over.
+fn compare_turn(product: &str, account: &Account, held: &Held, deadlines: &Deadlines, report: &mut Report) {
+    let Some(deadline) = held.fresh.filter(|_| !account.removed) else { return };
+    if let Some(later) = deadlines.passed_over(deadline, held.append_time_ms) {
+        let position = format!("products/{}/{}", held.partition, held.offset);
+        let expected = format!("stale since deadline {deadline}, as one of {later} came due");
+        report.breach(Breach::new(Check::StaleInTurn, position, expected, "fresh").of_product(product));
     }
 }
 

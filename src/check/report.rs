@@ -21,6 +21,7 @@ pub enum Check {
     OrderArithmetic,
     OneOutcome,
     StaleOnce,
+    StaleInTurn,
     ProductsHoldTheLast,
     InputAccounted,
     OrderMatchesInput,
@@ -34,7 +35,7 @@ pub enum Check {
 
 impl Check {
     /// Every check, in the order in which they are told.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Readable,
         Self::CauseNamed,
         Self::StockChain,
@@ -44,6 +45,7 @@ impl Check {
         Self::OrderArithmetic,
         Self::OneOutcome,
         Self::StaleOnce,
+        Self::StaleInTurn,
         Self::ProductsHoldTheLast,
         Self::InputAccounted,
         Self::OrderMatchesInput,
@@ -70,6 +72,7 @@ impl Check {
             Self::OrderArithmetic => "an order item gets all it asks for or all there is, and is told what is missing",
             Self::OneOutcome => "each order item has at most one outcome",
             Self::StaleOnce => "a deadline makes a product stale once",
+            Self::StaleInTurn => "deadlines come due in their order, and none is passed over",
             Self::ProductsHoldTheLast => "`products` holds the state after the last event of each product",
             Self::InputAccounted => "each input position is applied, unchanged, expired, a probe, moved or a dead letter",
             Self::OrderMatchesInput => "each outcome is that of the record it names",

@@ -11,15 +11,18 @@ use super::Cli;
 use crate::clock::Clock;
 use crate::config::duration_text;
 use crate::drill::plan::Plan;
-use crate::drill::{self, Outcome, Place};
+use crate::drill::{self, Outcome, Place, Shop};
 
 const BAD_PLAN: u8 = 2;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What is done: short, default, long or wal, or a file.
-    #[arg(long, value_name = "PLAN", default_value = "default")]
-    plan: String,
+    /// What is done: short, default, long, wal, kafka or kafka-long, or a file. Not set: default, with a broker kafka.
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<String>,
+    /// A script that starts and kills a Kafka broker (tools/kafka/broker.sh): the shop of the drill runs on that.
+    #[arg(long, value_name = "SCRIPT")]
+    broker: Option<PathBuf>,
     /// Another seed than the plan's: other purchases, faults in another order.
     #[arg(long)]
     seed: Option<u64>,
@@ -58,6 +61,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         folder: folder.canonicalize().with_context(|| format!("finding {}", folder.display()))?,
         program: std::env::current_exe().context("finding this program")?,
         arguments: cli.global_arguments(),
+        broker: args.broker.as_ref().map(|script| script.canonicalize()).transpose().context("finding the broker's script")?,
     };
     anyhow::ensure!(
         std::fs::read_dir(&place.folder)?.next().is_none(),
@@ -77,6 +81,7 @@ async fn carry_out(plan: Plan, place: Place, json: bool) -> anyhow::Result<Outco
             stopping.cancel();
         }
     });
+    let [shop, second] = Shop::data_dirs(&place);
     let report = drill::run(&plan, &place, &|line| eprintln!("{line}"), stop).await?;
     drill::write(&report, &place.folder)?;
     if json {
@@ -84,10 +89,10 @@ async fn carry_out(plan: Plan, place: Place, json: bool) -> anyhow::Result<Outco
     } else {
         print!("{report}");
     }
-    let shop = place.folder.join("shop");
     if report.outcome == Outcome::Held {
         crate::store::private_server::delete(&shop).await?;
         std::fs::remove_dir_all(&shop).with_context(|| format!("removing {}", shop.display()))?;
+        let _ = std::fs::remove_dir_all(second);
         eprintln!("kartshoppe: the report is in {}", place.folder.display());
     } else {
         eprintln!("kartshoppe: the report, the shop's data and its output are in {}", place.folder.display());
@@ -102,9 +107,11 @@ fn name_of_now() -> anyhow::Result<String> {
 }
 
 fn plan(args: &Args) -> anyhow::Result<Plan> {
-    let mut plan = Plan::read(&args.plan)?;
+    let usual = if args.broker.is_some() { "kafka" } else { "default" };
+    let name = args.plan.as_deref().unwrap_or(usual);
+    let mut plan = Plan::read(name)?;
     plan.seed = args.seed.unwrap_or(plan.seed);
     plan.duration = args.duration.unwrap_or(plan.duration);
-    plan.check().with_context(|| format!("the plan {}", args.plan))?;
+    plan.check(args.broker.is_some()).with_context(|| format!("the plan {name}"))?;
     Ok(plan)
 }

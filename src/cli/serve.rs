@@ -12,6 +12,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "seeded-bugs")]
+    if let Some(bug) = crate::bugs::chosen()? {
+        eprintln!("kartshoppe: seeded bug {}: it breaks that {}", bug.name(), bug.sentence());
+    }
     let flags = args.roles.iter().map(|roles| ("roles", roles.clone())).collect();
     let loaded = cli.load(flags)?;
     super::block_on(crate::app::serve(loaded.config))?;

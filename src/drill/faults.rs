@@ -10,20 +10,26 @@ use tokio_util::sync::CancellationToken;
 use super::database::Database;
 use super::operator::Operator;
 use super::plan::Plan;
-use super::process::Process;
 use super::record::Record;
 use super::report::Report;
-use super::schedule::{Fault, faults};
+use super::schedule::{Fault, STORM_KILLS, faults};
+use super::shop::{Seat, Shop};
 use super::shoppers::Crowd;
 use super::storefront::{Said, Storefront};
 
 /// An armed fault waits so long for somebody to strike; then it was for nothing.
 const TTL: Duration = Duration::from_secs(3);
+/// A slow product holds its batch up for longer than this.
+const BATCH_UNDER_WAY: Duration = Duration::from_millis(30);
+const BETWEEN_STORM_KILLS: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// What was asked under a fault may fail so long after it: connections and calls that time out late.
 const ECHO: Duration = Duration::from_secs(8);
 /// How long the catalogue may take to come in at the first start.
 const FILLED_WITHIN: Duration = Duration::from_secs(60);
+/// How a process tells that others went on without it, and how soon after it was thawed.
+const FENCED: [&str; 2] = ["fenced", "the group has gone on without this process"];
+const FENCED_WITHIN: Duration = Duration::from_secs(15);
 const STEADY_CANARIES: usize = 3;
 
 /// Breaks things. Holds what it needs to see what happens.
@@ -52,17 +58,17 @@ impl Striker<'_> {
     /// # Errors
     /// Why it is not.
     pub async fn steady(&self, within: Duration) -> Result<(), String> {
-        let deadline = Instant::now() + FILLED_WITHIN;
+        let (deadline, whole) = (Instant::now() + FILLED_WITHIN, self.record.catalogue.len() + Plan::retired().len());
         loop {
             let shown = match self.storefront.products().await {
                 Said::Yes(state) => state["products"].as_array().map_or(0, Vec::len),
                 Said::No(_) | Said::Unclear => 0,
             };
-            if shown == self.record.catalogue.len() {
+            if shown == whole {
                 break;
             }
             if Instant::now() > deadline {
-                return Err(format!("{shown} of {} products after {FILLED_WITHIN:?}", self.record.catalogue.len()));
+                return Err(format!("{shown} of {whole} products after {FILLED_WITHIN:?}"));
             }
             tokio::time::sleep(LOOK_EVERY * 4).await;
         }
@@ -79,7 +85,7 @@ impl Striker<'_> {
     /// Strikes with everything on the schedule. Why it was broken off, if it was.
     pub async fn strike_all(
         &self,
-        process: &mut Process,
+        shop: &mut Shop,
         report: &mut Report,
         tell: &(dyn Fn(&str) + Sync),
         stop: &CancellationToken,
@@ -94,7 +100,7 @@ impl Striker<'_> {
                 return stopped();
             }
             self.record.struck();
-            let hit = match self.strike(fault, process).await {
+            let hit = match self.strike(fault, shop).await {
                 Ok(hit) => hit,
                 Err(error) => return Some(format!("{fault} could not be carried out: {error:#}")),
             };
@@ -112,31 +118,35 @@ impl Striker<'_> {
         if stop.run_until_cancelled(tokio::time::sleep_until(rest)).await.is_none() { stopped() } else { None }
     }
 
-    async fn strike(&self, fault: &Fault, process: &mut Process) -> anyhow::Result<Hit> {
+    async fn strike(&self, fault: &Fault, shop: &mut Shop) -> anyhow::Result<Hit> {
         // PostgreSQL may still be coming back from the last strike of somebody else: then nothing is known to be in flight.
         let in_flight = self.database.open_items().await.unwrap_or(0);
         let from = Instant::now();
         match fault {
             Fault::Actor { target, kind, count } => return self.strike_actors(target, kind, *count, in_flight).await,
+            Fault::Storm { products } => return self.storm(fault, *products).await,
             Fault::Role { role, pause } => {
                 self.operator.role(role, "stop").await?;
                 tokio::time::sleep(*pause).await;
                 self.operator.role(role, "start").await?;
             }
-            Fault::ProcessKill => {
-                process.kill().await?;
+            Fault::ProcessKill(seat) => {
+                shop.at(*seat)?.kill().await?;
                 // The database lives on: what the kill hit can be counted exactly.
                 let in_flight = self.database.open_items().await?;
-                process.start().await?;
+                shop.at(*seat)?.start().await?;
                 return Ok(Hit { struck: 1, in_flight, from });
             }
-            Fault::ProcessStop => {
-                process.terminate().await?;
-                process.start().await?;
+            Fault::ProcessStop(seat) => {
+                shop.at(*seat)?.terminate().await?;
+                shop.at(*seat)?.start().await?;
             }
-            Fault::Freeze { time } => {
-                process.freeze(*time).await?;
-                return Ok(Hit { struck: 1, in_flight, from: Instant::now() });
+            Fault::Freeze { seat, time } => return self.freeze(*seat, *time, shop, in_flight).await,
+            Fault::BrokerKill => {
+                shop.broker()?.kill().await?;
+                let in_flight = self.database.open_items().await?;
+                shop.broker()?.resume().await?;
+                return Ok(Hit { struck: 1, in_flight, from });
             }
             Fault::PostgresKill => self.database.end(Signal::KILL).await?,
             Fault::PostgresRestart => self.database.end(Signal::INT).await?,
@@ -148,20 +158,61 @@ impl Striker<'_> {
         Ok(Hit { struck: 1, in_flight, from })
     }
 
+    /// On Kafka somebody else takes over meanwhile, and the frozen one must hear of it: otherwise the freeze proves nothing.
+    async fn freeze(&self, seat: Seat, time: Duration, shop: &mut Shop, in_flight: i64) -> anyhow::Result<Hit> {
+        let (has_broker, process) = (shop.broker().is_ok(), shop.at(seat)?);
+        let said = process.said();
+        self.record.frozen();
+        let frozen = process.freeze(time).await;
+        self.record.thawed();
+        frozen?;
+        let (from, deadline) = (Instant::now(), Instant::now() + FENCED_WITHIN);
+        while has_broker && !process.said_since(said, &FENCED) {
+            if Instant::now() > deadline {
+                return Ok(Hit { struck: 0, in_flight, from });
+            }
+            tokio::time::sleep(LOOK_EVERY * 20).await;
+        }
+        Ok(Hit { struck: 1, in_flight, from })
+    }
+
     async fn strike_actors(&self, target: &str, kind: &str, count: u32, in_flight: i64) -> anyhow::Result<Hit> {
         let at_once = self.operator.arm(target, kind, count, TTL).await?;
         ensure!(at_once <= u64::from(count), "{target}: more strikes than asked for");
-        let (from, deadline) = (Instant::now(), Instant::now() + TTL);
-        let mut left = u64::from(count) - at_once;
+        let from = Instant::now();
+        let left = self.all_struck(u64::from(count) - at_once).await?;
+        let struck = u64::from(count) - left;
+        // Whoever is struck while it handles something has work by definition; an idle one may be killed too.
+        let in_flight = if struck > at_once { in_flight.max(1) } else { in_flight };
+        Ok(Hit { struck, in_flight, from })
+    }
+
+    /// A batch is held up by a slow product, given up because somebody above dies, and handed out again to products that die of it.
+    async fn storm(&self, fault: &Fault, products: u32) -> anyhow::Result<Hit> {
+        let (from, mut at_once) = (Instant::now(), 0);
+        for target in STORM_KILLS {
+            self.operator.arm("product", "slow", 1, TTL).await?;
+            tokio::time::sleep(BATCH_UNDER_WAY).await;
+            at_once += self.operator.arm(target, "kill", 1, TTL).await?;
+            self.operator.arm("product", "kill", products, TTL).await?;
+            tokio::time::sleep(BETWEEN_STORM_KILLS).await;
+        }
+        let in_flight = self.database.open_items().await.unwrap_or(0);
+        let armed = fault.strikes();
+        let struck = armed - self.all_struck(armed - at_once).await?;
+        Ok(Hit { struck, in_flight: if struck > at_once { in_flight.max(1) } else { in_flight }, from })
+    }
+
+    /// Waits until the armed faults have struck, or have waited too long; how many are left. Takes them away.
+    async fn all_struck(&self, armed: u64) -> anyhow::Result<u64> {
+        let deadline = Instant::now() + TTL;
+        let mut left = armed;
         while left > 0 && Instant::now() < deadline {
             left = self.operator.left().await?;
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.operator.clear().await?;
-        let struck = u64::from(count) - left;
-        // Whoever is struck while it handles something has work by definition; an idle one may be killed too.
-        let in_flight = if struck > at_once { in_flight.max(1) } else { in_flight };
-        Ok(Hit { struck, in_flight, from })
+        Ok(left)
     }
 
     /// How long after `from` new orders are settled by both paths. `None` if the shop is sick.

@@ -9,6 +9,8 @@
 //! ```
 //! A fault that finds no work in flight does not count. While no fault is under way every answer must be a good one.
 
+mod broker;
+mod buyers;
 mod database;
 mod faults;
 mod merchant;
@@ -19,6 +21,7 @@ mod process;
 mod record;
 mod report;
 mod schedule;
+mod shop;
 mod shoppers;
 mod storefront;
 mod verdict;
@@ -31,6 +34,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::buyers::Counter;
 use self::database::Database;
 use self::faults::Striker;
 use self::operator::Operator;
@@ -39,15 +43,15 @@ use self::plan::Plan;
 use self::process::Process;
 use self::record::Record;
 pub use self::report::{Outcome, Report};
+pub use self::shop::Shop;
 use self::shoppers::Crowd;
 use self::storefront::Storefront;
 
 /// A shop that sells within this time before anything is broken is steady.
 const STEADY_WITHIN: Duration = Duration::from_secs(5);
-/// How long everything may take to settle once nothing is broken any more.
-const SETTLE_WITHIN: Duration = Duration::from_secs(180);
 
 /// Where a drill keeps its shop.
+#[derive(Debug, Clone)]
 pub struct Place {
     /// A directory of its own, made if need be: the shop's data directory and its output.
     pub folder: PathBuf,
@@ -55,6 +59,8 @@ pub struct Place {
     pub program: PathBuf,
     /// Arguments before `serve` and `check`, such as the folder of the configuration.
     pub arguments: Vec<String>,
+    /// The script that starts and kills a Kafka broker. None: the shop runs on the embedded log.
+    pub broker: Option<PathBuf>,
 }
 
 /// Runs a plan on a shop of its own, to the end. `tell` hears what happens, line by line.
@@ -64,10 +70,9 @@ pub struct Place {
 pub async fn run(plan: &Plan, place: &Place, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
     std::fs::create_dir_all(&place.folder).with_context(|| format!("making {}", place.folder.display()))?;
     let catalogue = plan.catalogue();
-    let mut process = Process::new(place, plan, &catalogue)?;
-    process.start().await?;
-    let result = Drill::new(plan, &process, catalogue).run(&mut process, tell, stop).await;
-    process.stop().await;
+    let mut shop = Shop::open(place, plan, &catalogue).await?;
+    let result = Drill::new(plan, &shop.main, catalogue).run(&mut shop, tell, stop).await;
+    shop.close().await;
     result
 }
 
@@ -92,10 +97,10 @@ impl<'a> Drill<'a> {
         }
     }
 
-    async fn run(&self, process: &mut Process, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
+    async fn run(&self, shop: &mut Shop, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
         let mut report = Report::new(self.plan);
         let crowd = Arc::new(Crowd::new(self.plan, self.storefront.clone(), self.record.clone()));
-        let gallery = Arc::new(Gallery::new(process.pages_url(), self.record.clone()));
+        let gallery = Arc::new(Gallery::new(shop.main.pages_url(), self.record.clone()));
         let (buying, watching) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         for place in 0..self.plan.load.pages {
@@ -119,26 +124,38 @@ impl<'a> Drill<'a> {
         for shopper in 0..self.plan.load.shoppers {
             tasks.spawn(crowd.clone().shop(shopper, buying.clone()));
         }
+        let counter = Arc::new(Counter {
+            seed: self.plan.seed,
+            crowd: crowd.clone(),
+            storefront: self.storefront.clone(),
+            record: self.record.clone(),
+            pages: shop.main.pages_url(),
+        });
+        for buyer in 0..self.plan.load.buyers {
+            tasks.spawn(counter.clone().buy(buyer, buying.clone()));
+        }
+        tasks.spawn(gallery.clone().compare(watching.clone()));
         tasks.spawn(merchant::trade(self.operator.clone(), self.plan.seed, buying.clone()));
-        let broken_off = striker.strike_all(process, &mut report, tell, &stop).await;
+        let broken_off = striker.strike_all(shop, &mut report, tell, &stop).await;
         buying.cancel();
         if let Some(reason) = &broken_off {
             tell(&format!("broken off: {reason}"));
         }
         tell("nothing is broken any more: waiting until everything is settled");
-        process.resume().await?;
+        shop.resume().await?;
         self.record.calm_down_after(Duration::ZERO);
-        let settled = verdict::settle(self, &crowd, &gallery, SETTLE_WITHIN).await;
+        let within = self.plan.settle_within;
+        let settled = verdict::settle(self, &crowd, &gallery, within).await;
         let judged = verdict::judge(self, &gallery, &mut report).await;
         watching.cancel();
         tasks.close();
         tasks.wait().await;
         if let Err(waits) = settled {
-            report.notes.push(format!("not settled within {SETTLE_WITHIN:?}: {waits}"));
+            report.notes.push(format!("not settled within {within:?}: {waits}"));
         }
         judged?;
         tell("asking the ledger checker");
-        report.ledger = process.check().await?;
+        report.ledger = shop.main.check().await?;
         report.outcome = match broken_off {
             Some(reason) => {
                 report.notes.push(reason);

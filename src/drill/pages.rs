@@ -1,17 +1,21 @@
 //! Pages: WebSocket clients that hold what they are told, write every frame down, and come back when they are cut off.
+//!
+//! Every second one can resume. It leaves by itself now and then, right after it was given a cursor: what the cursor claims and the
+//! page was not sent is never sent again. Whoever is connected must be told what others were, within a bounded time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
-use super::record::{Breach, Record};
+use super::record::{Breach, Record, Revision};
 
 /// A page that is cut off comes back after this time.
 const AGAIN: Duration = Duration::from_millis(300);
@@ -20,21 +24,37 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// The protocol of our own page: it can resume where it was.
 const RESUMING: HeaderValue = HeaderValue::from_static("kartshoppe.v1");
 
+/// A page that can resume leaves after so many cursors.
+const LEAVES_AFTER: u32 = 3;
+/// What one page was told a connected page must be told within this time.
+const TOLD_WITHIN: Duration = Duration::from_secs(15);
+const COMPARE_EVERY: Duration = Duration::from_secs(1);
+
 /// Stock of each product as a page shows it, with life and version.
 type Shown = BTreeMap<String, (u64, u64, i64)>;
+
+/// One page as it stands.
+#[derive(Debug, Default)]
+struct Page {
+    shown: Shown,
+    /// Since when it has been connected without a break.
+    connected: Option<Instant>,
+    /// What it was found to lack: told once for each product.
+    behind: BTreeSet<String>,
+}
 
 /// All pages.
 pub struct Gallery {
     base: String,
     record: Arc<Record>,
-    shown: Mutex<BTreeMap<u32, Shown>>,
+    pages: Mutex<BTreeMap<u32, Page>>,
 }
 
 impl Gallery {
     /// Nobody watches yet.
     #[must_use]
     pub fn new(base: String, record: Arc<Record>) -> Self {
-        Self { base, record, shown: Mutex::default() }
+        Self { base, record, pages: Mutex::default() }
     }
 
     /// Watches until it is over. Every second page speaks the protocol that can resume.
@@ -44,15 +64,30 @@ impl Gallery {
         let mut cursor = None;
         while !over.is_cancelled() {
             over.run_until_cancelled(self.visit(place, resumes, &mut cursor)).await;
+            self.with(place, |page| page.connected = None);
             over.run_until_cancelled(tokio::time::sleep(AGAIN)).await;
+        }
+    }
+
+    /// Looks whether all who are connected are told the same, until it is over.
+    pub async fn compare(self: Arc<Self>, over: CancellationToken) {
+        while over.run_until_cancelled(tokio::time::sleep(COMPARE_EVERY)).await.is_some() {
+            let known = self.record.known_for(TOLD_WITHIN);
+            let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+            for (place, page) in pages.iter_mut() {
+                if page.connected.is_some_and(|since| since.elapsed() > TOLD_WITHIN) {
+                    page.compare(*place, &known, &self.record);
+                }
+            }
         }
     }
 
     /// Pages that do not show this stock, with the first difference.
     #[must_use]
     pub fn differences(&self, stock: &BTreeMap<String, i64>) -> Vec<String> {
-        let pages = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let difference = |(place, shown): (&u32, &Shown)| {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let difference = |(place, page): (&u32, &Page)| {
+            let shown = &page.shown;
             let differs = stock.iter().find(|(product, stock)| shown.get(*product).map(|shown| shown.2) != Some(**stock));
             differs.map(|(product, stock)| {
                 let found = shown.get(product).map_or("nothing".to_owned(), |shown| shown.2.to_string());
@@ -71,11 +106,19 @@ impl Gallery {
             request.headers_mut().insert("sec-websocket-protocol", RESUMING);
         }
         let Ok((mut socket, _)) = tokio_tungstenite::connect_async(request).await else { return };
+        self.with(place, |page| page.connected = Some(Instant::now()));
+        let mut cursors = 0;
         while let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE, socket.next()).await {
             if let Message::Text(text) = message {
                 self.record.frame();
                 match serde_json::from_str::<Value>(&text) {
-                    Ok(frame) => self.take(place, &frame, cursor),
+                    Ok(frame) => {
+                        self.take(place, &frame, cursor);
+                        cursors += u32::from(frame["eventType"] == "HEARTBEAT" && cursor.is_some());
+                        if cursors == LEAVES_AFTER {
+                            return;
+                        }
+                    }
                     Err(_) => self.record.breach(Breach::FrameWrong, format!("page {place} got what is no JSON")),
                 }
             }
@@ -88,11 +131,11 @@ impl Gallery {
             Some("PRODUCT_CACHE_SYNC") => {
                 let products = payload["products"].as_array().into_iter().flatten();
                 let shown: Shown = products.filter_map(|product| self.read(product)).collect();
-                self.with(place, |page| *page = shown);
+                self.with(place, |page| page.shown = shown);
             }
             Some("PRODUCT_UPDATE") => {
                 let Some((product, now)) = self.read(payload) else { return };
-                let before = self.with(place, |page| page.insert(product.clone(), now));
+                let before = self.with(place, |page| page.shown.insert(product.clone(), now));
                 if let Some(before) = before
                     && (before.0, before.1) > (now.0, now.1)
                 {
@@ -117,7 +160,21 @@ impl Gallery {
         Some((id.to_owned(), (life, version, stock)))
     }
 
-    fn with<T>(&self, place: u32, change: impl FnOnce(&mut Shown) -> T) -> T {
-        change(self.shown.lock().unwrap_or_else(PoisonError::into_inner).entry(place).or_default())
+    fn with<T>(&self, place: u32, change: impl FnOnce(&mut Page) -> T) -> T {
+        change(self.pages.lock().unwrap_or_else(PoisonError::into_inner).entry(place).or_default())
+    }
+}
+
+impl Page {
+    /// Holds it against what others have known for long. A product that it does not show at all may have been removed.
+    fn compare(&mut self, place: u32, known: &BTreeMap<String, Revision>, record: &Record) {
+        for (product, revision) in known {
+            let Some(shown) = self.shown.get(product).map(|shown| (shown.0, shown.1)) else { continue };
+            if shown < *revision && self.behind.insert(product.clone()) {
+                let what =
+                    format!("page {place} shows {product} at {shown:?}, others have shown {revision:?} for {TOLD_WITHIN:?}");
+                record.breach(Breach::PageBehind, what);
+            }
+        }
     }
 }

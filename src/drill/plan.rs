@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::duration_text;
 
 /// Plans that come with the program, by name.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("short", include_str!("plans/short.toml")),
     ("default", include_str!("plans/default.toml")),
     ("long", include_str!("plans/long.toml")),
     ("wal", include_str!("plans/wal.toml")),
+    ("kafka", include_str!("plans/kafka.toml")),
+    ("kafka-long", include_str!("plans/kafka-long.toml")),
 ];
 
 /// Units on the shelf of a product of which there is enough for any drill.
@@ -24,6 +26,12 @@ const PLENTY: i64 = 10_000_000;
 /// One product in so many is scarce, so that orders also come away short and with nothing.
 const SCARCE_EVERY: u32 = 10;
 const SCARCE_MAX: i64 = 60;
+
+const ROLES: [&str; 3] = ["inventory", "cdc", "api"];
+/// A stopped role stays stopped for at least this time.
+pub const ROLE_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Products that are on the shelves at first and that the merchant takes away for good.
+const RETIRED: u32 = 8;
 
 /// Opening stock by product id.
 pub type Catalogue = BTreeMap<String, i64>;
@@ -40,6 +48,9 @@ pub struct Plan {
     /// A shop that sells nothing for so long is sick: the drill stops breaking it.
     #[serde(with = "duration_text")]
     pub sick_after: Duration,
+    /// How long everything may take to settle once nothing is broken any more.
+    #[serde(with = "duration_text", default = "settle_within")]
+    pub settle_within: Duration,
     pub load: Load,
     pub faults: Faults,
     /// Settings of the shop, in their environment form.
@@ -53,6 +64,9 @@ pub struct Plan {
 pub struct Load {
     /// Shoppers that buy one order after another.
     pub shoppers: u32,
+    /// Shoppers that buy at an open page of their own, and wait there for the news that their order is settled.
+    #[serde(default)]
+    pub buyers: u32,
     /// Pages that watch the whole shop.
     pub pages: u32,
     pub products: u32,
@@ -75,8 +89,20 @@ pub struct Faults {
     pub actor_kinds: Vec<String>,
     /// Strikes of one fault on products, of which there are many: each hits whoever handles something next.
     pub product_strikes: u32,
+    /// The same of other targets, where it is more than one.
+    #[serde(default)]
+    pub strikes: BTreeMap<String, u32>,
+    /// Products, shards, committer and source killed again and again within a second: ends that meet other ends.
+    #[serde(default)]
+    pub storms: u32,
     /// Roles stopped under load, and started again.
     pub role_stops: u32,
+    /// Which, in turn.
+    #[serde(default = "all_roles")]
+    pub roles: Vec<String>,
+    /// A stopped role is started again after at most this time.
+    #[serde(with = "duration_text", default = "role_pause_max")]
+    pub role_pause_max: Duration,
     /// SIGKILL.
     pub process_kills: u32,
     /// SIGTERM.
@@ -87,12 +113,33 @@ pub struct Faults {
     pub freeze_min: Duration,
     #[serde(with = "duration_text")]
     pub freeze_max: Duration,
+    /// SIGKILL of the second inventory, which there is on Kafka.
+    #[serde(default)]
+    pub second_kills: u32,
+    /// SIGSTOP and SIGCONT of it. On Kafka a freeze counts only if the frozen process is told afterwards that it was fenced.
+    #[serde(default)]
+    pub second_freezes: u32,
+    /// SIGKILL of the broker, and its start.
+    #[serde(default)]
+    pub broker_kills: u32,
     /// SIGKILL of PostgreSQL.
     pub postgres_kills: u32,
     /// An orderly restart of PostgreSQL.
     pub postgres_restarts: u32,
     /// All connections of PostgreSQL ended.
     pub connection_cuts: u32,
+}
+
+fn settle_within() -> Duration {
+    Duration::from_secs(180)
+}
+
+fn all_roles() -> Vec<String> {
+    ROLES.map(str::to_owned).to_vec()
+}
+
+fn role_pause_max() -> Duration {
+    Duration::from_millis(1_500)
 }
 
 impl Plan {
@@ -105,7 +152,7 @@ impl Plan {
         let text = match built_in {
             Some(text) => text,
             None if Path::new(name).exists() => std::fs::read_to_string(name).with_context(|| format!("reading {name}"))?,
-            None => bail!("there is no plan {name}: name short, default, long or wal, or a file"),
+            None => bail!("there is no plan {name}: name short, default, long, wal, kafka or kafka-long, or a file"),
         };
         let plan: Self = toml::from_str(&text).with_context(|| format!("the plan {name} cannot be read"))?;
         Ok(plan)
@@ -115,10 +162,11 @@ impl Plan {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub fn check(&self, has_broker: bool) -> anyhow::Result<()> {
         let (load, faults) = (&self.load, &self.faults);
         ensure!((1..=1_000).contains(&load.shoppers), "load.shoppers: 1 to 1000");
         ensure!(load.pages <= 1_000, "load.pages: at most 1000");
+        ensure!(load.buyers <= 1_000, "load.buyers: at most 1000");
         ensure!((10..=5_000).contains(&load.products), "load.products: 10 to 5000, so that pages get the whole catalogue");
         ensure!(
             (1..=load.products.min(100)).contains(&load.items_per_order),
@@ -128,15 +176,31 @@ impl Plan {
         ensure!(self.sick_after >= Duration::from_secs(10), "sick_after: at least 10s, as a hung actor takes 5s to be found");
         ensure!(faults.freeze_min <= faults.freeze_max, "faults.freeze_min is longer than faults.freeze_max");
         ensure!(faults.product_strikes >= 1, "faults.product_strikes: at least 1");
+        ensure!(faults.role_pause_max >= ROLE_PAUSE_MIN, "faults.role_pause_max: at least {ROLE_PAUSE_MIN:?}");
+        ensure!(faults.role_stops == 0 || !faults.roles.is_empty(), "faults.roles: nothing to stop");
+        for role in &faults.roles {
+            ensure!(ROLES.contains(&role.as_str()), "faults.roles: {role} is none of {}", ROLES.join(", "));
+        }
+        for target in faults.strikes.keys() {
+            ensure!(faults.actor_targets.contains(target), "faults.strikes: {target} is none of faults.actor_targets");
+        }
         let kinds = ["kill", "panic", "error", "hang", "slow"];
         for kind in &faults.actor_kinds {
             ensure!(kinds.contains(&kind.as_str()), "faults.actor_kinds: {kind} is none of {}", kinds.join(", "));
         }
         ensure!(faults.actor_rounds == 0 || !faults.actor_targets.is_empty(), "faults.actor_targets: nobody to strike");
+        let on_kafka = faults.second_kills + faults.second_freezes + faults.broker_kills > 0;
+        ensure!(has_broker || !on_kafka, "faults.second_kills, second_freezes, broker_kills: only on Kafka, with --broker");
         for key in self.environment.keys() {
             ensure!(key.starts_with("KARTSHOPPE__"), "environment: {key} is no setting of the shop");
         }
         Ok(())
+    }
+
+    /// Products that the shop opens with and that are removed at once: nobody may ever see them again.
+    #[must_use]
+    pub fn retired() -> Vec<String> {
+        (1..=RETIRED).map(|number| format!("RETIRED_{number:02}")).collect()
     }
 
     /// The products of the drill's shop, and how many there are of each.
@@ -158,7 +222,7 @@ mod tests {
     fn every_plan_that_comes_with_the_program_is_good() {
         for (name, _) in BUILT_IN {
             let plan = Plan::read(name).unwrap();
-            plan.check().unwrap_or_else(|error| panic!("{name}: {error}"));
+            plan.check(name.starts_with("kafka")).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(plan.catalogue(), plan.catalogue());
             assert_eq!(plan.catalogue().len(), plan.load.products as usize);
         }
@@ -170,12 +234,14 @@ mod tests {
         for (found, replaced, said) in [
             ("shoppers = ", "shopers = ", "unknown field `shopers`"),
             ("wal_share = ", "wal_share = 1", "load.wal_share"),
+            ("product_strikes = ", "strikes = { nobody = 2 }\nproduct_strikes = ", "nobody is none of"),
+            ("freezes = ", "second_freezes = 1\nfreezes = ", "only on Kafka"),
             ("\"panic\"", "\"sulk\"", "sulk is none of"),
             ("duration = \"", "duration = \"x", "is no duration"),
         ] {
             assert!(good.contains(found), "{found}");
             let read = toml::from_str::<Plan>(&good.replacen(found, replaced, 1)).map_err(anyhow::Error::from);
-            let error = read.and_then(|plan| plan.check()).unwrap_err();
+            let error = read.and_then(|plan| plan.check(false)).unwrap_err();
             assert!(format!("{error:#}").contains(said), "{found}: {error:#}");
         }
     }

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::Place;
-use super::plan::{Catalogue, Plan};
 use crate::data_dir::running_server;
 
 /// A first start makes a database cluster, perhaps on a busy machine.
@@ -36,29 +35,24 @@ pub struct Process {
 }
 
 impl Process {
-    /// Chooses ports and writes the catalogue; nothing runs yet.
+    /// Chooses ports; nothing runs yet. `name` is that of its data directory and its output.
     ///
     /// # Errors
-    /// If there is no free port, or the folder cannot be written.
-    pub fn new(place: &Place, plan: &Plan, catalogue: &Catalogue) -> anyhow::Result<Self> {
-        let file = place.folder.join("catalogue.json");
-        std::fs::write(&file, serde_json::to_vec(&products(catalogue))?)
-            .with_context(|| format!("writing {}", file.display()))?;
+    /// If there is no free port.
+    pub fn new(place: &Place, name: &str, mut environment: Vec<(String, String)>) -> anyhow::Result<Self> {
         let (http, admin) = two_free_ports().context("looking for free ports")?;
-        let mut environment = vec![
-            ("KARTSHOPPE__DATA_DIR".to_owned(), place.folder.join("shop").display().to_string()),
+        let data = place.folder.join(name);
+        environment.extend([
+            ("KARTSHOPPE__DATA_DIR".to_owned(), data.display().to_string()),
             ("KARTSHOPPE__HTTP__LISTEN".to_owned(), format!("127.0.0.1:{http}")),
             ("KARTSHOPPE__ADMIN__LISTEN".to_owned(), format!("127.0.0.1:{admin}")),
-            ("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE".to_owned(), file.display().to_string()),
-            ("KARTSHOPPE__FAULTS__ENABLED".to_owned(), "true".to_owned()),
-        ];
-        environment.extend(plan.environment.clone());
+        ]);
         Ok(Self {
             program: place.program.clone(),
             arguments: place.arguments.clone(),
-            data: place.folder.join("shop"),
+            data,
             environment,
-            output: place.folder.join("shop.log"),
+            output: place.folder.join(format!("{name}.log")),
             http,
             admin,
             child: None,
@@ -184,6 +178,21 @@ impl Process {
         serde_json::from_slice(&output.stdout).with_context(|| format!("the ledger checker gave no report: {said}"))
     }
 
+    /// How much it has said so far, for [`Process::said_since`].
+    #[must_use]
+    pub fn said(&self) -> u64 {
+        std::fs::metadata(&self.output).map_or(0, |file| file.len())
+    }
+
+    /// Whether it has said one of these words since then, in whatever case.
+    #[must_use]
+    pub fn said_since(&self, place: u64, words: &[&str]) -> bool {
+        let output = std::fs::read(&self.output).unwrap_or_default();
+        let place = usize::try_from(place).unwrap_or_default().min(output.len());
+        let said = String::from_utf8_lossy(&output[place..]).to_lowercase();
+        words.iter().any(|word| said.contains(word))
+    }
+
     fn command(&self, what: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(what);
@@ -206,11 +215,6 @@ impl Process {
         let lines: Vec<&str> = text.lines().rev().take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
-}
-
-fn products(catalogue: &Catalogue) -> Value {
-    let product = |(id, stock): (&String, &i64)| json!({"productId": id, "name": format!("Drill product {id}"), "price": 9.99, "inventory": stock, "category": "Drill"});
-    catalogue.iter().map(product).collect()
 }
 
 /// Two ports that are free now; the shop keeps them over its restarts, so that shoppers and pages find it again.

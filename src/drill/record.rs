@@ -54,8 +54,14 @@ pub enum Breach {
     Negative,
     /// An item without an outcome.
     Unsettled,
+    /// A product that was removed for good and is back.
+    CameBack,
     /// A page that does not show what the shop has.
     PageDiffers,
+    /// A page that was connected all the time and was not told what others were.
+    PageBehind,
+    /// A buyer who waited at an open page and was not told that the order is settled.
+    NotTold,
     /// A page that was told of an older state, or of another one than the next page.
     FrameWrong,
     /// An answer that no fault excuses.
@@ -64,14 +70,17 @@ pub enum Breach {
 
 impl Breach {
     /// Every one, with what must never happen.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Lost, "lost orders, items or units"),
         (Self::Doubled, "doubled orders or units"),
         (Self::Phantom, "phantom orders"),
         (Self::Altered, "orders other than asked for"),
         (Self::Negative, "negative stock"),
         (Self::Unsettled, "items without an outcome"),
+        (Self::CameBack, "removed products that came back"),
         (Self::PageDiffers, "pages that did not converge"),
+        (Self::PageBehind, "products that a connected page was not told of"),
+        (Self::NotTold, "orders whose waiting page was not told"),
         (Self::FrameWrong, "frames out of order or of different content"),
         (Self::BadAnswer, "answers that no fault excuses"),
     ];
@@ -89,8 +98,17 @@ pub struct Record {
     answers: Mutex<BTreeMap<String, u64>>,
     /// Stock by product, life and version, as the first page that saw it was told.
     seen: Mutex<HashMap<(String, u64, u64), i64>>,
+    /// The newest revision of each product that any page was told, and since when.
+    newest: Mutex<BTreeMap<String, (Revision, Instant)>>,
+    /// When the shop was frozen last; it is for good until it is thawed.
+    thawed: Mutex<Option<Instant>>,
     frames: AtomicU64,
+    /// Buyers who were told at their page that their order is settled.
+    told: AtomicU64,
 }
+
+/// Life and version.
+pub type Revision = (u64, u64);
 
 impl Record {
     /// An empty one.
@@ -104,6 +122,9 @@ impl Record {
             breaches: Mutex::default(),
             answers: Mutex::default(),
             seen: Mutex::default(),
+            newest: Mutex::default(),
+            thawed: Mutex::new(Some(Instant::now())),
+            told: AtomicU64::new(0),
             frames: AtomicU64::new(0),
         }
     }
@@ -196,11 +217,58 @@ impl Record {
         if stock < 0 {
             self.breach(Breach::Negative, format!("a page was shown {stock} of {product}"));
         }
+        let mut newest = lock(&self.newest);
+        match newest.get_mut(product) {
+            Some(known) if known.0 >= (life, version) => {}
+            Some(known) => *known = ((life, version), Instant::now()),
+            None => {
+                newest.insert(product.to_owned(), ((life, version), Instant::now()));
+            }
+        }
+        drop(newest);
         let first = *lock(&self.seen).entry((product.to_owned(), life, version)).or_insert(stock);
         if first != stock {
             let what = format!("{product} version {life}.{version}: one page was told {first}, another one {stock}");
             self.breach(Breach::FrameWrong, what);
         }
+    }
+
+    /// The newest revision of each product that some page has known for at least `time`, in which the shop was not frozen.
+    #[must_use]
+    pub fn known_for(&self, time: Duration) -> BTreeMap<String, Revision> {
+        if !self.ran_for(time) {
+            return BTreeMap::new();
+        }
+        let newest = lock(&self.newest);
+        let old = newest.iter().filter(|(_, (_, since))| since.elapsed() >= time);
+        old.map(|(product, (revision, _))| (product.clone(), *revision)).collect()
+    }
+
+    /// Whether the shop was not frozen at any moment of the last `time`.
+    #[must_use]
+    pub fn ran_for(&self, time: Duration) -> bool {
+        lock(&self.thawed).is_some_and(|since| since.elapsed() >= time)
+    }
+
+    /// The shop is frozen from now on.
+    pub fn frozen(&self) {
+        *lock(&self.thawed) = None;
+    }
+
+    /// The shop was frozen until now.
+    pub fn thawed(&self) {
+        *lock(&self.thawed) = Some(Instant::now());
+    }
+
+    /// A buyer was told that the order is settled.
+    pub fn buyer_told(&self) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Buyers who were told.
+    #[must_use]
+    pub fn told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
     }
 
     /// A page got a frame.
@@ -239,6 +307,25 @@ mod tests {
         record.calm_down_after(Duration::ZERO);
         tokio::time::advance(Duration::from_millis(2)).await;
         assert!(!record.is_excused());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_some_page_has_known_for_long_all_must_know() {
+        let (record, long) = (Record::new(Catalogue::new()), Duration::from_secs(10));
+        record.seen("A", 1, 2, 10);
+        tokio::time::advance(long).await;
+        record.seen("B", 1, 1, 3);
+        record.seen("A", 1, 1, 11);
+        assert_eq!(record.known_for(long), BTreeMap::from([("A".to_owned(), (1, 2))]));
+        record.frozen();
+        tokio::time::advance(long).await;
+        assert!(record.known_for(long).is_empty(), "while it is frozen");
+        record.thawed();
+        assert!(record.known_for(long).is_empty(), "nobody is told anything by a frozen shop");
+        tokio::time::advance(long).await;
+        assert_eq!(record.known_for(long).len(), 2);
+        record.seen("A", 2, 1, 5);
+        assert_eq!(record.known_for(long).len(), 1, "the newest counts from when it was told");
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Report {
     pub units: i64,
     /// Frames that pages got.
     pub frames: u64,
+    /// Buyers who were told at their page that their order is settled.
+    pub told: u64,
     /// Answers of the shop by what they were.
     pub answers: BTreeMap<String, u64>,
     pub breaches: BTreeMap<Breach, Broken>,
@@ -96,6 +98,7 @@ impl Report {
             items: 0,
             units: 0,
             frames: 0,
+            told: 0,
             answers: BTreeMap::new(),
             breaches: BTreeMap::new(),
             faults: BTreeMap::new(),
@@ -107,7 +110,7 @@ impl Report {
     /// Writes a strike down.
     pub fn strike(&mut self, fault: &Fault, struck: u64, in_flight: i64, recovery: Duration) {
         let strikes = self.faults.entry(fault.to_string()).or_default();
-        strikes.tried += if let Fault::Actor { count, .. } = fault { u64::from(*count) } else { 1 };
+        strikes.tried += fault.strikes();
         strikes.struck += struck;
         if struck == 0 {
             // Nobody was there to be struck: there is nothing to recover from.
@@ -145,8 +148,8 @@ impl fmt::Display for Report {
         writeln!(f, "# Drill: {verdict} (seed {})\n", self.plan.seed)?;
         writeln!(
             f,
-            "{} orders ({} asked for through the WAL) with {} items and {} units; {} frames to {} pages.\n",
-            self.orders, self.by_wal, self.items, self.units, self.frames, self.plan.load.pages
+            "{} orders ({} asked for through the WAL) with {} items and {} units; {} frames to {} pages; {} buyers were told.\n",
+            self.orders, self.by_wal, self.items, self.units, self.frames, self.plan.load.pages, self.told
         )?;
         for note in &self.notes {
             writeln!(f, "- {note}")?;

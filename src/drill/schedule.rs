@@ -7,7 +7,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::plan::Plan;
+use super::plan::{Plan, ROLE_PAUSE_MIN};
+use super::shop::Seat;
 
 /// One thing that is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,32 +19,60 @@ pub enum Fault {
         kind: String,
         count: u32,
     },
+    /// Ends of products in the middle of ends of those above them; so many products at each of [`STORM_KILLS`].
+    Storm {
+        products: u32,
+    },
     /// A role, stopped and started again after a while.
     Role {
-        role: &'static str,
+        role: String,
         pause: Duration,
     },
-    ProcessKill,
-    ProcessStop,
+    ProcessKill(Seat),
+    ProcessStop(Seat),
     Freeze {
+        seat: Seat,
         time: Duration,
     },
+    BrokerKill,
     PostgresKill,
     PostgresRestart,
     ConnectionCut,
 }
 
-/// Roles that can be stopped under load.
-const ROLES: [&str; 3] = ["inventory", "cdc", "api"];
+/// Kills of a storm that strike those above the products.
+pub const STORM_KILLS: [&str; 6] = ["committer", "shard", "log-source", "shard", "committer", "shard"];
+
+impl Fault {
+    /// Strikes that it is made of.
+    #[must_use]
+    pub fn strikes(&self) -> u64 {
+        match self {
+            Self::Actor { count, .. } => u64::from(*count),
+            // One is slow, so that there is a batch under way; one is killed above; and the products that are handed it again.
+            Self::Storm { products } => STORM_KILLS.len() as u64 * (2 + u64::from(*products)),
+            Self::Role { .. }
+            | Self::ProcessKill(_)
+            | Self::ProcessStop(_)
+            | Self::BrokerKill
+            | Self::Freeze { .. }
+            | Self::PostgresKill
+            | Self::PostgresRestart
+            | Self::ConnectionCut => 1,
+        }
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Actor { target, kind, .. } => write!(f, "{kind} {target}"),
+            Self::Storm { .. } => f.write_str("storm of kills"),
             Self::Role { role, .. } => write!(f, "stop role {role}"),
-            Self::ProcessKill => f.write_str("SIGKILL shop"),
-            Self::ProcessStop => f.write_str("SIGTERM shop"),
-            Self::Freeze { .. } => f.write_str("SIGSTOP shop"),
+            Self::ProcessKill(seat) => write!(f, "SIGKILL {seat}"),
+            Self::ProcessStop(seat) => write!(f, "SIGTERM {seat}"),
+            Self::Freeze { seat, .. } => write!(f, "SIGSTOP {seat}"),
+            Self::BrokerKill => f.write_str("SIGKILL broker"),
             Self::PostgresKill => f.write_str("SIGKILL PostgreSQL"),
             Self::PostgresRestart => f.write_str("restart PostgreSQL"),
             Self::ConnectionCut => f.write_str("cut SQL connections"),
@@ -60,22 +89,28 @@ pub fn faults(plan: &Plan) -> Vec<Fault> {
     for _ in 0..asked.actor_rounds {
         for target in &asked.actor_targets {
             for kind in &asked.actor_kinds {
-                let many = target == "product" && kind != "hang";
-                let count = if many { asked.product_strikes } else { 1 };
+                let many = if target == "product" { Some(&asked.product_strikes) } else { asked.strikes.get(target) };
+                // Each hang costs the time in which a hung actor is found.
+                let count = many.filter(|_| kind != "hang").copied().unwrap_or(1);
                 faults.push(Fault::Actor { target: target.clone(), kind: kind.clone(), count });
             }
         }
     }
-    for number in 0..asked.role_stops {
-        let role = ROLES[number as usize % ROLES.len()];
-        faults.push(Fault::Role { role, pause: Duration::from_millis(random.random_range(100..1_500)) });
+    for role in asked.roles.iter().cycle().take(asked.role_stops as usize) {
+        let pause = random.random_range(ROLE_PAUSE_MIN..=asked.role_pause_max);
+        faults.push(Fault::Role { role: role.clone(), pause });
     }
-    for _ in 0..asked.freezes {
-        faults.push(Fault::Freeze { time: random.random_range(asked.freeze_min..=asked.freeze_max) });
+    faults.extend((0..asked.storms).map(|_| Fault::Storm { products: asked.product_strikes.div_ceil(STORM_KILLS.len() as u32) }));
+    for (seat, count) in [(Seat::Main, asked.freezes), (Seat::Second, asked.second_freezes)] {
+        for _ in 0..count {
+            faults.push(Fault::Freeze { seat, time: random.random_range(asked.freeze_min..=asked.freeze_max) });
+        }
     }
     for (fault, count) in [
-        (Fault::ProcessKill, asked.process_kills),
-        (Fault::ProcessStop, asked.process_stops),
+        (Fault::ProcessKill(Seat::Main), asked.process_kills),
+        (Fault::ProcessStop(Seat::Main), asked.process_stops),
+        (Fault::ProcessKill(Seat::Second), asked.second_kills),
+        (Fault::BrokerKill, asked.broker_kills),
         (Fault::PostgresKill, asked.postgres_kills),
         (Fault::PostgresRestart, asked.postgres_restarts),
         (Fault::ConnectionCut, asked.connection_cuts),
@@ -105,7 +140,7 @@ mod tests {
         let plan = Plan::read("default").unwrap();
         let faults = faults(&plan);
         let count = |wanted: &Fault| faults.iter().filter(|fault| *fault == wanted).count();
-        assert_eq!(count(&Fault::ProcessKill), plan.faults.process_kills as usize);
+        assert_eq!(count(&Fault::ProcessKill(Seat::Main)), plan.faults.process_kills as usize);
         assert_eq!(count(&Fault::PostgresKill), plan.faults.postgres_kills as usize);
         for target in &plan.faults.actor_targets {
             for kind in &plan.faults.actor_kinds {

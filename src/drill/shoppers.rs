@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const CANARY_PATIENCE: Duration = Duration::from_secs(2);
 /// If one canary is not served by then, another one is sent.
 const CANARY_PAIR: Duration = Duration::from_millis(500);
+/// One order in so many is followed by a second checkout of the same cart.
+const BUYS_TWICE_EVERY: u64 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// All who buy.
@@ -59,21 +61,23 @@ impl Crowd {
         let mut number = 0_u64;
         while !over.is_cancelled() {
             number += 1;
-            let mut purchase = self.purchase(&format!("{shopper}-{number}"), random.random_bool(self.wal_share));
-            for _ in 0..random.random_range(1..=self.items_per_order) {
-                let product = &self.products[random.random_range(0..self.products.len())];
-                purchase.lines.insert(product.clone(), random.random_range(1..=5));
-            }
-            if self.fill(&purchase).await {
-                let place = self.record.asked(purchase.clone());
-                while !self.ask(place, &purchase, PATIENCE).await && !over.is_cancelled() {
-                    tokio::time::sleep(AGAIN).await;
-                }
-            } else {
-                // What is in the cart is unknown: it is left where it stands.
-                tokio::time::sleep(AGAIN).await;
+            let purchase = self.shopping_list(&format!("{shopper}-{number}"), &mut random);
+            match self.buy(&purchase, &over).await {
+                Some(order) if number.is_multiple_of(BUYS_TWICE_EVERY) => self.buy_again(&order, &purchase).await,
+                Some(_) => {}
+                // If it was not asked for: what is in the cart is unknown, and it is left where it stands.
+                None => tokio::time::sleep(AGAIN).await,
             }
             tokio::time::sleep(self.pause).await;
+        }
+    }
+
+    /// Checks the cart out once more, under another key: there is nothing left in it to buy.
+    async fn buy_again(&self, order: &str, bought: &Purchase) {
+        let again = Purchase { key: format!("{}-again", bought.key), ..bought.clone() };
+        if let Said::Yes(second) = self.storefront.checkout(&again, PATIENCE).await {
+            let what = format!("the cart of order {order} gave another one, {}", second["orderId"]);
+            self.record.breach(Breach::Doubled, what);
         }
     }
 
@@ -117,6 +121,34 @@ impl Crowd {
             }
         }
         None
+    }
+
+    /// What somebody wants to buy.
+    pub(super) fn shopping_list(&self, name: &str, random: &mut StdRng) -> Purchase {
+        let mut purchase = self.purchase(name, random.random_bool(self.wal_share));
+        for _ in 0..random.random_range(1..=self.items_per_order) {
+            let product = &self.products[random.random_range(0..self.products.len())];
+            purchase.lines.insert(product.clone(), random.random_range(1..=5));
+        }
+        purchase
+    }
+
+    /// Buys once, however often it must ask; the order's id, unless there is none or it is over.
+    pub(super) async fn buy(&self, purchase: &Purchase, over: &CancellationToken) -> Option<String> {
+        if !self.fill(purchase).await {
+            return None;
+        }
+        let place = self.record.asked(purchase.clone());
+        while !self.ask(place, purchase, PATIENCE).await {
+            if over.is_cancelled() {
+                return None;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        match self.record.answer_of(place) {
+            Answer::Promised(order) => Some(order),
+            Answer::Unclear | Answer::Refused(_) => None,
+        }
     }
 
     fn purchase(&self, name: &str, by_wal: bool) -> Purchase {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::carts::CartRow;
 use super::orders::{ItemOutcome, Order, OrderItem, PublishVia};
 use super::{Cart, IdempotencyKey, Store, StoreError};
+use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId, SessionId, UserId};
 use crate::domain::money::Cents;
@@ -173,7 +174,10 @@ impl Store {
 
     /// Writes everything, or nothing if the cart is no longer at that version or the key was taken.
     async fn write_order(&self, request: &CheckoutRequest, order: &Order, version: i64) -> Result<Option<Written>, StoreError> {
+        #[cfg(feature = "seeded-bugs")]
+        super::seeded::empty_cart_first(&self.pool, request.session_id.as_str(), version).await;
         let columns = Columns::of(&order.items);
+        let key = request.idempotency_key.as_ref().filter(|_| !bugs::is(Bug::KeyNotKept));
         let direct_expiry_ms = i64::try_from(self.options.direct_expiry.as_millis()).unwrap_or(i64::MAX);
         let write = async {
             // The clock is read after the cart's lock and the key's: no wait can eat into the time until a direct item expires.
@@ -218,8 +222,8 @@ impl Store {
                    FROM placed"#,
                 request.session_id.as_str(),
                 version,
-                request.idempotency_key.as_ref().map(IdempotencyKey::as_str),
-                request.idempotency_key.as_ref().map(IdempotencyKey::fingerprint),
+                key.map(IdempotencyKey::as_str),
+                key.map(IdempotencyKey::fingerprint),
                 order.order_id.as_str(),
                 order.user_id,
                 order.status,

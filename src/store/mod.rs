@@ -24,6 +24,8 @@ mod outcomes;
 mod positions;
 pub mod private_server;
 mod rescue;
+#[cfg(feature = "seeded-bugs")]
+mod seeded;
 
 use std::future::Future;
 use std::str::FromStr;

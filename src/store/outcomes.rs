@@ -15,6 +15,7 @@ use super::orders::OutcomeKind;
 use super::positions::move_forward;
 use super::rescue::flip;
 use super::{Store, StoreError, TrackerPosition};
+use crate::bugs::{self, Bug};
 use crate::domain::ids::{OrderId, OrderItemId};
 use crate::domain::order::OrderStatus;
 
@@ -73,6 +74,11 @@ impl Store {
     pub async fn record_outcomes(&self, batch: &TrackerBatch) -> Result<Recorded, StoreError> {
         self.run("record outcomes", async {
             let mut transaction = self.begin().await?;
+            if bugs::is(Bug::TrackerPositionFirst) {
+                move_forward(&mut transaction, &batch.positions).await?;
+                transaction.commit().await?;
+                transaction = self.begin().await?;
+            }
             let recorded = record(&mut transaction, batch).await?;
             transaction.commit().await?;
             Ok(recorded)
@@ -86,8 +92,11 @@ async fn record(transaction: &mut Transaction<'_, Postgres>, batch: &TrackerBatc
     let mut recorded = Recorded::default();
     if !order_ids.is_empty() {
         recorded.orders = lock_orders(transaction, &order_ids).await?;
+        if bugs::is(Bug::FlipBeforeOutcome) {
+            recorded.flipped = flip(transaction, &batch.expired).await?;
+        }
         recorded.outcomes_written = write_outcomes(transaction, &batch.outcomes).await?;
-        recorded.flipped = flip(transaction, &batch.expired).await?;
+        recorded.flipped.extend(flip(transaction, &batch.expired).await?);
         settle(transaction, &order_ids, &mut recorded.orders).await?;
     }
     move_forward(transaction, &batch.positions).await?;

@@ -77,6 +77,14 @@ const OF_THE_LOG: &[Corruption] = &[
         log.drop(&log.event("PROD_0150", "STALE_INVENTORY"));
     }),
     ("a product goes stale twice", Check::StaleOnce, |log| log.repeat(&log.event("PROD_0150", "STALE_INVENTORY"))),
+    ("a deadline is passed over", Check::StaleInTurn, |log| {
+        let later = log.event("PROD_0001", "STALE_INVENTORY");
+        let stale = log.all("inventory-events", |event| event["eventType"] == "STALE_INVENTORY");
+        let earlier = stale.iter().find(|place| place.table == later.table && place.offset < later.offset).unwrap();
+        let product = log.value(earlier)["productId"].as_str().unwrap().to_owned();
+        log.drop(&log.state(&product));
+        log.drop(earlier);
+    }),
     ("an output names no cause", Check::CauseNamed, |log| log.forget_headers(&log.sale("PROD_0001", 15))),
     ("an event is cut off", Check::Readable, |log| log.write(&log.sale("PROD_0001", 15), b"{\"productId\":")),
 ];

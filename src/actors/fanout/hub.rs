@@ -17,6 +17,7 @@ use super::frame;
 use super::journal::{Journal, Sequence};
 use super::outbox::{Outbox, Subject};
 use crate::actors::catalog_view::{CatalogHandle, SourcePositions, Taken};
+use crate::bugs::{self, Bug};
 use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
 use crate::telemetry::names::span;
@@ -290,6 +291,9 @@ impl Hub {
         let mut run = BytesMut::new();
         let (mut frames, mut shared) = (0, true);
         for number in &taken.numbers {
+            if bugs::is(Bug::FrameDropped) && now_ms % 50 == 7 {
+                continue;
+            }
             let frame = self.render(*number, taken, now_ms);
             if let Some(frame) = &frame {
                 shared &= run.len() + frame.len() <= SHARED_RUN_MAX;

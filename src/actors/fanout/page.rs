@@ -20,6 +20,7 @@ use super::frame;
 use super::hub::{Hub, PageCell};
 use super::journal::{Due, Looked, Sequence};
 use crate::actors::catalog_view::{CatalogState, SlotNo, SourcePositions};
+use crate::bugs::{self, Bug};
 use crate::wire::frame::{Frame, Heartbeat};
 
 /// A burst ends after the frame with which it reaches this many bytes: about what a socket takes at once.
@@ -251,7 +252,8 @@ impl PageSubscription {
         let reload = std::mem::take(&mut self.reload) || overflowed;
         self.heartbeat_due = now + self.hub.settings.heartbeat_interval;
         let cursor = self.hub.catalog.log_id().filter(|_| !self.proven.is_empty());
-        let cursor = cursor.map(|log_id| cursor::encode(log_id, &self.proven));
+        let claims_more = bugs::is(Bug::CursorClaimsTooMuch).then(|| self.hub.catalog.catalog().source_positions());
+        let cursor = cursor.map(|log_id| cursor::encode(log_id, claims_more.as_ref().unwrap_or(&self.proven)));
         let heartbeat = Heartbeat { cursor, status: self.hub.status(), reload };
         let message = Frame::Heartbeat(&heartbeat).to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
         add(run, &frame::text_message(&message))

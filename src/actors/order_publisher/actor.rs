@@ -11,6 +11,7 @@ use super::{Handover, ID, OrderPublisherMsg, PublisherHandle, Report};
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
+use crate::bugs::{self, Bug};
 use crate::log::{Appended, EventLog};
 use crate::wire::topics::Topic;
 
@@ -72,7 +73,11 @@ impl OrderPublisher {
         let (log, handle) = (self.log.clone(), self.handle.clone());
         tokio::spawn(async move {
             let count = records.len() as u64;
-            let result = log.append(records, handle.settings.publish_timeout).await;
+            let again = bugs::is(Bug::PublishedAgain).then(|| records.clone());
+            let mut result = log.append(records, handle.settings.publish_timeout).await;
+            if let Some(records) = again.filter(|_| result.is_err()) {
+                result = log.append(records, handle.settings.publish_timeout).await;
+            }
             let counts = &handle.counts;
             let counter = if result.is_ok() { &counts.published } else { &counts.unclear };
             counter.fetch_add(count, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::settle::Settlement;
 use super::{RenderOrder, TrackerHandle};
 use crate::actors::fanout::FanoutHandle;
+use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::store::{Recorded, Store, StoreError, TrackerBatch};
 use crate::telemetry::names::span;
@@ -112,6 +113,9 @@ impl Recorder {
         if owed.is_empty() || self.fanout.pages() == 0 {
             self.handle.settle_debt(&owed);
             return;
+        }
+        if bugs::is(Bug::OrderUpdateLost) {
+            self.handle.settle_debt(&owed);
         }
         match self.store.orders(&owed).await {
             Ok(orders) => {

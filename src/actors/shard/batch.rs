@@ -11,6 +11,7 @@ use super::slots::Slots;
 use super::{BatchId, Collector, Group, Incoming, Part, PositionText, Shard, ShardMsg, ShardState, Timer};
 use crate::actors::committer::ShardOutput;
 use crate::actors::product::{ProductActor, ProductMsg, Reply, Work};
+use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::answer::{ProbedItem, order_expired};
@@ -67,7 +68,9 @@ impl Shard {
             return;
         }
         self.abandon(state);
-        part.drop_expired(state.committed.highest_append_ms);
+        if !bugs::is(Bug::ExpiryIgnored) {
+            part.drop_expired(state.committed.highest_append_ms);
+        }
         if part.bootstrap {
             part.groups.retain(|group| state.slots.state(&group.product_id).is_none());
         }
@@ -88,6 +91,8 @@ impl Shard {
             return self.hand_over(state, Vec::new());
         }
         self.watch(state);
+        #[cfg(feature = "seeded-bugs")]
+        super::seeded::take_stale_replies(state);
         for cell in 0..count {
             self.send_work(myself, state, cell).await;
             // To spawn thousands takes its time, and is no hang.

@@ -20,6 +20,8 @@ mod part;
 mod position_text;
 mod reminders;
 mod restore;
+#[cfg(feature = "seeded-bugs")]
+mod seeded;
 mod settle;
 mod slots;
 
@@ -147,6 +149,9 @@ pub struct ShardState {
     restoring: Option<Restoring>,
     /// Whether the states are there.
     ready: bool,
+    /// The batch that was given up last.
+    #[cfg(feature = "seeded-bugs")]
+    given_up: Option<Flight>,
 }
 
 /// How far the inputs are committed.
@@ -219,6 +224,8 @@ impl Actor for Shard {
         event: SupervisionEvent,
         state: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {
+        #[cfg(feature = "seeded-bugs")]
+        let event = seeded::restart_from_event(state, event);
         self.product_ended(state, &event);
         Ok(())
     }

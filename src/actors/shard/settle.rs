@@ -10,6 +10,7 @@ use super::restore::{Loaded, RestoreError};
 use super::slots::Slots;
 use super::{BatchId, Committed, PositionText, Reminders, Restoring, Shard, ShardMsg, ShardState, handle};
 use crate::actors::engine::{FeedNews, TaskGuard};
+use crate::bugs::{self, Bug};
 use crate::domain::inventory::InputTopic;
 use crate::log::Position;
 use crate::wire::topics::Topic;
@@ -86,7 +87,12 @@ impl Shard {
     /// The batch is void: what was committed before it counts. Its products may know better for a while; the next message to each
     /// names the state it starts from.
     pub(super) fn abandon(&self, state: &mut ShardState) {
-        if state.flight.take().is_some() {
+        if let Some(_flight) = state.flight.take() {
+            #[cfg(feature = "seeded-bugs")]
+            super::seeded::keep_given_up(state, _flight);
+            if bugs::is(Bug::ReminderLeavesEarly) {
+                state.reminders.committed();
+            }
             state.reminders.abandoned();
             self.publish_gauges(state);
         }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Drill;
 use super::database::Row;
 use super::pages::Gallery;
+use super::plan::Plan;
 use super::record::{Answer, Breach, Purchase, Record};
 use super::report::Report;
 use super::shoppers::Crowd;
@@ -49,6 +50,9 @@ async fn waits_for(drill: &Drill<'_>, crowd: &Crowd, gallery: &Gallery) -> anyho
     if let Some((product, stock)) = expected.iter().find(|(product, stock)| shown.get(*product) != Some(stock)) {
         return Ok(Some(format!("{product}: {stock} should be left, the shop shows {:?}", shown.get(product))));
     }
+    if let Some(product) = Plan::retired().into_iter().find(|product| shown.contains_key(product)) {
+        return Ok(Some(format!("{product} was removed, the shop shows it")));
+    }
     Ok(gallery.differences(&shown).into_iter().next())
 }
 
@@ -63,6 +67,7 @@ pub async fn judge(drill: &Drill<'_>, gallery: &Gallery, report: &mut Report) ->
     judge_orders(record, &purchases, &rows);
     judge_items(record, &rows);
     judge_shelves(record, &left_over(record, &rows), &shown);
+    judge_retired(record, &shown);
     for difference in gallery.differences(&shown) {
         record.breach(Breach::PageDiffers, difference);
     }
@@ -71,6 +76,7 @@ pub async fn judge(drill: &Drill<'_>, gallery: &Gallery, report: &mut Report) ->
     report.items = count(rows.iter().filter(|row| row.product_id.is_some()));
     report.units = rows.iter().filter_map(|row| row.allocated).sum();
     report.frames = record.frames();
+    report.told = record.told();
     report.answers = record.answers();
     report.take_breaches(record.breaches());
     Ok(())
@@ -140,6 +146,13 @@ fn judge_items(record: &Record, rows: &[Row]) {
             (None, ..) => record.breach(Breach::Unsettled, name()),
             (Some(outcome), ..) => record.breach(Breach::Altered, format!("{}: {outcome} without figures", name())),
         }
+    }
+}
+
+/// What was removed for good is not there.
+fn judge_retired(record: &Record, shown: &BTreeMap<String, i64>) {
+    for product in Plan::retired().iter().filter(|product| shown.contains_key(*product)) {
+        record.breach(Breach::CameBack, format!("{product} was removed at the beginning and is shown"));
     }
 }
 

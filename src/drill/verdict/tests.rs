@@ -81,3 +81,12 @@ fn less_than_nothing_is_negative_whoever_says_so() {
     assert_eq!(breaches(&asked, &four, -2), [Breach::Negative]);
     assert_eq!(breaches(&asked, &four, 0), [Breach::Lost, Breach::Negative], "more was given away than there was");
 }
+
+#[test]
+fn what_was_removed_for_good_must_not_be_shown() {
+    let record = Record::new(BTreeMap::new());
+    judge_retired(&record, &BTreeMap::from([("A".to_owned(), 1)]));
+    assert!(record.breaches().is_empty());
+    judge_retired(&record, &BTreeMap::from([(Plan::retired().remove(0), 3)]));
+    assert_eq!(record.breaches().into_keys().collect::<Vec<_>>(), [Breach::CameBack]);
+}

@@ -9,6 +9,7 @@ use super::owned::{Owned, ShardPhase};
 use super::{Decoded, Draft, LogSource, SourceMsg, SourceState};
 use crate::actors::engine::TaskGuard;
 use crate::actors::shard::{BatchId, Part, ShardHandle};
+use crate::bugs::{self, Bug};
 use crate::log::{PartitionId, Session};
 use crate::sources::file_bootstrap::{BootstrapError, BootstrapFile};
 
@@ -139,7 +140,7 @@ impl LogSource {
             let mut part = file.part(partition, done, self.batch_max_records, self.clock.now_ms());
             let from_file = part.groups.len();
             let ends_bootstrap = done + from_file >= file.len(partition);
-            if ends_bootstrap {
+            if ends_bootstrap && (owned.committed.is_empty() || !bugs::is(Bug::RemovedComesBack)) {
                 part.next = owned.first.map(Some);
             }
             return Some((part, OpenPart { from_file, ends_bootstrap }));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::catch_up::CatchUp;
 use super::decode::ReadState;
 use super::dispatch::OpenPart;
+use crate::bugs::{self, Bug};
 use crate::domain::inventory::InputTopic;
 use crate::log::{Assignment, Offset, Position};
 use crate::wire::topics::Topic;
@@ -40,7 +41,7 @@ impl Owned {
     /// As it was assigned. The file counts only where nothing was ever committed.
     pub fn new(assignment: Assignment, has_file: bool, first: [Offset; InputTopic::ALL.len()]) -> Self {
         let committed = assignment.positions;
-        let bootstrap = (has_file && committed.is_empty()).then_some(0);
+        let bootstrap = (has_file && (committed.is_empty() || bugs::is(Bug::RemovedComesBack))).then_some(0);
         let read = read_from(&committed);
         Self { committed, read, shard: ShardPhase::MustRestore, catch_up: CatchUp::default(), bootstrap, first }
     }

@@ -18,6 +18,8 @@ mod pump;
 mod reader;
 mod repair;
 mod report;
+#[cfg(feature = "seeded-bugs")]
+mod seeded;
 mod server;
 mod status;
 mod stream;

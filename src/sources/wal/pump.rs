@@ -16,6 +16,7 @@ use super::server::Server;
 use super::stream::WalStream;
 use super::transactions::{Flush, Transactions};
 use super::{ReadError, Step, WalContext};
+use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::log::Session;
 use crate::wire::cdc_position::CdcPosition;
@@ -77,7 +78,11 @@ pub(super) async fn pump<S: WalStream>(
         let waiting = transactions.waiting();
         let is_due = waiting >= config.batch_max_rows || waiting > 0 && transactions.is_between();
         if committing.is_none() && (is_due || is_idle_due) {
-            committing = Some(Box::pin(commit(context, session, transactions.take())));
+            let flush = transactions.take();
+            if bugs::is(Bug::WalAcknowledgedEarly) {
+                stream.acknowledge(flush.position.resume_lsn);
+            }
+            committing = Some(Box::pin(commit(context, session, flush)));
         }
     }
 }

@@ -19,6 +19,8 @@ use super::server::{Facts, PUBLICATION, Server, ServerError};
 use super::stream::{PgStream, StreamError, WalStream};
 use super::transactions::Confused;
 use super::{ReadError, Step, WalContext};
+#[cfg(feature = "seeded-bugs")]
+use crate::bugs::{self, Bug};
 use crate::log::{LogError, Session, SessionConfig};
 use crate::wire::cdc_position::CdcPosition;
 
@@ -74,6 +76,8 @@ async fn live(context: &WalContext) -> Result<Infallible, End> {
     }
     look(context, &facts, &stored)?;
     let position = match stored.position {
+        #[cfg(feature = "seeded-bugs")]
+        Some(position) if bugs::is(Bug::WalResumesAtSlot) => super::seeded::position_of_slot(&facts, position),
         Some(position) => position,
         None => first_start(context, &*session, &mut server).await?,
     };

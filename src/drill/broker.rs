@@ -1,0 +1,69 @@
+//! The drill's Kafka broker: started, killed and started again by the repository's script, as anyone would.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// A first start formats its storage, perhaps on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
+/// A running broker. It ends with its holder, which lives on a pipe of ours: also when the drill is killed.
+pub struct Broker {
+    script: PathBuf,
+    folder: PathBuf,
+    address: String,
+    _holder: Child,
+}
+
+impl Broker {
+    /// Starts one that keeps its data in this folder.
+    ///
+    /// # Errors
+    /// If the script fails, with what it said.
+    pub async fn start(script: &Path, folder: PathBuf) -> anyhow::Result<Self> {
+        let mut command = Command::new(script);
+        command.arg("hold").arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        let mut holder = command.spawn().with_context(|| format!("starting {}", script.display()))?;
+        let output = holder.stdout.take().context("the broker's output")?;
+        let mut address = String::new();
+        let read = tokio::time::timeout(START_LIMIT, BufReader::new(output).read_line(&mut address)).await;
+        read.context("the broker does not start in time")?.context("reading the broker's address")?;
+        let address = address.trim().to_owned();
+        ensure!(!address.is_empty(), "the broker did not start: see {}", folder.display());
+        Ok(Self { script: script.to_owned(), folder, address, _holder: holder })
+    }
+
+    /// `host:port` for clients.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// SIGKILL, and waits until nobody listens any more.
+    ///
+    /// # Errors
+    /// If the script fails.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        self.run("kill").await
+    }
+
+    /// Starts it again at the same address, with what it had on disk, and waits until it serves. Nothing happens if it runs.
+    ///
+    /// # Errors
+    /// If the script fails.
+    pub async fn resume(&self) -> anyhow::Result<()> {
+        self.run("start").await
+    }
+
+    async fn run(&self, what: &str) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.script);
+        command.arg(what).arg(&self.folder).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+        let status = tokio::time::timeout(START_LIMIT, command.status()).await.context("the broker's script hangs")??;
+        ensure!(status.success(), "{} {what}: {status}", self.script.display());
+        Ok(())
+    }
+}

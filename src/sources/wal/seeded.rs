@@ -1,0 +1,10 @@
+//! What the seeded bugs of this room need beyond an `if`.
+
+use super::server::Facts;
+use crate::wire::cdc_position::{CdcPosition, Lsn};
+
+/// Where the slot remembers to have been, instead of where the log says.
+pub(super) fn position_of_slot(facts: &Facts, stored: CdcPosition) -> CdcPosition {
+    let confirmed = facts.confirmed.as_deref().and_then(Lsn::parse);
+    CdcPosition { resume_lsn: confirmed.unwrap_or(stored.resume_lsn), part_commit_lsn: None, part_index: 0, ..stored }
+}
