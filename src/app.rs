@@ -112,7 +112,7 @@ impl Shop {
             RoleSpec { name: RoleName::Api.as_str(), children: api.children(parts) },
         ];
         let root = RootHandle::spawn(&parts.supervision, roles).await.context("starting the root")?;
-        figures::register(&parts.metrics, &parts.supervision.directory, &inventory);
+        figures::register(&parts.metrics, &parts.supervision.directory, &inventory, log.log.clone());
         let operators = api.open_operators(parts, &root, &inventory, &wal).await?;
         let migration = AbortOnDropHandle::new(tokio::spawn(Database::migrate_when_up(database.store.clone())));
         Ok(Self { root, api, operators, _migration: migration })

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
 
+use kartshoppe::sources::INVENTORY_GROUP;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -54,7 +55,7 @@ pub fn run() {
     let (broker, prefix) = task.split_once(' ').unwrap();
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", broker)
-        .set("group.id", format!("{prefix}inventory"))
+        .set("group.id", format!("{prefix}{INVENTORY_GROUP}"))
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")

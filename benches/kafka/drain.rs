@@ -35,6 +35,7 @@ pub fn measure(broker: &Broker, kind: Kind, processes: usize, orders: usize, pro
             marks.push((done, now, used(), cpu(pid_of(broker))));
         }
     });
+    assert!(marks.len() > 2, "too few orders to measure: {marks:?}");
     let (first, half, last) = (marks[0], marks[1], marks[marks.len() - 1]);
     let span = |from: (usize, Instant, f64, f64)| {
         let count = last.0 - from.0;

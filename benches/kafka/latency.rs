@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
-use rdkafka::producer::BaseRecord;
+use rdkafka::producer::{BaseRecord, Producer};
 use tokio::time::Instant;
 
 use super::broker::Broker;
@@ -55,6 +55,7 @@ pub fn send(load: &Load, watch: &Watch, from: usize, per_second: usize, length: 
         producer.poll(Duration::ZERO);
         n += 1;
     }
+    producer.flush(LIMIT).unwrap();
     n
 }
 

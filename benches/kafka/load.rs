@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use kartshoppe::sources::INVENTORY_GROUP;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -40,7 +41,7 @@ impl Load {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let onlooker = ClientConfig::new()
             .set("bootstrap.servers", &address)
-            .set("group.id", format!("{prefix}inventory"))
+            .set("group.id", format!("{prefix}{INVENTORY_GROUP}"))
             .set("isolation.level", "read_committed")
             .create()
             .unwrap();

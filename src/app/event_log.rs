@@ -35,7 +35,7 @@ impl Log {
             }
             LogKind::Kafka => {
                 let kafka = Arc::new(open_kafka(config).await?);
-                kafka.oversee();
+                kafka.oversee().await;
                 Self { log: kafka, embedded: None }
             }
         };

@@ -8,12 +8,13 @@ use crate::actors::order_tracker::TrackerHandle;
 use crate::actors::shard::ShardGauge;
 use crate::actors::stats::{Directory, Entry};
 use crate::actors::supervision::EndCause;
+use crate::log::{EventLog, Setbacks};
 use crate::sources::inventory::Inventory;
 use crate::telemetry::metrics::{Kind, Metrics};
 use crate::telemetry::names::metric;
 
 /// Registers everything once.
-pub(super) fn register(metrics: &Metrics, directory: &Directory, inventory: &Inventory) {
+pub(super) fn register(metrics: &Metrics, directory: &Directory, inventory: &Inventory, log: Arc<dyn EventLog>) {
     let engine = inventory.metrics.clone();
     metrics.register(metric::COMMIT_SECONDS, "How long commits took", &[], engine.commit_seconds.clone());
     metrics.register(metric::COMMIT_RECORDS, "Output records of a commit", &[], engine.commit_records.clone());
@@ -42,6 +43,17 @@ pub(super) fn register(metrics: &Metrics, directory: &Directory, inventory: &Inv
     metrics.observe(metric::PASSIVATIONS, "Products passivated", Kind::Counter, move || {
         vec![(Vec::new(), load(&engine.passivated))]
     });
+
+    let setbacks = move || {
+        let Setbacks { renewed, fenced } = log.setbacks();
+        [("renewed", renewed), ("fenced", fenced)].map(|(kind, count)| (vec![("kind", kind.to_owned())], count as f64)).to_vec()
+    };
+    metrics.observe(
+        metric::LOG_SETBACKS,
+        "Sessions on the event log that were made anew or came too late",
+        Kind::Counter,
+        setbacks,
+    );
 
     let shards = inventory.shards.clone();
     metrics.observe(metric::PRODUCTS, "Products of this process", Kind::Gauge, move || {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::{
     Appended, Batch, EventLog, LogFuture, NewRecord, Offset, PartitionId, Polled, Positions, Reader, Session, SessionConfig,
-    Start, Stop, TopicInfo, TopicPartition,
+    Setbacks, Start, Stop, TopicInfo, TopicPartition,
 };
 use crate::wire::topics::Topic;
 
@@ -118,6 +118,10 @@ impl EventLog for MarkedLog {
 
     fn trouble(&self) -> Option<String> {
         self.log.trouble()
+    }
+
+    fn setbacks(&self) -> Setbacks {
+        self.log.setbacks()
     }
 }
 

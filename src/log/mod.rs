@@ -192,6 +192,15 @@ pub struct Appended {
     pub append_time_ms: EpochMs,
 }
 
+/// How often sessions were set back by the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Setbacks {
+    /// Everything was made anew after something unclear.
+    pub renewed: u64,
+    /// The log refused what was too late: a writer or member that others had gone on without.
+    pub fenced: u64,
+}
+
 /// A topic as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicInfo {
@@ -248,6 +257,11 @@ pub trait EventLog: Send + Sync {
     /// What keeps the log from answering, or from being used, as far as is known; asks nobody.
     fn trouble(&self) -> Option<String> {
         None
+    }
+
+    /// How often the sessions of this process were set back so far.
+    fn setbacks(&self) -> Setbacks {
+        Setbacks::default()
     }
 }
 

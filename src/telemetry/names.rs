@@ -51,6 +51,7 @@ pub mod metric {
     pub const RESTORE_SECONDS: &str = "kartshoppe_inventory_restore_seconds";
     pub const ACTOR_RECOVERY_SECONDS: &str = "kartshoppe_actor_recovery_seconds";
     pub const PRODUCT_RECOVERY_SECONDS: &str = "kartshoppe_product_recovery_seconds";
+    pub const LOG_SETBACKS: &str = "kartshoppe_log_setbacks";
     pub const ACTOR_RESTARTS: &str = "kartshoppe_actor_restarts";
     pub const PRODUCT_RESTARTS: &str = "kartshoppe_product_restarts";
     pub const ACTOR_MAILBOX_DEPTH: &str = "kartshoppe_actor_mailbox_depth";

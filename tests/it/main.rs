@@ -18,6 +18,7 @@ mod engine_passivation;
 mod engine_poison;
 mod engine_stale;
 mod kafka_broker;
+mod kafka_trouble;
 mod log_conformance;
 mod socket_pages;
 mod store_carts;

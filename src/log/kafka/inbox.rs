@@ -262,10 +262,8 @@ impl Inbox {
         if waited.timed_out() {
             tracing::warn!("partitions are given away though the work on them was not settled: it is void");
         }
-        // A revocation that nobody has polled stays to be polled.
-        let offered = (state.handover == Handover::Offered).then(|| state.items.pop_back()).flatten();
+        // A revocation that nobody has polled yet stays to be polled.
         state.forget_all();
-        state.items.extend(offered);
     }
 
     /// Everything is lost: what was begun on it is void.

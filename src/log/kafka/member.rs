@@ -88,6 +88,7 @@ impl Member {
     fn give_away(&self, consumer: &BaseConsumer<Self>) -> Result<(), LogError> {
         if consumer.assignment_lost() {
             tracing::warn!("the group has gone on without this process: its partitions are lost");
+            self.cluster.board.fenced();
             self.inbox.lose();
         } else {
             self.inbox.hand_over();

@@ -34,8 +34,8 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Appended, EventLog, LogError, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Start, Stop,
-    TopicInfo, TopicPartition,
+    Appended, EventLog, LogError, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Setbacks, Start,
+    Stop, TopicInfo, TopicPartition,
 };
 use crate::wire::topics::Topic;
 
@@ -49,6 +49,8 @@ use trouble::Board;
 
 /// How long the first contact may take before the rest goes on without it.
 const FIRST_CONTACT: Duration = Duration::from_secs(5);
+/// Topics that could not be made are tried again after this.
+const MAKE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Commits a producer's open transaction as the sessions do; for the benchmark, whose bare loop must not be slower than need be.
 ///
@@ -100,26 +102,33 @@ impl KafkaLog {
         Ok(())
     }
 
-    /// Makes the shop's topics as soon as Kafka answers, and looks after them from then on: missing, unequal or replaced ones are
-    /// refused, with what to do.
-    pub fn oversee(self: &Arc<Self>) {
+    /// Makes the shop's topics, now or as soon as Kafka answers, and looks after them from then on: missing, unequal or replaced ones
+    /// are refused, with what to do.
+    pub async fn oversee(self: &Arc<Self>) {
+        let are_made = self.trouble().is_none() && self.make_ours().await;
         let log = Arc::downgrade(self);
         let cluster = self.cluster.clone();
         let task = tokio::spawn(async move {
-            let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
-            loop {
+            let mut are_made = are_made;
+            while !are_made {
+                tokio::time::sleep(MAKE_AGAIN).await;
                 let Some(log) = log.upgrade() else { return };
-                match log.create_topics(&ours).await {
-                    Ok(_) => break,
-                    Err(LogError::Refused(reason)) => cluster.board.refuse(Some(reason)),
-                    Err(error) => tracing::debug!(%error, "the topics could not be made yet"),
-                }
-                drop(log);
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                are_made = log.make_ours().await;
             }
             overseer::watch(cluster).await;
         });
         let _ = self.overseer.set(AbortOnDropHandle::new(task));
+    }
+
+    /// Whether the shop's topics are there.
+    async fn make_ours(&self) -> bool {
+        let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
+        match self.create_topics(&ours).await {
+            Ok(_) => return true,
+            Err(LogError::Refused(reason)) => self.cluster.board.refuse(Some(reason)),
+            Err(error) => tracing::debug!(%error, "the topics could not be made yet"),
+        }
+        false
     }
 }
 
@@ -187,5 +196,9 @@ impl EventLog for KafkaLog {
 
     fn trouble(&self) -> Option<String> {
         self.cluster.board.summary()
+    }
+
+    fn setbacks(&self) -> Setbacks {
+        self.cluster.board.setbacks()
     }
 }

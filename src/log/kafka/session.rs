@@ -28,6 +28,8 @@ use super::trouble::refused;
 
 /// The thread waits so long for a record before it looks for something else to do.
 const WAIT: Duration = Duration::from_millis(20);
+/// A log that is refused is looked at again after this.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 /// Records that are handed over at once.
 const CHUNK: usize = 500;
 /// How long opening a session may take.
@@ -184,7 +186,11 @@ impl Thread {
                     return;
                 }
                 tracing::warn!(%error, "the session on the event log begins anew");
+                self.cluster.board.renewed();
                 self.inbox.lose();
+                if matches!(error, LogError::Refused(_)) {
+                    self.inbox.tell(error);
+                }
             }
             again = if started.elapsed() > HELD { AGAIN_MIN } else { (again * 2).min(AGAIN_MAX) };
             self.inbox.pause(again);
@@ -248,12 +254,13 @@ impl Thread {
             if let Some(reason) = self.inbox.broken() {
                 return Err(LogError::Unavailable(reason));
             }
-            if let Some(refusal) = self.cluster.board.refusal() {
-                self.inbox.tell(refusal);
-                self.inbox.pause(Duration::from_secs(1));
-            }
             for rewind in self.inbox.rewinds() {
                 let _ = rewind.done.send(self.rewind(consumer, &rewind.partitions));
+            }
+            if let Some(refusal) = self.cluster.board.refusal() {
+                self.inbox.tell(refusal);
+                self.inbox.pause(REFUSED_PAUSE);
+                continue;
             }
             if !self.inbox.has_room() {
                 self.inbox.pause(WAIT);
@@ -287,6 +294,7 @@ impl Thread {
     fn trouble(&self, consumer: &BaseConsumer<Member>, error: &KafkaError) -> Result<(), LogError> {
         use rdkafka::error::RDKafkaErrorCode as Code;
         if is_fenced(consumer) {
+            self.cluster.board.fenced();
             self.inbox.end(LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) });
             return Ok(());
         }

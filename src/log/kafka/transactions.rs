@@ -24,7 +24,7 @@ use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::inbox::{Inbox, Membership};
 use super::native;
 use super::records::{Names, to_send};
-use super::trouble::{Board, log, note, refused};
+use super::trouble::{Board, is_too_late, log, note, refused};
 use crate::wire::topics::Topic;
 
 /// Suffixes of the transactional ids.
@@ -227,6 +227,9 @@ impl Writer {
     /// looks the same as a newer session; then to begin anew is right, and a newer session would fence us again at once.
     fn explain(&self, stopped: Stopped, begun: Instant) -> LogError {
         let Stopped { code, text } = stopped;
+        if is_too_late(code) {
+            self.cluster.board.fenced();
+        }
         if is_fenced(code) && (!self.has_group || begun.elapsed() < self.cluster.config.transaction_timeout()) {
             return LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) };
         }

@@ -4,6 +4,7 @@
 //! reason comes as an event of the client. [`Board`] keeps the last one, puts it into the errors of calls that fail meanwhile, and says
 //! it to whoever asks why the process is not ready.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::client::ClientContext;
@@ -11,11 +12,15 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::super::LogError;
+use super::super::{LogError, Setbacks};
 
-/// The last trouble of this process's clients, and what the log must not be used with.
+/// The last trouble of this process's clients, what the log must not be used with, and what its sessions went through.
 #[derive(Debug, Default)]
-pub(super) struct Board(Mutex<Notes>);
+pub(super) struct Board {
+    notes: Mutex<Notes>,
+    renewed: AtomicU64,
+    fenced: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Notes {
@@ -88,8 +93,22 @@ impl Board {
         })
     }
 
+    /// A session begins anew.
+    pub fn renewed(&self) {
+        self.renewed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The brokers refused somebody of ours who was too late.
+    pub fn fenced(&self) {
+        self.fenced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn setbacks(&self) -> Setbacks {
+        Setbacks { renewed: self.renewed.load(Ordering::Relaxed), fenced: self.fenced.load(Ordering::Relaxed) }
+    }
+
     fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,6 +136,19 @@ fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether the brokers refuse a writer or member because others have gone on without it.
+pub(super) fn is_too_late(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced
+            | RDKafkaErrorCode::ProducerFenced
+            | RDKafkaErrorCode::InvalidProducerEpoch
+            | RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::FencedInstanceId
+    )
 }
 
 /// What an error code means for the log, if it is one that waiting does not help with.
