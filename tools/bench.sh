@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The figures of the shop as one table (benches/shop). Arguments: sections of it, `--short` for a run of two minutes; or `parts` for
-# the parts by themselves (hot functions with criterion, the log, the read side), or `kafka ...` for the engine on Kafka.
+# the parts by themselves (hot functions with criterion, the log, the read side), `kafka ...` for the engine on Kafka, or `wal`
+# for the WAL reader beside pg_recvlogical.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -13,5 +14,6 @@ unset DATABASE_URL KARTSHOPPE__POSTGRES__DATABASE_URL
 case "${1:-}" in
   parts) tools/cargo.sh bench --locked --bench hot --bench log_append --bench read_side ;;
   kafka) tools/cargo.sh bench --locked --bench kafka -- "${@:2}" ;;
+  wal) tools/cargo.sh bench --locked --bench wal -- "${@:2}" ;;
   *) tools/cargo.sh bench --locked --bench shop -- "$@" ;;
 esac
