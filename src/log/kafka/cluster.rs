@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use tokio::time::Instant;
 
 use super::super::{LogError, Offset, PartitionId, PartitionInfo, Position, Positions, TopicPartition};
 use super::native;
@@ -18,6 +19,9 @@ use crate::wire::topics::Topic;
 
 /// A question is answered by then, or the log counts as not available.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// So long are leaders and coordinators of new topics and groups looked for, and so often is asked meanwhile.
+const SETTLING: Duration = Duration::from_secs(3);
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// After a failed call its client is asked for so long what the reason was.
 const REASONS: Duration = Duration::from_millis(20);
 
@@ -87,7 +91,8 @@ impl Cluster {
             let added = list.add_partition_offset(&self.config.name_of(at.topic), at.partition, wanted(at));
             added.map_err(|error| self.failed("naming partitions", &error))?;
         }
-        let answer = match self.inspector.offsets_for_times(list, PATIENCE) {
+        let answer = when_settled(|| self.inspector.offsets_for_times(list.clone(), PATIENCE).and_then(without_errors));
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(self.unknown(partitions)?.unwrap_or_else(|| self.failed("asking for offsets", &error))),
         };
@@ -95,9 +100,6 @@ impl Cluster {
         let mut offsets = BTreeMap::new();
         for element in answer.elements() {
             let Some(topic) = self.config.topic_of(element.topic()) else { continue };
-            if let Err(error) = element.error() {
-                return Err(self.unknown(partitions)?.unwrap_or_else(|| self.failed("asking for offsets", &error)));
-            }
             if let ClientOffset::Offset(offset) = element.offset() {
                 offsets.insert(TopicPartition::new(topic, element.partition()), offset);
             }
@@ -129,7 +131,8 @@ impl Cluster {
         for (topic, count) in topics {
             list.add_partition_range(&self.config.name_of(*topic), 0, count - 1);
         }
-        let answer = onlooker.committed_offsets(list, self.config.transaction_timeout() + PATIENCE);
+        let patience = self.config.transaction_timeout() + PATIENCE;
+        let answer = when_settled(|| onlooker.committed_offsets(list.clone(), patience).and_then(without_errors));
         let answer = answer.map_err(|error| self.failed("asking for the positions of a group", &error))?;
         self.positions_in(&answer)
     }
@@ -175,6 +178,38 @@ impl Cluster {
         }
         self.board.unavailable(&format!("{what}: {code}"))
     }
+}
+
+/// Asks again for a moment while leaders and coordinators of what is new are still being found.
+fn when_settled<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    let deadline = Instant::now() + SETTLING;
+    loop {
+        match ask() {
+            Err(error) if error.rdkafka_error_code().is_some_and(is_settling) && Instant::now() < deadline => {
+                std::thread::park_timeout(ASK_AGAIN);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_settling(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+            | RDKafkaErrorCode::FencedLeaderEpoch
+            | RDKafkaErrorCode::UnknownLeaderEpoch
+    )
+}
+
+/// The first error that a partition has counts for all.
+fn without_errors(list: TopicPartitionList) -> KafkaResult<TopicPartitionList> {
+    let failed = list.elements().iter().find_map(|element| element.error().err());
+    failed.map_or(Ok(list), Err)
 }
 
 /// A client that cannot even be made has a bad property.

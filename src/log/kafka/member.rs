@@ -5,6 +5,7 @@
 //! states.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,8 +20,11 @@ use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use super::super::{LogError, PartitionInfo, Positions, TopicPartition};
 use super::cluster::{Cluster, PATIENCE};
 use super::inbox::Inbox;
+use super::transactions::Transactions;
 use super::trouble::{log, note};
 
+/// Two transactions that are opened and aborted.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(30);
 /// How often the wait for the producers looks whether the session is over.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -30,6 +34,9 @@ pub(super) struct Member {
     pub inbox: Arc<Inbox>,
     /// Says once that the producers are ready.
     pub producers: Mutex<Option<Receiver<Result<(), LogError>>>>,
+    pub transactions: Transactions,
+    /// The group's positions could not be had in time: something may hang over them.
+    pub hanging: Arc<AtomicBool>,
 }
 
 impl ClientContext for Member {
@@ -62,14 +69,20 @@ impl ConsumerContext for Member {
 impl Member {
     fn take_over(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> Result<(), LogError> {
         self.wait_for_producers()?;
-        let committed = consumer.committed_offsets(list.clone(), self.cluster.config.transaction_timeout() + PATIENCE);
-        let committed = committed.map_err(|error| self.cluster.failed("asking for the committed positions", &error))?;
-        let positions = self.cluster.positions_in(&committed)?;
         let partitions: Vec<TopicPartition> = list
             .elements()
             .iter()
             .filter_map(|element| Some(TopicPartition::new(self.cluster.config.topic_of(element.topic())?, element.partition())))
             .collect();
+        if let Some(first) = partitions.first()
+            && self.hanging.load(Ordering::Relaxed)
+        {
+            self.sweep(consumer, *first)?;
+        }
+        let committed = consumer.committed_offsets(list.clone(), self.cluster.config.transaction_timeout() + PATIENCE);
+        self.hanging.store(committed.is_err(), Ordering::Relaxed);
+        let committed = committed.map_err(|error| self.cluster.failed("asking for the committed positions", &error))?;
+        let positions = self.cluster.positions_in(&committed)?;
         let bounds = self.cluster.bounds(&partitions)?;
         let mut from = TopicPartitionList::with_capacity(partitions.len());
         for at in &partitions {
@@ -83,6 +96,14 @@ impl Member {
         let first = bounds.iter().map(|(at, place)| (*at, place.start)).collect();
         self.inbox.assigned(Arc::new(membership), first, &positions);
         Ok(())
+    }
+
+    /// Positions that stay unstable for longer than any transaction may be open are held by one that nobody will end.
+    fn sweep(&self, consumer: &BaseConsumer<Self>, at: TopicPartition) -> Result<(), LogError> {
+        tracing::warn!("the group's positions stay unstable: ending what earlier transactions of this process left hanging");
+        let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
+        let swept = self.transactions.sweep(at, Arc::new(membership)).recv_timeout(SWEEP_PATIENCE);
+        swept.unwrap_or_else(|_| Err(self.cluster.board.unavailable("ending hanging transactions")))
     }
 
     fn give_away(&self, consumer: &BaseConsumer<Self>) -> Result<(), LogError> {

@@ -47,6 +47,14 @@ pub(super) fn commit<C: ProducerContext>(producer: &BaseProducer<C>, patience: D
     })
 }
 
+/// Aborts the open transaction.
+pub(super) fn abort<C: ProducerContext>(producer: &BaseProducer<C>, patience: Duration) -> Result<(), Failure> {
+    in_slices(producer, patience, |native, slice_ms| {
+        // SAFETY: as in `commit`.
+        unsafe { sys::rd_kafka_abort_transaction(native, slice_ms) }
+    })
+}
+
 fn in_slices<C: ProducerContext>(
     producer: &BaseProducer<C>,
     patience: Duration,

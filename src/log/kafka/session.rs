@@ -7,6 +7,7 @@
 //! After an unclear commit nothing is mended: producers and consumer are dropped and made anew, in the order that `member` states.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -64,8 +65,15 @@ impl KafkaSession {
         let (leaving, left) = oneshot::channel();
         let names = Names::new(&cluster.config, topics);
         let has_group = group.is_some();
-        let thread =
-            Thread { cluster: cluster.clone(), identity, group, names, inbox: inbox.clone(), transactions: transactions.clone() };
+        let thread = Thread {
+            cluster: cluster.clone(),
+            identity,
+            group,
+            names,
+            inbox: inbox.clone(),
+            transactions: transactions.clone(),
+            hanging: Arc::default(),
+        };
         let spawned = std::thread::Builder::new().name("kafka-session".to_owned()).spawn(move || {
             thread.run(opened);
             let _ = leaving.send(());
@@ -167,6 +175,8 @@ struct Thread {
     names: Names,
     inbox: Arc<Inbox>,
     transactions: Transactions,
+    /// Outlives each life: the next one ends what hangs over the group's positions.
+    hanging: Arc<AtomicBool>,
 }
 
 impl Thread {
@@ -203,7 +213,13 @@ impl Thread {
         let Some(group) = &self.group else { return self.write_only(&ready, opened) };
         // Joining goes on while the producers begin.
         let (told, producers) = std::sync::mpsc::channel();
-        let member = Member { cluster: self.cluster.clone(), inbox: self.inbox.clone(), producers: Mutex::new(Some(producers)) };
+        let member = Member {
+            cluster: self.cluster.clone(),
+            inbox: self.inbox.clone(),
+            producers: Mutex::new(Some(producers)),
+            transactions: self.transactions.clone(),
+            hanging: self.hanging.clone(),
+        };
         let config = self.cluster.config.member(group, &self.identity);
         let consumer: BaseConsumer<Member> = config.create_with_context(member).map_err(|error| cannot_make(&error))?;
         let failed = |error: KafkaError| self.cluster.failed("joining the group", &error);

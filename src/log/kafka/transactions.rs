@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::super::{Batch, LogError, NewRecord, Positions};
+use super::super::{Batch, LogError, NewRecord, Position, Positions, TopicPartition};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::inbox::{Inbox, Membership};
 use super::native;
@@ -52,6 +53,12 @@ enum Job {
         membership: Option<Membership>,
         done: oneshot::Sender<Result<(), LogError>>,
     },
+    /// End what earlier transactions of these ids may have left hanging over the group's positions.
+    Sweep {
+        at: TopicPartition,
+        membership: Membership,
+        done: Sender<Result<(), LogError>>,
+    },
 }
 
 impl Transactions {
@@ -71,6 +78,14 @@ impl Transactions {
         let (ready, answer) = channel();
         // A thread that has ended drops the job, which the receiver then shows.
         let _ = self.0.send(Job::Init { ready });
+        answer
+    }
+
+    /// Has each producer open a transaction on the group's positions and abort it: the marker of the abort ends whatever an earlier
+    /// transaction of the same producer left pending there, which would otherwise be waited for for ever. `at` is any partition of ours.
+    pub fn sweep(&self, at: TopicPartition, membership: Membership) -> Receiver<Result<(), LogError>> {
+        let (done, answer) = channel();
+        let _ = self.0.send(Job::Sweep { at, membership, done });
         answer
     }
 
@@ -106,6 +121,9 @@ impl Writer {
                         self.give_up(error);
                     }
                     let _ = done.send(result);
+                }
+                Ok(Job::Sweep { at, membership, done }) => {
+                    let _ = done.send(self.sweep(at, &membership));
                 }
                 Err(RecvTimeoutError::Timeout) => self.producers.iter().for_each(|producer| {
                     producer.poll(Duration::ZERO);
@@ -164,7 +182,18 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: &Batch, membership: Option<&rdkafka::consumer::ConsumerGroupMetadata>) -> Result<(), LogError> {
+    fn sweep(&self, at: TopicPartition, membership: &ConsumerGroupMetadata) -> Result<(), LogError> {
+        let nowhere: Positions = [(at, Position::default())].into();
+        let sweep = |producer: &BaseProducer<Reports>| -> Result<(), Stopped> {
+            producer.begin_transaction()?;
+            producer.send_offsets_to_transaction(&self.list(&nowhere)?, membership, self.cluster.config.transaction_timeout())?;
+            Ok(native::abort(producer, COMMIT_PATIENCE)?)
+        };
+        let begun = Instant::now();
+        self.producers.iter().try_for_each(sweep).map_err(|stopped| self.explain(stopped, begun))
+    }
+
+    fn commit(&mut self, batch: &Batch, membership: Option<&ConsumerGroupMetadata>) -> Result<(), LogError> {
         if batch.records.is_empty() && batch.positions.is_empty() {
             return Ok(());
         }
@@ -182,7 +211,7 @@ impl Writer {
         &self,
         producer: &BaseProducer<Reports>,
         batch: &Batch,
-        membership: Option<&rdkafka::consumer::ConsumerGroupMetadata>,
+        membership: Option<&ConsumerGroupMetadata>,
     ) -> Result<(), Stopped> {
         producer.begin_transaction()?;
         for record in &batch.records {
