@@ -5,11 +5,12 @@ use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{Setup, Shop, ids, order};
 use crate::support::log::read_all;
+use crate::support::place::{Place, on_each_log};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn orders_take_stock_and_every_output_names_its_cause() {
-    let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::open(&folder, &Setup::default()).await;
+on_each_log!(orders_take_stock_and_every_output_names_its_cause);
+
+async fn orders_take_stock_and_every_output_names_its_cause(place: Place) {
+    let shop = Shop::open(&place, &Setup::default()).await;
     shop.stock(ids(20), 10).await;
     shop.append((0..100).map(|n| order(n, &format!("P{:05}", n % 20), 1)).collect()).await;
     shop.settle().await;

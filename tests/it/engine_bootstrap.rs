@@ -5,8 +5,8 @@ use std::path::Path;
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::EventKind;
+use kartshoppe::log::NewRecord;
 use kartshoppe::log::partitioner::partition_of;
-use kartshoppe::log::{EventLog, NewRecord};
 use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::wire::headers;
 use kartshoppe::wire::inventory_event::EventType;
@@ -14,6 +14,14 @@ use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{START_MS, Setup, Shop, eventually, ids, order, product};
 use crate::support::log::{read_all, record, text};
+use crate::support::place::{Place, on_each_log};
+
+on_each_log!(
+    the_file_counts_once_and_comes_before_the_log,
+    whoever_dies_while_the_file_is_taken,
+    a_broken_file_opens_no_shop_until_it_is_mended,
+    records_on_the_wrong_partition_are_written_again_to_the_right_one,
+);
 
 fn write_file(path: &Path, count: usize, units: i64) {
     let products: Vec<_> = ids(count).map(|id| String::from_utf8(product(&id, units).value.unwrap().to_vec()).unwrap()).collect();
@@ -25,13 +33,12 @@ async fn opened(shop: &Shop) {
     eventually(|| async { shop.log.committed(INVENTORY_GROUP).await.unwrap().len() == 8 }).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_file_counts_once_and_comes_before_the_log() {
-    let (folder, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+async fn the_file_counts_once_and_comes_before_the_log(place: Place) {
+    let files = tempfile::tempdir().unwrap();
     let path = files.path().join("initial-products.json");
     write_file(&path, 300, 10);
     let setup = Setup { bootstrap_file: Some(path.clone()), batch_max_records: 20, ..Setup::default() };
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     // Orders that were there before the file was through still find their products.
     shop.append((0..300).map(|n| order(n, &format!("P{n:05}"), 1)).collect()).await;
     opened(&shop).await;
@@ -44,7 +51,7 @@ async fn the_file_counts_once_and_comes_before_the_log() {
     shop.settle().await;
     shop.close().await;
     write_file(&path, 400, 99);
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     shop.append(vec![order(300, "P00001", 1)]).await;
     shop.settle().await;
     let ledger = shop.ledger().await;
@@ -53,13 +60,12 @@ async fn the_file_counts_once_and_comes_before_the_log() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_dies_while_the_file_is_taken() {
-    let (folder, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+async fn whoever_dies_while_the_file_is_taken(place: Place) {
+    let files = tempfile::tempdir().unwrap();
     let path = files.path().join("initial-products.json");
     write_file(&path, 2_000, 10);
     let setup = Setup { bootstrap_file: Some(path), batch_max_records: 30, ..Setup::default() };
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     for (kind, fault) in
         [("product", Fault::Panic), ("shard", Fault::Kill), ("committer", Fault::Kill), ("log-source", Fault::Panic)]
     {
@@ -72,13 +78,12 @@ async fn whoever_dies_while_the_file_is_taken() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broken_file_opens_no_shop_until_it_is_mended() {
-    let (folder, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+async fn a_broken_file_opens_no_shop_until_it_is_mended(place: Place) {
+    let files = tempfile::tempdir().unwrap();
     let path = files.path().join("initial-products.json");
     std::fs::write(&path, "[{}]").unwrap();
     let setup = Setup { bootstrap_file: Some(path.clone()), ..Setup::default() };
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     shop.append(vec![order(1, "P00001", 1)]).await;
     assert!(shop.log.committed(INVENTORY_GROUP).await.unwrap().is_empty());
     write_file(&path, 3, 10);
@@ -88,10 +93,8 @@ async fn a_broken_file_opens_no_shop_until_it_is_mended() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_on_the_wrong_partition_are_written_again_to_the_right_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::open(&folder, &Setup::default()).await;
+async fn records_on_the_wrong_partition_are_written_again_to_the_right_one(place: Place) {
+    let shop = Shop::open(&place, &Setup::default()).await;
     let products: Vec<_> = ids(8).map(|id| String::from_utf8(product(&id, 10).value.unwrap().to_vec()).unwrap()).collect();
     let array =
         NewRecord { key: None, partition: Some(3), ..record(Topic::ProductUpdates, "", &format!("[{}]", products.join(","))) };
@@ -129,9 +132,9 @@ fn direct(number: usize, expires_at_ms: i64, probe: bool) -> NewRecord {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_expire_by_the_logs_clock_and_probes_are_answered_only_then() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
+    let (place, clock) = (Place::embedded(), Clock::manual(START_MS));
     let setup = Setup { clock: clock.clone(), ..Setup::default() };
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(1), 10).await;
     shop.settle().await;
     // In time, by its own append time; a probe before the expiry gets no answer.
@@ -147,7 +150,7 @@ async fn events_expire_by_the_logs_clock_and_probes_are_answered_only_then() {
     shop.append(vec![direct(2, START_MS + 99, false)]).await;
     shop.settle().await;
     shop.close().await;
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     shop.append(vec![direct(3, START_MS + 99, false), direct(3, START_MS + 99, true), direct(4, START_MS + 100, false)]).await;
     // What never expires is taken as it comes.
     shop.append(vec![order(5, "P00000", 1)]).await;

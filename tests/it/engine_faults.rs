@@ -5,6 +5,19 @@ use kartshoppe::actors::supervision::ActorKind;
 use tokio::time::Instant;
 
 use crate::support::engine::{Setup, Shop, eventually, ids, order};
+use crate::support::place::{Place, on_each_log};
+
+on_each_log!(
+    products,
+    one_product_again_and_again,
+    products_that_do_not_start,
+    shards,
+    the_committer,
+    the_source,
+    everybody_at_once,
+    the_role_with_all_that_is_below_it,
+    a_role_that_is_stopped_and_started_goes_on_where_it_was,
+);
 
 const PRODUCTS: usize = 40;
 const STOCK: i64 = 60;
@@ -15,10 +28,9 @@ fn orders(from: usize, count: usize) -> Vec<kartshoppe::log::NewRecord> {
 }
 
 /// Strikes `target` with each fault while orders stream in, in chunks of a few hundred, so that batches are always under way.
-async fn survive(target: &str, faults: &[Fault], count: u64) {
-    let folder = tempfile::tempdir().unwrap();
+async fn survive(place: Place, target: &str, faults: &[Fault], count: u64) {
     let setup = Setup { batch_max_records: 200, ..Setup::default() };
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     shop.settle().await;
     let mut sent = 0;
@@ -49,20 +61,16 @@ async fn survive(target: &str, faults: &[Fault], count: u64) {
 
 const ALL: [Fault; 6] = [Fault::Kill, Fault::Panic, Fault::Error, Fault::Hang, Fault::Slow, Fault::Start];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn products() {
-    survive("product", &ALL, 5).await;
+async fn products(place: Place) {
+    survive(place, "product", &ALL, 5).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_product_again_and_again() {
-    survive("product/P00007", &[Fault::Kill, Fault::Panic, Fault::Error], 6).await;
+async fn one_product_again_and_again(place: Place) {
+    survive(place, "product/P00007", &[Fault::Kill, Fault::Panic, Fault::Error], 6).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn products_that_do_not_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::open(&folder, &Setup { batch_max_records: 200, ..Setup::default() }).await;
+async fn products_that_do_not_start(place: Place) {
+    let shop = Shop::open(&place, &Setup { batch_max_records: 200, ..Setup::default() }).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     shop.settle().await;
     // Killed first: a product that lives needs no start.
@@ -76,26 +84,21 @@ async fn products_that_do_not_start() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn shards() {
-    survive("shard", &ALL, 3).await;
+async fn shards(place: Place) {
+    survive(place, "shard", &ALL, 3).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_committer() {
-    survive("committer", &ALL, 2).await;
+async fn the_committer(place: Place) {
+    survive(place, "committer", &ALL, 2).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_source() {
-    survive("log-source", &ALL, 2).await;
+async fn the_source(place: Place) {
+    survive(place, "log-source", &ALL, 2).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn everybody_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+async fn everybody_at_once(place: Place) {
     let setup = Setup { batch_max_records: 100, ..Setup::default() };
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     for (round, kind) in ["product", "shard", "committer", "log-source", "role"].iter().cycle().take(25).enumerate() {
         shop.append(orders(round * 200, 200)).await;
@@ -106,11 +109,9 @@ async fn everybody_at_once() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_role_with_all_that_is_below_it() {
-    let folder = tempfile::tempdir().unwrap();
+async fn the_role_with_all_that_is_below_it(place: Place) {
     let setup = Setup { batch_max_records: 200, ..Setup::default() };
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     let entry = shop.supervision.directory.entry(ActorKind::Role, "role/inventory");
     for round in 0..5 {
@@ -124,11 +125,9 @@ async fn the_role_with_all_that_is_below_it() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_is_stopped_and_started_goes_on_where_it_was() {
-    let folder = tempfile::tempdir().unwrap();
+async fn a_role_that_is_stopped_and_started_goes_on_where_it_was(place: Place) {
     let setup = Setup { batch_max_records: 200, ..Setup::default() };
-    let shop = Shop::open(&folder, &setup).await;
+    let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     for round in 0..4 {
         shop.append(orders(round * 500, 500)).await;

@@ -11,6 +11,9 @@ use kartshoppe::log::{
 use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{Setup, Shop, ids, order};
+use crate::support::place::{Place, on_each_log};
+
+on_each_log!(commits_that_abort, commits_whose_answer_is_lost, commits_that_are_lost_on_the_way, records_that_come_twice);
 
 /// What goes wrong, and how often.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,14 +158,13 @@ impl EventLog for Troubled {
     }
 }
 
-async fn survive(trouble: Trouble) {
+async fn survive(place: Place, trouble: Trouble) {
     const ORDERS: usize = 5_000;
-    let folder = tempfile::tempdir().unwrap();
     let setup = Setup { batch_max_records: 200, ..Setup::default() };
     let struck = Arc::new(AtomicU64::new(0));
     let counted = struck.clone();
     let wrap = Box::new(move |log| Arc::new(Troubled { log, trouble, struck: counted }) as Arc<dyn EventLog>);
-    let shop = Shop::open_with(&folder, &setup, wrap).await;
+    let shop = Shop::open_with(&place, &setup, wrap).await;
     shop.stock(ids(50), 90).await;
     shop.append((0..ORDERS).map(|n| order(n, &format!("P{:05}", n * 7 % 50), 1)).collect()).await;
     shop.settle().await;
@@ -175,22 +177,18 @@ async fn survive(trouble: Trouble) {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn commits_that_abort() {
-    survive(Trouble::Aborts).await;
+async fn commits_that_abort(place: Place) {
+    survive(place, Trouble::Aborts).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn commits_whose_answer_is_lost() {
-    survive(Trouble::LostAnswers).await;
+async fn commits_whose_answer_is_lost(place: Place) {
+    survive(place, Trouble::LostAnswers).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn commits_that_are_lost_on_the_way() {
-    survive(Trouble::LostRequests).await;
+async fn commits_that_are_lost_on_the_way(place: Place) {
+    survive(place, Trouble::LostRequests).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_that_come_twice() {
-    survive(Trouble::Replays).await;
+async fn records_that_come_twice(place: Place) {
+    survive(place, Trouble::Replays).await;
 }

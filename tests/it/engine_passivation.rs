@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use kartshoppe::actors::faults::Fault;
 
 use crate::support::engine::{Setup, Shop, eventually, ids, order};
+use crate::support::place::{Place, on_each_log};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_products_and_a_hundred_actors() {
+on_each_log!(ten_thousand_products_and_a_hundred_actors);
+
+async fn ten_thousand_products_and_a_hundred_actors(place: Place) {
     const PRODUCTS: usize = 10_000;
     const ORDERS: usize = 20_000;
-    let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::open(&folder, &Setup { max_live_products: 100, batch_max_records: 1_000, ..Setup::default() }).await;
+    let shop = Shop::open(&place, &Setup { max_live_products: 100, batch_max_records: 1_000, ..Setup::default() }).await;
     shop.stock(ids(PRODUCTS), 5).await;
     shop.settle().await;
     let live = || shop.inventory.shards.iter().map(|shard| shard.gauge().live.load(Ordering::Relaxed)).sum::<u64>();

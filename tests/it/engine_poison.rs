@@ -2,19 +2,24 @@
 
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::domain::inventory::EventKind;
-use kartshoppe::log::EventLog;
 use kartshoppe::wire::headers::{self, dead_letter};
 use kartshoppe::wire::inventory_event::EventType;
 use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{Setup, Shop, ids, order};
 use crate::support::log::{read_all, record, text};
+use crate::support::place::{Place, on_each_log};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice() {
+on_each_log!(
+    the_poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice,
+    one_failure_is_no_poison,
+    what_cannot_be_read_is_a_dead_letter_and_its_item_is_rejected,
+);
+
+async fn the_poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice(place: Place) {
     for fault in [Fault::Panic, Fault::Error] {
-        let folder = tempfile::tempdir().unwrap();
-        let shop = Shop::open(&folder, &Setup::default()).await;
+        let place = place.another();
+        let shop = Shop::open(&place, &Setup::default()).await;
         shop.stock(ids(3), 100).await;
         shop.settle().await;
         // Items 7 and 20 of the same product are poison; the first of its batch and the last one too.
@@ -43,10 +48,8 @@ async fn the_poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice() 
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_failure_is_no_poison() {
-    let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::open(&folder, &Setup::default()).await;
+async fn one_failure_is_no_poison(place: Place) {
+    let shop = Shop::open(&place, &Setup::default()).await;
     shop.stock(ids(1), 100).await;
     shop.settle().await;
     shop.arm("order/o-5", Fault::Panic, 1);
@@ -59,10 +62,8 @@ async fn one_failure_is_no_poison() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_is_a_dead_letter_and_its_item_is_rejected() {
-    let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::open(&folder, &Setup::default()).await;
+async fn what_cannot_be_read_is_a_dead_letter_and_its_item_is_rejected(place: Place) {
+    let shop = Shop::open(&place, &Setup::default()).await;
     shop.stock(ids(2), 10).await;
     let broken = [
         r#"{"orderId":"o-a","productId":"P00000","quantity":"2","orderItemId":"i-a"}"#,

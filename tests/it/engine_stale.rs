@@ -8,6 +8,7 @@ use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{Ledger, START_MS, Setup, Shop, eventually, ids, order, product};
 use crate::support::log::read_all;
+use crate::support::place::Place;
 
 const STALE_AFTER_MS: i64 = 60_000;
 
@@ -36,8 +37,8 @@ async fn stir(shop: &Shop, number: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn once_at_its_deadline_and_again_only_after_a_sign_of_life() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
-    let shop = Shop::open(&folder, &setup(&clock)).await;
+    let (place, clock) = (Place::embedded(), Clock::manual(START_MS));
+    let shop = Shop::open(&place, &setup(&clock)).await;
     shop.stock(ids(5), 10).await;
     shop.settle().await;
     clock.set_ms(START_MS + STALE_AFTER_MS - 1);
@@ -66,8 +67,8 @@ async fn once_at_its_deadline_and_again_only_after_a_sign_of_life() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_of_life_that_was_not_yet_read_counts() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
-    let shop = Shop::open(&folder, &setup(&clock)).await;
+    let (place, clock) = (Place::embedded(), Clock::manual(START_MS));
+    let shop = Shop::open(&place, &setup(&clock)).await;
     shop.stock(ids(2), 10).await;
     shop.settle().await;
     // While the role is down a product is heard of just in time; the other is not.
@@ -84,8 +85,8 @@ async fn a_sign_of_life_that_was_not_yet_read_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn passivated_products_go_stale_as_well() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
-    let shop = Shop::open(&folder, &Setup { max_live_products: 4, ..setup(&clock) }).await;
+    let (place, clock) = (Place::embedded(), Clock::manual(START_MS));
+    let shop = Shop::open(&place, &Setup { max_live_products: 4, ..setup(&clock) }).await;
     shop.stock(ids(200), 10).await;
     shop.settle().await;
     let live =
@@ -102,8 +103,8 @@ async fn passivated_products_go_stale_as_well() {
 async fn whoever_is_killed_as_it_fires() {
     for target in ["product", "shard", "committer", "log-source", "role"] {
         for fault in [Fault::Kill, Fault::Panic, Fault::Hang] {
-            let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
-            let shop = Shop::open(&folder, &setup(&clock)).await;
+            let (place, clock) = (Place::embedded(), Clock::manual(START_MS));
+            let shop = Shop::open(&place, &setup(&clock)).await;
             shop.stock(ids(30), 10).await;
             shop.settle().await;
             shop.arm(target, fault, 3);
@@ -120,8 +121,8 @@ async fn whoever_is_killed_as_it_fires() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_killed_a_tick_before() {
     for target in ["product", "shard", "committer", "log-source", "role/inventory"] {
-        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
-        let shop = Shop::open(&folder, &setup(&clock)).await;
+        let (place, clock) = (Place::embedded(), Clock::manual(START_MS));
+        let shop = Shop::open(&place, &setup(&clock)).await;
         shop.stock(ids(30), 10).await;
         shop.settle().await;
         clock.set_ms(START_MS + STALE_AFTER_MS - 1);
@@ -144,14 +145,14 @@ async fn whoever_is_killed_a_tick_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deadlines_that_passed_while_nobody_was_there() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
-    let shop = Shop::open(&folder, &setup(&clock)).await;
+    let (place, clock) = (Place::embedded(), Clock::manual(START_MS));
+    let shop = Shop::open(&place, &setup(&clock)).await;
     shop.stock(ids(50), 10).await;
     shop.settle().await;
     shop.crash().await;
     clock.set_ms(START_MS + 50 * STALE_AFTER_MS);
     for round in 0..2 {
-        let shop = Shop::open(&folder, &setup(&clock)).await;
+        let shop = Shop::open(&place, &setup(&clock)).await;
         wait_for_stale(&shop, 50).await;
         stir(&shop, 90 + round).await;
         assert_eq!(stale(&shop.ledger().await), ids(50).collect::<Vec<_>>(), "round {round}");
@@ -161,8 +162,8 @@ async fn deadlines_that_passed_while_nobody_was_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_a_load_that_never_stops() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
-    let shop = Shop::open(&folder, &Setup { batch_max_records: 100, ..setup(&clock) }).await;
+    let (place, clock) = (Place::embedded(), Clock::manual(START_MS));
+    let shop = Shop::open(&place, &Setup { batch_max_records: 100, ..setup(&clock) }).await;
     shop.stock(ids(8), 10_000).await;
     shop.settle().await;
     clock.set_ms(START_MS + STALE_AFTER_MS);

@@ -4,9 +4,17 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::support::place::{Place, on_each_log};
 use crate::support::raw::{Frame, RawSocket, masked};
-use crate::support::server::{Options, Server};
+use crate::support::server::Server;
 use crate::support::shopper::Shopper;
+
+on_each_log!(
+    a_page_is_greeted_in_order_and_shares_its_cart,
+    orders_and_stock_reach_those_whom_they_concern,
+    our_own_page_hears_where_it_stands_and_comes_back,
+    a_stop_tells_pages_and_finishes_what_was_asked,
+);
 
 const V1: &str = "Sec-WebSocket-Protocol: kartshoppe.v1\r\n";
 
@@ -36,9 +44,8 @@ async fn kinds_until(socket: &mut RawSocket, last: &str) -> Vec<String> {
     }
 }
 
-#[tokio::test]
-async fn a_page_is_greeted_in_order_and_shares_its_cart() {
-    let server = Server::start_filled(Options::default()).await;
+async fn a_page_is_greeted_in_order_and_shares_its_cart(place: Place) {
+    let server = Server::start_filled(place.options()).await;
     let mut fresh = open(&server, "session-fresh").await;
     let sync = fresh.until("PRODUCT_CACHE_SYNC").await;
     assert_eq!(sync["payload"]["products"].as_array().unwrap().len(), 200, "the whole catalogue");
@@ -87,9 +94,8 @@ async fn a_page_is_greeted_in_order_and_shares_its_cart() {
     assert_ne!(shown["payload"]["items"][0]["price"], 0.01);
 }
 
-#[tokio::test]
-async fn orders_and_stock_reach_those_whom_they_concern() {
-    let server = Server::start_filled(Options::default()).await;
+async fn orders_and_stock_reach_those_whom_they_concern(place: Place) {
+    let server = Server::start_filled(place.options()).await;
     let shopper = Shopper::new("buyer");
     let mut mine = open(&server, &shopper.session).await;
     let mut other = open(&server, "session-bystander").await;
@@ -146,9 +152,8 @@ async fn orders_and_stock_reach_those_whom_they_concern() {
     );
 }
 
-#[tokio::test]
-async fn our_own_page_hears_where_it_stands_and_comes_back() {
-    let options = Options::default().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms");
+async fn our_own_page_hears_where_it_stands_and_comes_back(place: Place) {
+    let options = place.options().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms");
     let server = Server::start_filled(options).await;
     let shop = server.info.http.unwrap();
     let mut v1 = RawSocket::open(shop, "/ecommerce/session-v1/guest", V1).await;
@@ -186,9 +191,8 @@ async fn our_own_page_hears_where_it_stands_and_comes_back() {
     }
 }
 
-#[tokio::test]
-async fn a_stop_tells_pages_and_finishes_what_was_asked() {
-    let mut server = Server::start_filled(Options::default()).await;
+async fn a_stop_tells_pages_and_finishes_what_was_asked(place: Place) {
+    let mut server = Server::start_filled(place.options()).await;
     let mut page = open(&server, "session-last").await;
     page.until("RECOMMENDATION").await;
     let told = tokio::spawn(async move { page.close_code().await });

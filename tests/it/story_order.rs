@@ -1,12 +1,19 @@
 //! The first whole story, with the real binary and its private database: bootstrap, order, the other page, settlement, restart.
 
 use crate::support::page::Page;
+use crate::support::place::{Place, on_each_log};
 use crate::support::server::{Options, Server};
 use crate::support::shopper::Shopper;
 
-#[tokio::test]
-async fn an_order_settles_and_every_open_page_sees_it() {
-    let mut server = Server::start_filled(Options::default()).await;
+on_each_log!(
+    an_order_settles_and_every_open_page_sees_it,
+    an_order_through_the_wal_settles_and_moves_the_other_page,
+    a_shortfall_is_told_and_stock_never_goes_below_nothing,
+    roles_come_and_go_while_the_process_runs,
+);
+
+async fn an_order_settles_and_every_open_page_sees_it(place: Place) {
+    let mut server = Server::start_filled(place.options()).await;
     let products = server.get("/api/ecommerce/products?limit=1000").await;
     assert_eq!(products.as_array().unwrap().len(), 200);
 
@@ -33,9 +40,8 @@ async fn an_order_settles_and_every_open_page_sees_it() {
     assert_eq!(server.terminate(), Some(0), "a stop is no failure\n{}", server.log_tail());
 }
 
-#[tokio::test]
-async fn an_order_through_the_wal_settles_and_moves_the_other_page() {
-    let server = Server::start_filled(Options::default()).await;
+async fn an_order_through_the_wal_settles_and_moves_the_other_page(place: Place) {
+    let server = Server::start_filled(place.options()).await;
     let mut other = Page::open(&server.socket_url("session-other")).await;
     let shopper = Shopper::new("captured");
     shopper.add(&server, "PROD_0003", 1).await;
@@ -46,9 +52,8 @@ async fn an_order_through_the_wal_settles_and_moves_the_other_page() {
     assert_eq!(shopper.settled(&server, order["orderId"].as_str().unwrap()).await["status"], "CONFIRMED");
 }
 
-#[tokio::test]
-async fn a_shortfall_is_told_and_stock_never_goes_below_nothing() {
-    let server = Server::start_filled(Options::default()).await;
+async fn a_shortfall_is_told_and_stock_never_goes_below_nothing(place: Place) {
+    let server = Server::start_filled(place.options()).await;
     let (greedy, late) = (Shopper::new("greedy"), Shopper::new("late"));
     greedy.add(&server, "PROD_0084", 9).await;
     late.add(&server, "PROD_0084", 1).await;
@@ -62,9 +67,8 @@ async fn a_shortfall_is_told_and_stock_never_goes_below_nothing() {
     assert_eq!(server.get("/api/ecommerce/product/PROD_0084").await["inventory"], 0);
 }
 
-#[tokio::test]
-async fn roles_come_and_go_while_the_process_runs() {
-    let options = Options { arguments: vec!["--roles".to_owned(), "api".to_owned()], ..Options::default() };
+async fn roles_come_and_go_while_the_process_runs(place: Place) {
+    let options = Options { arguments: vec!["--roles".to_owned(), "api".to_owned()], ..place.options() };
     let server = Server::start(options).await;
     server.until_inventory("stopped").await;
     assert_eq!(server.get("/api/ecommerce/status").await["catalog"], "empty");

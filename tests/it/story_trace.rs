@@ -4,22 +4,23 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::support::otlp::OtlpReceiver;
 use crate::support::page::Page;
-use crate::support::server::{Options, Server};
+use crate::support::place::{Place, on_each_log};
+use crate::support::server::Server;
 use crate::support::shopper::Shopper;
 
-#[tokio::test]
-async fn a_purchase_is_one_trace_by_the_direct_path() {
-    purchase(false, "send order-events").await;
+on_each_log!(a_purchase_is_one_trace_by_the_direct_path, a_purchase_is_one_trace_by_the_wal_path);
+
+async fn a_purchase_is_one_trace_by_the_direct_path(place: Place) {
+    purchase(&place, false, "send order-events").await;
 }
 
-#[tokio::test]
-async fn a_purchase_is_one_trace_by_the_wal_path() {
-    purchase(true, "wal.read").await;
+async fn a_purchase_is_one_trace_by_the_wal_path(place: Place) {
+    purchase(&place, true, "wal.read").await;
 }
 
-async fn purchase(use_cdc: bool, publishing: &str) {
+async fn purchase(place: &Place, use_cdc: bool, publishing: &str) {
     let receiver = OtlpReceiver::start().await;
-    let server = Server::start_filled(receiver.of(Options::default())).await;
+    let server = Server::start_filled(receiver.of(place.options())).await;
     let mut other = Page::open(&server.socket_url("session-other")).await;
     let shopper = Shopper::new("traced");
     shopper.add(&server, "PROD_0003", 1).await;

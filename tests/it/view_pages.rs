@@ -12,10 +12,19 @@ use kartshoppe::wire::topics::Topic;
 use serde_json::{Value, json};
 
 use crate::support::api_role::{ApiRole, until};
-use crate::support::embedded::open_log;
 use crate::support::handle_page::{Page, rows};
 use crate::support::log::within;
+use crate::support::place::{Place, on_each_log};
 use crate::support::tiny_engine::{TinyEngine, deduct, remove, upsert};
+
+on_each_log!(
+    the_view_restores_follows_and_answers,
+    an_empty_log_is_an_empty_shop_that_fills,
+    records_of_others_and_rubbish_harm_nobody,
+    alerts_are_open_as_long_as_the_stock_is_low,
+    all_pages_converge_after_a_storm_with_faults,
+    a_cursor_is_good_in_every_process,
+);
 
 /// Product id → stock, price and name, as the view answers them.
 fn view_rows(catalog: &CatalogHandle) -> BTreeMap<String, (i64, String, String)> {
@@ -38,9 +47,8 @@ async fn converges(role: &ApiRole, engine: &TinyEngine) {
     until("the view shows what the engine has", || view_rows(&role.catalog) == expected).await;
 }
 
-#[tokio::test]
-async fn the_view_restores_follows_and_answers() {
-    let (log, _folder) = open_log().await;
+async fn the_view_restores_follows_and_answers(place: Place) {
+    let log = place.log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug"), upsert("B", 4, 1000, "Pot"), upsert("C", 1, 1, "Gone")]).await;
     engine.commit(vec![remove("C"), deduct("A", 3, "o-1", None)]).await;
@@ -68,9 +76,8 @@ async fn the_view_restores_follows_and_answers() {
     role.stop().await;
 }
 
-#[tokio::test]
-async fn an_empty_log_is_an_empty_shop_that_fills() {
-    let (log, _folder) = open_log().await;
+async fn an_empty_log_is_an_empty_shop_that_fills(place: Place) {
+    let log = place.log().await;
     let role = ApiRole::start(&log, None).await;
     until("the view has read to the end", || role.catalog.state() == CatalogState::Empty).await;
     let mut page = Page::open(&role.fanout, "s", false);
@@ -87,9 +94,8 @@ async fn an_empty_log_is_an_empty_shop_that_fills() {
     role.stop().await;
 }
 
-#[tokio::test]
-async fn records_of_others_and_rubbish_harm_nobody() {
-    let (log, _folder) = open_log().await;
+async fn records_of_others_and_rubbish_harm_nobody(place: Place) {
+    let log = place.log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
     let role = ApiRole::start(&log, None).await;
@@ -130,9 +136,8 @@ async fn records_of_others_and_rubbish_harm_nobody() {
     role.stop().await;
 }
 
-#[tokio::test]
-async fn alerts_are_open_as_long_as_the_stock_is_low() {
-    let (log, _folder) = open_log().await;
+async fn alerts_are_open_as_long_as_the_stock_is_low(place: Place) {
+    let log = place.log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 20, 950, "Mug"), upsert("B", 3, 1000, "Pot")]).await;
     let role = ApiRole::start(&log, None).await;
@@ -149,11 +154,10 @@ async fn alerts_are_open_as_long_as_the_stock_is_low() {
 }
 
 /// Twenty pages, five of them slow and five that reconnect, a storm of ten thousand changes, and every actor struck again and again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_pages_converge_after_a_storm_with_faults() {
+async fn all_pages_converge_after_a_storm_with_faults(place: Place) {
     const PRODUCTS: u32 = 40;
     const CHANGES: u32 = 10_000;
-    let (log, _folder) = open_log().await;
+    let log = place.log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit((0..PRODUCTS).map(|n| upsert(&format!("P{n}"), 1000, 1000, "first")).collect()).await;
     let role = Arc::new(ApiRole::start(&log, None).await);
@@ -230,9 +234,8 @@ async fn browse(role: Arc<ApiRole>, place: u32, mut is_over: tokio::sync::watch:
     }
 }
 
-#[tokio::test]
-async fn a_cursor_is_good_in_every_process() {
-    let (log, _folder) = open_log().await;
+async fn a_cursor_is_good_in_every_process(place: Place) {
+    let log = place.log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit((0..30).map(|n| upsert(&format!("P{n}"), 10, 950, "Mug")).collect()).await;
     let (here, there) = (ApiRole::start(&log, None).await, ApiRole::start(&log, None).await);

@@ -4,15 +4,24 @@ use kartshoppe::sources::wal::{Alarm, Begun, ReadError, RepairError, Step, Steps
 
 use super::support::log::append;
 use super::support::wal::WalShop;
+use crate::support::place::{Place, on_each_log};
+
+on_each_log!(
+    a_lost_slot_is_an_alarm_and_its_repair_closes_the_gap,
+    a_repair_that_was_cut_short_anywhere_can_be_run_again,
+    a_reader_after_a_repair_that_was_cut_short_raises_an_alarm_or_begins_anew,
+    an_altered_publication_is_an_alarm_until_the_slot_is_repaired,
+    a_position_that_does_not_fit_the_server_is_an_alarm,
+    a_credential_that_cannot_do_it_is_told_what_it_lacks,
+);
 
 /// Restores the publication as the migration made it.
 const PUBLICATION: &str = "CREATE PUBLICATION kartshoppe_order_items
     FOR TABLE order_items (order_item_id, publish_via, order_id, product_id, quantity, traceparent)
     WHERE (publish_via = 'wal') WITH (publish = 'insert,update')";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_slot_is_an_alarm_and_its_repair_closes_the_gap() {
-    let shop = WalShop::open().await;
+async fn a_lost_slot_is_an_alarm_and_its_repair_closes_the_gap(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let mut ids = shop.orders("one", 5).await;
@@ -51,9 +60,8 @@ impl Steps for EndAt {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_repair_that_was_cut_short_anywhere_can_be_run_again() {
-    let shop = WalShop::open().await;
+async fn a_repair_that_was_cut_short_anywhere_can_be_run_again(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let mut ids = shop.orders("one", 2).await;
@@ -72,9 +80,8 @@ async fn a_repair_that_was_cut_short_anywhere_can_be_run_again() {
     shop.end([]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_after_a_repair_that_was_cut_short_raises_an_alarm_or_begins_anew() {
-    let shop = WalShop::open().await;
+async fn a_reader_after_a_repair_that_was_cut_short_raises_an_alarm_or_begins_anew(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let mut ids = shop.orders("one", 2).await;
@@ -90,9 +97,8 @@ async fn a_reader_after_a_repair_that_was_cut_short_raises_an_alarm_or_begins_an
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_altered_publication_is_an_alarm_until_the_slot_is_repaired() {
-    let shop = WalShop::open().await;
+async fn an_altered_publication_is_an_alarm_until_the_slot_is_repaired(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let mut ids = shop.orders("one", 3).await;
@@ -127,9 +133,8 @@ async fn an_altered_publication_is_an_alarm_until_the_slot_is_repaired() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_position_that_does_not_fit_the_server_is_an_alarm() {
-    let shop = WalShop::open().await;
+async fn a_position_that_does_not_fit_the_server_is_an_alarm(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let mut ids = shop.orders("one", 3).await;
@@ -158,9 +163,8 @@ async fn a_position_that_does_not_fit_the_server_is_an_alarm() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_credential_that_cannot_do_it_is_told_what_it_lacks() {
-    let shop = WalShop::open().await;
+async fn a_credential_that_cannot_do_it_is_told_what_it_lacks(place: Place) {
+    let shop = WalShop::open(&place).await;
     let wrong = shop.config.url.replace("kartshoppe_cdc:", "kartshoppe_cdc:not");
     let reader = shop.reader_with(WalConfig { url: wrong, ..shop.config.clone() }, shop.log()).await;
     reader.alarms("refuses the WAL reader's credential").await;

@@ -10,6 +10,14 @@ use kartshoppe::sources::wal::{Phase, Step};
 use super::support::gated_log::GatedLog;
 use super::support::log::within;
 use super::support::wal::{Reader, WalShop};
+use crate::support::place::{Place, on_each_log};
+
+on_each_log!(
+    struck_at_every_step_by_every_fault_while_rows_flow,
+    a_first_start_that_is_struck_begins_anew_with_nothing_twice,
+    a_cut_connection_is_made_again_without_gap_or_repeat,
+    a_reader_that_froze_at_its_commit_writes_no_more_once_another_took_over,
+);
 
 /// Orders that flow until they are told to stop; gives their ids.
 async fn flow(shop: Arc<WalShop>, mut stop: tokio::sync::watch::Receiver<bool>) -> Vec<String> {
@@ -32,9 +40,8 @@ async fn struck(reader: &Reader, step: Step, fault: Fault) {
     reader.streams().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn struck_at_every_step_by_every_fault_while_rows_flow() {
-    let shop = Arc::new(WalShop::open().await);
+async fn struck_at_every_step_by_every_fault_while_rows_flow(place: Place) {
+    let shop = Arc::new(WalShop::open(&place).await);
     let reader = shop.reader().await;
     reader.streams().await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -64,11 +71,11 @@ async fn struck_at_every_step_by_every_fault_while_rows_flow() {
     Arc::into_inner(shop).unwrap().end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_start_that_is_struck_begins_anew_with_nothing_twice() {
+async fn a_first_start_that_is_struck_begins_anew_with_nothing_twice(place: Place) {
     for step in [Step::SlotMade, Step::SnapshotRead, Step::Begun] {
         for fault in [Fault::Kill, Fault::Panic, Fault::Error] {
-            let shop = WalShop::open().await;
+            let place = place.another();
+            let shop = WalShop::open(&place).await;
             let mut ids = shop.orders("before", 3).await;
             let reader = shop.idle_reader(shop.config.clone(), shop.log()).await;
             reader.strike(step.target(), fault);
@@ -83,9 +90,8 @@ async fn a_first_start_that_is_struck_begins_anew_with_nothing_twice() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_connection_is_made_again_without_gap_or_repeat() {
-    let shop = Arc::new(WalShop::open().await);
+async fn a_cut_connection_is_made_again_without_gap_or_repeat(place: Place) {
+    let shop = Arc::new(WalShop::open(&place).await);
     let reader = shop.reader().await;
     reader.streams().await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -107,9 +113,8 @@ async fn a_cut_connection_is_made_again_without_gap_or_repeat() {
     Arc::into_inner(shop).unwrap().end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_froze_at_its_commit_writes_no_more_once_another_took_over() {
-    let shop = WalShop::open().await;
+async fn a_reader_that_froze_at_its_commit_writes_no_more_once_another_took_over(place: Place) {
+    let shop = WalShop::open(&place).await;
     let gated = GatedLog::over(shop.log());
     let frozen = shop.reader_with(shop.config.clone(), gated.clone()).await;
     frozen.streams().await;

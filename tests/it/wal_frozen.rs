@@ -22,8 +22,11 @@ use super::support::api_role::{ApiRole, until};
 use super::support::engine::product as stock_of;
 use super::support::gated_log::GatedLog;
 use super::support::log::{append, read_all, within};
+use super::support::place::{Place, on_each_log};
 use super::support::postgres::{count, database_with, product, request, session, ten};
 use super::support::wal::{Reader, WalShop, value};
+
+on_each_log!(frozen_before_its_probe_goes_out, frozen_between_the_answer_and_the_flip, frozen_with_the_order_locked);
 
 const STOCK: i64 = 100;
 
@@ -35,10 +38,10 @@ struct Shop {
 }
 
 impl Shop {
-    async fn open() -> Self {
+    async fn open(place: &Place) -> Self {
         let second = Duration::from_secs(1);
         let options = StoreOptions { direct_expiry: Duration::ZERO, probe_interval: second, ..StoreOptions::default() };
-        let wal = WalShop::over(database_with(options).await).await;
+        let wal = WalShop::over(place, database_with(options).await).await;
         let supervision = SupervisionContext {
             directory: Directory::default(),
             faults: FaultBoard::default(),
@@ -104,9 +107,8 @@ impl Shop {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frozen_before_its_probe_goes_out() {
-    let shop = Shop::open().await;
+async fn frozen_before_its_probe_goes_out(place: Place) {
+    let shop = Shop::open(&place).await;
     let gated = GatedLog::over(shop.wal.log());
     gated.appends.close();
     gated.reads.close();
@@ -133,9 +135,8 @@ async fn frozen_before_its_probe_goes_out() {
     shop.end(vec![frozen, well]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frozen_between_the_answer_and_the_flip() {
-    let shop = Shop::open().await;
+async fn frozen_between_the_answer_and_the_flip(place: Place) {
+    let shop = Shop::open(&place).await;
     let gated = GatedLog::over(shop.wal.log());
     let log: Arc<dyn EventLog> = gated.clone();
     let frozen = ApiRole::start(&log, Some(&shop.wal.database.store)).await;
@@ -157,9 +158,8 @@ async fn frozen_between_the_answer_and_the_flip() {
 }
 
 /// A process that froze within its SQL transaction holds the locks of its orders; PostgreSQL ends it after ten seconds.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frozen_with_the_order_locked() {
-    let shop = Shop::open().await;
+async fn frozen_with_the_order_locked(place: Place) {
+    let shop = Shop::open(&place).await;
     let orders = shop.unpublished(&["a"]).await;
     let mut frozen = shop.wal.database.store.pool().begin().await.unwrap();
     let lock = "SELECT order_id FROM orders WHERE order_id = $1 FOR NO KEY UPDATE";

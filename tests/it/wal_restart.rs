@@ -8,16 +8,18 @@ use kartshoppe::store::{Store, StoreOptions};
 use super::support::log::within;
 use super::support::postgres::{TestDatabase, bin_dir, open_folder};
 use super::support::wal::WalShop;
+use crate::support::place::{Place, on_each_log};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restarted_and_a_crashed_server_send_again_what_is_published_already() {
+on_each_log!(a_restarted_and_a_crashed_server_send_again_what_is_published_already);
+
+async fn a_restarted_and_a_crashed_server_send_again_what_is_published_already(place: Place) {
     let folder = open_folder();
     let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
     let urls = server.urls().clone();
     let store = Store::new(&urls.database, StoreOptions::default()).unwrap();
     store.migrate().await.unwrap();
     let (url, admin_url, cdc_url) = (urls.database.clone(), urls.admin.clone(), urls.cdc.clone());
-    let shop = WalShop::over(TestDatabase { store, url, admin_url, cdc_url }).await;
+    let shop = WalShop::over(&place, TestDatabase { store, url, admin_url, cdc_url }).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let mut ids = shop.orders("one", 50).await;

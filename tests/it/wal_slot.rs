@@ -11,6 +11,7 @@ use pg_walstream::{LogicalReplicationStream, ReplicationStreamConfig};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::support::log::within;
+use super::support::place::Place;
 use super::support::postgres::{TestDatabase, bin_dir, database, open_folder};
 use super::support::wal::WalShop;
 
@@ -36,7 +37,8 @@ async fn retained(shop: &WalShop) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wal_does_not_pile_up_while_no_order_comes() {
-    let (shop, elsewhere) = (WalShop::open().await, database().await);
+    let place = Place::embedded();
+    let (shop, elsewhere) = (WalShop::open(&place).await, database().await);
     let reader = shop.reader().await;
     reader.streams().await;
     let falls = async || {
@@ -70,7 +72,8 @@ async fn wal_does_not_pile_up_while_no_order_comes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_of_the_same_name_that_is_not_ours_is_left_alone() {
-    let (shop, other) = (WalShop::open().await, database().await);
+    let place = Place::embedded();
+    let (shop, other) = (WalShop::open(&place).await, database().await);
     let mut owner = PgConnection::connect(&other.admin_url).await.unwrap();
     let make = format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", shop.config.slot);
     owner.execute(AssertSqlSafe(make)).await.unwrap();
@@ -87,7 +90,8 @@ async fn a_slot_of_the_same_name_that_is_not_ours_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_for() {
-    let shop = WalShop::open().await;
+    let place = Place::embedded();
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let mut ids = shop.orders("one", 2).await;
@@ -145,11 +149,11 @@ impl OwnServer {
     }
 }
 
-async fn shop_on(urls: &Urls) -> WalShop {
+async fn shop_on(place: &Place, urls: &Urls) -> WalShop {
     let store = Store::new(&urls.database, StoreOptions::default()).unwrap();
     store.migrate().await.unwrap();
     let (url, admin_url, cdc_url) = (urls.database.clone(), urls.admin.clone(), urls.cdc.clone());
-    WalShop::over(TestDatabase { store, url, admin_url, cdc_url }).await
+    WalShop::over(place, TestDatabase { store, url, admin_url, cdc_url }).await
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -159,6 +163,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired() {
+    let place = Place::embedded();
     let mut server = OwnServer::start().await;
     let urls = server.running.as_ref().unwrap().urls().clone();
 
@@ -166,7 +171,7 @@ async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired() {
     server.admin("ALTER SYSTEM SET wal_level = replica").await;
     server.stop().await;
     server.resume().await;
-    let shop = shop_on(&urls).await;
+    let shop = shop_on(&place, &urls).await;
     let mut ids = shop.orders("one", 3).await;
     let reader = shop.reader().await;
     reader.alarms("set wal_level = logical in PostgreSQL's configuration and restart it").await;

@@ -1,6 +1,5 @@
 //! Rows become events: what is inserted comes once, in commit order, and nothing else does.
 
-use kartshoppe::log::EventLog;
 use kartshoppe::sources::wal::{Phase, WalConfig};
 use kartshoppe::wire::topics::Topic;
 
@@ -8,10 +7,21 @@ use sqlx::{Connection, PgConnection};
 
 use super::support::log::{read_all, within};
 use super::support::wal::{WalShop, value};
+use crate::support::place::{Place, on_each_log};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_inserted_by_hand_becomes_an_event() {
-    let shop = WalShop::open().await;
+on_each_log!(
+    a_row_inserted_by_hand_becomes_an_event,
+    orders_that_were_made_before_the_reader_come_once_and_history_never,
+    a_rescued_item_arrives_as_an_insert_and_outcomes_pass,
+    rollbacks_savepoints_truncate_other_tables_and_new_columns_do_no_harm,
+    large_transactions_are_published_in_parts_and_whole_again_after_each_cut,
+    copied_rows_share_an_lsn_and_come_once_each,
+    the_slot_of_an_idle_table_moves_on,
+    a_second_reader_stands_by_and_takes_over,
+);
+
+async fn a_row_inserted_by_hand_becomes_an_event(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     shop.sql(
@@ -36,9 +46,8 @@ async fn a_row_inserted_by_hand_becomes_an_event() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_that_were_made_before_the_reader_come_once_and_history_never() {
-    let shop = WalShop::open().await;
+async fn orders_that_were_made_before_the_reader_come_once_and_history_never(place: Place) {
+    let shop = WalShop::open(&place).await;
     let mut ids = shop.orders("before", 5).await;
     shop.sql(
         "INSERT INTO order_items (order_item_id, order_id, product_id, unit_price, line_total, publish_via, expires_at) VALUES
@@ -56,9 +65,8 @@ async fn orders_that_were_made_before_the_reader_come_once_and_history_never() {
     shop.end([again]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rescued_item_arrives_as_an_insert_and_outcomes_pass() {
-    let shop = WalShop::open().await;
+async fn a_rescued_item_arrives_as_an_insert_and_outcomes_pass(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     shop.order(&["first".to_owned()]).await;
@@ -80,9 +88,8 @@ async fn a_rescued_item_arrives_as_an_insert_and_outcomes_pass() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rollbacks_savepoints_truncate_other_tables_and_new_columns_do_no_harm() {
-    let shop = WalShop::open().await;
+async fn rollbacks_savepoints_truncate_other_tables_and_new_columns_do_no_harm(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let insert = |id: &str| {
@@ -102,9 +109,8 @@ async fn rollbacks_savepoints_truncate_other_tables_and_new_columns_do_no_harm()
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_transactions_are_published_in_parts_and_whole_again_after_each_cut() {
-    let shop = WalShop::open().await;
+async fn large_transactions_are_published_in_parts_and_whole_again_after_each_cut(place: Place) {
+    let shop = WalShop::open(&place).await;
     let config = WalConfig { batch_max_rows: 700, ..shop.config.clone() };
     let reader = shop.reader_with(config, shop.log()).await;
     reader.streams().await;
@@ -135,9 +141,8 @@ async fn large_transactions_are_published_in_parts_and_whole_again_after_each_cu
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn copied_rows_share_an_lsn_and_come_once_each() {
-    let shop = WalShop::open().await;
+async fn copied_rows_share_an_lsn_and_come_once_each(place: Place) {
+    let shop = WalShop::open(&place).await;
     let config = WalConfig { batch_max_rows: 3, ..shop.config.clone() };
     let reader = shop.reader_with(config, shop.log()).await;
     reader.streams().await;
@@ -157,9 +162,8 @@ async fn copied_rows_share_an_lsn_and_come_once_each() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_slot_of_an_idle_table_moves_on() {
-    let shop = WalShop::open().await;
+async fn the_slot_of_an_idle_table_moves_on(place: Place) {
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let before = shop.position().await.unwrap();
@@ -183,9 +187,8 @@ async fn the_slot_of_an_idle_table_moves_on() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_reader_stands_by_and_takes_over() {
-    let shop = WalShop::open().await;
+async fn a_second_reader_stands_by_and_takes_over(place: Place) {
+    let shop = WalShop::open(&place).await;
     let first = shop.reader().await;
     first.streams().await;
     let second = shop.reader().await;

@@ -1,13 +1,15 @@
 //! Traffic that the reader must bear: tables that others made and change, and a transaction of 100,000 items.
 
 use kartshoppe::actors::faults::Fault;
-use kartshoppe::log::EventLog;
 use kartshoppe::store::StoreOptions;
 use kartshoppe::wire::topics::Topic;
 
 use super::support::log::within;
+use super::support::place::{Place, on_each_log};
 use super::support::postgres::empty_database;
 use super::support::wal::{WalShop, value};
+
+on_each_log!(columns_in_any_order_come_and_go, a_transaction_of_100_000_items_comes_once_though_the_reader_dies_in_its_middle,);
 
 /// The platform's tables as somebody else made them: other columns, and in another order.
 const PLATFORM: &str = "
@@ -21,12 +23,11 @@ const PLATFORM: &str = "
     INSERT INTO order_items (order_item_id, order_id, product_id, quantity, unit_price, line_total) VALUES ('old', 'order-old', 'P', 1, 1, 1),
         ('nobodys', NULL, 'P', 1, 1, 1);";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn columns_in_any_order_come_and_go() {
+async fn columns_in_any_order_come_and_go(place: Place) {
     let database = empty_database(StoreOptions::default()).await;
     sqlx::raw_sql(PLATFORM).execute(database.store.pool()).await.unwrap();
     database.store.migrate().await.unwrap();
-    let shop = WalShop::over(database).await;
+    let shop = WalShop::over(&place, database).await;
     let reader = shop.reader().await;
     reader.streams().await;
     let mut ids = shop.orders("one", 2).await;
@@ -66,10 +67,9 @@ async fn columns_in_any_order_come_and_go() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_of_100_000_items_comes_once_though_the_reader_dies_in_its_middle() {
+async fn a_transaction_of_100_000_items_comes_once_though_the_reader_dies_in_its_middle(place: Place) {
     const ITEMS: usize = 100_000;
-    let shop = WalShop::open().await;
+    let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
     shop.order(&["zero".to_owned()]).await;

@@ -1,4 +1,4 @@
-//! A whole inventory on an embedded log, and a ledger that judges what it wrote.
+//! A whole inventory on a log, and a ledger that judges what it wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,15 +12,14 @@ use kartshoppe::actors::stats::Directory;
 use kartshoppe::actors::supervision::RestartPolicy;
 use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::{EventKind, Rules};
-use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
-use kartshoppe::log::{EventLog, NewRecord, Offset, TopicPartition};
+use kartshoppe::log::{EventLog, NewRecord, Offset, Start, TopicPartition};
 use kartshoppe::sources::{INVENTORY_GROUP, Inventory, InventoryConfig};
 use kartshoppe::wire::inventory_event::{self, EventType, InventoryFact};
 use kartshoppe::wire::product_record::{self, Restored};
 use kartshoppe::wire::topics::Topic;
-use tempfile::TempDir;
 
-use super::log::{append, read_all, record, within};
+use super::log::{append, read_all, read_from, record, within};
+use super::place::{Opened, Place};
 
 /// A Monday; the manual clock starts here.
 pub const START_MS: i64 = 1_732_500_000_000;
@@ -55,24 +54,23 @@ pub type Wrap = Box<dyn FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>>;
 
 /// A running inventory.
 pub struct Shop {
-    pub log: Arc<EmbeddedLog>,
+    pub log: Arc<dyn EventLog>,
     pub supervision: SupervisionContext,
     pub inventory: Inventory,
     pub root: RootHandle,
+    opened: Opened,
 }
 
 impl Shop {
-    /// Opens the log in this folder and starts the inventory on it.
-    pub async fn open(folder: &TempDir, setup: &Setup) -> Self {
-        Self::open_with(folder, setup, Box::new(|log| log)).await
+    /// Opens the log of this place and starts the inventory on it.
+    pub async fn open(place: &Place, setup: &Setup) -> Self {
+        Self::open_with(place, setup, Box::new(|log| log)).await
     }
 
     /// The same with a layer between engine and log.
-    pub async fn open_with(folder: &TempDir, setup: &Setup, wrap: Wrap) -> Self {
-        let config = EmbeddedConfig { fsync: false, ..EmbeddedConfig::new(folder.path(), 4) };
-        let log = Arc::new(EmbeddedLog::open(config, setup.clock.clone()).await.unwrap());
-        let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
-        log.create_topics(&ours).await.unwrap();
+    pub async fn open_with(place: &Place, setup: &Setup, wrap: Wrap) -> Self {
+        let opened = place.open(&setup.clock).await;
+        let log = opened.log.clone();
         let supervision = SupervisionContext {
             directory: Directory::default(),
             faults: FaultBoard::default(),
@@ -90,28 +88,27 @@ impl Shop {
         let role = RoleSpec { name: ROLE, children: inventory.children.clone() };
         let root = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
         root.start(ROLE).await.unwrap();
-        Self { log, supervision, inventory, root }
+        Self { log, supervision, inventory, root, opened }
     }
 
     /// Stops the inventory in order, and closes the log.
     pub async fn close(self) {
         within(self.root.stop_all()).await.unwrap();
-        self.log.close().await;
+        self.opened.close().await;
     }
 
     /// Ends it all at once, as far as a test can without killing the process.
     pub async fn crash(self) {
         let role = self.supervision.directory.find("role/inventory").unwrap();
         role.kill();
-        self.log.close().await;
+        self.opened.close().await;
     }
 
-    /// Appends products of these ids with this stock.
+    /// Appends products of these ids with this stock, and waits until the shop has them: the two inputs have no order between them.
     pub async fn stock(&self, ids: impl IntoIterator<Item = String>, units: i64) {
         let records: Vec<_> = ids.into_iter().map(|id| product(&id, units)).collect();
-        for chunk in records.chunks(5000) {
-            append(&*self.log, chunk.to_vec()).await;
-        }
+        self.append(records).await;
+        self.settle().await;
     }
 
     /// Appends records in chunks.
@@ -123,18 +120,7 @@ impl Shop {
 
     /// Waits until everything that the inputs hold now is committed.
     pub async fn settle(&self) {
-        let ends = self.input_ends().await;
-        let done = async {
-            loop {
-                let committed = self.log.committed(INVENTORY_GROUP).await.unwrap();
-                let behind = |(at, end): (&TopicPartition, &Offset)| committed.get(at).map_or(0, |at| at.offset) < *end;
-                if !ends.iter().any(behind) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        within(done).await;
+        within(until_committed(&*self.log)).await;
     }
 
     /// Records of the inputs that are not committed yet.
@@ -169,6 +155,35 @@ impl Shop {
     /// What was written.
     pub async fn ledger(&self) -> Ledger {
         Ledger::read(&*self.log).await
+    }
+}
+
+/// Waits until the inventory has committed everything that its inputs hold now.
+pub async fn until_committed(log: &dyn EventLog) {
+    let mut open = BTreeMap::new();
+    for info in log.topics().await.unwrap() {
+        if matches!(info.topic, Topic::ProductUpdates | Topic::OrderEvents) {
+            open.extend(
+                (0..).zip(info.partitions).map(|(partition, place)| (TopicPartition::new(info.topic, partition), place.end)),
+            );
+        }
+    }
+    loop {
+        let committed = log.committed(INVENTORY_GROUP).await.unwrap();
+        let at = |partition: &TopicPartition| committed.get(partition).map_or(0, |position| position.offset);
+        open.retain(|partition, end| at(partition) < *end);
+        // Kafka's end counts the markers of transactions, too: what is left may be no record.
+        let mut read = Vec::new();
+        for partition in open.keys() {
+            if read_from(log, *partition, Start::Offset(at(partition))).await.is_empty() {
+                read.push(*partition);
+            }
+        }
+        open.retain(|partition, _| !read.contains(partition));
+        if open.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
@@ -213,7 +228,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    async fn read(log: &dyn EventLog) -> Self {
+    pub async fn read(log: &dyn EventLog) -> Self {
         let events = read_all(log, Topic::InventoryEvents).await;
         let events = events.iter().map(|record| inventory_event::decode(record.value.as_ref().unwrap()).unwrap()).collect();
         let mut products = BTreeMap::new();

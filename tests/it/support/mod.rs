@@ -2,14 +2,16 @@
 
 pub mod api_role;
 pub mod child;
-pub mod embedded;
 pub mod engine;
 pub mod gated_log;
 pub mod handle_page;
+pub mod java;
 pub mod kafka;
+pub mod kafka_secured;
 pub mod log;
 pub mod otlp;
 pub mod page;
+pub mod place;
 pub mod postgres;
 pub mod raw;
 pub mod ruin;

@@ -186,6 +186,22 @@ impl Server {
         text.get(from..).unwrap_or(&text).to_owned()
     }
 
+    /// Waits until the process has ended by itself; the exit code.
+    pub async fn wait(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        let deadline = tokio::time::Instant::now() + START_LIMIT;
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code();
+            }
+            if tokio::time::Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("the server does not end\n{}", self.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The database that this server uses.
     pub fn database_url(&self) -> String {
         let output = self.command(&["db", "url"]).output().unwrap();

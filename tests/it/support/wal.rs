@@ -11,7 +11,6 @@ use kartshoppe::actors::root::{RoleSpec, RootHandle};
 use kartshoppe::actors::stats::Directory;
 use kartshoppe::actors::supervision::{ActorKind, RestartPolicy};
 use kartshoppe::clock::Clock;
-use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use kartshoppe::log::{EventLog, Record};
 use kartshoppe::sources::wal::{Begun, Phase, RepairError, Wal, WalConfig, WalReport, repair};
 use kartshoppe::wire::cdc_position::CdcPosition;
@@ -19,6 +18,7 @@ use kartshoppe::wire::topics::Topic;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::log::{read_all, within};
+use super::place::{Opened, Place};
 use super::postgres::{self, TestDatabase};
 
 const ROLE: &str = "cdc";
@@ -26,9 +26,9 @@ const ROLE: &str = "cdc";
 /// A database with the shop's tables and an event log of its own.
 pub struct WalShop {
     pub database: TestDatabase,
-    pub log: Arc<EmbeddedLog>,
+    pub log: Arc<dyn EventLog>,
     pub config: WalConfig,
-    _folder: tempfile::TempDir,
+    _opened: Opened,
 }
 
 /// A process's WAL reader.
@@ -40,23 +40,21 @@ pub struct Reader {
 }
 
 impl WalShop {
-    pub async fn open() -> Self {
-        Self::over(postgres::database().await).await
+    pub async fn open(place: &Place) -> Self {
+        Self::over(place, postgres::database().await).await
     }
 
     /// One on a database that is there already.
-    pub async fn over(database: TestDatabase) -> Self {
+    pub async fn over(place: &Place, database: TestDatabase) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let folder = tempfile::tempdir().unwrap();
-        let log = EmbeddedLog::open(EmbeddedConfig::new(folder.path(), 4), Clock::system()).await.unwrap();
-        log.create_topics(&Topic::ALL).await.unwrap();
+        let opened = place.open(&Clock::system()).await;
         let slot = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let config = WalConfig {
             look_every: Duration::from_millis(100),
             idle_interval: Duration::from_millis(200),
             ..WalConfig::new(&database.cdc_url, slot)
         };
-        Self { database, log: Arc::new(log), config, _folder: folder }
+        Self { database, log: opened.log.clone(), config, _opened: opened }
     }
 
     pub fn log(&self) -> Arc<dyn EventLog> {

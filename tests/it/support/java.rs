@@ -1,0 +1,79 @@
+//! Java's own Kafka clients, run from their source: what other programs do with our topics.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A record for a Java producer to write.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// `None` leaves the choice to the client's partitioner.
+    pub partition: Option<i32>,
+    pub key: Option<&'a str>,
+    pub value: &'a str,
+}
+
+/// A record as a Java consumer reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    pub partition: i32,
+    pub key: Option<String>,
+    pub value: Option<String>,
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Writes these records; the partition of each.
+pub fn produce(address: &str, topic: &str, records: &[Written<'_>]) -> Vec<i32> {
+    let mut input = String::new();
+    for record in records {
+        let partition = record.partition.map(|partition| partition.to_string()).unwrap_or_default();
+        input += &format!("{partition}\t{}\t{}\n", record.key.unwrap_or_default(), record.value);
+    }
+    let printed = run("Produce.java", &[address, topic], &input);
+    let partitions: Vec<_> = printed.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(partitions.len(), records.len());
+    partitions
+}
+
+/// Everything that is committed in a topic.
+pub fn consume(address: &str, topic: &str) -> Vec<Read> {
+    run("Consume.java", &[address, topic], "").lines().map(parse).collect()
+}
+
+fn parse(line: &str) -> Read {
+    let mut parts = line.split('\t');
+    let mut part = || parts.next().unwrap();
+    let (partition, key, value) = (part().parse().unwrap(), part(), part());
+    let text = |text: &str| (text != "null").then(|| text.to_owned());
+    let headers = parts.map(|header| header.split_once('=').unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Read { partition, key: text(key), value: text(value), headers: headers.collect() }
+}
+
+/// Compiles and runs a program of `tests/it/java`; what it printed.
+fn run(program: &str, arguments: &[&str], input: &str) -> String {
+    let libs = output(Command::new(root().join("tools/kafka/fetch.sh")), "");
+    let mut java = Command::new(jdk("java"));
+    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Dfile.encoding=UTF-8", "-Dkartshoppe.level=ERROR"]);
+    java.arg(format!("-Dlog4j2.configurationFile={}", root().join("tools/kafka/log4j2.xml").display()));
+    java.args(["-cp", &format!("{}/*", libs.trim())]).arg(root().join("tests/it/java").join(program)).args(arguments);
+    output(java, input)
+}
+
+/// A program of the JDK.
+pub fn jdk(program: &str) -> PathBuf {
+    let home = std::env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin").join(program));
+    home.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(program))
+}
+
+fn output(mut command: Command, input: &str) -> String {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,65 @@
+//! A broker that wants TLS and a password, as a managed Kafka does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::java::jdk;
+use super::kafka::{Broker, is_there};
+
+/// The broker's one user.
+pub const USER: &str = "shop";
+/// Their password.
+pub const PASSWORD: &str = "open-sesame";
+
+/// Of the key stores, which live as long as a test.
+const STORE_PASSWORD: &str = "changeit";
+
+/// The broker, with files for its clients.
+pub struct Secured {
+    pub broker: Broker,
+    /// The authority that vouches for the broker: its own certificate.
+    pub authority: PathBuf,
+    /// Another authority, of the same name.
+    pub stranger: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+/// Starts it; `None` where there is no Kafka, which was said then.
+pub fn secured() -> Option<Secured> {
+    if !is_there() {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (store, authority) = certificate(folder.path(), "broker");
+    let (_, stranger) = certificate(folder.path(), "stranger");
+    let module = "org.apache.kafka.common.security";
+    let broker = Broker::own(&[
+        "listener.security.protocol.map=CLIENT:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.name.client.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN",
+        &format!("listener.name.client.scram-sha-512.sasl.jaas.config={module}.scram.ScramLoginModule required;"),
+        &format!(
+            "listener.name.client.plain.sasl.jaas.config={module}.plain.PlainLoginModule required user_{USER}=\"{PASSWORD}\";"
+        ),
+        "listener.name.client.ssl.keystore.type=PKCS12",
+        &format!("listener.name.client.ssl.keystore.location={}", store.display()),
+        &format!("listener.name.client.ssl.keystore.password={STORE_PASSWORD}"),
+        &format!("--add-scram=SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
+    ])?;
+    Some(Secured { broker, authority, stranger, _folder: folder })
+}
+
+/// Makes a key for this machine and its self-signed certificate: the key store with both, and the certificate as PEM.
+fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let (store, file) = (folder.join(format!("{name}.p12")), folder.join(format!("{name}.pem")));
+    let generate = ["-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=A broker of the tests"];
+    keytool(&store, &[&generate[..], &["-ext", "san=ip:127.0.0.1,dns:localhost", "-ext", "bc:c", "-validity", "2"]].concat());
+    keytool(&store, &["-exportcert", "-rfc", "-file", &file.display().to_string()]);
+    (store, file)
+}
+
+fn keytool(store: &Path, arguments: &[&str]) {
+    let mut command = Command::new(jdk("keytool"));
+    command.args(arguments).args(["-alias", "key", "-storetype", "PKCS12", "-storepass", STORE_PASSWORD, "-keystore"]).arg(store);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stdout));
+}

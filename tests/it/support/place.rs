@@ -1,0 +1,143 @@
+//! Where the event log of a test is: in a folder of its own, or on the shared Kafka under a prefix of its own.
+//!
+//! A test that must hold on both takes a [`Place`] as its argument, and [`on_each_log`] makes two tests of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kartshoppe::clock::Clock;
+use kartshoppe::log::EventLog;
+use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
+use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
+use kartshoppe::wire::topics::Topic;
+use tempfile::TempDir;
+
+use super::kafka::{self, Broker};
+use super::server::Options;
+
+/// Partitions of the keyed topics.
+const PARTITIONS: i32 = 4;
+/// What a killed process left open holds readers up no longer than this, in milliseconds; the default is made for slower networks.
+const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "2000");
+
+/// A place for one log, which can be opened there again and again.
+pub enum Place {
+    Embedded(TempDir),
+    Kafka { broker: &'static Broker, prefix: String },
+}
+
+/// An open log with all topics of ours.
+pub struct Opened {
+    pub log: Arc<dyn EventLog>,
+    embedded: Option<Arc<EmbeddedLog>>,
+}
+
+impl Place {
+    pub fn embedded() -> Self {
+        Self::Embedded(tempfile::tempdir().unwrap())
+    }
+
+    /// `None` where there is no Kafka, which was said then.
+    pub fn kafka() -> Option<Self> {
+        Broker::shared().map(|broker| Self::Kafka { broker, prefix: kafka::prefix("it") })
+    }
+
+    /// Another one of the same kind.
+    pub fn another(&self) -> Self {
+        match self {
+            Self::Embedded(_) => Self::embedded(),
+            Self::Kafka { broker, .. } => Self::Kafka { broker, prefix: kafka::prefix("it") },
+        }
+    }
+
+    /// Opens the log. Without fsync: what a power cut would do is not asked here.
+    pub async fn open(&self, clock: &Clock) -> Opened {
+        let (log, embedded): (Arc<dyn EventLog>, _) = match self {
+            Self::Embedded(folder) => {
+                let config = EmbeddedConfig { fsync: false, ..EmbeddedConfig::new(folder.path(), PARTITIONS) };
+                let log = Arc::new(EmbeddedLog::open(config, clock.clone()).await.unwrap());
+                (log.clone(), Some(log))
+            }
+            Self::Kafka { broker, prefix } => (Arc::new(KafkaLog::open(config(broker, prefix)).await.unwrap()), None),
+        };
+        let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
+        log.create_topics(&ours).await.unwrap();
+        Opened { log, embedded }
+    }
+
+    /// Opens the log for a test that needs nothing else of it.
+    pub async fn log(&self) -> Arc<dyn EventLog> {
+        self.open(&Clock::system()).await.log
+    }
+
+    /// How to start a server whose log is here; an embedded one is in the server's data directory.
+    pub fn options(&self) -> Options {
+        match self {
+            Self::Embedded(_) => Options::default(),
+            Self::Kafka { broker, prefix } => Options::default()
+                .set("KARTSHOPPE__LOG__KIND", "kafka")
+                .set("KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS", &broker.address)
+                .set("KARTSHOPPE__KAFKA__TOPIC_PREFIX", prefix),
+        }
+    }
+
+    /// How other programs reach a topic: the broker's address, and the topic's name there.
+    pub fn reach(&self, topic: Topic) -> (&str, String) {
+        match self {
+            Self::Embedded(_) => panic!("nobody else reaches an embedded log"),
+            Self::Kafka { broker, prefix } => (&broker.address, format!("{prefix}{}", topic.name())),
+        }
+    }
+
+    /// The log of the server with this data directory, to look at it from outside.
+    pub async fn beside(&self, data: &Path) -> Arc<dyn EventLog> {
+        match self {
+            Self::Embedded(_) => Arc::new(EmbeddedLog::open_read_only(&kartshoppe::app::event_log_folder(data)).await.unwrap()),
+            Self::Kafka { broker, prefix } => Arc::new(KafkaLog::open(config(broker, prefix)).await.unwrap()),
+        }
+    }
+}
+
+impl Opened {
+    /// Closes it for this process.
+    pub async fn close(&self) {
+        if let Some(embedded) = &self.embedded {
+            embedded.close().await;
+        }
+    }
+}
+
+fn config(broker: &Broker, prefix: &str) -> KafkaConfig {
+    let (name, value) = TRANSACTION_TIMEOUT;
+    KafkaConfig {
+        bootstrap_servers: broker.address.clone(),
+        topic_prefix: prefix.to_owned(),
+        properties: [(name.to_owned(), value.to_owned())].into(),
+        partitions: PARTITIONS,
+    }
+}
+
+/// Makes a test on each log of each of these functions, which take a [`Place`].
+macro_rules! on_each_log {
+    ($($case:ident),+ $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::support::place::Place::embedded()).await;
+                }
+            )+
+        }
+
+        mod kafka {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let Some(place) = crate::support::place::Place::kafka() else { return };
+                    super::$case(place).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_each_log;
