@@ -5,12 +5,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::place::{Place, on_each_log};
 use crate::support::raw::{PATIENCE, request};
 use crate::support::server::{Options, Server};
 use crate::support::shopper::Shopper;
-
-on_each_log!(operators_see_roles_actors_alerts_and_figures, topics_are_listed_read_written_and_kept,);
 
 const MARKER: (&str, &str) = ("X-KartShoppe-Operator", "test");
 
@@ -22,7 +19,8 @@ async fn get(server: &Server, path: &str) -> Value {
 
 /// Runs a command on the server's data directory.
 fn command(server: &Server, arguments: &[&str], input: &str) -> Output {
-    let mut command = server.command(arguments);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
+    command.args(arguments).env("KARTSHOPPE__DATA_DIR", server.data()).current_dir(env!("CARGO_MANIFEST_DIR"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
@@ -39,8 +37,9 @@ fn refused(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-async fn operators_see_roles_actors_alerts_and_figures(place: Place) {
-    let server = Server::start_filled(place.options()).await;
+#[tokio::test]
+async fn operators_see_roles_actors_alerts_and_figures() {
+    let server = Server::start_filled(Options::default()).await;
     let roles = get(&server, "/admin/roles").await;
     let names: Vec<&str> = roles.as_array().unwrap().iter().map(|role| role["name"].as_str().unwrap()).collect();
     assert!(["api", "inventory", "cdc"].iter().all(|name| names.contains(name)), "{roles}");
@@ -151,8 +150,9 @@ async fn faults_strike_and_are_taken_away() {
     assert_eq!(get(&server, "/admin/faults").await, json!([]));
 }
 
-async fn topics_are_listed_read_written_and_kept(place: Place) {
-    let mut server = Server::start_filled(place.options()).await;
+#[tokio::test]
+async fn topics_are_listed_read_written_and_kept() {
+    let mut server = Server::start_filled(Options::default()).await;
     let list = text(&command(&server, &["topics", "list"], ""));
     assert!(list.lines().any(|line| line.starts_with("products ") && line.contains("200")), "{list}");
     assert!(!list.contains("basket-patterns"));

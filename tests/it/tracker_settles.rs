@@ -14,21 +14,11 @@ use kartshoppe::wire::order_event::{self, OrderEvent, OrderSource, Wish};
 use kartshoppe::wire::topics::Topic;
 
 use crate::support::api_role::{ApiRole, until};
+use crate::support::embedded::open_log;
 use crate::support::handle_page::Page;
 use crate::support::log::{read_all, within};
-use crate::support::place::{Place, on_each_log};
 use crate::support::postgres::{count, database, database_with, product, request, session, ten};
 use crate::support::tiny_engine::{TinyEngine, deduct, upsert};
-
-on_each_log!(
-    orders_settle_and_their_pages_are_told,
-    outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_again,
-    a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on,
-    an_item_that_was_never_published_is_rescued_and_one_that_was_is_not,
-    direct_items_are_published_once_whatever_happens_to_the_publisher,
-    an_order_that_asked_for_capture_is_nobody_elses_to_publish,
-    outcomes_wait_for_the_database,
-);
 
 /// Places an order of one session: these products, two units each. Asks again where that can help, as a page would.
 async fn place(store: &Store, session_id: &str, products: &[&str], publish_via: PublishVia) -> Order {
@@ -68,8 +58,9 @@ async fn until_settled(store: &Store, orders: i64) {
     .await;
 }
 
-async fn orders_settle_and_their_pages_are_told(ground: Place) {
-    let log = ground.log().await;
+#[tokio::test]
+async fn orders_settle_and_their_pages_are_told() {
+    let (log, _folder) = open_log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug"), upsert("B", 1, 950, "Pot")]).await;
@@ -98,9 +89,10 @@ async fn orders_settle_and_their_pages_are_told(ground: Place) {
 }
 
 /// Two processes read everything, events come twice, trackers are struck in the middle: each outcome is there once and right.
-async fn outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_again(ground: Place) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_again() {
     const ORDERS: usize = 120;
-    let log = ground.log().await;
+    let (log, _folder) = open_log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 150, 950, "Mug"), upsert("B", 10_000, 950, "Pot")]).await;
@@ -149,8 +141,9 @@ async fn repeat_last_events(log: &dyn EventLog, engine: &TinyEngine, events: usi
     engine.commit_records(again.collect()).await;
 }
 
-async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on(ground: Place) {
-    let log = ground.log().await;
+#[tokio::test]
+async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on() {
+    let (log, _folder) = open_log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
@@ -162,7 +155,7 @@ async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on(ground: 
     assert_eq!(count(&db.store, "SELECT count(*) FROM order_tracker_gaps").await, 0);
 
     // Another log behind the same tables.
-    let log = ground.log().await;
+    let (log, _folder) = open_log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
     let second = place(&db.store, "s", &["A"], PublishVia::Wal).await;
@@ -182,8 +175,9 @@ async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on(ground: 
 }
 
 /// An item whose publisher died is asked about, answered, and given to the WAL reader; one with an outcome is left alone.
-async fn an_item_that_was_never_published_is_rescued_and_one_that_was_is_not(ground: Place) {
-    let log = ground.log().await;
+#[tokio::test]
+async fn an_item_that_was_never_published_is_rescued_and_one_that_was_is_not() {
+    let (log, _folder) = open_log().await;
     let options = StoreOptions { direct_expiry: Duration::ZERO, ..StoreOptions::default() };
     let db = database_with(options).await;
     let mut engine = TinyEngine::open(&*log).await;
@@ -244,8 +238,9 @@ fn answer(engine: &TinyEngine, record: &Record) -> kartshoppe::log::NewRecord {
     inventory_event::record(&order_expired(&Rules::default(), state, &item, record.append_time_ms), None)
 }
 
-async fn direct_items_are_published_once_whatever_happens_to_the_publisher(ground: Place) {
-    let log = ground.log().await;
+#[tokio::test]
+async fn direct_items_are_published_once_whatever_happens_to_the_publisher() {
+    let (log, _folder) = open_log().await;
     let db = database().await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
     until("direct publishing is open", || role.publisher.mode() == kartshoppe::actors::order_publisher::PublishMode::Direct)
@@ -282,8 +277,9 @@ async fn direct_items_are_published_once_whatever_happens_to_the_publisher(groun
     role.stop().await;
 }
 
-async fn an_order_that_asked_for_capture_is_nobody_elses_to_publish(ground: Place) {
-    let log = ground.log().await;
+#[tokio::test]
+async fn an_order_that_asked_for_capture_is_nobody_elses_to_publish() {
+    let (log, _folder) = open_log().await;
     let db = database().await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
     let order = place(&db.store, "s", &["A"], PublishVia::Wal).await;
@@ -299,8 +295,9 @@ async fn an_order_that_asked_for_capture_is_nobody_elses_to_publish(ground: Plac
 }
 
 /// A database that goes away while outcomes come in: nothing is lost.
-async fn outcomes_wait_for_the_database(ground: Place) {
-    let log = ground.log().await;
+#[tokio::test]
+async fn outcomes_wait_for_the_database() {
+    let (log, _folder) = open_log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 100, 950, "Mug")]).await;

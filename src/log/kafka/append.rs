@@ -1,5 +1,6 @@
 //! Plain appends: one idempotent producer of this process, which gets every record once and never again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -30,12 +31,24 @@ impl Appender {
     /// Hands the records over and waits for the broker's word on each.
     pub async fn append(
         &self,
-        cluster: &Cluster,
+        cluster: &Arc<Cluster>,
         records: Vec<NewRecord>,
         deadline: Duration,
     ) -> Result<Vec<Appended>, LogError> {
+        let appended = tokio::time::timeout(deadline, self.hand_over(cluster, &records)).await;
+        let failed = match appended.unwrap_or(Err(LogError::Deadline { waited: deadline })) {
+            Ok(appended) => return Ok(appended),
+            Err(error) => error,
+        };
+        // A topic that was deleted looks like brokers that are slow to say where it is.
+        let known = if failed.is_retryable() { cluster.ask(Cluster::topics).await.ok() } else { None };
+        let missing = known.and_then(|known| records.iter().find(|record| !known.contains_key(&record.topic)));
+        Err(missing.map_or(failed, |record| LogError::UnknownTopic(record.topic.name().to_owned())))
+    }
+
+    async fn hand_over(&self, cluster: &Cluster, records: &[NewRecord]) -> Result<Vec<Appended>, LogError> {
         let mut reports = Vec::with_capacity(records.len());
-        for record in &records {
+        for record in records {
             let name = cluster.config.name_of(record.topic);
             let sent = FutureRecord {
                 topic: &name,
@@ -58,8 +71,7 @@ impl Appender {
                 }
             });
         }
-        let appended = tokio::time::timeout(deadline, try_join_all(reports)).await;
-        appended.unwrap_or(Err(LogError::Deadline { waited: deadline }))
+        try_join_all(reports).await
     }
 }
 

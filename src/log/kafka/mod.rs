@@ -153,7 +153,13 @@ impl EventLog for KafkaLog {
 
     fn delete_topics(&self, topics: &[Topic]) -> LogFuture<'_, ()> {
         let topics = topics.to_vec();
-        Box::pin(async move { self.admin.delete(&topics).await })
+        Box::pin(async move {
+            self.admin.delete(&topics).await?;
+            for topic in &topics {
+                self.appender.look_at(self.cluster.config.name_of(*topic)).await;
+            }
+            Ok(())
+        })
     }
 
     fn topics(&self) -> LogFuture<'_, Vec<TopicInfo>> {

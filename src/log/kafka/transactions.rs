@@ -259,7 +259,8 @@ impl Writer {
         if is_too_late(code) {
             self.cluster.board.fenced();
         }
-        if is_fenced(code) && (!self.has_group || begun.elapsed() < self.cluster.config.transaction_timeout()) {
+        let was_in_time = !self.has_group || begun.elapsed() < self.cluster.config.transaction_timeout();
+        if code == RDKafkaErrorCode::FencedInstanceId || is_fenced(code) && was_in_time {
             return LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) };
         }
         refused(code, "a commit").unwrap_or_else(|| self.cluster.board.unavailable(&format!("a commit: {text}")))
