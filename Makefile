@@ -10,7 +10,7 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor run run-kafka test check fmt ui e2e bench drill-kill drill-bugs reset reset-kafka up down sqlx
+.PHONY: help doctor run run-kafka test test-kafka check fmt ui e2e bench drill-kill drill-bugs reset reset-kafka up down sqlx
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ run-kafka: ## the same on Kafka: with a broker of its own, or KARTSHOPPE__KAFKA_
 
 test: ## every test: Rust, page, real browser
 	@tools/test.sh
+
+test-kafka: ## the tests of engine, WAL reader and pages on Kafka, too: minutes on a broker of their own
+	@tools/doctor.sh kafka && tools/cargo.sh test --locked --test it kafka:: -- --ignored $(ARGS)
 
 check: ## format, lints, types
 	@tools/check.sh

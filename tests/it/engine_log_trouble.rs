@@ -11,9 +11,14 @@ use kartshoppe::log::{
 use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{Setup, Shop, ids, order};
-use crate::support::place::{Place, on_each_log};
+use crate::support::place::{Place, on_each_log_at_length};
 
-on_each_log!(commits_that_abort, commits_whose_answer_is_lost, commits_that_are_lost_on_the_way, records_that_come_twice);
+on_each_log_at_length!(
+    commits_that_abort,
+    commits_whose_answer_is_lost,
+    commits_that_are_lost_on_the_way,
+    records_that_come_twice
+);
 
 /// What goes wrong, and how often.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,7 +2,6 @@
 //!
 //! A test that must hold on both takes a [`Place`] as its argument, and [`on_each_log`] makes two tests of it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use kartshoppe::clock::Clock;
@@ -88,14 +87,6 @@ impl Place {
             Self::Kafka { broker, prefix } => (&broker.address, format!("{prefix}{}", topic.name())),
         }
     }
-
-    /// The log of the server with this data directory, to look at it from outside.
-    pub async fn beside(&self, data: &Path) -> Arc<dyn EventLog> {
-        match self {
-            Self::Embedded(_) => Arc::new(EmbeddedLog::open_read_only(&kartshoppe::app::event_log_folder(data)).await.unwrap()),
-            Self::Kafka { broker, prefix } => Arc::new(KafkaLog::open(config(broker, prefix)).await.unwrap()),
-        }
-    }
 }
 
 impl Opened {
@@ -141,3 +132,29 @@ macro_rules! on_each_log {
     };
 }
 pub(crate) use on_each_log;
+
+/// The same for tests that take minutes on a broker: there they run with `make test-kafka` only.
+macro_rules! on_each_log_at_length {
+    ($($case:ident),+ $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::support::place::Place::embedded()).await;
+                }
+            )+
+        }
+
+        mod kafka {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "minutes on a broker: make test-kafka"]
+                async fn $case() {
+                    let Some(place) = crate::support::place::Place::kafka() else { return };
+                    super::$case(place).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_each_log_at_length;
