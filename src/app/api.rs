@@ -32,7 +32,7 @@ use crate::sources::wal::Wal;
 use crate::store::Store;
 
 /// The log answers by then or counts as silent; shorter than the patience of those who ask for readiness.
-const LOG_PATIENCE: Duration = Duration::from_millis(800);
+const LOG_PATIENCE: Duration = Duration::from_millis(950);
 /// The key that an operators' port in use names.
 const ADMIN_KEY: &str = "KARTSHOPPE__ADMIN__LISTEN";
 

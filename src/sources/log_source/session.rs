@@ -78,7 +78,10 @@ impl LogSource {
             Ok(Fetched::Records(decoded)) if current => self.take_in(state, decoded),
             // They will be read again: the session was rewound after they were.
             Ok(Fetched::Records(_)) => {}
-            Ok(Fetched::Idle) => state.owned.values_mut().for_each(|owned| owned.catch_up.ask_again()),
+            Ok(Fetched::Idle) => {
+                self.metrics.trouble.store(None);
+                state.owned.values_mut().for_each(|owned| owned.catch_up.ask_again());
+            }
             Ok(Fetched::Assigned(assignments)) => {
                 for assignment in assignments {
                     tracing::info!(kartshoppe.shard = assignment.partition, "a partition was assigned to this process");

@@ -55,7 +55,11 @@ impl Server {
             environment: options.environment,
             arguments: options.arguments,
             info: ServerInfo { pid: 0, http: None, admin: ([127, 0, 0, 1], 0).into(), roles: Vec::new(), started_at_ms: 0 },
-            http: reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap(),
+            http: reqwest::Client::builder()
+                .timeout(Duration::from_secs(30))
+                .pool_idle_timeout(Duration::from_millis(300))
+                .build()
+                .unwrap(),
             _folder: Some(folder),
         };
         server.spawn();
