@@ -32,6 +32,8 @@ const DEAD_PEER_MS: u32 = 30_000;
 pub(super) fn protocol() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(None).max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_BYTES);
+    // Who has said all and only listens still gets the answer.
+    http.half_close(true);
     http
 }
 
