@@ -36,6 +36,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::domain::EpochMs;
 pub use crate::wire::record::{Headers, NewRecord, Offset, PartitionId, Record};
 pub use crate::wire::topics::Topic;
@@ -263,6 +265,12 @@ pub trait EventLog: Send + Sync {
     fn setbacks(&self) -> Setbacks {
         Setbacks::default()
     }
+}
+
+/// When a wait ends. Nobody waits longer than a day at a stretch.
+fn deadline_of(max_wait: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    Instant::now() + max_wait.min(DAY)
 }
 
 /// Opens readers on every partition of these topics from one kind of start.

@@ -264,12 +264,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> 
     done.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("work on the event log ended early: {failed}"))))
 }
 
-/// When a wait ends. Nobody waits longer than a day at a stretch.
-fn deadline_of(max_wait: Duration) -> Instant {
-    const DAY: Duration = Duration::from_secs(24 * 3600);
-    Instant::now() + max_wait.min(DAY)
-}
-
 /// Waits until something happened; `false` if nothing did before the deadline.
 async fn wait_for_news(news: &mut watch::Receiver<u64>, deadline: Instant) -> bool {
     matches!(tokio::time::timeout_at(deadline, news.changed()).await, Ok(Ok(())))

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::cursor::{Cursor, Lane};
 use super::shelf::Shelf;
-use super::{Store, deadline_of, wait_for_news};
-use crate::log::{LogError, LogFuture, Offset, Reader, Record, Start, Stop, TopicPartition};
+use super::{Store, wait_for_news};
+use crate::log::{LogError, LogFuture, Offset, Reader, Record, Start, Stop, TopicPartition, deadline_of};
 
 /// A reader of the embedded log.
 #[derive(Debug)]

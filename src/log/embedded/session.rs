@@ -12,8 +12,8 @@ use super::groups::Member;
 use super::reader::check_range;
 use super::shelf::Shelf;
 use super::writer::{Job, Write, WriterHandle};
-use super::{Store, deadline_of, wait_for_news};
-use crate::log::{Assignment, Batch, LogError, LogFuture, PartitionId, Polled, Positions, Session, TopicPartition};
+use super::{Store, wait_for_news};
+use crate::log::{Assignment, Batch, LogError, LogFuture, PartitionId, Polled, Positions, Session, TopicPartition, deadline_of};
 use crate::wire::topics::Topic;
 
 /// A session of the embedded log.

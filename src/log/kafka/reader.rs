@@ -10,9 +10,8 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
-use super::super::{LogError, LogFuture, Offset, PartitionInfo, Reader, Record, Start, Stop, TopicPartition};
+use super::super::{LogError, LogFuture, Offset, PartitionInfo, Reader, Record, Start, Stop, TopicPartition, deadline_of};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::native::{Queue, Taken};
 use super::records::{Names, copy};
@@ -77,7 +76,7 @@ impl KafkaReader {
     }
 
     async fn next(&mut self, max_records: usize, max_wait: Duration) -> Result<Vec<Record>, LogError> {
-        let deadline = Instant::now() + max_wait.min(Duration::from_secs(24 * 3600));
+        let deadline = deadline_of(max_wait);
         let was_caught_up = self.caught_up();
         let mut records = Vec::new();
         loop {

@@ -19,7 +19,7 @@ use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::super::{Batch, LogError, LogFuture, PartitionId, Polled, Session, SessionConfig};
+use super::super::{Batch, LogError, LogFuture, PartitionId, Polled, Session, SessionConfig, deadline_of};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::inbox::Inbox;
 use super::member::{Member, is_fenced};
@@ -88,7 +88,7 @@ impl KafkaSession {
     }
 
     async fn next(&self, max_records: usize, max_wait: Duration) -> Result<Polled, LogError> {
-        let deadline = Instant::now() + max_wait.min(Duration::from_secs(24 * 3600));
+        let deadline = deadline_of(max_wait);
         loop {
             if let Some(taken) = self.inbox.take(max_records) {
                 return taken;
