@@ -14,6 +14,7 @@ mod engine_basics;
 mod engine_bootstrap;
 mod engine_faults;
 mod engine_log_trouble;
+mod engine_model;
 mod engine_passivation;
 mod engine_poison;
 mod engine_stale;

@@ -10,6 +10,7 @@ pub mod java;
 pub mod kafka;
 pub mod kafka_secured;
 pub mod log;
+pub mod model;
 pub mod otlp;
 pub mod page;
 pub mod place;
