@@ -34,7 +34,7 @@ export function CartDrawer() {
             <h2 id="cart-title" className="text-2xl font-bold">
               Your cart
             </h2>
-            <button type="button" onClick={close} className="grid size-11 place-items-center rounded-lg hover:bg-well">
+            <button type="button" onClick={close} className="-mr-2.5 grid size-11 place-items-center rounded-lg hover:bg-well">
               <X size={22} aria-hidden />
               <span className="sr-only">Close cart</span>
             </button>

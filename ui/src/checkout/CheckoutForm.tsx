@@ -4,16 +4,19 @@ import { useState, type FormEvent } from 'react'
 import { statusQuery } from '../api/queries'
 import { identity } from '../lib/identity'
 import { announce } from '../lib/announcer'
-import { money } from '../lib/money'
 import type { ShippingAddress } from '../wire'
-import { ADDRESS_FIELDS, LONGEST, PAYMENTS, problemsOf, readAddress } from './address'
+import { ADDRESS_FIELDS, LONGEST, problemsOf, readAddress } from './address'
+import { PAYMENTS } from './payments'
 import { Refusal } from './Refusal'
 import { useCheckout } from './useCheckout'
 
 type Problems = Partial<Record<keyof ShippingAddress, string>>
 
+/** Where the button that places the order finds its form: it stands below the items and their total. */
+export const CHECKOUT_FORM = 'checkout'
+
 /** Address, payment, and which way the order takes. Locked while an earlier attempt has no answer. */
-export function CheckoutForm({ total, waiting, locked }: { total: number; waiting: boolean; locked: boolean }) {
+export function CheckoutForm({ total, locked }: { total: number; locked: boolean }) {
   const { attempt, place } = useCheckout()
   const [problems, setProblems] = useState<Problems>({})
 
@@ -33,15 +36,12 @@ export function CheckoutForm({ total, waiting, locked }: { total: number; waitin
   }
 
   return (
-    <form noValidate onSubmit={submit} aria-label="Checkout">
+    <form id={CHECKOUT_FORM} noValidate onSubmit={submit} aria-label="Checkout">
       {attempt.step === 'refused' && <Refusal problem={attempt.problem} total={total} />}
       <fieldset disabled={locked} className="grid gap-8">
         <AddressFields problems={problems} />
         <PaymentChoice />
         <CdcChoice />
-        <button type="submit" className="btn-main min-h-13 w-full text-lg" disabled={waiting}>
-          {locked ? 'Placing your order…' : waiting ? 'Updating your cart…' : `Place order for ${money(total)}`}
-        </button>
       </fieldset>
     </form>
   )
@@ -86,7 +86,7 @@ function PaymentChoice() {
       <h2 id="payment" className="text-xl font-bold">
         Paying by
       </h2>
-      <div className="mt-3 flex flex-wrap gap-3">
+      <div className="mt-3 grid gap-3 sm:flex sm:flex-wrap">
         {Object.entries(PAYMENTS).map(([value, name], index) => (
           <label key={value} className="inline-flex min-h-11 items-center gap-2.5 rounded-lg border border-line bg-tile px-4 has-checked:border-leaf has-checked:ring-1 has-checked:ring-leaf">
             <input type="radio" name="paymentMethod" value={value} defaultChecked={index === 0} className="size-5 accent-leaf" />

@@ -4,10 +4,11 @@ import { Link, useLocation } from 'wouter'
 import { useCart } from '../cart/cart'
 import { CartLineRow } from '../cart/CartLineRow'
 import { Totals } from '../cart/Totals'
+import { money } from '../lib/money'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import { track } from '../track/track'
-import { CheckoutForm } from './CheckoutForm'
+import { CHECKOUT_FORM, CheckoutForm } from './CheckoutForm'
 import { Unfinished } from './Unfinished'
 import { useCheckout } from './useCheckout'
 
@@ -40,7 +41,7 @@ export function CheckoutPage() {
       )}
       {cart && lines.length > 0 && (
         <div className="mt-6 grid items-start gap-x-14 gap-y-10 md:grid-cols-[1fr_22rem]">
-          <CheckoutForm total={cart.quote.totalAmount} waiting={waiting} locked={locked} />
+          <CheckoutForm total={cart.quote.totalAmount} locked={locked} />
           <section aria-label="Your order" className="md:sticky md:top-6">
             <ul className="divide-y divide-line border-y border-line">
               {lines.map((line) => (
@@ -50,6 +51,9 @@ export function CheckoutPage() {
             <div className="mt-4">
               <Totals totals={cart.quote} waiting={waiting} />
             </div>
+            <button type="submit" form={CHECKOUT_FORM} className="btn-main mt-6 min-h-13 w-full text-lg" disabled={waiting || locked}>
+              {locked ? 'Placing your order…' : waiting ? 'Updating your cart…' : `Place order for ${money(cart.quote.totalAmount)}`}
+            </button>
           </section>
         </div>
       )}

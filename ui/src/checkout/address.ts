@@ -14,8 +14,6 @@ export const ADDRESS_FIELDS: readonly AddressField[] = [
 /** Longest text of one field, in characters. */
 export const LONGEST = 120
 
-export const PAYMENTS = { CREDIT_CARD: 'Card', PAYPAL: 'PayPal', BANK_TRANSFER: 'Bank transfer' } as const
-
 /** The form's address, with blanks trimmed. */
 export function readAddress(form: FormData): ShippingAddress {
   const text = (name: keyof ShippingAddress) => {

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { useEffect, useRef } from 'react'
 import { Link, useLocation } from 'wouter'
 
 import { categoriesQuery, statusQuery } from '../api/queries'
@@ -9,18 +10,29 @@ import { hrefOf, isSort, SORTS, STEP, type Filters } from './filters'
 /** Category, stock and order. Each choice is an address. */
 export function FilterBar({ filters }: { filters: Filters }) {
   const [, navigate] = useLocation()
+  const categories = useCategories(filters.category)
+  const nav = useRef<HTMLElement>(null)
+  useEffect(() => {
+    const chosen = categories.includes(filters.category) ? nav.current?.querySelector<HTMLElement>('[aria-current]') : null
+    if (nav.current && chosen) nav.current.scrollLeft = chosen.offsetLeft - (nav.current.clientWidth - chosen.offsetWidth) / 2
+  }, [filters.category, categories])
   const go = (change: Partial<Filters>) => navigate(hrefOf({ ...filters, shown: STEP, ...change }))
   return (
     <div className="mt-4 flex flex-wrap items-center justify-between gap-x-6 gap-y-3">
-      <nav aria-label="Categories" className="-mx-4 max-w-[100vw] overflow-x-auto px-4 [scrollbar-width:none] sm:mx-0 sm:px-0">
-        <ul className="flex gap-1 sm:flex-wrap">
-          {['', ...useCategories(filters.category)].map((category) => (
+      {/* One row that scrolls on a phone, faded where it goes on; the padding leaves room for the focus ring. */}
+      <nav
+        ref={nav}
+        aria-label="Categories"
+        className="relative max-sm:-mx-4 max-sm:-my-1.5 max-sm:max-w-[100vw] max-sm:overflow-x-auto max-sm:px-4 max-sm:py-1.5 max-sm:[mask-image:linear-gradient(to_right,transparent,#000_1rem,#000_calc(100%-1.75rem),transparent)] max-sm:[scrollbar-width:none]"
+      >
+        <ul className="flex gap-1 max-sm:w-max sm:flex-wrap">
+          {['', ...categories].map((category) => (
             <li key={category}>
               <Link
                 href={hrefOf({ ...filters, category, shown: STEP })}
                 onClick={() => category && track('CATEGORY_BROWSE', { category })}
                 aria-current={category === filters.category ? 'true' : undefined}
-                className="inline-flex min-h-11 items-center whitespace-nowrap rounded-lg px-3 font-medium hover:bg-well aria-[current=true]:bg-ink aria-[current=true]:text-paper"
+                className="inline-flex min-h-11 items-center whitespace-nowrap rounded-lg px-2.5 font-medium sm:px-3 hover:bg-well aria-[current=true]:bg-ink aria-[current=true]:text-paper"
               >
                 {category || 'Everything'}
               </Link>

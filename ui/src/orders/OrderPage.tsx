@@ -5,6 +5,7 @@ import { Link } from 'wouter'
 import { Refused } from '../api/http'
 import { orderQuery, statusQuery } from '../api/queries'
 import { Totals } from '../cart/Totals'
+import { paymentName } from '../checkout/payments'
 import { announce } from '../lib/announcer'
 import { useNow } from '../lib/now'
 import { dateAndTime } from '../lib/time'
@@ -56,6 +57,12 @@ export function OrderPage({ orderId }: { orderId: string }) {
             <div>
               <dt className="text-soft">To</dt>
               <dd>{addressText(order)}</dd>
+            </div>
+          )}
+          {order.paymentInfo && (
+            <div>
+              <dt className="text-soft">Paying by</dt>
+              <dd>{paymentName(order.paymentInfo.paymentMethod)}</dd>
             </div>
           )}
         </dl>

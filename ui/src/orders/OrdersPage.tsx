@@ -40,7 +40,7 @@ export function OrdersPage() {
                     {order.items.length > 1 && ` and ${order.items.length - 1} more`}, {units} {units === 1 ? 'item' : 'items'}
                   </p>
                 </div>
-                <div className="flex items-center gap-5">
+                <div className="flex items-center gap-5 max-sm:w-full max-sm:justify-between">
                   <span className="font-semibold tabular-nums">{money(order.totalAmount)}</span>
                   <StatusLabel status={order.status} />
                 </div>

@@ -35,7 +35,7 @@ export const ProductCard = memo(function ProductCard({ productId, eager }: { pro
             {product.name}
           </Link>
         </h3>
-        <div className="mt-0.5 flex flex-wrap items-center justify-between gap-x-3">
+        <div className="mt-0.5 sm:flex sm:flex-wrap sm:items-center sm:justify-between sm:gap-x-3">
           <p className="text-[0.95rem] text-soft">{product.brand}</p>
           <Rating rating={product.rating} reviewCount={product.reviewCount} />
         </div>

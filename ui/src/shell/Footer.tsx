@@ -16,7 +16,7 @@ export function Footer() {
       <div className="mx-auto flex w-full max-w-[84rem] flex-wrap items-center justify-between gap-x-8 gap-y-3 px-4 py-5 text-[0.95rem] text-soft sm:px-6">
         <p>A demonstration shop: nothing is charged, nothing is shipped.</p>
         <div className="flex flex-wrap items-center gap-x-6 gap-y-2">
-          <a href="/docs" className="link inline-flex min-h-11 min-w-11 items-center justify-center">
+          <a href="/docs" className="link -mx-2.5 inline-flex min-h-11 min-w-11 items-center px-2.5">
             API
           </a>
           <label className="inline-flex items-center gap-2">

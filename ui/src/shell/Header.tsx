@@ -21,7 +21,7 @@ export function Header() {
         </Link>
         <LiveMark />
         <SearchBox />
-        <nav aria-label="Your shopping" className="ml-auto flex items-center gap-1">
+        <nav aria-label="Your shopping" className="-mr-3 ml-auto flex items-center gap-1">
           <Link href="/orders" className="btn px-3 hover:bg-well" aria-current={path === '/orders' ? 'page' : undefined}>
             <Package size={20} aria-hidden />
             <span className="max-md:sr-only">Orders</span>

@@ -15,7 +15,7 @@ const LOOKS = {
 export function LiveMark() {
   const { phase, since } = useObservable(feed.connection)
   return (
-    <span data-connection={phase} title={phase === 'live' ? 'Prices and stock are live' : `Last word from the shop: ${timeOfDay(since)}`} className="inline-flex items-center gap-2 text-[0.95rem] text-soft">
+    <span data-connection={phase} title={phase === 'live' ? 'Prices and stock are live' : `Last word from the shop: ${timeOfDay(since)}`} className="inline-flex items-center gap-2 text-[0.95rem] text-soft sm:min-w-24">
       <span aria-hidden className={`inline-block size-2.5 ${LOOKS[phase]}`} />
       <span className="max-sm:sr-only">{NAMES[phase]}</span>
     </span>
