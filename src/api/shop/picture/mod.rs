@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use motifs::Motif;
 
 /// Changes when the drawing does: part of the picture's entity tag.
-pub const EDITION: u32 = 1;
+pub const EDITION: u32 = 2;
 
 /// What a picture is drawn from.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +115,7 @@ fn background(svg: &mut String, dice: &Dice, colours: Palette) {
         240 + dice.pick(6, 90),
         196 + dice.pick(7, 44),
     );
-    let (x, y) = (dice.pick(8, 600), dice.pick(10, 2) * 430 + 40 + dice.pick(11, 90));
+    let (x, y) = (i32::from(dice.pick(8, 600)), i32::from(dice.pick(10, 2) * 430 + 40 + dice.pick(11, 90)));
     match dice.pick(12, 3) {
         0 => {
             let _ = write!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"74\" fill=\"hsl({accent} 70% 74%)\" opacity=\".45\"/>");
@@ -131,7 +131,7 @@ fn background(svg: &mut String, dice: &Dice, colours: Palette) {
             );
         }
         _ => {
-            for step in 0..9_u16 {
+            for step in 0..9 {
                 let (dx, dy) = (step % 3 * 34, step / 3 * 34);
                 let _ = write!(
                     svg,
@@ -193,6 +193,20 @@ mod tests {
         assert!(first.contains("width=\"600\" height=\"600\""));
         assert!(!first.contains('$'), "every ink has its colour");
         assert!(!first.contains("http://") || first.matches("http").count() == 1, "only the namespace: nothing is fetched");
+    }
+
+    #[test]
+    fn every_shape_behind_a_product_is_near_the_picture() {
+        let mut above = 0;
+        for number in 0..300 {
+            let svg = draw(subject(&format!("PROD_{number:04}"), &[]));
+            let wave = svg.split_once("d=\"M-20 ").and_then(|(_, path)| path.split_once('"')).map_or("", |(path, _)| path);
+            for at in wave.split([' ', 'Q', 'T']).filter_map(|number| number.parse::<i32>().ok()) {
+                assert!((-40..=640).contains(&at), "PROD_{number:04}: {wave}");
+                above += usize::from(at < 0);
+            }
+        }
+        assert!(above > 0, "a wave at the upper edge bends above it");
     }
 
     #[test]
