@@ -10,6 +10,7 @@ mod database;
 mod door;
 mod event_log;
 mod figures;
+mod signals;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,12 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::api::Api;
 pub use self::database::{Database, options as store_options};
 pub use self::event_log::{Log, folder as event_log_folder};
+pub use self::signals::StopSignals;
 use crate::actors::faults::FaultBoard;
 use crate::actors::role::SupervisionContext;
 use crate::actors::root::{RoleSpec, RootHandle};
@@ -145,26 +146,6 @@ impl Shop {
             tracing::warn!(%error, "the roles did not stop in order");
         }
         self.operators.drain(parts.config.http.drain_timeout).await;
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct StopSignals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl StopSignals {
-    fn listen() -> anyhow::Result<Self> {
-        let on = |kind| signal(kind).context("listening for signals");
-        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

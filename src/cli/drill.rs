@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::Cli;
+use crate::app::StopSignals;
 use crate::clock::Clock;
 use crate::config::duration_text;
 use crate::drill::plan::Plan;
@@ -75,11 +76,11 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 async fn carry_out(plan: Plan, place: Place, json: bool) -> anyhow::Result<Outcome> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
+    let mut signals = StopSignals::listen()?;
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("kartshoppe: breaking off; the verdict comes when the shop has settled");
-            stopping.cancel();
-        }
+        signals.wait().await;
+        eprintln!("kartshoppe: breaking off; the verdict comes when the shop has settled");
+        stopping.cancel();
     });
     let [shop, second] = Shop::data_dirs(&place);
     let report = drill::run(&plan, &place, &|line| eprintln!("{line}"), stop).await?;

@@ -92,7 +92,8 @@ impl Process {
         std::fs::create_dir_all(&self.data).with_context(|| format!("making {}", self.data.display()))?;
         let output = File::options().create(true).append(true).open(&self.output)?;
         let mut command = self.command("serve");
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
+        // A group of its own: Ctrl-C in the terminal, and what `timeout` sends, is for the drill.
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true).process_group(0);
         let mut child = command.spawn().with_context(|| format!("starting {}", self.program.display()))?;
         let deadline = Instant::now() + START_LIMIT;
         while !self.is_ready(child.id()).await {

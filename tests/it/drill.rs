@@ -126,16 +126,18 @@ async fn a_shop_that_is_sick_for_too_long_is_left_alone_with_exit_4() {
 }
 
 #[tokio::test]
-async fn a_drill_that_is_interrupted_gives_its_verdict_with_exit_4() {
-    let drill = Quiet::start("\"5m\"", &[]);
-    drill.sells().await;
-    let pid = drill.child.as_ref().and_then(|child| i32::try_from(child.id()).ok()).and_then(Pid::from_raw).unwrap();
-    kill_process(pid, Signal::INT).unwrap();
-    let (code, report) = drill.end();
-    assert_eq!((code, &report["outcome"]), (Some(4), &"aborted".into()), "{report:#}");
-    assert_eq!(report["notes"], serde_json::json!(["stopped on request"]));
-    assert_eq!((&report["breaches"], &report["ledger"]["counts"]), (&serde_json::json!({}), &serde_json::json!({})));
-    assert!(report["orders"].as_u64().unwrap() > 20);
+async fn a_drill_that_is_told_to_stop_gives_its_verdict_with_exit_4() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let drill = Quiet::start("\"5m\"", &[]);
+        drill.sells().await;
+        let pid = drill.child.as_ref().and_then(|child| i32::try_from(child.id()).ok()).and_then(Pid::from_raw).unwrap();
+        kill_process(pid, signal).unwrap();
+        let (code, report) = drill.end();
+        assert_eq!((code, &report["outcome"]), (Some(4), &"aborted".into()), "{signal:?}: {report:#}");
+        assert_eq!(report["notes"], serde_json::json!(["stopped on request"]));
+        assert_eq!((&report["breaches"], &report["ledger"]["counts"]), (&serde_json::json!({}), &serde_json::json!({})));
+        assert!(report["orders"].as_u64().unwrap() > 20);
+    }
 }
 
 #[test]
