@@ -15,9 +15,7 @@ use rand::{Rng, SeedableRng};
 use crate::support::engine::{Setup, Shop};
 use crate::support::log::{append, read_all};
 use crate::support::model::{Happening, Model, line, product_id};
-use crate::support::place::{Place, on_each_log_at_length};
-
-on_each_log_at_length!(a_hundred_thousand_commands_give_the_events_and_alerts_of_the_model);
+use crate::support::place::Place;
 
 const COMMANDS: usize = 100_000;
 const PRODUCTS: usize = 250;
@@ -29,11 +27,13 @@ const KILLS: u64 = 30;
 /// What was said about each product, in its order.
 type Lines = BTreeMap<String, Vec<String>>;
 
-async fn a_hundred_thousand_commands_give_the_events_and_alerts_of_the_model(place: Place) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_commands_give_the_events_and_alerts_of_the_model() {
     let seed = std::env::var("MODEL_SEED").map_or_else(|_| rand::rng().random(), |text| text.parse().unwrap());
     let mut random = StdRng::seed_from_u64(seed);
     // Several batches a round, and products that are passivated all the time.
     let setup = Setup { batch_max_records: 200, max_live_products: PRODUCTS / 2, ..Setup::default() };
+    let place = Place::embedded();
     let shop = Shop::open(&place, &setup).await;
     let (mut model, mut expected, mut sent) = (Model::default(), [Lines::new(), Lines::new()], 0);
     for round in 0.. {
@@ -110,7 +110,9 @@ fn check_variety(shop: &Shop, alerts: &Lines) {
         let seldom = alerts.values().map(|lines| lines.iter().filter(|line| line.starts_with(alert)).count()).min();
         assert!(seldom >= Some(3), "too tame: a product with {seldom:?} of {alert:?}");
     }
-    let killed = shop.inventory.metrics.product_ends[EndCause::Killed.index()].load(std::sync::atomic::Ordering::Relaxed);
+    let ended = |cause: EndCause| shop.inventory.metrics.product_ends[cause.index()].load(std::sync::atomic::Ordering::Relaxed);
+    let killed = ended(EndCause::Killed);
     println!("{killed} products were killed");
     assert!(killed >= 10 * KILLS, "only {killed} products were killed");
+    assert_eq!(ended(EndCause::Panic) + ended(EndCause::Error), 0, "nobody ends but by being killed");
 }

@@ -36,6 +36,9 @@ struct Cell {
     /// The product works command by command: each reply wakes the shard.
     stepwise: bool,
     reply: Option<Reply>,
+    /// All its commands have been replied to. It stays so when the replies are taken: a product that ends while its batch is being
+    /// committed owes nothing.
+    finished: bool,
 }
 
 impl Collector {
@@ -67,14 +70,14 @@ impl Collector {
         let wakes = {
             let mut table = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
             let place = &mut table.cells[cell];
-            if place.attempt != attempt || place.reply.is_some() {
+            if place.attempt != attempt || place.finished || place.reply.is_some() {
                 return;
             }
-            place.reply = Some(reply);
             if place.stepwise {
+                place.reply = Some(reply);
                 Some(ShardMsg::Stepped { batch: self.batch, cell })
             } else {
-                table.finish().then_some(ShardMsg::Replied { batch: self.batch })
+                table.finish(cell, reply).then_some(ShardMsg::Replied { batch: self.batch })
             }
         };
         if let Some(message) = wakes {
@@ -86,14 +89,14 @@ impl Collector {
     /// Whether the product of this cell still owes a reply.
     #[must_use]
     pub fn is_pending(&self, cell: usize) -> bool {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).cells[cell].reply.is_none()
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).cells[cell].owes()
     }
 
     /// The cells that still owe a reply.
     #[must_use]
     pub fn pending(&self) -> Vec<usize> {
         let table = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        table.cells.iter().enumerate().filter(|(_, cell)| cell.reply.is_none()).map(|(index, _)| index).collect()
+        table.cells.iter().enumerate().filter(|(_, cell)| cell.owes()).map(|(index, _)| index).collect()
     }
 
     /// Starts a new attempt: replies of the old one are dropped from now on.
@@ -124,8 +127,7 @@ impl Collector {
     /// A product that went step by step is through. Returns whether it was the last of the batch.
     pub fn finish_stepwise(&self, cell: usize, sum: Reply) -> bool {
         let mut table = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        table.cells[cell].reply = Some(sum);
-        table.finish()
+        table.finish(cell, sum)
     }
 
     /// All replies in the order of the cells, when none is missing.
@@ -140,9 +142,18 @@ impl Collector {
 }
 
 impl Cells {
-    fn finish(&mut self) -> bool {
+    /// Takes the last reply of a cell. Returns whether it was the last of the batch.
+    fn finish(&mut self, cell: usize, reply: Reply) -> bool {
+        let place = &mut self.cells[cell];
+        (place.reply, place.finished) = (Some(reply), true);
         self.unfinished -= 1;
         self.unfinished == 0
+    }
+}
+
+impl Cell {
+    fn owes(&self) -> bool {
+        !self.finished && self.reply.is_none()
     }
 }
 
@@ -162,6 +173,18 @@ mod tests {
         assert!(collector.take_all().is_none());
         collector.reply(1, 0, Reply::default());
         assert_eq!(collector.take_all().map(|all| all.len()), Some(2));
+    }
+
+    #[test]
+    fn who_has_replied_owes_nothing_while_the_batch_is_committed() {
+        let collector = Collector::new(1, Mailbox::new("shard/0"), 1);
+        collector.reply(0, 0, Reply::default());
+        assert!(collector.take_all().is_some());
+        assert!(!collector.is_pending(0), "its product may end now, and nobody sends it the batch again");
+        assert!(collector.pending().is_empty());
+        let attempt = collector.next_attempt(0);
+        collector.reply(0, attempt, Reply::default());
+        assert!(collector.take_all().is_none(), "one reply is enough");
     }
 
     #[test]
