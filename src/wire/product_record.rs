@@ -14,7 +14,7 @@ use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Applied, Cause, ProductState};
 use crate::domain::product::Revision;
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::{NewRecord, PartitionId, Record};
+use crate::wire::record::{Headers, NewRecord, Offset, PartitionId, Record};
 
 /// The record that makes this state the committed one, or (`None`) says that the product is gone.
 /// It goes to the partition of the product's inputs, so that state and inputs move together.
@@ -30,13 +30,32 @@ pub fn record(
     if let Some(state) = state {
         headers.push(headers::STATE, StateHeader::from(state).encode());
     }
+    with_headers(product_id, state, partition, headers)
+}
+
+/// A state once more, as a stranger's record lies over it: compaction would keep that and drop ours. Its cause is that record.
+#[must_use]
+pub fn again(state: &ProductState, partition: PartitionId, stranger: Offset) -> NewRecord {
+    let mut headers = Headers(Vec::with_capacity(2));
+    headers.push(headers::CAUSE, format!("{}/{partition}/{stranger}/0", Topic::Products));
+    headers.push(headers::STATE, StateHeader::from(state).encode());
+    with_headers(&state.product.id, Some(state), partition, headers)
+}
+
+fn with_headers(id: &ProductId, state: Option<&ProductState>, partition: PartitionId, headers: Headers) -> NewRecord {
     NewRecord {
         topic: Topic::Products,
         partition: Some(partition),
-        key: Some(output::key(product_id)),
+        key: Some(output::key(id)),
         value: state.map(|state| json::to_bytes(&ProductValue::from(&state.product))),
         headers,
     }
+}
+
+/// The product that a record lies on, whatever its value.
+#[must_use]
+pub fn key_of(record: &Record) -> Option<ProductId> {
+    ProductId::new(std::str::from_utf8(record.key.as_deref()?).ok()?).ok()
 }
 
 /// What a record of `products` says.
@@ -96,7 +115,6 @@ pub fn decode(record: &Record, stale_after_ms: i64) -> Result<Restored, Unreadab
 mod tests {
     use super::*;
     use crate::domain::inventory::{Command, Input, InputPosition, InputTopic, Rules, apply};
-    use crate::wire::record::Headers;
     use bytes::Bytes;
 
     fn state() -> ProductState {
@@ -124,6 +142,17 @@ mod tests {
         assert_eq!(written.headers.get_str(headers::CAUSE), Some("file/0"));
         insta::assert_snapshot!(written.headers.get_str(headers::STATE).unwrap(), @"1;8;1;1732500000000;1732500000000;1732503600000;-;8/1;-");
         assert_eq!(decode(&read(written), 1), Ok(Restored::Ours(state())));
+    }
+
+    #[test]
+    fn a_state_that_is_written_again_is_the_same_state() {
+        let again = again(&state(), 2, 31);
+        assert_eq!((again.topic, again.partition, &again.key), (Topic::Products, Some(2), &written().key));
+        assert_eq!(again.headers.get_str(headers::CAUSE), Some("products/2/31/0"));
+        let record = read(again);
+        assert_eq!(key_of(&record), Some(state().product.id));
+        assert_eq!(decode(&record, 1), Ok(Restored::Ours(state())));
+        assert_eq!(key_of(&Record { key: None, ..record }), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod engine_model;
 mod engine_passivation;
 mod engine_poison;
 mod engine_stale;
+mod engine_strangers;
 mod kafka_broker;
 mod kafka_java;
 mod kafka_processes;

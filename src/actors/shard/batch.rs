@@ -16,9 +16,9 @@ use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::answer::{ProbedItem, order_expired};
 use crate::domain::inventory::{Cause, Command, Input, InputTopic, ProductState};
-use crate::log::{PartitionId, Position, Positions, TopicPartition};
-use crate::wire::inventory_event;
+use crate::log::{Offset, PartitionId, Position, Positions, TopicPartition};
 use crate::wire::topics::Topic;
+use crate::wire::{inventory_event, product_record};
 
 /// Reminders that one batch fires at most: as many as a chunk has records.
 const REMINDERS_PER_BATCH: usize = 10_000;
@@ -183,6 +183,9 @@ impl Shard {
     fn hand_over(&self, state: &mut ShardState, replies: Vec<Reply>) {
         let Some(flight) = &mut state.flight else { return };
         flight.overdue = None;
+        let again =
+            |(id, offset): (&ProductId, &Offset)| Some(product_record::again(state.slots.state(id)?, self.partition, *offset));
+        let again: Vec<_> = state.overlaid.iter().filter_map(again).collect();
         let mut output = ShardOutput::new(self.partition, flight.batch);
         let (mut states, mut frames, mut next) = (Vec::new(), Vec::new(), Vec::with_capacity(replies.len()));
         for reply in replies {
@@ -195,6 +198,8 @@ impl Shard {
         }
         self.answer_probes(flight, &state.slots, &next, &mut output);
         output.records.append(&mut flight.part.passed_on);
+        // Before what this batch makes of them.
+        output.records.extend(again);
         output.records.append(&mut states);
         output.records.append(&mut frames);
         output.tally += flight.part.tally;

@@ -145,6 +145,8 @@ pub struct ShardState {
     slots: Slots,
     reminders: Reminders,
     committed: Committed,
+    /// Products whose states lie below records of others, and where those are: the next batch writes the states again.
+    overlaid: BTreeMap<ProductId, Offset>,
     flight: Option<Flight>,
     restoring: Option<Restoring>,
     /// Whether the states are there.
@@ -240,7 +242,9 @@ impl Actor for Shard {
 impl Shard {
     /// Shows the figures that others read without asking.
     fn publish_gauges(&self, state: &ShardState) {
-        let earliest = if state.ready { state.reminders.earliest() } else { None };
+        // States that must be written again are due at once.
+        let due = if state.overlaid.is_empty() { state.reminders.earliest() } else { Some(0) };
+        let earliest = due.filter(|_| state.ready);
         self.gauge.earliest_deadline_ms.store(earliest.unwrap_or(EpochMs::MAX), Ordering::Relaxed);
         self.gauge.products.store(state.slots.len() as u64, Ordering::Relaxed);
         self.gauge.live.store(state.slots.live() as u64, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 //!
 //! Runs in a task of the shard. The positions were read before; whatever is committed meanwhile by others would have fenced us.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ pub struct Loaded {
     pub states: HashMap<ProductId, Arc<ProductState>>,
     /// Records of others.
     pub foreign: u64,
+    /// Products whose state lies below a record of others, and where the last of these is.
+    pub overlaid: BTreeMap<ProductId, Offset>,
+    /// Products that only others have told of.
+    strange: HashSet<ProductId>,
     /// States ahead of the committed positions.
     pub ahead: u64,
     pub took: Duration,
@@ -77,15 +81,24 @@ pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Posit
 
 impl Loaded {
     fn take(&mut self, record: &Record, stale_after_ms: i64) -> Result<(), RestoreError> {
-        let state = match product_record::decode(record, stale_after_ms) {
+        match product_record::decode(record, stale_after_ms) {
             Ok(Restored::Removed(id)) => {
+                self.overlaid.remove(&id);
+                self.strange.remove(&id);
                 self.states.remove(&id);
-                return Ok(());
             }
-            Ok(Restored::Ours(state)) => state,
+            Ok(Restored::Ours(state)) => {
+                let id = &state.product.id;
+                self.overlaid.remove(id);
+                self.strange.remove(id);
+                self.states.insert(id.clone(), Arc::new(state));
+            }
             Ok(Restored::Foreign(state)) => {
                 self.foreign += 1;
-                state
+                if !self.overlay(record) {
+                    self.strange.insert(state.product.id.clone());
+                    self.states.insert(state.product.id.clone(), Arc::new(state));
+                }
             }
             Err(reason @ Unreadable::State(_)) => {
                 return Err(RestoreError::Unreadable { partition: record.partition, offset: record.offset, reason });
@@ -94,11 +107,20 @@ impl Loaded {
                 // Not ours, as we write none that we cannot read. It holds no state that counts.
                 tracing::warn!(log.offset = record.offset, reason = %reason, "a record of products is no product and is skipped");
                 self.foreign += 1;
-                return Ok(());
+                self.overlay(record);
             }
-        };
-        self.states.insert(state.product.id.clone(), Arc::new(state));
+        }
         Ok(())
+    }
+
+    /// Notes that a record of others lies over a state of ours, if there is one. Ours counts: no revision of theirs is newer.
+    fn overlay(&mut self, record: &Record) -> bool {
+        let Some(id) = product_record::key_of(record).filter(|id| self.states.contains_key(id) && !self.strange.contains(id))
+        else {
+            return false;
+        };
+        self.overlaid.insert(id, record.offset);
+        true
     }
 
     /// States ahead of a position that is not there, or of the end of their input: positions were lost, or the topic was made anew.

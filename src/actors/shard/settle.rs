@@ -47,6 +47,10 @@ impl Shard {
         self.metrics.states_ahead.fetch_add(loaded.ahead, Ordering::Relaxed);
         self.metrics.foreign_states.fetch_add(loaded.foreign, Ordering::Relaxed);
         state.committed = Committed::from(&restoring.positions);
+        for (id, offset) in &loaded.overlaid {
+            tracing::warn!(product.id = %id, log.offset = *offset, "a record of others lies over a product's state, which is written again");
+        }
+        state.overlaid = loaded.overlaid;
         state.slots = Slots::of(loaded.states);
         state.reminders = Reminders::of(state.slots.remind_all());
         state.ready = true;
@@ -77,6 +81,7 @@ impl Shard {
             }
         }
         state.committed.highest_append_ms = flight.highest_append_ms;
+        state.overlaid.clear();
         self.take_states(state, flight);
         self.settle_reminders(state);
         let gone = state.slots.passivate_beyond(self.live_limit());

@@ -34,6 +34,7 @@ pub struct Setup {
     pub bootstrap_file: Option<PathBuf>,
     pub batch_max_records: usize,
     pub hang_after: Duration,
+    pub restart: RestartPolicy,
 }
 
 impl Default for Setup {
@@ -45,6 +46,7 @@ impl Default for Setup {
             bootstrap_file: None,
             batch_max_records: 10_000,
             hang_after: Duration::from_millis(500),
+            restart: RestartPolicy { backoff_max: Duration::from_millis(200), ..RestartPolicy::default() },
         }
     }
 }
@@ -74,7 +76,7 @@ impl Shop {
         let supervision = SupervisionContext {
             directory: Directory::default(),
             faults: FaultBoard::default(),
-            restart: RestartPolicy { backoff_max: Duration::from_millis(200), ..RestartPolicy::default() },
+            restart: setup.restart,
             hang_after: setup.hang_after,
         };
         let config = InventoryConfig {
@@ -89,6 +91,11 @@ impl Shop {
         let root = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
         root.start(ROLE).await.unwrap();
         Self { log, supervision, inventory, root, opened }
+    }
+
+    /// Has the log compact what it can.
+    pub async fn compact(&self) {
+        self.opened.compact().await;
     }
 
     /// Stops the inventory in order, and closes the log.

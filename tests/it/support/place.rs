@@ -90,6 +90,13 @@ impl Place {
 }
 
 impl Opened {
+    /// Has compaction done what it can now. A broker compacts in its own time.
+    pub async fn compact(&self) {
+        if let Some(embedded) = &self.embedded {
+            embedded.keep_house().await.unwrap();
+        }
+    }
+
     /// Closes it for this process.
     pub async fn close(&self) {
         if let Some(embedded) = &self.embedded {
