@@ -1,7 +1,7 @@
 //! Every kind of actor of the engine, struck in every way while its mailbox holds work: nothing is lost and nothing doubled.
 
 use kartshoppe::actors::faults::Fault;
-use kartshoppe::actors::supervision::ActorKind;
+use kartshoppe::actors::supervision::{ActorKind, RestartPolicy};
 use tokio::time::Instant;
 
 use crate::support::engine::{Setup, Shop, eventually, ids, order};
@@ -11,6 +11,7 @@ on_each_log_at_length!(
     products,
     one_product_again_and_again,
     products_that_do_not_start,
+    a_product_that_is_killed_all_the_time_does_not_hold_the_others_up,
     shards,
     the_committer,
     the_source,
@@ -94,6 +95,19 @@ async fn products_that_do_not_start(place: Place) {
     shop.settle().await;
     shop.ledger().await.check_conservation(PRODUCTS, STOCK, ORDERS / 3);
     assert_eq!(shop.ledger().await.dead_letters, 0, "no command was to blame");
+    shop.close().await;
+}
+
+/// With waits of five seconds between so many restarts this would take minutes.
+async fn a_product_that_is_killed_all_the_time_does_not_hold_the_others_up(place: Place) {
+    let setup = Setup { restart: RestartPolicy::default(), ..Setup::default() };
+    let shop = Shop::open(&place, &setup).await;
+    shop.stock(ids(PRODUCTS), STOCK).await;
+    shop.arm("product/P00007", Fault::Kill, 60);
+    shop.append(orders(0, ORDERS / 3)).await;
+    shop.struck().await;
+    shop.settle().await;
+    shop.ledger().await.check_conservation(PRODUCTS, STOCK, ORDERS / 3);
     shop.close().await;
 }
 

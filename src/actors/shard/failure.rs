@@ -5,6 +5,7 @@
 //! poison: it goes to `dead-letters`, an order item also gets its `ORDER_REJECTED`, and the product goes on with the next one.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ractor::{ActorRef, SpawnErr, SupervisionEvent};
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use super::batch::Steps;
 use super::{BatchId, Incoming, Shard, ShardMsg, ShardState};
 use crate::actors::product::Reply;
-use crate::actors::supervision::{EndCause, end_of};
+use crate::actors::supervision::{EndCause, RestartPolicy, end_of};
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Cause, Command, OrderOutcome, RefusedItem, order_refused};
 use crate::telemetry::context::TraceContext;
@@ -21,6 +22,9 @@ use crate::wire::inventory_event;
 
 /// A batch fails this often as a whole before its commands are tried one at a time.
 const FAILURES_AS_A_WHOLE: u32 = 2;
+/// A product waits no longer than this for its next attempt, however often it ended: its batch waits for it, and every product of
+/// the process for the batch. To start an actor costs next to nothing; ten attempts a second are few.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Shard {
     /// A product's actor ended. If it owed a reply, it gets another attempt.
@@ -109,7 +113,8 @@ impl Shard {
         let attempt = flight.collector.next_attempt(index);
         flight.cells[index].down_since.get_or_insert_with(Instant::now);
         let slot = state.slots.slot(&flight.cells[index].group.product_id);
-        let wait = slot.restarts.get_or_insert_default().next_wait(&self.restart, Instant::now(), rand::random());
+        let policy = RestartPolicy { backoff_max: self.restart.backoff_max.min(LONGEST_WAIT), ..self.restart };
+        let wait = slot.restarts.get_or_insert_default().next_wait(&policy, Instant::now(), rand::random());
         self.mailbox.tell_after(wait, ShardMsg::Retry { batch: flight.batch, cell: index, attempt });
     }
 
