@@ -23,6 +23,7 @@ mod kafka_broker;
 mod kafka_java;
 mod kafka_processes;
 mod kafka_profiles;
+mod kafka_rights;
 mod kafka_secured;
 mod kafka_trouble;
 mod log_conformance;

@@ -10,6 +10,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use super::super::{Appended, LogError, NewRecord};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::records::headers_of;
+use super::rights::{Access, Lack};
 use super::trouble::{Told, refused};
 
 /// The process's own producer.
@@ -83,6 +84,9 @@ fn failed(cluster: &Cluster, record: &NewRecord, error: &KafkaError) -> LogError
         RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition
     ) {
         return LogError::UnknownTopic(record.topic.name().to_owned());
+    }
+    if code == RDKafkaErrorCode::TopicAuthorizationFailed {
+        return cluster.board.lack(Lack::Topic(Access::Write, cluster.config.name_of(record.topic)));
     }
     refused(code, &what).unwrap_or_else(|| cluster.board.unavailable(&format!("{what}: {error}")))
 }

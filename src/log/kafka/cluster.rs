@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::super::{LogError, Offset, PartitionId, PartitionInfo, Position, Positions, TopicPartition};
 use super::native;
 use super::options::KafkaConfig;
+use super::rights::{Access, Lack};
 use super::trouble::{Board, Told, refused};
 use crate::wire::topics::Topic;
 
@@ -117,10 +118,30 @@ impl Cluster {
     /// The ids of topics of ours, of those that exist.
     pub fn topic_ids(&self, topics: &[Topic]) -> Result<BTreeMap<Topic, String>, LogError> {
         let names: Vec<_> = topics.iter().map(|topic| self.config.name_of(*topic)).collect();
-        let ids = native::topic_ids(self.inspector.client(), &names, PATIENCE)
+        let described = self.describe(&names)?;
+        Ok(topics.iter().copied().zip(described).filter_map(|(topic, known)| Some((topic, known?.id))).collect())
+    }
+
+    /// Which of these topics, by their names in Kafka, may not be accessed so.
+    pub fn lacking<'a>(&self, access: Access, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Lack>, LogError> {
+        let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let described = self.describe(&names)?;
+        let refused =
+            names.into_iter().zip(described).filter(|(_, known)| !known.as_ref().is_some_and(|topic| topic.may(access)));
+        Ok(refused.map(|(name, _)| Lack::Topic(access, name)).collect())
+    }
+
+    /// A client was refused access to one of these topics, without being told to which: says to which.
+    pub fn refused_topic<'a>(&self, access: Access, names: impl IntoIterator<Item = &'a str>) -> Option<LogError> {
+        let lacking = self.lacking(access, names).unwrap_or_default();
+        lacking.into_iter().map(|lack| self.board.lack(lack)).reduce(|first, _| first)
+    }
+
+    fn describe(&self, names: &[String]) -> Result<Vec<Option<native::Described>>, LogError> {
+        let described = native::describe_topics(self.inspector.client(), names, PATIENCE)
             .map_err(|code| self.failed_with(code, "asking for the ids of topics"))?;
         self.board.answered();
-        Ok(topics.iter().copied().zip(ids).filter_map(|(topic, id)| Some((topic, id?))).collect())
+        Ok(described)
     }
 
     /// What a group has committed on these topics; waits for transactions that hang over its positions.

@@ -20,6 +20,7 @@ use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use super::super::{LogError, PartitionInfo, Positions, TopicPartition};
 use super::cluster::{Cluster, PATIENCE};
 use super::inbox::Inbox;
+use super::rights::Lack;
 use super::transactions::Transactions;
 use super::trouble::{log, note};
 
@@ -31,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The context of a session's consumer.
 pub(super) struct Member {
     pub cluster: Arc<Cluster>,
+    /// By its name in Kafka.
+    pub group: String,
     pub inbox: Arc<Inbox>,
     /// Says once that the producers are ready.
     pub producers: Mutex<Option<Receiver<Result<(), LogError>>>>,
@@ -92,6 +95,7 @@ impl Member {
             added.map_err(|error| self.cluster.failed("naming partitions", &error))?;
         }
         consumer.assign(&from).map_err(|error| self.cluster.failed("taking partitions over", &error))?;
+        self.cluster.board.granted(&Lack::Group(self.group.clone()));
         let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
         let first = bounds.iter().map(|(at, place)| (*at, place.start)).collect();
         self.inbox.assigned(Arc::new(membership), first, &positions);

@@ -21,6 +21,7 @@ mod options;
 mod overseer;
 mod reader;
 mod records;
+mod rights;
 mod session;
 mod topics;
 mod transactions;

@@ -5,7 +5,7 @@
 //! - Reading in batches: 2.7 times as cheap as one message at a time, and the end of a partition comes with topic and offset, which
 //!   tells how far the markers of transactions reach. For clients that never joined a group: whose partitions come from a rebalance
 //!   must poll the safe way.
-//! - The id of a topic, which is another one after a reset.
+//! - The id of a topic, which is another one after a reset, and what we may do with it.
 #![expect(unsafe_code, reason = "librdkafka's own calls; each block says why it holds")]
 
 use std::ffi::{CStr, CString, c_char};
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::super::{Offset, PartitionId};
 use super::records::Seen;
+use super::rights::Access;
 use crate::domain::EpochMs;
 
 /// One slice of a commit or abort.
@@ -249,12 +250,31 @@ impl<'a> Iterator for HeaderIter<'a> {
     }
 }
 
-/// The ids of topics, in the order asked; `None` for one that does not exist.
-pub(super) fn topic_ids<C: ClientContext>(
+/// A topic as the brokers describe it to us.
+#[derive(Debug, Clone)]
+pub(super) struct Described {
+    pub id: String,
+    /// What we may do with it; empty from brokers that do not tell.
+    operations: Vec<sys::rd_kafka_AclOperation_t>,
+}
+
+impl Described {
+    /// Whether nothing speaks against this access.
+    pub fn may(&self, access: Access) -> bool {
+        let operation = match access {
+            Access::Read => sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_READ,
+            Access::Write => sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE,
+        };
+        self.operations.is_empty() || self.operations.contains(&operation)
+    }
+}
+
+/// Describes topics, in the order asked; `None` for one that does not exist or is not shown to us.
+pub(super) fn describe_topics<C: ClientContext>(
     client: &Client<C>,
     names: &[String],
     timeout: Duration,
-) -> Result<Vec<Option<String>>, RDKafkaErrorCode> {
+) -> Result<Vec<Option<Described>>, RDKafkaErrorCode> {
     let owned: Vec<CString> = names.iter().filter_map(|name| CString::new(name.as_str()).ok()).collect();
     let mut pointers: Vec<*const c_char> = owned.iter().map(|name| name.as_ptr()).collect();
     let native = client.native_ptr();
@@ -264,9 +284,10 @@ pub(super) fn topic_ids<C: ClientContext>(
         let queue = sys::rd_kafka_queue_new(native);
         let options = sys::rd_kafka_AdminOptions_new(native, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
         sys::rd_kafka_AdminOptions_set_request_timeout(options, milliseconds(timeout), ptr::null_mut(), 0);
+        failure(sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1));
         sys::rd_kafka_DescribeTopics(native, collection, options, queue);
         let event = sys::rd_kafka_queue_poll(queue, milliseconds(timeout + SLICE));
-        let answer = if event.is_null() { Err(RDKafkaErrorCode::OperationTimedOut) } else { ids_in(event, &owned) };
+        let answer = if event.is_null() { Err(RDKafkaErrorCode::OperationTimedOut) } else { described_in(event, &owned) };
         if !event.is_null() {
             sys::rd_kafka_event_destroy(event);
         }
@@ -279,7 +300,7 @@ pub(super) fn topic_ids<C: ClientContext>(
 
 /// # Safety
 /// `event` must be the living answer to a DescribeTopics request.
-unsafe fn ids_in(event: *mut sys::rd_kafka_event_t, names: &[CString]) -> Result<Vec<Option<String>>, RDKafkaErrorCode> {
+unsafe fn described_in(event: *mut sys::rd_kafka_event_t, names: &[CString]) -> Result<Vec<Option<Described>>, RDKafkaErrorCode> {
     // SAFETY: the caller's promise; what the result points to lives as long as the event.
     unsafe {
         let error = sys::rd_kafka_event_error(event);
@@ -289,7 +310,7 @@ unsafe fn ids_in(event: *mut sys::rd_kafka_event_t, names: &[CString]) -> Result
         let result = sys::rd_kafka_event_DescribeTopics_result(event);
         let mut count = 0;
         let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
-        let mut ids = vec![None; names.len()];
+        let mut described = vec![None; names.len()];
         for index in 0..count {
             let topic = *topics.add(index);
             if !sys::rd_kafka_TopicDescription_error(topic).is_null()
@@ -301,10 +322,13 @@ unsafe fn ids_in(event: *mut sys::rd_kafka_event_t, names: &[CString]) -> Result
             let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(topic));
             let id = text(sys::rd_kafka_Uuid_base64str(sys::rd_kafka_TopicDescription_topic_id(topic)));
             if let Some(place) = names.iter().position(|known| known.as_c_str() == name) {
-                ids[place] = Some(id.to_owned());
+                let mut many = 0;
+                let first = sys::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut many);
+                let operations = if first.is_null() { &[][..] } else { std::slice::from_raw_parts(first, many) };
+                described[place] = Some(Described { id: id.to_owned(), operations: operations.to_vec() });
             }
         }
-        Ok(ids)
+        Ok(described)
     }
 }
 

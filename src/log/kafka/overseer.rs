@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::super::{LogError, PartitionId};
 use super::cluster::Cluster;
+use super::rights::Lack;
 use crate::wire::topics::{PartitionCount, Topic};
 
 /// Between two looks, when all is well and when something is not.
@@ -22,11 +23,12 @@ pub(super) async fn watch(cluster: Arc<Cluster>) {
     loop {
         let well = match cluster.ask(look).await {
             Ok((topics, ids)) => {
+                ask_for_rights(&cluster).await;
                 let finding = counts(&topics, cluster.config.partitions).or_else(|| replaced(&known, &ids));
                 if known.is_empty() {
                     known = ids;
                 }
-                let well = finding.is_none();
+                let well = finding.is_none() && cluster.board.lacks().is_empty();
                 cluster.board.refuse(finding);
                 well
             }
@@ -37,6 +39,23 @@ pub(super) async fn watch(cluster: Arc<Cluster>) {
             }
         };
         tokio::time::sleep(if well { LOOK_EVERY } else { LOOK_SOON }).await;
+    }
+}
+
+/// Whether what was missing on topics is granted by now.
+async fn ask_for_rights(cluster: &Arc<Cluster>) {
+    let ask = |cluster: &Cluster| {
+        for lack in cluster.board.lacks() {
+            if let Lack::Topic(access, name) = &lack
+                && cluster.lacking(*access, [name.as_str()])?.is_empty()
+            {
+                cluster.board.granted(&lack);
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = cluster.ask(ask).await {
+        tracing::debug!(%error, "the rights on topics could not be asked for");
     }
 }
 
@@ -54,7 +73,10 @@ pub(super) fn counts(topics: &BTreeMap<Topic, PartitionId>, partitions: Partitio
             PartitionCount::Fixed(count) => count,
         };
         match topics.get(&topic) {
-            None => Some(format!("the topic {topic} is missing: `kartshoppe topics create` makes it")),
+            None => Some(format!(
+                "the topic {topic} is missing: `kartshoppe topics create` makes it; if it is there, grant DESCRIBE on it to the shop's \
+                 principal"
+            )),
             Some(count) if *count != expected => Some(format!(
                 "the topic {topic} has {count} partitions, not {expected}: the same key would lie in another one. Set \
                  KARTSHOPPE__INVENTORY__PARTITIONS to the number that all keyed topics have; if they differ from each other, stop the \

@@ -15,7 +15,8 @@ use super::super::{LogError, LogFuture, Offset, PartitionInfo, Reader, Record, S
 use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::native::{Queue, Taken};
 use super::records::{Names, copy};
-use super::trouble::{Told, refused};
+use super::rights::{Access, Lack};
+use super::trouble::{Board, Told, refused};
 
 /// Batches that were read and not taken.
 const AHEAD: usize = 4;
@@ -186,7 +187,7 @@ fn read(
     let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
     while !deliver.is_closed() {
         let mut batch = Vec::new();
-        queue.take(WAIT, |taken| batch.extend(translate(&names, taken)));
+        queue.take(WAIT, |taken| batch.extend(translate(&names, &cluster.board, taken)));
         if !batch.is_empty() && deliver.blocking_send(batch).is_err() {
             break;
         }
@@ -195,14 +196,19 @@ fn read(
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; of the rest only a refusal matters")]
-fn translate(names: &Names, taken: Taken<'_>) -> Option<Read> {
+fn translate(names: &Names, board: &Board, taken: Taken<'_>) -> Option<Read> {
     match taken {
         Taken::Message(seen) => copy(names, seen).map(Read::Record),
         Taken::End { topic, partition, offset } => Some(Read::End(TopicPartition::new(names.topic(topic)?, partition), offset)),
         Taken::Trouble { topic, partition, code, text } => {
-            use rdkafka::types::RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange, UnknownTopicOrPartition};
+            use rdkafka::types::RDKafkaErrorCode::{
+                AutoOffsetReset, GroupAuthorizationFailed, OffsetOutOfRange, TopicAuthorizationFailed, UnknownTopicOrPartition,
+            };
             match code {
                 UnknownTopicOrPartition => Some(Read::Failed(LogError::UnknownTopic(topic.to_owned()))),
+                TopicAuthorizationFailed => Some(Read::Failed(board.lack(Lack::Topic(Access::Read, topic.to_owned())))),
+                // The client looks for the coordinator of the group that it had to name; a reader needs none.
+                GroupAuthorizationFailed => None,
                 // What was to be read next has been deleted meanwhile; opening again says which places there are.
                 AutoOffsetReset | OffsetOutOfRange => {
                     Some(Read::Failed(LogError::Unavailable(format!("{topic}/{partition} was cut off: {text}"))))

@@ -24,6 +24,7 @@ use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::inbox::Inbox;
 use super::member::{Member, is_fenced};
 use super::records::{Names, Seen, copy};
+use super::rights::{Access, Lack};
 use super::transactions::Transactions;
 use super::trouble::refused;
 
@@ -60,7 +61,7 @@ impl KafkaSession {
         }
         let inbox = Arc::new(Inbox::default());
         let SessionConfig { identity, group, topics } = config;
-        let transactions = Transactions::start(cluster.clone(), &identity, inbox.clone(), group.is_some())?;
+        let transactions = Transactions::start(cluster.clone(), &identity, inbox.clone(), group.clone())?;
         let (opened, answer) = oneshot::channel();
         let (leaving, left) = oneshot::channel();
         let names = Names::new(&cluster.config, topics);
@@ -215,6 +216,7 @@ impl Thread {
         let (told, producers) = std::sync::mpsc::channel();
         let member = Member {
             cluster: self.cluster.clone(),
+            group: self.cluster.config.prefixed(group),
             inbox: self.inbox.clone(),
             producers: Mutex::new(Some(producers)),
             transactions: self.transactions.clone(),
@@ -322,6 +324,16 @@ impl Thread {
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
                 let missing = || LogError::UnknownTopic(self.names.all().join(" or "));
                 self.inbox.tell(self.cluster.board.refusal().unwrap_or_else(missing));
+                Ok(())
+            }
+            Some(Code::GroupAuthorizationFailed) => {
+                let group = self.group.iter().map(|group| Lack::Group(self.cluster.config.prefixed(group)));
+                group.for_each(|lack| self.inbox.tell(self.cluster.board.lack(lack)));
+                Ok(())
+            }
+            Some(Code::TopicAuthorizationFailed) => {
+                let told = self.cluster.refused_topic(Access::Read, self.names.all());
+                told.into_iter().for_each(|refusal| self.inbox.tell(refusal));
                 Ok(())
             }
             Some(code) => {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::super::{LogError, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::rights::grant;
 use super::trouble::{Told, refused};
 use crate::wire::topics::{PartitionCount, Retention, Topic};
 
@@ -49,7 +50,7 @@ impl Admin {
                 None => made.push(topic),
                 // Somebody else was faster.
                 Some(RDKafkaErrorCode::TopicAlreadyExists) => {}
-                Some(code) => return Err(self.refusal(topic, code)),
+                Some(code) => return Err(self.refusal(topic, "CREATE", code)),
             }
         }
         self.until(&made, true).await?;
@@ -65,7 +66,7 @@ impl Admin {
         for (topic, result) in topics.iter().zip(results) {
             match failure_of(result) {
                 None | Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {}
-                Some(code) => return Err(self.refusal(*topic, code)),
+                Some(code) => return Err(self.refusal(*topic, "DELETE", code)),
             }
         }
         self.until(topics, false).await
@@ -89,7 +90,7 @@ impl Admin {
         let asked = self.client.describe_configs(&[ResourceSpecifier::Topic(&name)], &options()).await;
         let answers = asked.map_err(|error| self.cluster.failed("asking for the settings of a topic", &error))?;
         let resource = answers.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::UnknownTopicOrPartition));
-        let resource = resource.map_err(|code| self.refusal(topic, code))?;
+        let resource = resource.map_err(|code| self.refusal(topic, "DESCRIBE_CONFIGS", code))?;
         let kind = resource.get("message.timestamp.type").and_then(|entry| entry.value.as_deref());
         Ok(kind == Some("LogAppendTime"))
     }
@@ -117,8 +118,14 @@ impl Admin {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; these are the ones that name a topic")]
-    fn refusal(&self, topic: Topic, code: RDKafkaErrorCode) -> LogError {
-        let what = format!("topic {}", self.cluster.config.name_of(topic));
+    fn refusal(&self, topic: Topic, operation: &str, code: RDKafkaErrorCode) -> LogError {
+        let name = self.cluster.config.name_of(topic);
+        if code == RDKafkaErrorCode::TopicAuthorizationFailed {
+            let advice = grant(operation, &format!("--topic {name}"));
+            let or = if operation == "CREATE" { " (or only DESCRIBE, if the topic is there)" } else { "" };
+            return LogError::Refused(format!("Kafka does not let the shop {operation} the topic {name}: {advice}{or}"));
+        }
+        let what = format!("topic {name}");
         refused(code, &what).unwrap_or_else(|| match code {
             RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
                 LogError::UnknownTopic(topic.name().to_owned())

@@ -7,6 +7,7 @@
 //! A commit is `Ok`, or nothing is known: the thread then drops its producers, and whoever owns the session makes everything anew. That
 //! the new ones have the same ids aborts, at the broker, whatever the old ones left open.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::inbox::{Inbox, Membership};
 use super::native;
 use super::records::{Names, to_send};
+use super::rights::{Access, Lack};
 use super::trouble::{Board, is_too_late, log, note, refused};
 use crate::wire::topics::Topic;
 
@@ -63,10 +65,10 @@ enum Job {
 
 impl Transactions {
     /// Starts the thread; it ends when nobody holds its address any more.
-    pub fn start(cluster: Arc<Cluster>, identity: &str, inbox: Arc<Inbox>, has_group: bool) -> Result<Self, LogError> {
+    pub fn start(cluster: Arc<Cluster>, identity: &str, inbox: Arc<Inbox>, group: Option<String>) -> Result<Self, LogError> {
         let (jobs, queue) = channel();
         let names = Names::new(&cluster.config, Topic::ALL);
-        let writer = Writer { cluster, identity: identity.to_owned(), inbox, has_group, names, producers: Vec::new(), turn: 0 };
+        let writer = Writer { cluster, identity: identity.to_owned(), inbox, group, names, producers: Vec::new(), turn: 0 };
         let thread = std::thread::Builder::new().name("kafka-commit".to_owned());
         let spawned = thread.spawn(move || writer.run(&queue));
         spawned.map_err(|error| LogError::Unavailable(format!("a thread to commit with: {error}")))?;
@@ -101,7 +103,7 @@ struct Writer {
     cluster: Arc<Cluster>,
     identity: String,
     inbox: Arc<Inbox>,
-    has_group: bool,
+    group: Option<String>,
     names: Names,
     /// Empty before `Init`, and after anything unclear.
     producers: Vec<BaseProducer<Reports>>,
@@ -145,6 +147,7 @@ impl Writer {
             let under_way: Vec<_> = made.iter().map(|producer| scope.spawn(|| self.init_one(producer))).collect();
             under_way.into_iter().try_for_each(|one| one.join().unwrap_or(Err(LogError::Closed)))
         })?;
+        self.cluster.board.granted(&self.lack_of_id());
         self.producers = made;
         self.turn = 0;
         Ok(())
@@ -170,6 +173,9 @@ impl Writer {
             // The reason comes only now.
             producer.poll(FULL_WAIT * 20);
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+            if code == RDKafkaErrorCode::TransactionalIdAuthorizationFailed {
+                return Err(self.cluster.board.lack(self.lack_of_id()));
+            }
             if let Some(refused) = refused(code, &format!("the transactional id {}", self.identity)) {
                 return Err(refused);
             }
@@ -190,7 +196,7 @@ impl Writer {
             Ok(native::abort(producer, COMMIT_PATIENCE)?)
         };
         let begun = Instant::now();
-        self.producers.iter().try_for_each(sweep).map_err(|stopped| self.explain(stopped, begun))
+        self.producers.iter().try_for_each(sweep).map_err(|stopped| self.explain(stopped, begun, &[]))
     }
 
     fn commit(&mut self, batch: &Batch, membership: Option<&ConsumerGroupMetadata>) -> Result<(), LogError> {
@@ -201,7 +207,7 @@ impl Writer {
             return Err(LogError::Unavailable("an earlier commit ended unclear: everything begins anew".to_owned()));
         };
         let begun = Instant::now();
-        self.write(producer, batch, membership).map_err(|stopped| self.explain(stopped, begun))?;
+        self.write(producer, batch, membership).map_err(|stopped| self.explain(stopped, begun, &batch.records))?;
         self.cluster.board.answered();
         self.turn = (self.turn + 1) % self.producers.len();
         Ok(())
@@ -254,16 +260,40 @@ impl Writer {
 
     /// Who was fenced, and who only does not know. A transaction that was open for longer than the broker bears was aborted by it, which
     /// looks the same as a newer session; then to begin anew is right, and a newer session would fence us again at once.
-    fn explain(&self, stopped: Stopped, begun: Instant) -> LogError {
+    fn explain(&self, stopped: Stopped, begun: Instant, records: &[NewRecord]) -> LogError {
         let Stopped { code, text } = stopped;
         if is_too_late(code) {
             self.cluster.board.fenced();
         }
-        let was_in_time = !self.has_group || begun.elapsed() < self.cluster.config.transaction_timeout();
+        let was_in_time = self.group.is_none() || begun.elapsed() < self.cluster.config.transaction_timeout();
         if code == RDKafkaErrorCode::FencedInstanceId || is_fenced(code) && was_in_time {
             return LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) };
         }
-        refused(code, "a commit").unwrap_or_else(|| self.cluster.board.unavailable(&format!("a commit: {text}")))
+        let refusal = self.refusal(code, records).or_else(|| refused(code, "a commit"));
+        refusal.unwrap_or_else(|| self.cluster.board.unavailable(&format!("a commit: {text}")))
+    }
+
+    /// Which right is missing, if that is why a commit stopped.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; three of them are about rights")]
+    fn refusal(&self, code: RDKafkaErrorCode, records: &[NewRecord]) -> Option<LogError> {
+        let board = &self.cluster.board;
+        match code {
+            RDKafkaErrorCode::TopicAuthorizationFailed => {
+                let topics: BTreeSet<Topic> = records.iter().map(|record| record.topic).collect();
+                let names = topics.into_iter().filter_map(|topic| self.names.name(topic));
+                self.cluster.refused_topic(Access::Write, names)
+            }
+            RDKafkaErrorCode::GroupAuthorizationFailed => {
+                let group = self.group.as_ref()?;
+                Some(board.lack(Lack::Group(self.cluster.config.prefixed(group))))
+            }
+            RDKafkaErrorCode::TransactionalIdAuthorizationFailed => Some(board.lack(self.lack_of_id())),
+            _ => None,
+        }
+    }
+
+    fn lack_of_id(&self) -> Lack {
+        Lack::TransactionalId(self.cluster.config.prefixed(&self.identity))
     }
 
     /// Nothing is known of the last transaction, so nothing is done with these producers any more.

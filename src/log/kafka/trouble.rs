@@ -4,6 +4,7 @@
 //! reason comes as an event of the client. [`Board`] keeps the last one, puts it into the errors of calls that fail meanwhile, and says
 //! it to whoever asks why the process is not ready.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +14,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::super::{LogError, Setbacks};
+use super::rights::Lack;
 
 /// The last trouble of this process's clients, what the log must not be used with, and what its sessions went through.
 #[derive(Debug, Default)]
@@ -26,12 +28,14 @@ pub(super) struct Board {
 struct Notes {
     last: Option<(RDKafkaErrorCode, String)>,
     refusal: Option<String>,
+    lacks: BTreeSet<Lack>,
 }
 
 impl Board {
-    /// A client said what its trouble is. That all brokers are down only repeats the reason that came before it.
+    /// A client said what its trouble is. That all brokers are down only repeats the reason that came before it, and the end of a
+    /// partition, which a reader that is closed still tells, is none.
     pub fn note(&self, code: RDKafkaErrorCode, text: &str) {
-        if code == RDKafkaErrorCode::AllBrokersDown {
+        if matches!(code, RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::PartitionEOF) {
             return;
         }
         let mut notes = self.notes();
@@ -67,6 +71,27 @@ impl Board {
         self.notes().refusal.clone().map(LogError::Refused)
     }
 
+    /// A client was refused for want of this right.
+    pub fn lack(&self, lack: Lack) -> LogError {
+        let text = lack.to_string();
+        if self.notes().lacks.insert(lack) {
+            tracing::error!(reason = text, "a right is missing");
+        }
+        LogError::Refused(text)
+    }
+
+    /// The right is there.
+    pub fn granted(&self, lack: &Lack) {
+        if self.notes().lacks.remove(lack) {
+            tracing::info!(before = %lack, "a right was granted");
+        }
+    }
+
+    /// The rights that are known to be missing.
+    pub fn lacks(&self) -> BTreeSet<Lack> {
+        self.notes().lacks.clone()
+    }
+
     /// What a password or a certificate has to do with it: waiting does not help.
     pub fn credentials(&self) -> Option<String> {
         let notes = self.notes();
@@ -82,7 +107,9 @@ impl Board {
             Some(advice) => format!("{text}: {advice}"),
             None => text.clone(),
         });
-        notes.refusal.clone().or(last)
+        let lacks: Vec<String> = notes.lacks.iter().map(Lack::to_string).collect();
+        let lacks = (!lacks.is_empty()).then(|| lacks.join("; "));
+        notes.refusal.clone().or(lacks).or(last)
     }
 
     /// A call failed because Kafka cannot be reached or is not able to.

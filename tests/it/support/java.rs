@@ -1,9 +1,9 @@
 //! Java's own Kafka clients, run from their source: what other programs do with our topics.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A record for a Java producer to write.
 #[derive(Debug, Clone, Copy)]
@@ -50,14 +50,58 @@ fn parse(line: &str) -> Read {
     Read { partition, key: text(key), value: text(value), headers: headers.collect() }
 }
 
+/// An administrator who grants and revokes rights of one principal.
+pub struct Rights {
+    administrator: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Rights {
+    /// `address` is where the administrator may do so.
+    pub fn of(principal: &str, address: &str) -> Self {
+        let mut java = program("Acls.java", &[address, principal]);
+        let mut administrator = java.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let answers = BufReader::new(administrator.stdout.take().unwrap());
+        Self { administrator, answers }
+    }
+
+    /// These operations, with commas, on all resources of the type (`TOPIC`, `GROUP`, `TRANSACTIONAL_ID`) whose names begin so.
+    pub fn grant(&mut self, kind: &str, name: &str, operations: &str) {
+        self.change(&format!("grant\t{kind}\t{name}\t{operations}"));
+    }
+
+    /// Takes away what was granted in the same words.
+    pub fn revoke(&mut self, kind: &str, name: &str, operations: &str) {
+        self.change(&format!("revoke\t{kind}\t{name}\t{operations}"));
+    }
+
+    fn change(&mut self, line: &str) {
+        writeln!(self.administrator.stdin.as_mut().unwrap(), "{line}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        assert_eq!(answer.trim_end(), line, "the administrator has ended");
+    }
+}
+
+impl Drop for Rights {
+    fn drop(&mut self) {
+        drop(self.administrator.stdin.take());
+        self.administrator.wait().unwrap();
+    }
+}
+
 /// Compiles and runs a program of `tests/it/java`; what it printed.
-fn run(program: &str, arguments: &[&str], input: &str) -> String {
+fn run(name: &str, arguments: &[&str], input: &str) -> String {
+    output(program(name, arguments), input)
+}
+
+fn program(name: &str, arguments: &[&str]) -> Command {
     let libs = output(Command::new(root().join("tools/kafka/fetch.sh")), "");
     let mut java = Command::new(jdk("java"));
     java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Dfile.encoding=UTF-8", "-Dkartshoppe.level=ERROR"]);
     java.arg(format!("-Dlog4j2.configurationFile={}", root().join("tools/kafka/log4j2.xml").display()));
-    java.args(["-cp", &format!("{}/*", libs.trim())]).arg(root().join("tests/it/java").join(program)).args(arguments);
-    output(java, input)
+    java.args(["-cp", &format!("{}/*", libs.trim())]).arg(root().join("tests/it/java").join(name)).args(arguments);
+    java
 }
 
 /// A program of the JDK.

@@ -48,6 +48,13 @@ impl Broker {
         self.script("start");
     }
 
+    /// `host:port` of the listener on which the broker talks to itself.
+    pub fn internal_address(&self) -> String {
+        let settings = std::fs::read_to_string(self.folder.join("server.properties")).unwrap();
+        let (_, from) = settings.split_once("INTERNAL://").unwrap();
+        from.split([',', '\n']).next().unwrap().to_owned()
+    }
+
     /// All that it keeps.
     pub fn folder(&self) -> &Path {
         &self.folder

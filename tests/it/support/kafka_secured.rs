@@ -1,4 +1,4 @@
-//! A broker that wants TLS and a password, as a managed Kafka does.
+//! A broker that wants TLS and a password and grants rights one by one, as a managed Kafka does.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,9 +6,11 @@ use std::process::Command;
 use super::java::jdk;
 use super::kafka::{Broker, is_there};
 
-/// The broker's one user.
+/// Who may do everything.
 pub const USER: &str = "shop";
-/// Their password.
+/// Who may do what was granted: nothing at first.
+pub const CLERK: &str = "clerk";
+/// The password of both.
 pub const PASSWORD: &str = "open-sesame";
 
 /// Of the key stores, which live as long as a test.
@@ -43,7 +45,11 @@ pub fn secured() -> Option<Secured> {
         "listener.name.client.ssl.keystore.type=PKCS12",
         &format!("listener.name.client.ssl.keystore.location={}", store.display()),
         &format!("listener.name.client.ssl.keystore.password={STORE_PASSWORD}"),
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        // Only the broker itself and a test's administrator use the listeners that know no names.
+        &format!("super.users=User:{USER};User:ANONYMOUS"),
         &format!("--add-scram=SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
+        &format!("--add-scram=SCRAM-SHA-512=[name={CLERK},password={PASSWORD}]"),
     ])?;
     Some(Secured { broker, authority, stranger, _folder: folder })
 }

@@ -1,0 +1,108 @@
+//! A Kafka that grants rights one by one: whichever is missing is named with what to do, the process stays up, and it goes on by itself
+//! once the right is there. At the start and when it begins later.
+
+use std::time::Duration;
+
+use kartshoppe::log::EventLog;
+use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
+
+use crate::support::engine::{Ledger, ids, order, product, until_committed};
+use crate::support::java::Rights;
+use crate::support::kafka::prefix;
+use crate::support::kafka_secured::{CLERK, PASSWORD, Secured, USER, secured};
+use crate::support::log::append;
+use crate::support::postgres;
+use crate::support::server::{Options, Server};
+
+const PRODUCTS: usize = 8;
+const STOCK: i64 = 1_000;
+/// Longer than anything here should take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The log as somebody sees it who may do everything.
+async fn log(secured: &Secured, prefix: &str) -> KafkaLog {
+    let authority = secured.authority.display().to_string();
+    let properties = [
+        ("security.protocol", "SASL_SSL"),
+        ("ssl.ca.location", &authority),
+        ("sasl.mechanism", "SCRAM-SHA-512"),
+        ("sasl.username", USER),
+        ("sasl.password", PASSWORD),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (bootstrap_servers, topic_prefix) = (secured.broker.address.clone(), prefix.to_owned());
+    KafkaLog::open(KafkaConfig { bootstrap_servers, topic_prefix, properties: properties.into(), partitions: 4 }).await.unwrap()
+}
+
+async fn options(secured: &Secured, prefix: &str, catalogue: &std::path::Path) -> Options {
+    let products: Vec<_> =
+        ids(PRODUCTS).map(|id| String::from_utf8(product(&id, STOCK).value.unwrap().to_vec()).unwrap()).collect();
+    std::fs::write(catalogue, format!("[{}]", products.join(","))).unwrap();
+    let database = postgres::database().await;
+    let options = Options::default()
+        .set("DATABASE_URL", &database.url)
+        .set("KARTSHOPPE__CDC__DATABASE_URL", &database.cdc_url)
+        .set("KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS", &secured.broker.address)
+        .set("KARTSHOPPE__KAFKA__TOPIC_PREFIX", prefix)
+        .set("KARTSHOPPE__KAFKA__PROPERTIES__SASL_USERNAME", CLERK)
+        .set("KARTSHOPPE__KAFKA__PROPERTIES__SASL_PASSWORD", PASSWORD)
+        .set("KARTSHOPPE__KAFKA__PROPERTIES__SSL_CA_LOCATION", secured.authority.display())
+        .set("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE", catalogue.display());
+    Options { arguments: ["--profile", "managed", "--roles", "api,inventory"].map(str::to_owned).to_vec(), ..options }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_right_is_named_and_gone_on_with_once_it_is_granted() {
+    let Some(secured) = secured() else { return };
+    let mut rights = Rights::of(&format!("User:{CLERK}"), &secured.broker.internal_address());
+    let prefix = prefix("rights");
+    let (group, id) = (format!("{prefix}kartshoppe-inventory"), format!("{prefix}kartshoppe-inventory-"));
+    let files = tempfile::tempdir().unwrap();
+    let mut server = Server::launch(options(&secured, &prefix, &files.path().join("products.json")).await);
+
+    // Nothing is granted at first; then one right after the other, each named before.
+    let missing = |operation: &str, resource: &str| format!("--operation {operation} {resource}");
+    let topic = format!("--topic {prefix}");
+    server.until_not_ready_because(&missing("CREATE", &topic)).await;
+    let pid = server.info.pid;
+    rights.grant("TOPIC", &prefix, "CREATE,DESCRIBE,DESCRIBE_CONFIGS");
+    server.until_not_ready_because(&missing("WRITE", &format!("--transactional-id {id}"))).await;
+    rights.grant("TRANSACTIONAL_ID", &id, "WRITE");
+    server.until_not_ready_because(&missing("READ", &format!("--group {group}"))).await;
+    rights.grant("GROUP", &group, "READ");
+    server.until_not_ready_because(&missing("READ", &topic)).await;
+    rights.grant("TOPIC", &prefix, "READ");
+    server.until_not_ready_because(&missing("WRITE", &topic)).await;
+    rights.grant("TOPIC", &prefix, "WRITE");
+    server.wait_until_ready().await;
+    server.until_products(PRODUCTS).await;
+
+    // The same with a shop that has work to do.
+    let log = log(&secured, &prefix).await;
+    let later = [
+        ("TRANSACTIONAL_ID", &id, "WRITE", missing("WRITE", &format!("--transactional-id {id}"))),
+        ("GROUP", &group, "READ", missing("READ", &format!("--group {group}"))),
+        ("TOPIC", &prefix, "READ", missing("READ", &topic)),
+        ("TOPIC", &prefix, "WRITE", missing("WRITE", &topic)),
+    ];
+    let mut orders = 0;
+    for (kind, name, operation, said) in &later {
+        rights.revoke(kind, name, operation);
+        orders += order_of_each(&log, orders).await;
+        let told = server.until_not_ready_because(said).await;
+        println!("{kind} {operation}: {told}");
+        rights.grant(kind, name, operation);
+        orders += order_of_each(&log, orders).await;
+        let served = tokio::time::timeout(PATIENCE, until_committed(&log)).await;
+        assert!(served.is_ok(), "it does not go on after {kind} {operation}\n{}", server.log_tail());
+        server.wait_until_ready().await;
+    }
+    assert_eq!(server.info.pid, pid, "one process all the time");
+    Ledger::read(&log).await.check_conservation(PRODUCTS, STOCK, orders);
+}
+
+/// Orders one of each product, numbered from here on; how many that were.
+async fn order_of_each(log: &dyn EventLog, from: usize) -> usize {
+    append(log, ids(PRODUCTS).enumerate().map(|(n, id)| order(from + n, &id, 1)).collect()).await;
+    PRODUCTS
+}
