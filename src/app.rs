@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  data directory ─► telemetry ─► event log ─► PostgreSQL ─► root ─► operators' listener ─► roles: inventory, cdc, api
-//!  SIGTERM: readyz 503 ─► roles in reverse (pages told, work committed) ─► operators ─► PostgreSQL ─► event log ─► telemetry
+//!  SIGTERM, or another process of the same name: readyz 503 ─► roles in reverse (pages told, work committed) ─► operators ─► PostgreSQL ─► event log ─► telemetry
 //! ```
 
 mod api;
@@ -96,6 +96,7 @@ struct Shop {
     root: RootHandle,
     api: Api,
     operators: Server,
+    inventory: Inventory,
     _migration: AbortOnDropHandle<()>,
 }
 
@@ -116,10 +117,11 @@ impl Shop {
         figures::register(&parts.metrics, &parts.supervision.directory, &inventory, log.log.clone());
         let operators = api.open_operators(parts, &root, &inventory, &wal).await?;
         let migration = AbortOnDropHandle::new(tokio::spawn(Database::migrate_when_up(database.store.clone())));
-        Ok(Self { root, api, operators, _migration: migration })
+        Ok(Self { root, api, operators, inventory, _migration: migration })
     }
 
-    /// Starts the configured roles, announces the listeners, and waits for the signal to stop.
+    /// Starts the configured roles, announces the listeners, and waits for the signal to stop, or until another process has the
+    /// name of this one: then this one ends, too, as two would only take the partitions from each other.
     async fn serve(&self, parts: &Parts, data: &DataDir, stop: &mut StopSignals) -> anyhow::Result<()> {
         for role in RoleName::ALL.into_iter().filter(|role| parts.config.roles.contains(role)) {
             self.root.start(role.as_str()).await.with_context(|| format!("starting the role {}", role.as_str()))?;
@@ -134,9 +136,12 @@ impl Shop {
             started_at_ms: parts.clock.now_ms(),
         })?;
         tracing::info!(shop = %url(http), operators = %url(admin), data = %data.root().display(), "the shop is open");
-        stop.wait().await;
+        let result = tokio::select! {
+            () = stop.wait() => Ok(()),
+            why = self.inventory.fenced() => Err(anyhow::anyhow!(why)),
+        };
         tracing::info!("stopping: pages are told, work under way is committed; a second signal ends at once");
-        Ok(())
+        result
     }
 
     /// Stops everything in reverse, or at once on a second signal.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use tokio::sync::watch;
+
 use super::log_source::{LogSource, SourceContext, SourceMsg};
 use crate::actors::committer::{Committer, CommitterContext};
 use crate::actors::engine::{EngineMetrics, FeedNews, Report};
@@ -57,6 +59,7 @@ pub struct Inventory {
     pub shards: Arc<Vec<ShardHandle>>,
     /// For [`crate::actors::root::RoleSpec`].
     pub children: MakeChildren,
+    fenced: watch::Receiver<Option<String>>,
 }
 
 impl Inventory {
@@ -64,6 +67,7 @@ impl Inventory {
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, config: &InventoryConfig, clock: Clock, supervision: &SupervisionContext) -> Self {
         let metrics = Arc::new(EngineMetrics::default());
+        let (fence, fenced) = watch::channel(None);
         let mailbox: Mailbox<SourceMsg> = Mailbox::new(ActorKind::LogSource.as_str());
         let report = report_to(&mailbox);
         let vitals = supervision.vitals(ActorKind::Committer, ActorKind::Committer.as_str());
@@ -106,15 +110,26 @@ impl Inventory {
             vitals: supervision.vitals(ActorKind::LogSource, ActorKind::LogSource.as_str()),
             mailbox,
             restart: supervision.restart,
+            fenced: Arc::new(fence),
             batches: AtomicU64::new(1),
         });
         let parts = Parts { committer: Arc::new(committer), shards: contexts, source, supervision: supervision.clone() };
         let owned = shards.clone();
-        Self { metrics, shards, children: Arc::new(move || parts.children(&owned)) }
+        Self { metrics, shards, children: Arc::new(move || parts.children(&owned)), fenced }
     }
 }
 
 impl Inventory {
+    /// Waits until somebody else has the name of this process, which then must end; why, and what to do.
+    pub async fn fenced(&self) -> String {
+        let mut fenced = self.fenced.clone();
+        match fenced.wait_for(Option::is_some).await.map(|why| why.clone()) {
+            Ok(Some(why)) => why,
+            // Nobody is left to be fenced.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
     /// What keeps it from its work, while something does.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {

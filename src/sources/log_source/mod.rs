@@ -27,6 +27,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
 
 use crate::actors::committer::CommitterHandle;
 use crate::actors::engine::{EngineMetrics, FeedNews, Settled, TaskGuard};
@@ -61,6 +62,8 @@ pub struct SourceContext {
     pub vitals: Vitals,
     pub mailbox: Mailbox<SourceMsg>,
     pub restart: RestartPolicy,
+    /// Why this process must end, once somebody else has its name.
+    pub fenced: Arc<watch::Sender<Option<String>>>,
     /// The last batch number that was used, by whichever incarnation.
     pub batches: AtomicU64,
 }

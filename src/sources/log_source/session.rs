@@ -47,6 +47,7 @@ impl LogSource {
                 state.session = Some(session);
                 state.first = first;
             }
+            Err(error @ LogError::Fenced { .. }) => self.halt(state, &error),
             Err(error) => {
                 let wait = self.wait_after(state, &error, "the inventory cannot open its session on the event log");
                 self.open_session(state, wait);
@@ -179,9 +180,17 @@ impl LogSource {
 
     /// Somebody else has our identity, or the log is closed: to go on would only fence them in turn.
     fn halt(&self, state: &mut SourceState, error: &LogError) {
-        tracing::error!(error = %error, "the inventory stands still: stop the other process, then start the role again");
-        let what_to_do = format!("the inventory stands still: {error}. Stop the other process, then start the role again");
-        self.metrics.trouble.store(Some(Arc::new(what_to_do)));
+        tracing::error!(error = %error, "the inventory stands still");
+        if matches!(error, LogError::Fenced { .. }) {
+            let why = format!(
+                "{error}: another process has the name of this one. Give each a KARTSHOPPE__INSTANCE of its own, or leave it out and \
+                 give each a KARTSHOPPE__DATA_DIR of its own, then start this one again"
+            );
+            self.metrics.trouble.store(Some(Arc::new(why.clone())));
+            self.fenced.send_replace(Some(why));
+        } else {
+            self.metrics.trouble.store(Some(Arc::new(format!("the inventory stands still: {error}"))));
+        }
         self.open_nothing(state);
     }
 
