@@ -195,7 +195,9 @@ impl SignsOfLife {
 
     async fn ask_log(&self) -> Result<(), LogError> {
         if let Some(trouble) = self.inventory.trouble() {
-            return Err(LogError::Refused(trouble));
+            // The log may know better what to do.
+            let advice = self.log.trouble().filter(|advice| !trouble.contains(advice));
+            return Err(LogError::Refused(advice.map_or_else(|| trouble.clone(), |advice| format!("{trouble}; {advice}"))));
         }
         let asked = async { if self.opens { shop_is_filled(&*self.log).await } else { self.log.id().await.map(drop) } };
         let answer = tokio::time::timeout(LOG_PATIENCE, asked).await;

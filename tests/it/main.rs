@@ -21,6 +21,7 @@ mod engine_stale;
 mod engine_strangers;
 mod kafka_broker;
 mod kafka_java;
+mod kafka_positions;
 mod kafka_processes;
 mod kafka_profiles;
 mod kafka_rights;

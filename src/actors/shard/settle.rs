@@ -38,8 +38,8 @@ impl Shard {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!(kartshoppe.shard = self.partition, error = %error, "the states of a partition cannot be read");
-                self.gauge.trouble.store(Some(Arc::new(error.to_string())));
-                return self.restore(state, ticket, restoring.positions, RESTORE_AGAIN_AFTER);
+                self.restore(state, ticket, restoring.positions, RESTORE_AGAIN_AFTER);
+                return self.gauge.trouble.store(Some(Arc::new(error.to_string())));
             }
         };
         self.gauge.trouble.store(None);

@@ -89,17 +89,49 @@ impl Member {
         let bounds = self.cluster.bounds(&partitions)?;
         let mut from = TopicPartitionList::with_capacity(partitions.len());
         for at in &partitions {
-            let start = start_of(*at, &bounds, &positions)?;
+            let start = self.start_of(*at, &bounds, &positions)?;
             let added =
                 from.add_partition_offset(&self.cluster.config.name_of(at.topic), at.partition, ClientOffset::Offset(start));
             added.map_err(|error| self.cluster.failed("naming partitions", &error))?;
         }
         consumer.assign(&from).map_err(|error| self.cluster.failed("taking partitions over", &error))?;
+        self.cluster.board.lost(None);
         self.cluster.board.granted(&Lack::Group(self.group.clone()));
         let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
         let first = bounds.iter().map(|(at, place)| (*at, place.start)).collect();
         self.inbox.assigned(Arc::new(membership), first, &positions);
         Ok(())
+    }
+
+    /// The committed position, or the beginning. A position that the partition does not have is never guessed about.
+    fn start_of(
+        &self,
+        at: TopicPartition,
+        bounds: &BTreeMap<TopicPartition, PartitionInfo>,
+        positions: &Positions,
+    ) -> Result<i64, LogError> {
+        let PartitionInfo { start, end } = bounds.get(&at).copied().unwrap_or(PartitionInfo { start: 0, end: 0 });
+        let offset = match positions.get(&at) {
+            None => return Ok(start),
+            Some(position) if (start..=end).contains(&position.offset) => return Ok(position.offset),
+            Some(position) => position.offset,
+        };
+        let why = if offset < start {
+            format!(
+                "the group {} stands at {at} offset {offset}, but the records before {start} were deleted and those in between never \
+                 handled: stop every process, then set the group's position by `kafka-consumer-groups --reset-offsets --to-earliest` \
+                 to go on without them, or `make reset` to begin anew",
+                self.group
+            )
+        } else {
+            format!(
+                "the group {} stands at {at} offset {offset}, but the partition ends at {end}: the topic was made anew, or is not the \
+                 one that was read; stop every process, then `make reset` to begin anew",
+                self.group
+            )
+        };
+        self.cluster.board.lost(Some(why));
+        Err(LogError::OutOfRange { partition: at, offset, start, end })
     }
 
     /// Positions that stay unstable for longer than any transaction may be open are held by one that nobody will end.
@@ -135,20 +167,6 @@ impl Member {
         answer?;
         *producers = None;
         Ok(())
-    }
-}
-
-/// The committed position, or the beginning.
-fn start_of(
-    at: TopicPartition,
-    bounds: &BTreeMap<TopicPartition, PartitionInfo>,
-    positions: &Positions,
-) -> Result<i64, LogError> {
-    let PartitionInfo { start, end } = bounds.get(&at).copied().unwrap_or(PartitionInfo { start: 0, end: 0 });
-    match positions.get(&at) {
-        None => Ok(start),
-        Some(position) if (start..=end).contains(&position.offset) => Ok(position.offset),
-        Some(position) => Err(LogError::OutOfRange { partition: at, offset: position.offset, start, end }),
     }
 }
 

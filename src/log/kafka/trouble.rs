@@ -29,6 +29,7 @@ struct Notes {
     last: Option<(RDKafkaErrorCode, String)>,
     refusal: Option<String>,
     lacks: BTreeSet<Lack>,
+    lost: Option<String>,
 }
 
 impl Board {
@@ -87,6 +88,17 @@ impl Board {
         }
     }
 
+    /// A group's position cannot be gone on from; `None` when all of them can.
+    pub fn lost(&self, reason: Option<String>) {
+        let mut notes = self.notes();
+        if notes.lost != reason {
+            if let Some(reason) = &reason {
+                tracing::error!(reason, "a position is lost");
+            }
+            notes.lost = reason;
+        }
+    }
+
     /// The rights that are known to be missing.
     pub fn lacks(&self) -> BTreeSet<Lack> {
         self.notes().lacks.clone()
@@ -109,7 +121,7 @@ impl Board {
         });
         let lacks: Vec<String> = notes.lacks.iter().map(Lack::to_string).collect();
         let lacks = (!lacks.is_empty()).then(|| lacks.join("; "));
-        notes.refusal.clone().or(lacks).or(last)
+        notes.refusal.clone().or_else(|| notes.lost.clone()).or(lacks).or(last)
     }
 
     /// A call failed because Kafka cannot be reached or is not able to.

@@ -1,0 +1,150 @@
+//! Positions that were lost, by whatever somebody did to the brokers while the shop was closed: each is refused with what to do for as
+//! long as it lasts, and doing it helps.
+
+use std::time::Duration;
+
+use kartshoppe::log::{Position, Positions, Topic, TopicPartition};
+use kartshoppe::sources::INVENTORY_GROUP;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::support::engine::{Setup, Shop, eventually, ids, order};
+use crate::support::log::{append, within};
+use crate::support::place::Place;
+
+const PRODUCTS: usize = 20;
+const STOCK: i64 = 1_000;
+const PARTITIONS: i32 = 4;
+
+/// What an administrator does with Kafka's own tools.
+struct Administrator<'p>(&'p Place);
+
+impl Administrator<'_> {
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.0.reach(Topic::OrderEvents).0).set("group.id", self.group());
+        config
+    }
+
+    fn group(&self) -> String {
+        let name = self.0.reach(Topic::OrderEvents).1;
+        name.replace(Topic::OrderEvents.name(), INVENTORY_GROUP)
+    }
+
+    fn list(&self, positions: &Positions) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for (at, position) in positions {
+            list.add_partition_offset(&self.0.reach(at.topic).1, at.partition, Offset::Offset(position.offset)).unwrap();
+        }
+        list
+    }
+
+    async fn delete_records(&self, before: &Positions) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+        admin.delete_records(&self.list(before), &AdminOptions::new()).await.unwrap();
+    }
+
+    /// Kafka touches a group's positions only when nobody is a member; one that could not begin is forgotten after its session.
+    async fn until_nobody_is_there(&self) {
+        let log = self.0.log().await;
+        within(eventually(|| async { log.live_members(INVENTORY_GROUP).await.unwrap() == 0 })).await;
+    }
+
+    async fn delete_group(&self) {
+        self.until_nobody_is_there().await;
+        let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+        let deleted = admin.delete_groups(&[&self.group()], &AdminOptions::new()).await.unwrap();
+        deleted.into_iter().for_each(|group| assert!(group.is_ok(), "{group:?}"));
+    }
+
+    async fn set_positions(&self, positions: &Positions) {
+        self.until_nobody_is_there().await;
+        let consumer: BaseConsumer = self.config().create().unwrap();
+        consumer.commit(&self.list(positions), CommitMode::Sync).unwrap();
+    }
+}
+
+async fn open(place: &Place) -> Shop {
+    Shop::open(place, &Setup::default()).await
+}
+
+/// Opens the shop, which must say this for as long as it is open.
+async fn refused(place: &Place, words: &[&str]) {
+    let shop = open(place).await;
+    // As `/readyz` puts them together.
+    let trouble = || [shop.inventory.trouble(), shop.log.trouble()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let says = |told: &str| words.iter().all(|word| told.contains(word));
+    within(eventually(|| async { says(&trouble()) })).await;
+    println!("{}", trouble());
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let told = trouble();
+        assert!(says(&told), "it no longer says {words:?} but {told:?}");
+    }
+    shop.close().await;
+}
+
+/// Opens the shop, which handles what there is; the positions that it leaves behind.
+async fn served(place: &Place, orders: usize) -> Positions {
+    let shop = open(place).await;
+    shop.settle().await;
+    assert_eq!(shop.ledger().await.outcomes().len(), orders);
+    let positions = shop.log.committed(INVENTORY_GROUP).await.unwrap();
+    shop.close().await;
+    positions
+}
+
+/// Orders one of each product, numbered from here on.
+async fn buy(place: &Place, from: usize) {
+    append(&*place.log().await, ids(PRODUCTS).enumerate().map(|(n, id)| order(from + n, &id, 1)).collect()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_position_is_refused_with_what_to_do_and_doing_it_helps() {
+    let Some(place) = Place::kafka() else { return };
+    let administrator = Administrator(&place);
+    let shop = open(&place).await;
+    shop.stock(ids(PRODUCTS), STOCK).await;
+    shop.close().await;
+    buy(&place, 0).await;
+    let positions = served(&place, PRODUCTS).await;
+
+    // Orders are deleted that nobody has handled.
+    buy(&place, PRODUCTS).await;
+    let known = place.log().await.topics().await.unwrap();
+    let info = known.iter().find(|info| info.topic == Topic::OrderEvents).unwrap();
+    let ends = info.partitions.iter().zip(0..PARTITIONS).map(|(bounds, partition)| {
+        (TopicPartition::new(Topic::OrderEvents, partition), Position { offset: bounds.end, metadata: String::new() })
+    });
+    let ends: Positions = ends.collect();
+    administrator.delete_records(&ends).await;
+    refused(&place, &["were deleted", "--reset-offsets --to-earliest", "make reset"]).await;
+    administrator.set_positions(&ends).await;
+    buy(&place, 2 * PRODUCTS).await;
+    let later = served(&place, 2 * PRODUCTS).await;
+    assert!(later != positions);
+
+    // The group stands where its topic has never been.
+    let beyond = later.iter().map(|(at, known)| (*at, Position { offset: known.offset + 1_000, ..known.clone() })).collect();
+    administrator.set_positions(&beyond).await;
+    refused(&place, &["the partition ends at", "make reset"]).await;
+    administrator.set_positions(&later).await;
+    buy(&place, 3 * PRODUCTS).await;
+    let later = served(&place, 3 * PRODUCTS).await;
+
+    // The group is gone, while the states say what was applied.
+    administrator.delete_group().await;
+    refused(&place, &["holds states up to", "the group has no position there", "make reset"]).await;
+    administrator.set_positions(&later).await;
+    buy(&place, 4 * PRODUCTS).await;
+    served(&place, 4 * PRODUCTS).await;
+
+    // The topic is another one, and the broker has dropped the group's positions with the former.
+    let log = place.log().await;
+    log.delete_topics(&[Topic::OrderEvents]).await.unwrap();
+    log.create_topics(&[Topic::OrderEvents]).await.unwrap();
+    buy(&place, 5 * PRODUCTS).await;
+    refused(&place, &["holds states up to order-events", "make reset"]).await;
+}
