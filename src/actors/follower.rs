@@ -34,7 +34,7 @@ pub enum Followed {
 /// Some records, and how far they bring the reader.
 #[derive(Debug)]
 pub struct Chunk {
-    /// Each partition in order; empty when a reader that stops has come to its end without more.
+    /// Each partition in order; empty when the end was reached without more: on Kafka it may lie beyond the last record.
     pub records: Vec<Record>,
     /// Where each partition's next record will be read.
     pub positions: BTreeMap<TopicPartition, Offset>,
@@ -85,6 +85,7 @@ impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
     async fn read_all(&self) -> Result<(), LogError> {
         let mut reader = self.patiently(|| (self.open)()).await?;
         let ends = Arc::new(reader.ends().clone());
+        let mut is_told = false;
         loop {
             let Ok(permit) = self.permits.clone().acquire_owned().await else { return Ok(()) };
             let records = match reader.read(CHUNK_RECORDS, READ_WAIT).await {
@@ -98,9 +99,10 @@ impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
             let positions = reader.positions().clone();
             let caught_up = ends.iter().all(|(partition, end)| positions.get(partition).is_some_and(|at| at >= end));
             let done = caught_up && self.stop == Stop::AtEnd;
-            if records.is_empty() && !done {
+            if records.is_empty() && (!caught_up || is_told) && !done {
                 continue;
             }
+            is_told |= caught_up;
             let chunk = Chunk { records, positions, ends: ends.clone(), caught_up, _permit: permit };
             if (self.deliver)(Followed::Chunk(chunk)).is_err() || done {
                 return Ok(());
@@ -130,4 +132,65 @@ impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
 
 fn complain(error: &LogError) {
     tracing::warn!(%error, "cannot read the event log; trying again");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
+    use crate::log::{Headers, Topic};
+
+    const PARTITION: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
+
+    /// One record, then the marker of its transaction, then nothing.
+    struct Marked {
+        positions: BTreeMap<TopicPartition, Offset>,
+        ends: BTreeMap<TopicPartition, Offset>,
+    }
+
+    impl Reader for Marked {
+        fn read(&mut self, _max_records: usize, _max_wait: Duration) -> LogFuture<'_, Vec<Record>> {
+            Box::pin(async {
+                let at = self.positions.entry(PARTITION).or_default();
+                if *at == 2 {
+                    std::future::pending::<()>().await;
+                }
+                *at += 1;
+                let (key, value, headers) = (None, None, Headers::default());
+                let record = Record { topic: Topic::Products, partition: 0, offset: 0, append_time_ms: 0, key, value, headers };
+                Ok(if *at == 1 { vec![record] } else { Vec::new() })
+            })
+        }
+
+        fn positions(&self) -> &BTreeMap<TopicPartition, Offset> {
+            &self.positions
+        }
+
+        fn ends(&self) -> &BTreeMap<TopicPartition, Offset> {
+            &self.ends
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_is_told_when_it_lies_beyond_the_last_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(EmbeddedConfig::new(folder.path(), 1), Clock::system()).await.unwrap();
+        let open: Open = Box::new(|| {
+            let reader = Marked { positions: [(PARTITION, 0)].into(), ends: [(PARTITION, 2)].into() };
+            Box::pin(async move { Ok(Box::new(reader) as Box<dyn Reader>) })
+        });
+        let (told, mut chunks) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
+        let deliver = move |followed| {
+            // The test has ended.
+            let _ = told.try_send(followed);
+            Ok(())
+        };
+        let _follower = Follower::start(Arc::new(log), open, Stop::Never, deliver);
+        for expected in [(1, false), (0, true)] {
+            let told = tokio::time::timeout(Duration::from_secs(30), chunks.recv()).await;
+            let Ok(Some(Followed::Chunk(chunk))) = told else { panic!("the end is never told") };
+            assert_eq!((chunk.records.len(), chunk.caught_up), expected);
+        }
+    }
 }
