@@ -12,6 +12,7 @@ use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use tokio::time::Instant;
 
 use super::super::{LogError, Offset, PartitionId, PartitionInfo, Position, Positions, TopicPartition};
+use super::former::Formers;
 use super::native;
 use super::options::KafkaConfig;
 use super::rights::{Access, Lack};
@@ -31,12 +32,13 @@ pub(super) struct Cluster {
     pub config: KafkaConfig,
     pub board: Arc<Board>,
     inspector: BaseConsumer<Told>,
+    pub formers: Formers,
 }
 
 impl Cluster {
     pub fn new(config: KafkaConfig, board: Arc<Board>) -> Result<Self, LogError> {
         let inspector = config.inspector().create_with_context(Told(board.clone())).map_err(|error| cannot_make(&error))?;
-        Ok(Self { config, board, inspector })
+        Ok(Self { config, board, inspector, formers: Formers::default() })
     }
 
     /// Runs a question on a blocking thread.

@@ -51,6 +51,8 @@ struct State {
     rewinds: Vec<Rewind>,
     /// The session is over, for this reason.
     over: Option<LogError>,
+    /// It was closed in order: the group is to know.
+    leaves: bool,
     /// Told once by a poll.
     trouble: Option<LogError>,
     membership: Option<Membership>,
@@ -166,6 +168,18 @@ impl Inbox {
         drop(state);
         self.news.notify_one();
         self.turn.notify_all();
+    }
+
+    /// Ends the session in order: the member leaves its group. One that is only dropped stays in it for its successor of the same name,
+    /// who then takes over without a word to the others.
+    pub fn leave(&self) {
+        self.state().leaves = true;
+        self.end(LogError::Closed);
+    }
+
+    /// Whether the group is to know that this member is gone.
+    pub fn leaves(&self) -> bool {
+        self.state().leaves
     }
 
     /// What became of a commit is unknown, or nothing can be read any more: everything is to be made anew.

@@ -14,6 +14,7 @@
 
 mod append;
 mod cluster;
+mod former;
 mod inbox;
 mod member;
 mod native;

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::super::{Batch, LogError, LogFuture, PartitionId, Polled, Session, SessionConfig, deadline_of};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::former::Presence;
 use super::inbox::Inbox;
 use super::member::{Member, is_fenced};
 use super::records::{Names, Seen, copy};
@@ -61,7 +62,8 @@ impl KafkaSession {
         }
         let inbox = Arc::new(Inbox::default());
         let SessionConfig { identity, group, topics } = config;
-        let transactions = Transactions::start(cluster.clone(), &identity, inbox.clone(), group.clone())?;
+        let presence = cluster.formers.succeed(&identity, &inbox).await;
+        let transactions = Transactions::start(cluster.clone(), &identity, inbox.clone(), group.clone(), presence.clone())?;
         let (opened, answer) = oneshot::channel();
         let (leaving, left) = oneshot::channel();
         let names = Names::new(&cluster.config, topics);
@@ -74,9 +76,11 @@ impl KafkaSession {
             inbox: inbox.clone(),
             transactions: transactions.clone(),
             hanging: Arc::default(),
+            _presence: presence,
         };
         let spawned = std::thread::Builder::new().name("kafka-session".to_owned()).spawn(move || {
             thread.run(opened);
+            thread.transactions.end();
             let _ = leaving.send(());
         });
         spawned.map_err(|error| LogError::Unavailable(format!("a thread to read with: {error}")))?;
@@ -119,7 +123,7 @@ impl KafkaSession {
     }
 
     async fn leave(&self) {
-        self.inbox.end(LogError::Closed);
+        self.inbox.leave();
         if let Some(left) = self.left.lock().await.take() {
             let _ = tokio::time::timeout(LEAVE_PATIENCE + PATIENCE, left).await;
         }
@@ -176,6 +180,8 @@ struct Thread {
     names: Names,
     inbox: Arc<Inbox>,
     transactions: Transactions,
+    /// Goes with the thread.
+    _presence: Presence,
     /// Outlives each life: the next one ends what hangs over the group's positions.
     hanging: Arc<AtomicBool>,
 }
@@ -362,7 +368,9 @@ impl Thread {
 
     /// A static member stays in the group when its consumer is closed; so it says that it leaves, and waits until the group knows.
     fn leave(&self, consumer: &BaseConsumer<Member>) {
-        let Some(LogError::Closed) = self.inbox.over() else { return };
+        if !self.inbox.leaves() {
+            return;
+        }
         let Some(group) = &self.group else { return };
         let before = self.cluster.members(group).unwrap_or(0);
         consumer.unsubscribe();

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::super::{Batch, LogError, NewRecord, Position, Positions, TopicPartition};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::former::Presence;
 use super::inbox::{Inbox, Membership};
 use super::native;
 use super::records::{Names, to_send};
@@ -55,6 +56,8 @@ enum Job {
         membership: Option<Membership>,
         done: oneshot::Sender<Result<(), LogError>>,
     },
+    /// The session is over.
+    End,
     /// End what earlier transactions of these ids may have left hanging over the group's positions.
     Sweep {
         at: TopicPartition,
@@ -64,15 +67,36 @@ enum Job {
 }
 
 impl Transactions {
-    /// Starts the thread; it ends when nobody holds its address any more.
-    pub fn start(cluster: Arc<Cluster>, identity: &str, inbox: Arc<Inbox>, group: Option<String>) -> Result<Self, LogError> {
+    /// Starts the thread; it ends when it is told to, or when nobody holds its address any more.
+    pub fn start(
+        cluster: Arc<Cluster>,
+        identity: &str,
+        inbox: Arc<Inbox>,
+        group: Option<String>,
+        presence: Presence,
+    ) -> Result<Self, LogError> {
         let (jobs, queue) = channel();
         let names = Names::new(&cluster.config, Topic::ALL);
-        let writer = Writer { cluster, identity: identity.to_owned(), inbox, group, names, producers: Vec::new(), turn: 0 };
+        let writer = Writer {
+            cluster,
+            identity: identity.to_owned(),
+            inbox,
+            group,
+            names,
+            producers: Vec::new(),
+            turn: 0,
+            _presence: presence,
+        };
         let thread = std::thread::Builder::new().name("kafka-commit".to_owned());
         let spawned = thread.spawn(move || writer.run(&queue));
         spawned.map_err(|error| LogError::Unavailable(format!("a thread to commit with: {error}")))?;
         Ok(Self(jobs))
+    }
+
+    /// Ends the thread: what is asked afterwards is answered by nobody.
+    pub fn end(&self) {
+        // One that has ended needs no telling.
+        let _ = self.0.send(Job::End);
     }
 
     /// Makes the producers; the answer comes when all older ones of these ids are fenced.
@@ -108,6 +132,8 @@ struct Writer {
     /// Empty before `Init`, and after anything unclear.
     producers: Vec<BaseProducer<Reports>>,
     turn: usize,
+    /// Goes with the thread.
+    _presence: Presence,
 }
 
 impl Writer {
@@ -130,7 +156,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => self.producers.iter().for_each(|producer| {
                     producer.poll(Duration::ZERO);
                 }),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Job::End) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
