@@ -27,7 +27,7 @@ run-kafka: ## the same on Kafka: with a broker of its own, or KARTSHOPPE__KAFKA_
 test: ## every test: Rust, page, real browser
 	@tools/test.sh
 
-test-kafka: ## the tests of engine, WAL reader and pages on Kafka, too: minutes on a broker of their own
+test-kafka: ## the long tests on Kafka, too (engine, WAL reader, pages, stories): half an hour on a broker
 	@tools/doctor.sh kafka && tools/cargo.sh test --locked --test it kafka:: -- --ignored $(ARGS)
 
 check: ## format, lints, types

@@ -5,9 +5,9 @@ use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{Setup, Shop, ids, order};
 use crate::support::log::read_all;
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(orders_take_stock_and_every_output_names_its_cause);
+on_each_log!(at length: orders_take_stock_and_every_output_names_its_cause);
 
 async fn orders_take_stock_and_every_output_names_its_cause(place: Place) {
     let shop = Shop::open(&place, &Setup::default()).await;

@@ -14,9 +14,9 @@ use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{START_MS, Setup, Shop, eventually, ids, order, product};
 use crate::support::log::{read_all, record, text};
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     the_file_counts_once_and_comes_before_the_log,
     whoever_dies_while_the_file_is_taken,
     a_broken_file_opens_no_shop_until_it_is_mended,

@@ -5,9 +5,9 @@ use kartshoppe::actors::supervision::{ActorKind, RestartPolicy};
 use tokio::time::Instant;
 
 use crate::support::engine::{Setup, Shop, eventually, ids, order};
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     products,
     one_product_again_and_again,
     products_that_do_not_start,
@@ -16,22 +16,9 @@ on_each_log_at_length!(
     the_committer,
     the_source,
     a_role_that_is_stopped_and_started_goes_on_where_it_was,
+    everybody_at_once,
+    the_role_with_all_that_is_below_it,
 );
-
-/// A session on Kafka that is opened anew dozens of times takes longer than a test has patience for: the drill does that (docs/DRILLS.md).
-mod embedded_only {
-    use crate::support::place::Place;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn everybody_at_once() {
-        super::everybody_at_once(Place::embedded()).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn the_role_with_all_that_is_below_it() {
-        super::the_role_with_all_that_is_below_it(Place::embedded()).await;
-    }
-}
 
 const PRODUCTS: usize = 40;
 const STOCK: i64 = 60;

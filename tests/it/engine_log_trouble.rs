@@ -11,9 +11,9 @@ use kartshoppe::log::{
 use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{Setup, Shop, ids, order};
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     commits_that_abort,
     commits_whose_answer_is_lost,
     commits_that_are_lost_on_the_way,

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use kartshoppe::actors::faults::Fault;
 
 use crate::support::engine::{Setup, Shop, eventually, ids, order};
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(ten_thousand_products_and_a_hundred_actors);
+on_each_log!(at length: ten_thousand_products_and_a_hundred_actors);
 
 async fn ten_thousand_products_and_a_hundred_actors(place: Place) {
     const PRODUCTS: usize = 10_000;

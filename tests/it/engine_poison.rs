@@ -8,9 +8,9 @@ use kartshoppe::wire::topics::Topic;
 
 use crate::support::engine::{Setup, Shop, ids, order};
 use crate::support::log::{read_all, record, text};
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     the_poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice,
     one_failure_is_no_poison,
     what_cannot_be_read_is_a_dead_letter_and_its_item_is_rejected,

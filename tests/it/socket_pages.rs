@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 use crate::support::raw::{Frame, RawSocket, masked};
 use crate::support::server::Server;
 use crate::support::shopper::Shopper;
 
-on_each_log_at_length!(
+on_each_log!(at length:
     a_page_is_greeted_in_order_and_shares_its_cart,
     orders_and_stock_reach_those_whom_they_concern,
     our_own_page_hears_where_it_stands_and_comes_back,

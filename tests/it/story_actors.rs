@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::support::api_role::{ApiRole, until};
 use crate::support::engine::{Ledger, Setup, Shop, eventually, ids, product};
 use crate::support::handle_page::{Page, rows};
-use crate::support::place::Place;
+use crate::support::place::{Place, on_each_log};
 use crate::support::postgres::{count, database, product as id_of, request, session, ten};
 
 const PRODUCTS: usize = 24;
@@ -43,9 +43,9 @@ struct Rig {
     numbers: AtomicU64,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_struck_while_the_shop_sells_comes_back_and_nothing_is_lost() {
-    let place = Place::embedded();
+on_each_log!(at length: whoever_is_struck_while_the_shop_sells_comes_back_and_nothing_is_lost);
+
+async fn whoever_is_struck_while_the_shop_sells_comes_back_and_nothing_is_lost(place: Place) {
     let shop = Shop::open(&place, &Setup { batch_max_records: 200, ..Setup::default() }).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     let store = database().await.store;

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use crate::support::place::{Place, on_each_log};
 use crate::support::raw::{PATIENCE, RawSocket};
-use crate::support::server::{Options, Server};
+use crate::support::server::Server;
 
 const CHANGES: usize = 10_000;
 /// Changes that are appended together.
@@ -98,9 +99,10 @@ fn shelf(products: &[Value]) -> Shelf {
     products.iter().map(|product| (product["productId"].as_str().unwrap().to_owned(), row(product))).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_pages_end_where_the_read_model_does() {
-    let server = Server::start_filled(Options::default().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms")).await;
+on_each_log!(at length: twenty_pages_end_where_the_read_model_does);
+
+async fn twenty_pages_end_where_the_read_model_does(place: Place) {
+    let server = Server::start_filled(place.options().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms")).await;
     let address = server.info.http.unwrap();
     let (calm, is_calm) = watch::channel(None);
     let habits = [(Habit::Steady, STEADY), (Habit::Slow, SLOW), (Habit::Reconnecting, RECONNECTING)];

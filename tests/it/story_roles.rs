@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::page::Page;
+use crate::support::place::{Place, on_each_log};
 use crate::support::raw::RawSocket;
-use crate::support::server::{Options, Server};
+use crate::support::server::Server;
 use crate::support::shopper::Shopper;
 
 const V1: &str = "Sec-WebSocket-Protocol: kartshoppe.v1\r\n";
@@ -25,9 +26,10 @@ async fn act(server: &Server, role: &str, act: &str) {
     assert_eq!(status, 200, "{act} {role}: {answer}");
 }
 
-#[tokio::test]
-async fn an_api_alone_says_so_and_fills_when_the_inventory_starts() {
-    let mut options = Options::default().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms");
+on_each_log!(an_api_alone_says_so_and_fills_when_the_inventory_starts);
+
+async fn an_api_alone_says_so_and_fills_when_the_inventory_starts(place: Place) {
+    let mut options = place.options().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms");
     options.arguments = vec!["--roles".to_owned(), "api".to_owned()];
     let server = Server::start(options).await;
     let mut told = RawSocket::open(server.info.http.unwrap(), "/ecommerce/session-roles/guest", V1).await;

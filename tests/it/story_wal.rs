@@ -8,11 +8,20 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::page::Page;
-use crate::support::wal_story::{BreakableShop, options};
+use crate::support::place::{Place, on_each_log};
+use crate::support::wal_story::BreakableShop;
 
-#[tokio::test]
-async fn a_reader_that_starts_after_the_orders_publishes_them_once() {
-    let mut shop = BreakableShop::open(options("api,inventory")).await;
+on_each_log!(at length:
+    a_reader_that_starts_after_the_orders_publishes_them_once,
+    orders_typed_at_psql_are_orders_like_any_other,
+    an_item_whose_publisher_was_killed_between_commit_and_publish_is_rescued,
+    the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued,
+    an_alarm_is_told_everywhere_and_goes_by_itself,
+    items_from_before_a_gap_are_listed_and_never_published_again,
+);
+
+async fn a_reader_that_starts_after_the_orders_publishes_them_once(place: Place) {
+    let mut shop = BreakableShop::open(place, "api,inventory").await;
     let mut other = Page::open(&shop.server.socket_url("session-other")).await;
     let before = other.stock("PROD_0003").unwrap();
     let orders = [shop.buy("PROD_0003", true).await, shop.buy("PROD_0004", true).await];
@@ -37,9 +46,8 @@ async fn a_reader_that_starts_after_the_orders_publishes_them_once() {
 }
 
 /// What somebody at `psql` writes: the least that the tables ask for, a product that nobody sells, and two rows of one product.
-#[tokio::test]
-async fn orders_typed_at_psql_are_orders_like_any_other() {
-    let shop = BreakableShop::open(options("api,inventory,cdc")).await;
+async fn orders_typed_at_psql_are_orders_like_any_other(place: Place) {
+    let shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let rows =
         "INSERT INTO orders (order_id, customer_id, subtotal, total) VALUES ('by-hand', 'somebody', 30, 30), ('odd', 'x', 1, 1);
         INSERT INTO order_items (order_id, product_id, quantity, unit_price, line_total)
@@ -54,9 +62,8 @@ async fn orders_typed_at_psql_are_orders_like_any_other() {
 }
 
 /// The failpoint: the publisher has the items of a committed order and hands nothing to the log. Then the process is killed.
-#[tokio::test]
-async fn an_item_whose_publisher_was_killed_between_commit_and_publish_is_rescued() {
-    let mut shop = BreakableShop::open(options("api,inventory,cdc")).await;
+async fn an_item_whose_publisher_was_killed_between_commit_and_publish_is_rescued(place: Place) {
+    let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     shop.until_direct().await;
     shop.arm("order-publisher", "hang").await;
     let order = shop.buy("PROD_0002", false).await;
@@ -72,9 +79,8 @@ async fn an_item_whose_publisher_was_killed_between_commit_and_publish_is_rescue
 
 /// The process freezes with the items in the publisher's hands and goes on when their time is over: the event comes late, is absorbed,
 /// and the item is rescued.
-#[tokio::test]
-async fn the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued() {
-    let mut shop = BreakableShop::open(options("api,inventory,cdc")).await;
+async fn the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued(place: Place) {
+    let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     shop.until_direct().await;
     // `slow` holds the items for a tenth of a second. Where the machine is slower than that the event is in time: then once more.
     for _ in 0..20 {
@@ -96,9 +102,8 @@ async fn the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued() {
 }
 
 /// What is wrong is told on `/readyz`, in the log, as a metric and by `cdc status`, each time with what to do.
-#[tokio::test]
-async fn an_alarm_is_told_everywhere_and_goes_by_itself() {
-    let mut shop = BreakableShop::open(options("api,inventory,cdc")).await;
+async fn an_alarm_is_told_everywhere_and_goes_by_itself(place: Place) {
+    let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let order = shop.buy("PROD_0001", true).await;
     shop.until("the order settles", async || shop.status_of(&order).await == "CONFIRMED").await;
     shop.ask("ALTER TABLE order_items REPLICA IDENTITY FULL").await;
@@ -131,9 +136,8 @@ async fn an_alarm_is_told_everywhere_and_goes_by_itself() {
 }
 
 /// Outcomes may be missing from before a gap: such items are listed for a human and left alone; later ones are rescued.
-#[tokio::test]
-async fn items_from_before_a_gap_are_listed_and_never_published_again() {
-    let shop = BreakableShop::open(options("api,inventory,cdc")).await;
+async fn items_from_before_a_gap_are_listed_and_never_published_again(place: Place) {
+    let shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let item = |order: &str| {
         format!(
             "INSERT INTO orders (order_id, customer_id, subtotal, total) VALUES ('{order}', 'guest', 1, 1);

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::wal_story::{BreakableShop, options};
+use crate::support::place::Place;
+use crate::support::wal_story::BreakableShop;
 
 const HOUR_MS: i64 = 3_600_000;
 
 #[tokio::test]
 async fn clocks_an_hour_apart_lose_and_double_nothing() {
-    let mut shop = BreakableShop::open(options("api,inventory,cdc")).await;
+    let mut shop = BreakableShop::open(Place::embedded(), "api,inventory,cdc").await;
     let mut orders = shop.mixed(3).await;
     for ahead in [HOUR_MS, -HOUR_MS, 0, -HOUR_MS, HOUR_MS] {
         shop.step_clock(ahead).await;

@@ -7,12 +7,18 @@ use std::process::Stdio;
 
 use kartshoppe::sources::wal::Step;
 
-use crate::support::wal_story::{BreakableShop, options};
+use crate::support::place::{Place, on_each_log};
+use crate::support::wal_story::BreakableShop;
+
+on_each_log!(at length:
+    everything_dies_at_each_step_of_the_first_start,
+    everything_dies_at_each_step_of_a_repair,
+    a_repair_halts_for_tests_only,
+);
 
 /// The reader hangs at the step, with everything before it done and nothing after it; then everything dies.
-#[tokio::test]
-async fn everything_dies_at_each_step_of_the_first_start() {
-    let mut shop = BreakableShop::open(options("api,inventory")).await;
+async fn everything_dies_at_each_step_of_the_first_start(place: Place) {
+    let mut shop = BreakableShop::open(place, "api,inventory").await;
     shop.buy("PROD_0001", true).await;
     let mut hit = Vec::new();
     for step in Step::ALL {
@@ -37,9 +43,8 @@ async fn everything_dies_at_each_step_of_the_first_start() {
 }
 
 /// The slot is lost, orders come, and the repair dies with the database at each of its steps.
-#[tokio::test]
-async fn everything_dies_at_each_step_of_a_repair() {
-    let mut shop = BreakableShop::open(options("api,inventory,cdc")).await;
+async fn everything_dies_at_each_step_of_a_repair(place: Place) {
+    let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     shop.buy("PROD_0001", true).await;
     shop.everything_settles_once().await;
     let mut hit = Vec::new();
@@ -69,9 +74,8 @@ async fn everything_dies_at_each_step_of_a_repair() {
     assert_eq!(hit, Step::OF_REPAIR);
 }
 
-#[tokio::test]
-async fn a_repair_halts_for_tests_only() {
-    let shop = BreakableShop::open(options("api,inventory")).await;
+async fn a_repair_halts_for_tests_only(place: Place) {
+    let shop = BreakableShop::open(place, "api,inventory").await;
     let halt = |step: &str| {
         let mut command = shop.server.command(&["cdc", "repair-slot", "--halt-at", step]);
         command.env("KARTSHOPPE__FAULTS__ENABLED", "false").output().unwrap()

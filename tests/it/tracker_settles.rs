@@ -14,14 +14,24 @@ use kartshoppe::wire::order_event::{self, OrderEvent, OrderSource, Wish};
 use kartshoppe::wire::topics::Topic;
 
 use crate::support::api_role::{ApiRole, until};
-use crate::support::embedded::open_log;
 use crate::support::handle_page::Page;
 use crate::support::log::{read_all, within};
+use crate::support::place::{Place, on_each_log};
 use crate::support::postgres::{count, database, database_with, product, request, session, ten};
 use crate::support::tiny_engine::{TinyEngine, deduct, upsert};
 
+on_each_log!(at length:
+    orders_settle_and_their_pages_are_told,
+    outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_again,
+    a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on,
+    an_item_that_was_never_published_is_rescued_and_one_that_was_is_not,
+    direct_items_are_published_once_whatever_happens_to_the_publisher,
+    an_order_that_asked_for_capture_is_nobody_elses_to_publish,
+    outcomes_wait_for_the_database,
+);
+
 /// Places an order of one session: these products, two units each. Asks again where that can help, as a page would.
-async fn place(store: &Store, session_id: &str, products: &[&str], publish_via: PublishVia) -> Order {
+async fn order_of(store: &Store, session_id: &str, products: &[&str], publish_via: PublishVia) -> Order {
     for product_id in products {
         while let Err(error) = store.add_to_cart(&session(session_id), None, &product(product_id), 2).await {
             assert!(matches!(&error, CartError::Store(error) if error.is_retryable()), "{error:?}");
@@ -58,18 +68,17 @@ async fn until_settled(store: &Store, orders: i64) {
     .await;
 }
 
-#[tokio::test]
-async fn orders_settle_and_their_pages_are_told() {
-    let (log, _folder) = open_log().await;
+async fn orders_settle_and_their_pages_are_told(place: Place) {
+    let log = place.log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug"), upsert("B", 1, 950, "Pot")]).await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
     let mut mine = Page::open(&role.fanout, "mine", false);
     let mut other = Page::open(&role.fanout, "other", false);
-    let full = place(&db.store, "mine", &["A"], PublishVia::Wal).await;
-    let short = place(&db.store, "mine", &["A", "B"], PublishVia::Wal).await;
-    let none = place(&db.store, "mine", &["UNKNOWN"], PublishVia::Wal).await;
+    let full = order_of(&db.store, "mine", &["A"], PublishVia::Wal).await;
+    let short = order_of(&db.store, "mine", &["A", "B"], PublishVia::Wal).await;
+    let none = order_of(&db.store, "mine", &["UNKNOWN"], PublishVia::Wal).await;
     for order in [&full, &short, &none] {
         engine.commit(commands(order)).await;
     }
@@ -89,17 +98,16 @@ async fn orders_settle_and_their_pages_are_told() {
 }
 
 /// Two processes read everything, events come twice, trackers are struck in the middle: each outcome is there once and right.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_again() {
+async fn outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_again(place: Place) {
     const ORDERS: usize = 120;
-    let (log, _folder) = open_log().await;
+    let log = place.log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 150, 950, "Mug"), upsert("B", 10_000, 950, "Pot")]).await;
     let roles = [ApiRole::start(&log, Some(&db.store)).await, ApiRole::start(&log, Some(&db.store)).await];
     let faults = [Fault::Kill, Fault::Panic, Fault::Error, Fault::Hang];
     for number in 0..ORDERS {
-        let order = place(&db.store, &format!("s{number}"), &["A", "B"], PublishVia::Wal).await;
+        let order = order_of(&db.store, &format!("s{number}"), &["A", "B"], PublishVia::Wal).await;
         engine.commit(commands(&order)).await;
         if number % 10 == 5 {
             repeat_last_events(&*log, &engine, 4).await;
@@ -141,13 +149,12 @@ async fn repeat_last_events(log: &dyn EventLog, engine: &TinyEngine, events: usi
     engine.commit_records(again.collect()).await;
 }
 
-#[tokio::test]
-async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on() {
-    let (log, _folder) = open_log().await;
+async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on(place: Place) {
+    let log = place.log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
-    let first = place(&db.store, "s", &["A"], PublishVia::Wal).await;
+    let first = order_of(&db.store, "s", &["A"], PublishVia::Wal).await;
     engine.commit(commands(&first)).await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
     until_settled(&db.store, 1).await;
@@ -155,10 +162,10 @@ async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on() {
     assert_eq!(count(&db.store, "SELECT count(*) FROM order_tracker_gaps").await, 0);
 
     // Another log behind the same tables.
-    let (log, _folder) = open_log().await;
+    let log = place.another().log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
-    let second = place(&db.store, "s", &["A"], PublishVia::Wal).await;
+    let second = order_of(&db.store, "s", &["A"], PublishVia::Wal).await;
     engine.commit(commands(&second)).await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
     until_settled(&db.store, 2).await;
@@ -175,15 +182,14 @@ async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on() {
 }
 
 /// An item whose publisher died is asked about, answered, and given to the WAL reader; one with an outcome is left alone.
-#[tokio::test]
-async fn an_item_that_was_never_published_is_rescued_and_one_that_was_is_not() {
-    let (log, _folder) = open_log().await;
+async fn an_item_that_was_never_published_is_rescued_and_one_that_was_is_not(place: Place) {
+    let log = place.log().await;
     let options = StoreOptions { direct_expiry: Duration::ZERO, ..StoreOptions::default() };
     let db = database_with(options).await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
-    let lost = place(&db.store, "lost", &["A"], PublishVia::Direct).await;
-    let late = place(&db.store, "late", &["A"], PublishVia::Direct).await;
+    let lost = order_of(&db.store, "lost", &["A"], PublishVia::Direct).await;
+    let late = order_of(&db.store, "late", &["A"], PublishVia::Direct).await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
     let probes = probes_of(&*log, 2).await;
     // The late one was applied before its probe; both probes are answered.
@@ -238,16 +244,15 @@ fn answer(engine: &TinyEngine, record: &Record) -> kartshoppe::log::NewRecord {
     inventory_event::record(&order_expired(&Rules::default(), state, &item, record.append_time_ms), None)
 }
 
-#[tokio::test]
-async fn direct_items_are_published_once_whatever_happens_to_the_publisher() {
-    let (log, _folder) = open_log().await;
+async fn direct_items_are_published_once_whatever_happens_to_the_publisher(place: Place) {
+    let log = place.log().await;
     let db = database().await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
     until("direct publishing is open", || role.publisher.mode() == kartshoppe::actors::order_publisher::PublishMode::Direct)
         .await;
     let mut placed = Vec::new();
     for number in 0..60 {
-        let order = place(&db.store, &format!("s{number}"), &["A", "B"], PublishVia::Direct).await;
+        let order = order_of(&db.store, &format!("s{number}"), &["A", "B"], PublishVia::Direct).await;
         role.publisher.publish(&order, None);
         if number % 10 == 3 {
             role.strike("order-publisher", [Fault::Kill, Fault::Panic, Fault::Error][number / 10 % 3]);
@@ -277,14 +282,13 @@ async fn direct_items_are_published_once_whatever_happens_to_the_publisher() {
     role.stop().await;
 }
 
-#[tokio::test]
-async fn an_order_that_asked_for_capture_is_nobody_elses_to_publish() {
-    let (log, _folder) = open_log().await;
+async fn an_order_that_asked_for_capture_is_nobody_elses_to_publish(place: Place) {
+    let log = place.log().await;
     let db = database().await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
-    let order = place(&db.store, "s", &["A"], PublishVia::Wal).await;
+    let order = order_of(&db.store, "s", &["A"], PublishVia::Wal).await;
     role.publisher.publish(&order, None);
-    let direct = place(&db.store, "s", &["A"], PublishVia::Direct).await;
+    let direct = order_of(&db.store, "s", &["A"], PublishVia::Direct).await;
     role.publisher.publish(&direct, None);
     let counts = role.publisher.counts();
     until("the direct one is on the log", || counts.published.load(Ordering::Relaxed) == 1).await;
@@ -295,15 +299,14 @@ async fn an_order_that_asked_for_capture_is_nobody_elses_to_publish() {
 }
 
 /// A database that goes away while outcomes come in: nothing is lost.
-#[tokio::test]
-async fn outcomes_wait_for_the_database() {
-    let (log, _folder) = open_log().await;
+async fn outcomes_wait_for_the_database(place: Place) {
+    let log = place.log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 100, 950, "Mug")]).await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
     until("the tracker follows", || role.tracker.is_caught_up()).await;
-    let order = place(&db.store, "s", &["A"], PublishVia::Wal).await;
+    let order = order_of(&db.store, "s", &["A"], PublishVia::Wal).await;
     // Nobody may write while this lock is held, so the tracker's transaction runs into its time limit.
     let mut blocker = db.store.pool().begin().await.unwrap();
     sqlx::query("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").execute(&mut *blocker).await.unwrap();

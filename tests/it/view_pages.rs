@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use crate::support::api_role::{ApiRole, until};
 use crate::support::handle_page::{Page, rows};
 use crate::support::log::within;
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 use crate::support::tiny_engine::{TinyEngine, deduct, remove, upsert};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     the_view_restores_follows_and_answers,
     an_empty_log_is_an_empty_shop_that_fills,
     records_of_others_and_rubbish_harm_nobody,

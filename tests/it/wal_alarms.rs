@@ -4,9 +4,9 @@ use kartshoppe::sources::wal::{Alarm, Begun, ReadError, RepairError, Step, Steps
 
 use super::support::log::append;
 use super::support::wal::WalShop;
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     a_lost_slot_is_an_alarm_and_its_repair_closes_the_gap,
     a_repair_that_was_cut_short_anywhere_can_be_run_again,
     a_reader_after_a_repair_that_was_cut_short_raises_an_alarm_or_begins_anew,

@@ -10,9 +10,9 @@ use kartshoppe::sources::wal::{Phase, Step};
 use super::support::gated_log::GatedLog;
 use super::support::log::within;
 use super::support::wal::{Reader, WalShop};
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     struck_at_every_step_by_every_fault_while_rows_flow,
     a_first_start_that_is_struck_begins_anew_with_nothing_twice,
     a_cut_connection_is_made_again_without_gap_or_repeat,

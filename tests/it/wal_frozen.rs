@@ -22,11 +22,11 @@ use super::support::api_role::{ApiRole, until};
 use super::support::engine::product as stock_of;
 use super::support::gated_log::GatedLog;
 use super::support::log::{append, read_all, within};
-use super::support::place::{Place, on_each_log_at_length};
+use super::support::place::{Place, on_each_log};
 use super::support::postgres::{count, database_with, product, request, session, ten};
 use super::support::wal::{Reader, WalShop, value};
 
-on_each_log_at_length!(frozen_before_its_probe_goes_out, frozen_between_the_answer_and_the_flip, frozen_with_the_order_locked);
+on_each_log!(at length: frozen_before_its_probe_goes_out, frozen_between_the_answer_and_the_flip, frozen_with_the_order_locked);
 
 const STOCK: i64 = 100;
 

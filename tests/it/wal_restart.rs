@@ -8,9 +8,9 @@ use kartshoppe::store::{Store, StoreOptions};
 use super::support::log::within;
 use super::support::postgres::{TestDatabase, bin_dir, open_folder};
 use super::support::wal::WalShop;
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(a_restarted_and_a_crashed_server_send_again_what_is_published_already);
+on_each_log!(at length: a_restarted_and_a_crashed_server_send_again_what_is_published_already);
 
 async fn a_restarted_and_a_crashed_server_send_again_what_is_published_already(place: Place) {
     let folder = open_folder();

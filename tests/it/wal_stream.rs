@@ -7,9 +7,9 @@ use sqlx::{Connection, PgConnection};
 
 use super::support::log::{read_all, within};
 use super::support::wal::{WalShop, value};
-use crate::support::place::{Place, on_each_log_at_length};
+use crate::support::place::{Place, on_each_log};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     a_row_inserted_by_hand_becomes_an_event,
     orders_that_were_made_before_the_reader_come_once_and_history_never,
     a_rescued_item_arrives_as_an_insert_and_outcomes_pass,

@@ -5,11 +5,11 @@ use kartshoppe::store::StoreOptions;
 use kartshoppe::wire::topics::Topic;
 
 use super::support::log::within;
-use super::support::place::{Place, on_each_log_at_length};
+use super::support::place::{Place, on_each_log};
 use super::support::postgres::empty_database;
 use super::support::wal::{WalShop, value};
 
-on_each_log_at_length!(
+on_each_log!(at length:
     columns_in_any_order_come_and_go,
     a_transaction_of_100_000_items_comes_once_though_the_reader_dies_in_its_middle,
 );

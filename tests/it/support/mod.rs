@@ -2,7 +2,6 @@
 
 pub mod api_role;
 pub mod child;
-pub mod embedded;
 pub mod engine;
 pub mod gated_log;
 pub mod handle_page;

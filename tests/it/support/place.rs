@@ -12,7 +12,7 @@ use kartshoppe::wire::topics::Topic;
 use tempfile::TempDir;
 
 use super::kafka::{self, Broker};
-use super::server::Options;
+use super::server::{Options, Server};
 
 /// Partitions of the keyed topics.
 const PARTITIONS: i32 = 4;
@@ -69,6 +69,14 @@ impl Place {
         self.open(&Clock::system()).await.log
     }
 
+    /// The log of a server that was started with [`Place::options`], beside the server.
+    pub async fn log_of(&self, server: &Server) -> Arc<dyn EventLog> {
+        match self {
+            Self::Embedded(_) => Arc::new(EmbeddedLog::open_read_only(&server.data().join("log")).await.unwrap()),
+            Self::Kafka { .. } => self.log().await,
+        }
+    }
+
     /// How to start a server whose log is here; an embedded one is in the server's data directory.
     pub fn options(&self) -> Options {
         match self {
@@ -115,9 +123,16 @@ fn config(broker: &Broker, prefix: &str) -> KafkaConfig {
     }
 }
 
-/// Makes a test on each log of each of these functions, which take a [`Place`].
+/// Makes a test on each log of each of these functions, which take a [`Place`]. Those `at length` take minutes on a broker: there they
+/// run with `make test-kafka` only.
 macro_rules! on_each_log {
-    ($($case:ident),+ $(,)?) => {
+    (at length: $($case:ident),+ $(,)?) => {
+        crate::support::place::on_each_log!(@embedded $($case)+);
+        mod kafka {
+            $( crate::support::place::on_each_log!(@kafka [#[ignore = "minutes on a broker: make test-kafka"]] $case); )+
+        }
+    };
+    (@embedded $($case:ident)+) => {
         mod embedded {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,42 +141,20 @@ macro_rules! on_each_log {
                 }
             )+
         }
-
+    };
+    (@kafka [$($when:tt)*] $case:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $($when)*
+        async fn $case() {
+            let Some(place) = crate::support::place::Place::kafka() else { return };
+            super::$case(place).await;
+        }
+    };
+    ($($case:ident),+ $(,)?) => {
+        crate::support::place::on_each_log!(@embedded $($case)+);
         mod kafka {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let Some(place) = crate::support::place::Place::kafka() else { return };
-                    super::$case(place).await;
-                }
-            )+
+            $( crate::support::place::on_each_log!(@kafka [] $case); )+
         }
     };
 }
 pub(crate) use on_each_log;
-
-/// The same for tests that take minutes on a broker: there they run with `make test-kafka` only.
-macro_rules! on_each_log_at_length {
-    ($($case:ident),+ $(,)?) => {
-        mod embedded {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    super::$case(crate::support::place::Place::embedded()).await;
-                }
-            )+
-        }
-
-        mod kafka {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                #[ignore = "minutes on a broker: make test-kafka"]
-                async fn $case() {
-                    let Some(place) = crate::support::place::Place::kafka() else { return };
-                    super::$case(place).await;
-                }
-            )+
-        }
-    };
-}
-pub(crate) use on_each_log_at_length;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use kartshoppe::check;
 use kartshoppe::log::Topic;
-use kartshoppe::log::embedded::EmbeddedLog;
 use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::store::private_server::{self, Status};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::log::read_all;
+use super::place::Place;
 use super::server::{Options, Server};
 use super::shopper::Shopper;
 use super::wal::value;
@@ -24,12 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct BreakableShop {
     pub server: Server,
     pub pool: PgPool,
+    place: Place,
     buyers: usize,
 }
 
 /// Faults are allowed, a hang lasts until somebody ends the process, and rescue does not take its usual time.
-pub fn options(roles: &str) -> Options {
-    let options = Options::default()
+fn options(place: &Place, roles: &str) -> Options {
+    let options = place
+        .options()
         .set("KARTSHOPPE__FAULTS__ENABLED", "true")
         .set("KARTSHOPPE__SUPERVISION__HANG_AFTER", "10m")
         .set("KARTSHOPPE__ORDERS__PUBLISH_TIMEOUT", "2s")
@@ -40,10 +42,10 @@ pub fn options(roles: &str) -> Options {
 
 impl BreakableShop {
     /// Opens the shop with its 200 products.
-    pub async fn open(options: Options) -> Self {
-        let server = Server::start_filled(options).await;
+    pub async fn open(place: Place, roles: &str) -> Self {
+        let server = Server::start_filled(options(&place, roles)).await;
         let pool = PgPool::connect(&server.database_url()).await.unwrap();
-        Self { server, pool, buyers: 0 }
+        Self { server, pool, place, buyers: 0 }
     }
 
     /// Buys one unit of a product in an order of its own; gives the order's id.
@@ -143,9 +145,9 @@ impl BreakableShop {
             self.count("SELECT count(*) FROM orders WHERE status = 'PENDING'").await == 0
         })
         .await;
-        let log = EmbeddedLog::open_read_only(&self.server.data().join("log")).await.unwrap();
+        let log = self.place.log_of(&self.server).await;
         let mut published = BTreeMap::<String, usize>::new();
-        for record in read_all(&log, Topic::OrderEvents).await {
+        for record in read_all(&*log, Topic::OrderEvents).await {
             let event = value(&record);
             if event["source"] == "wal" {
                 *published.entry(event["orderItemId"].as_str().unwrap().to_owned()).or_default() += 1;
@@ -161,7 +163,7 @@ impl BreakableShop {
         assert!(unpublished.is_empty(), "settled without an event: {unpublished:?}");
         let state = self.server.get("/api/ecommerce/inventory/state").await;
         let subject = check::Subject {
-            log: &log,
+            log: &*log,
             group: INVENTORY_GROUP,
             thresholds: check::Thresholds { critical_max: 5, warning_max: 9 },
             pool: Some(&self.pool),
