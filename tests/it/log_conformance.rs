@@ -39,6 +39,7 @@ macro_rules! suite {
             membership::a_session_without_a_group_only_writes,
             reading::a_reader_starts_where_it_is_told,
             reading::a_reader_stops_at_the_end_as_it_stood,
+            reading::whoever_has_read_to_the_end_goes_on_from_there,
             reading::a_follower_is_woken_and_misses_nothing,
             reading::a_start_outside_the_partition_is_refused,
             topics::topics_are_made_once,

@@ -85,6 +85,7 @@ impl KafkaReader {
                 match self.ready.next() {
                     Some(Read::Record(record)) => self.take(record, &mut records),
                     Some(Read::End(at, offset)) => {
+                        let offset = self.limit(at).map_or(offset, |end| offset.min(end));
                         self.positions.entry(at).and_modify(|position| *position = (*position).max(offset));
                     }
                     // What was read before comes first; the failure is told with the next call.
@@ -112,12 +113,18 @@ impl KafkaReader {
         }
     }
 
-    /// Whoever stops at the end does not see what came after it.
+    /// Where reading this partition stops, if it does.
+    fn limit(&self, at: TopicPartition) -> Option<Offset> {
+        self.ends.get(&at).copied().filter(|_| self.stop == Stop::AtEnd)
+    }
+
+    /// Whoever stops at the end does not see what came after it, and goes on there: no position moves beyond what was not returned.
     fn take(&mut self, record: Record, records: &mut Vec<Record>) {
         let at = record.topic_partition();
+        let limit = self.limit(at);
         let Some(position) = self.positions.get_mut(&at) else { return };
-        if self.stop == Stop::AtEnd && self.ends.get(&at).is_some_and(|end| record.offset >= *end) {
-            *position = (*position).max(record.offset);
+        if let Some(end) = limit.filter(|end| record.offset >= *end) {
+            *position = (*position).max(end);
             return;
         }
         *position = record.offset + 1;
@@ -220,5 +227,29 @@ fn translate(names: &Names, board: &Board, taken: Taken<'_>) -> Option<Read> {
                 }),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Headers;
+    use crate::wire::topics::Topic;
+
+    const AT: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
+
+    fn record(offset: Offset) -> Read {
+        let TopicPartition { topic, partition } = AT;
+        Read::Record(Record { topic, partition, offset, append_time_ms: 0, key: None, value: None, headers: Headers::default() })
+    }
+
+    #[tokio::test]
+    async fn a_position_never_moves_beyond_a_record_that_was_not_returned() {
+        let ready = vec![record(0), record(1), record(2), record(3), Read::End(AT, 4)].into_iter();
+        let (positions, ends) = ([(AT, 0)].into(), [(AT, 2)].into());
+        let mut reader = KafkaReader { positions, ends, stop: Stop::AtEnd, ready, batches: None };
+        let read = reader.read(10, Duration::ZERO).await.unwrap();
+        assert_eq!(read.iter().map(|record| record.offset).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!((reader.positions()[&AT], reader.caught_up()), (2, true));
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use kartshoppe::log::{Batch, LogError, Start, Stop, TopicPartition};
+use kartshoppe::log::{Batch, LogError, SessionConfig, Start, Stop, TopicPartition};
 use kartshoppe::wire::topics::Topic;
 
 use super::Harness;
-use crate::support::log::{PATIENCE, append, assigned, position, read_from, record_at, session, text, within};
+use crate::support::log::{PATIENCE, append, assigned, batch, position, read_from, record_at, session, text, within};
 
 const AT: TopicPartition = TopicPartition { topic: Topic::InventoryEvents, partition: 2 };
 
@@ -55,6 +55,33 @@ pub async fn a_reader_stops_at_the_end_as_it_stood(harness: &mut dyn Harness) {
     assert!(within(reader.read(10, PATIENCE)).await.unwrap().is_empty(), "and then returns at once");
     let empty = log.reader(&[(TopicPartition::new(Topic::DeadLetters, 0), Start::Beginning)], Stop::AtEnd).await.unwrap();
     assert!(empty.caught_up());
+}
+
+/// Records come while one reads to the end, and whoever reads on from there sees them all.
+pub async fn whoever_has_read_to_the_end_goes_on_from_there(harness: &mut dyn Harness) {
+    const ROUNDS: usize = 20;
+    let log = harness.log();
+    let other = TopicPartition::new(Topic::Products, 0);
+    let writer = SessionConfig { identity: "writer".to_owned(), group: None, topics: Vec::new() };
+    let writer = log.session(writer).await.unwrap();
+    let mut places = vec![(AT, Start::Beginning), (other, Start::Beginning)];
+    let (mut seen, mut sent) = (Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        // On Kafka the end of this partition is known only when the client has looked beyond its last record.
+        writer.commit(batch(vec![record_at(other, "a", "marked")])).await.unwrap();
+        let mut reader = log.reader(&places, Stop::AtEnd).await.unwrap();
+        if round < ROUNDS {
+            let more: Vec<String> = (0..3).map(|number| format!("{round}.{number}")).collect();
+            append(&*log, more.iter().map(|text| record_at(AT, "a", text)).collect()).await;
+            sent.extend(more);
+        }
+        while !reader.caught_up() {
+            let records = within(reader.read(100, PATIENCE)).await.unwrap();
+            seen.extend(records.iter().filter(|record| record.topic == AT.topic).map(|record| text(record).to_owned()));
+        }
+        places = reader.positions().iter().map(|(at, offset)| (*at, Start::Offset(*offset))).collect();
+    }
+    assert_eq!(seen, sent);
 }
 
 pub async fn a_follower_is_woken_and_misses_nothing(harness: &mut dyn Harness) {
