@@ -111,10 +111,7 @@ async fn an_alarm_is_told_everywhere_and_goes_by_itself(place: Place) {
     shop.until("the alarm is raised", async || shop.figure("kartshoppe_cdc_alarm{alarm=\"replica-identity\"}").await >= 1.0)
         .await;
     assert!(shop.figure("kartshoppe_cdc_state{state=\"alarm\"}").await >= 1.0);
-    let ready = shop.server.http.get(shop.server.admin("/readyz")).send().await.unwrap();
-    assert_eq!(ready.status(), 503);
-    let reasons = ready.text().await.unwrap();
-    assert!(reasons.contains(what_to_do), "{reasons}");
+    shop.server.until_not_ready_because(what_to_do).await;
     assert!(shop.server.log_tail().contains(what_to_do), "{}", shop.server.log_tail());
     let status = shop.server.command(&["cdc", "status", "--json"]).output().unwrap();
     assert_eq!(status.status.code(), Some(1));

@@ -23,13 +23,8 @@ on_each_log!(at length:
     records_of_others_and_rubbish_harm_nobody,
     alerts_are_open_as_long_as_the_stock_is_low,
     a_cursor_is_good_in_every_process,
+    all_pages_converge_after_a_storm_with_faults,
 );
-
-/// The storm is counted in commits of one record each, which Kafka does not hurry through.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_pages_converge_after_a_storm_with_faults_on_the_embedded_log() {
-    all_pages_converge_after_a_storm_with_faults(Place::embedded()).await;
-}
 
 /// Product id → stock, price and name, as the view answers them.
 fn view_rows(catalog: &CatalogHandle) -> BTreeMap<String, (i64, String, String)> {
