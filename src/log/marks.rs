@@ -14,11 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{
-    Appended, Batch, EventLog, LogFuture, NewRecord, Offset, PartitionId, Polled, Positions, Reader, Session, SessionConfig,
-    Setbacks, Start, Stop, TopicInfo, TopicPartition,
-};
-use crate::wire::topics::Topic;
+use super::layer::LogLayer;
+use super::{Batch, EventLog, LogFuture, Offset, PartitionId, Polled, Session, SessionConfig, Topic};
 
 /// Bytes per partition.
 const ENTRY: u64 = 16;
@@ -68,25 +65,9 @@ impl MarkedLog {
     }
 }
 
-impl EventLog for MarkedLog {
-    fn id(&self) -> LogFuture<'_, String> {
-        self.log.id()
-    }
-
-    fn create_topics(&self, topics: &[Topic]) -> LogFuture<'_, Vec<Topic>> {
-        self.log.create_topics(topics)
-    }
-
-    fn delete_topics(&self, topics: &[Topic]) -> LogFuture<'_, ()> {
-        self.log.delete_topics(topics)
-    }
-
-    fn topics(&self) -> LogFuture<'_, Vec<TopicInfo>> {
-        self.log.topics()
-    }
-
-    fn partitions(&self) -> PartitionId {
-        self.log.partitions()
+impl LogLayer for MarkedLog {
+    fn beneath(&self) -> &dyn EventLog {
+        &*self.log
     }
 
     fn session(&self, config: SessionConfig) -> LogFuture<'_, Box<dyn Session>> {
@@ -94,34 +75,6 @@ impl EventLog for MarkedLog {
             let session = self.log.session(config).await?;
             Ok(Box::new(MarkedSession { session, file: self.file.clone(), hold: self.hold.clone() }) as Box<dyn Session>)
         })
-    }
-
-    fn reader(&self, from: &[(TopicPartition, Start)], stop: Stop) -> LogFuture<'_, Box<dyn Reader>> {
-        self.log.reader(from, stop)
-    }
-
-    fn append(&self, records: Vec<NewRecord>, deadline: Duration) -> LogFuture<'_, Vec<Appended>> {
-        self.log.append(records, deadline)
-    }
-
-    fn committed(&self, group: &str) -> LogFuture<'_, Positions> {
-        self.log.committed(group)
-    }
-
-    fn live_members(&self, group: &str) -> LogFuture<'_, usize> {
-        self.log.live_members(group)
-    }
-
-    fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
-        self.log.is_log_append_time(topic)
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.log.trouble()
-    }
-
-    fn setbacks(&self) -> Setbacks {
-        self.log.setbacks()
     }
 }
 

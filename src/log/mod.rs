@@ -28,6 +28,7 @@
 
 pub mod embedded;
 pub mod kafka;
+pub mod layer;
 pub mod marks;
 pub mod partitioner;
 

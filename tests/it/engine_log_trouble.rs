@@ -4,11 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kartshoppe::log::{
-    Appended, Batch, EventLog, LogError, LogFuture, NewRecord, PartitionId, Polled, Positions, Reader, Record, Session,
-    SessionConfig, Start, Stop, TopicInfo, TopicPartition,
-};
-use kartshoppe::wire::topics::Topic;
+use kartshoppe::log::layer::LogLayer;
+use kartshoppe::log::{Batch, EventLog, LogError, LogFuture, PartitionId, Polled, Record, Session, SessionConfig};
 
 use crate::support::engine::{Setup, Shop, ids, order};
 use crate::support::place::{Place, on_each_log};
@@ -120,7 +117,11 @@ impl Session for TroubledSession {
     }
 }
 
-impl EventLog for Troubled {
+impl LogLayer for Troubled {
+    fn beneath(&self) -> &dyn EventLog {
+        &*self.log
+    }
+
     fn session(&self, config: SessionConfig) -> LogFuture<'_, Box<dyn Session>> {
         Box::pin(async move {
             let inner = tokio::sync::RwLock::new(Arc::from(self.log.session(config.clone()).await?));
@@ -130,36 +131,6 @@ impl EventLog for Troubled {
             let session = TroubledSession { log, config, trouble, struck, commits, inner, broken, owned, again };
             Ok(Box::new(session) as Box<dyn Session>)
         })
-    }
-    fn id(&self) -> LogFuture<'_, String> {
-        self.log.id()
-    }
-    fn create_topics(&self, topics: &[Topic]) -> LogFuture<'_, Vec<Topic>> {
-        self.log.create_topics(topics)
-    }
-    fn delete_topics(&self, topics: &[Topic]) -> LogFuture<'_, ()> {
-        self.log.delete_topics(topics)
-    }
-    fn topics(&self) -> LogFuture<'_, Vec<TopicInfo>> {
-        self.log.topics()
-    }
-    fn partitions(&self) -> PartitionId {
-        self.log.partitions()
-    }
-    fn reader(&self, from: &[(TopicPartition, Start)], stop: Stop) -> LogFuture<'_, Box<dyn Reader>> {
-        self.log.reader(from, stop)
-    }
-    fn append(&self, records: Vec<NewRecord>, deadline: Duration) -> LogFuture<'_, Vec<Appended>> {
-        self.log.append(records, deadline)
-    }
-    fn committed(&self, group: &str) -> LogFuture<'_, Positions> {
-        self.log.committed(group)
-    }
-    fn live_members(&self, group: &str) -> LogFuture<'_, usize> {
-        self.log.live_members(group)
-    }
-    fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
-        self.log.is_log_append_time(topic)
     }
 }
 

@@ -12,8 +12,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
@@ -28,7 +26,7 @@ use super::inbox::{Inbox, Membership};
 use super::native;
 use super::records::{Names, to_send};
 use super::rights::{Access, Lack};
-use super::trouble::{Board, is_too_late, log, note, refused};
+use super::trouble::{Told, is_too_late, refused};
 use crate::wire::topics::Topic;
 
 /// Suffixes of the transactional ids.
@@ -130,7 +128,7 @@ struct Writer {
     group: Option<String>,
     names: Names,
     /// Empty before `Init`, and after anything unclear.
-    producers: Vec<BaseProducer<Reports>>,
+    producers: Vec<BaseProducer<Told>>,
     turn: usize,
     /// Goes with the thread.
     _presence: Presence,
@@ -166,9 +164,9 @@ impl Writer {
         self.producers.clear();
         let made = TURNS.map(|turn| {
             let config = self.cluster.config.transactional(&format!("{}-{turn}", self.identity));
-            config.create_with_context(Reports(self.cluster.board.clone())).map_err(|error| cannot_make(&error))
+            config.create_with_context(Told(self.cluster.board.clone())).map_err(|error| cannot_make(&error))
         });
-        let made: Vec<BaseProducer<Reports>> = made.into_iter().collect::<Result<_, _>>()?;
+        let made: Vec<BaseProducer<Told>> = made.into_iter().collect::<Result<_, _>>()?;
         std::thread::scope(|scope| {
             let under_way: Vec<_> = made.iter().map(|producer| scope.spawn(|| self.init_one(producer))).collect();
             under_way.into_iter().try_for_each(|one| one.join().unwrap_or(Err(LogError::Closed)))
@@ -180,7 +178,7 @@ impl Writer {
     }
 
     /// Asks until the broker has an answer, or the session is over.
-    fn init_one(&self, producer: &BaseProducer<Reports>) -> Result<(), LogError> {
+    fn init_one(&self, producer: &BaseProducer<Told>) -> Result<(), LogError> {
         // Without a connection the first question would be asked again only after a fixed 500 ms.
         if let Some(name) = self.names.name(Topic::Products) {
             let _ = producer.client().fetch_metadata(Some(name), PATIENCE);
@@ -216,7 +214,7 @@ impl Writer {
 
     fn sweep(&self, at: TopicPartition, membership: &ConsumerGroupMetadata) -> Result<(), LogError> {
         let nowhere: Positions = [(at, Position::default())].into();
-        let sweep = |producer: &BaseProducer<Reports>| -> Result<(), Stopped> {
+        let sweep = |producer: &BaseProducer<Told>| -> Result<(), Stopped> {
             producer.begin_transaction()?;
             producer.send_offsets_to_transaction(&self.list(&nowhere)?, membership, self.cluster.config.transaction_timeout())?;
             Ok(native::abort(producer, COMMIT_PATIENCE)?)
@@ -241,7 +239,7 @@ impl Writer {
 
     fn write(
         &self,
-        producer: &BaseProducer<Reports>,
+        producer: &BaseProducer<Told>,
         batch: &Batch,
         membership: Option<&ConsumerGroupMetadata>,
     ) -> Result<(), Stopped> {
@@ -258,7 +256,7 @@ impl Writer {
         Ok(native::commit(producer, COMMIT_PATIENCE)?)
     }
 
-    fn send(&self, producer: &BaseProducer<Reports>, record: &NewRecord) -> Result<(), Stopped> {
+    fn send(&self, producer: &BaseProducer<Told>, record: &NewRecord) -> Result<(), Stopped> {
         let name = self.names.name(record.topic).unwrap_or_default();
         let mut sent = to_send(record, name);
         loop {
@@ -359,20 +357,8 @@ fn is_fenced(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
 }
 
-/// The context of a transactional producer. Only failed deliveries are reported, and librdkafka itself fails their transaction.
-struct Reports(Arc<Board>);
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        note(&self.0, &error, reason);
-    }
-}
-
-impl ProducerContext for Reports {
+/// Only failed deliveries are reported to a transactional producer, and librdkafka itself fails their transaction.
+impl ProducerContext for Told {
     type DeliveryOpaque = ();
 
     fn delivery(&self, report: &DeliveryResult<'_>, (): ()) {

@@ -206,7 +206,7 @@ pub(super) fn refused(code: RDKafkaErrorCode, what: &str) -> Option<LogError> {
     Some(LogError::Refused(format!("{what}: Kafka refused it ({code}): {right}")))
 }
 
-/// The context of clients that are nobody's member.
+/// The context of clients that are nobody's member: readers and producers.
 #[derive(Debug, Clone)]
 pub(super) struct Told(pub Arc<Board>);
 

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use kartshoppe::log::layer::LogLayer;
 use kartshoppe::log::{
-    Appended, Batch, EventLog, LogError, LogFuture, NewRecord, Offset, PartitionId, Polled, Positions, Reader, Record, Session,
-    SessionConfig, Start, Stop, TopicInfo, TopicPartition,
+    Appended, Batch, EventLog, LogError, LogFuture, NewRecord, Offset, PartitionId, Polled, Reader, Record, Session,
+    SessionConfig, Start, Stop, TopicPartition,
 };
-use kartshoppe::wire::topics::Topic;
 use tokio::sync::watch;
 
 /// A place where calls wait while it is closed.
@@ -68,25 +68,9 @@ impl GatedLog {
     }
 }
 
-impl EventLog for GatedLog {
-    fn id(&self) -> LogFuture<'_, String> {
-        self.log.id()
-    }
-
-    fn create_topics(&self, topics: &[Topic]) -> LogFuture<'_, Vec<Topic>> {
-        self.log.create_topics(topics)
-    }
-
-    fn delete_topics(&self, topics: &[Topic]) -> LogFuture<'_, ()> {
-        self.log.delete_topics(topics)
-    }
-
-    fn topics(&self) -> LogFuture<'_, Vec<TopicInfo>> {
-        self.log.topics()
-    }
-
-    fn partitions(&self) -> PartitionId {
-        self.log.partitions()
+impl LogLayer for GatedLog {
+    fn beneath(&self) -> &dyn EventLog {
+        &*self.log
     }
 
     fn session(&self, config: SessionConfig) -> LogFuture<'_, Box<dyn Session>> {
@@ -110,18 +94,6 @@ impl EventLog for GatedLog {
             self.appends.pass().await;
             self.log.append(records, deadline).await
         })
-    }
-
-    fn committed(&self, group: &str) -> LogFuture<'_, Positions> {
-        self.log.committed(group)
-    }
-
-    fn live_members(&self, group: &str) -> LogFuture<'_, usize> {
-        self.log.live_members(group)
-    }
-
-    fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
-        self.log.is_log_append_time(topic)
     }
 }
 
