@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kartshoppe::log::EventLog;
 use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
+use serde_json::Value;
 
 use crate::support::engine::{Ledger, ids, order, product, until_committed};
 use crate::support::java::Rights;
@@ -16,6 +17,7 @@ use crate::support::server::{Options, Server};
 
 const PRODUCTS: usize = 8;
 const STOCK: i64 = 1_000;
+const SLOT: &str = "rights_of_the_reader";
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -47,6 +49,7 @@ async fn options(secured: &Secured, prefix: &str, catalogue: &std::path::Path) -
         .set("KARTSHOPPE__KAFKA__PROPERTIES__SASL_USERNAME", CLERK)
         .set("KARTSHOPPE__KAFKA__PROPERTIES__SASL_PASSWORD", PASSWORD)
         .set("KARTSHOPPE__KAFKA__PROPERTIES__SSL_CA_LOCATION", secured.authority.display())
+        .set("KARTSHOPPE__CDC__SLOT", SLOT)
         .set("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE", catalogue.display());
     Options { arguments: ["--profile", "managed", "--roles", "api,inventory"].map(str::to_owned).to_vec(), ..options }
 }
@@ -76,6 +79,13 @@ async fn a_missing_right_is_named_and_gone_on_with_once_it_is_granted() {
     rights.grant("TOPIC", &prefix, "WRITE");
     server.wait_until_ready().await;
     server.until_products(PRODUCTS).await;
+    // The WAL reader writes under the name of its slot.
+    let slot = format!("{prefix}cdc-{SLOT}");
+    let (status, body) = server.operate("/admin/roles/cdc/start", &Value::Null).await;
+    assert_eq!(status, 200, "{body}");
+    server.until_not_ready_because(&missing("WRITE", &format!("--transactional-id {slot}"))).await;
+    rights.grant("TRANSACTIONAL_ID", &slot, "WRITE");
+    server.wait_until_ready().await;
 
     // The same with a shop that has work to do.
     let log = log(&secured, &prefix).await;
