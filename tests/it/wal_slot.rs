@@ -11,9 +11,21 @@ use pg_walstream::{LogicalReplicationStream, ReplicationStreamConfig};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::support::log::within;
-use super::support::place::Place;
+use super::support::place::{Place, on_each_log};
 use super::support::postgres::{TestDatabase, bin_dir, database, open_folder};
 use super::support::wal::WalShop;
+
+on_each_log!(at length:
+    wal_does_not_pile_up_while_no_order_comes,
+    a_slot_of_the_same_name_that_is_not_ours_is_left_alone,
+    a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_for,
+);
+
+/// The repair goes on beside a reader that looks every tenth of a second; on Kafka a look takes as long, and is in the way of the repair.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_another_past_is_an_alarm_on_the_embedded_log() {
+    a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(Place::embedded()).await;
+}
 
 /// WAL that an idle shop's slot may hold back, in bytes: what is written between two looks.
 const IDLE_BYTES: i64 = 1_000_000;
@@ -35,9 +47,7 @@ async fn retained(shop: &WalShop) -> i64 {
     shop.ask(bytes).await.unwrap().parse().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wal_does_not_pile_up_while_no_order_comes() {
-    let place = Place::embedded();
+async fn wal_does_not_pile_up_while_no_order_comes(place: Place) {
     let (shop, elsewhere) = (WalShop::open(&place).await, database().await);
     let reader = shop.reader().await;
     reader.streams().await;
@@ -70,9 +80,7 @@ async fn wal_does_not_pile_up_while_no_order_comes() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slot_of_the_same_name_that_is_not_ours_is_left_alone() {
-    let place = Place::embedded();
+async fn a_slot_of_the_same_name_that_is_not_ours_is_left_alone(place: Place) {
     let (shop, other) = (WalShop::open(&place).await, database().await);
     let mut owner = PgConnection::connect(&other.admin_url).await.unwrap();
     let make = format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", shop.config.slot);
@@ -88,9 +96,7 @@ async fn a_slot_of_the_same_name_that_is_not_ours_is_left_alone() {
     shop.end([reader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_for() {
-    let place = Place::embedded();
+async fn a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_for(place: Place) {
     let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
@@ -161,9 +167,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired() {
-    let place = Place::embedded();
+async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(place: Place) {
     let mut server = OwnServer::start().await;
     let urls = server.running.as_ref().unwrap().urls().clone();
 
