@@ -1,10 +1,16 @@
 //! What operators do about a lost slot: make a new one, and close the gap.
 
+use std::time::Duration;
+
 use super::new_slot::{self, Begun, Steps};
 use super::reader::session_config;
-use super::server::Server;
+use super::server::{Server, ServerError};
 use super::{ReadError, Step, WalConfig};
-use crate::log::EventLog;
+use crate::log::{EventLog, LogError};
+
+/// A reader that stands in alarm looks again every few seconds, and may then fence the repair or hold the slot: so often is it begun anew.
+const TRIES: u32 = 5;
+const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// Makes a new slot, and publishes in its snapshot the `wal` rows that have neither an outcome nor an event. The reader goes on from
 /// there by itself.
@@ -21,6 +27,20 @@ pub async fn repair(config: &WalConfig, log: &dyn EventLog) -> Result<Begun, Rep
 /// # Errors
 /// Those of [`repair`], and what a step says.
 pub async fn repair_in_steps(config: &WalConfig, log: &dyn EventLog, steps: &impl Steps) -> Result<Begun, RepairError> {
+    let mut tries = 1;
+    loop {
+        match try_in_steps(config, log, steps).await {
+            Err(error) if error.was_in_the_way() && tries < TRIES => {
+                tracing::info!(%error, "a reader was in the way of the repair, which begins anew");
+                tries += 1;
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn try_in_steps(config: &WalConfig, log: &dyn EventLog, steps: &impl Steps) -> Result<Begun, RepairError> {
     let mut server = Server::connect(&config.url).await.map_err(ReadError::from)?;
     let facts = server.facts(&config.slot).await.map_err(ReadError::from)?;
     facts.check_database().and_then(|()| facts.check_ours(&config.slot)).map_err(ReadError::from)?;
@@ -41,6 +61,17 @@ pub enum RepairError {
     InUse { slot: String, pid: i32 },
     #[error(transparent)]
     Failed(#[from] ReadError),
+}
+
+impl RepairError {
+    /// Whether a reader came in between, which has gone by now.
+    fn was_in_the_way(&self) -> bool {
+        const OBJECT_IN_USE: &str = "55006";
+        if let Self::Failed(ReadError::Server(ServerError::Sql { source, .. })) = self {
+            return source.as_database_error().and_then(|refusal| refusal.code()).as_deref() == Some(OBJECT_IN_USE);
+        }
+        matches!(self, Self::Failed(ReadError::Log(LogError::Fenced { .. })))
+    }
 }
 
 /// Nothing strikes between the steps.
