@@ -162,7 +162,8 @@ async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on(place: P
     assert_eq!(count(&db.store, "SELECT count(*) FROM order_tracker_gaps").await, 0);
 
     // Another log behind the same tables.
-    let log = place.another().log().await;
+    let elsewhere = place.another();
+    let log = elsewhere.log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
     let second = order_of(&db.store, "s", &["A"], PublishVia::Wal).await;
