@@ -247,7 +247,7 @@ struct Inventory {
 
 impl Inventory {
     async fn open(log: &dyn EventLog) -> anyhow::Result<Self> {
-        let config = SessionConfig { identity: "bench".to_owned(), group: None, topics: Vec::new() };
+        let config = SessionConfig { identity: "bench".to_owned(), group: None, topics: Vec::new(), writes: Vec::new() };
         Ok(Self { session: log.session(config).await?, states: Vec::new() })
     }
 

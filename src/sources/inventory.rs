@@ -20,6 +20,16 @@ use crate::log::{EventLog, PartitionId, SessionConfig};
 use crate::wire::topics::Topic;
 
 /// The consumer group of the inventory: it runs where this group has a live member.
+/// What the inventory's commits write: outputs, what cannot be read, and what is put on its right partition.
+const WRITES: [Topic; 7] = [
+    Topic::ProductUpdates,
+    Topic::OrderEvents,
+    Topic::Products,
+    Topic::InventoryEvents,
+    Topic::InventoryAlerts,
+    Topic::WebsocketFanout,
+    Topic::DeadLetters,
+];
 pub const INVENTORY_GROUP: &str = "kartshoppe-inventory";
 
 /// What the inventory needs to know.
@@ -101,6 +111,7 @@ impl Inventory {
                 identity: format!("kartshoppe-inventory-{}", config.instance),
                 group: Some(INVENTORY_GROUP.to_owned()),
                 topics: vec![Topic::ProductUpdates, Topic::OrderEvents],
+                writes: WRITES.to_vec(),
             },
             shards: shards.clone(),
             committer: committer_handle,

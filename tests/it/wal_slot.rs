@@ -5,14 +5,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use kartshoppe::store::private_server::{PrivateServer, Urls};
-use kartshoppe::store::{Store, StoreOptions};
 use pg_walstream::{LogicalReplicationStream, ReplicationStreamConfig};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::support::log::within;
+use super::support::own_server::{OwnServer, shop_on};
 use super::support::place::{Place, on_each_log};
-use super::support::postgres::{TestDatabase, bin_dir, database, open_folder};
+use super::support::postgres::{TestDatabase, database};
 use super::support::wal::WalShop;
 
 on_each_log!(at length:
@@ -116,50 +115,6 @@ async fn a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_fo
     reader.streams().await;
     shop.await_exactly(&ids).await;
     shop.end([reader]).await;
-}
-
-/// A server of the test's own, as it is stopped and given another past.
-struct OwnServer {
-    folder: tempfile::TempDir,
-    running: Option<PrivateServer>,
-}
-
-impl OwnServer {
-    async fn start() -> Self {
-        let mut server = Self { folder: open_folder(), running: None };
-        server.resume().await;
-        server
-    }
-
-    async fn resume(&mut self) -> Urls {
-        let server = PrivateServer::start(self.folder.path(), bin_dir().as_deref()).await.unwrap();
-        let urls = server.urls().clone();
-        self.running = Some(server);
-        urls
-    }
-
-    async fn stop(&mut self) {
-        self.running.take().unwrap().stop().await.unwrap();
-    }
-
-    async fn admin(&self, sql: &str) {
-        let mut admin = PgConnection::connect(&self.running.as_ref().unwrap().urls().admin).await.unwrap();
-        admin.execute(AssertSqlSafe(sql)).await.unwrap();
-    }
-
-    /// The data directory of PostgreSQL, which may not be below the folder where the tests run as root.
-    fn cluster(&self) -> std::path::PathBuf {
-        let home = self.folder.path().join("postgres");
-        let elsewhere = std::fs::read_to_string(home.join("location"));
-        elsewhere.map_or(home.clone(), |place| Path::new(place.trim()).to_owned()).join("cluster")
-    }
-}
-
-async fn shop_on(place: &Place, urls: &Urls) -> WalShop {
-    let store = Store::new(&urls.database, StoreOptions::default()).unwrap();
-    store.migrate().await.unwrap();
-    let (url, admin_url, cdc_url) = (urls.database.clone(), urls.admin.clone(), urls.cdc.clone());
-    WalShop::over(place, TestDatabase { store, url, admin_url, cdc_url }).await
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -166,7 +166,7 @@ impl EmbeddedLog {
 
     async fn open_session(&self, config: SessionConfig) -> Result<Box<dyn Session>, LogError> {
         let writer = self.writer()?;
-        let SessionConfig { identity, group, topics } = config;
+        let SessionConfig { identity, group, topics, .. } = config;
         let member = writer.ask(|answer| Job::Open { identity, group, answer }).await?;
         Ok(Box::new(EmbeddedSession::new(Arc::clone(&self.store), writer.clone(), member, topics)))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset as ClientOffset, TopicPartitionList};
 use tokio::time::Instant;
 
 use super::super::{LogError, Offset, PartitionId, PartitionInfo, Position, Positions, TopicPartition};
@@ -33,12 +33,15 @@ pub(super) struct Cluster {
     pub board: Arc<Board>,
     inspector: BaseConsumer<Told>,
     pub formers: Formers,
+    /// The same questions, answered with what is decided only.
+    arbiter: BaseConsumer<Told>,
 }
 
 impl Cluster {
     pub fn new(config: KafkaConfig, board: Arc<Board>) -> Result<Self, LogError> {
-        let inspector = config.inspector().create_with_context(Told(board.clone())).map_err(|error| cannot_make(&error))?;
-        Ok(Self { config, board, inspector, formers: Formers::default() })
+        let client = |config: ClientConfig| config.create_with_context(Told(board.clone())).map_err(|error| cannot_make(&error));
+        let (inspector, arbiter) = (client(config.inspector("read_uncommitted"))?, client(config.inspector("read_committed"))?);
+        Ok(Self { config, board, inspector, formers: Formers::default(), arbiter })
     }
 
     /// Runs a question on a blocking thread.
@@ -65,8 +68,8 @@ impl Cluster {
 
     /// Where partitions begin and end now. The end is beyond everything that was written, committed or not.
     pub fn bounds(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, PartitionInfo>, LogError> {
-        let starts = self.offsets(partitions, |_| ClientOffset::Beginning)?;
-        let ends = self.offsets(partitions, |_| ClientOffset::End)?;
+        let starts = self.offsets(&self.inspector, partitions, |_| ClientOffset::Beginning)?;
+        let ends = self.offsets(&self.inspector, partitions, |_| ClientOffset::End)?;
         let place = |at: &TopicPartition| {
             let place = |known: &BTreeMap<_, _>| known.get(at).copied().unwrap_or_default();
             (*at, PartitionInfo { start: place(&starts), end: place(&ends) })
@@ -77,12 +80,28 @@ impl Cluster {
     /// The first record at or after a time, by partition; none where there is no such record.
     pub fn at_times(&self, times: &BTreeMap<TopicPartition, i64>) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
         let partitions: Vec<_> = times.keys().copied().collect();
-        self.offsets(&partitions, |at| ClientOffset::Offset(times.get(at).copied().unwrap_or_default().max(0)))
+        self.offsets(&self.inspector, &partitions, |at| ClientOffset::Offset(times.get(at).copied().unwrap_or_default().max(0)))
+    }
+
+    /// Where transactions stand that are not decided: the first offset of the oldest one, by partition.
+    pub fn undecided(&self, topics: &[Topic]) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
+        let counts = self.topics()?;
+        let partitions = topics.iter().flat_map(|topic| {
+            let count = counts.get(topic).copied().unwrap_or_default();
+            (0..count).map(|partition| TopicPartition::new(*topic, partition))
+        });
+        let partitions: Vec<TopicPartition> = partitions.collect();
+        // In this order: what is decided in between counts as undecided, never the other way round.
+        let mut decided = self.offsets(&self.arbiter, &partitions, |_| ClientOffset::End)?;
+        let ends = self.offsets(&self.inspector, &partitions, |_| ClientOffset::End)?;
+        decided.retain(|at, decided| ends.get(at).is_some_and(|end| *decided < *end));
+        Ok(decided)
     }
 
     /// One request to each leader. What is asked for stands where the answer will: a time, or the protocol's words for both ends.
     fn offsets(
         &self,
+        client: &BaseConsumer<Told>,
         partitions: &[TopicPartition],
         wanted: impl Fn(&TopicPartition) -> ClientOffset,
     ) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
@@ -94,7 +113,7 @@ impl Cluster {
             let added = list.add_partition_offset(&self.config.name_of(at.topic), at.partition, wanted(at));
             added.map_err(|error| self.failed("naming partitions", &error))?;
         }
-        let answer = when_settled(|| self.inspector.offsets_for_times(list.clone(), PATIENCE).and_then(without_errors));
+        let answer = when_settled(|| client.offsets_for_times(list.clone(), PATIENCE).and_then(without_errors));
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(self.unknown(partitions)?.unwrap_or_else(|| self.failed("asking for offsets", &error))),

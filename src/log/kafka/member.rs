@@ -5,7 +5,6 @@
 //! states.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,8 +23,10 @@ use super::rights::Lack;
 use super::transactions::Transactions;
 use super::trouble::{log, note};
 
+/// Positions are usually decided within a few milliseconds.
+const DECIDED_SOON: Duration = Duration::from_secs(1);
 /// Two transactions that are opened and aborted.
-const SWEEP_PATIENCE: Duration = Duration::from_secs(30);
+const DECIDE_PATIENCE: Duration = Duration::from_secs(30);
 /// How often the wait for the producers looks whether the session is over.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -38,8 +39,6 @@ pub(super) struct Member {
     /// Says once that the producers are ready.
     pub producers: Mutex<Option<Receiver<Result<(), LogError>>>>,
     pub transactions: Transactions,
-    /// The group's positions could not be had in time: something may hang over them.
-    pub hanging: Arc<AtomicBool>,
 }
 
 impl ClientContext for Member {
@@ -77,15 +76,7 @@ impl Member {
             .iter()
             .filter_map(|element| Some(TopicPartition::new(self.cluster.config.topic_of(element.topic())?, element.partition())))
             .collect();
-        if let Some(first) = partitions.first()
-            && self.hanging.load(Ordering::Relaxed)
-        {
-            self.sweep(consumer, *first)?;
-        }
-        let committed = consumer.committed_offsets(list.clone(), self.cluster.config.transaction_timeout() + PATIENCE);
-        self.hanging.store(committed.is_err(), Ordering::Relaxed);
-        let committed = committed.map_err(|error| self.cluster.failed("asking for the committed positions", &error))?;
-        let positions = self.cluster.positions_in(&committed)?;
+        let positions = self.committed(consumer, list, &partitions)?;
         let bounds = self.cluster.bounds(&partitions)?;
         let mut from = TopicPartitionList::with_capacity(partitions.len());
         for at in &partitions {
@@ -134,12 +125,25 @@ impl Member {
         Err(LogError::OutOfRange { partition: at, offset, start, end })
     }
 
-    /// Positions that stay unstable for longer than any transaction may be open are held by one that nobody will end.
-    fn sweep(&self, consumer: &BaseConsumer<Self>, at: TopicPartition) -> Result<(), LogError> {
-        tracing::warn!("the group's positions stay unstable: ending what earlier transactions of this process left hanging");
-        let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
-        let swept = self.transactions.sweep(at, Arc::new(membership)).recv_timeout(SWEEP_PATIENCE);
-        swept.unwrap_or_else(|_| Err(self.cluster.board.unavailable("ending hanging transactions")))
+    /// The group's positions. Those that stay undecided for longer than a commit takes may be held by a transaction of our own past.
+    fn committed(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        list: &TopicPartitionList,
+        partitions: &[TopicPartition],
+    ) -> Result<Positions, LogError> {
+        if let Ok(committed) = consumer.committed_offsets(list.clone(), DECIDED_SOON) {
+            return self.cluster.positions_in(&committed);
+        }
+        if let Some(at) = partitions.first() {
+            let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
+            let decided = self.transactions.decide_positions(*at, Arc::new(membership)).recv_timeout(DECIDE_PATIENCE);
+            decided.unwrap_or_else(|_| Err(self.cluster.board.unavailable("deciding the group's positions")))?;
+        }
+        // What is left is somebody else's: the broker ends it when its time is over.
+        let committed = consumer.committed_offsets(list.clone(), self.cluster.config.transaction_timeout() + PATIENCE);
+        let committed = committed.map_err(|error| self.cluster.failed("asking for the committed positions", &error))?;
+        self.cluster.positions_in(&committed)
     }
 
     fn give_away(&self, consumer: &BaseConsumer<Self>) -> Result<(), LogError> {

@@ -24,6 +24,7 @@ mod reader;
 mod records;
 mod rights;
 mod session;
+mod standstill;
 mod topics;
 mod transactions;
 mod trouble;

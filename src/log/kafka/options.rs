@@ -95,9 +95,9 @@ impl KafkaConfig {
     }
 
     /// Looks and asks; sees what is not committed yet, too.
-    pub(super) fn inspector(&self) -> ClientConfig {
+    pub(super) fn inspector(&self, isolation: &str) -> ClientConfig {
         let mut client = self.consumer(&[]);
-        client.set("isolation.level", "read_uncommitted").set("enable.auto.commit", "false");
+        client.set("isolation.level", isolation).set("enable.auto.commit", "false");
         client
     }
 

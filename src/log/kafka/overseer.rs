@@ -1,14 +1,18 @@
-//! Looks after the topics while the process runs: that all are there, equally partitioned, and still the same ones.
+//! Looks after the topics while the process runs: that all are there, equally partitioned, still the same ones, and that none stands still.
 //!
-//! What it finds goes to the board: every session then refuses to go on, with what to do, until it is put right.
+//! What it finds goes to the board: every session then refuses to go on, with what to do, until it is put right. A partition that stands
+//! still is only told: what is not behind that transaction goes on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{LogError, PartitionId};
+use tokio::time::Instant;
+
+use super::super::{LogError, Offset, PartitionId, TopicPartition};
 use super::cluster::Cluster;
 use super::rights::Lack;
+use super::standstill::Watch;
 use crate::wire::topics::{PartitionCount, Topic};
 
 /// Between two looks, when all is well and when something is not.
@@ -20,10 +24,12 @@ const SAME: [Topic; 4] = [Topic::ProductUpdates, Topic::OrderEvents, Topic::Prod
 /// Looks until it is aborted.
 pub(super) async fn watch(cluster: Arc<Cluster>) {
     let mut known = BTreeMap::new();
+    let mut standing = Watch::default();
     loop {
         let well = match cluster.ask(look).await {
-            Ok((topics, ids)) => {
+            Ok(Look { topics, ids, undecided }) => {
                 ask_for_rights(&cluster).await;
+                cluster.board.stands_still(standing.look(&cluster.config, &undecided, Instant::now()));
                 let finding = counts(&topics, cluster.config.partitions).or_else(|| replaced(&known, &ids));
                 if known.is_empty() {
                     known = ids;
@@ -59,10 +65,16 @@ async fn ask_for_rights(cluster: &Arc<Cluster>) {
     }
 }
 
-type Look = (BTreeMap<Topic, PartitionId>, BTreeMap<Topic, String>);
+struct Look {
+    topics: BTreeMap<Topic, PartitionId>,
+    ids: BTreeMap<Topic, String>,
+    undecided: BTreeMap<TopicPartition, Offset>,
+}
 
 fn look(cluster: &Cluster) -> Result<Look, LogError> {
-    Ok((cluster.topics()?, cluster.topic_ids(&SAME)?))
+    let topics = cluster.topics()?;
+    let present: Vec<Topic> = topics.keys().copied().collect();
+    Ok(Look { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&present)?, topics })
 }
 
 /// Whether a topic is missing or has another number of partitions.

@@ -3,20 +3,23 @@
 //! The client tells the end of a partition with its offset, beyond the markers of transactions, so that a reader knows when it has
 //! everything that was committed before it was opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::super::{LogError, LogFuture, Offset, PartitionInfo, Reader, Record, Start, Stop, TopicPartition, deadline_of};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::native::{Queue, Taken};
 use super::records::{Names, copy};
 use super::rights::{Access, Lack};
+use super::standstill::{self, TOO_LONG};
 use super::trouble::{Board, Told, refused};
+use crate::wire::topics::Topic;
 
 /// Batches that were read and not taken.
 const AHEAD: usize = 4;
@@ -180,7 +183,7 @@ fn read(
     let wait = if stop == Stop::AtEnd { FETCH_WAIT_TO_END } else { FETCH_WAIT_FOLLOWING };
     let consumer: BaseConsumer<Told> =
         cluster.config.reader(wait).create_with_context(Told(cluster.board.clone())).map_err(|error| cannot_make(&error))?;
-    let names = Names::new(&cluster.config, wanted.keys().map(|at| at.topic).collect::<std::collections::BTreeSet<_>>());
+    let names = Names::new(&cluster.config, wanted.keys().map(|at| at.topic).collect::<BTreeSet<_>>());
     // With the leaders known, the first fetch asks for everything at once.
     for name in names.all() {
         consumer.fetch_metadata(Some(name), PATIENCE).map_err(|error| cluster.failed("reading", &error))?;
@@ -192,14 +195,29 @@ fn read(
     }
     consumer.assign(&list).map_err(|error| cluster.failed("reading", &error))?;
     let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
+    let mut moved = Instant::now();
     while !deliver.is_closed() {
         let mut batch = Vec::new();
         queue.take(WAIT, |taken| batch.extend(translate(&names, &cluster.board, taken)));
+        if !batch.is_empty() {
+            moved = Instant::now();
+        } else if stop == Stop::AtEnd && moved.elapsed() >= TOO_LONG {
+            batch.extend(standing(cluster, wanted));
+            moved = Instant::now();
+        }
         if !batch.is_empty() && deliver.blocking_send(batch).is_err() {
             break;
         }
     }
     Ok(())
+}
+
+/// Whoever reads to the end would wait for ever for what nobody decides.
+fn standing(cluster: &Cluster, wanted: &BTreeMap<TopicPartition, Offset>) -> Option<Read> {
+    let topics: BTreeSet<Topic> = wanted.keys().map(|at| at.topic).collect();
+    let undecided = cluster.undecided(&topics.into_iter().collect::<Vec<_>>()).ok()?;
+    let (at, offset) = undecided.into_iter().find(|(at, _)| wanted.contains_key(at))?;
+    Some(Read::Failed(LogError::Unavailable(standstill::text(&cluster.config, at, offset))))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; of the rest only a refusal matters")]

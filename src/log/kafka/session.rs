@@ -7,7 +7,6 @@
 //! After an unclear commit nothing is mended: producers and consumer are dropped and made anew, in the order that `member` states.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,9 +60,10 @@ impl KafkaSession {
             return Err(refusal);
         }
         let inbox = Arc::new(Inbox::default());
-        let SessionConfig { identity, group, topics } = config;
+        let SessionConfig { identity, group, topics, writes } = config;
         let presence = cluster.formers.succeed(&identity, &inbox).await;
-        let transactions = Transactions::start(cluster.clone(), &identity, inbox.clone(), group.clone(), presence.clone())?;
+        let transactions =
+            Transactions::start(cluster.clone(), &identity, writes, inbox.clone(), group.clone(), presence.clone())?;
         let (opened, answer) = oneshot::channel();
         let (leaving, left) = oneshot::channel();
         let names = Names::new(&cluster.config, topics);
@@ -75,7 +75,6 @@ impl KafkaSession {
             names,
             inbox: inbox.clone(),
             transactions: transactions.clone(),
-            hanging: Arc::default(),
             _presence: presence,
         };
         let spawned = std::thread::Builder::new().name("kafka-session".to_owned()).spawn(move || {
@@ -182,8 +181,6 @@ struct Thread {
     transactions: Transactions,
     /// Goes with the thread.
     _presence: Presence,
-    /// Outlives each life: the next one ends what hangs over the group's positions.
-    hanging: Arc<AtomicBool>,
 }
 
 impl Thread {
@@ -226,7 +223,6 @@ impl Thread {
             inbox: self.inbox.clone(),
             producers: Mutex::new(Some(producers)),
             transactions: self.transactions.clone(),
-            hanging: self.hanging.clone(),
         };
         let config = self.cluster.config.member(group, &self.identity);
         let consumer: BaseConsumer<Member> = config.create_with_context(member).map_err(|error| cannot_make(&error))?;

@@ -27,7 +27,7 @@ pub(super) struct Admin {
 
 impl Admin {
     pub fn new(cluster: Arc<Cluster>) -> Result<Self, LogError> {
-        let config = cluster.config.inspector();
+        let config = cluster.config.inspector("read_uncommitted");
         let told = Told(cluster.board.clone());
         let client = config.create_with_context(told).map_err(|error| cannot_make(&error))?;
         Ok(Self { cluster, client })

@@ -6,6 +6,10 @@
 //!
 //! A commit is `Ok`, or nothing is known: the thread then drops its producers, and whoever owns the session makes everything anew. That
 //! the new ones have the same ids aborts, at the broker, whatever the old ones left open.
+//!
+//! Before anything else new producers decide what earlier ones left undecided (`decide`).
+
+mod decide;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +23,7 @@ use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::super::{Batch, LogError, NewRecord, Position, Positions, TopicPartition};
+use super::super::{Batch, LogError, NewRecord, Positions, TopicPartition};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::former::Presence;
 use super::inbox::{Inbox, Membership};
@@ -56,8 +60,8 @@ enum Job {
     },
     /// The session is over.
     End,
-    /// End what earlier transactions of these ids may have left hanging over the group's positions.
-    Sweep {
+    /// Decide what earlier transactions of these ids may have left undecided of the group's positions.
+    DecidePositions {
         at: TopicPartition,
         membership: Membership,
         done: Sender<Result<(), LogError>>,
@@ -69,6 +73,7 @@ impl Transactions {
     pub fn start(
         cluster: Arc<Cluster>,
         identity: &str,
+        writes: Vec<Topic>,
         inbox: Arc<Inbox>,
         group: Option<String>,
         presence: Presence,
@@ -78,6 +83,7 @@ impl Transactions {
         let writer = Writer {
             cluster,
             identity: identity.to_owned(),
+            writes,
             inbox,
             group,
             names,
@@ -97,7 +103,7 @@ impl Transactions {
         let _ = self.0.send(Job::End);
     }
 
-    /// Makes the producers; the answer comes when all older ones of these ids are fenced.
+    /// Makes the producers; the answer comes when all older ones of these ids are fenced, and nothing that they wrote is undecided.
     pub fn init(&self) -> Receiver<Result<(), LogError>> {
         let (ready, answer) = channel();
         // A thread that has ended drops the job, which the receiver then shows.
@@ -105,11 +111,10 @@ impl Transactions {
         answer
     }
 
-    /// Has each producer open a transaction on the group's positions and abort it: the marker of the abort ends whatever an earlier
-    /// transaction of the same producer left pending there, which would otherwise be waited for for ever. `at` is any partition of ours.
-    pub fn sweep(&self, at: TopicPartition, membership: Membership) -> Receiver<Result<(), LogError>> {
+    /// Gives up what earlier transactions of these ids left undecided of the group's positions. `at` is any partition of ours.
+    pub fn decide_positions(&self, at: TopicPartition, membership: Membership) -> Receiver<Result<(), LogError>> {
         let (done, answer) = channel();
-        let _ = self.0.send(Job::Sweep { at, membership, done });
+        let _ = self.0.send(Job::DecidePositions { at, membership, done });
         answer
     }
 
@@ -124,6 +129,8 @@ impl Transactions {
 struct Writer {
     cluster: Arc<Cluster>,
     identity: String,
+    /// Topics that are written to.
+    writes: Vec<Topic>,
     inbox: Arc<Inbox>,
     group: Option<String>,
     names: Names,
@@ -148,8 +155,8 @@ impl Writer {
                     }
                     let _ = done.send(result);
                 }
-                Ok(Job::Sweep { at, membership, done }) => {
-                    let _ = done.send(self.sweep(at, &membership));
+                Ok(Job::DecidePositions { at, membership, done }) => {
+                    let _ = done.send(self.decide_positions(at, &membership));
                 }
                 Err(RecvTimeoutError::Timeout) => self.producers.iter().for_each(|producer| {
                     producer.poll(Duration::ZERO);
@@ -174,7 +181,7 @@ impl Writer {
         self.cluster.board.granted(&self.lack_of_id());
         self.producers = made;
         self.turn = 0;
-        Ok(())
+        self.decide_records()
     }
 
     /// Asks until the broker has an answer, or the session is over.
@@ -210,17 +217,6 @@ impl Writer {
                 return Err(self.cluster.failed("beginning to write transactions", &error));
             }
         }
-    }
-
-    fn sweep(&self, at: TopicPartition, membership: &ConsumerGroupMetadata) -> Result<(), LogError> {
-        let nowhere: Positions = [(at, Position::default())].into();
-        let sweep = |producer: &BaseProducer<Told>| -> Result<(), Stopped> {
-            producer.begin_transaction()?;
-            producer.send_offsets_to_transaction(&self.list(&nowhere)?, membership, self.cluster.config.transaction_timeout())?;
-            Ok(native::abort(producer, COMMIT_PATIENCE)?)
-        };
-        let begun = Instant::now();
-        self.producers.iter().try_for_each(sweep).map_err(|stopped| self.explain(stopped, begun, &[]))
     }
 
     fn commit(&mut self, batch: &Batch, membership: Option<&ConsumerGroupMetadata>) -> Result<(), LogError> {

@@ -30,6 +30,7 @@ struct Notes {
     refusal: Option<String>,
     lacks: BTreeSet<Lack>,
     lost: Option<String>,
+    standstill: Option<String>,
 }
 
 impl Board {
@@ -64,6 +65,18 @@ impl Board {
                 None => tracing::info!("the event log can be used again"),
             }
             notes.refusal = reason;
+        }
+    }
+
+    /// A partition stands still, and why; `None` when all move.
+    pub fn stands_still(&self, reason: Option<String>) {
+        let mut notes = self.notes();
+        if notes.standstill != reason {
+            match &reason {
+                Some(reason) => tracing::error!(reason, "the event log stands still"),
+                None => tracing::info!("the event log moves again"),
+            }
+            notes.standstill = reason;
         }
     }
 
@@ -121,7 +134,7 @@ impl Board {
         });
         let lacks: Vec<String> = notes.lacks.iter().map(Lack::to_string).collect();
         let lacks = (!lacks.is_empty()).then(|| lacks.join("; "));
-        notes.refusal.clone().or_else(|| notes.lost.clone()).or(lacks).or(last)
+        notes.refusal.clone().or_else(|| notes.lost.clone()).or(lacks).or_else(|| notes.standstill.clone()).or(last)
     }
 
     /// A call failed because Kafka cannot be reached or is not able to.

@@ -24,6 +24,7 @@ mod server;
 mod status;
 mod stream;
 mod transactions;
+mod visible;
 
 use std::sync::Arc;
 use std::time::Duration;

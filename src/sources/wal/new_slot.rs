@@ -16,6 +16,7 @@ use super::position::{gap_record, read_chunk};
 use super::server::{Server, ServerError};
 use super::stream::NewSlot;
 use super::transactions::{Item, record};
+use super::visible::Xid;
 use super::{ReadError, Step, WalConfig};
 use crate::domain::EpochMs;
 use crate::log::{Batch, EventLog, NewRecord, Positions, Session, Start, Stop, read_topics};
@@ -26,7 +27,7 @@ use crate::wire::topics::Topic;
 /// Rows that the reader owes: nothing says that they were published or what became of them.
 const WAITING: &str = "
 SELECT order_item_id, order_id, product_id, quantity::bigint AS quantity, traceparent,
-       (extract(epoch FROM coalesce(inserted_at, clock_timestamp())) * 1000)::bigint AS inserted_at_ms
+       (extract(epoch FROM coalesce(inserted_at, clock_timestamp())) * 1000)::bigint AS inserted_at_ms, xmin::text::bigint AS xid
 FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL ORDER BY inserted_at, order_item_id";
 
 #[derive(Debug, FromRow)]
@@ -37,6 +38,8 @@ struct WaitingRow {
     quantity: i64,
     traceparent: Option<String>,
     inserted_at_ms: EpochMs,
+    /// Who wrote it.
+    xid: i64,
 }
 
 /// What a new slot began with.
@@ -73,6 +76,9 @@ pub async fn begin(
         let owed = without_event(log, ids).await?;
         waiting.retain(|row| owed.contains(&row.order_item_id));
     }
+    // The slot's snapshot shows what is committed, also what others cannot see yet.
+    let writers: BTreeSet<Xid> = waiting.iter().filter_map(|row| Xid::try_from(row.xid).ok()).collect();
+    server.await_visible(&writers.into_iter().collect::<Vec<_>>()).await?;
     steps.at(Step::SnapshotRead).await?;
     let position = CdcPosition {
         system_id: slot.identity.system_id.clone(),

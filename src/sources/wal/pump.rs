@@ -1,6 +1,7 @@
 //! The reader at work: events in, one commit at a time out, feedback by the clock.
 //!
-//! A commit begins as soon as a whole transaction is there and the commit before it is done; what comes meanwhile makes the next one.
+//! A commit begins as soon as a whole transaction is there and the commit before it is done; what comes meanwhile makes the next one. It
+//! waits until everybody sees the rows (`visible`).
 //! So batches are small when it is quiet and large when it is not. A transaction larger than a batch is published in parts.
 
 use std::convert::Infallible;
@@ -8,6 +9,7 @@ use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::new_slot::Steps;
@@ -44,6 +46,7 @@ pub(super) async fn pump<S: WalStream>(
     let config = &context.config;
     let mut stored = position.resume_lsn;
     let mut transactions = Transactions::new(position);
+    let witness = Mutex::new(Server::connect(&config.url).await?);
     let mut inspection = pin!(inspect(context, server));
     let mut tick = interval(REPORT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -82,7 +85,7 @@ pub(super) async fn pump<S: WalStream>(
             if bugs::is(Bug::WalAcknowledgedEarly) {
                 stream.acknowledge(flush.position.resume_lsn);
             }
-            committing = Some(Box::pin(commit(context, session, flush)));
+            committing = Some(Box::pin(commit(context, session, &witness, flush)));
         }
     }
 }
@@ -95,10 +98,16 @@ async fn settled(committing: &mut Option<Committing<'_>>) -> Result<Durable, Rea
     }
 }
 
-async fn commit(context: &WalContext, session: &dyn Session, mut flush: Flush) -> Result<Durable, ReadError> {
+async fn commit(
+    context: &WalContext,
+    session: &dyn Session,
+    witness: &Mutex<Server>,
+    mut flush: Flush,
+) -> Result<Durable, ReadError> {
     let _spans = std::mem::take(&mut flush.spans);
     let durable =
         Durable { rows: flush.records.len(), position: flush.position.clone(), newest_commit_ms: flush.newest_commit_ms };
+    witness.lock().await.await_visible(&flush.xids).await?;
     context.at(Step::Committing).await?;
     session.commit(flush.batch(&context.config.slot)).await?;
     context.at(Step::Committed).await?;

@@ -23,6 +23,7 @@ use super::{ReadError, Step, WalContext};
 use crate::bugs::{self, Bug};
 use crate::log::{LogError, Session, SessionConfig};
 use crate::wire::cdc_position::CdcPosition;
+use crate::wire::topics::Topic;
 
 /// First and longest wait for a slot that is in use: by a predecessor in its last moments, or by somebody who lives.
 const SLOT_WAIT_MIN: Duration = Duration::from_millis(5);
@@ -96,7 +97,8 @@ async fn live(context: &WalContext) -> Result<Infallible, End> {
 /// Who writes as the reader of a slot: the same in every process, so that the newest fences all others.
 #[must_use]
 pub(super) fn session_config(slot: &str) -> SessionConfig {
-    SessionConfig { identity: format!("cdc-{slot}"), group: None, topics: Vec::new() }
+    let writes = vec![Topic::OrderEvents, Topic::CdcPositions];
+    SessionConfig { identity: format!("cdc-{slot}"), group: None, topics: Vec::new(), writes }
 }
 
 /// Waits until nobody reads from the slot.

@@ -146,7 +146,11 @@ impl Server {
 
 fn drop_result<T>(_: T) {}
 
-async fn in_time<T>(doing: &'static str, call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ServerError> {
+/// Runs a question, not for ever.
+pub(super) async fn in_time<T>(
+    doing: &'static str,
+    call: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, ServerError> {
     let answered = tokio::time::timeout(QUESTION_TIMEOUT, call).await;
     answered.map_err(|_| ServerError::TimedOut { doing })?.map_err(ServerError::sql(doing))
 }

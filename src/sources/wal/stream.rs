@@ -14,6 +14,7 @@ use pg_walstream::{
 };
 
 use super::server::APPLICATION;
+use super::visible::Xid;
 use crate::domain::EpochMs;
 use crate::wire::cdc_position::Lsn;
 
@@ -36,7 +37,7 @@ const ONE_ATTEMPT: RetryConfig = RetryConfig {
 #[expect(clippy::large_enum_variant, reason = "one event lives at a time; a box would cost an allocation per row")]
 pub enum WalEvent {
     /// A committed transaction begins. Its commit's LSN orders it among all others; the time is the commit's.
-    Begin { commit_lsn: Lsn, committed_at_ms: EpochMs },
+    Begin { xid: Xid, commit_lsn: Lsn, committed_at_ms: EpochMs },
     /// A published row was inserted, or came into the publication.
     Insert { table: Arc<str>, row: Row },
     /// It ends; the next position to read from is `end_lsn`, never the commit's own.
@@ -180,8 +181,8 @@ impl WalStream for PgStream {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the crate's kinds of events are many, and those we use are few")]
 fn event_of(event: EventType) -> Result<WalEvent, StreamError> {
     Ok(match event {
-        EventType::Begin { final_lsn, commit_timestamp, .. } => {
-            WalEvent::Begin { commit_lsn: Lsn(final_lsn.0), committed_at_ms: commit_timestamp.timestamp_millis() }
+        EventType::Begin { transaction_id: xid, final_lsn, commit_timestamp } => {
+            WalEvent::Begin { xid, commit_lsn: Lsn(final_lsn.0), committed_at_ms: commit_timestamp.timestamp_millis() }
         }
         EventType::Insert { table, data, .. } => WalEvent::Insert { table, row: Row(data) },
         EventType::Commit { end_lsn, .. } => WalEvent::Commit { end_lsn: Lsn(end_lsn.0) },

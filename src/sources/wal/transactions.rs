@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tracing::Span;
 
 use super::stream::{Cell, Row, WalEvent};
+use super::visible::Xid;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
 use crate::log::{Batch, NewRecord, Positions};
@@ -53,12 +54,15 @@ pub struct Transactions {
     position: CdcPosition,
     open: Option<Open>,
     records: Vec<NewRecord>,
+    /// Whose rows they are.
+    xids: Vec<Xid>,
     spans: Vec<Span>,
     newest_commit_ms: EpochMs,
 }
 
 #[derive(Debug)]
 struct Open {
+    xid: Xid,
     commit_lsn: Lsn,
     committed_at_ms: EpochMs,
     rows: u64,
@@ -70,6 +74,8 @@ struct Open {
 #[derive(Debug)]
 pub struct Flush {
     pub records: Vec<NewRecord>,
+    /// The transactions that wrote the rows.
+    pub xids: Vec<Xid>,
     pub position: CdcPosition,
     /// When the newest of it was committed in the database.
     pub newest_commit_ms: EpochMs,
@@ -91,7 +97,7 @@ impl Transactions {
     /// Goes on from a stored position.
     #[must_use]
     pub fn new(position: CdcPosition) -> Self {
-        Self { position, open: None, records: Vec::new(), spans: Vec::new(), newest_commit_ms: 0 }
+        Self { position, open: None, records: Vec::new(), xids: Vec::new(), spans: Vec::new(), newest_commit_ms: 0 }
     }
 
     /// Takes the next event.
@@ -100,7 +106,7 @@ impl Transactions {
     /// [`Confused`]: nothing after it may be used.
     pub fn push(&mut self, event: &WalEvent) -> Result<(), Confused> {
         match event {
-            WalEvent::Begin { commit_lsn, committed_at_ms } => self.begin(*commit_lsn, *committed_at_ms),
+            WalEvent::Begin { xid, commit_lsn, committed_at_ms } => self.begin(*xid, *commit_lsn, *committed_at_ms),
             WalEvent::Insert { table, row } if &**table == TABLE => self.insert(row),
             WalEvent::Commit { end_lsn } => self.commit(*end_lsn),
             WalEvent::Insert { .. } | WalEvent::Other => Ok(()),
@@ -140,10 +146,10 @@ impl Transactions {
             position.part_index = open.rows.max(open.published);
         }
         let (records, spans) = (std::mem::take(&mut self.records), std::mem::take(&mut self.spans));
-        Flush { records, position, newest_commit_ms: self.newest_commit_ms, spans }
+        Flush { records, xids: std::mem::take(&mut self.xids), position, newest_commit_ms: self.newest_commit_ms, spans }
     }
 
-    fn begin(&mut self, commit_lsn: Lsn, committed_at_ms: EpochMs) -> Result<(), Confused> {
+    fn begin(&mut self, xid: Xid, commit_lsn: Lsn, committed_at_ms: EpochMs) -> Result<(), Confused> {
         if self.open.is_some() {
             return Err(Confused::Order("a transaction within another"));
         }
@@ -153,7 +159,7 @@ impl Transactions {
             Some(part) if part < commit_lsn => return Err(Confused::PartMissing(part)),
             Some(_) | None => 0,
         };
-        self.open = Some(Open { commit_lsn, committed_at_ms, rows: 0, published });
+        self.open = Some(Open { xid, commit_lsn, committed_at_ms, rows: 0, published });
         Ok(())
     }
 
@@ -163,6 +169,9 @@ impl Transactions {
         if open.rows > open.published {
             let (record, span) = record(&item(row)?, open.committed_at_ms, open.commit_lsn);
             self.records.push(record);
+            if self.xids.last() != Some(&open.xid) {
+                self.xids.push(open.xid);
+            }
             self.spans.extend(span);
             self.newest_commit_ms = open.committed_at_ms;
         }

@@ -109,7 +109,7 @@ async fn a_watcher_cannot_write() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path()).await;
     let watcher = EmbeddedLog::open_read_only(folder.path()).await.unwrap();
-    let config = SessionConfig { identity: "a".to_owned(), group: None, topics: Vec::new() };
+    let config = SessionConfig { identity: "a".to_owned(), group: None, topics: Vec::new(), writes: vec![] };
     let refusals = [
         watcher.append(vec![record(Topic::Products, "a", "x")], Duration::from_secs(5)).await.err(),
         watcher.create_topics(&[Topic::Products]).await.err(),

@@ -143,7 +143,7 @@ pub async fn a_dropped_poll_loses_nothing(harness: &mut dyn Harness) {
 
 pub async fn a_session_without_a_group_only_writes(harness: &mut dyn Harness) {
     let log = harness.log();
-    let config = SessionConfig { identity: "cdc".to_owned(), group: None, topics: Vec::new() };
+    let config = SessionConfig { identity: "cdc".to_owned(), group: None, topics: Vec::new(), writes: vec![Topic::CdcPositions] };
     let writer = log.session(config).await.unwrap();
     writer.commit(Batch { records: vec![record(Topic::CdcPositions, "slot", "1")], positions: Positions::new() }).await.unwrap();
     assert_eq!(read_all(&*log, Topic::CdcPositions).await.len(), 1);

@@ -62,7 +62,7 @@ pub async fn whoever_has_read_to_the_end_goes_on_from_there(harness: &mut dyn Ha
     const ROUNDS: usize = 20;
     let log = harness.log();
     let other = TopicPartition::new(Topic::Products, 0);
-    let writer = SessionConfig { identity: "writer".to_owned(), group: None, topics: Vec::new() };
+    let writer = SessionConfig { identity: "writer".to_owned(), group: None, topics: Vec::new(), writes: vec![Topic::Products] };
     let writer = log.session(writer).await.unwrap();
     let mut places = vec![(AT, Start::Beginning), (other, Start::Beginning)];
     let (mut seen, mut sent) = (Vec::new(), Vec::new());

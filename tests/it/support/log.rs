@@ -68,7 +68,8 @@ pub async fn read_from(log: &dyn EventLog, at: TopicPartition, start: Start) -> 
 
 /// A session of the group `group` that reads `topics`.
 pub async fn session(log: &dyn EventLog, identity: &str, group: &str, topics: &[Topic]) -> Box<dyn Session> {
-    let config = SessionConfig { identity: identity.to_owned(), group: Some(group.to_owned()), topics: topics.to_vec() };
+    let writes = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
+    let config = SessionConfig { identity: identity.to_owned(), group: Some(group.to_owned()), topics: topics.to_vec(), writes };
     within(log.session(config)).await.unwrap()
 }
 

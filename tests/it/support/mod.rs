@@ -11,6 +11,7 @@ pub mod kafka_secured;
 pub mod log;
 pub mod model;
 pub mod otlp;
+pub mod own_server;
 pub mod page;
 pub mod place;
 pub mod postgres;

@@ -26,7 +26,7 @@ pub struct TinyEngine {
 impl TinyEngine {
     /// An inventory without products.
     pub async fn open(log: &dyn EventLog) -> Self {
-        let config = SessionConfig { identity: "tiny-engine".to_owned(), group: None, topics: Vec::new() };
+        let config = SessionConfig { identity: "tiny-engine".to_owned(), group: None, topics: Vec::new(), writes: Vec::new() };
         let session = within(log.session(config)).await.unwrap();
         Self { session, partitions: log.partitions(), states: BTreeMap::new(), next_offset: 1 }
     }

@@ -19,7 +19,7 @@ fn row(id: &str) -> Row {
 }
 
 fn begin(commit: u64) -> WalEvent {
-    WalEvent::Begin { commit_lsn: Lsn(commit), committed_at_ms: i64::try_from(commit).unwrap() }
+    WalEvent::Begin { xid: 7, commit_lsn: Lsn(commit), committed_at_ms: i64::try_from(commit).unwrap() }
 }
 
 fn insert(id: &str) -> WalEvent {

@@ -1,0 +1,70 @@
+//! Whether others can see yet what was committed.
+//!
+//! PostgreSQL hands a commit to its replication before other sessions see it: by microseconds usually, by tens of milliseconds on a busy
+//! machine, for as long as it takes where a commit also waits for a stand-by. Whoever looks a row up because of its event must find
+//! it, or an outcome would be written to nothing and forgotten. So nothing is published before everybody can see it.
+
+use std::time::Duration;
+
+use super::server::{Server, ServerError, in_time};
+
+/// A transaction's number, as the stream has it: without its epoch.
+pub type Xid = u32;
+
+/// Half of all numbers are in the future of any of them.
+const FUTURE: Xid = 1 << 31;
+/// First and longest wait before the server is asked again.
+const AGAIN_MIN: Duration = Duration::from_micros(500);
+const AGAIN_MAX: Duration = Duration::from_millis(20);
+
+/// Which transactions nobody else sees yet, from what a session would see now.
+const UNDER_WAY: &str = "
+SELECT pg_snapshot_xmax(now)::text::bigint & 4294967295, ARRAY(SELECT xid::text::bigint & 4294967295 FROM pg_snapshot_xip(now) AS xid)
+FROM pg_current_snapshot() AS now";
+
+impl Server {
+    /// Returns when everybody sees what these transactions, which have committed, did.
+    ///
+    /// # Errors
+    /// [`ServerError`], after which the connection is of no use.
+    pub(super) async fn await_visible(&mut self, committed: &[Xid]) -> Result<(), ServerError> {
+        let mut wait = AGAIN_MIN;
+        while !committed.is_empty() {
+            let question = sqlx::query_as(UNDER_WAY).fetch_one(&mut self.connection);
+            let (next, running): (i64, Vec<i64>) = in_time("ask PostgreSQL what is under way", question).await?;
+            if !committed.iter().any(|xid| is_under_way(*xid, next, &running)) {
+                break;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(AGAIN_MAX);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a snapshot does not show this transaction: one that it names, or one from `next` on.
+fn is_under_way(xid: Xid, next: i64, running: &[i64]) -> bool {
+    let next = Xid::try_from(next).unwrap_or_default();
+    xid.wrapping_sub(next) < FUTURE || running.contains(&i64::from(xid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_around_the_circle() {
+        for (xid, next, running, under_way) in [
+            (9, 10, &[][..], false),
+            (10, 10, &[], true),
+            (11, 10, &[], true),
+            (8, 10, &[7, 8], true),
+            (9, 10, &[7, 8], false),
+            (Xid::MAX, 5, &[], false),
+            (Xid::MAX, 5, &[i64::from(Xid::MAX)], true),
+            (5, i64::from(Xid::MAX), &[], true),
+        ] {
+            assert_eq!(is_under_way(xid, next, running), under_way, "{xid} {next} {running:?}");
+        }
+    }
+}

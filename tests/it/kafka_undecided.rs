@@ -1,0 +1,152 @@
+//! What a broker forgets to decide (docs/adr/0008) is decided by the next session of the same identity, and told if there is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
+use kartshoppe::log::{Batch, EventLog, Position, Start, Stop, TopicPartition};
+use kartshoppe::wire::topics::Topic;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::support::kafka::{Broker, prefix};
+use crate::support::log::{PATIENCE, append, assigned, polled, read_all, record, session, within};
+
+const INPUTS: [Topic; 2] = [Topic::ProductUpdates, Topic::OrderEvents];
+/// The broker comes into the trap only if it aborts by itself before it is fenced: it looks each second, and is fenced after nine.
+const TRAP: [&str; 2] = ["broker.session.timeout.ms=9000", "broker.heartbeat.interval.ms=2000"];
+/// In the trap a broker depends on which of its threads is first.
+const TRIES: usize = 3;
+
+async fn open(broker: &Broker, prefix: &str) -> Arc<KafkaLog> {
+    let (bootstrap_servers, topic_prefix) = (broker.address.clone(), prefix.to_owned());
+    let config = KafkaConfig { bootstrap_servers, topic_prefix, properties: [].into(), partitions: 4 };
+    let log = Arc::new(KafkaLog::open(config).await.unwrap());
+    log.oversee().await;
+    log
+}
+
+/// A transaction of this identity with a state, an event and the group's position of what it has read, which nobody ends.
+fn left_open(broker: &Broker, prefix: &str, identity: &str, input: TopicPartition) -> BaseProducer {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &broker.address).set("transaction.timeout.ms", "1000");
+    let producer: BaseProducer = client.set("transactional.id", format!("{prefix}{identity}-a")).create().unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    producer.begin_transaction().unwrap();
+    for topic in [Topic::Products, Topic::InventoryEvents] {
+        let name = format!("{prefix}{topic}");
+        producer.send(BaseRecord::to(&name).partition(0).key("a").payload("undecided")).map_err(|(error, _)| error).unwrap();
+    }
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&format!("{prefix}{}", input.topic), input.partition, Offset::Offset(2)).unwrap();
+    let mut onlooker = ClientConfig::new();
+    onlooker.set("bootstrap.servers", &broker.address).set("group.id", format!("{prefix}inventory"));
+    let onlooker: BaseConsumer = onlooker.create().unwrap();
+    producer.send_offsets_to_transaction(&list, &onlooker.group_metadata().unwrap(), PATIENCE).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    producer
+}
+
+/// Whether readers of `products` are held back.
+fn stands_still(broker: &Broker, prefix: &str) -> bool {
+    let ends = ["read_committed", "read_uncommitted"].map(|isolation| {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &broker.address).set("isolation.level", isolation).set("group.id", "onlooker");
+        let consumer: BaseConsumer = client.create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&format!("{prefix}products"), 0, Offset::End).unwrap();
+        consumer.offsets_for_times(list, PATIENCE).unwrap().elements()[0].offset()
+    });
+    ends[0] != ends[1]
+}
+
+/// Leaves a transaction of this identity undecided by a broker that was killed.
+async fn undecided(broker: &Broker, prefix: &str, identity: &str, input: TopicPartition) {
+    for _ in 0..TRIES {
+        let writer = left_open(broker, prefix, identity, input);
+        broker.kill();
+        // Killed, too, as far as anybody can tell: it never says another word.
+        std::mem::forget(writer);
+        broker.resume();
+        // Twice as long as the broker needs to abort what is open for too long.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        if stands_still(broker, prefix) {
+            return;
+        }
+    }
+    panic!("the broker decided everything in {TRIES} tries: this test shows nothing any more, and docs/adr/0008 may be void");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_gives_up_what_a_broker_forgot_to_decide() {
+    let Some(broker) = Broker::own(&TRAP) else { return };
+    let prefix = prefix("undecided");
+    let log = open(&broker, &prefix).await;
+    append(&*log, vec![record(Topic::OrderEvents, "a", "1")]).await;
+    let first = session(&*log, "worker", "inventory", &INPUTS).await;
+    assigned(&*first).await;
+    let read = polled(&*first, 1).await;
+    let position = |offset| [(read[0].topic_partition(), Position { offset, metadata: String::new() })].into();
+    first.commit(Batch { records: vec![record(Topic::Products, "a", "1")], positions: position(1) }).await.unwrap();
+    first.close().await.unwrap();
+
+    undecided(&broker, &prefix, "worker", read[0].topic_partition()).await;
+
+    append(&*log, vec![record(Topic::OrderEvents, "a", "2")]).await;
+    let heir = session(&*log, "worker", "inventory", &INPUTS).await;
+    assigned(&*heir).await;
+    let again = polled(&*heir, 1).await;
+    assert_eq!(again[0].offset, 1, "the position that was undecided does not count");
+    heir.commit(Batch { records: vec![record(Topic::Products, "a", "2")], positions: position(2) }).await.unwrap();
+    // The commit is by the same producers, on the same partition: what they had left there is not committed with it.
+    let states = read_all(&*log, Topic::Products).await;
+    let values: Vec<_> = states.iter().map(|state| state.value.as_deref().unwrap_or_default()).collect();
+    assert_eq!(values, [b"1".as_slice(), b"2".as_slice()]);
+    assert!(read_all(&*log, Topic::InventoryEvents).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_decides_is_told_with_what_to_do() {
+    let Some(broker) = Broker::shared() else { return };
+    let prefix = prefix("standstill");
+    let log = open(broker, &prefix).await;
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &broker.address).set("transaction.timeout.ms", "600000");
+    let stranger: BaseProducer = client.set("transactional.id", format!("{prefix}stranger")).create().unwrap();
+    stranger.init_transactions(PATIENCE).unwrap();
+    stranger.begin_transaction().unwrap();
+    let name = format!("{prefix}products");
+    stranger.send(BaseRecord::to(&name).partition(2).key("a").payload("undecided")).map_err(|(error, _)| error).unwrap();
+    stranger.flush(PATIENCE).unwrap();
+
+    let said = within(async {
+        let at = TopicPartition::new(Topic::Products, 2);
+        let mut reader = log.reader(&[(at, Start::Beginning)], Stop::AtEnd).await.unwrap();
+        loop {
+            if let Err(error) = reader.read(10, Duration::from_secs(1)).await {
+                return error.to_string();
+            }
+        }
+    })
+    .await;
+    let advice = format!("--topic {prefix}products --partition 2 --start-offset 0");
+    assert!(said.contains("stands still at offset 0") && said.contains(&advice), "{said}");
+    let trouble = within(async {
+        loop {
+            if let Some(trouble) = log.trouble() {
+                return trouble;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert!(trouble.contains(&advice), "{trouble}");
+    stranger.abort_transaction(PATIENCE).unwrap();
+    within(async {
+        while log.trouble().is_some() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,72 @@
+//! A PostgreSQL of the test's own: one that is stopped, set otherwise, or given another past.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kartshoppe::store::private_server::{PrivateServer, Urls};
+use kartshoppe::store::{Store, StoreOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use super::place::Place;
+use super::postgres::{TestDatabase, bin_dir, open_folder};
+use super::wal::WalShop;
+
+/// A running server.
+pub struct OwnServer {
+    folder: tempfile::TempDir,
+    pub running: Option<PrivateServer>,
+}
+
+impl OwnServer {
+    pub async fn start() -> Self {
+        let mut server = Self { folder: open_folder(), running: None };
+        server.resume().await;
+        server
+    }
+
+    pub async fn resume(&mut self) -> Urls {
+        let server = PrivateServer::start(self.folder.path(), bin_dir().as_deref()).await.unwrap();
+        let urls = server.urls().clone();
+        self.running = Some(server);
+        urls
+    }
+
+    pub async fn stop(&mut self) {
+        self.running.take().unwrap().stop().await.unwrap();
+    }
+
+    pub async fn admin(&self, sql: &str) {
+        let mut admin = PgConnection::connect(&self.running.as_ref().unwrap().urls().admin).await.unwrap();
+        admin.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+
+    /// Changes a setting that needs no restart; returns when new sessions have it.
+    pub async fn set(&self, name: &str, value: &str) {
+        let mut admin = PgConnection::connect(&self.running.as_ref().unwrap().urls().admin).await.unwrap();
+        let before: String = sqlx::query_scalar(AssertSqlSafe(format!("SHOW {name}"))).fetch_one(&mut admin).await.unwrap();
+        admin.execute(AssertSqlSafe(format!("ALTER SYSTEM SET {name} = {value}"))).await.unwrap();
+        admin.execute("SELECT pg_reload_conf()").await.unwrap();
+        loop {
+            let now: String = sqlx::query_scalar(AssertSqlSafe(format!("SHOW {name}"))).fetch_one(&mut admin).await.unwrap();
+            if now != before {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The data directory of PostgreSQL, which may not be below the folder where the tests run as root.
+    pub fn cluster(&self) -> std::path::PathBuf {
+        let home = self.folder.path().join("postgres");
+        let elsewhere = std::fs::read_to_string(home.join("location"));
+        elsewhere.map_or(home.clone(), |place| Path::new(place.trim()).to_owned()).join("cluster")
+    }
+}
+
+/// An empty shop on such a server.
+pub async fn shop_on(place: &Place, urls: &Urls) -> WalShop {
+    let store = Store::new(&urls.database, StoreOptions::default()).unwrap();
+    store.migrate().await.unwrap();
+    let (url, admin_url, cdc_url) = (urls.database.clone(), urls.admin.clone(), urls.cdc.clone());
+    WalShop::over(place, TestDatabase { store, url, admin_url, cdc_url }).await
+}
