@@ -12,6 +12,8 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::support::kafka::{Broker, prefix};
 use crate::support::log::{PATIENCE, append, assigned, polled, read_all, record, session, within};
+use crate::support::place::Place;
+use crate::support::wal::WalShop;
 
 const INPUTS: [Topic; 2] = [Topic::ProductUpdates, Topic::OrderEvents];
 /// The broker comes into the trap only if it aborts by itself before it is fenced: it looks each second, and is fenced after nine.
@@ -104,6 +106,33 @@ async fn a_session_gives_up_what_a_broker_forgot_to_decide() {
     let values: Vec<_> = states.iter().map(|state| state.value.as_deref().unwrap_or_default()).collect();
     assert_eq!(values, [b"1".as_slice(), b"2".as_slice()]);
     assert!(read_all(&*log, Topic::InventoryEvents).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wal_reader_does_not_wait_for_what_its_dead_predecessor_left_open() {
+    let Some(place) = Place::kafka() else { return };
+    let shop = WalShop::open(&place).await;
+    let reader = shop.reader().await;
+    reader.streams().await;
+    let mut ids = shop.orders("before", 2).await;
+    shop.await_exactly(&ids).await;
+    reader.stop().await;
+
+    let (broker, topic) = place.reach(Topic::CdcPositions);
+    let prefix = topic.strip_suffix(Topic::CdcPositions.name()).unwrap();
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", broker).set("transaction.timeout.ms", "600000");
+    let dead: BaseProducer = client.set("transactional.id", format!("{prefix}cdc-{}-b", shop.config.slot)).create().unwrap();
+    dead.init_transactions(PATIENCE).unwrap();
+    dead.begin_transaction().unwrap();
+    dead.send(BaseRecord::to(&topic).partition(0).key(&shop.config.slot).payload("{}")).map_err(|(error, _)| error).unwrap();
+    dead.flush(PATIENCE).unwrap();
+    std::mem::forget(dead);
+
+    let reader = shop.reader().await;
+    ids.extend(shop.orders("after", 2).await);
+    shop.await_exactly(&ids).await;
+    shop.end([reader]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

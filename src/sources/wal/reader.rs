@@ -28,6 +28,8 @@ use crate::wire::topics::Topic;
 /// First and longest wait for a slot that is in use: by a predecessor in its last moments, or by somebody who lives.
 const SLOT_WAIT_MIN: Duration = Duration::from_millis(5);
 const SLOT_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long the stored position may take before the fencing; after it, it counts anyway.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the log may take to remember an alarm.
 const REMEMBER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -66,7 +68,11 @@ async fn live(context: &WalContext) -> Result<Infallible, End> {
     let (config, log) = (&context.config, &*context.log);
     let mut server = Server::connect(&config.url).await?;
     let facts = slot_free(context, &mut server).await?;
-    look(context, &facts, &position::read(log, &config.slot).await?)?;
+    // A commit that a dead predecessor left open would be waited for until the log gives it up: then only to fence it helps.
+    match tokio::time::timeout(LOOK_PATIENCE, position::read(log, &config.slot)).await {
+        Ok(stored) => look(context, &facts, &stored?)?,
+        Err(_) => facts.check_database()?,
+    }
     context.at(Step::Looked).await?;
     let session = log.session(session_config(&config.slot)).await?;
     context.at(Step::Fenced).await?;
