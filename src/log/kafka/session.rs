@@ -315,6 +315,9 @@ impl Thread {
         use rdkafka::error::RDKafkaErrorCode as Code;
         if is_fenced(consumer) {
             self.cluster.board.fenced();
+            if self.cluster.board.excuses() {
+                return Err(self.cluster.failed("being a member of the group", error));
+            }
             self.inbox.end(LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) });
             return Ok(());
         }

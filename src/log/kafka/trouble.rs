@@ -7,14 +7,19 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::time::Instant;
 
 use super::super::{LogError, Setbacks};
 use super::rights::Lack;
+
+/// A broker that comes back has met all its members again by then.
+const EXCUSED_FOR: Duration = Duration::from_secs(60);
 
 /// The last trouble of this process's clients, what the log must not be used with, and what its sessions went through.
 #[derive(Debug, Default)]
@@ -31,6 +36,8 @@ struct Notes {
     lacks: BTreeSet<Lack>,
     lost: Option<String>,
     standstill: Option<String>,
+    /// When a broker last could not be reached, unless that has excused somebody already.
+    unreached: Option<Instant>,
 }
 
 impl Board {
@@ -41,6 +48,9 @@ impl Board {
             return;
         }
         let mut notes = self.notes();
+        if code == RDKafkaErrorCode::BrokerTransportFailure {
+            notes.unreached = Some(Instant::now());
+        }
         let text = text.split(" (after ").next().unwrap_or(text);
         if notes.last.as_ref().is_none_or(|(_, known)| known != text) {
             tracing::warn!(error.code = ?code, error = text, "trouble with Kafka");
@@ -66,6 +76,12 @@ impl Board {
             }
             notes.refusal = reason;
         }
+    }
+
+    /// Whether brokers went lately: one that comes back may know a member's earlier life only and refuse the present one, as it does
+    /// when another process has its name. That excuses once; who is refused again has a rival.
+    pub fn excuses(&self) -> bool {
+        self.notes().unreached.take().is_some_and(|at| at.elapsed() < EXCUSED_FOR)
     }
 
     /// A partition stands still, and why; `None` when all move.
@@ -245,4 +261,24 @@ pub(super) fn note(board: &Board, error: &KafkaError, reason: &str) {
 /// Log lines of librdkafka are for those who look for them: what matters comes as an event, too.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     tracing::debug!(target: "rdkafka", level = ?level, facility, "{message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_went_excuses_once_and_not_for_long() {
+        let board = Board::default();
+        assert!(!board.excuses());
+        board.note(RDKafkaErrorCode::Authentication, "wrong password");
+        assert!(!board.excuses(), "the broker is there");
+        board.note(RDKafkaErrorCode::BrokerTransportFailure, "refused");
+        tokio::time::advance(EXCUSED_FOR / 2).await;
+        assert!(board.excuses());
+        assert!(!board.excuses(), "who is refused again has a rival");
+        board.note(RDKafkaErrorCode::BrokerTransportFailure, "refused");
+        tokio::time::advance(EXCUSED_FOR).await;
+        assert!(!board.excuses(), "too long ago");
+    }
 }
