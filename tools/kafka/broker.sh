@@ -94,9 +94,6 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # Nobody else is about to join: the first member of a group begins at once.
 group.initial.rebalance.delay.ms=0
-# A broker that was killed comes back when its last registration has run out (defaults: 9 s, 2 s; docs/adr/0008).
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
 # A transaction whose writer was killed is aborted within a second of its time-out (default 10 s).
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 # A test may ask for a shorter session than the 6 s that a broker otherwise grants at least.

@@ -60,6 +60,11 @@ impl<T: Default> Chunked<T> {
         let cells = self.0[chunk].get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| T::default()).collect());
         &cells[place]
     }
+
+    /// All cells that there are.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().filter_map(OnceLock::get).flat_map(|cells| cells.iter())
+    }
 }
 
 fn locate(number: u32) -> (usize, usize) {

@@ -16,7 +16,7 @@ use tracing::Span;
 use super::frame;
 use super::journal::{Journal, Sequence};
 use super::outbox::{Outbox, Subject};
-use crate::actors::catalog_view::{CatalogHandle, SourcePositions, Taken};
+use crate::actors::catalog_view::{CatalogHandle, Entry, SlotNo, SourcePositions, Taken};
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
@@ -100,7 +100,7 @@ pub(super) struct Run {
 pub(super) struct Sync {
     pub head: Sequence,
     pub frame: Bytes,
-    /// Where the view stood before it was rendered.
+    /// How far everybody was brought before it was rendered.
     pub positions: SourcePositions,
     listed: u64,
     made_at: Instant,
@@ -251,6 +251,9 @@ impl Hub {
     /// Brings what the view has taken into the journal, and wakes the pages. Returns how many changes there were.
     pub fn flush(&self, taken: Taken) -> usize {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.resume_all {
+            self.journal.forget_shown();
+        }
         let changes = taken.numbers.len();
         let from = self.journal.head();
         let _spans = self.push_spans(&taken);
@@ -282,7 +285,10 @@ impl Hub {
 
     /// Only the sequence numbers: they tell what is newer than a snapshot.
     fn note(&self, taken: &Taken) -> Option<(Bytes, u64)> {
-        taken.numbers.iter().for_each(|number| self.journal.push(*number, None));
+        for number in &taken.numbers {
+            self.show(*number);
+            self.journal.push(*number, None);
+        }
         None
     }
 
@@ -294,7 +300,8 @@ impl Hub {
             if bugs::is(Bug::FrameDropped) && now_ms % 50 == 7 {
                 continue;
             }
-            let frame = self.render(*number, taken, now_ms);
+            let frame =
+                self.show(*number).and_then(|(id, entry)| frame::product_update(id, &entry, taken.notes.get(number), now_ms));
             if let Some(frame) = &frame {
                 shared &= run.len() + frame.len() <= SHARED_RUN_MAX;
                 if shared {
@@ -307,24 +314,30 @@ impl Hub {
         shared.then(|| (run.freeze(), frames))
     }
 
-    fn render(&self, number: u32, taken: &Taken, now_ms: i64) -> Option<Bytes> {
+    /// The product as its next change shows it.
+    fn show(&self, number: SlotNo) -> Option<(&str, Arc<Entry>)> {
         let slot = self.catalog.catalog().slot(number)?;
-        let entry = slot.entry.load_full()?;
-        frame::product_update(slot.id.as_str(), &entry, taken.notes.get(&number), now_ms)
+        Some((slot.id.as_str(), self.journal.show(number, &slot.entry)?))
+    }
+
+    /// The product as its last change showed it.
+    fn shown(&self, number: SlotNo) -> Option<(&str, Arc<Entry>)> {
+        let slot = self.catalog.catalog().slot(number)?;
+        Some((slot.id.as_str(), self.journal.shown(number, &slot.entry)?))
     }
 
     /// The frame of a product's present state, for a page whose change has no frame any more.
-    pub fn state_frame(&self, number: u32) -> Option<Bytes> {
-        self.render(number, &Taken::default(), self.clock.now_ms())
+    pub fn state_frame(&self, number: SlotNo) -> Option<Bytes> {
+        let (id, entry) = self.shown(number)?;
+        frame::product_update(id, &entry, None, self.clock.now_ms())
     }
 
     /// The frame of a product's present state, if that may have changed at or after these positions.
-    pub fn changed_since(&self, number: u32, positions: &[Offset]) -> Option<Bytes> {
+    pub fn changed_since(&self, number: SlotNo, positions: &[Offset]) -> Option<Bytes> {
         let catalog = self.catalog.catalog();
-        let slot = catalog.slot(number)?;
-        let entry = slot.entry.load_full()?;
-        let changed = catalog.changed_since(slot, &entry, positions);
-        if changed { frame::product_update(slot.id.as_str(), &entry, None, self.clock.now_ms()) } else { None }
+        let (id, entry) = self.shown(number)?;
+        let changed = catalog.changed_since(catalog.slot(number)?, &entry, positions);
+        if changed { frame::product_update(id, &entry, None, self.clock.now_ms()) } else { None }
     }
 
     pub fn count_sync(&self) {
@@ -346,17 +359,16 @@ impl Hub {
         }
         let mut last = self.sync.lock().unwrap_or_else(PoisonError::into_inner);
         let serves = |sync: &Sync| {
-            let same = sync.head == self.journal.head()
-                && sync.listed == listed
-                && sync.positions == self.catalog.catalog().source_positions();
+            let same = sync.head == self.journal.head() && sync.listed == listed && sync.positions == self.reached().positions;
             same || sync.made_at.elapsed() < sync.took * SYNC_REST_FACTOR
         };
         if let Some(sync) = last.as_ref().filter(|sync| serves(sync)) {
             return Some(sync.clone());
         }
         // Head and positions first: what changes while the catalogue is rendered is sent again, and not missed.
-        let (positions, head, made_at) = (self.catalog.catalog().source_positions(), self.journal.head(), Instant::now());
-        let frame = frame::cache_sync(self.catalog.all(), self.clock.now_ms());
+        let (positions, head, made_at) = (self.reached().positions.clone(), self.journal.head(), Instant::now());
+        let shown = (0..self.catalog.catalog().slots()).filter_map(|number| Some(self.shown(number)?.1));
+        let frame = frame::cache_sync(shown.filter(|entry| !entry.is_removed()), self.clock.now_ms());
         let sync = Sync { head, frame, positions, listed, made_at, took: made_at.elapsed() };
         *last = Some(sync.clone());
         Some(sync)

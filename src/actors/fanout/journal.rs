@@ -9,12 +9,12 @@
 //! One writer; readers take no lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
-use crate::actors::catalog_view::{Chunked, SlotNo};
+use crate::actors::catalog_view::{Chunked, Entry, SlotNo};
 
 /// Changes that the ring remembers; with the frames of those that are still the latest, 15 MB at 900 bytes each.
 pub const RING: u64 = 16_384;
@@ -30,6 +30,8 @@ struct Mark {
     /// Its sequence number plus one; 0 for a product that never changed since the process started.
     next: AtomicU64,
     frame: ArcSwapOption<Bytes>,
+    /// The product as that change showed it.
+    shown: ArcSwapOption<Entry>,
 }
 
 /// The shared record of changes.
@@ -71,6 +73,36 @@ impl Journal {
     #[must_use]
     pub fn head(&self) -> Sequence {
         self.head.load(Ordering::Acquire)
+    }
+
+    /// The product as its next change will show it: as it is in the view by the time that everybody can know it from here.
+    pub fn show(&self, number: SlotNo, live: &ArcSwapOption<Entry>) -> Option<Arc<Entry>> {
+        let mark = self.marks.cell(number);
+        loop {
+            let entry = live.load_full();
+            mark.shown.store(entry.clone());
+            // Whoever looked into the view before this store must find nothing newer there than what is shown now.
+            fence(Ordering::SeqCst);
+            if entry.as_ref().map(Arc::as_ptr) == live.load().as_ref().map(Arc::as_ptr) {
+                return entry;
+            }
+        }
+    }
+
+    /// The product as pages may know it: not ahead of its changes, or a page would hear of an older state after a newer one.
+    pub fn shown(&self, number: SlotNo, live: &ArcSwapOption<Entry>) -> Option<Arc<Entry>> {
+        let shown = || self.marks.get(number)?.shown.load_full();
+        shown().or_else(|| {
+            // It never changed, unless its first change comes just now.
+            let entry = live.load_full();
+            fence(Ordering::SeqCst);
+            shown().or(entry)
+        })
+    }
+
+    /// Shows the view as it is: changes were not told one by one.
+    pub fn forget_shown(&self) {
+        self.marks.iter().for_each(|mark| mark.shown.store(None));
     }
 
     /// Adds a change. Only the one writer may call this.
