@@ -94,8 +94,7 @@ impl Database {
     async fn make_backlog(&mut self, rows: usize, items: usize) {
         self.text(&format!("SELECT pg_create_logical_replication_slot('{SLOT}', 'pgoutput')::text")).await;
         let fill = format!(
-            "SET synchronous_commit = off;
-             DO $$ BEGIN
+            "DO $$ BEGIN
                  FOR n IN 1..{} LOOP
                      INSERT INTO orders (order_id, customer_id, subtotal, total) VALUES ('order-' || n, 'guest', 10, 10);
                      INSERT INTO order_items (order_item_id, order_id, product_id, quantity, unit_price, line_total, traceparent)
@@ -104,12 +103,16 @@ impl Database {
                      FROM generate_series(1, {items}) AS i;
                      COMMIT;
                  END LOOP;
-             END $$;
-             RESET synchronous_commit; CHECKPOINT",
+             END $$",
             rows / items
         );
         let began = Instant::now();
-        self.0.execute(sqlx::raw_sql(AssertSqlSafe(fill))).await.unwrap();
+        // One after the other: a block that commits must stand alone.
+        for statement in
+            ["SET synchronous_commit = off".to_owned(), fill, "RESET synchronous_commit".to_owned(), "CHECKPOINT".to_owned()]
+        {
+            self.0.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
+        }
         println!("backlog of {rows} rows written in {:.1} s", began.elapsed().as_secs_f64());
     }
 
