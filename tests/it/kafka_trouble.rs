@@ -1,14 +1,13 @@
 //! What is wrong with a Kafka is said with what to do, at once or when it begins; waiting goes on where it helps.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
 use kartshoppe::log::{EventLog, LogError, Session};
 use kartshoppe::wire::topics::Topic;
 
 use crate::support::kafka::{Broker, prefix};
-use crate::support::log::{PATIENCE, append, assigned, polled, record, session, within};
+use crate::support::log::{PATIENCE, append, assigned, polled, record, session, troubled, within};
 
 const INPUTS: [Topic; 2] = [Topic::ProductUpdates, Topic::OrderEvents];
 
@@ -61,15 +60,7 @@ async fn another_number_of_partitions_is_refused() {
     let worker = session(&*four, "worker", "inventory", &INPUTS).await;
     assigned(&*worker).await;
     let six = overseen(broker, &prefix, 6).await;
-    let refused = within(async {
-        loop {
-            if let Some(trouble) = six.trouble() {
-                return trouble;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    let refused = troubled(&*six).await;
     assert!(refused.contains("has 4 partitions, not 6") && refused.contains("KARTSHOPPE__INVENTORY__PARTITIONS"), "{refused}");
     assert_eq!(four.trouble(), None, "the other process goes on");
 }

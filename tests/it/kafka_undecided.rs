@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::support::kafka::{Broker, prefix};
-use crate::support::log::{PATIENCE, append, assigned, polled, read_all, record, session, within};
+use crate::support::log::{PATIENCE, append, assigned, polled, read_all, record, session, troubled, within};
 use crate::support::place::Place;
 use crate::support::wal::WalShop;
 
@@ -159,15 +159,7 @@ async fn what_nobody_decides_is_told_with_what_to_do() {
     .await;
     let advice = format!("--topic {prefix}products --partition 2 --start-offset 0");
     assert!(said.contains("stands still at offset 0") && said.contains(&advice), "{said}");
-    let trouble = within(async {
-        loop {
-            if let Some(trouble) = log.trouble() {
-                return trouble;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    })
-    .await;
+    let trouble = troubled(&*log).await;
     assert!(trouble.contains(&advice), "{trouble}");
     stranger.abort_transaction(PATIENCE).unwrap();
     within(async {

@@ -84,16 +84,10 @@ impl Cluster {
     }
 
     /// Where transactions stand that are not decided: the first offset of the oldest one, by partition.
-    pub fn undecided(&self, topics: &[Topic]) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
-        let counts = self.topics()?;
-        let partitions = topics.iter().flat_map(|topic| {
-            let count = counts.get(topic).copied().unwrap_or_default();
-            (0..count).map(|partition| TopicPartition::new(*topic, partition))
-        });
-        let partitions: Vec<TopicPartition> = partitions.collect();
+    pub fn undecided(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
         // In this order: what is decided in between counts as undecided, never the other way round.
-        let mut decided = self.offsets(&self.arbiter, &partitions, |_| ClientOffset::End)?;
-        let ends = self.offsets(&self.inspector, &partitions, |_| ClientOffset::End)?;
+        let mut decided = self.offsets(&self.arbiter, partitions, |_| ClientOffset::End)?;
+        let ends = self.offsets(&self.inspector, partitions, |_| ClientOffset::End)?;
         decided.retain(|at, decided| ends.get(at).is_some_and(|end| *decided < *end));
         Ok(decided)
     }
@@ -220,6 +214,11 @@ impl Cluster {
         }
         self.board.unavailable(&format!("{what}: {code}"))
     }
+}
+
+/// Every partition of these topics.
+pub(super) fn partitions_of(topics: &BTreeMap<Topic, PartitionId>) -> Vec<TopicPartition> {
+    topics.iter().flat_map(|(topic, count)| (0..*count).map(|partition| TopicPartition::new(*topic, partition))).collect()
 }
 
 /// Asks again for a moment while leaders and coordinators of what is new are still being found.

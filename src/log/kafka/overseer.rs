@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::{LogError, Offset, PartitionId, TopicPartition};
-use super::cluster::Cluster;
+use super::cluster::{Cluster, partitions_of};
 use super::rights::Lack;
 use super::standstill::Watch;
 use crate::wire::topics::{PartitionCount, Topic};
@@ -73,8 +73,7 @@ struct Look {
 
 fn look(cluster: &Cluster) -> Result<Look, LogError> {
     let topics = cluster.topics()?;
-    let present: Vec<Topic> = topics.keys().copied().collect();
-    Ok(Look { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&present)?, topics })
+    Ok(Look { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&partitions_of(&topics))?, topics })
 }
 
 /// Whether a topic is missing or has another number of partitions.

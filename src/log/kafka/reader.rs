@@ -19,7 +19,6 @@ use super::records::{Names, copy};
 use super::rights::{Access, Lack};
 use super::standstill::{self, TOO_LONG};
 use super::trouble::{Board, Told, refused};
-use crate::wire::topics::Topic;
 
 /// Batches that were read and not taken.
 const AHEAD: usize = 4;
@@ -214,9 +213,8 @@ fn read(
 
 /// Whoever reads to the end would wait for ever for what nobody decides.
 fn standing(cluster: &Cluster, wanted: &BTreeMap<TopicPartition, Offset>) -> Option<Read> {
-    let topics: BTreeSet<Topic> = wanted.keys().map(|at| at.topic).collect();
-    let undecided = cluster.undecided(&topics.into_iter().collect::<Vec<_>>()).ok()?;
-    let (at, offset) = undecided.into_iter().find(|(at, _)| wanted.contains_key(at))?;
+    let partitions: Vec<TopicPartition> = wanted.keys().copied().collect();
+    let (at, offset) = cluster.undecided(&partitions).ok()?.into_iter().next()?;
     Some(Read::Failed(LogError::Unavailable(standstill::text(&cluster.config, at, offset))))
 }
 

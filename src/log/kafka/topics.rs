@@ -9,7 +9,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::Instant;
 
 use super::super::{LogError, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
-use super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::cluster::{Cluster, PATIENCE, cannot_make, partitions_of};
 use super::rights::grant;
 use super::trouble::{Told, refused};
 use crate::wire::topics::{PartitionCount, Retention, Topic};
@@ -76,8 +76,7 @@ impl Admin {
     pub async fn list(&self) -> Result<Vec<TopicInfo>, LogError> {
         let ask = |cluster: &Cluster| {
             let topics = cluster.topics()?;
-            let partitions: Vec<TopicPartition> =
-                topics.iter().flat_map(|(topic, count)| (0..*count).map(|at| TopicPartition::new(*topic, at))).collect();
+            let partitions = partitions_of(&topics);
             let bounds = cluster.bounds(&partitions)?;
             Ok(topics.into_iter().map(|(topic, count)| info(topic, count, &bounds)).collect())
         };

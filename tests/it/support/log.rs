@@ -122,3 +122,16 @@ pub fn position(at: TopicPartition, offset: Offset, metadata: &str) -> Positions
 pub fn batch(records: Vec<NewRecord>) -> Batch {
     Batch { records, positions: Positions::new() }
 }
+
+/// Waits until the log says what its trouble is.
+pub async fn troubled(log: &dyn EventLog) -> String {
+    within(async {
+        loop {
+            if let Some(trouble) = log.trouble() {
+                return trouble;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}

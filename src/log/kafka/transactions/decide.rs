@@ -9,7 +9,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 use tokio::time::Instant;
 
 use super::super::super::{LogError, NewRecord, Position, Positions, TopicPartition};
-use super::super::cluster::PATIENCE;
+use super::super::cluster::{PATIENCE, partitions_of};
 use super::super::native;
 use super::super::trouble::Told;
 use super::{COMMIT_PATIENCE, Stopped, Writer};
@@ -21,7 +21,9 @@ const NOTHING: &str = "nothing";
 impl Writer {
     /// Whatever is undecided where we write may be ours, or of somebody who is at work; to them it means nothing.
     pub(super) fn decide_records(&self) -> Result<(), LogError> {
-        let undecided = self.cluster.undecided(&self.writes)?;
+        let mut topics = self.cluster.topics()?;
+        topics.retain(|topic, _| self.writes.contains(topic));
+        let undecided = self.cluster.undecided(&partitions_of(&topics))?;
         if undecided.is_empty() {
             return Ok(());
         }
