@@ -300,14 +300,15 @@ fn whole(state: &ProductState, cause: &Cause) -> NewRecord {
 fn first_state(number: u32) -> ProductState {
     let id = ProductId::new(&format!("PROD_{number:07}")).unwrap();
     let details = Details {
-        name: format!("FutureTech UltraBook Pro 15 number {number}"),
+        name: format!("FutureTech UltraBook Pro 15 number {number}").into(),
         description:
             "A thin and light machine with a bright screen, a quiet fan and a battery that outlasts the longest flight. "
-                .repeat(2),
-        category: ["Electronics", "Books", "Home", "Sports"][number as usize % 4].to_owned(),
-        brand: "FutureTech".to_owned(),
-        image_url: format!("/api/ecommerce/product/PROD_{number:07}/image"),
-        tags: vec!["laptop".to_owned(), "ultrabook".to_owned(), "new".to_owned()],
+                .repeat(2)
+                .into(),
+        category: ["Electronics", "Books", "Home", "Sports"][number as usize % 4].into(),
+        brand: "FutureTech".into(),
+        image_url: format!("/api/ecommerce/product/PROD_{number:07}/image").into(),
+        tags: ["laptop".into(), "ultrabook".into(), "new".into()].into(),
         rating: 4.5,
         review_count: i64::from(number % 900),
     };

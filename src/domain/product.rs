@@ -15,15 +15,16 @@ pub struct Product {
     pub details: Arc<Details>,
 }
 
-/// What a product's page says of it besides price and stock. Text is kept as it came; empty where the source was silent.
+/// What a product's page says of it besides price and stock. Text is kept as it came; empty where the source was silent. Boxed:
+/// there may be a million of them, and they never grow.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Details {
-    pub name: String,
-    pub description: String,
-    pub category: String,
-    pub brand: String,
-    pub image_url: String,
-    pub tags: Vec<String>,
+    pub name: Box<str>,
+    pub description: Box<str>,
+    pub category: Box<str>,
+    pub brand: Box<str>,
+    pub image_url: Box<str>,
+    pub tags: Box<[Box<str>]>,
     /// 0.0 to 5.0 as the source gave it; always finite.
     pub rating: f64,
     pub review_count: i64,

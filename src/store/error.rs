@@ -1,16 +1,17 @@
 //! What can go wrong between the shop and its database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a call to the store failed. [`StoreError::is_retryable`] says whether waiting can help.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// PostgreSQL cannot be reached, is starting or stopping, or is out of connections.
     #[error("could not {doing}: PostgreSQL is not available")]
     Unavailable {
         doing: &'static str,
         #[source]
-        source: sqlx::Error,
+        source: Arc<sqlx::Error>,
     },
     /// No answer in time. A write may have happened all the same.
     #[error("could not {doing}: PostgreSQL did not answer within {waited:?}")]
@@ -23,7 +24,7 @@ pub enum StoreError {
     Failed {
         doing: &'static str,
         #[source]
-        source: sqlx::Error,
+        source: Arc<sqlx::Error>,
     },
     /// A row holds what no row of ours can hold.
     #[error("{table} row {id} cannot be read: {reason}")]
@@ -33,15 +34,29 @@ pub enum StoreError {
     TooOld { major: i32 },
     /// The tables could not be brought to the newest shape; nothing of the failed migration stays.
     #[error("could not migrate the database")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[source] Arc<sqlx::migrate::MigrateError>),
     /// Not the URL of a PostgreSQL.
     #[error("the database URL is not of the form postgres://user:password@host:port/database: {reason}")]
     BadUrl { reason: String },
 }
 
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Migration(Arc::new(error))
+    }
+}
+
 impl StoreError {
     pub(super) fn new(doing: &'static str, source: sqlx::Error) -> Self {
-        if is_transient(&source) { Self::Unavailable { doing, source } } else { Self::Failed { doing, source } }
+        let transient = is_transient(&source);
+        let source = Arc::new(source);
+        if transient { Self::Unavailable { doing, source } } else { Self::Failed { doing, source } }
+    }
+
+    /// Whether PostgreSQL itself said that it undid the transaction: nothing was written then, for certain.
+    pub(super) fn is_undone(&self) -> bool {
+        let (Self::Unavailable { source, .. } | Self::Failed { source, .. }) = self else { return false };
+        source.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| !may_stand(&code))
     }
 
     /// Whether waiting and trying again can help. A write that is tried again must be safe to repeat.
@@ -49,8 +64,10 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Contended { .. } => true,
-            Self::Migration(sqlx::migrate::MigrateError::Execute(source)) => is_transient(source),
-            Self::Migration(_) | Self::Failed { .. } | Self::Corrupt { .. } | Self::TooOld { .. } | Self::BadUrl { .. } => false,
+            Self::Migration(error) => {
+                matches!(&**error, sqlx::migrate::MigrateError::Execute(source) if is_transient(source))
+            }
+            Self::Failed { .. } | Self::Corrupt { .. } | Self::TooOld { .. } | Self::BadUrl { .. } => false,
         }
     }
 }
@@ -69,6 +86,12 @@ fn is_transient(error: &sqlx::Error) -> bool {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
     )
+}
+
+/// SQLSTATEs that end the connection or the server, perhaps between a commit and its answer: class 08, the shutdowns of class 57,
+/// the server's own troubles.
+fn may_stand(code: &str) -> bool {
+    ["08", "57P", "58", "XX"].iter().any(|class| code.starts_with(class))
 }
 
 /// SQLSTATEs that pass by themselves. Source: PostgreSQL manual, appendix A.
@@ -96,6 +119,12 @@ mod tests {
         }
         for code in ["23505", "23514", "42P01", "42601", "22003", "28P01"] {
             assert!(!is_transient_state(code), "{code}");
+        }
+        for code in ["40P01", "55P03", "57014", "23514", "22003"] {
+            assert!(!may_stand(code), "{code}");
+        }
+        for code in ["08006", "57P01", "57P02", "58030", "XX000"] {
+            assert!(may_stand(code), "{code}");
         }
         assert!(StoreError::new("ask", sqlx::Error::PoolTimedOut).is_retryable());
         assert!(!StoreError::new("ask", sqlx::Error::RowNotFound).is_retryable());

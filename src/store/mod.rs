@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  api::shop ──► carts      add, set, remove, clear, read
-//!            ──► checkout   one statement: lock and empty the cart, write key, order and items
+//!            ──► checkout   one statement: lock and empty the cart, write key, order and items; shared by those that meet
 //!            ──► orders     read them back with each item's outcome
 //!  order_tracker ──► outcomes   one transaction a batch: outcomes, settlement, flips, positions
 //!                ──► positions  where to go on, and gaps that a human must look at
@@ -29,6 +29,7 @@ mod seeded;
 
 use std::future::Future;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -55,8 +56,7 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(6);
 
 /// What every connection is told. PostgreSQL ends a statement before [`CALL_DEADLINE`], so that it lets go of its locks first; and
 /// a transaction whose client fell silent, as a frozen process must not keep orders locked.
-const SESSION_SETTINGS: &str =
-    "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
+const SESSION_SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
 /// The private server's WAL reader copies waiting rows when it starts for the first time. Elsewhere its role is the operator's.
 /// One process at a time: PostgreSQL refuses concurrent grants on one table.
 const GRANT_CDC: &str = "DO $$ BEGIN
@@ -100,6 +100,7 @@ impl Default for StoreOptions {
 pub struct Store {
     pool: PgPool,
     options: StoreOptions,
+    desks: Arc<checkout::Desks>,
 }
 
 impl Store {
@@ -126,7 +127,7 @@ impl Store {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, options })
+        Ok(Self { pool, options, desks: Arc::default() })
     }
 
     /// The connections, for the checker and for tests.

@@ -48,7 +48,7 @@ pub struct ProductValue<'a> {
     pub inventory: i64,
     /// Begins with `/api/` or `data:`, or is empty.
     pub image_url: &'a str,
-    pub tags: &'a [String],
+    pub tags: &'a [Box<str>],
     /// 0 to 5.
     pub rating: f64,
     pub review_count: i64,
@@ -220,11 +220,11 @@ impl Fields<'_> {
         let description =
             self.description.flatten().map_or(Ok(String::new()), |t| checked("description", t.0, DESCRIPTION_MAX, Lines::Many));
         let details = Details {
-            name: checked("name", name.0, NAME_MAX, Lines::One).map_err(E::custom)?,
-            description: description.map_err(E::custom)?,
-            category: line("category", self.category, LABEL_MAX).map_err(E::custom)?,
-            brand: line("brand", self.brand, LABEL_MAX).map_err(E::custom)?,
-            image_url: served(&id, line("imageUrl", self.image_url, IMAGE_URL_MAX).map_err(E::custom)?),
+            name: checked("name", name.0, NAME_MAX, Lines::One).map_err(E::custom)?.into(),
+            description: description.map_err(E::custom)?.into(),
+            category: line("category", self.category, LABEL_MAX).map_err(E::custom)?.into(),
+            brand: line("brand", self.brand, LABEL_MAX).map_err(E::custom)?.into(),
+            image_url: served(&id, line("imageUrl", self.image_url, IMAGE_URL_MAX).map_err(E::custom)?).into(),
             tags: tags(self.tags.flatten().unwrap_or_default()).map_err(E::custom)?,
             rating: rating(self.rating.flatten().map_or(0.0, |number| number.0)).map_err(E::custom)?,
             review_count: review_count(self.review_count.flatten().map_or(0, |count| count.0)).map_err(E::custom)?,
@@ -260,11 +260,11 @@ fn served(id: &ProductId, image_url: String) -> String {
     if ours { image_url } else { generated_image_url(id) }
 }
 
-fn tags(tags: Vec<Text<'_>>) -> Result<Vec<String>, InvalidValue> {
+fn tags(tags: Vec<Text<'_>>) -> Result<Box<[Box<str>]>, InvalidValue> {
     if tags.len() > TAGS_MAX {
         return Err(InvalidValue::OutOfRange { field: "tags", value: format!("{} texts", tags.len()), expected: "at most 50" });
     }
-    tags.into_iter().map(|tag| checked("tags", tag.0, LABEL_MAX, Lines::One)).collect()
+    tags.into_iter().map(|tag| checked("tags", tag.0, LABEL_MAX, Lines::One).map(Into::into)).collect()
 }
 
 fn rating(rating: f64) -> Result<f64, InvalidValue> {

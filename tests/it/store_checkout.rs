@@ -18,7 +18,7 @@ const ITEMS: &str = "SELECT count(*) FROM order_items";
 
 fn placed(checkout: Checkout) -> Order {
     match checkout {
-        Checkout::Placed(order) => order,
+        Checkout::Placed(order, _) => order,
         Checkout::Replayed(order) => panic!("expected a new order, got the old {}", order.order_id),
     }
 }
@@ -127,12 +127,12 @@ async fn one_key_is_one_order_also_while_the_first_is_under_way() {
     let orders: Vec<&Order> = results
         .iter()
         .map(|result| match result {
-            Ok(Checkout::Placed(order) | Checkout::Replayed(order)) => order,
+            Ok(Checkout::Placed(order, _) | Checkout::Replayed(order)) => order,
             Err(error) => panic!("{error}"),
         })
         .collect();
     assert!(orders.iter().all(|order| *order == orders[0]), "every answer is the same, field by field");
-    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Checkout::Placed(_)))).count(), 1);
+    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Checkout::Placed(_, _)))).count(), 1);
     fill(&db.store, "s", &[("B", 1)]).await;
     let again = db.store.checkout(&keyed("s", "k", "{}"), ten).await.unwrap();
     assert_eq!(again, Checkout::Replayed(orders[0].clone()), "also when there is something in the cart again");
@@ -149,7 +149,7 @@ async fn a_key_of_another_session_or_body_is_refused() {
     assert!(matches!(db.store.checkout(&keyed("t", "k", "{}"), ten).await, Err(CheckoutError::KeyMismatch)));
     // Two sessions race for one new key: one gets it, the other learns that.
     let results = at_once(&db.store, vec![keyed("s", "new", "{}"), keyed("t", "new", "{}")]).await;
-    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Checkout::Placed(_)))).count(), 1);
+    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Checkout::Placed(_, _)))).count(), 1);
     assert_eq!(results.iter().filter(|result| matches!(result, Err(CheckoutError::KeyMismatch))).count(), 1);
     assert_eq!(count(&db.store, ORDERS).await, 2);
 }
@@ -187,29 +187,92 @@ async fn a_cart_that_changes_between_reading_and_buying_is_bought_as_it_is_then(
 }
 
 #[tokio::test]
+async fn checkouts_that_meet_share_a_commit_and_each_gets_its_own_answer() {
+    const BUYERS: i64 = 60;
+    let db = database().await;
+    let id = |number: i64| format!("s{number}");
+    for number in (0..BUYERS).filter(|number| number % 10 != 3) {
+        fill(&db.store, &id(number), &[("A", number + 1), ("B", 1)]).await;
+    }
+    let results = at_once(&db.store, (0..BUYERS).map(|number| keyed(&id(number), &id(number), "{}")).collect()).await;
+    for (number, result) in (0..BUYERS).zip(results) {
+        match result {
+            Ok(Checkout::Placed(order, cart)) => {
+                assert_eq!(order.session_id, Some(session(&id(number))));
+                assert_eq!(order.items.iter().map(|item| item.quantity).collect::<Vec<_>>(), [number + 1, 1]);
+                assert_eq!(cart, db.store.cart(&session(&id(number))).await.unwrap());
+                assert_eq!(db.store.order(&order.order_id, None).await.unwrap(), Some(order));
+            }
+            Err(CheckoutError::EmptyCart) => assert_eq!(number % 10, 3, "only those have an empty cart"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(count(&db.store, ORDERS).await, BUYERS / 10 * 9);
+    let transactions = count(&db.store, "SELECT count(DISTINCT xmin::text) FROM orders").await;
+    println!("{} orders in {transactions} transactions", BUYERS / 10 * 9);
+    assert!(transactions < BUYERS / 2, "{transactions} transactions");
+}
+
+#[tokio::test]
+async fn a_cart_that_somebody_locks_holds_up_no_other_buyer() {
+    let db = database().await;
+    let ids = ["a", "b", "c", "d", "e", "f"];
+    for id in ids {
+        fill(&db.store, id, &[("A", 1)]).await;
+    }
+    let mut other = db.store.pool().begin().await.unwrap();
+    sqlx::query("SELECT FROM carts WHERE session_id = 'c' FOR UPDATE").execute(&mut *other).await.unwrap();
+    let results = at_once(&db.store, ids.iter().map(|id| keyed(id, id, "{}")).collect()).await;
+    for (id, result) in ids.iter().zip(results) {
+        match result {
+            Ok(Checkout::Placed(_, _)) => assert_ne!(*id, "c"),
+            Err(CheckoutError::Store(error)) => assert!(*id == "c" && error.is_retryable(), "{id}: {error:?}"),
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+    other.rollback().await.unwrap();
+    placed(db.store.checkout(&keyed("c", "c", "{}"), ten).await.unwrap());
+    assert_eq!(count(&db.store, ORDERS).await, 6);
+}
+
+#[tokio::test]
 async fn a_checkout_whose_connection_dies_is_whole_or_absent() {
+    cut_while_buying(150, 1).await;
+}
+
+#[tokio::test]
+async fn so_are_checkouts_that_share_a_connection() {
+    cut_while_buying(60, 8).await;
+}
+
+/// So many at once, again and again, and all connections are cut meanwhile.
+async fn cut_while_buying(rounds: u64, buyers: usize) {
     let db = database().await;
     let mut admin = <sqlx::PgConnection as sqlx::Connection>::connect(&db.admin_url).await.unwrap();
     let (mut answered, mut cut) = (HashSet::new(), 0);
-    for round in 0..150_u64 {
-        let id = format!("s{round}");
-        // The pool may still hand out connections that were cut: they fail once.
-        while store_lines(&db.store, &id).await.is_none_or(|lines| lines < 2) {
-            db.store.set_cart_quantity(&session(&id), None, &product("A"), 1).await.ok();
-            db.store.set_cart_quantity(&session(&id), None, &product("B"), 1).await.ok();
+    for round in 0..rounds {
+        let ids: Vec<String> = (0..buyers).map(|buyer| format!("s{round}-{buyer}")).collect();
+        for id in &ids {
+            // The pool may still hand out connections that were cut: they fail once.
+            while store_lines(&db.store, id).await.is_none_or(|lines| lines < 2) {
+                db.store.set_cart_quantity(&session(id), None, &product("A"), 1).await.ok();
+                db.store.set_cart_quantity(&session(id), None, &product("B"), 1).await.ok();
+            }
         }
         // At all moments of a checkout: now sooner, now later.
         let cut_all = async {
             tokio::time::sleep(Duration::from_micros(round % 30 * 300)).await;
             sqlx::query(CUT_ALL).execute(&mut admin).await.unwrap();
         };
-        let asked = keyed(&id, &id, "{}");
-        let (bought, ()) = tokio::join!(db.store.checkout(&asked, ten), cut_all);
-        match bought {
-            Ok(Checkout::Placed(order)) => drop(answered.insert(order.order_id.to_string())),
-            Ok(Checkout::Replayed(_)) => panic!("nobody asked before"),
-            Err(CheckoutError::Store(StoreError::Unavailable { .. })) => cut += 1,
-            Err(error) => panic!("{error:?}"),
+        let asked = ids.iter().map(|id| keyed(id, id, "{}")).collect();
+        let (bought, ()) = tokio::join!(at_once(&db.store, asked), cut_all);
+        for bought in bought {
+            match bought {
+                Ok(Checkout::Placed(order, _)) => drop(answered.insert(order.order_id.to_string())),
+                Ok(Checkout::Replayed(_)) => panic!("nobody asked before"),
+                Err(CheckoutError::Store(StoreError::Unavailable { .. })) => cut += 1,
+                Err(error) => panic!("{error:?}"),
+            }
         }
     }
     println!("{} checkouts were answered, {cut} were cut", answered.len());

@@ -111,7 +111,7 @@ async fn a_database_of_the_platform_is_taken_over_with_its_past_left_alone() {
     db.store.pool().execute("UPDATE orders SET status = 'delivered' WHERE order_id = 'old'").await.unwrap();
     db.store.add_to_cart(&session("s"), None, &product("PROD_0001"), 2).await.unwrap();
     let direct = CheckoutRequest { publish_via: PublishVia::Direct, ..request("s") };
-    let Checkout::Placed(order) = db.store.checkout(&direct, ten).await.unwrap() else { panic!("there was no key") };
+    let Checkout::Placed(order, _) = db.store.checkout(&direct, ten).await.unwrap() else { panic!("there was no key") };
     let by_hand = "INSERT INTO orders (order_id, customer_id, subtotal, total) VALUES ('hand', 'who', 1, 1);
                    INSERT INTO order_items (order_id, product_id, quantity, unit_price, line_total) VALUES ('hand', 'what', 1, 1, 1);";
     db.store.pool().execute(by_hand).await.unwrap();
@@ -143,7 +143,7 @@ async fn the_wal_reader_sees_wal_rows_and_flips_as_inserts_and_nothing_else_as_o
     let mut items = Vec::new();
     for (id, publish_via) in [("w", PublishVia::Wal), ("d", PublishVia::Direct)] {
         db.store.add_to_cart(&session(id), None, &product("A"), 1).await.unwrap();
-        let Checkout::Placed(order) = db.store.checkout(&CheckoutRequest { publish_via, ..request(id) }, ten).await.unwrap()
+        let Checkout::Placed(order, _) = db.store.checkout(&CheckoutRequest { publish_via, ..request(id) }, ten).await.unwrap()
         else {
             panic!("there was no key")
         };

@@ -14,7 +14,7 @@ async fn order(store: &Store, session_id: &str, lines: &[(&str, i64)]) -> Order 
         store.add_to_cart(&session(session_id), None, &product(id), *units).await.unwrap();
     }
     match store.checkout(&request(session_id), ten).await.unwrap() {
-        Checkout::Placed(order) => order,
+        Checkout::Placed(order, _) => order,
         Checkout::Replayed(_) => panic!("there was no key"),
     }
 }

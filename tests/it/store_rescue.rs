@@ -18,7 +18,7 @@ async fn direct_item(store: &Store, session_id: &str) -> (OrderId, OrderItemId) 
     store.add_to_cart(&session(session_id), None, &product("A"), 2).await.unwrap();
     let direct = CheckoutRequest { publish_via: PublishVia::Direct, ..request(session_id) };
     match store.checkout(&direct, ten).await.unwrap() {
-        Checkout::Placed(order) => (order.order_id, order.items[0].order_item_id.clone()),
+        Checkout::Placed(order, _) => (order.order_id, order.items[0].order_item_id.clone()),
         Checkout::Replayed(_) => panic!("there was no key"),
     }
 }

@@ -149,7 +149,7 @@ async fn place(rig: &Rig) -> Order {
     }
     let asked = CheckoutRequest { publish_via: PublishVia::Direct, ..request(&session_id) };
     match rig.store.checkout(&asked, ten).await.unwrap() {
-        Checkout::Placed(order) => {
+        Checkout::Placed(order, _) => {
             rig.api.publisher.publish(&order, None);
             order
         }

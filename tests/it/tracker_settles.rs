@@ -38,7 +38,7 @@ async fn order_of(store: &Store, session_id: &str, products: &[&str], publish_vi
         }
     }
     match store.checkout(&CheckoutRequest { publish_via, ..request(session_id) }, ten).await.unwrap() {
-        Checkout::Placed(order) => order,
+        Checkout::Placed(order, _) => order,
         Checkout::Replayed(_) => panic!("there was no key"),
     }
 }

@@ -72,7 +72,7 @@ impl Shop {
             store.add_to_cart(&session(name), None, &product("A"), 1).await.unwrap();
             let direct = CheckoutRequest { publish_via: PublishVia::Direct, ..request(name) };
             match store.checkout(&direct, ten).await.unwrap() {
-                Checkout::Placed(order) => orders.push(order),
+                Checkout::Placed(order, _) => orders.push(order),
                 Checkout::Replayed(_) => panic!("there was no key"),
             }
         }

@@ -67,7 +67,7 @@ struct Head<'a> {
 #[serde(rename_all = "camelCase")]
 struct Tail<'a> {
     image_url: &'a str,
-    tags: &'a [String],
+    tags: &'a [Box<str>],
     rating: f64,
     review_count: i64,
 }
@@ -252,35 +252,33 @@ const NUMBERS_MAX: usize = 200;
 impl Parts<'_> {
     /// The body, with where head ends, tail starts and tail ends.
     fn join(&self) -> (Bytes, [u32; 3]) {
-        let mut body = Vec::with_capacity(self.head.len() + self.tail.len() + NUMBERS_MAX);
+        // Exactly as long as it is: an allocator that shrinks a block in place keeps its length, and there may be a million.
+        let mut numbers = Vec::with_capacity(NUMBERS_MAX);
         let mut number = itoa::Buffer::new();
-        body.extend_from_slice(self.head);
-        let head_end = place(&body);
-        body.extend_from_slice(b"\"price\":");
-        push_cents(&mut body, self.price);
-        body.extend_from_slice(b",\"inventory\":");
-        body.extend_from_slice(number.format(self.stock.units()).as_bytes());
-        body.push(b',');
-        let tail_start = place(&body);
-        body.extend_from_slice(self.tail);
-        let tail_end = place(&body);
-        body.extend_from_slice(b"\"life\":");
-        body.extend_from_slice(number.format(self.revision.life).as_bytes());
-        body.extend_from_slice(b",\"version\":");
-        body.extend_from_slice(number.format(self.revision.version).as_bytes());
-        body.extend_from_slice(b",\"detailsVersion\":");
-        body.extend_from_slice(number.format(self.details_version).as_bytes());
-        body.extend_from_slice(b",\"timestamp\":");
-        body.extend_from_slice(number.format(self.changed_at_ms).as_bytes());
-        body.push(b'}');
-        body.shrink_to_fit();
-        (Bytes::from(body), [head_end, tail_start, tail_end])
+        numbers.extend_from_slice(b"\"price\":");
+        push_cents(&mut numbers, self.price);
+        numbers.extend_from_slice(b",\"inventory\":");
+        numbers.extend_from_slice(number.format(self.stock.units()).as_bytes());
+        numbers.push(b',');
+        let level = numbers.len();
+        numbers.extend_from_slice(b"\"life\":");
+        numbers.extend_from_slice(number.format(self.revision.life).as_bytes());
+        numbers.extend_from_slice(b",\"version\":");
+        numbers.extend_from_slice(number.format(self.revision.version).as_bytes());
+        numbers.extend_from_slice(b",\"detailsVersion\":");
+        numbers.extend_from_slice(number.format(self.details_version).as_bytes());
+        numbers.extend_from_slice(b",\"timestamp\":");
+        numbers.extend_from_slice(number.format(self.changed_at_ms).as_bytes());
+        numbers.push(b'}');
+        let body = [self.head, &numbers[..level], self.tail, &numbers[level..]].concat();
+        let tail_start = self.head.len() + level;
+        (Bytes::from(body), [self.head.len(), tail_start, tail_start + self.tail.len()].map(place))
     }
 }
 
 /// Records are far smaller than 4 GB: the log refuses them long before.
-fn place(body: &[u8]) -> u32 {
-    u32::try_from(body.len()).unwrap_or(u32::MAX)
+fn place(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Writes an amount as [`crate::wire::Money`] does: a JSON number with one or two decimals.
@@ -361,12 +359,12 @@ mod tests {
             price: Cents::new(189_905).unwrap(),
             stock: Stock::new(stock).unwrap(),
             details: Arc::new(Details {
-                name: "Über\\Book \"15\"".to_owned(),
-                description: "thin, price: low".to_owned(),
-                category: "Electronics".to_owned(),
-                brand: "FutureTech".to_owned(),
-                image_url: "/api/a.png".to_owned(),
-                tags: vec!["laptop".to_owned(), "GLEAMING".to_owned()],
+                name: "Über\\Book \"15\"".into(),
+                description: "thin, price: low".into(),
+                category: "Electronics".into(),
+                brand: "FutureTech".into(),
+                image_url: "/api/a.png".into(),
+                tags: ["laptop".into(), "GLEAMING".into()].into(),
                 rating: 4.5,
                 review_count: 49,
             }),

@@ -130,7 +130,7 @@ mod tests {
     use crate::domain::product::Details;
 
     fn product(name: &str, stock: i64) -> Product {
-        let details = Details { name: name.to_owned(), ..Details::default() };
+        let details = Details { name: name.into(), ..Details::default() };
         Product {
             id: ProductId::new("P").unwrap(),
             price: Cents::new(100).unwrap(),

@@ -170,7 +170,7 @@ impl Shop {
 }
 
 fn product(id: &str, stock: i64, version: u64) -> Product {
-    let details = Details { name: format!("{id} v{version}"), category: "Mugs".to_owned(), rating: 4.0, ..Details::default() };
+    let details = Details { name: format!("{id} v{version}").into(), category: "Mugs".into(), rating: 4.0, ..Details::default() };
     Product {
         id: ProductId::new(id).unwrap(),
         price: Cents::new(950).unwrap(),

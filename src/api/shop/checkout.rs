@@ -26,8 +26,7 @@ use crate::api::problem::Problem;
 use crate::api::state::Shop;
 use crate::domain::ids::{ProductId, SessionId, UserId};
 use crate::domain::money::Cents;
-use crate::store::{Cart, Checkout, CheckoutError, CheckoutRequest, IdempotencyKey, Offer, PublishVia};
-use crate::telemetry::context::TraceContext;
+use crate::store::{Checkout, CheckoutError, CheckoutRequest, IdempotencyKey, Offer, PublishVia};
 use crate::telemetry::names::span;
 use crate::telemetry::spans;
 use crate::wire::order::{self, GUEST};
@@ -87,9 +86,9 @@ async fn settle_up(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::O
     let outcome = shop.store.checkout(&request, offer).instrument(insert).await;
     let order = match outcome.map_err(|error| refusal(&shop, error))? {
         Checkout::Replayed(order) => order,
-        Checkout::Placed(order) => {
+        Checkout::Placed(order, emptied) => {
             shop.publisher.publish(&order, request.trace);
-            show_emptied_cart(&shop, &request);
+            let _ = cart::changed(&shop, &emptied, request.trace);
             order
         }
     };
@@ -102,21 +101,6 @@ fn publish_via(shop: &Shop, use_cdc: bool) -> PublishVia {
         PublishMode::Direct if !use_cdc => PublishVia::Direct,
         PublishMode::Direct | PublishMode::Wal(_) => PublishVia::Wal,
     }
-}
-
-/// The order has emptied the cart; whatever was added since comes with its own frame.
-fn show_emptied_cart(shop: &Arc<Shop>, request: &CheckoutRequest) {
-    let (shop, session, trace) = (shop.clone(), request.session_id.clone(), request.trace);
-    let tasks = shop.lifeline.tasks.clone();
-    tasks.spawn(async move {
-        if let Ok(cart) = shop.store.cart(&session).await {
-            show(&shop, &cart, trace);
-        }
-    });
-}
-
-fn show(shop: &Shop, cart: &Cart, trace: Option<TraceContext>) {
-    let _ = cart::changed(shop, cart, trace);
 }
 
 /// A refusal, with the cart as it is now where the page should show it.

@@ -238,13 +238,15 @@ impl Connection {
         if self.stream.shutdown().await.is_err() {
             return;
         }
-        let mut bytes = [0; READ_BYTES];
-        while self.stream.readable().await.is_ok() {
-            match self.stream.try_read(&mut bytes) {
-                Ok(0) => return,
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
-                _ => {}
-            }
+        while self.stream.readable().await.is_ok() && self.is_more_thrown_away() {}
+    }
+
+    /// Reads what nobody wants any more; whether there can be more. A function of its own, as a buffer that lives across a wait would
+    /// be part of every connected page.
+    fn is_more_thrown_away(&self) -> bool {
+        match self.stream.try_read(&mut [0; READ_BYTES]) {
+            Ok(count) => count > 0,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::product::{Details, Product};
 const NOW: EpochMs = 1_732_500_000_000;
 
 fn product(stock: i64, cents: i64) -> Product {
-    let details = Details { name: "Mug".to_owned(), category: "Home".to_owned(), ..Details::default() };
+    let details = Details { name: "Mug".into(), category: "Home".into(), ..Details::default() };
     Product {
         id: ProductId::new("PROD_0007").unwrap(),
         price: Cents::new(cents).unwrap(),

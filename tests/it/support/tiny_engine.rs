@@ -79,7 +79,7 @@ pub fn id(text: &str) -> ProductId {
 
 /// The catalogue says what the product is.
 pub fn upsert(product_id: &str, stock: i64, cents: i64, name: &str) -> (ProductId, Command) {
-    let details = Details { name: name.to_owned(), category: "Mugs".to_owned(), rating: 4.2, ..Details::default() };
+    let details = Details { name: name.into(), category: "Mugs".into(), rating: 4.2, ..Details::default() };
     let (price, stock) = (Cents::new(cents).unwrap(), Stock::new(stock).unwrap());
     let product = Product { id: id(product_id), price, stock, details: Arc::new(details) };
     (id(product_id), Command::Upsert(product))

@@ -11,7 +11,7 @@ use crate::domain::product::Details;
 
 fn commands() -> impl Strategy<Value = Vec<Command>> {
     let upsert = (0..15_i64, 0..200_i64, 0..3_u8).prop_map(|(stock, cents, name)| {
-        let details = Arc::new(Details { name: format!("n{name}"), ..Details::default() });
+        let details = Arc::new(Details { name: format!("n{name}").into(), ..Details::default() });
         let (price, stock) = (Cents::new(cents).unwrap(), Stock::new(stock).unwrap());
         Command::Upsert(Product { id: id(), price, stock, details })
     });

@@ -21,7 +21,7 @@ fn id() -> ProductId {
 }
 
 fn product(stock: i64, cents: i64, name: &str) -> Product {
-    let details = Arc::new(Details { name: name.to_owned(), ..Details::default() });
+    let details = Arc::new(Details { name: name.into(), ..Details::default() });
     Product { id: id(), price: Cents::new(cents).unwrap(), stock: Stock::new(stock).unwrap(), details }
 }
 

@@ -1,0 +1,82 @@
+//! Cart and key as of one moment: an emptied cart is never seen without the key that emptied it.
+
+use super::together::Together;
+use crate::domain::ids::SessionId;
+use crate::store::carts::CartRow;
+use crate::store::{Cart, CheckoutRequest, IdempotencyKey, Store, StoreError};
+
+/// What a checkout looks at first.
+#[derive(Debug, Clone)]
+pub struct Look {
+    session_id: SessionId,
+    key: Option<String>,
+}
+
+/// What it finds there.
+#[derive(Debug)]
+pub struct Found {
+    pub cart: Cart,
+    pub known: Option<KnownKey>,
+}
+
+/// The order that holds the key.
+#[derive(Debug)]
+pub struct KnownKey {
+    pub fingerprint: Vec<u8>,
+    pub order_id: String,
+}
+
+impl Look {
+    pub fn of(request: &CheckoutRequest) -> Self {
+        let key = request.idempotency_key.as_ref().map(|key| IdempotencyKey::as_str(key).to_owned());
+        Self { session_id: request.session_id.clone(), key }
+    }
+}
+
+impl Together for Look {
+    /// A cart that cannot be read is its own checkout's error.
+    type Answer = Result<Found, StoreError>;
+
+    fn claims(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
+    }
+
+    async fn ask(store: &Store, calls: &[Self]) -> Result<Vec<Self::Answer>, StoreError> {
+        let session_ids: Vec<String> = calls.iter().map(|call| call.session_id.to_string()).collect();
+        let keys: Vec<Option<String>> = calls.iter().map(|call| call.key.clone()).collect();
+        let read = async {
+            sqlx::query!(
+                r#"SELECT c.user_id AS "user_id?", c.product_ids AS "product_ids?", c.quantities AS "quantities?",
+                          c.added_at_ms AS "added_at_ms?", c.version AS "version?",
+                          (extract(epoch FROM c.created_at) * 1000)::bigint AS created_at_ms,
+                          (extract(epoch FROM c.updated_at) * 1000)::bigint AS updated_at_ms,
+                          (extract(epoch FROM now()) * 1000)::bigint AS "now_ms!",
+                          k.fingerprint AS "fingerprint?", k.order_id AS "order_id?"
+                   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS call (session_id, key, number)
+                   LEFT JOIN carts c ON c.session_id = call.session_id
+                   LEFT JOIN idempotency_keys k ON k.key = call.key AND k.created_at >= now() - interval '24 hours'
+                   ORDER BY call.number"#,
+                &session_ids,
+                &keys as &[Option<String>]
+            )
+            .fetch_all(&store.pool)
+            .await
+        };
+        let rows = store.run("read the cart", read).await?;
+        let found = calls.iter().zip(rows).map(|(call, row)| {
+            let known = row.fingerprint.zip(row.order_id).map(|(fingerprint, order_id)| KnownKey { fingerprint, order_id });
+            let cart = CartRow {
+                user_id: row.user_id,
+                product_ids: row.product_ids,
+                quantities: row.quantities,
+                added_at_ms: row.added_at_ms,
+                version: row.version,
+                created_at_ms: row.created_at_ms,
+                updated_at_ms: row.updated_at_ms,
+                now_ms: row.now_ms,
+            };
+            Ok(Found { cart: cart.into_cart(&call.session_id)?, known })
+        });
+        Ok(found.collect())
+    }
+}

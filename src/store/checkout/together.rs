@@ -1,0 +1,116 @@
+//! Calls that come while the database works on others are made as one: what groups of commits are to a disk.
+//!
+//! ```text
+//!  ask ──► waiting ──► whose turn it is takes all that wait ──► one statement, one commit ──► each its own answer
+//! ```
+//! Nobody waits for company: a call that finds a turn free goes at once, alone. Under load a group is as large as the database is
+//! slow, and what a statement and its commit cost is shared (docs/adr/0010).
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::store::{Store, StoreError};
+
+/// Most calls of one group: enough to share the cost, and few enough that a group is far from its deadline.
+const MOST: usize = 64;
+
+/// A call that can be made together with others of its kind.
+pub trait Together: Clone + Send + Sync + fmt::Debug + 'static {
+    type Answer: Send + fmt::Debug + 'static;
+
+    /// What two calls of one group must not have in common; the later one goes with a later group.
+    fn claims(&self) -> impl Iterator<Item = &str>;
+
+    /// Makes them all as one: an answer for each, in their order, or nothing was done.
+    fn ask(store: &Store, calls: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
+}
+
+/// Where calls of one kind meet.
+#[derive(Debug)]
+pub struct Desk<C: Together> {
+    waiting: Mutex<Vec<Waiting<C>>>,
+    turns: Semaphore,
+}
+
+#[derive(Debug)]
+struct Waiting<C: Together> {
+    call: C,
+    answer: oneshot::Sender<Result<C::Answer, StoreError>>,
+}
+
+impl<C: Together> Desk<C> {
+    /// A desk where so many groups are under way at once.
+    pub fn new(turns: usize) -> Self {
+        Self { waiting: Mutex::new(Vec::new()), turns: Semaphore::new(turns) }
+    }
+
+    /// Makes the call, with others if others wait.
+    ///
+    /// # Errors
+    /// Those of the call. Where PostgreSQL refused a group and undid it, each of its calls is made alone, and has its own error.
+    pub async fn ask(&self, store: &Store, call: C) -> Result<C::Answer, StoreError> {
+        let (answer, mut answered) = oneshot::channel();
+        self.lock().push(Waiting { call, answer });
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answered => return answer.unwrap_or(Err(StoreError::Contended { doing: "wait for a turn" })),
+                Ok(_turn) = self.turns.acquire() => serve(store, self.take()).await,
+            }
+        }
+    }
+
+    /// The next group: all that wait, but for those that claim what another one of them claims.
+    fn take(&self) -> Vec<Waiting<C>> {
+        let mut waiting = self.lock();
+        let mut claimed = HashSet::new();
+        let mut group = Vec::new();
+        let mut later = Vec::new();
+        for next in waiting.drain(..).filter(|next| !next.answer.is_closed()) {
+            let claims: Vec<String> = next.call.claims().map(str::to_owned).collect();
+            if group.len() == MOST || claims.iter().any(|claim| claimed.contains(claim)) {
+                later.push(next);
+            } else {
+                claimed.extend(claims);
+                group.push(next);
+            }
+        }
+        *waiting = later;
+        group
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting<C>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers a group, all at once or, if that was refused and undone, one by one.
+async fn serve<C: Together>(store: &Store, group: Vec<Waiting<C>>) {
+    let (calls, answers): (Vec<C>, Vec<_>) = group.into_iter().map(|waiting| (waiting.call, waiting.answer)).unzip();
+    if calls.is_empty() {
+        return;
+    }
+    match C::ask(store, &calls).await {
+        Ok(given) => {
+            for (answer, given) in answers.into_iter().zip(given) {
+                let _ = answer.send(Ok(given));
+            }
+        }
+        Err(error) if calls.len() > 1 && error.is_undone() => {
+            let alone = calls.iter().zip(answers).map(|(call, answer)| async move {
+                let given = C::ask(store, std::slice::from_ref(call)).await;
+                let _ = answer.send(given.and_then(|mut given| given.pop().ok_or(StoreError::Contended { doing: "answer" })));
+            });
+            futures_util::future::join_all(alone).await;
+        }
+        Err(error) => {
+            for answer in answers {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
