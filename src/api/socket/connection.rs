@@ -90,8 +90,10 @@ impl Connection {
     }
 
     /// Serves the page until it goes or must go. `already_read` came with its handshake.
-    pub(super) async fn run(mut self, already_read: &[u8]) {
-        let end = match self.begin(already_read) {
+    pub(super) async fn run(mut self, already_read: Vec<u8>) {
+        let begun = self.begin(&already_read);
+        drop(already_read);
+        let end = match begun {
             Ok(()) => self.serve().await,
             Err(end) => end,
         };
