@@ -4,6 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use kartshoppe::sources::INVENTORY_GROUP;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -126,9 +128,14 @@ fn product(n: usize) -> String {
     )
 }
 
+/// Which product an order is for: any, each as likely, the same in each run.
+fn drawn(order: usize, products: usize) -> usize {
+    StdRng::seed_from_u64(order as u64).random_range(0..products)
+}
+
 /// Key and value of an order item.
 pub fn order(n: usize, products: usize) -> (String, String) {
-    let id = product_id(n.wrapping_mul(7_919) % products);
+    let id = product_id(drawn(n, products));
     let value = format!(
         r#"{{"orderId":"0190a1b2-c3d4-7e5f-8a9b-{n:012}","productId":"{id}","quantity":1,"timestamp":1732500000000,"orderItemId":"0190a1b2-c3d4-7e5f-8a9c-{n:012}"}}"#
     );

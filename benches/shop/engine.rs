@@ -17,6 +17,8 @@ use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use kartshoppe::log::{EventLog, Headers, NewRecord, Reader, Start, Stop, read_topics};
 use kartshoppe::sources::{INVENTORY_GROUP, Inventory, InventoryConfig};
 use kartshoppe::wire::topics::Topic;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
 use super::Extent;
@@ -283,8 +285,13 @@ fn product(number: usize) -> NewRecord {
     record(Topic::ProductUpdates, id, json)
 }
 
+/// Which product an order is for: any, each as likely, the same in each run.
+fn drawn(order: usize, products: usize) -> usize {
+    StdRng::seed_from_u64(order as u64).random_range(0..products)
+}
+
 fn order(number: usize, products: usize) -> NewRecord {
-    let id = format!("PROD_{:06}", number.wrapping_mul(7_919) % products);
+    let id = format!("PROD_{:06}", drawn(number, products));
     let json = format!(
         r#"{{"orderId":"0190a1b2-c3d4-7e5f-8a9b-{number:012}","productId":"{id}","quantity":1,"timestamp":1732500000000,"orderItemId":"0190a1b2-c3d4-7e5f-8a9c-{number:012}","source":"direct"}}"#
     );

@@ -75,7 +75,7 @@ fn prices_are_rounded_to_the_cent_and_ratings_to_a_hundredth() {
 
 #[test]
 fn pictures_of_other_hosts_are_drawn_here() {
-    let image = |url: &str| decode(with(&format!(r#","imageUrl":"{url}""#)).as_bytes()).unwrap().details.image_url.clone();
+    let image = |url: &str| decode(with(&format!(r#","imageUrl":"{url}""#)).as_bytes()).unwrap().details.image_url.to_string();
     assert_eq!(image("https://pictures.example/1.png"), "/api/ecommerce/product/P/image");
     assert_eq!(image("//pictures.example/1.png"), "/api/ecommerce/product/P/image");
     for kept in ["", "/api/ecommerce/product/P/image?v=2", "data:image/png;base64,AAAA"] {
