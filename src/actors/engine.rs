@@ -8,7 +8,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::task::JoinHandle;
 
 use super::shard::{BatchId, Tally};
-use crate::log::{LogError, PartitionId, Positions};
+use crate::domain::inventory::InputTopic;
+use crate::log::{LogError, Offset, PartitionId, Positions};
 use crate::telemetry::metrics::SECONDS;
 
 /// What the source, which sets the pace, must hear of shards and committer.
@@ -17,7 +18,8 @@ pub enum FeedNews {
     /// A shard has started: whatever it had of a batch is gone, and its states are not there yet.
     ShardUp { partition: PartitionId },
     /// A shard has read its states.
-    Restored { partition: PartitionId, ticket: u64 },
+    /// `applied` is where each input goes on after all that states and outputs name as applied.
+    Restored { partition: PartitionId, ticket: u64, applied: [Offset; InputTopic::ALL.len()] },
     /// The committer has started: what it had gathered is gone, but the commit of this batch is under way.
     CommitterUp { committing: Option<BatchId> },
     /// What became of a batch.

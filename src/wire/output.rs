@@ -38,6 +38,12 @@ pub fn trace_of(headers: &Headers) -> Option<TraceContext> {
     headers.get_str(headers::TRACEPARENT).and_then(TraceContext::parse)
 }
 
+/// The record of an input topic that an output names as its cause; `None` if it names none.
+#[must_use]
+pub fn cause_of(headers: &Headers) -> Option<Cause> {
+    headers.get_str(headers::CAUSE).and_then(Cause::parse_record)
+}
+
 /// A record keyed by its product; the log chooses the partition by the key.
 pub(super) fn keyed(topic: Topic, product_id: &ProductId, shape: &impl Serialize, headers: Headers) -> NewRecord {
     NewRecord { topic, partition: None, key: Some(key(product_id)), value: Some(json::to_bytes(shape)), headers }

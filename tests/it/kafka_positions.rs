@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kartshoppe::log::{Position, Positions, Topic, TopicPartition};
+use kartshoppe::log::{NewRecord, Position, Positions, Topic, TopicPartition};
 use kartshoppe::sources::INVENTORY_GROUP;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::support::engine::{Setup, Shop, eventually, ids, order};
-use crate::support::log::{append, within};
+use crate::support::log::{append, record, within};
 use crate::support::place::Place;
 
 const PRODUCTS: usize = 20;
@@ -147,4 +147,40 @@ async fn a_lost_position_is_refused_with_what_to_do_and_doing_it_helps() {
     log.create_topics(&[Topic::OrderEvents]).await.unwrap();
     buy(&place, 5 * PRODUCTS).await;
     refused(&place, &["holds states up to order-events", "make reset"]).await;
+}
+
+/// A broker that loses the markers of the group's own commits gives it positions from long ago.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn positions_that_went_back_have_nothing_applied_again() {
+    let Some(place) = Place::kafka() else { return };
+    let shop = open(&place).await;
+    shop.stock(ids(PRODUCTS), STOCK).await;
+    let early = shop.log.committed(INVENTORY_GROUP).await.unwrap();
+    // What leaves no state that says so: removed products, sold before; orders of products that never were; what is no product.
+    shop.append(ids(PRODUCTS).enumerate().map(|(n, id)| order(n, &id, 1)).collect()).await;
+    shop.settle().await;
+    let removals = ids(PRODUCTS).step_by(2).map(|id| NewRecord { value: None, ..record(Topic::ProductUpdates, &id, "") });
+    shop.append(removals.collect()).await;
+    let strangers = (0..PRODUCTS).map(|n| order(PRODUCTS + n, &format!("STRANGER{n}"), 1));
+    let broken = (0..PRODUCTS).map(|n| record(Topic::ProductUpdates, &format!("BROKEN{n}"), "{"));
+    shop.append(strangers.chain(broken).collect()).await;
+    shop.settle().await;
+    let before = shop.ledger().await;
+    assert_eq!((before.outcomes().len(), before.products.len(), before.dead_letters), (2 * PRODUCTS, PRODUCTS / 2, PRODUCTS));
+    shop.close().await;
+
+    for (round, positions) in [(1, &early), (2, &early)] {
+        Administrator(&place).set_positions(positions).await;
+        let bought = (2 + round) * PRODUCTS;
+        append(&*place.log().await, ids(PRODUCTS).enumerate().map(|(n, id)| order(bought + n, &id, 1)).collect()).await;
+        let shop = open(&place).await;
+        shop.settle().await;
+        let after = shop.ledger().await;
+        after.check_chains();
+        // Half of the products are still sold, the others are not known any more: each new order has one outcome.
+        assert_eq!(after.outcomes().len(), (2 + round) * PRODUCTS, "round {round}");
+        assert_eq!(after.events.len(), before.events.len() + round * PRODUCTS, "round {round}: only the new orders have events");
+        assert_eq!((after.products.len(), after.dead_letters), (PRODUCTS / 2, PRODUCTS), "round {round}");
+        shop.close().await;
+    }
 }

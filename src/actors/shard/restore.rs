@@ -10,11 +10,14 @@ use tokio::time::Instant;
 
 use super::ShardContext;
 use crate::domain::ids::ProductId;
-use crate::domain::inventory::{InputTopic, ProductState};
-use crate::log::{LogError, Offset, Position, Record, Start, Stop, TopicPartition};
+use crate::domain::inventory::{Cause, InputTopic, ProductState};
+use crate::log::{LogError, Offset, PartitionId, Position, Record, Start, Stop, TopicPartition};
+use crate::wire::output;
 use crate::wire::product_record::{self, Restored, Unreadable};
 use crate::wire::topics::Topic;
 
+/// Outputs that are looked at for what was applied last, per topic: more than one commit makes.
+const LAST_OUTPUTS: Offset = 20_000;
 /// Records per read: some 10 ms of decoding.
 const CHUNK: usize = 10_000;
 /// A read that brings nothing for so long is asked again.
@@ -32,6 +35,8 @@ pub struct Loaded {
     strange: HashSet<ProductId>,
     /// States ahead of the committed positions.
     pub ahead: u64,
+    /// Where each input goes on after all that states and outputs name as applied.
+    pub applied: [Offset; InputTopic::ALL.len()],
     pub took: Duration,
 }
 
@@ -72,8 +77,16 @@ pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Posit
         loaded = tokio::task::spawn_blocking(decode).await.map_err(|_| RestoreError::Ended)??;
     }
     loaded.ahead = loaded.count_ahead(&committed);
-    if loaded.ahead > 0 {
+    if committed.iter().zip(loaded.applied).any(|(committed, applied)| committed.unwrap_or(0) < applied) {
         loaded.refuse_lost_positions(shard, &committed).await?;
+        loaded.look_at_outputs(shard).await?;
+        tracing::error!(
+            kartshoppe.shard = shard.partition,
+            states = loaded.ahead,
+            ?committed,
+            applied = ?loaded.applied,
+            "states are ahead of the committed positions: the log has lost positions, and what was applied is passed over"
+        );
     }
     loaded.took = started.elapsed();
     Ok(loaded)
@@ -81,6 +94,7 @@ pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Posit
 
 impl Loaded {
     fn take(&mut self, record: &Record, stale_after_ms: i64) -> Result<(), RestoreError> {
+        self.note_cause(record, record.partition);
         match product_record::decode(record, stale_after_ms) {
             Ok(Restored::Removed(id)) => {
                 self.overlaid.remove(&id);
@@ -88,6 +102,9 @@ impl Loaded {
                 self.states.remove(&id);
             }
             Ok(Restored::Ours(state)) => {
+                for input in InputTopic::ALL {
+                    self.note(input, state.applied.get(input).map(|applied| applied.offset));
+                }
                 let id = &state.product.id;
                 self.overlaid.remove(id);
                 self.strange.remove(id);
@@ -109,6 +126,43 @@ impl Loaded {
                 self.foreign += 1;
                 self.overlay(record);
             }
+        }
+        Ok(())
+    }
+
+    /// The removal of a product is applied, too, and leaves no state that says so.
+    fn note_cause(&mut self, output: &Record, ours: PartitionId) {
+        if let Some(Cause::Record { topic, partition, position }) = output::cause_of(&output.headers)
+            && partition == ours
+        {
+            self.note(topic, Some(position.offset));
+        }
+    }
+
+    fn note(&mut self, input: InputTopic, applied: Option<Offset>) {
+        let next = &mut self.applied[input.index()];
+        *next = applied.map_or(*next, |applied| (*next).max(applied + 1));
+    }
+
+    /// The last outputs may name inputs beyond the states': orders that were rejected, records that became dead letters.
+    async fn look_at_outputs(&mut self, shard: &ShardContext) -> Result<(), RestoreError> {
+        let mut ends = Vec::new();
+        for info in shard.log.topics().await? {
+            for (partition, place) in (0..).zip(info.partitions) {
+                // Dead letters lie wherever their key says.
+                let is_wanted = match info.topic {
+                    Topic::InventoryEvents => partition == shard.partition,
+                    topic => topic == Topic::DeadLetters,
+                };
+                if is_wanted {
+                    let start = Start::Offset((place.end - LAST_OUTPUTS).max(place.start));
+                    ends.push((TopicPartition::new(info.topic, partition), start));
+                }
+            }
+        }
+        let mut reader = shard.log.reader(&ends, Stop::AtEnd).await?;
+        while !reader.caught_up() {
+            reader.read(CHUNK, READ_WAIT).await?.iter().for_each(|record| self.note_cause(record, shard.partition));
         }
         Ok(())
     }
@@ -145,8 +199,10 @@ impl Loaded {
         Ok(())
     }
 
-    /// A state ahead of the committed position means that outputs became visible without their positions. Duplicates are
-    /// recognised all the same; but the log has broken its word, so it is told aloud.
+    /// A state ahead of the committed position means that outputs became visible without their positions, or that positions were
+    /// lost. The log has broken its word, so it is told aloud. Only states of ours say what was applied to whom; what was applied
+    /// to nobody (a product that was removed since, an order for a product that never was) is known by the outputs alone, so
+    /// reading goes on after [all of it](Self::applied) and not at the positions.
     fn count_ahead(&self, committed: &[Option<Offset>; InputTopic::ALL.len()]) -> u64 {
         let is_ahead = |state: &&Arc<ProductState>| {
             InputTopic::ALL.into_iter().any(|input| {
@@ -154,10 +210,6 @@ impl Loaded {
                 state.applied.get(input).is_some_and(|applied| applied.offset >= next)
             })
         };
-        let mut ahead = self.states.values().filter(is_ahead).peekable();
-        if let Some(state) = ahead.peek() {
-            tracing::error!(product.id = %state.product.id, "states are ahead of the committed positions");
-        }
-        ahead.count() as u64
+        self.states.values().filter(is_ahead).count() as u64
     }
 }

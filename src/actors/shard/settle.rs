@@ -55,7 +55,7 @@ impl Shard {
         state.reminders = Reminders::of(state.slots.remind_all());
         state.ready = true;
         self.publish_gauges(state);
-        (self.report)(FeedNews::Restored { partition: self.partition, ticket });
+        (self.report)(FeedNews::Restored { partition: self.partition, ticket, applied: loaded.applied });
     }
 
     /// The partition is not ours, or not any more.

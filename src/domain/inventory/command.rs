@@ -86,6 +86,19 @@ pub enum Cause {
     Timer { deadline_ms: EpochMs },
 }
 
+impl Cause {
+    /// Reads what [`Display`](fmt::Display) wrote of a record; `None` for anything else.
+    #[must_use]
+    pub fn parse_record(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let topic = parts.next()?;
+        let topic = InputTopic::ALL.into_iter().find(|input| input.as_str() == topic)?;
+        let partition = parts.next()?.parse().ok()?;
+        let position = InputPosition { offset: parts.next()?.parse().ok()?, index: parts.next()?.parse().ok()? };
+        parts.next().is_none().then_some(Self::Record { topic, partition, position })
+    }
+}
+
 impl fmt::Display for Cause {
     /// The value of the `kartshoppe-cause` header: `order-events/2/1234/0`, `file/17` or `timer/1732500000000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

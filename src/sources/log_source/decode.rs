@@ -95,6 +95,13 @@ pub fn decode(records: Vec<Record>, read: BTreeMap<PartitionId, ReadState>, part
         let draft = decoded.drafts.entry(record.partition).or_default();
         if record.offset < state.next[topic.index()] {
             draft.part.tally.duplicate += 1;
+            // A position that had gone back is put right by this.
+            draft.part.next[topic.index()] = Some(state.next[topic.index()]);
+            if topic == InputTopic::OrderEvents {
+                // Its time counts all the same: what comes later may be late by it.
+                state.highest_append_ms = state.highest_append_ms.max(record.append_time_ms);
+                draft.part.highest_append_ms = Some(state.highest_append_ms);
+            }
             continue;
         }
         state.next[topic.index()] = record.offset + 1;

@@ -187,9 +187,9 @@ impl LogSource {
     fn news(&self, state: &mut SourceState, news: FeedNews) {
         match news {
             FeedNews::ShardUp { partition } => self.shard_up(state, partition),
-            FeedNews::Restored { partition, ticket } => {
+            FeedNews::Restored { partition, ticket, applied } => {
                 if let Some(owned) = state.owned.get_mut(&partition) {
-                    owned.restored(ticket);
+                    owned.restored(ticket, applied);
                 }
             }
             FeedNews::CommitterUp { committing } => {
@@ -244,6 +244,9 @@ impl LogSource {
             return;
         }
         if state.open.is_none() {
+            if state.owned.values().any(Owned::must_go_back) {
+                self.go_back(state, Duration::ZERO);
+            }
             self.let_go(state);
             if let Some(wait) = state.rewind_wanted.take() {
                 return self.rewind(state, session, wait);

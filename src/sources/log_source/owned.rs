@@ -14,6 +14,10 @@ use crate::wire::topics::Topic;
 #[derive(Debug)]
 pub(super) struct Owned {
     pub committed: BTreeMap<Topic, Position>,
+    /// Where each input goes on after all that the states hold as applied: beyond `committed` only if the log has lost positions.
+    applied: [Offset; InputTopic::ALL.len()],
+    /// Records may have been read meanwhile that the states hold as applied.
+    must_go_back: bool,
     pub read: ReadState,
     pub shard: ShardPhase,
     pub catch_up: CatchUp,
@@ -42,8 +46,18 @@ impl Owned {
     pub fn new(assignment: Assignment, has_file: bool, first: [Offset; InputTopic::ALL.len()]) -> Self {
         let committed = assignment.positions;
         let bootstrap = (has_file && (committed.is_empty() || bugs::is(Bug::RemovedComesBack))).then_some(0);
-        let read = read_from(&committed);
-        Self { committed, read, shard: ShardPhase::MustRestore, catch_up: CatchUp::default(), bootstrap, first }
+        let applied = [0; InputTopic::ALL.len()];
+        let read = read_from(&committed, applied);
+        Self {
+            committed,
+            applied,
+            must_go_back: false,
+            read,
+            shard: ShardPhase::MustRestore,
+            catch_up: CatchUp::default(),
+            bootstrap,
+            first,
+        }
     }
 
     /// Its shard has lost its states.
@@ -54,15 +68,24 @@ impl Owned {
     }
 
     /// Its shard has read its states, if this is the latest time it was told to.
-    pub fn restored(&mut self, ticket: u64) {
+    pub fn restored(&mut self, ticket: u64, applied: [Offset; InputTopic::ALL.len()]) {
         if self.shard == (ShardPhase::Restoring { ticket }) {
             self.shard = ShardPhase::Ready;
+            self.applied = applied;
+            let committed = read_from(&self.committed, [0; InputTopic::ALL.len()]).next;
+            self.must_go_back = committed.iter().zip(applied).any(|(committed, applied)| *committed < applied);
         }
+    }
+
+    /// Whether the states hold more as applied than was known when records were read.
+    pub fn must_go_back(&self) -> bool {
+        self.must_go_back
     }
 
     /// Whatever was read beyond the committed positions will be read again.
     pub fn go_back(&mut self) {
-        self.read = read_from(&self.committed);
+        self.must_go_back = false;
+        self.read = read_from(&self.committed, self.applied);
         self.catch_up = CatchUp::default();
     }
 
@@ -77,10 +100,11 @@ impl Owned {
     }
 }
 
-fn read_from(committed: &BTreeMap<Topic, Position>) -> ReadState {
+/// Reading goes on at the committed positions; what comes below these has come before.
+fn read_from(committed: &BTreeMap<Topic, Position>, applied: [Offset; InputTopic::ALL.len()]) -> ReadState {
     let next = InputTopic::ALL.map(|input| {
-        let topic = topic_of(input);
-        committed.get(&topic).map_or(0, |position| position.offset)
+        let committed = committed.get(&topic_of(input)).map_or(0, |position| position.offset);
+        committed.max(applied[input.index()])
     });
     ReadState { next, highest_append_ms: 0 }
 }
