@@ -48,6 +48,40 @@ pub async fn read(log: &dyn EventLog, slot: &str) -> Result<Stored, StoredError>
     }
 }
 
+/// The positions of a slot that everybody sees. An answered commit may still be lost with a broker (docs/adr/0008), and PostgreSQL
+/// never gives again what was acknowledged: so it is told of these and no others.
+pub struct Shown {
+    reader: Box<dyn Reader>,
+    slot: String,
+}
+
+impl Shown {
+    /// Those from here on.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub async fn follow(log: &dyn EventLog, slot: &str) -> Result<Self, LogError> {
+        let from = [(TopicPartition::new(Topic::CdcPositions, PARTITION), Start::End)];
+        Ok(Self { reader: log.reader(&from, Stop::Never).await?, slot: slot.to_owned() })
+    }
+
+    /// The latest that has come since it was asked last; never waits.
+    ///
+    /// # Errors
+    /// [`StoredError`].
+    pub async fn latest(&mut self) -> Result<Option<CdcPosition>, StoredError> {
+        let mut latest = None;
+        loop {
+            let records = self.reader.read(CHUNK, Duration::ZERO).await?;
+            let ours = records.iter().rfind(|record| record.key.as_deref() == Some(self.slot.as_bytes()));
+            latest = ours.and_then(|record| record.value.clone()).or(latest);
+            if records.is_empty() {
+                return latest.as_deref().map(decode).transpose();
+            }
+        }
+    }
+}
+
 /// The next records; empty only at the end.
 pub(super) async fn read_chunk(reader: &mut dyn Reader) -> Result<Vec<crate::log::Record>, LogError> {
     loop {

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::new_slot::Steps;
+use super::position::Shown;
 use super::reader::End;
 use super::server::Server;
 use super::stream::WalStream;
@@ -23,7 +24,8 @@ use crate::domain::EpochMs;
 use crate::log::Session;
 use crate::wire::cdc_position::CdcPosition;
 
-/// Feedback goes by the clock: the server hangs up on those who are silent, and a slot must not hold back WAL for long.
+/// Feedback goes by the clock: the server hangs up on those who are silent, and a slot must not hold back WAL for long. It
+/// acknowledges what the log shows by then.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 /// What a commit made durable.
@@ -47,6 +49,7 @@ pub(super) async fn pump<S: WalStream>(
     let mut stored = position.resume_lsn;
     let mut transactions = Transactions::new(position);
     let witness = Mutex::new(Server::connect(&config.url).await?);
+    let mut shown = Shown::follow(&*context.log, &config.slot).await?;
     let mut inspection = pin!(inspect(context, server));
     let mut tick = interval(REPORT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -60,13 +63,15 @@ pub(super) async fn pump<S: WalStream>(
                 committing = None;
                 let done = done?;
                 stored = done.position.resume_lsn;
-                stream.acknowledge(stored);
                 last_commit = Instant::now();
                 context.report.stored(&done.position);
                 context.report.published(done.rows, Some(done.newest_commit_ms));
             }
             end = &mut inspection => return Err(end),
             _ = tick.tick() => {
+                if let Some(position) = shown.latest().await? {
+                    stream.acknowledge(position.resume_lsn);
+                }
                 stream.report().await?;
                 if transactions.is_idle() && committing.is_none() {
                     context.report.delivered(stream.received());
