@@ -94,14 +94,16 @@ pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Posit
 
 impl Loaded {
     fn take(&mut self, record: &Record, stale_after_ms: i64) -> Result<(), RestoreError> {
-        self.note_cause(record, record.partition);
         match product_record::decode(record, stale_after_ms) {
             Ok(Restored::Removed(id)) => {
+                // It is applied, too, and leaves no state that says so.
+                self.note_cause(record, record.partition);
                 self.overlaid.remove(&id);
                 self.strange.remove(&id);
                 self.states.remove(&id);
             }
             Ok(Restored::Ours(state)) => {
+                self.note_cause(record, record.partition);
                 for input in InputTopic::ALL {
                     self.note(input, state.applied.get(input).map(|applied| applied.offset));
                 }
@@ -130,7 +132,6 @@ impl Loaded {
         Ok(())
     }
 
-    /// The removal of a product is applied, too, and leaves no state that says so.
     fn note_cause(&mut self, output: &Record, ours: PartitionId) {
         if let Some(Cause::Record { topic, partition, position }) = output::cause_of(&output.headers)
             && partition == ours
@@ -185,8 +186,7 @@ impl Loaded {
     ) -> Result<(), RestoreError> {
         let topics = shard.log.topics().await?;
         for (input, topic) in InputTopic::ALL.into_iter().zip([Topic::ProductUpdates, Topic::OrderEvents]) {
-            let applied = self.states.values().filter_map(|state| Some(state.applied.get(input)?.offset)).max();
-            let Some(applied) = applied else { continue };
+            let Some(applied) = Some(self.applied[input.index()] - 1).filter(|applied| *applied >= 0) else { continue };
             let place = topics.iter().find(|info| info.topic == topic);
             let end = place.and_then(|info| info.partitions.get(usize::try_from(shard.partition).ok()?)).map(|place| place.end);
             let why = match committed[input.index()] {
