@@ -151,11 +151,8 @@ impl Loaded {
         for info in shard.log.topics().await? {
             for (partition, place) in (0..).zip(info.partitions) {
                 // Dead letters lie wherever their key says.
-                let is_wanted = match info.topic {
-                    Topic::InventoryEvents => partition == shard.partition,
-                    topic => topic == Topic::DeadLetters,
-                };
-                if is_wanted {
+                let is_ours = info.topic == Topic::InventoryEvents && partition == shard.partition;
+                if is_ours || info.topic == Topic::DeadLetters {
                     let start = Start::Offset((place.end - LAST_OUTPUTS).max(place.start));
                     ends.push((TopicPartition::new(info.topic, partition), start));
                 }
