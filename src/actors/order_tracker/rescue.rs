@@ -10,41 +10,54 @@ use crate::log::EventLog;
 use crate::store::{Probe, Store, TrackerBatch};
 use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
 
-/// Probes of one round: oldest first, the rest comes with the next.
-const PROBES: i64 = 200;
+/// Probes of one append, oldest first.
+const PROBES: usize = 1_000;
+/// Appends of one round; the rest comes with the next. While a broker is down for half a minute, tens of thousands of items expire.
+const APPENDS: usize = 20;
 /// How long an append of probes may take. What is not appended is asked again a minute later.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One round: looks for items that are due, and appends a probe for each. Several processes may do so; an item is asked about once a
 /// minute by all of them together.
 pub async fn probe_due(log: &dyn EventLog, store: &Store, handle: &TrackerHandle, now_ms: EpochMs) {
-    let due = match store.due_probes(PROBES).await {
+    for _ in 0..APPENDS {
+        if probe_oldest(log, store, handle, now_ms).await < PROBES {
+            return;
+        }
+    }
+}
+
+/// Asks about the oldest that are due; returns how many items were asked about for certain.
+async fn probe_oldest(log: &dyn EventLog, store: &Store, handle: &TrackerHandle, now_ms: EpochMs) -> usize {
+    let due = match store.due_probes(i64::try_from(PROBES).unwrap_or(i64::MAX)).await {
         Ok(due) => due,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot look for order items to rescue; trying again");
-            return;
+            return 0;
         }
     };
     if due.is_empty() {
-        return;
+        return 0;
     }
     tracing::info!(items = due.len(), "asking the inventory about order items that were published late or never");
     handle.counts.probes.fetch_add(due.len() as u64, Ordering::Relaxed);
     if bugs::is(Bug::RescueWithoutProbe) {
         let expired = due.into_iter().map(|probe| (probe.order_id, probe.order_item_id)).collect();
         let _ = store.record_outcomes(&TrackerBatch { expired, ..TrackerBatch::default() }).await;
-        return;
+        return 0;
     }
     let before = store.now_ms().await;
     let appended = log.append(due.iter().map(|probe| record(probe, now_ms)).collect(), APPEND_TIMEOUT).await;
     match (appended, before, store.now_ms().await) {
         (Ok(appended), Ok(from_ms), Ok(to_ms)) => {
             appended.iter().all(|one| handle.gate.compare(one.append_time_ms, from_ms, to_ms));
+            appended.len()
         }
         (Err(error), ..) => {
-            tracing::warn!(%error, "it is unclear whether the inventory was asked; it is asked again in a minute")
+            tracing::warn!(%error, "it is unclear whether the inventory was asked; it is asked again in a minute");
+            0
         }
-        (Ok(_), ..) => {}
+        (Ok(appended), ..) => appended.len(),
     }
 }
 
