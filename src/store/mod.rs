@@ -55,8 +55,11 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 pub const CALL_DEADLINE: Duration = Duration::from_secs(6);
 
 /// What every connection is told. PostgreSQL ends a statement before [`CALL_DEADLINE`], so that it lets go of its locks first; and
-/// a transaction whose client fell silent, as a frozen process must not keep orders locked.
-const SESSION_SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
+/// a transaction whose client fell silent, as a frozen process must not keep orders locked. Whoever only waits for a lock gives up
+/// sooner. Our statements ask for rows by keys that have an index; a plan that was made while a table was empty would read all of it
+/// ever after, until the table is analysed.
+const SESSION_SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; SET enable_seqscan = off;
+     SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
 /// The private server's WAL reader copies waiting rows when it starts for the first time. Elsewhere its role is the operator's.
 /// One process at a time: PostgreSQL refuses concurrent grants on one table.
 const GRANT_CDC: &str = "DO $$ BEGIN
