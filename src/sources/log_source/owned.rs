@@ -14,8 +14,6 @@ use crate::wire::topics::Topic;
 #[derive(Debug)]
 pub(super) struct Owned {
     pub committed: BTreeMap<Topic, Position>,
-    /// Where each input goes on after all that the states hold as applied: beyond `committed` only if the log has lost positions.
-    applied: [Offset; InputTopic::ALL.len()],
     /// Records may have been read meanwhile that the states hold as applied.
     must_go_back: bool,
     pub read: ReadState,
@@ -46,11 +44,9 @@ impl Owned {
     pub fn new(assignment: Assignment, has_file: bool, first: [Offset; InputTopic::ALL.len()]) -> Self {
         let committed = assignment.positions;
         let bootstrap = (has_file && (committed.is_empty() || bugs::is(Bug::RemovedComesBack))).then_some(0);
-        let applied = [0; InputTopic::ALL.len()];
-        let read = read_from(&committed, applied);
+        let read = read_from(&committed);
         Self {
             committed,
-            applied,
             must_go_back: false,
             read,
             shard: ShardPhase::MustRestore,
@@ -67,13 +63,17 @@ impl Owned {
         }
     }
 
-    /// Its shard has read its states, if this is the latest time it was told to.
+    /// Its shard has read its states, if this is the latest time it was told to. A position that the states are beyond was lost by
+    /// the log: it is moved to where they say.
     pub fn restored(&mut self, ticket: u64, applied: [Offset; InputTopic::ALL.len()]) {
         if self.shard == (ShardPhase::Restoring { ticket }) {
             self.shard = ShardPhase::Ready;
-            self.applied = applied;
-            let committed = read_from(&self.committed, [0; InputTopic::ALL.len()]).next;
-            self.must_go_back = committed.iter().zip(applied).any(|(committed, applied)| *committed < applied);
+            for (input, applied) in InputTopic::ALL.into_iter().zip(applied) {
+                if let Some(lost) = self.committed.get_mut(&topic_of(input)).filter(|known| known.offset < applied) {
+                    lost.offset = applied;
+                    self.must_go_back = true;
+                }
+            }
         }
     }
 
@@ -85,7 +85,7 @@ impl Owned {
     /// Whatever was read beyond the committed positions will be read again.
     pub fn go_back(&mut self) {
         self.must_go_back = false;
-        self.read = read_from(&self.committed, self.applied);
+        self.read = read_from(&self.committed);
         self.catch_up = CatchUp::default();
     }
 
@@ -100,12 +100,8 @@ impl Owned {
     }
 }
 
-/// Reading goes on at the committed positions; what comes below these has come before.
-fn read_from(committed: &BTreeMap<Topic, Position>, applied: [Offset; InputTopic::ALL.len()]) -> ReadState {
-    let next = InputTopic::ALL.map(|input| {
-        let committed = committed.get(&topic_of(input)).map_or(0, |position| position.offset);
-        committed.max(applied[input.index()])
-    });
+fn read_from(committed: &BTreeMap<Topic, Position>) -> ReadState {
+    let next = InputTopic::ALL.map(|input| committed.get(&topic_of(input)).map_or(0, |position| position.offset));
     ReadState { next, highest_append_ms: 0 }
 }
 
