@@ -101,7 +101,7 @@ pub struct SessionConfig {
     pub group: Option<String>,
     /// Topics the group reads, equally partitioned: partition `p` of all of them is always assigned together.
     pub topics: Vec<Topic>,
-    /// Topics that its commits may write to. Whatever an earlier session of the identity left undecided there is given up at the opening.
+    /// Topics that its commits may write to. Whatever an earlier session of the identity left undecided there is decided at the opening.
     pub writes: Vec<Topic>,
 }
 

@@ -10,6 +10,8 @@ pub const STATE: &str = "kartshoppe-state";
 pub const MOVED_FROM: &str = "kartshoppe-moved-from";
 /// On a dead letter whose value was too large to keep whole: how many bytes the source's had.
 pub const CUT_FROM: &str = "kartshoppe-cut-from";
+/// On the last record that a transaction writes to a partition of Kafka: which transaction of which session that is.
+pub const TRANSACTION: &str = "kartshoppe-transaction";
 /// Headers of a dead letter, by the names Kafka Streams uses.
 pub mod dead_letter {
     pub const EXCEPTION: &str = "__streams.errors.exception";

@@ -1,12 +1,15 @@
-//! What a broker forgets to decide (docs/adr/0008) is decided by the next session of the same identity, and told if there is none.
+//! What a broker forgets to decide (docs/adr/0008) is decided by the next session of the same identity: committed where it is known to have
+//! been committed, given up elsewhere; and told if there is no such session.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
-use kartshoppe::log::{Batch, EventLog, Position, Start, Stop, TopicPartition};
+use kartshoppe::log::{Batch, EventLog, LogError, NewRecord, Position, SessionConfig, Start, Stop, TopicPartition};
+use kartshoppe::wire::headers::TRANSACTION;
 use kartshoppe::wire::topics::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -18,6 +21,8 @@ use crate::support::wal::WalShop;
 const INPUTS: [Topic; 2] = [Topic::ProductUpdates, Topic::OrderEvents];
 /// Whether a broker forgets depends on which of its threads is first.
 const TRIES: usize = 3;
+/// What the session "worker" writes on the last record of its fifth transaction in each partition.
+const STAMP: &str = "worker 7 4";
 
 async fn open(broker: &Broker, prefix: &str) -> Arc<KafkaLog> {
     let (bootstrap_servers, topic_prefix) = (broker.address.clone(), prefix.to_owned());
@@ -36,7 +41,9 @@ fn left_open(broker: &Broker, prefix: &str, identity: &str, input: TopicPartitio
     producer.begin_transaction().unwrap();
     for topic in [Topic::Products, Topic::InventoryEvents] {
         let name = format!("{prefix}{topic}");
-        producer.send(BaseRecord::to(&name).partition(0).key("a").payload("undecided")).map_err(|(error, _)| error).unwrap();
+        let stamp = OwnedHeaders::new().insert(Header { key: TRANSACTION, value: Some(STAMP) });
+        let record = BaseRecord::to(&name).partition(0).key("a").payload("undecided").headers(stamp);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
     }
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&format!("{prefix}{}", input.topic), input.partition, Offset::Offset(2)).unwrap();
@@ -78,10 +85,10 @@ async fn undecided(broker: &Broker, prefix: &str, identity: &str, input: TopicPa
     panic!("the broker decided everything in {TRIES} tries: this test shows nothing any more, and docs/adr/0008 may be void");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_gives_up_what_a_broker_forgot_to_decide() {
-    let Some(broker) = Broker::own(&[]) else { return };
-    let prefix = prefix("undecided");
+/// What can be seen on `products` and `inventory-events` after the next session has committed. `proof` is on the log before that session is opened.
+async fn after_forgetting(test: &str, proof: Option<NewRecord>) -> Option<[Vec<String>; 2]> {
+    let broker = Broker::own(&[])?;
+    let prefix = prefix(test);
     let log = open(&broker, &prefix).await;
     append(&*log, vec![record(Topic::OrderEvents, "a", "1")]).await;
     let first = session(&*log, "worker", "inventory", &INPUTS).await;
@@ -93,17 +100,68 @@ async fn a_session_gives_up_what_a_broker_forgot_to_decide() {
 
     undecided(&broker, &prefix, "worker", read[0].topic_partition()).await;
 
-    append(&*log, vec![record(Topic::OrderEvents, "a", "2")]).await;
+    append(&*log, proof.into_iter().chain([record(Topic::OrderEvents, "a", "2")]).collect()).await;
     let heir = session(&*log, "worker", "inventory", &INPUTS).await;
     assigned(&*heir).await;
     let again = polled(&*heir, 1).await;
     assert_eq!(again[0].offset, 1, "the position that was undecided does not count");
+    // By the same producers, on the same partition.
     heir.commit(Batch { records: vec![record(Topic::Products, "a", "2")], positions: position(2) }).await.unwrap();
-    // The commit is by the same producers, on the same partition: what they had left there is not committed with it.
-    let states = read_all(&*log, Topic::Products).await;
-    let values: Vec<_> = states.iter().map(|state| state.value.as_deref().unwrap_or_default()).collect();
-    assert_eq!(values, [b"1".as_slice(), b"2".as_slice()]);
-    assert!(read_all(&*log, Topic::InventoryEvents).await.is_empty());
+    let mut seen = [Vec::new(), Vec::new()];
+    for (seen, topic) in seen.iter_mut().zip([Topic::Products, Topic::InventoryEvents]) {
+        for record in read_all(&*log, topic).await {
+            assert_eq!(record.headers.get(TRANSACTION), None, "stamps are the log's own");
+            seen.push(String::from_utf8(record.value.unwrap_or_default().to_vec()).unwrap());
+        }
+    }
+    Some(seen)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_gives_up_what_a_broker_forgot_to_decide() {
+    let Some([states, events]) = after_forgetting("undecided", None).await else { return };
+    // What the producers had left there is not committed by their next commit.
+    assert_eq!(states, ["1", "2"]);
+    assert_eq!(events, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_finishes_a_commit_of_which_something_was_seen() {
+    let mut alert = record(Topic::InventoryAlerts, "a", "seen");
+    alert.headers.push(TRANSACTION, STAMP);
+    let Some([states, events]) = after_forgetting("torn", Some(alert)).await else { return };
+    assert_eq!(states, ["1", "undecided", "2"]);
+    assert_eq!(events, ["undecided"]);
+}
+
+/// A member of a group is refused by a broker that comes back, and begins anew. Who only writes does not notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_at_rest_ends_what_it_may_hold_readers_back_with() {
+    let Some(broker) = Broker::own(&[]) else { return };
+    let prefix = prefix("rest");
+    let log = open(&broker, &prefix).await;
+    let config = SessionConfig {
+        identity: "worker".to_owned(),
+        group: None,
+        topics: Vec::new(),
+        writes: vec![Topic::Products, Topic::InventoryEvents],
+    };
+    let writer = within(log.session(config.clone())).await.unwrap();
+    // By producers of its id, whichever they are: it has nothing to write, and so no reason to ask.
+    undecided(&broker, &prefix, "worker", TopicPartition::new(Topic::OrderEvents, 0)).await;
+    let error = within(async {
+        loop {
+            if let Err(error) = writer.poll(10, Duration::from_secs(1)).await {
+                return error;
+            }
+        }
+    })
+    .await;
+    assert!(matches!(&error, LogError::Unavailable(text) if text.contains("stands still")), "{error}");
+    drop(writer);
+    let _heir = within(log.session(config)).await.unwrap();
+    assert!(!stands_still(&broker, &prefix));
+    assert!(read_all(&*log, Topic::Products).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, Message, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
 use super::super::{Headers, NewRecord, Offset, PartitionId, Record};
 use super::options::KafkaConfig;
+use super::transactions::DECIDING;
 use crate::domain::EpochMs;
 use crate::wire::headers;
 use crate::wire::topics::Topic;
@@ -22,6 +23,20 @@ pub(super) struct Seen<'a, H> {
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     pub headers: H,
+}
+
+/// What the safe client shows.
+pub(super) fn seen<'a>(message: &'a BorrowedMessage<'_>) -> Seen<'a, impl Iterator<Item = (&'a str, &'a [u8])>> {
+    let headers: Option<&BorrowedHeaders> = message.headers();
+    Seen {
+        topic: message.topic(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+        key: message.key(),
+        value: message.payload(),
+        headers: headers.into_iter().flat_map(|all| all.iter().map(|header| (header.key, header.value.unwrap_or_default()))),
+    }
 }
 
 /// Finds topics by their names in this Kafka. There are few, so they are just compared.
@@ -46,7 +61,8 @@ impl Names {
     }
 }
 
-/// Copies a record; key, value and headers share one allocation. A topic that was not asked for gives none.
+/// Copies a record; key, value and headers share one allocation. None for a topic that was not asked for, and for records that only
+/// decide a transaction. Stamps are the log's own and stay behind.
 pub(super) fn copy<'a, H>(names: &Names, seen: Seen<'a, H>) -> Option<Record>
 where
     H: Iterator<Item = (&'a str, &'a [u8])>,
@@ -61,7 +77,14 @@ where
     };
     let key = seen.key.map(&mut add);
     let value = seen.value.map(&mut add);
-    let headers: Vec<(Cow<'static, str>, Range<usize>)> = seen.headers.map(|(name, value)| (known(name), add(value))).collect();
+    let mut headers: Vec<(Cow<'static, str>, Range<usize>)> = Vec::new();
+    for (name, text) in seen.headers {
+        if name != headers::TRANSACTION {
+            headers.push((known(name), add(text)));
+        } else if text == DECIDING.as_bytes() && value.is_none() {
+            return None;
+        }
+    }
     let bytes: Bytes = bytes.freeze();
     Some(Record {
         topic,
@@ -80,13 +103,17 @@ fn known(name: &str) -> Cow<'static, str> {
     KNOWN.into_iter().find(|known| *known == name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
 }
 
-/// A record for a producer, which copies it again. Without a partition the key decides, as a Java producer would.
-pub(super) fn to_send<'a>(record: &'a NewRecord, name: &'a str) -> BaseRecord<'a, [u8], [u8]> {
+/// A record for a producer, which copies it again, with the stamp of its transaction. Without a partition the key decides, as a Java producer would.
+pub(super) fn to_send<'a>(record: &'a NewRecord, name: &'a str, stamp: Option<&str>) -> BaseRecord<'a, [u8], [u8]> {
     let mut sent = BaseRecord::to(name);
     sent.partition = record.partition;
     sent.key = record.key.as_deref();
     sent.payload = record.value.as_deref();
     sent.headers = headers_of(record);
+    if let Some(stamp) = stamp {
+        let headers = sent.headers.take().unwrap_or_else(|| OwnedHeaders::new_with_capacity(1));
+        sent.headers = Some(headers.insert(Header { key: headers::TRANSACTION, value: Some(stamp) }));
+    }
     sent
 }
 

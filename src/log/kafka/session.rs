@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message};
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -23,7 +22,7 @@ use super::cluster::{Cluster, PATIENCE, cannot_make};
 use super::former::Presence;
 use super::inbox::Inbox;
 use super::member::{Member, is_fenced};
-use super::records::{Names, Seen, copy};
+use super::records::{Names, copy, seen};
 use super::rights::{Access, Lack};
 use super::transactions::Transactions;
 use super::trouble::refused;
@@ -246,8 +245,9 @@ impl Thread {
         if let Some(opened) = opened.take() {
             let _ = opened.send(Ok(()));
         }
+        let standstills = self.cluster.board.standstills();
         while self.inbox.over().is_none() {
-            if let Some(reason) = self.inbox.broken() {
+            if let Some(reason) = self.inbox.broken().or_else(|| self.holds_back(standstills)) {
                 self.inbox.end(LogError::Unavailable(reason));
             }
             self.inbox.pause(Duration::from_secs(1));
@@ -265,13 +265,20 @@ impl Thread {
         }
     }
 
+    /// Whether a partition has come to stand still, which producers of this session may have to end.
+    fn holds_back(&self, standstills: u64) -> Option<String> {
+        let is_new = self.cluster.board.standstills() != standstills;
+        is_new.then(|| "a partition stands still, and this session may have left it so".to_owned())
+    }
+
     fn read(&self, consumer: &BaseConsumer<Member>) -> Result<(), LogError> {
+        let standstills = self.cluster.board.standstills();
         loop {
             if self.inbox.over().is_some() {
                 self.leave(consumer);
                 return Ok(());
             }
-            if let Some(reason) = self.inbox.broken() {
+            if let Some(reason) = self.inbox.broken().or_else(|| self.holds_back(standstills)) {
                 return Err(LogError::Unavailable(reason));
             }
             for rewind in self.inbox.rewinds() {
@@ -381,18 +388,5 @@ impl Thread {
                 return;
             }
         }
-    }
-}
-
-fn seen<'a>(message: &'a BorrowedMessage<'_>) -> Seen<'a, impl Iterator<Item = (&'a str, &'a [u8])>> {
-    let headers: Option<&BorrowedHeaders> = message.headers();
-    Seen {
-        topic: message.topic(),
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-        key: message.key(),
-        value: message.payload(),
-        headers: headers.into_iter().flat_map(|all| all.iter().map(|header| (header.key, header.value.unwrap_or_default()))),
     }
 }

@@ -10,6 +10,8 @@
 //! Before anything else new producers decide what earlier ones left undecided (`decide`).
 
 mod decide;
+mod evidence;
+mod stamp;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ use super::records::{Names, to_send};
 use super::rights::{Access, Lack};
 use super::trouble::{Told, is_too_late, refused};
 use crate::wire::topics::Topic;
+pub(super) use stamp::DECIDING;
+use stamp::{Stamp, last_of_each};
 
 /// Suffixes of the transactional ids.
 const TURNS: [&str; 2] = ["a", "b"];
@@ -88,7 +92,8 @@ impl Transactions {
             group,
             names,
             producers: Vec::new(),
-            turn: 0,
+            stamp: Stamp::first(),
+            answered: None,
             _presence: presence,
         };
         let thread = std::thread::Builder::new().name("kafka-commit".to_owned());
@@ -136,7 +141,10 @@ struct Writer {
     names: Names,
     /// Empty before `Init`, and after anything unclear.
     producers: Vec<BaseProducer<Told>>,
-    turn: usize,
+    /// The next transaction.
+    stamp: Stamp,
+    /// The last one whose commit was answered, also by earlier producers.
+    answered: Option<Stamp>,
     /// Goes with the thread.
     _presence: Presence,
 }
@@ -180,7 +188,7 @@ impl Writer {
         })?;
         self.cluster.board.granted(&self.lack_of_id());
         self.producers = made;
-        self.turn = 0;
+        self.stamp = Stamp::first();
         self.decide_records()
     }
 
@@ -223,13 +231,14 @@ impl Writer {
         if batch.records.is_empty() && batch.positions.is_empty() {
             return Ok(());
         }
-        let Some(producer) = self.producers.get(self.turn) else {
+        let Some(producer) = self.producers.get(self.stamp.turn()) else {
             return Err(LogError::Unavailable("an earlier commit ended unclear: everything begins anew".to_owned()));
         };
         let begun = Instant::now();
         self.write(producer, batch, membership).map_err(|stopped| self.explain(stopped, begun, &batch.records))?;
         self.cluster.board.answered();
-        self.turn = (self.turn + 1) % self.producers.len();
+        self.answered = Some(self.stamp);
+        self.stamp = self.stamp.next();
         Ok(())
     }
 
@@ -240,8 +249,9 @@ impl Writer {
         membership: Option<&ConsumerGroupMetadata>,
     ) -> Result<(), Stopped> {
         producer.begin_transaction()?;
-        for record in &batch.records {
-            self.send(producer, record)?;
+        let stamp = self.stamp.text(&self.identity);
+        for (record, is_last) in batch.records.iter().zip(last_of_each(&self.cluster.config, &batch.records)) {
+            self.send(producer, record, is_last.then_some(stamp.as_str()))?;
         }
         if let Some(membership) = membership
             && !batch.positions.is_empty()
@@ -252,9 +262,9 @@ impl Writer {
         Ok(native::commit(producer, COMMIT_PATIENCE)?)
     }
 
-    fn send(&self, producer: &BaseProducer<Told>, record: &NewRecord) -> Result<(), Stopped> {
+    fn send(&self, producer: &BaseProducer<Told>, record: &NewRecord, stamp: Option<&str>) -> Result<(), Stopped> {
         let name = self.names.name(record.topic).unwrap_or_default();
-        let mut sent = to_send(record, name);
+        let mut sent = to_send(record, name, stamp);
         loop {
             match producer.send(sent) {
                 Ok(()) => return Ok(()),

@@ -27,6 +27,7 @@ pub(super) struct Board {
     notes: Mutex<Notes>,
     renewed: AtomicU64,
     fenced: AtomicU64,
+    standstills: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -89,11 +90,19 @@ impl Board {
         let mut notes = self.notes();
         if notes.standstill != reason {
             match &reason {
-                Some(reason) => tracing::error!(reason, "the event log stands still"),
+                Some(reason) => {
+                    tracing::error!(reason, "the event log stands still");
+                    self.standstills.fetch_add(1, Ordering::Relaxed);
+                }
                 None => tracing::info!("the event log moves again"),
             }
             notes.standstill = reason;
         }
+    }
+
+    /// How often a partition was found to stand still: what holds it back may be ours, so whoever writes begins anew, and decides it.
+    pub fn standstills(&self) -> u64 {
+        self.standstills.load(Ordering::Relaxed)
     }
 
     /// Why the log must not be used, if so.

@@ -1,0 +1,170 @@
+//! Which of a session's earlier transactions were committed, as the log itself tells.
+//!
+//! A transaction is known to have been committed if one of its records can be seen anywhere, or one of a later transaction exists: that
+//! one began only after its commit was answered. What is left undecided of any other was seen by nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use tokio::time::Instant;
+
+use super::super::super::{LogError, Offset, TopicPartition};
+use super::super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::super::native::{Queue, Taken};
+use super::super::records::Names;
+use super::super::rights::{Access, Lack};
+use super::super::trouble::{Told, refused};
+use super::stamp::Stamp;
+use crate::wire::headers;
+
+/// So many records before the end of each partition are looked through for what can be seen: its last record is stamped, and
+/// who follows are others.
+const TAIL: Offset = 5_000;
+/// How long a fetch waits at the broker.
+const FETCH_WAIT: Duration = Duration::from_millis(10);
+/// Reading that brings nothing for so long has failed.
+const STALLED: Duration = Duration::from_secs(10);
+
+/// Stamps by where they lie.
+pub(super) type Found = BTreeSet<(Stamp, TopicPartition)>;
+
+/// The transactions that were committed, with the partitions where that is still undecided. `answered` is the last one whose commit is
+/// known to have been answered.
+pub(super) fn committed(
+    undecided: &Found,
+    visible: &Found,
+    answered: Option<Stamp>,
+) -> BTreeMap<Stamp, BTreeSet<TopicPartition>> {
+    let began: BTreeSet<Stamp> = undecided.iter().chain(visible).map(|(stamp, _)| *stamp).collect();
+    let is_committed = |stamp: &Stamp| {
+        let later = began.iter().any(|other| other.life == stamp.life && other.number > stamp.number);
+        let was_answered = answered.is_some_and(|answered| answered.life == stamp.life && answered.number >= stamp.number);
+        later || was_answered || visible.iter().any(|(seen, _)| seen == stamp)
+    };
+    let mut committed: BTreeMap<Stamp, BTreeSet<TopicPartition>> = BTreeMap::new();
+    for (stamp, at) in undecided.iter().filter(|(stamp, _)| is_committed(stamp)) {
+        committed.entry(*stamp).or_default().insert(*at);
+    }
+    committed
+}
+
+/// Stamps of this identity that lie beyond what is decided. `undecided` says where that begins.
+pub(super) fn beyond(cluster: &Cluster, identity: &str, undecided: &BTreeMap<TopicPartition, Offset>) -> Result<Found, LogError> {
+    let bounds = cluster.bounds(&undecided.keys().copied().collect::<Vec<_>>())?;
+    let ranges = undecided.iter().map(|(at, from)| (*at, *from..bounds.get(at).map_or(*from, |bounds| bounds.end)));
+    read(cluster, identity, "read_uncommitted", ranges.collect())
+}
+
+/// Stamps of this identity that can be seen near the ends of these partitions.
+pub(super) fn visible(cluster: &Cluster, identity: &str, partitions: &[TopicPartition]) -> Result<Found, LogError> {
+    let bounds = cluster.bounds(partitions)?;
+    let undecided = cluster.undecided(partitions)?;
+    let ranges = bounds.iter().map(|(at, bounds)| {
+        let end = undecided.get(at).copied().unwrap_or(bounds.end);
+        (*at, (end - TAIL).max(bounds.start)..end)
+    });
+    read(cluster, identity, "read_committed", ranges.collect())
+}
+
+fn read(
+    cluster: &Cluster,
+    identity: &str,
+    isolation: &str,
+    mut ranges: BTreeMap<TopicPartition, Range<Offset>>,
+) -> Result<Found, LogError> {
+    ranges.retain(|_, range| !range.is_empty());
+    let names = Names::new(&cluster.config, ranges.keys().map(|at| at.topic).collect::<BTreeSet<_>>());
+    let mut config = cluster.config.reader(FETCH_WAIT);
+    config.set("isolation.level", isolation);
+    let consumer: BaseConsumer<Told> =
+        config.create_with_context(Told(cluster.board.clone())).map_err(|error| cannot_make(&error))?;
+    let failed = |error| cluster.failed("reading what is undecided", &error);
+    for name in names.all() {
+        consumer.fetch_metadata(Some(name), PATIENCE).map_err(failed)?;
+    }
+    let mut list = TopicPartitionList::with_capacity(ranges.len());
+    for (at, range) in &ranges {
+        let name = cluster.config.name_of(at.topic);
+        list.add_partition_offset(&name, at.partition, ClientOffset::Offset(range.start)).map_err(failed)?;
+    }
+    consumer.assign(&list).map_err(failed)?;
+    let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
+    let (mut found, mut trouble, mut moved) = (Found::new(), None, Instant::now());
+    while !ranges.is_empty() {
+        let taken = queue.take(FETCH_WAIT, |taken| match taken {
+            Taken::Message(seen) => {
+                let Some(topic) = names.topic(seen.topic) else { return };
+                let at = TopicPartition::new(topic, seen.partition);
+                let Some(range) = ranges.get(&at) else { return };
+                let (is_inside, is_last) = (range.contains(&seen.offset), seen.offset + 1 >= range.end);
+                let stamps = seen.headers.filter(|(name, _)| *name == headers::TRANSACTION);
+                found.extend(stamps.filter(|_| is_inside).filter_map(|(_, value)| Some((Stamp::read(identity, value)?, at))));
+                if is_last {
+                    ranges.remove(&at);
+                }
+            }
+            // Markers may be the last of a range.
+            Taken::End { topic, partition, .. } => {
+                names.topic(topic).map(|topic| ranges.remove(&TopicPartition::new(topic, partition)));
+            }
+            Taken::Trouble { topic, code, .. } => {
+                use rdkafka::types::RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
+                if code == TopicAuthorizationFailed {
+                    trouble = Some(cluster.board.lack(Lack::Topic(Access::Read, topic.to_owned())));
+                } else if code != GroupAuthorizationFailed {
+                    trouble = refused(code, topic).or(trouble.take());
+                }
+            }
+        });
+        if let Some(trouble) = trouble.take() {
+            return Err(trouble);
+        }
+        if taken > 0 {
+            moved = Instant::now();
+        } else if moved.elapsed() > STALLED {
+            return Err(cluster.board.unavailable("reading what is undecided"));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::topics::Topic;
+
+    const EVENTS: TopicPartition = TopicPartition { topic: Topic::InventoryEvents, partition: 0 };
+    const STATES: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
+
+    fn stamp(number: u64) -> Stamp {
+        Stamp { life: 1, number }
+    }
+
+    fn finished(undecided: &[(u64, TopicPartition)], visible: &[(u64, TopicPartition)], answered: Option<Stamp>) -> Vec<u64> {
+        let found = |given: &[(u64, TopicPartition)]| given.iter().map(|(number, at)| (stamp(*number), *at)).collect();
+        committed(&found(undecided), &found(visible), answered).into_keys().map(|stamp| stamp.number).collect()
+    }
+
+    #[test]
+    fn what_was_seen_anywhere_was_committed() {
+        assert_eq!(finished(&[(4, STATES)], &[(4, EVENTS)], None), [4]);
+        assert_eq!(finished(&[(4, STATES)], &[(3, EVENTS)], None), [0; 0], "its sibling was seen by nobody");
+    }
+
+    #[test]
+    fn what_a_later_one_followed_was_committed() {
+        assert_eq!(finished(&[(4, STATES), (5, STATES)], &[], None), [4]);
+        assert_eq!(finished(&[(4, STATES)], &[(5, EVENTS)], None), [4]);
+        assert_eq!(finished(&[(4, STATES), (5, STATES)], &[(5, EVENTS)], None), [4, 5]);
+    }
+
+    #[test]
+    fn what_was_answered_was_committed() {
+        assert_eq!(finished(&[(4, STATES), (5, EVENTS)], &[], Some(stamp(4))), [4]);
+        assert_eq!(finished(&[(4, STATES)], &[], Some(stamp(3))), [0; 0]);
+        assert_eq!(finished(&[(4, STATES)], &[], Some(Stamp { life: 2, number: 9 })), [0; 0], "of another life");
+    }
+}
