@@ -104,7 +104,13 @@ impl Striker<'_> {
                 Ok(hit) => hit,
                 Err(error) => return Some(format!("{fault} could not be carried out: {error:#}")),
             };
-            let Some(recovery) = self.recovered(hit.from).await else {
+            let recovery = self.recovered(hit.from).await;
+            match shop.died() {
+                Ok(None) => {}
+                Ok(Some(how)) => return Some(format!("after {fault} {how}")),
+                Err(error) => return Some(format!("after {fault} nobody knows whether the shop lives: {error:#}")),
+            }
+            let Some(recovery) = recovery else {
                 return Some(format!("sick: nothing was sold for {:?} after {fault}", self.plan.sick_after));
             };
             self.record.calm_down_after(ECHO);

@@ -162,6 +162,15 @@ impl Process {
         if runs { Ok(()) } else { self.start().await }
     }
 
+    /// How it ended, if it did so by itself: with its last words.
+    ///
+    /// # Errors
+    /// If the operating system does not say.
+    pub fn died(&mut self) -> anyhow::Result<Option<String>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        Ok(child.try_wait()?.map(|status| format!("ended by itself ({status}):\n{}", self.last_words())))
+    }
+
     /// Ends it at the end of the drill, politely, so that its database stops with it.
     pub async fn stop(&mut self) {
         if self.child.is_some() {

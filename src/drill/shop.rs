@@ -105,6 +105,19 @@ impl Shop {
         }
     }
 
+    /// Who ended without having been told to, and how: no fault here may bring a whole process down.
+    ///
+    /// # Errors
+    /// If the operating system does not say.
+    pub fn died(&mut self) -> anyhow::Result<Option<String>> {
+        for (seat, process) in [(Seat::Main, Some(&mut self.main)), (Seat::Second, self.second.as_mut())] {
+            if let Some(how) = process.map_or(Ok(None), Process::died)? {
+                return Ok(Some(format!("the {seat} {how}")));
+            }
+        }
+        Ok(None)
+    }
+
     /// The broker.
     ///
     /// # Errors
