@@ -4,7 +4,7 @@ import { newerCart } from '../cart/wishes'
 import { readProducts, readProduct } from '../live/decode'
 import { catalogue } from '../live/catalogue'
 import { isSettled, newerOrder } from '../orders/order'
-import type { Status } from '../wire'
+import type { Order, Status } from '../wire'
 import { Refused } from './http'
 import { shop } from './shop'
 
@@ -33,7 +33,7 @@ export const statusQuery = queryOptions({
 export function noticed(status: Status): Status {
   const before = queryClient.getQueryData<Status>(['status'])
   if (before && before.catalog !== status.catalog) {
-    for (const queryKey of [['listing'], ['categories'], ['product']]) void queryClient.invalidateQueries({ queryKey })
+    for (const queryKey of [['listing'], ['categories'], ['product'], ['history']]) void queryClient.invalidateQueries({ queryKey })
   }
   return status
 }
@@ -76,16 +76,28 @@ export function historyQuery(productId: string) {
 
 export const cartQuery = queryOptions({
   queryKey: ['cart'],
-  queryFn: async ({ signal }) => newerCart(queryClient.getQueryData(['cart']), await shop.cart({ signal })),
+  queryFn: async ({ signal }) => {
+    const cart = await shop.cart({ signal })
+    return newerCart(queryClient.getQueryData(['cart']), cart)
+  },
 })
 
-export const ordersQuery = queryOptions({ queryKey: ['orders'], queryFn: ({ signal }) => shop.orders({ signal }), staleTime: 0 })
+export const ordersQuery = queryOptions({
+  queryKey: ['orders'],
+  queryFn: async ({ signal }) => (await shop.orders({ signal })).map(laterOrder),
+  staleTime: 0,
+})
+
+/** What was pushed while the answer was on its way counts, if it is later: so it is looked up after the answer. */
+function laterOrder(order: Order): Order {
+  return newerOrder(queryClient.getQueryData(['order', order.orderId]), order)
+}
 
 /** One order; asked again while it is pending, in case its frame was missed. */
 export function orderQuery(orderId: string) {
   return queryOptions({
     queryKey: ['order', orderId],
-    queryFn: async ({ signal }) => newerOrder(queryClient.getQueryData(['order', orderId]), await shop.order(orderId, { signal })),
+    queryFn: async ({ signal }) => laterOrder(await shop.order(orderId, { signal })),
     refetchInterval: ({ state }) => (state.data && !isSettled(state.data) ? 3_000 : false),
     staleTime: 0,
   })
