@@ -31,6 +31,7 @@ test('a purchase by keyboard alone', async ({ page, request }) => {
   await page.keyboard.press('Enter')
   await expect(page.getByTestId('cart-count')).toContainText('1')
   await expect(page.getByRole('status')).toContainText(`${product.name} added to your cart`)
+  await expect(add, 'it can be pressed again').toBeFocused()
 
   const cartButton = page.getByRole('button', { name: /^Cart/ })
   await tabTo(page, cartButton, 'Shift+Tab')
@@ -63,4 +64,27 @@ test('a purchase by keyboard alone', async ({ page, request }) => {
   await tabTo(page, page.getByRole('button', { name: /^Place order for/ }))
   await page.keyboard.press('Enter')
   await expect(orderStatus(page)).toHaveText('Confirmed')
+})
+
+test('buttons that have done their work keep the focus', async ({ page, request }) => {
+  const product = await someProduct(request, 10)
+  await page.goto(`/product/${product.productId}`)
+  await isLive(page)
+  const box = page.getByRole('main')
+  await tabTo(page, box.getByRole('button', { name: 'One more' }))
+  await page.keyboard.press('Enter')
+  await expect(box.getByTestId('quantity')).toHaveText('2')
+  const less = box.getByRole('button', { name: 'One less' })
+  await tabTo(page, less, 'Shift+Tab')
+  for (let presses = 0; presses < 2; presses++) await page.keyboard.press('Enter')
+  await expect(box.getByTestId('quantity')).toHaveText('1')
+  await expect(less).toBeFocused()
+  await expect(less).toHaveAttribute('aria-disabled', 'true')
+  const add = box.getByRole('button', { name: 'Add to cart' })
+  await tabTo(page, add)
+  for (const units of ['1', '2']) {
+    await page.keyboard.press('Enter')
+    await expect(page.getByTestId('cart-count')).toContainText(units)
+    await expect(add).toBeFocused()
+  }
 })

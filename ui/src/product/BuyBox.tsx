@@ -19,7 +19,7 @@ export function BuyBox({ live }: { live: LiveProduct }) {
     <div className="mt-6">
       <div className="flex flex-wrap items-center gap-3">
         <Stepper label={product.name} quantity={quantity} least={1} onChange={setQuantity} disabled={!buyable} />
-        <button type="button" className="btn-main px-7" disabled={!buyable || add.isPending} onClick={() => add.mutate(quantity, { onSuccess: () => setQuantity(1) })}>
+        <button type="button" className="btn-main px-7" disabled={!buyable} onClick={() => add(quantity, () => setQuantity(1))}>
           {buyable ? 'Add to cart' : stock === 'gone' ? 'No longer sold' : 'Sold out'}
         </button>
         {inCart > 0 && <span className="text-[0.95rem] text-soft">{inCart} in your cart</span>}

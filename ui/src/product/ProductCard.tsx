@@ -22,7 +22,7 @@ export const ProductCard = memo(function ProductCard({ productId, eager }: { pro
     <li data-product={productId} className="group relative flex flex-col pb-8 [contain-intrinsic-size:auto_460px] [content-visibility:auto]">
       <div className="relative px-2 sm:px-3">
         <Picture productId={productId} url={product.imageUrl} alt="" eager={eager} className={`aspect-square h-auto w-full rounded-t-xl object-cover transition-opacity ${buyable ? '' : 'opacity-45 grayscale'}`} />
-        <button type="button" disabled={!buyable || add.isPending} onClick={() => add.mutate(1)} className="absolute bottom-2.5 right-4 z-10 grid size-11 place-items-center rounded-lg bg-leaf text-on-leaf transition-colors hover:bg-ink hover:text-paper disabled:bg-well disabled:text-soft sm:right-5">
+        <button type="button" disabled={!buyable} onClick={() => add(1)} className="absolute bottom-2.5 right-4 z-10 grid size-11 place-items-center rounded-lg bg-leaf text-on-leaf transition-colors hover:bg-ink hover:text-paper disabled:bg-well disabled:text-soft sm:right-5">
           <Plus size={22} aria-hidden />
           <span className="sr-only">Add {product.name} to cart</span>
         </button>
