@@ -22,6 +22,24 @@ test('on a phone one sees items and total before the button that orders them', a
   await expect(orderStatus(page), 'Enter in a field orders as well').toHaveText('Confirmed')
 })
 
+test('on a phone no change of stock moves the shelves, and no note covers the button that gave it', async ({ page, context, request }) => {
+  const product = await someProduct(request, 16)
+  await page.goto('/')
+  await isLive(page)
+  const card = page.locator('main li[data-product]').first()
+  const top = (await boxOf(card)).y
+  const buyer = await context.newPage()
+  await addToCart(buyer, product.productId, 1)
+  const [note, button] = [await boxOf(buyer.getByRole('region', { name: 'Notes' })), await boxOf(buyer.getByRole('button', { name: 'Add to cart' }))]
+  expect(note.y + note.height).toBeLessThan(button.y)
+  await buyer.goto('/checkout')
+  await fillAddress(buyer)
+  await placeOrder(buyer).click()
+  await expect(orderStatus(buyer)).toHaveText('Confirmed')
+  await expect(page.getByTestId('ticker')).toContainText(product.name)
+  expect((await boxOf(card)).y).toBe(top)
+})
+
 test('on a phone the chosen category is in sight, focus rings are whole, and no page is wider than the screen', async ({ page }) => {
   await page.goto('/?category=Toys')
   await isLive(page)

@@ -6,13 +6,13 @@ import { useNow } from '../lib/now'
 import { useObservable } from '../lib/observable'
 import { ago } from '../lib/time'
 
-/** The last thing that happened in the shop. Keeps its line from the start, so that the first change shifts nothing. */
+/** The last thing that happened in the shop. Its place does not depend on what it says, so that no change shifts the shelves. */
 export function Ticker() {
   const [latest] = useObservable(moves)
   const now = useNow(1_000)
   return (
-    <div className="flex min-h-11 min-w-0 max-w-full items-center text-[0.95rem] text-soft" data-testid="ticker">
-      {latest && (
+    <div className="flex min-h-11 w-full min-w-0 items-center text-[0.95rem] text-soft md:w-auto md:grow md:basis-72 md:justify-end" data-testid="ticker">
+      {latest ? (
         <p key={latest.key} className="animate-arrive flex min-w-0 items-center gap-2">
           <span className="shrink-0 font-bold tabular-nums text-ink">{what(latest)}</span>
           <Link href={`/product/${encodeURIComponent(latest.productId)}`} className="link inline-flex min-h-11 min-w-0 items-center text-ink">
@@ -20,6 +20,8 @@ export function Ticker() {
           </Link>
           <span className="shrink-0 tabular-nums">{ago(latest.at, now)}</span>
         </p>
+      ) : (
+        <p>Whatever moves shows here at once.</p>
       )}
     </div>
   )

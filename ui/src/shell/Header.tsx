@@ -24,11 +24,11 @@ export function Header() {
         <nav aria-label="Your shopping" className="-mr-3 ml-auto flex items-center gap-1">
           <Link href="/orders" className="btn px-3 hover:bg-well" aria-current={path === '/orders' ? 'page' : undefined}>
             <Package size={20} aria-hidden />
-            <span className="max-md:sr-only">Orders</span>
+            <span className="max-lg:sr-only">Orders</span>
           </Link>
           <button type="button" onClick={() => cartDrawer.set(true)} className="btn px-3 hover:bg-well" aria-haspopup="dialog">
             <ShoppingBasket size={20} aria-hidden />
-            <span className="max-md:sr-only">Cart</span>
+            <span className="max-lg:sr-only">Cart</span>
             {units > 0 && (
               <span data-testid="cart-count" className="min-w-7 rounded-md bg-label px-1.5 text-center font-bold tabular-nums text-on-label">
                 {units}

@@ -37,7 +37,7 @@ export function SearchBox() {
   return (
     <form
       role="search"
-      className="relative order-last w-full sm:order-none sm:w-auto sm:max-w-xl sm:grow"
+      className="relative order-last w-full md:order-none md:w-auto md:max-w-xl md:grow md:basis-40"
       onSubmit={(event) => {
         event.preventDefault()
         search(text)
