@@ -3,7 +3,8 @@ import { useEffect } from 'react'
 import { Link } from 'wouter'
 
 import { Refused } from '../api/http'
-import { historyQuery, productQuery } from '../api/queries'
+import { historyQuery, productQuery, statusQuery } from '../api/queries'
+import { EmptyShop } from '../grid/EmptyShop'
 import { hrefOf } from '../grid/filters'
 import { useLiveProduct } from '../live/catalogue'
 import { setOpenProduct } from '../live/shopfront'
@@ -23,6 +24,7 @@ export function ProductPage({ productId }: { productId: string }) {
   const live = useLiveProduct(productId)
   const { error, refetch } = useQuery(productQuery(productId))
   const { data: history } = useQuery(historyQuery(productId))
+  const { data: status } = useQuery(statusQuery)
   useTitle(live?.product.name ?? 'Product')
   useEffect(() => {
     track('PRODUCT_VIEW', { productId })
@@ -32,7 +34,10 @@ export function ProductPage({ productId }: { productId: string }) {
 
   if (!live) {
     if (!error) return <p className="py-16 text-soft">Fetching the product…</p>
-    return error instanceof Refused && error.problem.status === 404 ? <NotFound what="product" /> : <Trouble error={error} what="The product could not be read" onRetry={() => void refetch()} />
+    const unknown = error instanceof Refused && error.problem.status === 404
+    if (!unknown) return <Trouble error={error} what="The product could not be read" onRetry={() => void refetch()} />
+    // Where nothing is sold yet, nobody knows what will be.
+    return status && status.catalog !== 'live' ? <NotYet /> : <NotFound what="product" />
   }
   const { product } = live
   return (
@@ -85,5 +90,14 @@ export function ProductPage({ productId }: { productId: string }) {
       </div>
       <RecentChanges history={history} />
     </article>
+  )
+}
+
+function NotYet() {
+  return (
+    <>
+      <h1 className="sr-only">Product</h1>
+      <EmptyShop />
+    </>
   )
 }

@@ -1,13 +1,15 @@
 import { HISTORY_MINUTES } from '../api/queries'
+import { ago } from '../lib/time'
 import type { ProductChange } from '../wire'
-import { courseOf } from './history'
+import { courseFrom, courseOf } from './history'
 
 const WIDTH = 480
 const HEIGHT = 140
 
-/** Stock over the last hour as a step line. The list beside it says the same in words. */
+/** Stock over the last hour, or since the product came, as a step line. The list beside it says the same in words. */
 export function StockLine({ changes, now }: { changes: readonly ProductChange[]; now: number }) {
-  const from = now - HISTORY_MINUTES * 60_000
+  const hourAgo = now - HISTORY_MINUTES * 60_000
+  const from = courseFrom(changes, hourAgo, now)
   const corners = courseOf(changes, from, now)
   if (corners.length === 0) return null
   const most = Math.max(1, ...corners.map(([, stock]) => stock))
@@ -23,7 +25,7 @@ export function StockLine({ changes, now }: { changes: readonly ProductChange[];
         <path d={`M0 ${HEIGHT}H${WIDTH}`} className="stroke-edge" strokeWidth="4" />
       </svg>
       <figcaption className="mt-1 flex justify-between text-[0.95rem] text-soft">
-        <span>an hour ago</span>
+        <span>{from === hourAgo ? 'an hour ago' : ago(from, now)}</span>
         <span>highest {most}</span>
         <span>now</span>
       </figcaption>

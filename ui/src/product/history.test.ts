@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { aChange } from '../testing'
-import { courseOf, priceBefore, recentFirst, textOf, withChange } from './history'
+import { courseFrom, courseOf, priceBefore, recentFirst, textOf, withChange } from './history'
 
 describe('history', () => {
   it('takes a pushed change once', () => {
@@ -28,6 +28,16 @@ describe('history', () => {
     const changes = [aChange({ timestamp: 20, previousInventory: 8, currentInventory: 3, version: 3 }), aChange({ timestamp: 10, previousInventory: 10, currentInventory: 8 })]
     expect(courseOf(changes, 0, 100)).toEqual([[0, 10], [10, 8], [20, 3], [100, 3]])
     expect(courseOf([], 0, 100)).toEqual([])
+  })
+
+  it('begins the course of a new product where it came', () => {
+    const hour = 3_600_000
+    const added = aChange({ type: 'PRODUCT_ADDED', previousInventory: 0, timestamp: 9 * hour })
+    const sold = aChange({ timestamp: 9 * hour + 1_000, version: 3 })
+    expect(courseFrom([added, sold], 8.5 * hour, 9.5 * hour)).toBe(9 * hour)
+    expect(courseFrom([added, sold], 9.5 * hour, 10.5 * hour)).toBe(9.5 * hour)
+    expect(courseFrom([sold], 8.5 * hour, 9.5 * hour)).toBe(8.5 * hour)
+    expect(courseFrom([added], 8 * hour, 9 * hour), 'a minute at least').toBe(9 * hour - 60_000)
   })
 
   it('knows what a cheaper product cost before', () => {

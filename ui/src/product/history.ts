@@ -46,6 +46,15 @@ export function priceBefore(changes: readonly ProductChange[], now: number): num
   return last !== undefined && last > now ? last : null
 }
 
+/** The shortest course that is drawn, in milliseconds. */
+const SHORTEST_MS = 60_000
+
+/** Where the course of a product begins: at `hourAgo`, or where it came to the shop after that. */
+export function courseFrom(changes: readonly ProductChange[], hourAgo: number, now: number): number {
+  const [first] = changes
+  return first?.type === 'PRODUCT_ADDED' ? Math.max(hourAgo, Math.min(first.timestamp, now - SHORTEST_MS)) : hourAgo
+}
+
 /** Corners of the stock's course between `from` and `to` as (time, stock), for a step line. Empty if nothing moved. */
 export function courseOf(changes: readonly ProductChange[], from: number, to: number): [number, number][] {
   const steps = changes
