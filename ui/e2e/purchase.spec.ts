@@ -27,7 +27,7 @@ test('one purchase on two pages: the order settles and the other page sees the s
 
   await expect(page).toHaveURL(/\/orders\/.+/)
   await expect(orderStatus(page)).toHaveText('Confirmed')
-  await expect(page.locator(`[data-item="${product.productId}"]`)).toContainText('All 2 set aside')
+  await expect(page.locator(`[data-item="${product.productId}"]`)).toContainText('Both set aside')
   await expect(page.getByTestId('total')).toHaveText(total ?? '')
   await expect(page.getByRole('term').filter({ hasText: 'Paying by' }).locator('+ dd')).toHaveText('PayPal')
   await expect(page.getByTestId('cart-count')).toHaveCount(0)

@@ -52,7 +52,7 @@ export function CheckoutPage() {
               <Totals totals={cart.quote} waiting={waiting} />
             </div>
             <button type="submit" form={CHECKOUT_FORM} className="btn-main mt-6 min-h-13 w-full text-lg" disabled={waiting || locked}>
-              {locked ? 'Placing your order…' : waiting ? 'Updating your cart…' : `Place order for ${money(cart.quote.totalAmount)}`}
+              {attempt.step === 'unanswered' ? 'No answer yet' : locked ? 'Placing your order…' : waiting ? 'Updating your cart…' : `Place order for ${money(cart.quote.totalAmount)}`}
             </button>
           </section>
         </div>

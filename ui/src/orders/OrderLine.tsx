@@ -33,7 +33,7 @@ function Outcome({ item }: { item: OrderItem }) {
     case 'waiting':
       return <p className="mt-1 text-[0.95rem] text-soft">Waiting for the inventory</p>
     case 'full':
-      return <p className="mt-1 text-[0.95rem] font-semibold text-leaf">{allocated === 1 ? 'Set aside' : `All ${allocated} set aside`}</p>
+      return <p className="mt-1 text-[0.95rem] font-semibold text-leaf">{whole(allocated, 'set aside')}</p>
     case 'partial':
       return (
         <p className="mt-1 text-[0.95rem] font-semibold text-low">
@@ -41,6 +41,12 @@ function Outcome({ item }: { item: OrderItem }) {
         </p>
       )
     case 'none':
-      return <p className="mt-1 text-[0.95rem] font-semibold text-out">{shortfall === 1 ? 'Missing' : `All ${shortfall} missing`}</p>
+      return <p className="mt-1 text-[0.95rem] font-semibold text-out">{whole(shortfall, 'missing')}</p>
   }
+}
+
+/** What all units of a line have come to. */
+function whole(units: number, what: 'set aside' | 'missing'): string {
+  if (units === 1) return what === 'missing' ? 'Missing' : 'Set aside'
+  return `${units === 2 ? 'Both' : `All ${units}`} ${what}`
 }

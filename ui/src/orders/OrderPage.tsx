@@ -65,6 +65,10 @@ export function OrderPage({ orderId }: { orderId: string }) {
               <dd>{paymentName(order.paymentInfo.paymentMethod)}</dd>
             </div>
           )}
+          <div>
+            <dt className="text-soft">Way to the inventory</dt>
+            <dd>{order.useCdc ? 'By change data capture' : 'Sent by the shop itself'}</dd>
+          </div>
         </dl>
         <Totals totals={order} />
       </div>
