@@ -47,5 +47,6 @@ while (isAlive() && Date.now() < deadline) {
   }
   await sleep(50)
 }
-console.error(isAlive() ? `kartshoppe: not ready after ${secondsText} s: ${reason}` : 'kartshoppe: the server ended before it was ready')
+// A server that ended has said why itself.
+if (isAlive()) console.error(`kartshoppe: not ready after ${secondsText} s: ${reason}`)
 process.exit(1)

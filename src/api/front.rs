@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use super::body::BodyLimits;
 use super::figures::Figures;
 use super::gate::{self, Hosts, Origins};
+use super::health::NOT_READY;
 use super::observe::Trace;
 use super::page;
 use super::problem::Problem;
@@ -206,7 +207,8 @@ fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| bare_problem(&response));
     if let Some(problem) = problem {
         let trace_id = trace.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |trace| trace.trace_id_hex());
-        if problem.status.is_server_error() {
+        // "Not ready" is an answer to the question, and asked again and again while a start lasts.
+        if problem.status.is_server_error() && problem.code != NOT_READY {
             tracing::warn!(
                 trace_id,
                 status = problem.status.as_u16(),

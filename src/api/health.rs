@@ -19,6 +19,9 @@ use crate::config::RoleName;
 use crate::log::LogFuture;
 use crate::store::Store;
 
+/// The problem's code while a role of this process is not ready.
+pub(super) const NOT_READY: &str = "not_ready";
+
 /// Whoever is asked answers by then or counts as not ready.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -139,6 +142,6 @@ pub async fn readyz(State(readiness): State<Readiness>) -> Response {
     if reasons.is_empty() {
         return Json(json!({"status": "ready"})).into_response();
     }
-    let problem = super::problem::Problem::unavailable("not_ready", reasons.join("; "));
+    let problem = super::problem::Problem::unavailable(NOT_READY, reasons.join("; "));
     problem.with("reasons", json!(reasons)).into_response()
 }

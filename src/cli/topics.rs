@@ -221,7 +221,12 @@ async fn delete(config: &Config, names: &[String], all: bool) -> anyhow::Result<
 async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Vec<&'static str>> {
     // A live reader silently skips the records of a topic that is made anew under it. Who was killed is a member for some seconds more.
     let members = log.live_members(INVENTORY_GROUP).await?;
-    ensure!(members == 0, "{members} process(es) with the role inventory work on this log: stop them first, wherever they run");
+    ensure!(
+        members == 0,
+        "the role inventory works on this log, in {members} {}: stop it first, wherever it runs (one that was killed counts for \
+         some seconds more)",
+        if members == 1 { "process" } else { "processes" }
+    );
     let known: Vec<Topic> = log.topics().await?.iter().map(|info| info.topic).filter(|topic| wanted.contains(topic)).collect();
     log.delete_topics(&known).await?;
     Ok(known.into_iter().map(Topic::name).collect())

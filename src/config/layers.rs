@@ -40,7 +40,10 @@ pub struct ConfigError(pub Vec<String>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration has {} problem(s):", self.0.len())?;
+        match self.0.len() {
+            1 => f.write_str("the configuration has a problem:")?,
+            problems => write!(f, "the configuration has {problems} problems:")?,
+        }
         self.0.iter().try_for_each(|line| write!(f, "\n  - {line}"))
     }
 }
