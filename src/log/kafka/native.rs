@@ -1,4 +1,4 @@
-//! The four things that the safe client cannot do well, and the only `unsafe` of the shop.
+//! What the safe client cannot do well, and the only `unsafe` of the shop.
 //!
 //! - Commit and abort: the client's own calls flush in steps of 100 ms, and hang for ever after one failed delivery. librdkafka's calls
 //!   flush by themselves and can be resumed, so they are made in slices, between which delivery reports are served.
@@ -6,9 +6,10 @@
 //!   tells how far the markers of transactions reach. For clients that never joined a group: whose partitions come from a rebalance
 //!   must poll the safe way.
 //! - The id of a topic, which is another one after a reset, and what we may do with it.
+//! - A partition without a leader would end the process (docs/adr/0011).
 #![expect(unsafe_code, reason = "librdkafka's own calls; each block says why it holds")]
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::time::Duration;
 
@@ -332,6 +333,66 @@ unsafe fn described_in(event: *mut sys::rd_kafka_event_t, names: &[CString]) -> 
     }
 }
 
+/// librdkafka's `rd_kafka_Uuid_t`.
+#[repr(C)]
+struct Uuid {
+    bits: [i64; 2],
+    base64: [c_char; 23],
+}
+
+unsafe extern "C" {
+    /// librdkafka's own function; the linker gives it this name (`build.rs`).
+    fn __real_rd_kafkap_leader_discovery_set_topic(
+        buffer: *mut c_void,
+        metadata: *mut sys::rd_kafka_metadata_t,
+        index: c_int,
+        id: Uuid,
+        name: *mut c_char,
+        partitions: c_int,
+    );
+}
+
+/// Makes room for the partitions of a topic whose leaders a broker tells us. librdkafka calls this instead of its own function, which
+/// leaves them without a value and later fills in only those that have a leader: so all begin as partitions that no topic has, which it
+/// passes over.
+///
+/// # Safety
+/// As librdkafka calls it: `metadata` has more than `index` topics.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __wrap_rd_kafkap_leader_discovery_set_topic(
+    buffer: *mut c_void,
+    metadata: *mut sys::rd_kafka_metadata_t,
+    index: c_int,
+    id: Uuid,
+    name: *mut c_char,
+    partitions: c_int,
+) {
+    // SAFETY: the caller's promise; librdkafka's function has just made an array of this length.
+    unsafe {
+        __real_rd_kafkap_leader_discovery_set_topic(buffer, metadata, index, id, name, partitions);
+        let topic = &*(*metadata).topics.add(usize::try_from(index).unwrap_or_default());
+        for partition in 0..usize::try_from(topic.partition_cnt).unwrap_or_default() {
+            (*topic.partitions.add(partition)).id = c_int::MAX;
+        }
+    }
+}
+
 fn milliseconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" {
+        fn rd_kafkap_leader_discovery_set_topic();
+    }
+
+    #[test]
+    fn librdkafka_calls_our_function_instead_of_its_own() {
+        let called = rd_kafkap_leader_discovery_set_topic as *const ();
+        assert_eq!(called, __wrap_rd_kafkap_leader_discovery_set_topic as *const ());
+        assert_ne!(called, __real_rd_kafkap_leader_discovery_set_topic as *const ());
+    }
 }
