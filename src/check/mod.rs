@@ -86,9 +86,13 @@ pub async fn run(subject: &Subject<'_>) -> Result<Report, CheckError> {
     alerts.finish(&mut report);
     if let Some(read_model) = &subject.read_model {
         products.compare_read_model(read_model, &mut report);
+    } else {
+        report.not_judged.insert(Check::ReadModel);
     }
     if let (Some(database), Some(pool)) = (database, subject.pool) {
         database.finish(pool, &mut report).await?;
+    } else {
+        report.not_judged.extend(Check::OF_DATABASE);
     }
     Ok(report)
 }

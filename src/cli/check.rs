@@ -1,4 +1,4 @@
-//! `kartshoppe check`: does the ledger add up? Exit 0 only if everything holds.
+//! `kartshoppe check`: does the ledger add up? Exit 0 only if everything was judged, and holds.
 
 use std::process::ExitCode;
 
@@ -26,7 +26,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         print!("{report}");
     }
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.holds() && report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn judge(config: &Config) -> anyhow::Result<check::Report> {
@@ -50,7 +50,8 @@ async fn judge(config: &Config) -> anyhow::Result<check::Report> {
     };
     let mut report = check::run(&subject).await?;
     if let Err(error) = &pool {
-        report.note(format!("PostgreSQL was not judged: {error}"));
+        let remedy = "start the shop, or set DATABASE_URL to a server that runs";
+        report.note(format!("PostgreSQL was not judged ({error}): {remedy}"));
     }
     if subject.read_model.is_none() {
         report.note("the read model was not judged: no server is running");

@@ -90,10 +90,9 @@ impl Ruin {
     }
 
     /// Judges the log in this folder with that database.
-    pub async fn judge(&self, folder: &Path, pool: &PgPool, read_model: Vec<Value>) -> Report {
+    pub async fn judge(&self, folder: &Path, pool: Option<&PgPool>, read_model: Option<Vec<Value>>) -> Report {
         let log = EmbeddedLog::open_read_only(folder).await.unwrap();
-        let read_model = Some(read_model);
-        let subject = Subject { log: &log, group: INVENTORY_GROUP, thresholds: THRESHOLDS, pool: Some(pool), read_model };
+        let subject = Subject { log: &log, group: INVENTORY_GROUP, thresholds: THRESHOLDS, pool, read_model };
         check::run(&subject).await.unwrap()
     }
 }
