@@ -163,7 +163,7 @@ impl Bug {
             Self::ResumeForgotten => {
                 ("resume-forgotten", "when the fan-out restarts, every connected page is treated as one that resumes")
             }
-            Self::OlderStateShown => ("older-state-shown", "the read model takes of a product only what is newer"),
+            Self::OlderStateShown => ("older-state-shown", "a page is shown of a product only what is newer"),
         }
     }
 }

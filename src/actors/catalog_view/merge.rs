@@ -15,7 +15,6 @@
 use std::sync::Arc;
 
 use super::entry::{Entry, Origin};
-use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
@@ -103,7 +102,7 @@ pub fn take_level(held: Option<&Entry>, level: &Level) -> Merged {
         None => Merged::Unknown,
         Some(held) if held.is_removed() => Merged::Unknown,
         Some(held) if held.revision.life != level.revision.life => Merged::OtherLife,
-        Some(held) if held.revision.version >= level.revision.version && !bugs::is(Bug::OlderStateShown) => Merged::Known,
+        Some(held) if held.revision.version >= level.revision.version => Merged::Known,
         Some(held) => {
             let price = level.price.unwrap_or(held.price);
             let next = held.with_level(level.revision.version, level.stock, price, level.at_ms);
