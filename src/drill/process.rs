@@ -1,7 +1,9 @@
 //! The shop under drill: a child process with a directory of its own, and the signals that it gets.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,6 +22,8 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 /// A stop commits what is under way and stops the database.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Ports that the operating system hands to nobody: while the shop is dead, a connection or a database would get one of the others.
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// The shop's process. One that is dropped is killed.
 pub struct Process {
@@ -229,6 +233,13 @@ impl Process {
 
 /// Two ports that are free now; the shop keeps them over its restarts, so that shoppers and pages find it again.
 fn two_free_ports() -> std::io::Result<(u16, u16)> {
-    let (one, two) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    Ok((one.local_addr()?.port(), two.local_addr()?.port()))
+    let mut last = None;
+    for _ in 0..100 {
+        let one = rand::random_range(PORTS);
+        match (TcpListener::bind(("127.0.0.1", one)), TcpListener::bind(("127.0.0.1", one + 1))) {
+            (Ok(_), Ok(_)) => return Ok((one, one + 1)),
+            (Err(error), _) | (_, Err(error)) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| ErrorKind::AddrInUse.into()))
 }
