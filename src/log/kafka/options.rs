@@ -15,6 +15,9 @@ use crate::wire::topics::Topic;
 /// A transaction that its producer left open is aborted by the broker after so many milliseconds; so long do others wait.
 const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "10000");
 
+/// A member that is not heard of for so long is given up by its group, unless the configuration says otherwise.
+pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
 /// How the names begin that only one kind of client knows; the other kind would warn of them.
 const PRODUCERS_ONLY: [&str; 17] = [
     "acks",
@@ -128,7 +131,7 @@ impl KafkaConfig {
     pub(super) fn member(&self, group: &str, identity: &str) -> ClientConfig {
         let mut client = self.consumer(&[
             ("fetch.wait.max.ms", "100"),
-            ("session.timeout.ms", "6000"),
+            ("session.timeout.ms", &SESSION_TIMEOUT.as_millis().to_string()),
             ("heartbeat.interval.ms", "500"),
             ("fetch.message.max.bytes", "8388608"),
         ]);

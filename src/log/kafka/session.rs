@@ -274,6 +274,7 @@ impl Thread {
     fn read(&self, consumer: &BaseConsumer<Member>) -> Result<(), LogError> {
         let standstills = self.cluster.board.standstills();
         loop {
+            self.cluster.board.look();
             if self.inbox.over().is_some() {
                 self.leave(consumer);
                 return Ok(());

@@ -296,7 +296,8 @@ impl Writer {
             self.cluster.board.fenced();
         }
         let was_in_time = self.group.is_none() || begun.elapsed() < self.cluster.config.transaction_timeout();
-        if code == RDKafkaErrorCode::FencedInstanceId || is_fenced(code) && was_in_time {
+        let has_rival = code == RDKafkaErrorCode::FencedInstanceId && !self.cluster.board.excuses();
+        if has_rival || is_fenced(code) && was_in_time {
             return LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) };
         }
         let refusal = self.refusal(code, records).or_else(|| refused(code, "a commit"));

@@ -16,6 +16,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::Instant;
 
 use super::super::{LogError, Setbacks};
+use super::options::SESSION_TIMEOUT;
 use super::rights::Lack;
 
 /// A broker that comes back has met all its members again by then.
@@ -37,8 +38,21 @@ struct Notes {
     lacks: BTreeSet<Lack>,
     lost: Option<String>,
     standstill: Option<String>,
-    /// When a broker last could not be reached, unless that has excused somebody already.
+    /// When a broker last could not be reached, or this process was away itself, unless that has excused somebody already.
     unreached: Option<Instant>,
+    /// When a member of a group last looked at what there is.
+    looked: Option<Instant>,
+}
+
+impl Notes {
+    /// A process that was frozen for longer than its group waits was away as much as a broker that went.
+    fn look(&mut self) {
+        let now = Instant::now();
+        let looked = self.looked.replace(now);
+        if looked.is_some_and(|before| now.duration_since(before) > SESSION_TIMEOUT) {
+            self.unreached = Some(now);
+        }
+    }
 }
 
 impl Board {
@@ -79,10 +93,19 @@ impl Board {
         }
     }
 
-    /// Whether brokers went lately: one that comes back may know a member's earlier life only and refuse the present one, as it does
-    /// when another process has its name. That excuses once; who is refused again has a rival.
+    /// A member of a group looks at what there is, which it does many times a second.
+    pub fn look(&self) {
+        self.notes().look();
+    }
+
+    /// Whether brokers went lately, or this process was away: who comes back may know, or be, a member's earlier life only, and the present
+    /// one is refused as if another process had its name. That excuses once; who is refused again has a rival.
     pub fn excuses(&self) -> bool {
-        self.notes().unreached.take().is_some_and(|at| at.elapsed() < EXCUSED_FOR)
+        let mut notes = self.notes();
+        if notes.looked.is_some() {
+            notes.look();
+        }
+        notes.unreached.take().is_some_and(|at| at.elapsed() < EXCUSED_FOR)
     }
 
     /// A partition stands still, and why; `None` when all move.
@@ -289,5 +312,21 @@ mod tests {
         board.note(RDKafkaErrorCode::BrokerTransportFailure, "refused");
         tokio::time::advance(EXCUSED_FOR).await;
         assert!(!board.excuses(), "too long ago");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_away_itself_is_excused_once() {
+        let board = Board::default();
+        board.look();
+        tokio::time::advance(SESSION_TIMEOUT / 2).await;
+        assert!(!board.excuses(), "the group waits for so long");
+        tokio::time::advance(SESSION_TIMEOUT * 2).await;
+        assert!(board.excuses(), "frozen, and refused before the member has looked again");
+        tokio::time::advance(SESSION_TIMEOUT * 2).await;
+        board.look();
+        tokio::time::advance(SESSION_TIMEOUT / 2).await;
+        board.look();
+        assert!(board.excuses(), "frozen, and refused after the member has looked again");
+        assert!(!board.excuses());
     }
 }
