@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Offset as ClientOffset, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -180,19 +181,7 @@ fn read(
     deliver: &mpsc::Sender<Vec<Read>>,
 ) -> Result<(), LogError> {
     let wait = if stop == Stop::AtEnd { FETCH_WAIT_TO_END } else { FETCH_WAIT_FOLLOWING };
-    let consumer: BaseConsumer<Told> =
-        cluster.config.reader(wait).create_with_context(Told(cluster.board.clone())).map_err(|error| cannot_make(&error))?;
-    let names = Names::new(&cluster.config, wanted.keys().map(|at| at.topic).collect::<BTreeSet<_>>());
-    // With the leaders known, the first fetch asks for everything at once.
-    for name in names.all() {
-        consumer.fetch_metadata(Some(name), PATIENCE).map_err(|error| cluster.failed("reading", &error))?;
-    }
-    let mut list = TopicPartitionList::with_capacity(wanted.len());
-    for (at, offset) in wanted {
-        let added = list.add_partition_offset(&cluster.config.name_of(at.topic), at.partition, ClientOffset::Offset(*offset));
-        added.map_err(|error| cluster.failed("reading", &error))?;
-    }
-    consumer.assign(&list).map_err(|error| cluster.failed("reading", &error))?;
+    let (consumer, names) = consumer_from(cluster, &cluster.config.reader(wait), wanted)?;
     let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
     let mut moved = Instant::now();
     while !deliver.is_closed() {
@@ -209,6 +198,29 @@ fn read(
         }
     }
     Ok(())
+}
+
+/// A consumer that reads these partitions from these offsets, and the names of their topics.
+pub(super) fn consumer_from(
+    cluster: &Cluster,
+    config: &ClientConfig,
+    from: &BTreeMap<TopicPartition, Offset>,
+) -> Result<(BaseConsumer<Told>, Names), LogError> {
+    let failed = |error: KafkaError| cluster.failed("reading", &error);
+    let told = Told(cluster.board.clone());
+    let consumer: BaseConsumer<Told> = config.create_with_context(told).map_err(|error| cannot_make(&error))?;
+    let names = Names::new(&cluster.config, from.keys().map(|at| at.topic).collect::<BTreeSet<_>>());
+    // With the leaders known, the first fetch asks for everything at once.
+    for name in names.all() {
+        consumer.fetch_metadata(Some(name), PATIENCE).map_err(failed)?;
+    }
+    let mut list = TopicPartitionList::with_capacity(from.len());
+    for (at, offset) in from {
+        let name = cluster.config.name_of(at.topic);
+        list.add_partition_offset(&name, at.partition, ClientOffset::Offset(*offset)).map_err(failed)?;
+    }
+    consumer.assign(&list).map_err(failed)?;
+    Ok((consumer, names))
 }
 
 /// Whoever reads to the end would wait for ever for what nobody decides.

@@ -7,16 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 use tokio::time::Instant;
 
 use super::super::super::{LogError, Offset, TopicPartition};
-use super::super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::super::cluster::Cluster;
 use super::super::native::{Queue, Taken};
-use super::super::records::Names;
+use super::super::reader::consumer_from;
 use super::super::rights::{Access, Lack};
-use super::super::trouble::{Told, refused};
+use super::super::trouble::refused;
 use super::stamp::Stamp;
 use crate::wire::headers;
 
@@ -76,21 +74,10 @@ fn read(
     mut ranges: BTreeMap<TopicPartition, Range<Offset>>,
 ) -> Result<Found, LogError> {
     ranges.retain(|_, range| !range.is_empty());
-    let names = Names::new(&cluster.config, ranges.keys().map(|at| at.topic).collect::<BTreeSet<_>>());
     let mut config = cluster.config.reader(FETCH_WAIT);
     config.set("isolation.level", isolation);
-    let consumer: BaseConsumer<Told> =
-        config.create_with_context(Told(cluster.board.clone())).map_err(|error| cannot_make(&error))?;
-    let failed = |error| cluster.failed("reading what is undecided", &error);
-    for name in names.all() {
-        consumer.fetch_metadata(Some(name), PATIENCE).map_err(failed)?;
-    }
-    let mut list = TopicPartitionList::with_capacity(ranges.len());
-    for (at, range) in &ranges {
-        let name = cluster.config.name_of(at.topic);
-        list.add_partition_offset(&name, at.partition, ClientOffset::Offset(range.start)).map_err(failed)?;
-    }
-    consumer.assign(&list).map_err(failed)?;
+    let from = ranges.iter().map(|(at, range)| (*at, range.start)).collect();
+    let (consumer, names) = consumer_from(cluster, &config, &from)?;
     let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
     let (mut found, mut trouble, mut moved) = (Found::new(), None, Instant::now());
     while !ranges.is_empty() {
