@@ -297,11 +297,11 @@ impl Hub {
         let mut run = BytesMut::new();
         let (mut frames, mut shared) = (0, true);
         for number in &taken.numbers {
-            if bugs::is(Bug::FrameDropped) && now_ms % 50 == 7 {
+            if bugs::is(Bug::FrameDropped) && now_ms % 10 == 7 {
                 continue;
             }
             let older = bugs::is(Bug::OlderStateShown).then(|| self.shown(*number)).flatten();
-            let shown = self.show(*number).map(|newer| older.filter(|_| now_ms % 50 == 7).unwrap_or(newer));
+            let shown = self.show(*number).map(|newer| older.filter(|_| now_ms % 10 == 7).unwrap_or(newer));
             let frame = shown.and_then(|(id, entry)| frame::product_update(id, &entry, taken.notes.get(number), now_ms));
             if let Some(frame) = &frame {
                 shared &= run.len() + frame.len() <= SHARED_RUN_MAX;
