@@ -28,8 +28,8 @@ fn plan_of(bug: Bug) -> &'static str {
             "storms"
         }
         Bug::RescueWithoutProbe | Bug::FlipBeforeOutcome | Bug::ExpiryIgnored => "rescue",
-        Bug::PublishedAgain => "unclear",
-        Bug::FrameDropped | Bug::CursorClaimsTooMuch | Bug::ResumeForgotten | Bug::OlderStateShown => "pages",
+        Bug::PublishedAgain | Bug::OlderStateShown => "unclear",
+        Bug::FrameDropped | Bug::CursorClaimsTooMuch | Bug::ResumeForgotten => "pages",
         Bug::OrderUpdateLost => "news",
         Bug::WalAcknowledgedEarly => "wal",
         Bug::ReminderLeavesEarly => "stale",
