@@ -1,6 +1,7 @@
 //! What a clean run leaves behind, and hands to falsify it: the files are altered underneath, as a bug or a bad disk would.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kartshoppe::check::{self, Report, Subject, Thresholds};
 use kartshoppe::log::embedded::EmbeddedLog;
@@ -34,6 +35,8 @@ pub async fn clean_run() -> Ruin {
         .set("KARTSHOPPE__POSTGRES__DATABASE_URL", &database.url)
         .set("KARTSHOPPE__INVENTORY__STALE_AFTER", "3s");
     let mut server = Server::start_filled(options).await;
+    // What is sold goes stale after all the rest, and not in one batch with it, on a busy machine either.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     for (name, product, units) in [("one", "PROD_0001", 2), ("two", "PROD_0001", 1), ("three", "PROD_0084", 9)] {
         let shopper = Shopper::new(name);
         shopper.add(&server, product, units).await;
@@ -78,7 +81,7 @@ async fn until_event(server: &Server, wanted: impl Fn(&Value) -> bool) {
     within(async {
         let told = |record: &Record| wanted(&serde_json::from_slice(record.value.as_ref().unwrap()).unwrap());
         while !read_all(&log, Topic::InventoryEvents).await.iter().any(told) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     })
     .await;
