@@ -44,6 +44,17 @@ pub enum PartitionCount {
     Fixed(i32),
 }
 
+impl PartitionCount {
+    /// The number, where keyed topics have `keyed`.
+    #[must_use]
+    pub fn among(self, keyed: i32) -> i32 {
+        match self {
+            Self::Keyed => keyed,
+            Self::Fixed(count) => count,
+        }
+    }
+}
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Topic {

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::trouble;
 use crate::log::{LogError, Offset, PartitionId, TopicPartition};
-use crate::wire::topics::{PartitionCount, Topic};
+use crate::wire::topics::Topic;
 
 /// Marks a SQLite file as ours: "KSLG".
 const APPLICATION_ID: i32 = 0x4B53_4C47;
@@ -217,14 +217,6 @@ pub(super) fn drop_partition(connection: &Connection, at: TopicPartition) -> Res
     connection.execute("DELETE FROM partitions WHERE topic = ?1 AND partition = ?2", named)?;
     connection.execute("DELETE FROM positions WHERE topic = ?1 AND partition = ?2", named)?;
     Ok(())
-}
-
-/// How many partitions a topic gets in a log whose keyed topics have `keyed`.
-pub(super) fn partition_count(topic: Topic, keyed: PartitionId) -> PartitionId {
-    match topic.partitions() {
-        PartitionCount::Keyed => keyed,
-        PartitionCount::Fixed(count) => count,
-    }
 }
 
 /// The quoted name of a partition's table.

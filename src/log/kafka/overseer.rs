@@ -13,7 +13,7 @@ use super::super::{LogError, Offset, PartitionId, TopicPartition};
 use super::cluster::{Cluster, partitions_of};
 use super::rights::Lack;
 use super::standstill::Watch;
-use crate::wire::topics::{PartitionCount, Topic};
+use crate::wire::topics::Topic;
 
 /// Between two looks, when all is well and when something is not.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -79,10 +79,7 @@ fn look(cluster: &Cluster) -> Result<Look, LogError> {
 /// Whether a topic is missing or has another number of partitions.
 pub(super) fn counts(topics: &BTreeMap<Topic, PartitionId>, partitions: PartitionId) -> Option<String> {
     Topic::ALL.into_iter().filter(|topic| topic.is_ours()).find_map(|topic| {
-        let expected = match topic.partitions() {
-            PartitionCount::Keyed => partitions,
-            PartitionCount::Fixed(count) => count,
-        };
+        let expected = topic.partitions().among(partitions);
         match topics.get(&topic) {
             None => Some(format!(
                 "the topic {topic} is missing: `kartshoppe topics create` makes it; if it is there, grant DESCRIBE on it to the shop's \

@@ -12,7 +12,7 @@ use super::super::{LogError, PartitionId, PartitionInfo, TopicInfo, TopicPartiti
 use super::cluster::{Cluster, PATIENCE, cannot_make, partitions_of};
 use super::rights::grant;
 use super::trouble::{Told, refused};
-use crate::wire::topics::{PartitionCount, Retention, Topic};
+use crate::wire::topics::{Retention, Topic};
 
 /// How long the brokers may take to make or delete topics.
 const ADMIN_PATIENCE: Duration = Duration::from_secs(30);
@@ -158,10 +158,7 @@ struct Plan {
 
 impl Plan {
     fn new(cluster: &Cluster, topic: Topic) -> Self {
-        let partitions = match topic.partitions() {
-            PartitionCount::Keyed => cluster.config.partitions,
-            PartitionCount::Fixed(count) => count,
-        };
+        let partitions = topic.partitions().among(cluster.config.partitions);
         Self { name: cluster.config.name_of(topic), partitions, settings: settings_of(topic) }
     }
 

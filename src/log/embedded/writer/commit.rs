@@ -75,7 +75,7 @@ impl Writer {
     }
 
     fn place(&mut self, record: &NewRecord) -> Result<TopicPartition, LogError> {
-        let count = schema::partition_count(record.topic, self.keyed);
+        let count = record.topic.partitions().among(self.keyed);
         let partition = match (record.partition, &record.key) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partition_of(key, count),

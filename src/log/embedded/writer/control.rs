@@ -32,7 +32,7 @@ impl Writer {
         let keyed = self.keyed;
         self.change(|connection| {
             for topic in &missing {
-                for partition in 0..schema::partition_count(*topic, keyed) {
+                for partition in 0..topic.partitions().among(keyed) {
                     schema::create_partition(connection, TopicPartition::new(*topic, partition))?;
                 }
             }

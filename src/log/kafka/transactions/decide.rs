@@ -56,7 +56,7 @@ impl Writer {
         if left.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let visible = evidence::visible(&self.cluster, &self.identity, partitions)?;
+        let visible = evidence::visible(&self.cluster, &self.identity, partitions, undecided)?;
         Ok(evidence::committed(&left, &visible, self.answered))
     }
 

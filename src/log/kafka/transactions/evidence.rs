@@ -56,10 +56,14 @@ pub(super) fn beyond(cluster: &Cluster, identity: &str, undecided: &BTreeMap<Top
     read(cluster, identity, "read_uncommitted", ranges.collect())
 }
 
-/// Stamps of this identity that can be seen near the ends of these partitions.
-pub(super) fn visible(cluster: &Cluster, identity: &str, partitions: &[TopicPartition]) -> Result<Found, LogError> {
+/// Stamps of this identity that can be seen near the ends of these partitions, before what is undecided.
+pub(super) fn visible(
+    cluster: &Cluster,
+    identity: &str,
+    partitions: &[TopicPartition],
+    undecided: &BTreeMap<TopicPartition, Offset>,
+) -> Result<Found, LogError> {
     let bounds = cluster.bounds(partitions)?;
-    let undecided = cluster.undecided(partitions)?;
     let ranges = bounds.iter().map(|(at, bounds)| {
         let end = undecided.get(at).copied().unwrap_or(bounds.end);
         (*at, (end - TAIL).max(bounds.start)..end)

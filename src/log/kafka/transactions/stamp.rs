@@ -8,7 +8,6 @@ use super::super::super::{Headers, NewRecord, TopicPartition, partitioner};
 use super::super::options::KafkaConfig;
 use super::TURNS;
 use crate::wire::headers;
-use crate::wire::topics::PartitionCount;
 
 /// Key and stamp of a record that is there for its transaction only, so that the end of that decides what lies before it.
 pub(in super::super) const DECIDING: &str = "deciding";
@@ -59,10 +58,7 @@ pub(super) fn last_of_each(config: &KafkaConfig, records: &[NewRecord]) -> Vec<b
 
 /// `None` for a record without key and partition, which can go anywhere.
 fn place(config: &KafkaConfig, record: &NewRecord) -> Option<TopicPartition> {
-    let count = match record.topic.partitions() {
-        PartitionCount::Keyed => config.partitions,
-        PartitionCount::Fixed(count) => count,
-    };
+    let count = record.topic.partitions().among(config.partitions);
     let by_key = || record.key.as_deref().map(|key| partitioner::partition_of(key, count));
     Some(TopicPartition::new(record.topic, record.partition.or_else(by_key)?))
 }
