@@ -87,7 +87,7 @@ fn decoding(bench: &mut Criterion) {
     let record = order_record();
     bench.bench_function("order event: decode", |b| b.iter(|| order_event::decode(black_box(&record)).unwrap()));
     let state = state();
-    let product = product_record::record(&state.product.id, Some(&state), PARTITION, &cause(InputTopic::OrderEvents, 1), None);
+    let product = product_record::record(&state, PARTITION, &cause(InputTopic::OrderEvents, 1), None);
     let value = product.value.clone().unwrap();
     bench.bench_function("product: decode", |b| b.iter(|| product::decode(black_box(&value)).unwrap()));
     let header = StateHeader::from(&state).encode();
@@ -108,7 +108,7 @@ fn encoding(bench: &mut Criterion) {
     let cause = event.cause;
     bench.bench_function("inventory event: record", |b| b.iter(|| inventory_event::record(black_box(&event), trace.as_ref())));
     bench.bench_function("product: record", |b| {
-        b.iter(|| product_record::record(&state.product.id, Some(black_box(&state)), PARTITION, &cause, trace.as_ref()))
+        b.iter(|| product_record::record(black_box(&state), PARTITION, &cause, trace.as_ref()))
     });
     bench.bench_function("frame: record", |b| {
         b.iter(|| {

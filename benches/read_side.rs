@@ -291,8 +291,7 @@ impl Inventory {
 }
 
 fn whole(state: &ProductState, cause: &Cause) -> NewRecord {
-    let id = &state.product.id;
-    product_record::record(id, Some(state), partition_of(id.as_str().as_bytes(), PARTITIONS), cause, None)
+    product_record::record(state, partition_of(state.product.id.as_str().as_bytes(), PARTITIONS), cause, None)
 }
 
 /// A product of about the shop's size: 550 bytes as JSON.

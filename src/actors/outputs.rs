@@ -54,7 +54,14 @@ impl Outputs {
     pub fn close(&mut self, place: &Place<'_>, before: Option<&ProductState>, next: Option<&ProductState>) {
         let change = self.last_change.take();
         let trace = change.as_ref().and_then(|change| change.trace);
-        self.state = Some(product_record::record(place.product_id, next, place.partition, place.cause, trace.as_ref()));
+        let Place { product_id, partition, cause } = *place;
+        self.state = Some(match next {
+            Some(next) => product_record::record(next, partition, cause, trace.as_ref()),
+            None => {
+                let left = change.as_ref().and_then(|change| change.event.revision);
+                product_record::tombstone(product_id, left, partition, cause, trace.as_ref())
+            }
+        });
         self.frame = change.and_then(|change| change.frame(before, next));
     }
 

@@ -29,9 +29,20 @@ struct Held {
     stranger: Option<String>,
 }
 
+/// A tombstone that names the revision with which its product left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Gone {
+    partition: PartitionId,
+    offset: i64,
+    revision: (i64, u64),
+}
+
 /// The last record per key of `products`.
 #[derive(Debug, Default)]
-pub struct Products(HashMap<String, Held>);
+pub struct Products {
+    held: HashMap<String, Held>,
+    gone: HashMap<String, Gone>,
+}
 
 impl Products {
     /// Reads `products` to its end.
@@ -49,7 +60,13 @@ impl Products {
         let value = record.value.as_ref().and_then(|value| serde_json::from_slice::<Value>(value).ok());
         match value.as_ref().and_then(|value| value["inventory"].as_i64()) {
             None => {
-                self.0.remove(key);
+                self.held.remove(key);
+                let header = record.headers.get_str("kartshoppe-revision");
+                let (partition, offset) = (record.partition, record.offset);
+                match header.and_then(|header| two(header.split(';'))) {
+                    Some(revision) => self.gone.insert(key.to_owned(), Gone { partition, offset, revision }),
+                    None => self.gone.remove(key),
+                };
             }
             Some(stock) => {
                 let value = value.unwrap_or_default();
@@ -60,7 +77,8 @@ impl Products {
                 let stranger = value["productId"].as_str().filter(|id| *id != key).map(str::to_owned);
                 let (partition, offset, append_time_ms) = (record.partition, record.offset, record.append_time_ms);
                 let held = Held { partition, offset, append_time_ms, revision, stock, price, stale, fresh, stranger };
-                self.0.insert(key.to_owned(), held);
+                self.gone.remove(key);
+                self.held.insert(key.to_owned(), held);
             }
         }
     }
@@ -74,19 +92,20 @@ impl Products {
         report: &mut Report,
     ) {
         for (product, account) in accounts {
-            match self.0.get(product) {
+            match self.held.get(product) {
                 Some(held) => {
                     compare_one(product, account, held, report);
                     compare_turn(product, account, held, deadlines, report);
                 }
-                None if account.removed || account.earlier.is_none() => {}
+                None if account.removed => self.compare_gone(product, account, report),
+                None if account.earlier.is_none() => {}
                 None => {
                     let breach = Breach::new(Check::ProductsHoldTheLast, "products", state_of(account), "no record");
                     report.breach(breach.of_product(product));
                 }
             }
         }
-        for (product, held) in self.0.iter().filter(|(_, held)| held.partition == partition) {
+        for (product, held) in self.held.iter().filter(|(_, held)| held.partition == partition) {
             if !accounts.contains_key(product) {
                 let position = format!("products/{partition}/{}", held.offset);
                 report.breach(Breach::new(Check::ProductsHoldTheLast, position, "an event", "none").of_product(product));
@@ -94,11 +113,23 @@ impl Products {
         }
     }
 
+    /// Compares the tombstone with the account that it closes. The events were read last: they may have gone on.
+    fn compare_gone(&self, product: &str, account: &Account, report: &mut Report) {
+        let Some(Gone { partition, offset, revision }) = self.gone.get(product) else { return };
+        let now = (account.life, account.version);
+        let sound = *revision == now || *revision < now && account.earlier.is_none_or(|earlier| *revision >= earlier);
+        if !sound {
+            let (position, expected) = (format!("products/{partition}/{offset}"), format!("removed with revision {now:?}"));
+            let found = format!("a tombstone of revision {revision:?}");
+            report.breach(Breach::new(Check::ProductsHoldTheLast, position, expected, found).of_product(product));
+        }
+    }
+
     /// Compares every product of the read model, which may be newer than `products` was when it was read.
     pub fn compare_read_model(&self, shown: &[Value], report: &mut Report) {
         report.count("products shown", i64::try_from(shown.len()).unwrap_or(i64::MAX));
         let shown: HashMap<_, _> = shown.iter().filter_map(|product| Some((product["productId"].as_str()?, product))).collect();
-        for (product, held) in &self.0 {
+        for (product, held) in &self.held {
             let Some(body) = shown.get(product.as_str()) else {
                 report.breach(Breach::new(Check::ReadModel, "read model", "the product", "nothing").of_product(product));
                 continue;
@@ -112,7 +143,7 @@ impl Products {
                 report.breach(Breach::new(Check::ReadModel, "read model", expected, found).of_product(product));
             }
         }
-        for product in shown.keys().filter(|product| !self.0.contains_key(**product)) {
+        for product in shown.keys().filter(|product| !self.held.contains_key(**product)) {
             report.note(format!("the read model shows {product}, which was not on `products` when that was read"));
         }
     }
@@ -181,6 +212,10 @@ fn deadline(header: &str) -> Option<(Option<i64>, Option<i64>)> {
 
 /// Life and version of the state header: the second and third field.
 fn revision(header: &str) -> Option<(i64, u64)> {
-    let mut fields = header.split(';').skip(1);
+    two(header.split(';').skip(1))
+}
+
+/// Life and version as the next two fields.
+fn two<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<(i64, u64)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }

@@ -6,6 +6,8 @@ pub const CAUSE: &str = "kartshoppe-cause";
 pub use crate::telemetry::context::TRACEPARENT;
 /// The state header on `products`: format number, revision, last heard, deadline, stale flag, applied positions.
 pub const STATE: &str = "kartshoppe-state";
+/// On a tombstone of `products`: `life;version` with which the product left, as states in between may be on no record.
+pub const REVISION: &str = "kartshoppe-revision";
 /// On a record that was written again to its right partition: `topic/partition/offset` of the first writing.
 pub const MOVED_FROM: &str = "kartshoppe-moved-from";
 /// On a dead letter whose value was too large to keep whole: how many bytes the source's had.

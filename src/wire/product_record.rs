@@ -1,7 +1,7 @@
 //! A record of `products`: the only copy of a product's state that counts.
 //!
 //! The value is the product with its current stock, the header [`super::state_header`] the rest; a null value says that the
-//! product was removed. Written by the committer, read by shards that restore and by the catalogue view.
+//! product was removed, and the header [`headers::REVISION`] which of its versions that was. Written by the committer, read by shards that restore and by the catalogue view.
 
 use super::headers;
 use super::invalid::Invalid;
@@ -16,21 +16,29 @@ use crate::domain::product::Revision;
 use crate::telemetry::context::TraceContext;
 use crate::wire::record::{Headers, NewRecord, Offset, PartitionId, Record};
 
-/// The record that makes this state the committed one, or (`None`) says that the product is gone.
+/// The record that makes this state the committed one.
 /// It goes to the partition of the product's inputs, so that state and inputs move together.
 #[must_use]
-pub fn record(
+pub fn record(state: &ProductState, partition: PartitionId, cause: &Cause, trace: Option<&TraceContext>) -> NewRecord {
+    let mut headers = output::output_headers(cause, trace);
+    headers.push(headers::STATE, StateHeader::from(state).encode());
+    with_headers(&state.product.id, Some(state), partition, headers)
+}
+
+/// The record that says that the product is gone, and with which revision it left.
+#[must_use]
+pub fn tombstone(
     product_id: &ProductId,
-    state: Option<&ProductState>,
+    left: Option<Revision>,
     partition: PartitionId,
     cause: &Cause,
     trace: Option<&TraceContext>,
 ) -> NewRecord {
     let mut headers = output::output_headers(cause, trace);
-    if let Some(state) = state {
-        headers.push(headers::STATE, StateHeader::from(state).encode());
+    if let Some(Revision { life, version }) = left {
+        headers.push(headers::REVISION, format!("{life};{version}"));
     }
-    with_headers(product_id, state, partition, headers)
+    with_headers(product_id, None, partition, headers)
 }
 
 /// A state once more, as a stranger's record lies over it: compaction would keep that and drop ours. Its cause is that record.
@@ -61,8 +69,8 @@ pub fn key_of(record: &Record) -> Option<ProductId> {
 /// What a record of `products` says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Restored {
-    /// The product is gone.
-    Removed(ProductId),
+    /// The product is gone; with which revision, unless another program says so or an older KartShoppe.
+    Removed(ProductId, Option<Revision>),
     /// The product's state, as KartShoppe wrote it.
     Ours(ProductState),
     /// Another program wrote the record, without our header: life 0, version 1, nothing applied, heard of when it was appended.
@@ -89,7 +97,7 @@ pub fn decode(record: &Record, stale_after_ms: i64) -> Result<Restored, Unreadab
     let Some(value) = &record.value else {
         let key =
             std::str::from_utf8(key).map_err(|error| Invalid::Malformed { reason: format!("the key is not UTF-8: {error}") })?;
-        return Ok(Restored::Removed(ProductId::new(key).map_err(Invalid::from)?));
+        return Ok(Restored::Removed(ProductId::new(key).map_err(Invalid::from)?, left(&record.headers)));
     };
     let product = product::decode(value)?;
     super::product_updates::check_key(Some(key), &product.id)?;
@@ -109,6 +117,12 @@ pub fn decode(record: &Record, stale_after_ms: i64) -> Result<Restored, Unreadab
         StateHeader::decode(&String::from_utf8_lossy(header))?;
     let state = ProductState { product, revision, changed_at_ms, last_heard_ms, stale_deadline_ms, stale, applied };
     Ok(Restored::Ours(state))
+}
+
+/// With which revision a tombstone says that its product left.
+fn left(headers: &Headers) -> Option<Revision> {
+    let (life, version) = headers.get_str(headers::REVISION)?.split_once(';')?;
+    Some(Revision { life: life.parse().ok()?, version: version.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -132,7 +146,7 @@ mod tests {
 
     fn written() -> NewRecord {
         let state = state();
-        record(&state.product.id, Some(&state), 2, &Cause::File { index: 0 }, None)
+        record(&state, 2, &Cause::File { index: 0 }, None)
     }
 
     #[test]
@@ -157,9 +171,12 @@ mod tests {
 
     #[test]
     fn removed_foreign_and_unreadable_records_are_told_apart() {
-        let gone = record(&state().product.id, None, 2, &Cause::File { index: 0 }, None);
-        assert_eq!(gone.value, None);
-        assert_eq!(decode(&read(gone), 1), Ok(Restored::Removed(state().product.id)));
+        let left = Some(Revision { life: 8, version: 3 });
+        let gone = tombstone(&state().product.id, left, 2, &Cause::File { index: 0 }, None);
+        assert_eq!((&gone.value, gone.headers.get_str(headers::REVISION)), (&None, Some("8;3")));
+        assert_eq!(decode(&read(gone.clone()), 1), Ok(Restored::Removed(state().product.id, left)));
+        let strangers = Record { headers: Headers::none(), ..read(gone) };
+        assert_eq!(decode(&strangers, 1), Ok(Restored::Removed(state().product.id, None)));
 
         let foreign = decode(&Record { headers: Headers::none(), ..read(written()) }, 10);
         let Ok(Restored::Foreign(foreign)) = foreign else { panic!("{foreign:?}") };

@@ -56,6 +56,9 @@ const OF_THE_LOG: &[Corruption] = &[
     }),
     ("a state has another price", Check::ProductsHoldTheLast, |log| log.edit(&log.state("PROD_0005"), "price", json!(9.99))),
     ("a state is missing", Check::ProductsHoldTheLast, |log| log.states("PROD_0001").iter().for_each(|state| log.drop(state))),
+    ("a product left with another version", Check::ProductsHoldTheLast, |log| {
+        log.edit_headers(&log.find("products", Value::is_null), "0;2", "0;4");
+    }),
     ("a price comes from nowhere", Check::PriceChain, |log| {
         log.edit(&log.event("PROD_0005", "PRICE_CHANGED"), "previousPrice", json!(0.5));
     }),

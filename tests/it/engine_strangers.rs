@@ -68,7 +68,7 @@ async fn last_states(shop: &Shop) -> BTreeMap<String, Option<(i64, u64)>> {
     let key = |record: &Record| String::from_utf8(record.key.clone().unwrap().to_vec()).unwrap();
     let ours = |record: &Record| match product_record::decode(record, 0) {
         Ok(Restored::Ours(state)) => Some((state.product.stock.units(), state.revision.version)),
-        Ok(Restored::Foreign(_) | Restored::Removed(_)) | Err(_) => None,
+        Ok(Restored::Foreign(_) | Restored::Removed(..)) | Err(_) => None,
     };
     read_all(&*shop.log, Topic::Products).await.iter().map(|record| (key(record), ours(record))).collect()
 }

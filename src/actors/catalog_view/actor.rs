@@ -168,7 +168,7 @@ impl CatalogView {
     fn tell(&self, writer: &mut Writer, told: Told, trust: Trust, is_news: bool) {
         match told {
             Told::Whole { product, origin } => self.catalog.take_whole(writer, &product, origin, trust),
-            Told::Removed { id, source_offset, at_ms } => self.catalog.take_removal(writer, &id, source_offset, at_ms),
+            Told::Removed { id, gone } => self.catalog.take_removal(writer, &id, &gone),
             Told::Event(mut heard) => {
                 heard.is_news = is_news;
                 self.catalog.take_event(writer, heard);

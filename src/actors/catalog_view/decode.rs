@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use super::entry::Origin;
+use super::entry::{Origin, Removal};
 use super::history::Change;
 use super::intake::Heard;
 use super::merge::{Level, Trust};
 use super::store::Catalog;
-use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::inventory::EventKind;
 use crate::domain::product::Product;
-use crate::log::{Offset, Record};
+use crate::log::Record;
 use crate::wire::inventory_event::{self, EventType, InventoryFact};
 use crate::wire::output::trace_of;
 use crate::wire::product_record::{self, Restored};
@@ -27,8 +26,7 @@ pub enum Told {
     },
     Removed {
         id: String,
-        source_offset: Offset,
-        at_ms: EpochMs,
+        gone: Removal,
     },
     Event(Heard),
     /// Nothing, but that the product is there, if an id is given.
@@ -64,8 +62,9 @@ fn whole(catalog: &Catalog, record: &Record, trust: Trust) -> Result<Told, Strin
     }
     // No deadline is needed here, so none is computed.
     match product_record::decode(record, 0).map_err(|error| error.to_string())? {
-        Restored::Removed(id) => {
-            Ok(Told::Removed { id: id.as_str().to_owned(), source_offset: record.offset, at_ms: record.append_time_ms })
+        Restored::Removed(id, revision) => {
+            let gone = Removal { revision, source_offset: record.offset, at_ms: record.append_time_ms };
+            Ok(Told::Removed { id: id.as_str().to_owned(), gone })
         }
         Restored::Ours(state) | Restored::Foreign(state) => {
             let origin = Origin { revision: state.revision, changed_at_ms: state.changed_at_ms, source_offset: record.offset };

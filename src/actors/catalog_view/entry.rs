@@ -80,6 +80,16 @@ pub struct Origin {
     pub source_offset: i64,
 }
 
+/// A tombstone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removal {
+    /// With which the product left; `None` if nobody says so.
+    pub revision: Option<Revision>,
+    /// Offset on `products`.
+    pub source_offset: i64,
+    pub at_ms: EpochMs,
+}
+
 impl Entry {
     /// Renders a whole product. `category` is the shared copy of the product's own.
     #[must_use]
@@ -149,12 +159,14 @@ impl Entry {
         Self { presence: Presence::Leaving, ..self }
     }
 
-    /// What is left of it when the catalogue drops it: its last state with nothing in stock, one version on.
+    /// What is left of it when the catalogue drops it: its last state with nothing in stock, with the revision that the tombstone
+    /// names. Where it names none: one version on, unless its removal was heard of.
     #[must_use]
-    pub fn as_removed(&self, source_offset: i64, at_ms: EpochMs) -> Self {
-        let version = self.revision.version + u64::from(self.presence == Presence::Listed);
-        let emptied = self.with_level(version, Stock::NONE, self.price, at_ms);
-        Self { source_offset, presence: Presence::Removed, ..emptied }
+    pub fn as_removed(&self, gone: &Removal) -> Self {
+        let guessed = self.revision.version + u64::from(self.presence == Presence::Listed);
+        let revision = gone.revision.unwrap_or(Revision { version: guessed, ..self.revision }).max(self.revision);
+        let last = Self { revision, ..self.clone() }.with_level(revision.version, Stock::NONE, self.price, gone.at_ms);
+        Self { source_offset: gone.source_offset, presence: Presence::Removed, ..last }
     }
 
     /// What is left of a removed product once no page can still need its text: the place in the log.
@@ -411,10 +423,13 @@ mod tests {
 
     #[test]
     fn a_removed_product_is_its_last_state_with_nothing_in_stock() {
-        let removed = entry(10).as_removed(40, 5000);
+        let removed = entry(10).as_removed(&Removal { revision: None, source_offset: 40, at_ms: 5000 });
         assert!(removed.is_removed());
         assert_eq!((removed.stock, removed.revision.version, removed.source_offset), (Stock::NONE, 4, 40));
         assert!(removed.forgotten().body().is_empty());
+        let named = Removal { revision: Some(Revision { life: 7, version: 9 }), source_offset: 40, at_ms: 5000 };
+        let body: serde_json::Value = serde_json::from_slice(entry(10).as_removed(&named).body()).unwrap();
+        assert_eq!((&body["life"], &body["version"], &body["inventory"]), (&7.into(), &9.into(), &0.into()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Origin};
+use super::entry::{Entry, Origin, Removal};
 use super::history::{Change, History};
 use super::lists::listed;
 use super::merge::{self, Level, Merged, Trust};
@@ -67,13 +67,13 @@ impl Catalog {
     }
 
     /// Takes a tombstone.
-    pub fn take_removal(&self, writer: &mut Writer, id: &str, source_offset: Offset, at_ms: EpochMs) {
+    pub fn take_removal(&self, writer: &mut Writer, id: &str, gone: &Removal) {
         let Some((number, slot)) = self.table.find(id) else {
             self.tallies.known.fetch_add(1, Ordering::Relaxed);
             return;
         };
         writer.mark_seen(number);
-        let merged = merge::take_removal(slot.entry.load().as_deref(), source_offset, at_ms);
+        let merged = merge::take_removal(slot.entry.load().as_deref(), gone);
         self.keep(writer, number, slot, merged);
     }
 
@@ -149,6 +149,12 @@ impl Catalog {
     /// Ends a batch: tells the lists and the fan-out what changed, and moves the positions.
     pub fn finish_batch(&self, writer: &mut Writer, positions: &[(PartitionId, Offset)]) {
         self.move_positions(positions);
+        let changed = self.changed(writer);
+        self.taken.add(changed, self.source_positions());
+    }
+
+    /// Products that the batch changed, with what pages are told of each.
+    fn changed(&self, writer: &mut Writer) -> Vec<(SlotNo, Option<Note>)> {
         if std::mem::take(&mut writer.details_changed) {
             self.details_generation.fetch_add(1, Ordering::Release);
         }
@@ -161,7 +167,7 @@ impl Catalog {
             changed.push((number, notes.remove(&number)));
         }
         changed.extend(notes.into_iter().map(|(number, note)| (number, Some(note))));
-        self.taken.add(changed, self.source_positions());
+        changed
     }
 
     /// Begins a restore: what it doesn't see was removed while nobody looked.
@@ -184,7 +190,8 @@ impl Catalog {
             if let Some(held) = held.filter(|held| !held.is_removed()) {
                 // Its tombstone was compacted away: any place up to here can have been its own.
                 let removed_at = self.positions.load().get(self.place_of(&slot.id)).map_or(held.source_offset, |end| end - 1);
-                self.put(writer, number, slot, held.as_removed(removed_at, now_ms));
+                let gone = Removal { revision: None, source_offset: removed_at, at_ms: now_ms };
+                self.put(writer, number, slot, held.as_removed(&gone));
             }
         }
         // Removals before this place may have been compacted away: only later ones are sure to have been seen.
@@ -193,8 +200,8 @@ impl Catalog {
         }
         self.is_live.store(true, Ordering::Release);
         // What the last incarnation took and told nobody is in the catalogue, but not among the changes: so pages look for themselves.
-        self.taken.resume_all();
-        self.finish_batch(writer, positions);
+        let changed = self.changed(writer);
+        self.taken.add_and_resume(changed, self.source_positions());
     }
 }
 

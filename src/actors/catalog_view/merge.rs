@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use super::entry::{Entry, Origin};
+use super::entry::{Entry, Origin, Removal};
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
@@ -111,14 +111,14 @@ pub fn take_level(held: Option<&Entry>, level: &Level) -> Merged {
     }
 }
 
-/// Takes a removal: the tombstone at this offset of `products`, appended at this time.
+/// Takes a removal: a tombstone of `products`.
 #[must_use]
-pub fn take_removal(held: Option<&Entry>, source_offset: i64, at_ms: EpochMs) -> Merged {
+pub fn take_removal(held: Option<&Entry>, gone: &Removal) -> Merged {
     match held {
         None => Merged::Unknown,
-        Some(held) if held.source_offset >= source_offset => Merged::Known,
-        Some(held) if held.is_removed() => Merged::Taken(held.clone().told_at(source_offset)),
-        Some(held) => Merged::Taken(held.as_removed(source_offset, at_ms)),
+        Some(held) if held.source_offset >= gone.source_offset => Merged::Known,
+        Some(held) if held.is_removed() => Merged::Taken(held.clone().told_at(gone.source_offset)),
+        Some(held) => Merged::Taken(held.as_removed(gone)),
     }
 }
 
@@ -148,6 +148,10 @@ mod tests {
 
     fn level(life: i64, version: u64, stock: i64) -> Level {
         Level { revision: Revision { life, version }, stock: Stock::new(stock).unwrap(), price: None, at_ms: 20, last: false }
+    }
+
+    fn tombstone(source_offset: i64, revision: Option<Revision>) -> Removal {
+        Removal { revision, source_offset, at_ms: 30 }
     }
 
     fn taken(merged: Merged) -> Entry {
@@ -198,25 +202,39 @@ mod tests {
     #[test]
     fn removal_stays_until_something_later_on_the_topic() {
         let first = taken(whole(None, "a", 10, 1, 1, 3));
-        let gone = taken(take_removal(Some(&first), 4, 30));
+        let gone = taken(take_removal(Some(&first), &tombstone(4, None)));
         assert!(gone.is_removed());
         assert_eq!(take_level(Some(&gone), &level(1, 3, 5)), Merged::Unknown);
         assert_eq!(whole(Some(&gone), "a", 10, 1, 1, 3), Merged::Known, "read again by a view that restores");
-        assert_eq!(take_removal(Some(&gone), 4, 30), Merged::Known);
+        assert_eq!(take_removal(Some(&gone), &tombstone(4, None)), Merged::Known);
         let back = taken(whole(Some(&gone), "a", 4, 7, 1, 8));
         assert!(!back.is_removed());
-        assert_eq!(take_removal(Some(&back), 4, 30), Merged::Known);
-        assert_eq!(take_removal(None, 4, 30), Merged::Unknown);
+        assert_eq!(take_removal(Some(&back), &tombstone(4, None)), Merged::Known);
+        assert_eq!(take_removal(None, &tombstone(4, None)), Merged::Unknown);
     }
 
     #[test]
     fn removal_is_one_version_step_whichever_topic_tells_it_first() {
         let first = taken(whole(None, "a", 10, 1, 1, 3));
         let heard = taken(take_level(Some(&first), &Level { last: true, ..level(1, 2, 0) }));
-        let heard_first = taken(take_removal(Some(&heard), 4, 30));
-        let removed_first = taken(take_removal(Some(&first), 4, 30));
+        let heard_first = taken(take_removal(Some(&heard), &tombstone(4, None)));
+        let removed_first = taken(take_removal(Some(&first), &tombstone(4, None)));
         assert_eq!(shown(&heard_first), shown(&removed_first));
         assert_eq!(shown(&removed_first), (1, 2, 1, 0, "a".to_owned()));
+    }
+
+    #[test]
+    fn a_removal_has_the_version_that_its_tombstone_names() {
+        // Versions 2 to 4 were steps of one batch: `products` has the tombstone after version 1, and the events have all of them.
+        let first = taken(whole(None, "a", 10, 1, 1, 3));
+        let named = tombstone(4, Some(Revision { life: 1, version: 4 }));
+        let sold = taken(take_level(Some(&first), &level(1, 3, 2)));
+        let heard = taken(take_level(Some(&sold), &Level { last: true, ..level(1, 4, 0) }));
+        for held in [&first, &sold, &heard] {
+            assert_eq!(shown(&taken(take_removal(Some(held), &named))), (1, 4, 1, 0, "a".to_owned()));
+        }
+        let behind = tombstone(4, Some(Revision { life: 1, version: 2 }));
+        assert_eq!(shown(&taken(take_removal(Some(&sold), &behind))).1, 3, "never older than what was shown");
     }
 
     #[test]

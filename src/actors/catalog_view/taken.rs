@@ -55,18 +55,24 @@ struct Pending {
 impl TakenFeed {
     /// Adds one batch of changes and where the view stands with them.
     pub fn add(&self, changed: impl IntoIterator<Item = (SlotNo, Option<Note>)>, positions: SourcePositions) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        for (number, note) in changed {
-            pending.add(number, note);
-        }
-        pending.taken.positions = positions;
-        drop(pending);
-        self.ready.notify_one();
+        self.change(|pending| pending.add_all(changed, positions));
     }
 
     /// Says that changes may have been lost on the way: every page resumes.
     pub fn resume_all(&self) {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).taken.resume_all = true;
+        self.change(|pending| pending.taken.resume_all = true);
+    }
+
+    /// Both at once: nobody is told one by one what every page looks for itself.
+    pub fn add_and_resume(&self, changed: impl IntoIterator<Item = (SlotNo, Option<Note>)>, positions: SourcePositions) {
+        self.change(|pending| {
+            pending.taken.resume_all = true;
+            pending.add_all(changed, positions);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Pending)) {
+        change(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));
         self.ready.notify_one();
     }
 
@@ -86,6 +92,13 @@ impl TakenFeed {
 }
 
 impl Pending {
+    fn add_all(&mut self, changed: impl IntoIterator<Item = (SlotNo, Option<Note>)>, positions: SourcePositions) {
+        for (number, note) in changed {
+            self.add(number, note);
+        }
+        self.taken.positions = positions;
+    }
+
     fn add(&mut self, number: SlotNo, note: Option<Note>) {
         if self.taken.resume_all && self.taken.numbers.len() >= PENDING_MAX {
             return;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::entry::Origin;
+use super::entry::{Origin, Removal};
 use super::history::Change;
 use super::intake::Heard;
 use super::merge::{Level, Trust};
@@ -77,7 +77,7 @@ impl Shop {
         let offset = self.origin(0).source_offset;
         let catalog = self.catalog.catalog();
         let mut writer = catalog.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        catalog.take_removal(&mut writer, id, offset, 1);
+        catalog.take_removal(&mut writer, id, &Removal { revision: None, source_offset: offset, at_ms: 1 });
         catalog.finish_batch(&mut writer, &[(0, self.end())]);
     }
 

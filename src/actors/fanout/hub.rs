@@ -264,6 +264,8 @@ impl Hub {
         let shared = run.filter(|(bytes, _)| !bytes.is_empty());
         self.run.store(shared.map(|(bytes, frames)| Arc::new(Run { from, to, frames, bytes })));
         if taken.resume_all {
+            // What changed without being listed is not in it, nor among the changes after it.
+            *self.last_sync() = None;
             // Before the positions: no page may take them for its own that has not started over.
             self.epoch.fetch_add(1, Ordering::AcqRel);
         }
@@ -349,6 +351,10 @@ impl Hub {
         self.counts.frames.fetch_add(frames, Ordering::Relaxed);
     }
 
+    fn last_sync(&self) -> std::sync::MutexGuard<'_, Option<Sync>> {
+        self.sync.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The whole catalogue as one frame; `None` if it is larger than what is sent whole, or not known yet.
     pub fn sync(&self) -> Option<Sync> {
         if self.catalog.state() == crate::actors::catalog_view::CatalogState::Restoring {
@@ -358,7 +364,7 @@ impl Hub {
         if listed > self.settings.cache_sync_max as u64 {
             return None;
         }
-        let mut last = self.sync.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last_sync();
         let serves = |sync: &Sync| {
             let same = sync.head == self.journal.head() && sync.listed == listed && sync.positions == self.reached().positions;
             same || sync.made_at.elapsed() < sync.took * SYNC_REST_FACTOR

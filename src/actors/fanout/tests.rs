@@ -111,6 +111,9 @@ async fn nothing_shows_a_product_ahead_of_its_changes() {
     stage.flush();
     newcomer.read();
     assert_eq!(newcomer.shown, stage.expected());
+    let mut latecomer = stage.page(false, None);
+    assert_eq!(latecomer.read(), ["PRODUCT_CACHE_SYNC"]);
+    assert_eq!(latecomer.shown, stage.expected());
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,7 +95,7 @@ pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Posit
 impl Loaded {
     fn take(&mut self, record: &Record, stale_after_ms: i64) -> Result<(), RestoreError> {
         match product_record::decode(record, stale_after_ms) {
-            Ok(Restored::Removed(id)) => {
+            Ok(Restored::Removed(id, _)) => {
                 // It is applied, too, and leaves no state that says so.
                 self.note_cause(record, record.partition);
                 self.overlaid.remove(&id);

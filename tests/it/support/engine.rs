@@ -252,7 +252,7 @@ impl Ledger {
                     let known = (state.product.stock.units(), state.revision.version);
                     products.insert(state.product.id.to_string(), known);
                 }
-                Restored::Removed(id) => {
+                Restored::Removed(id, _) => {
                     products.remove(id.as_str());
                 }
                 Restored::Foreign(state) => panic!("a state without a header: {state:?}"),

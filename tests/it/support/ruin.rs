@@ -57,6 +57,7 @@ pub async fn clean_run() -> Ruin {
         ("product-updates", "PROD_0007", whole("PROD_0007", "inventory", unchanged).await),
         ("product-updates", "PROD_0008", whole("PROD_0008", "name", json!("Renamed")).await),
         ("product-updates", "PROD_0009", json!({"productId": "PROD_0009"})),
+        ("product-updates", "PROD_0010", Value::Null),
         ("order-events", "NOPE", json!({"orderId": "stranger", "productId": "NOPE", "quantity": 1, "timestamp": 1})),
     ] {
         let (status, answer) =
@@ -216,6 +217,16 @@ impl Tampered {
     pub fn forget_headers(&self, place: &Place) {
         let sql = format!("UPDATE \"{}\" SET headers = x'' WHERE \"offset\" = ?", place.table);
         assert_eq!(self.0.execute(&sql, [place.offset]).unwrap(), 1);
+    }
+
+    /// Writes another text of the same length into the headers.
+    pub fn edit_headers(&self, place: &Place, from: &str, to: &str) {
+        let sql = format!("SELECT headers FROM \"{}\" WHERE \"offset\" = ?", place.table);
+        let mut headers: Vec<u8> = self.0.query_row(&sql, [place.offset], |row| row.get(0)).unwrap();
+        let start = headers.windows(from.len()).position(|text| text == from.as_bytes()).unwrap();
+        headers[start..start + from.len()].copy_from_slice(to.as_bytes());
+        let sql = format!("UPDATE \"{}\" SET headers = ? WHERE \"offset\" = ?", place.table);
+        assert_eq!(self.0.execute(&sql, params![headers, place.offset]).unwrap(), 1);
     }
 
     /// An outcome of an order, by its product and what is left.

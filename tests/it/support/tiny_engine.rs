@@ -44,11 +44,18 @@ impl TinyEngine {
                 Some(next) => self.states.insert(product_id.clone(), next),
                 None => self.states.remove(&product_id),
             };
-            touched.insert(product_id, cause);
+            let revision = transition.effects.iter().find_map(|effect| match effect {
+                Effect::Publish(event) => event.revision,
+                Effect::Raise(_) => None,
+            });
+            touched.insert(product_id, (cause, revision));
         }
-        for (product_id, cause) in touched {
+        for (product_id, (cause, revision)) in touched {
             let partition = partition_of(product_id.as_str().as_bytes(), self.partitions);
-            records.push(product_record::record(&product_id, self.states.get(&product_id), partition, &cause, None));
+            records.push(match self.states.get(&product_id) {
+                Some(state) => product_record::record(state, partition, &cause, None),
+                None => product_record::tombstone(&product_id, revision, partition, &cause, None),
+            });
         }
         self.commit_records(records).await;
     }
