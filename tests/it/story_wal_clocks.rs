@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::place::Place;
+use crate::support::place::{Place, on_each_log};
 use crate::support::wal_story::BreakableShop;
 
 const HOUR_MS: i64 = 3_600_000;
 
-#[tokio::test]
-async fn clocks_an_hour_apart_lose_and_double_nothing() {
-    let mut shop = BreakableShop::open(Place::embedded(), "api,inventory,cdc").await;
+on_each_log!(at length: clocks_an_hour_apart_lose_and_double_nothing);
+
+async fn clocks_an_hour_apart_lose_and_double_nothing(place: Place) {
+    let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let mut orders = shop.mixed(3).await;
     for ahead in [HOUR_MS, -HOUR_MS, 0, -HOUR_MS, HOUR_MS] {
         shop.step_clock(ahead).await;

@@ -8,6 +8,7 @@ use kartshoppe::store::private_server::PrivateServer;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use crate::support::place::{Place, on_each_log};
 use crate::support::postgres::{bin_dir, open_folder};
 use crate::support::server::{Options, Server};
 use crate::support::shopper::Shopper;
@@ -74,18 +75,22 @@ fn make_certificates(folder: &Path) {
     openssl("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt");
 }
 
-fn options(database: &str, cdc: &str) -> Options {
-    Options::default().set("DATABASE_URL", database).set("KARTSHOPPE__CDC__DATABASE_URL", cdc)
+fn options(place: &Place, database: &str, cdc: &str) -> Options {
+    place.options().set("DATABASE_URL", database).set("KARTSHOPPE__CDC__DATABASE_URL", cdc)
 }
 
-#[tokio::test]
-async fn orders_settle_over_tls_that_is_checked_in_full() {
+on_each_log!(at length:
+    orders_settle_over_tls_that_is_checked_in_full,
+    a_certificate_that_does_not_fit_is_refused_with_the_reason,
+);
+
+async fn orders_settle_over_tls_that_is_checked_in_full(place: Place) {
     let tls = TlsServer::start().await;
     let urls = tls.server.urls().clone();
     let plain = PgConnection::connect(&urls.database).await;
     assert!(plain.is_err(), "nobody comes in without TLS");
     let (database, cdc) = (tls.with_tls(&urls.database, "127.0.0.1", "ca.crt"), tls.with_tls(&urls.cdc, "127.0.0.1", "ca.crt"));
-    let server = Server::start_filled(options(&database, &cdc)).await;
+    let server = Server::start_filled(options(&place, &database, &cdc)).await;
     for (number, use_cdc) in [true, false].into_iter().enumerate() {
         let shopper = Shopper::new(&format!("tls-{number}"));
         shopper.add(&server, "PROD_0003", 1).await;
@@ -105,13 +110,12 @@ async fn orders_settle_over_tls_that_is_checked_in_full() {
 }
 
 /// A certificate of the wrong CA, and the right one under another name: nothing is read, and the reason is on `/readyz`.
-#[tokio::test]
-async fn a_certificate_that_does_not_fit_is_refused_with_the_reason() {
+async fn a_certificate_that_does_not_fit_is_refused_with_the_reason(place: Place) {
     let tls = TlsServer::start().await;
     let urls = tls.server.urls().clone();
     let good = tls.with_tls(&urls.database, "127.0.0.1", "ca.crt");
     for (host, ca, reason) in [("127.0.0.1", "other.crt", "UnknownIssuer"), ("localhost", "ca.crt", "not valid for name")] {
-        let mut server = Server::launch(options(&good, &tls.with_tls(&urls.cdc, host, ca)));
+        let mut server = Server::launch(options(&place, &good, &tls.with_tls(&urls.cdc, host, ca)));
         let told = server.until_not_ready_because("TLS does not satisfy").await;
         assert!(told.contains("sslrootcert=FILE") && told.contains(reason), "{told}");
         let metrics = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();

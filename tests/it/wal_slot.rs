@@ -18,13 +18,8 @@ on_each_log!(at length:
     wal_does_not_pile_up_while_no_order_comes,
     a_slot_of_the_same_name_that_is_not_ours_is_left_alone,
     a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_for,
+    a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired,
 );
-
-/// The repair goes on beside a reader that looks every tenth of a second; on Kafka a look takes as long, and is in the way of the repair.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_with_another_past_is_an_alarm_on_the_embedded_log() {
-    a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(Place::embedded()).await;
-}
 
 /// WAL that an idle shop's slot may hold back, in bytes: what is written between two looks.
 const IDLE_BYTES: i64 = 1_000_000;
