@@ -19,7 +19,7 @@ use super::super::{LogError, Setbacks};
 use super::options::SESSION_TIMEOUT;
 use super::rights::Lack;
 
-/// A broker that comes back has met all its members again by then.
+/// A broker that comes back has read its past and met all its members again by then.
 const EXCUSED_FOR: Duration = Duration::from_secs(60);
 
 /// The last trouble of this process's clients, what the log must not be used with, and what its sessions went through.
@@ -38,8 +38,10 @@ struct Notes {
     lacks: BTreeSet<Lack>,
     lost: Option<String>,
     standstill: Option<String>,
-    /// When a broker last could not be reached, or this process was away itself, unless that has excused somebody already.
+    /// When a broker last could not be reached.
     unreached: Option<Instant>,
+    /// When this process came back from being away itself, unless that has excused somebody already.
+    away: Option<Instant>,
     /// When a member of a group last looked at what there is.
     looked: Option<Instant>,
 }
@@ -50,7 +52,7 @@ impl Notes {
         let now = Instant::now();
         let looked = self.looked.replace(now);
         if looked.is_some_and(|before| now.duration_since(before) > SESSION_TIMEOUT) {
-            self.unreached = Some(now);
+            self.away = Some(now);
         }
     }
 }
@@ -98,14 +100,16 @@ impl Board {
         self.notes().look();
     }
 
-    /// Whether brokers went lately, or this process was away: who comes back may know, or be, a member's earlier life only, and the present
-    /// one is refused as if another process had its name. That excuses once; who is refused again has a rival.
+    /// Whether a member that is refused as if another process had its name may have met its own earlier life. A broker that comes back
+    /// answers while it still reads its past, where that life goes on changing: it excuses for a while. A process that was away is
+    /// excused once. Who is refused then has a rival.
     pub fn excuses(&self) -> bool {
         let mut notes = self.notes();
         if notes.looked.is_some() {
             notes.look();
         }
-        notes.unreached.take().is_some_and(|at| at.elapsed() < EXCUSED_FOR)
+        let is_recent = |at: Instant| at.elapsed() < EXCUSED_FOR;
+        notes.unreached.is_some_and(is_recent) || notes.away.take().is_some_and(is_recent)
     }
 
     /// A partition stands still, and why; `None` when all move.
@@ -300,7 +304,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_broker_that_went_excuses_once_and_not_for_long() {
+    async fn a_broker_that_went_excuses_for_a_while() {
         let board = Board::default();
         assert!(!board.excuses());
         board.note(RDKafkaErrorCode::Authentication, "wrong password");
@@ -308,10 +312,9 @@ mod tests {
         board.note(RDKafkaErrorCode::BrokerTransportFailure, "refused");
         tokio::time::advance(EXCUSED_FOR / 2).await;
         assert!(board.excuses());
-        assert!(!board.excuses(), "who is refused again has a rival");
-        board.note(RDKafkaErrorCode::BrokerTransportFailure, "refused");
-        tokio::time::advance(EXCUSED_FOR).await;
-        assert!(!board.excuses(), "too long ago");
+        assert!(board.excuses(), "it still reads its past");
+        tokio::time::advance(EXCUSED_FOR / 2).await;
+        assert!(!board.excuses(), "who is refused now has a rival");
     }
 
     #[tokio::test(start_paused = true)]
