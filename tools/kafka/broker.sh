@@ -87,6 +87,10 @@ auto.create.topics.enable=false
 default.replication.factor=1
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
+# A broker that was killed reads the past of groups and transactions before it serves them, and gets confused if that takes seconds
+# (docs/adr/0008): in short segments most of it is compacted away soon (default 100 MB).
+offsets.topic.segment.bytes=1048576
+transaction.state.log.segment.bytes=1048576
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
