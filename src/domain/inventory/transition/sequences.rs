@@ -1,5 +1,6 @@
 //! Random sequences of commands, and what must hold after each of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -28,7 +29,7 @@ fn id() -> ProductId {
     ProductId::new("P").unwrap()
 }
 
-/// The command as the log would bring it: at its own place, a second after the one before.
+/// The command as the log would bring it: at its own place, three in the same second.
 fn input(command: &Command, place: usize, state: Option<&ProductState>) -> Input {
     let offset = i64::try_from(place).unwrap();
     let at = |topic| Cause::Record { topic, partition: 0, position: InputPosition { offset, index: 0 } };
@@ -39,7 +40,7 @@ fn input(command: &Command, place: usize, state: Option<&ProductState>) -> Input
         Command::Deduct(_) => (command.clone(), at(InputTopic::OrderEvents)),
         Command::Upsert(_) | Command::Remove => (command.clone(), at(InputTopic::ProductUpdates)),
     };
-    Input { product_id: id(), command, cause, at_ms: 1000 * offset }
+    Input { product_id: id(), command, cause, at_ms: 1000 * (offset / 3) }
 }
 
 fn events(result: &Transition) -> Vec<&InventoryEvent> {
@@ -62,6 +63,7 @@ proptest! {
         let mut state: Option<ProductState> = None;
         let mut last: Option<Revision> = None;
         let mut ledger = 0;
+        let mut due = BTreeSet::new();
         for (place, command) in commands.iter().enumerate() {
             let input = input(command, place, state.as_ref());
             let result = apply(&rules, state.as_ref(), &input);
@@ -76,6 +78,9 @@ proptest! {
                     prop_assert_eq!(order.allocated + order.shortfall, order.quantity);
                     prop_assert!(order.allocated >= 0 && order.shortfall >= 0);
                 }
+            }
+            for event in events.iter().filter(|event| event.kind == EventKind::StaleInventory) {
+                prop_assert!(due.insert((event.revision.map(|revision| revision.life), event.cause.to_string())), "stale twice of one deadline");
             }
             prop_assert_eq!(ledger, result.next.as_ref().map_or(0, |next| next.product.stock.units()));
 

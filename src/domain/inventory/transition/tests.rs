@@ -349,6 +349,13 @@ fn a_log_whose_clock_steps_back_never_shortens_a_life() {
     let input = Input { product_id: id(), command: order(1), cause: at(InputTopic::OrderEvents, 40, 0), at_ms: BEFORE - 90 };
     let next = apply(&RULES, Some(&state(4, 100)), &input).next.unwrap();
     assert_eq!((next.last_heard_ms, next.stale_deadline_ms), (BEFORE, BEFORE + RULES.stale_after_ms));
+    // Its deadline has made it stale; a later sign of life gives it another.
+    let stale = ProductState { stale: true, ..state(4, 100) };
+    assert!([BEFORE - 90, BEFORE].into_iter().all(|at_ms| {
+        let next = apply(&RULES, Some(&stale), &Input { at_ms, ..input.clone() }).next.unwrap();
+        next.stale && next.stale_deadline_ms == stale.stale_deadline_ms
+    }));
+    assert!(!apply(&RULES, Some(&stale), &Input { at_ms: BEFORE + 1, ..input }).next.unwrap().stale);
 }
 
 #[test]
