@@ -1,4 +1,5 @@
-//! The clocks of event log and database step apart by an hour, in both directions, while orders come by both paths.
+//! The clocks of event log and database step apart by an hour, in both directions, while orders come by both paths. On Kafka the log's
+//! clock is the broker's, which stays: the clock of the shop steps away from both.
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ const HOUR_MS: i64 = 3_600_000;
 on_each_log!(at length: clocks_an_hour_apart_lose_and_double_nothing);
 
 async fn clocks_an_hour_apart_lose_and_double_nothing(place: Place) {
+    let is_logs_clock = matches!(place, Place::Embedded(_));
     let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let mut orders = shop.mixed(3).await;
     for ahead in [HOUR_MS, -HOUR_MS, 0, -HOUR_MS, HOUR_MS] {
@@ -37,7 +39,8 @@ async fn clocks_an_hour_apart_lose_and_double_nothing(place: Place) {
     assert_eq!(sold, i64::try_from(orders.len()).unwrap());
     let short = shop.count("SELECT count(*) FROM order_items WHERE outcome <> 'ALLOCATED'").await;
     assert_eq!(short, 0, "there was enough of everything");
-    assert!(shop.figure("kartshoppe_alarms_total{alarm=\"clocks\"}").await >= 1.0, "the shop saw that the clocks differ");
+    let seen = shop.figure("kartshoppe_alarms_total{alarm=\"clocks\"}").await >= 1.0;
+    assert_eq!(seen, is_logs_clock, "the shop saw whether the clocks of log and database differ");
 }
 
 impl BreakableShop {
