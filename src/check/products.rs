@@ -63,7 +63,7 @@ impl Products {
                 self.held.remove(key);
                 let header = record.headers.get_str("kartshoppe-revision");
                 let (partition, offset) = (record.partition, record.offset);
-                match header.and_then(|header| two(header.split(';'))) {
+                match header.and_then(|header| life_and_version(header.split(';'))) {
                     Some(revision) => self.gone.insert(key.to_owned(), Gone { partition, offset, revision }),
                     None => self.gone.remove(key),
                 };
@@ -212,10 +212,10 @@ fn deadline(header: &str) -> Option<(Option<i64>, Option<i64>)> {
 
 /// Life and version of the state header: the second and third field.
 fn revision(header: &str) -> Option<(i64, u64)> {
-    two(header.split(';').skip(1))
+    life_and_version(header.split(';').skip(1))
 }
 
-/// Life and version as the next two fields.
-fn two<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<(i64, u64)> {
+/// The next two fields.
+fn life_and_version<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<(i64, u64)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
