@@ -113,12 +113,11 @@ impl Products {
         }
     }
 
-    /// Compares the tombstone with the account that it closes. The events were read last: they may have gone on.
+    /// Compares the tombstone with the account that it closes.
     fn compare_gone(&self, product: &str, account: &Account, report: &mut Report) {
         let Some(Gone { partition, offset, revision }) = self.gone.get(product) else { return };
         let now = (account.life, account.version);
-        let sound = *revision == now || *revision < now && account.earlier.is_none_or(|earlier| *revision >= earlier);
-        if !sound {
+        if *revision != now && !was_left_behind(*revision, account) {
             let (position, expected) = (format!("products/{partition}/{offset}"), format!("removed with revision {now:?}"));
             let found = format!("a tombstone of revision {revision:?}");
             report.breach(Breach::new(Check::ProductsHoldTheLast, position, expected, found).of_product(product));
@@ -173,8 +172,7 @@ fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Repor
         Some(revision) if revision == now => {
             held.stock == account.stock && (account.price.is_none() || held.price == account.price)
         }
-        // The events were read last: they may have gone on, but not from before what was settled.
-        Some(revision) => revision < now && account.earlier.is_none_or(|earlier| revision >= earlier),
+        Some(revision) => was_left_behind(revision, account),
         None => true,
     };
     if !sound {
@@ -182,6 +180,11 @@ fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Repor
         let found = format!("revision {:?} stock {} price {:?}", held.revision, held.stock, held.price);
         report.breach(Breach::new(Check::ProductsHoldTheLast, position, state_of(account), found).of_product(product));
     }
+}
+
+/// The events were read last: they may have gone on, but not from before what was settled.
+fn was_left_behind(revision: (i64, u64), account: &Account) -> bool {
+    revision < (account.life, account.version) && account.earlier.is_none_or(|earlier| revision >= earlier)
 }
 
 /// Its deadline is not one that was passed over.

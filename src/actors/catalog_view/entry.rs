@@ -165,8 +165,9 @@ impl Entry {
     pub fn as_removed(&self, gone: &Removal) -> Self {
         let guessed = self.revision.version + u64::from(self.presence == Presence::Listed);
         let revision = gone.revision.unwrap_or(Revision { version: guessed, ..self.revision }).max(self.revision);
-        let last = Self { revision, ..self.clone() }.with_level(revision.version, Stock::NONE, self.price, gone.at_ms);
-        Self { source_offset: gone.source_offset, presence: Presence::Removed, ..last }
+        let Removal { source_offset, at_ms: changed_at_ms, .. } = *gone;
+        let presence = Presence::Removed;
+        Self { revision, stock: Stock::NONE, changed_at_ms, source_offset, presence, ..self.clone() }.joined()
     }
 
     /// What is left of a removed product once no page can still need its text: the place in the log.

@@ -80,7 +80,8 @@ proptest! {
                 }
             }
             for event in events.iter().filter(|event| event.kind == EventKind::StaleInventory) {
-                prop_assert!(due.insert((event.revision.map(|revision| revision.life), event.cause.to_string())), "stale twice of one deadline");
+                let life = event.revision.map(|revision| revision.life);
+                prop_assert!(due.insert((life, event.cause.to_string())), "stale twice of one deadline");
             }
             prop_assert_eq!(ledger, result.next.as_ref().map_or(0, |next| next.product.stock.units()));
 
