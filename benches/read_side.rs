@@ -117,6 +117,7 @@ async fn spawn(
     clock: &Clock,
 ) -> anyhow::Result<RootHandle> {
     let context = SupervisionContext {
+        alarms: kartshoppe::telemetry::alarms::Alarms::default(),
         directory: Directory::default(),
         faults: FaultBoard::default(),
         restart: RestartPolicy::default(),

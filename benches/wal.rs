@@ -169,6 +169,7 @@ struct Reader {
 impl Reader {
     async fn start(log: &Arc<EmbeddedLog>, urls: &Urls, slot: &str) -> Self {
         let supervision = SupervisionContext {
+            alarms: kartshoppe::telemetry::alarms::Alarms::default(),
             directory: Directory::default(),
             faults: FaultBoard::default(),
             restart: RestartPolicy::default(),

@@ -35,6 +35,7 @@ use crate::config::{Config, RoleName, Supervision};
 use crate::data_dir::{DataDir, ServerInfo};
 use crate::sources::inventory::{Inventory, InventoryConfig};
 use crate::sources::wal::{Wal, WalConfig};
+use crate::telemetry::alarms::Alarms;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::setup;
 
@@ -114,6 +115,7 @@ impl Shop {
             RoleSpec { name: RoleName::Api.as_str(), children: api.children(parts) },
         ];
         let root = RootHandle::spawn(&parts.supervision, roles).await.context("starting the root")?;
+        parts.supervision.alarms.register(&parts.metrics);
         figures::register(&parts.metrics, &parts.supervision.directory, &inventory, log.log.clone());
         let operators = api.open_operators(parts, &root, &inventory, &wal).await?;
         let migration = AbortOnDropHandle::new(tokio::spawn(Database::migrate_when_up(database.store.clone())));
@@ -156,6 +158,7 @@ impl Shop {
 
 fn supervision(section: &Supervision) -> SupervisionContext {
     SupervisionContext {
+        alarms: Alarms::default(),
         directory: Directory::default(),
         faults: FaultBoard::default(),
         restart: RestartPolicy {

@@ -69,6 +69,7 @@ impl Rig {
         let log = open_log(folder.path(), fsync).await;
         fill(&*log, products, product).await;
         let supervision = SupervisionContext {
+            alarms: kartshoppe::telemetry::alarms::Alarms::default(),
             directory: Directory::default(),
             faults: FaultBoard::default(),
             // Deaths in a row are answered with longer and longer waits: that is policy, not speed.

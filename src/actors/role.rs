@@ -10,6 +10,7 @@ use super::envelope::{Answer, CallError, Mailbox};
 use super::faults::FaultBoard;
 use super::stats::{Directory, Vitals};
 use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, RestartPolicy, Verdict};
+use crate::telemetry::alarms::Alarms;
 
 /// Watching over children costs a few loads per child; a tenth of the patience is precise enough.
 const CHECKS_PER_PATIENCE: u32 = 10;
@@ -22,6 +23,7 @@ pub type MakeChildren = std::sync::Arc<dyn Fn() -> Vec<ChildSpec> + Send + Sync>
 pub struct SupervisionContext {
     pub directory: Directory,
     pub faults: FaultBoard,
+    pub alarms: Alarms,
     pub restart: RestartPolicy,
     /// A handler that takes longer is hung.
     pub hang_after: Duration,

@@ -7,6 +7,7 @@
 //!  metrics::Metrics ─► GET /metrics of the operators' listener
 //! ```
 
+pub mod alarms;
 mod asked;
 pub mod context;
 pub mod metrics;

@@ -72,6 +72,7 @@ pub mod metric {
     pub const CDC_SAFE_BYTES: &str = "kartshoppe_cdc_safe_bytes";
     pub const CDC_STATE: &str = "kartshoppe_cdc_state";
     pub const CDC_ALARM: &str = "kartshoppe_cdc_alarm";
+    pub const ALARM: &str = "kartshoppe_alarm";
     pub const ALARMS: &str = "kartshoppe_alarms";
     pub const ALERTS: &str = "kartshoppe_alerts";
 }

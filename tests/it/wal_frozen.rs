@@ -43,6 +43,7 @@ impl Shop {
         let options = StoreOptions { direct_expiry: Duration::ZERO, probe_interval: second, ..StoreOptions::default() };
         let wal = WalShop::over(place, database_with(options).await).await;
         let supervision = SupervisionContext {
+            alarms: kartshoppe::telemetry::alarms::Alarms::default(),
             directory: Directory::default(),
             faults: FaultBoard::default(),
             restart: RestartPolicy::default(),

@@ -181,7 +181,7 @@ impl Children {
         let report = |child: &Child| ChildReport {
             id: child.spec.id.clone(),
             state: child.state,
-            failing: child.restarts.is_failing(&child.spec.restart),
+            failing: child.restarts.is_failing(&child.spec.restart, Instant::now()),
         };
         self.children.iter().map(report).collect()
     }
@@ -198,7 +198,7 @@ impl Child {
     /// One restart is business as usual for a supervisor; too many are not.
     fn log_end(&self, cause: EndCause, reason: Option<&str>) {
         let (id, cause, reason) = (&self.spec.id, cause.as_str(), reason.unwrap_or_default());
-        if self.restarts.is_failing(&self.spec.restart) {
+        if self.restarts.is_failing(&self.spec.restart, Instant::now()) {
             tracing::error!(actor.id = id, cause, reason, "an actor keeps ending and is restarted at the longest backoff");
         } else {
             tracing::warn!(actor.id = id, cause, reason, "an actor ended and is restarted");

@@ -47,10 +47,12 @@ impl Restarts {
         wait.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
     }
 
-    /// Whether there were more restarts in the window than the policy calls normal.
+    /// Whether there were more restarts in the window than the policy calls normal. A child that has run for longer than the window
+    /// and the longest wait is well again, though it has not ended since.
     #[must_use]
-    pub fn is_failing(&self, policy: &RestartPolicy) -> bool {
-        self.0.len() > policy.intensity as usize
+    pub fn is_failing(&self, policy: &RestartPolicy, now: Instant) -> bool {
+        let well_after = policy.window + policy.backoff_max;
+        self.0.len() > policy.intensity as usize && self.0.back().is_some_and(|last| now.duration_since(*last) < well_after)
     }
 
     fn forget_old(&mut self, policy: &RestartPolicy, now: Instant) {
@@ -81,10 +83,22 @@ mod tests {
         let now = Instant::now();
         let waits: Vec<_> = (0..7).map(|_| restarts.next_wait(&POLICY, now, 0.0).as_millis()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 5000, 5000]);
-        assert!(restarts.is_failing(&POLICY));
+        assert!(restarts.is_failing(&POLICY, now));
         let later = now + POLICY.window;
         assert_eq!(restarts.next_wait(&POLICY, later, 0.0).as_millis(), 1);
-        assert!(!restarts.is_failing(&POLICY));
+        assert!(!restarts.is_failing(&POLICY, later));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_child_that_runs_on_is_well_again_without_another_end() {
+        let mut restarts = Restarts::default();
+        let now = Instant::now();
+        for _ in 0..=POLICY.intensity {
+            restarts.next_wait(&POLICY, now, 0.0);
+        }
+        let well_after = POLICY.window + POLICY.backoff_max;
+        assert!(restarts.is_failing(&POLICY, now + well_after - Duration::from_millis(1)));
+        assert!(!restarts.is_failing(&POLICY, now + well_after));
     }
 
     #[tokio::test(start_paused = true)]

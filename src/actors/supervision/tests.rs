@@ -62,6 +62,7 @@ struct Shop {
 impl Shop {
     async fn open(workers: u32) -> Self {
         let context = SupervisionContext {
+            alarms: crate::telemetry::alarms::Alarms::default(),
             directory: Directory::default(),
             faults: FaultBoard::default(),
             restart: RestartPolicy::default(),

@@ -47,6 +47,7 @@ impl ApiRole {
 
     pub async fn start_with(log: &Arc<dyn EventLog>, store: Option<&Store>, settings: FanoutSettings) -> Self {
         let context = SupervisionContext {
+            alarms: kartshoppe::telemetry::alarms::Alarms::default(),
             directory: Directory::default(),
             faults: FaultBoard::default(),
             restart: RestartPolicy::default(),

@@ -74,6 +74,7 @@ impl Shop {
         let opened = place.open(&setup.clock).await;
         let log = opened.log.clone();
         let supervision = SupervisionContext {
+            alarms: kartshoppe::telemetry::alarms::Alarms::default(),
             directory: Directory::default(),
             faults: FaultBoard::default(),
             restart: setup.restart,

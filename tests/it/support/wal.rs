@@ -77,6 +77,7 @@ impl WalShop {
     /// A reader that is not started yet, so that faults can wait for it.
     pub async fn idle_reader(&self, config: WalConfig, log: Arc<dyn EventLog>) -> Reader {
         let supervision = SupervisionContext {
+            alarms: kartshoppe::telemetry::alarms::Alarms::default(),
             directory: Directory::default(),
             faults: FaultBoard::default(),
             restart: RestartPolicy { backoff_max: Duration::from_millis(50), ..RestartPolicy::default() },
