@@ -5,6 +5,7 @@
 
 mod layers;
 mod report;
+pub mod web_names;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use web_names::{bad_host, bad_origin};
 
 pub use layers::{ConfigError, LoadOptions, Loaded};
 pub use report::print;
@@ -71,6 +74,7 @@ impl RoleName {
 #[serde(deny_unknown_fields)]
 pub struct Http {
     pub listen: SocketAddr,
+    pub allowed_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
     #[serde(with = "duration_text")]
     pub header_timeout: Duration,
@@ -243,6 +247,13 @@ impl Config {
             "inventory.warning_max",
             "must not be below inventory.critical_max",
         );
+        for (key, bad) in [
+            ("http.allowed_hosts", bad_host(&self.http.allowed_hosts)),
+            ("http.allowed_origins", bad_origin(&self.http.allowed_origins)),
+            ("admin.allowed_hosts", bad_host(&self.admin.allowed_hosts)),
+        ] {
+            check(bad.is_none(), key, &bad.unwrap_or_default());
+        }
         check(self.http.header_timeout > zero, "http.header_timeout", "must be longer than nothing");
         check(self.http.body_timeout > zero, "http.body_timeout", "must be longer than nothing");
         check(self.http.idle_timeout > zero, "http.idle_timeout", "must be longer than nothing");

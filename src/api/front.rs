@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use super::body::BodyLimits;
 use super::figures::Figures;
-use super::gate::{self, Hosts, Origins};
+use super::gate::{self, OperatorsGate, ShopGate};
 use super::health::NOT_READY;
 use super::observe::Trace;
 use super::page;
@@ -42,7 +42,7 @@ pub(super) const PRODUCT_ROUTE: &str = "/api/ecommerce/product/{id}";
 
 /// The shop's listener.
 pub struct ShopFront {
-    origins: Origins,
+    gate: ShopGate,
     catalog: CatalogHandle,
     hot: HotFigures,
     /// Traces are on: every request takes the long way, where spans are made.
@@ -52,7 +52,7 @@ pub struct ShopFront {
 
 /// The operators' listener.
 pub struct OperatorsFront {
-    hosts: Hosts,
+    gate: OperatorsGate,
     inner: Arc<Inner>,
 }
 
@@ -73,21 +73,21 @@ impl ShopFront {
     pub fn new(
         router: Router,
         limits: BodyLimits,
-        origins: Origins,
+        gate: ShopGate,
         catalog: CatalogHandle,
         figures: &Figures,
         tracing: bool,
     ) -> Self {
         let of = |status| figures.of(&Method::GET, PRODUCT_ROUTE, status);
         let hot = HotFigures { ok: of(StatusCode::OK), unchanged: of(StatusCode::NOT_MODIFIED) };
-        Self { origins, catalog, hot, tracing, inner: Arc::new(Inner { router, limits }) }
+        Self { gate, catalog, hot, tracing, inner: Arc::new(Inner { router, limits }) }
     }
 
     /// A product that is there, asked for plainly. Everything else takes the long way.
-    fn hot_path(&self, request: &Request<Incoming>) -> Option<Response<OutBody>> {
-        let headers = request.headers();
-        let id = request.uri().path().strip_prefix(PRODUCT_PREFIX)?;
-        let plain = request.method() == Method::GET
+    fn hot_path(&self, parts: &Parts) -> Option<Response<OutBody>> {
+        let headers = &parts.headers;
+        let id = parts.uri.path().strip_prefix(PRODUCT_PREFIX)?;
+        let plain = parts.method == Method::GET
             && !self.tracing
             && !id.bytes().any(|byte| matches!(byte, b'/' | b'%'))
             && !headers.contains_key(header::ORIGIN)
@@ -121,18 +121,13 @@ impl ShopFront {
 impl Handler for ShopFront {
     fn call(&self, request: Request<Incoming>) -> Reply {
         let (parts, body) = request.into_parts();
-        if let Err(problem) = gate::check_head(&parts) {
-            return refuse(problem, &parts, None);
-        }
-        let request = Request::from_parts(parts, body);
-        if let Some(response) = self.hot_path(&request) {
-            return Reply::Ready(response);
-        }
-        let (parts, body) = request.into_parts();
-        let origin = match self.origins.check(&parts.headers) {
+        let origin = match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts)) {
             Ok(origin) => origin,
             Err(problem) => return refuse(problem, &parts, None),
         };
+        if let Some(response) = self.hot_path(&parts) {
+            return Reply::Ready(response);
+        }
         if gate::is_preflight(&parts) {
             let mut response = StatusCode::NO_CONTENT.into_response();
             gate::put_preflight(response.headers_mut());
@@ -145,15 +140,15 @@ impl Handler for ShopFront {
 impl OperatorsFront {
     /// Puts the front before the routes.
     #[must_use]
-    pub fn new(router: Router, limits: BodyLimits, hosts: Hosts) -> Self {
-        Self { hosts, inner: Arc::new(Inner { router, limits }) }
+    pub fn new(router: Router, limits: BodyLimits, gate: OperatorsGate) -> Self {
+        Self { gate, inner: Arc::new(Inner { router, limits }) }
     }
 }
 
 impl Handler for OperatorsFront {
     fn call(&self, request: Request<Incoming>) -> Reply {
         let (parts, body) = request.into_parts();
-        match gate::check_head(&parts).and_then(|()| self.hosts.check(&parts)) {
+        match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts)) {
             Ok(()) => self.inner.clone().route(parts, body, None),
             Err(problem) => refuse(problem, &parts, None),
         }

@@ -38,7 +38,7 @@ use tokio::net::TcpListener;
 
 use body::BodyLimits;
 use front::{OperatorsFront, ShopFront};
-use gate::{Hosts, Origins};
+use gate::{OperatorsGate, ShopGate};
 use health::Readiness;
 use observe::{Observer, observe};
 use server::{Lifeline, Limits, Server};
@@ -122,7 +122,7 @@ pub fn serve_shop(listener: TcpListener, shop: Arc<Shop>, limits: Limits) -> std
     let routes = shop_routes().route_layer(middleware::from_fn_with_state(shop.clone(), shop::until_restored));
     let router = observed(routes, observer, docs::shop(), page_fallback).with_state(shop.clone());
     let body = BodyLimits { max_bytes: http.max_body_bytes, timeout: http.body_timeout };
-    let front = ShopFront::new(router, body, Origins::new(&http.allowed_origins), shop.catalog.clone(), figures, shop.tracing);
+    let front = ShopFront::new(router, body, ShopGate::new(http), shop.catalog.clone(), figures, shop.tracing);
     Server::start(listener, Arc::new(front), limits, shop.lifeline.clone())
 }
 
@@ -141,8 +141,8 @@ pub fn serve_operators(
     let observer = Observer { figures, tracing: false };
     let router = observed(operators_routes(), observer, docs::operators(), nothing_there).with_state(operators.clone());
     let body = BodyLimits { max_bytes: OPERATORS_MAX_BODY_BYTES, timeout: OPERATORS_BODY_TIMEOUT };
-    let hosts = Hosts::new(&operators.config.admin.allowed_hosts, listener.local_addr()?);
-    Server::start(listener, Arc::new(OperatorsFront::new(router, body, hosts)), limits, lifeline)
+    let gate = OperatorsGate::new(&operators.config.admin.allowed_hosts, listener.local_addr()?);
+    Server::start(listener, Arc::new(OperatorsFront::new(router, body, gate)), limits, lifeline)
 }
 
 type Fallback = fn(Method, Uri, HeaderMap) -> std::future::Ready<axum::response::Response>;

@@ -50,6 +50,26 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
+fn names_of_hosts_and_origins_are_checked() {
+    let named = options(&[
+        ("KARTSHOPPE__HTTP__ALLOWED_HOSTS", "shop.example, shop.example:8443"),
+        ("KARTSHOPPE__HTTP__ALLOWED_ORIGINS", "https://shop.example/"),
+    ]);
+    assert_eq!(Config::load(&named).unwrap().config.http.allowed_hosts, ["shop.example", "shop.example:8443"]);
+    let wrong = options(&[
+        ("KARTSHOPPE__HTTP__ALLOWED_HOSTS", "https://shop.example"),
+        ("KARTSHOPPE__HTTP__ALLOWED_ORIGINS", "*"),
+        ("KARTSHOPPE__ADMIN__ALLOWED_HOSTS", "localhost, ops.example/path"),
+    ]);
+    let ConfigError(problems) = Config::load(&wrong).unwrap_err();
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert!(
+        problems[0].contains("KARTSHOPPE__HTTP__ALLOWED_HOSTS") && problems[0].contains("https://shop.example"),
+        "{problems:#?}"
+    );
+}
+
+#[test]
 fn a_profile_that_is_missing_is_an_error() {
     let mut options = options(&[]);
     options.profile = Some("nothing".to_owned());

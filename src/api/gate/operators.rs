@@ -1,0 +1,203 @@
+//! Who may call the operators' listener: its own pages, and programs; what changes something only with the marker header.
+
+use std::net::SocketAddr;
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+
+use super::refusals::{Reason, Refusals};
+use super::{Authority, OPERATOR_HEADER, Origin, Scheme, host_of, is_probe, is_same_site, origin_of, shown};
+use crate::api::problem::Problem;
+
+const HOSTS_KEY: &str = "admin.allowed_hosts";
+
+/// The hosts under which operators reach their listener.
+#[derive(Debug)]
+pub struct OperatorsGate {
+    hosts: Vec<Authority>,
+    port: u16,
+    refusals: Refusals,
+}
+
+impl OperatorsGate {
+    /// These, and the listener's own address.
+    #[must_use]
+    pub fn new(allowed: &[String], listen: SocketAddr) -> Self {
+        let own = Authority { port: None, ..Authority::from(listen) };
+        let hosts = allowed.iter().filter_map(|host| Authority::parse(host)).chain([own]).collect();
+        Self { hosts, port: listen.port(), refusals: Refusals::default() }
+    }
+
+    /// Every request must be for a listed host and from no other page; what changes something must bear the marker header.
+    ///
+    /// # Errors
+    /// 403 with the reason, 400 for what is no host.
+    pub fn admit(&self, parts: &Parts) -> Result<(), Problem> {
+        if !is_probe(parts) {
+            let host = host_of(parts)?;
+            if !self.lists(&host) {
+                return Err(self.refuse_host(parts));
+            }
+        }
+        if let Some((written, origin)) = origin_of(&parts.headers) {
+            let host = host_of(parts)?;
+            if !origin.is_some_and(|origin| self.is_own(&origin, &host)) {
+                return Err(self.refuse_page(parts, &format!("pages of the origin {}", shown(written))));
+            }
+        }
+        if !is_same_site(&parts.headers) && !opens_page(parts) {
+            return Err(self.refuse_page(parts, "pages of other origins"));
+        }
+        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        if !reads && !parts.headers.contains_key(OPERATOR_HEADER) {
+            let detail = "the header X-KartShoppe-Operator is missing: it names who changes something";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "operator_header_missing", detail));
+        }
+        Ok(())
+    }
+
+    fn lists(&self, host: &Authority) -> bool {
+        self.hosts.iter().any(|listed| listed.covers(host))
+    }
+
+    /// At this listener's own port it is http; at another a proxy stands before it, which may well speak https.
+    fn is_own(&self, origin: &Origin, host: &Authority) -> bool {
+        let reachable = origin.scheme == Scheme::Http || host.port != Some(self.port);
+        reachable && self.lists(host) && origin.is_at(host)
+    }
+
+    fn refuse_host(&self, parts: &Parts) -> Problem {
+        let host = parts.headers.get("host").map_or_else(String::new, shown);
+        let detail = format!(
+            "the operators' listener does not know itself by the Host {host}: if it is one of its names, list it in {HOSTS_KEY}"
+        );
+        self.refusals.refuse("admin", parts, Reason { code: "host_refused", detail, setting: HOSTS_KEY })
+    }
+
+    fn refuse_page(&self, parts: &Parts, who: &str) -> Problem {
+        let host = parts.headers.get("host").map_or_else(String::new, shown);
+        let detail = format!(
+            "{who} may not call the operators' listener, which was asked by the Host {host}: behind a proxy let it pass on the \
+             browser's Host unchanged, and list that in {HOSTS_KEY}"
+        );
+        self.refusals.refuse("admin", parts, Reason { code: "origin_refused", detail, setting: HOSTS_KEY })
+    }
+}
+
+/// A link from elsewhere may open a page of this listener in a tab of its own; everything else is fetched by that page.
+fn opens_page(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    let is_page = matches!(path, "/" | "/docs") || path.starts_with("/docs/");
+    is_page
+        && parts.method == Method::GET
+        && says(&parts.headers, "sec-fetch-mode", "navigate")
+        && says(&parts.headers, "sec-fetch-dest", "document")
+}
+
+fn says(headers: &HeaderMap, name: &str, wanted: &str) -> bool {
+    let mut values = headers.get_all(name).iter();
+    values.next().is_some_and(|value| value == wanted) && values.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::gate::tests::head;
+
+    const OPERATOR: (&str, &str) = ("x-kartshoppe-operator", "me");
+
+    fn admitted(method: Method, uri: &str, pairs: &[(&'static str, &str)]) -> Result<(), &'static str> {
+        let allowed = ["localhost".to_owned(), "[::1]".to_owned(), "ops.example".to_owned(), "one.example:8443".to_owned()];
+        let gate = OperatorsGate::new(&allowed, "127.0.0.1:9464".parse().unwrap());
+        gate.admit(&head(method, uri, pairs)).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn every_method_needs_a_listed_host() {
+        let methods = [Method::GET, Method::HEAD, Method::POST, Method::DELETE, Method::PUT, Method::OPTIONS];
+        for method in methods {
+            for host in ["localhost:9464", "LOCALHOST", "127.0.0.1:9464", "127.0.0.1:1", "[::1]:9464", "one.example:8443"] {
+                assert_eq!(admitted(method.clone(), "/admin/roles", &[("host", host), OPERATOR]), Ok(()), "{method} {host}");
+            }
+            for host in [
+                "evil.example",
+                "localhost.evil.example:9464",
+                "evil.example:9464",
+                "one.example",
+                "127.0.0.2:9464",
+                "0.0.0.0:9464",
+            ] {
+                let refused = admitted(method.clone(), "/admin/roles", &[("host", host), OPERATOR]);
+                assert_eq!(refused, Err("host_refused"), "{method} {host}");
+            }
+            for host in ["localhost:x", "", "localhost, evil.example", "user@localhost"] {
+                assert_eq!(
+                    admitted(method.clone(), "/admin/roles", &[("host", host), OPERATOR]),
+                    Err("bad_host"),
+                    "{method} {host}"
+                );
+            }
+        }
+        for path in ["/livez", "/readyz", "/metrics"] {
+            assert_eq!(admitted(Method::GET, path, &[("host", "kartshoppe_app:9464")]), Ok(()), "{path}");
+        }
+        assert_eq!(admitted(Method::GET, "/metrics/", &[("host", "evil.example")]), Err("host_refused"));
+        assert_eq!(admitted(Method::POST, "/admin/roles", &[("host", "localhost")]), Err("operator_header_missing"));
+    }
+
+    #[test]
+    fn only_pages_of_this_very_listener_may_call_it() {
+        let check = |host: &str, origin: &str| admitted(Method::GET, "/admin/roles", &[("host", host), ("origin", origin)]);
+        for (host, origin) in [
+            ("localhost:9464", "http://localhost:9464"),
+            ("[::1]:9464", "http://[::1]:9464"),
+            ("ops.example", "https://ops.example"),
+            ("one.example:8443", "https://one.example:8443"),
+        ] {
+            assert_eq!(check(host, origin), Ok(()), "{host} {origin}");
+        }
+        for origin in [
+            "http://evil.example",
+            "null",
+            "",
+            "http://localhost:8081",
+            "http://localhost",
+            "https://localhost:9464",
+            "ftp://localhost:9464",
+            "http://127.0.0.1:9464",
+            "http://ops.example",
+            "http://localhost:9464/",
+            "http://user@localhost:9464",
+        ] {
+            assert_eq!(check("localhost:9464", origin), Err("origin_refused"), "{origin}");
+        }
+        let twice = [("host", "localhost:9464"), ("origin", "http://localhost:9464"), ("origin", "http://localhost:9464")];
+        assert_eq!(admitted(Method::GET, "/admin/roles", &twice), Err("origin_refused"));
+        let rebound = [("host", "evil.example:9464"), ("origin", "http://evil.example:9464")];
+        assert_eq!(admitted(Method::GET, "/metrics", &rebound), Err("origin_refused"));
+    }
+
+    #[test]
+    fn other_sites_may_link_to_a_page_and_no_more() {
+        let asks = |path: &str, site: &str, mode: &str, dest: &str| {
+            let says = [("host", "localhost:9464"), ("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+            admitted(Method::GET, path, &says)
+        };
+        for site in ["same-origin", "none"] {
+            assert_eq!(asks("/admin/roles", site, "cors", "empty"), Ok(()));
+        }
+        for site in ["cross-site", "same-site", "", "none, none"] {
+            assert_eq!(asks("/docs/", site, "navigate", "document"), Ok(()));
+            for (path, mode, dest) in [
+                ("/admin/topics/products/records", "navigate", "document"),
+                ("/openapi.json", "navigate", "document"),
+                ("/metrics", "no-cors", "image"),
+                ("/docs/", "navigate", "iframe"),
+                ("/docs/", "no-cors", "document"),
+                ("/docs/swagger-ui.css", "no-cors", "style"),
+            ] {
+                assert_eq!(asks(path, site, mode, dest), Err("origin_refused"), "{site} {path} {mode} {dest}");
+            }
+        }
+    }
+}

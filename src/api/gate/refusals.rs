@@ -1,0 +1,87 @@
+//! Refused requests: the answer that says what would allow them, and a line in the log for the owner who only sees a broken page.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::shown;
+use crate::api::problem::Problem;
+
+/// Strangers may ask as often as they like, and the log is not theirs to fill.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Refuses, and says so in the log once a minute.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    last: Option<Instant>,
+    /// Refused since then.
+    untold: u64,
+}
+
+/// Why, and what would change it.
+pub(super) struct Reason {
+    pub code: &'static str,
+    pub detail: String,
+    /// The key that would allow it; nothing if no setting does.
+    pub setting: &'static str,
+}
+
+impl Refusals {
+    /// 403 with what was seen and the setting that would allow it.
+    pub(super) fn refuse(&self, listener: &'static str, parts: &Parts, reason: Reason) -> Problem {
+        let seen = |name| parts.headers.get(name).map(shown);
+        let (host, origin) = (seen(header::HOST), seen(header::ORIGIN));
+        if let Some(untold) = self.is_told_now() {
+            let Reason { code, detail, setting } = &reason;
+            let shown = |value: &Option<String>| value.clone().unwrap_or_default();
+            tracing::warn!(
+                listener,
+                code,
+                setting,
+                host = shown(&host),
+                origin = shown(&origin),
+                untold,
+                "refused a request: {detail}"
+            );
+        }
+        let mut problem = Problem::new(StatusCode::FORBIDDEN, reason.code, reason.detail);
+        for (name, value) in [("host", host), ("origin", origin)] {
+            if let Some(value) = value {
+                problem = problem.with(name, json!(value.trim_matches('"')));
+            }
+        }
+        if reason.setting.is_empty() { problem } else { problem.with("setting", json!(reason.setting)) }
+    }
+
+    /// How many were not told before this one; nothing if this one is not told either.
+    fn is_told_now(&self) -> Option<u64> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.last.is_some_and(|last| last.elapsed() < EVERY) {
+            told.untold += 1;
+            return None;
+        }
+        told.last = Some(Instant::now());
+        Some(std::mem::take(&mut told.untold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_refusal_a_minute_is_told() {
+        let refusals = Refusals::default();
+        assert_eq!(refusals.is_told_now(), Some(0));
+        assert_eq!((refusals.is_told_now(), refusals.is_told_now()), (None, None));
+        tokio::time::advance(EVERY).await;
+        assert_eq!((refusals.is_told_now(), refusals.is_told_now()), (Some(2), None));
+    }
+}
