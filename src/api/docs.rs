@@ -1,6 +1,8 @@
 //! The OpenAPI document of each listener at `/openapi.json`, browsable at `/docs`: from the handlers' own descriptions.
 
 use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::SwaggerUi;
@@ -36,6 +38,12 @@ struct ShopDocument;
 )]
 struct OperatorsDocument;
 
+/// Swagger UI has its scripts and styles beside it; it sets style attributes and draws icons from data: URLs. It calls this listener only.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
 /// Every call can end with a problem.
 struct Problems;
 
@@ -62,7 +70,11 @@ pub(super) fn operators<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 fn browser<S: Clone + Send + Sync + 'static>(document: utoipa::openapi::OpenApi) -> Router<S> {
-    SwaggerUi::new("/docs").url("/openapi.json", document).into()
+    let router: Router<S> = SwaggerUi::new("/docs").url("/openapi.json", document).into();
+    router.layer(axum::middleware::map_response(async |mut response: Response| {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+        response
+    }))
 }
 
 #[cfg(test)]

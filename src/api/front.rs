@@ -35,6 +35,12 @@ use crate::wire::headers::TRACEPARENT;
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Of documents that bring no policy of their own, such as a picture: styles within them and nothing else.
+pub(super) const NOTHING_RUNS: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+/// Media types that a browser shows as a document in which scripts could run.
+const DOCUMENTS: [&str; 4] = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml"];
 const NO_SNIFF_NAME: HeaderName = HeaderName::from_static("x-content-type-options");
 /// The hot path's prefix, and its route as figures name it.
 const PRODUCT_PREFIX: &str = "/api/ecommerce/product/";
@@ -220,6 +226,9 @@ fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
     }
     let headers = response.headers_mut();
     headers.insert(NO_SNIFF_NAME, NO_SNIFFING);
+    if DOCUMENTS.iter().any(|document| has_type(headers, document)) && !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, NOTHING_RUNS);
+    }
     if asked.is_api {
         headers.insert(header::CACHE_CONTROL, NO_CACHE);
     }

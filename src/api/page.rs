@@ -20,9 +20,9 @@ const HASHED: &str = "assets/";
 const INDEX: &str = "index.html";
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
-/// Nothing from elsewhere: no script, style, picture or connection.
+/// Nothing from elsewhere: no script, style, picture or connection. To 'self' belong WebSockets to the page's own host and port.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; \
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 /// Paths of programs: what is not there is a 404 and never the page.

@@ -27,6 +27,9 @@ pub enum InvalidValue {
     /// An id with a control character, which PostgreSQL or a terminal would choke on.
     #[error("{field} contains a control character")]
     ControlCharacter { field: &'static str },
+    /// An id that no address can name: browsers and proxies resolve it as the folder itself or the one above.
+    #[error("{field} is {text:?}, which no web address can name")]
+    PathSegment { field: &'static str, text: String },
     /// A number outside its range.
     #[error("{field} is {value}, expected {expected}")]
     OutOfRange { field: &'static str, value: String, expected: &'static str },
@@ -47,8 +50,16 @@ fn check_id(field: &'static str, text: &str, max_chars: usize) -> Result<(), Inv
     Ok(())
 }
 
+/// `.` and `..` are resolved by whoever handles an address, even if they are written as `%2E`: such a product could never be shown.
+fn check_segment(field: &'static str, text: &str) -> Result<(), InvalidValue> {
+    match text {
+        "." | ".." => Err(InvalidValue::PathSegment { field, text: text.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
 macro_rules! id_type {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $max_chars:expr) => {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $max_chars:expr $(, $check:ident)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -57,9 +68,10 @@ macro_rules! id_type {
             /// Checks and keeps the id.
             ///
             /// # Errors
-            /// [`InvalidValue`] if it is empty, longer than its kind may be, or holds a control character.
+            /// [`InvalidValue`] if it is empty, longer than its kind may be, holds a control character, or can stand in no address.
             pub fn new(text: &str) -> Result<Self, InvalidValue> {
                 check_id($field, text, $max_chars)?;
+                $($check($field, text)?;)?
                 Ok(Self(Arc::from(text)))
             }
 
@@ -88,7 +100,8 @@ id_type!(
     /// Names one product, and so its actor; the key of every keyed topic.
     ProductId,
     "productId",
-    ID_MAX_CHARS
+    ID_MAX_CHARS,
+    check_segment
 );
 id_type!(
     /// Names one order.
@@ -183,6 +196,12 @@ mod tests {
         assert!(ProductId::new(&"x".repeat(50)).is_ok());
         assert!(ProductId::new(&"é".repeat(50)).is_ok());
         assert!(matches!(ProductId::new(&"x".repeat(51)), Err(InvalidValue::TooLong { chars: 51, .. })));
+        for segment in [".", ".."] {
+            assert!(matches!(ProductId::new(segment), Err(InvalidValue::PathSegment { field: "productId", .. })));
+        }
+        for id in ["...", ".a", "%2E", "a/b", "a/../b", "a%2Fb", "x?y#z", "C++", "50%", " ", "\u{202e}"] {
+            assert!(ProductId::new(id).is_ok(), "{id}");
+        }
         assert!(matches!(OrderId::new("a\0b"), Err(InvalidValue::ControlCharacter { field: "orderId" })));
     }
 

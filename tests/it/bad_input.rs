@@ -39,15 +39,15 @@ async fn heads_and_bodies_that_no_client_sends() {
     let long_path = format!("/{}", "x".repeat(2100));
     let long_header = format!("X-Long: {}\r\n", "y".repeat(17_000));
     let many_headers: String = (0..65).map(|n| format!("X-{n}: y\r\n")).collect();
-    let post = "POST /api/ecommerce/checkout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let post = "POST /api/ecommerce/checkout HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     let cases: Vec<(&str, String, u16)> = vec![
         ("no HTTP", "HELO shop\r\n\r\n".into(), 400),
         ("no host", "GET / HTTP/1.1\r\n\r\n".into(), 400),
         ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into(), 400),
-        ("long path", format!("GET {long_path} HTTP/1.1\r\nHost: x\r\n\r\n"), 414),
-        ("long header", format!("GET / HTTP/1.1\r\nHost: x\r\n{long_header}\r\n"), 431),
-        ("many headers", format!("GET / HTTP/1.1\r\nHost: x\r\n{many_headers}\r\n"), 431),
-        ("folded header", "GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n".into(), 400),
+        ("long path", format!("GET {long_path} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 414),
+        ("long header", format!("GET / HTTP/1.1\r\nHost: localhost\r\n{long_header}\r\n"), 431),
+        ("many headers", format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many_headers}\r\n"), 431),
+        ("folded header", "GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n".into(), 400),
         ("two lengths", format!("{post}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}} "), 400),
         ("negative length", format!("{post}Content-Length: -2\r\n\r\n"), 400),
         ("body too large", format!("{post}Content-Length: 65537\r\n\r\n{{"), 413),
@@ -72,15 +72,16 @@ async fn heads_and_bodies_that_no_client_sends() {
         ("unknown coding", format!("{post}Transfer-Encoding: gzip\r\n\r\n"), 400),
         ("body that never comes", format!("{post}Content-Length: 50\r\n\r\n{{\"sess"), 408),
         ("chunks that never end", format!("{post}Transfer-Encoding: chunked\r\n\r\n2\r\n{{ \r\n"), 408),
-        ("slow head", "GET / HTTP/1.1\r\nHost: x\r\nX-Sl".into(), 0),
+        ("slow head", "GET / HTTP/1.1\r\nHost: localhost\r\nX-Sl".into(), 0),
         ("nothing", String::new(), 0),
     ];
     for (name, bytes, status) in cases {
         let answer = raw::exchange(shop, bytes.as_bytes()).await;
         assert_eq!(answer.status, status, "{name}: {answer:?}");
     }
-    let smuggled =
-        format!("{post}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    let smuggled = format!(
+        "{post}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    );
     let answer = raw::exchange(shop, smuggled.as_bytes()).await;
     assert!(answer.head.contains("connection: close") && !answer.body.contains("HTTP/1.1"), "the rest is no request: {answer:?}");
     undisturbed(&server).await;
@@ -94,8 +95,8 @@ async fn slow_and_silent_clients_hold_nobody_up() {
     for number in 0..200 {
         let mut stream = TcpStream::connect(shop).await.unwrap();
         let bytes: &[u8] = match number % 3 {
-            0 => b"GET / HTTP/1.1\r\nHost: x\r\nX-Sl",
-            1 => b"POST /api/ecommerce/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+            0 => b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Sl",
+            1 => b"POST /api/ecommerce/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
             _ => b"",
         };
         stream.write_all(bytes).await.unwrap();
@@ -343,7 +344,7 @@ async fn half_open_sockets_are_noticed_and_cost_nobody_anything() {
     other.until("PRODUCT_CACHE_SYNC").await;
     // Who has said all and only listens still gets the answer.
     let mut listens = TcpStream::connect(shop).await.unwrap();
-    listens.write_all(b"GET /api/ecommerce/product/PROD_0001 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    listens.write_all(b"GET /api/ecommerce/product/PROD_0001 HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     listens.shutdown().await.unwrap();
     let mut answer = String::new();
     tokio::time::timeout(raw::PATIENCE, listens.read_to_string(&mut answer)).await.unwrap().unwrap();

@@ -57,3 +57,5 @@ mod wal_slot;
 mod wal_stream;
 mod wal_traffic;
 mod wal_visible;
+mod web_guards;
+mod web_ids;

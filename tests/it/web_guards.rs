@@ -1,0 +1,82 @@
+//! Web pages that are not ours: names, origins and documents of both listeners, as browsers and proxies ask for them.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use crate::support::raw::{RawSocket, exchange, request};
+use crate::support::server::{Options, Server};
+
+/// The status line of a request with these lines as they are.
+async fn status_of(address: SocketAddr, line: &str, headers: &str) -> u16 {
+    let text = format!("{line} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+    exchange(address, text.as_bytes()).await.status
+}
+
+#[tokio::test]
+async fn no_name_but_the_shops_own_reaches_either_listener() {
+    let options = Options::default().set("KARTSHOPPE__HTTP__ALLOWED_HOSTS", "shop.example");
+    let server = Server::start_filled(options).await;
+    let (shop, admin) = (server.info.http.unwrap(), server.info.admin);
+    let (product, socket) = ("/api/ecommerce/product/PROD_0001", "/ecommerce/s/u");
+    let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (host, ok) in [("shop.example", true), ("localhost:1", true), ("[::1]", true), ("evil.example", false)] {
+        let status = if ok { 200 } else { 403 };
+        let headers = format!("Host: {host}\r\n");
+        for line in
+            [format!("GET {product}"), format!("HEAD {product}"), "GET /docs/".to_owned(), format!("GET http://{host}{product}")]
+        {
+            assert_eq!(status_of(shop, &line, &headers).await, status, "{line} {host}");
+        }
+        let preflight = format!("{headers}Origin: http://{host}\r\nAccess-Control-Request-Method: POST\r\n");
+        assert_eq!(status_of(shop, "OPTIONS /api/ecommerce/checkout", &preflight).await, if ok { 204 } else { 403 }, "{host}");
+        let handshake =
+            format!("GET {socket} HTTP/1.1\r\n{headers}Origin: http://{host}\r\nConnection: Upgrade\r\n{upgrade}\r\n");
+        if ok {
+            RawSocket::open(shop, socket, &format!("Origin: http://{shop}\r\n")).await;
+        } else {
+            assert_eq!(exchange(shop, handshake.as_bytes()).await.status, 403, "{host}");
+        }
+    }
+    let rewritten = "Host: kartshoppe_upstream\r\nOrigin: http://localhost:3000\r\n";
+    assert_eq!(status_of(shop, &format!("GET {product}"), rewritten).await, 200, "a listed page behind a proxy");
+    assert_eq!(status_of(shop, &format!("GET http://evil.example{product}"), "Host: localhost\r\n").await, 400);
+    for address in [shop, admin] {
+        assert_eq!(status_of(address, "GET /livez", "Host: anything\r\n").await, 200);
+        assert_eq!(status_of(address, "GET /readyz", "Host: any_thing:80\r\n").await, 200);
+    }
+    for path in ["/admin/topics/shopping-cart-events/records", "/admin/roles", "/docs/", "/openapi.json", "/nothing"] {
+        assert_eq!(status_of(admin, &format!("GET {path}"), "Host: evil.example:9464\r\n").await, 403, "{path}");
+        assert_eq!(status_of(admin, &format!("HEAD {path}"), "Host: shop.example\r\n").await, 403, "{path}");
+    }
+    assert_eq!(status_of(admin, "GET /metrics", "Host: app:9464\r\n").await, 200);
+    let image = format!("Host: {admin}\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n");
+    assert_eq!(status_of(admin, "GET /admin/topics/products/records", &image).await, 403);
+
+    let refused = request(shop, "POST", "/api/ecommerce/checkout", &[("Origin", "https://www.example")], b"{}").await;
+    let problem: Value = serde_json::from_str(&refused.body).unwrap();
+    assert_eq!((&problem["code"], &problem["setting"]), (&json!("origin_refused"), &json!("http.allowed_origins")), "{problem}");
+    assert_eq!((&problem["origin"], &problem["host"]), (&json!("https://www.example"), &json!(shop.to_string())), "{problem}");
+}
+
+#[tokio::test]
+async fn every_document_says_what_may_run_in_it() {
+    let server = Server::start_filled(Options::default()).await;
+    let (shop, admin) = (server.info.http.unwrap(), server.info.admin);
+    let documents = [
+        (shop, "/"),
+        (shop, "/product/PROD_0001"),
+        (shop, "/docs/"),
+        (shop, "/docs/index.html"),
+        (shop, "/favicon.svg"),
+        (shop, "/api/ecommerce/product/PROD_0001/image"),
+        (admin, "/docs/"),
+    ];
+    for (address, path) in documents {
+        let answer = request(address, "GET", path, &[("Accept", "text/html,image/svg+xml")], b"").await;
+        let policy = answer.head.lines().find_map(|line| line.strip_prefix("content-security-policy: ")).unwrap_or_default();
+        assert!(policy.contains("default-src '") && policy.contains("frame-ancestors 'none'"), "{path}: {}", answer.head);
+        assert!(!policy.contains("ws:") && !policy.contains('*') && !policy.contains("script-src 'unsafe"), "{path}: {policy}");
+        assert!(answer.head.contains("x-content-type-options: nosniff"), "{path}: {}", answer.head);
+    }
+}
