@@ -16,8 +16,10 @@ pub struct Predicate(Expr);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Expr {
-    Or(Box<Expr>, Box<Expr>),
-    And(Box<Expr>, Box<Expr>),
+    /// Any of them. A list and no chain of pairs: a chain as long as the text would be walked, and dropped, by recursion.
+    Or(Vec<Expr>),
+    /// All of them.
+    And(Vec<Expr>),
     Not(Box<Expr>),
     Compare(Operand, Comparison, Operand),
     Truth(Operand),
@@ -75,8 +77,8 @@ impl Predicate {
 impl Expr {
     fn holds(&self, record: &Value) -> bool {
         match self {
-            Self::Or(left, right) => left.holds(record) || right.holds(record),
-            Self::And(left, right) => left.holds(record) && right.holds(record),
+            Self::Or(any) => any.iter().any(|expr| expr.holds(record)),
+            Self::And(all) => all.iter().all(|expr| expr.holds(record)),
             Self::Not(inner) => !inner.holds(record),
             Self::Compare(left, comparison, right) => comparison.holds(left.value(record), right.value(record)),
             Self::Truth(operand) => !matches!(operand.value(record), Value::Null | Value::Bool(false)),
@@ -169,20 +171,29 @@ impl<'a> Parser<'a> {
         if self.depth > MAX_DEPTH {
             return Err(self.error("it is nested too deeply"));
         }
-        let mut left = self.and()?;
-        while self.take_word("or") {
-            left = Expr::Or(Box::new(left), Box::new(self.and()?));
-        }
+        let first = self.and()?;
+        let any = self.more("or", first, Self::and)?;
         self.depth -= 1;
-        Ok(left)
+        Ok(one_or(any, Expr::Or))
     }
 
     fn and(&mut self) -> Result<Expr, InvalidPredicate> {
-        let mut left = self.term()?;
-        while self.take_word("and") {
-            left = Expr::And(Box::new(left), Box::new(self.term()?));
+        let first = self.term()?;
+        Ok(one_or(self.more("and", first, Self::term)?, Expr::And))
+    }
+
+    /// What follows the first, joined by a word.
+    fn more(
+        &mut self,
+        word: &str,
+        first: Expr,
+        next: impl Fn(&mut Self) -> Result<Expr, InvalidPredicate>,
+    ) -> Result<Vec<Expr>, InvalidPredicate> {
+        let mut all = vec![first];
+        while self.take_word(word) {
+            all.push(next(self)?);
         }
-        Ok(left)
+        Ok(all)
     }
 
     fn term(&mut self) -> Result<Expr, InvalidPredicate> {
@@ -209,14 +220,15 @@ impl<'a> Parser<'a> {
         if self.rest().starts_with('.') {
             return self.path().map(Operand::Path);
         }
+        let literal = self.literal().map(Operand::Literal);
+        literal.ok_or_else(|| self.error("a path (.value.x) or a literal (\"text\", 12, true, null) is expected"))
+    }
+
+    fn literal(&mut self) -> Option<Value> {
         let length = self.literal_length();
-        match serde_json::from_str(&self.rest()[..length]) {
-            Ok(value) => {
-                self.at += length;
-                Ok(Operand::Literal(value))
-            }
-            Err(_) => Err(self.error("a path (.value.x) or a literal (\"text\", 12, true, null) is expected")),
-        }
+        let value = serde_json::from_str(&self.rest()[..length]).ok()?;
+        self.at += length;
+        Some(value)
     }
 
     /// Bytes of the literal that begins here: to its closing quote, or as far as a word or number goes.
@@ -255,17 +267,24 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// A name or an index; no path, which could have brackets of its own without end.
     fn bracket(&mut self) -> Result<Step, InvalidPredicate> {
-        let step = match self.operand()? {
-            Operand::Literal(Value::String(name)) => Some(Step::Field(name)),
-            Operand::Literal(Value::Number(index)) => {
-                index.as_u64().and_then(|index| usize::try_from(index).ok()).map(Step::Index)
-            }
-            Operand::Literal(_) | Operand::Path(_) => None,
+        self.skip_space();
+        let start = self.at;
+        let step = match self.literal() {
+            Some(Value::String(name)) => Some(Step::Field(name)),
+            Some(Value::Number(index)) => index.as_u64().and_then(|index| usize::try_from(index).ok()).map(Step::Index),
+            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
         };
+        self.at = if step.is_some() { self.at } else { start };
         let step = step.ok_or_else(|| self.error("an index or a quoted name is expected in brackets"))?;
         if self.take("]") { Ok(step) } else { Err(self.error("a closing bracket is expected")) }
     }
+}
+
+/// One expression as it is, several joined.
+fn one_or(mut all: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
+    if all.len() == 1 { all.remove(0) } else { join(all) }
 }
 
 fn is_name_character(character: char) -> bool {
@@ -332,5 +351,18 @@ mod tests {
         }
         assert!(Predicate::parse(&"(".repeat(100_000)).is_err());
         assert!(Predicate::parse(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn no_text_is_too_deep_to_be_read() {
+        for bad in [".[", ".a[", "(.[", "not (", ".a == .["] {
+            assert!(Predicate::parse(&bad.repeat(100_000)).is_err(), "{bad}");
+        }
+        for joined in [" and ", " or ", " and .a == 1 or "] {
+            let long = Predicate::parse(&vec![".a"; 100_000].join(joined)).unwrap();
+            assert!(long.clone() == long && long.holds(&json!({"a": 1})), "{joined}");
+        }
+        let nested = |depth: usize| Predicate::parse(&format!("{}.a{}", "(".repeat(depth), ")".repeat(depth)));
+        assert!(nested(MAX_DEPTH - 1).is_ok() && nested(MAX_DEPTH).is_err());
     }
 }

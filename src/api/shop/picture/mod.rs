@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use motifs::Motif;
 
 /// Changes when the drawing does: part of the picture's entity tag.
-pub const EDITION: u32 = 2;
+pub const EDITION: u32 = 3;
 
 /// What a picture is drawn from.
 #[derive(Debug, Clone, Copy)]
@@ -166,7 +166,8 @@ impl std::fmt::Display for Escaped<'_> {
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '&' => f.write_str("&amp;")?,
-                // XML 1.0 has no way to write the other control characters.
+                // XML 1.0 has no way to write the other control characters, nor these two (production 2, Char).
+                '\u{fffe}' | '\u{ffff}' => {}
                 other if other.is_control() => {}
                 other => f.write_char(other)?,
             }
@@ -193,6 +194,16 @@ mod tests {
         assert!(first.contains("width=\"600\" height=\"600\""));
         assert!(!first.contains('$'), "every ink has its colour");
         assert!(!first.contains("http://") || first.matches("http").count() == 1, "only the namespace: nothing is fetched");
+    }
+
+    #[test]
+    fn a_title_is_well_formed_whatever_the_name() {
+        let every: String = (0..=0x2_ffff).filter_map(char::from_u32).collect();
+        let svg = draw(Subject { name: &every, ..subject("PROD_0001", &[]) });
+        let title = svg.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).unwrap().0;
+        let is_char = |c: char| matches!(c, '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        assert_eq!(title.chars().find(|c| !is_char(*c) || matches!(c, '<' | '>')), None);
+        assert!(title.contains('\u{fffd}') && title.contains('\u{1fffe}') && title.contains('\u{202e}'), "legal ones stay");
     }
 
     #[test]
