@@ -76,7 +76,8 @@ async fn run(config: Config, data: &DataDir, tracing: bool) -> anyhow::Result<()
         config: Arc::new(config),
         tracing,
     };
-    let log = Log::open(&parts.config, data.root(), &parts.clock, &parts.supervision.faults).await?;
+    let supervision = &parts.supervision;
+    let log = Log::open(&parts.config, data.root(), &parts.clock, &supervision.faults, &supervision.alarms).await?;
     let database = Database::start(&parts.config, data.root()).await?;
     let shop = Shop::open(&parts, &log, &database, data.instance()).await;
     let result = match shop {

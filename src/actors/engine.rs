@@ -1,5 +1,6 @@
 //! What the parts of the inventory engine tell each other and count together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -8,9 +9,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::task::JoinHandle;
 
 use super::shard::{BatchId, Tally};
-use crate::domain::inventory::InputTopic;
-use crate::log::{LogError, Offset, PartitionId, Positions};
+use crate::log::{LogError, PartitionId, Position, Positions};
 use crate::telemetry::metrics::SECONDS;
+use crate::wire::topics::Topic;
 
 /// What the source, which sets the pace, must hear of shards and committer.
 #[derive(Debug)]
@@ -18,8 +19,9 @@ pub enum FeedNews {
     /// A shard has started: whatever it had of a batch is gone, and its states are not there yet.
     ShardUp { partition: PartitionId },
     /// A shard has read its states.
-    /// `applied` is where each input goes on after all that states and outputs name as applied.
-    Restored { partition: PartitionId, ticket: u64, applied: [Offset; InputTopic::ALL.len()] },
+    /// `go_on` is where its inputs go on: at the committed positions, or elsewhere if those were lost, or are not ours. Empty if nothing
+    /// was ever committed.
+    Restored { partition: PartitionId, ticket: u64, go_on: BTreeMap<Topic, Position> },
     /// The committer has started: what it had gathered is gone, but the commit of this batch is under way.
     CommitterUp { committing: Option<BatchId> },
     /// What became of a batch.

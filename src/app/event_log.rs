@@ -12,6 +12,7 @@ use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use crate::log::kafka::{KafkaConfig, KafkaLog};
 use crate::log::marks::{self, MarkedLog};
 use crate::log::{EventLog, Topic};
+use crate::telemetry::alarms::Alarms;
 
 /// The log, and what closes it when everybody has left.
 pub struct Log {
@@ -25,7 +26,13 @@ impl Log {
     ///
     /// # Errors
     /// If the log cannot be used; the text says what to do.
-    pub async fn open(config: &Config, data_dir: &Path, clock: &Clock, faults: &FaultBoard) -> anyhow::Result<Self> {
+    pub async fn open(
+        config: &Config,
+        data_dir: &Path,
+        clock: &Clock,
+        faults: &FaultBoard,
+        alarms: &Alarms,
+    ) -> anyhow::Result<Self> {
         let mut opened = match config.log.kind {
             LogKind::Embedded => {
                 let opened = Self::embedded(config, data_dir, clock).await?;
@@ -34,7 +41,7 @@ impl Log {
                 opened
             }
             LogKind::Kafka => {
-                let kafka = Arc::new(open_kafka(config).await?);
+                let kafka = Arc::new(open_kafka(config, alarms).await?);
                 kafka.oversee().await;
                 Self { log: kafka, embedded: None }
             }
@@ -77,7 +84,7 @@ impl Log {
 
     /// A Kafka that answers: a command does not wait for one that is down.
     async fn reached(config: &Config) -> anyhow::Result<Self> {
-        let kafka = open_kafka(config).await?;
+        let kafka = open_kafka(config, &Alarms::default()).await?;
         if let Some(trouble) = kafka.trouble() {
             bail!("{trouble}");
         }
@@ -102,8 +109,8 @@ impl Log {
     }
 }
 
-async fn open_kafka(config: &Config) -> anyhow::Result<KafkaLog> {
-    KafkaLog::open(kafka_config(config)).await.context("opening the event log on Kafka")
+async fn open_kafka(config: &Config, alarms: &Alarms) -> anyhow::Result<KafkaLog> {
+    KafkaLog::open_with(kafka_config(config), alarms.clone()).await.context("opening the event log on Kafka")
 }
 
 /// The Kafka that is configured.

@@ -69,6 +69,10 @@ impl<L: LogLayer> EventLog for L {
         self.beneath().live_members(group)
     }
 
+    fn foreign_members(&self) -> Vec<String> {
+        self.beneath().foreign_members()
+    }
+
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
         self.beneath().is_log_append_time(topic)
     }

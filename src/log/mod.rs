@@ -256,6 +256,11 @@ pub trait EventLog: Send + Sync {
     /// How many live members a group has.
     fn live_members(&self, group: &str) -> LogFuture<'_, usize>;
 
+    /// Members of the inventory's group that are no KartShoppe, as an operator finds them, as far as is known; asks nobody.
+    fn foreign_members(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether this topic's records carry the log's own append time.
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool>;
 

@@ -99,6 +99,7 @@ impl Inventory {
                 restart: supervision.restart,
                 hang_after: supervision.hang_after,
                 max_live_products: config.max_live_products,
+                alarms: supervision.alarms.clone(),
             })
         };
         let contexts: Vec<_> = (0..log.partitions()).map(shard).collect();

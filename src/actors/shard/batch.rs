@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ractor::{Actor, ActorRef};
 use tokio::time::Instant;
 
+use super::proof;
 use super::reminders::Due;
 use super::slots::Slots;
-use super::{BatchId, Collector, Group, Incoming, Part, PositionText, Shard, ShardMsg, ShardState, Timer};
+use super::{BatchId, Collector, Group, Incoming, Part, Shard, ShardMsg, ShardState, Timer};
 use crate::actors::committer::ShardOutput;
 use crate::actors::product::{ProductActor, ProductMsg, Reply, Work};
 use crate::bugs::{self, Bug};
@@ -16,8 +17,7 @@ use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::answer::{ProbedItem, order_expired};
 use crate::domain::inventory::{Cause, Command, Input, InputTopic, ProductState};
-use crate::log::{Offset, PartitionId, Position, Positions, TopicPartition};
-use crate::wire::topics::Topic;
+use crate::log::{Offset, PartitionId, Positions, TopicPartition};
 use crate::wire::{inventory_event, product_record};
 
 /// Reminders that one batch fires at most: as many as a chunk has records.
@@ -264,13 +264,8 @@ impl Flight {
         let mut positions = Positions::new();
         for input in InputTopic::ALL {
             let Some(offset) = self.part.next[input.index()] else { continue };
-            let (topic, metadata) = match input {
-                InputTopic::ProductUpdates => (Topic::ProductUpdates, String::new()),
-                InputTopic::OrderEvents => {
-                    (Topic::OrderEvents, PositionText { highest_append_ms: self.highest_append_ms }.to_string())
-                }
-            };
-            positions.insert(TopicPartition::new(topic, partition), Position { offset, metadata });
+            let topic = proof::TOPICS[input.index()];
+            positions.insert(TopicPartition::new(topic, partition), proof::ours(input, offset, self.highest_append_ms));
         }
         positions
     }

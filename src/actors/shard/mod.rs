@@ -18,6 +18,7 @@ mod failure;
 mod handle;
 mod part;
 mod position_text;
+mod proof;
 mod reminders;
 mod restore;
 #[cfg(feature = "seeded-bugs")]
@@ -44,6 +45,7 @@ use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::InputTopic;
 use crate::log::{EventLog, Offset, PartitionId, Position};
+use crate::telemetry::alarms::Alarms;
 use crate::wire::topics::Topic;
 
 use batch::Flight;
@@ -51,6 +53,7 @@ pub use collector::Collector;
 pub use handle::{ProductReport, ShardGauge, ShardHandle};
 pub use part::{BatchId, Expiry, Group, Incoming, Origin, Part, Probe, Tally};
 pub use position_text::PositionText;
+pub use proof::GoOn;
 use reminders::Reminders;
 use restore::{Loaded, RestoreError};
 use slots::Slots;
@@ -73,6 +76,7 @@ pub struct ShardContext {
     pub hang_after: Duration,
     /// Live products of the whole process.
     pub max_live_products: usize,
+    pub alarms: Alarms,
 }
 
 /// What a shard is asked or told.
@@ -85,7 +89,7 @@ pub enum ShardMsg {
     },
     Loaded {
         ticket: u64,
-        result: Result<Loaded, RestoreError>,
+        result: Result<(Loaded, GoOn), RestoreError>,
     },
     /// The partition is somebody else's.
     Release,
@@ -147,6 +151,8 @@ pub struct ShardState {
     committed: Committed,
     /// Products whose states lie below records of others, and where those are: the next batch writes the states again.
     overlaid: BTreeMap<ProductId, Offset>,
+    /// Positions of others that are not reached yet, by topic: what they passed over is still to be handled.
+    undone_at: BTreeMap<Topic, Offset>,
     flight: Option<Flight>,
     restoring: Option<Restoring>,
     /// Whether the states are there.
@@ -206,7 +212,10 @@ impl Actor for Shard {
         match message {
             ShardMsg::Restore { ticket, positions } => self.restore(state, ticket, positions, Duration::ZERO),
             ShardMsg::Loaded { ticket, result } => self.loaded(state, ticket, result),
-            ShardMsg::Release => self.release(state),
+            ShardMsg::Release => {
+                self.release(state);
+                self.forget_foreign_hands();
+            }
             ShardMsg::Begin { batch, part } => self.begin(&myself, state, batch, part.body).await,
             ShardMsg::Replied { batch } => self.replied(state, batch),
             ShardMsg::Stepped { batch, cell } => self.stepped(&myself, state, batch, cell).await,

@@ -9,19 +9,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ShardContext;
+use super::proof::{self, GoOn, Known};
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Cause, InputTopic, ProductState};
-use crate::log::{LogError, Offset, PartitionId, Position, Record, Start, Stop, TopicPartition};
+use crate::log::{LogError, Offset, PartitionId, PartitionInfo, Position, Record, Start, Stop, TopicPartition};
 use crate::wire::output;
 use crate::wire::product_record::{self, Restored, Unreadable};
 use crate::wire::topics::Topic;
 
-/// Outputs that are looked at for what was applied last, per topic: more than one commit makes.
-const LAST_OUTPUTS: Offset = 20_000;
 /// Records per read: some 10 ms of decoding.
-const CHUNK: usize = 10_000;
+pub(super) const CHUNK: usize = 10_000;
 /// A read that brings nothing for so long is asked again.
-const READ_WAIT: Duration = Duration::from_secs(1);
+pub(super) const READ_WAIT: Duration = Duration::from_secs(1);
 
 /// The states of a partition.
 #[derive(Debug, Default)]
@@ -37,6 +36,8 @@ pub struct Loaded {
     pub ahead: u64,
     /// Where each input goes on after all that states and outputs name as applied.
     pub applied: [Offset; InputTopic::ALL.len()],
+    /// Whether anything was ever written here.
+    pub has_past: bool,
     pub took: Duration,
 }
 
@@ -58,8 +59,8 @@ pub enum RestoreError {
     Ended,
 }
 
-/// Reads the states of the shard's partition.
-pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Position>) -> Result<Loaded, RestoreError> {
+/// Reads the states of the shard's partition, and finds where its inputs go on.
+pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Position>) -> Result<(Loaded, GoOn), RestoreError> {
     let started = Instant::now();
     let partition = TopicPartition::new(Topic::Products, shard.partition);
     let mut reader = shard.log.reader(&[(partition, Start::Beginning)], Stop::AtEnd).await?;
@@ -77,23 +78,21 @@ pub(super) async fn load(shard: &ShardContext, positions: &BTreeMap<Topic, Posit
         loaded = tokio::task::spawn_blocking(decode).await.map_err(|_| RestoreError::Ended)??;
     }
     loaded.ahead = loaded.count_ahead(&committed);
-    if committed.iter().zip(loaded.applied).any(|(committed, applied)| committed.unwrap_or(0) < applied) {
-        loaded.refuse_lost_positions(shard, &committed).await?;
-        loaded.look_at_outputs(shard).await?;
-        tracing::error!(
-            kartshoppe.shard = shard.partition,
-            states = loaded.ahead,
-            ?committed,
-            applied = ?loaded.applied,
-            "states are ahead of the committed positions: the log has lost positions, and what was applied is passed over"
-        );
+    let known = Known::of(positions);
+    let is_behind = committed.iter().zip(loaded.applied).any(|(committed, applied)| committed.unwrap_or(0) < applied);
+    let mut go_on = known.as_committed();
+    if is_behind || known.has_foreign() {
+        let places = proof::places(shard).await?;
+        loaded.refuse_lost_positions(shard, &committed, &places)?;
+        go_on = proof::prove(shard, &mut loaded, &known, &places).await?;
     }
     loaded.took = started.elapsed();
-    Ok(loaded)
+    Ok((loaded, go_on))
 }
 
 impl Loaded {
     fn take(&mut self, record: &Record, stale_after_ms: i64) -> Result<(), RestoreError> {
+        self.has_past = true;
         match product_record::decode(record, stale_after_ms) {
             Ok(Restored::Removed(id, _)) => {
                 // It is applied, too, and leaves no state that says so.
@@ -132,7 +131,8 @@ impl Loaded {
         Ok(())
     }
 
-    fn note_cause(&mut self, output: &Record, ours: PartitionId) {
+    /// An input of ours that an output names was applied.
+    pub(super) fn note_cause(&mut self, output: &Record, ours: PartitionId) {
         if let Some(Cause::Record { topic, partition, position }) = output::cause_of(&output.headers)
             && partition == ours
         {
@@ -143,26 +143,6 @@ impl Loaded {
     fn note(&mut self, input: InputTopic, applied: Option<Offset>) {
         let next = &mut self.applied[input.index()];
         *next = applied.map_or(*next, |applied| (*next).max(applied + 1));
-    }
-
-    /// The last outputs may name inputs beyond the states': orders that were rejected, records that became dead letters.
-    async fn look_at_outputs(&mut self, shard: &ShardContext) -> Result<(), RestoreError> {
-        let mut ends = Vec::new();
-        for info in shard.log.topics().await? {
-            for (partition, place) in (0..).zip(info.partitions) {
-                // Dead letters lie wherever their key says.
-                let is_ours = info.topic == Topic::InventoryEvents && partition == shard.partition;
-                if is_ours || info.topic == Topic::DeadLetters {
-                    let start = Start::Offset((place.end - LAST_OUTPUTS).max(place.start));
-                    ends.push((TopicPartition::new(info.topic, partition), start));
-                }
-            }
-        }
-        let mut reader = shard.log.reader(&ends, Stop::AtEnd).await?;
-        while !reader.caught_up() {
-            reader.read(CHUNK, READ_WAIT).await?.iter().for_each(|record| self.note_cause(record, shard.partition));
-        }
-        Ok(())
     }
 
     /// Notes that a record of others lies over a state of ours, if there is one. Ours counts: no revision of theirs is newer.
@@ -176,19 +156,17 @@ impl Loaded {
     }
 
     /// States ahead of a position that is not there, or of the end of their input: positions were lost, or the topic was made anew.
-    async fn refuse_lost_positions(
+    fn refuse_lost_positions(
         &self,
         shard: &ShardContext,
         committed: &[Option<Offset>; InputTopic::ALL.len()],
+        places: &[PartitionInfo; InputTopic::ALL.len()],
     ) -> Result<(), RestoreError> {
-        let topics = shard.log.topics().await?;
         for (input, topic) in InputTopic::ALL.into_iter().zip([Topic::ProductUpdates, Topic::OrderEvents]) {
             let Some(applied) = Some(self.applied[input.index()] - 1).filter(|applied| *applied >= 0) else { continue };
-            let place = topics.iter().find(|info| info.topic == topic);
-            let end = place.and_then(|info| info.partitions.get(usize::try_from(shard.partition).ok()?)).map(|place| place.end);
             let why = match committed[input.index()] {
                 None => "the group has no position there",
-                Some(_) if end.is_none_or(|end| applied >= end) => "the topic ends before that",
+                Some(_) if applied >= places[input.index()].end => "the topic ends before that",
                 Some(_) => continue,
             };
             return Err(RestoreError::PositionLost { partition: shard.partition, topic, applied, why });

@@ -6,17 +6,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::batch::Flight;
+use super::proof::{self, GoOn};
 use super::restore::{Loaded, RestoreError};
 use super::slots::Slots;
 use super::{BatchId, Committed, PositionText, Reminders, Restoring, Shard, ShardMsg, ShardState, handle};
 use crate::actors::engine::{FeedNews, TaskGuard};
 use crate::bugs::{self, Bug};
 use crate::domain::inventory::InputTopic;
-use crate::log::Position;
+use crate::log::{Offset, Position};
 use crate::wire::topics::Topic;
 
 /// A partition whose states cannot be read is tried again after this: the log may come back.
 const RESTORE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// What was put right is still shown for so long: figures are read once a minute, and by people later.
+const SHOWN_FOR: Duration = Duration::from_secs(300);
 
 impl Shard {
     /// The partition is ours: its states are read from the log, in a task.
@@ -32,10 +35,10 @@ impl Shard {
     }
 
     /// The states were read, or could not be.
-    pub(super) fn loaded(&self, state: &mut ShardState, ticket: u64, result: Result<Loaded, RestoreError>) {
+    pub(super) fn loaded(&self, state: &mut ShardState, ticket: u64, result: Result<(Loaded, GoOn), RestoreError>) {
         let Some(restoring) = state.restoring.take_if(|restoring| restoring.ticket == ticket) else { return };
-        let loaded = match result {
-            Ok(loaded) => loaded,
+        let (loaded, go_on) = match result {
+            Ok(found) => found,
             Err(error) => {
                 tracing::error!(kartshoppe.shard = self.partition, error = %error, "the states of a partition cannot be read");
                 self.restore(state, ticket, restoring.positions, RESTORE_AGAIN_AFTER);
@@ -46,7 +49,8 @@ impl Shard {
         self.metrics.restore_seconds.observe(loaded.took.as_secs_f64());
         self.metrics.states_ahead.fetch_add(loaded.ahead, Ordering::Relaxed);
         self.metrics.foreign_states.fetch_add(loaded.foreign, Ordering::Relaxed);
-        state.committed = Committed::from(&restoring.positions);
+        state.committed = Committed::from(&go_on.positions);
+        state.undone_at.clone_from(&go_on.undone_at);
         for (id, offset) in &loaded.overlaid {
             tracing::warn!(product.id = %id, log.offset = *offset, "a record of others lies over a product's state, which is written again");
         }
@@ -55,7 +59,8 @@ impl Shard {
         state.reminders = Reminders::of(state.slots.remind_all());
         state.ready = true;
         self.publish_gauges(state);
-        (self.report)(FeedNews::Restored { partition: self.partition, ticket, applied: loaded.applied });
+        self.settle_foreign_hands(state);
+        (self.report)(FeedNews::Restored { partition: self.partition, ticket, go_on: go_on.positions });
     }
 
     /// The partition is not ours, or not any more.
@@ -81,6 +86,7 @@ impl Shard {
             }
         }
         state.committed.highest_append_ms = flight.highest_append_ms;
+        self.settle_foreign_hands(state);
         state.overlaid.clear();
         self.take_states(state, flight);
         self.settle_reminders(state);
@@ -122,6 +128,27 @@ impl Shard {
         }
     }
 
+    /// Where everything is handled that a foreign hand had passed over, its alarm stays a while longer, so that it is seen, and goes.
+    fn settle_foreign_hands(&self, state: &mut ShardState) {
+        let next = state.committed.next;
+        let is_reached = |topic: &Topic, at: &Offset| {
+            let index = proof::TOPICS.iter().position(|known| known == topic);
+            index.and_then(|index| next[index]).is_some_and(|next| next >= *at)
+        };
+        for (topic, _) in state.undone_at.extract_if(.., |topic, at| is_reached(topic, at)) {
+            let (alarms, about) = (self.alarms.clone(), proof::about(topic, self.partition));
+            tokio::spawn(async move {
+                tokio::time::sleep(SHOWN_FOR).await;
+                alarms.clear(&about);
+            });
+        }
+    }
+
+    /// The partition is somebody else's, who sees to it.
+    pub(super) fn forget_foreign_hands(&self) {
+        proof::TOPICS.iter().for_each(|topic| self.alarms.clear(&proof::about(*topic, self.partition)));
+    }
+
     /// Reminders that were fired have left the queue; whoever was heard of meanwhile after all gets a new one.
     fn settle_reminders(&self, state: &mut ShardState) {
         let now_ms = self.clock.now_ms();
@@ -147,7 +174,7 @@ impl Shard {
 impl From<&BTreeMap<Topic, Position>> for Committed {
     fn from(positions: &BTreeMap<Topic, Position>) -> Self {
         let next = [Topic::ProductUpdates, Topic::OrderEvents].map(|topic| positions.get(&topic).map(|position| position.offset));
-        let text = positions.get(&Topic::OrderEvents).map_or("", |position| &position.metadata);
-        Self { next, highest_append_ms: PositionText::parse(text).highest_append_ms }
+        let text = positions.get(&Topic::OrderEvents).and_then(PositionText::beside).unwrap_or_default();
+        Self { next, highest_append_ms: text.highest_append_ms }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::groups::GroupMemberInfo;
 use rdkafka::{ClientConfig, Offset as ClientOffset, TopicPartitionList};
 use tokio::time::Instant;
 
@@ -190,11 +191,15 @@ impl Cluster {
 
     /// How many members a group has that the coordinator has not given up.
     pub fn members(&self, group: &str) -> Result<usize, LogError> {
-        let name = self.config.prefixed(group);
-        let answer = self.inspector.client().fetch_group_list(Some(&name), PATIENCE);
+        self.with_members(&self.config.prefixed(group), <[_]>::len)
+    }
+
+    /// Looks at the members of a group, by its name in Kafka.
+    pub fn with_members<T: Default>(&self, name: &str, look: impl FnOnce(&[GroupMemberInfo]) -> T) -> Result<T, LogError> {
+        let answer = self.inspector.client().fetch_group_list(Some(name), PATIENCE);
         let groups = answer.map_err(|error| self.failed("asking for the members of a group", &error))?;
         self.board.answered();
-        Ok(groups.groups().iter().filter(|group| group.name() == name).map(|group| group.members().len()).sum())
+        Ok(groups.groups().iter().find(|group| group.name() == name).map(|group| look(group.members())).unwrap_or_default())
     }
 
     /// What the failure of a call means; its reason often comes only now, when its client is asked.

@@ -25,6 +25,7 @@ mod records;
 mod rights;
 mod session;
 mod standstill;
+mod strangers;
 mod topics;
 mod transactions;
 mod trouble;
@@ -40,6 +41,7 @@ use super::{
     Appended, EventLog, LogError, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Setbacks, Start,
     Stop, TopicInfo, TopicPartition,
 };
+use crate::telemetry::alarms::Alarms;
 use crate::wire::topics::Topic;
 
 use append::Appender;
@@ -77,7 +79,15 @@ impl KafkaLog {
     /// # Errors
     /// [`LogError::Refused`] for a bad property, a wrong password or an unknown certificate.
     pub async fn open(config: KafkaConfig) -> Result<Self, LogError> {
-        let cluster = Arc::new(Cluster::new(config, Arc::new(Board::default()))?);
+        Self::open_with(config, Alarms::default()).await
+    }
+
+    /// The same, with the alarms of the process.
+    ///
+    /// # Errors
+    /// As [`KafkaLog::open`].
+    pub async fn open_with(config: KafkaConfig, alarms: Alarms) -> Result<Self, LogError> {
+        let cluster = Arc::new(Cluster::new(config, Arc::new(Board::new(alarms)))?);
         let log = Self {
             admin: Admin::new(cluster.clone())?,
             appender: Appender::new(&cluster)?,
@@ -197,6 +207,10 @@ impl EventLog for KafkaLog {
     fn live_members(&self, group: &str) -> LogFuture<'_, usize> {
         let group = group.to_owned();
         Box::pin(async move { self.cluster.ask(move |cluster| cluster.members(&group)).await })
+    }
+
+    fn foreign_members(&self) -> Vec<String> {
+        self.cluster.board.strangers()
     }
 
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {

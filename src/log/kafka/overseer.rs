@@ -73,6 +73,7 @@ struct Look {
 
 fn look(cluster: &Cluster) -> Result<Look, LogError> {
     let topics = cluster.topics()?;
+    cluster.look_for_strangers();
     Ok(Look { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&partitions_of(&topics))?, topics })
 }
 

@@ -59,6 +59,7 @@ impl KafkaSession {
             return Err(refusal);
         }
         let inbox = Arc::new(Inbox::default());
+        config.group.iter().for_each(|group| cluster.board.joins(group));
         let SessionConfig { identity, group, topics, writes } = config;
         let presence = cluster.formers.succeed(&identity, &inbox).await;
         let transactions =

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::super::{LogError, Setbacks};
 use super::options::SESSION_TIMEOUT;
 use super::rights::Lack;
+use crate::telemetry::alarms::Alarms;
 
 /// A broker that comes back has read its past and met all its members again by then.
 const EXCUSED_FOR: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ pub(super) struct Board {
     renewed: AtomicU64,
     fenced: AtomicU64,
     standstills: AtomicU64,
+    /// Of the process.
+    pub alarms: Alarms,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +47,10 @@ struct Notes {
     away: Option<Instant>,
     /// When a member of a group last looked at what there is.
     looked: Option<Instant>,
+    /// Groups of this process's sessions, without prefix.
+    groups: BTreeSet<String>,
+    /// Members of these that are none of ours, when they were last looked for.
+    strangers: Vec<String>,
 }
 
 impl Notes {
@@ -58,6 +65,31 @@ impl Notes {
 }
 
 impl Board {
+    pub fn new(alarms: Alarms) -> Self {
+        Self { alarms, ..Self::default() }
+    }
+
+    /// A session of this process is a member of this group.
+    pub fn joins(&self, group: &str) {
+        self.notes().groups.insert(group.to_owned());
+    }
+
+    pub fn groups(&self) -> BTreeSet<String> {
+        self.notes().groups.clone()
+    }
+
+    /// These members of our groups are none of ours. The last ones stay known when they are gone: what they did is found later.
+    pub fn met(&self, strangers: Vec<String>) {
+        if !strangers.is_empty() {
+            self.notes().strangers = strangers;
+        }
+    }
+
+    /// The members of others that were last seen in our groups.
+    pub fn strangers(&self) -> Vec<String> {
+        self.notes().strangers.clone()
+    }
+
     /// A client said what its trouble is. That all brokers are down only repeats the reason that came before it, and the end of a
     /// partition, which a reader that is closed still tells, is none.
     pub fn note(&self, code: RDKafkaErrorCode, text: &str) {

@@ -187,9 +187,10 @@ impl LogSource {
     fn news(&self, state: &mut SourceState, news: FeedNews) {
         match news {
             FeedNews::ShardUp { partition } => self.shard_up(state, partition),
-            FeedNews::Restored { partition, ticket, applied } => {
+            FeedNews::Restored { partition, ticket, go_on } => {
+                let has_file = self.bootstrap_file.is_some();
                 if let Some(owned) = state.owned.get_mut(&partition) {
-                    owned.restored(ticket, applied);
+                    owned.restored(ticket, go_on, has_file);
                 }
             }
             FeedNews::CommitterUp { committing } => {

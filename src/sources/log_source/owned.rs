@@ -14,8 +14,9 @@ use crate::wire::topics::Topic;
 #[derive(Debug)]
 pub(super) struct Owned {
     pub committed: BTreeMap<Topic, Position>,
-    /// Records may have been read meanwhile that the states hold as applied.
+    /// Records may have been read meanwhile that the states hold as applied, or not those where it goes on.
     must_go_back: bool,
+    corrected: BTreeMap<Topic, Position>,
     pub read: ReadState,
     pub shard: ShardPhase,
     pub catch_up: CatchUp,
@@ -48,6 +49,7 @@ impl Owned {
         Self {
             committed,
             must_go_back: false,
+            corrected: BTreeMap::new(),
             read,
             shard: ShardPhase::MustRestore,
             catch_up: CatchUp::default(),
@@ -63,18 +65,32 @@ impl Owned {
         }
     }
 
-    /// Its shard has read its states, if this is the latest time it was told to. A position that the states are beyond was lost by
-    /// the log: it is moved to where they say.
-    pub fn restored(&mut self, ticket: u64, applied: [Offset; InputTopic::ALL.len()]) {
-        if self.shard == (ShardPhase::Restoring { ticket }) {
-            self.shard = ShardPhase::Ready;
-            for (input, applied) in InputTopic::ALL.into_iter().zip(applied) {
-                if let Some(lost) = self.committed.get_mut(&topic_of(input)).filter(|known| known.offset < applied) {
-                    lost.offset = applied;
-                    self.must_go_back = true;
-                }
-            }
+    /// Its shard has read its states, if this is the latest time it was told to. Committed positions that are not those where its
+    /// inputs go on are put right before anything else is read.
+    pub fn restored(&mut self, ticket: u64, go_on: BTreeMap<Topic, Position>, has_file: bool) {
+        if self.shard != (ShardPhase::Restoring { ticket }) {
+            return;
         }
+        self.shard = ShardPhase::Ready;
+        if go_on == self.committed {
+            return;
+        }
+        self.must_go_back = true;
+        self.corrected = if go_on.is_empty() {
+            // Somebody else came before the first start: the beginning, without a text, is no position of ours.
+            let first = InputTopic::ALL
+                .map(|input| (topic_of(input), Position { offset: self.first[input.index()], ..Position::default() }));
+            self.bootstrap = has_file.then_some(0);
+            first.into_iter().filter(|(topic, _)| self.committed.contains_key(topic)).collect()
+        } else {
+            go_on.clone()
+        };
+        self.committed = go_on;
+    }
+
+    /// Positions to be committed before the session goes back to them.
+    pub fn take_corrected(&mut self) -> BTreeMap<Topic, Position> {
+        std::mem::take(&mut self.corrected)
     }
 
     /// Whether the states hold more as applied than was known when records were read.

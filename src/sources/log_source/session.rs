@@ -13,7 +13,7 @@ use super::{Decoded, Fetched, LogSource, Opened, ReadState, SourceContext, Sourc
 use crate::actors::engine::TaskGuard;
 use crate::bugs::{self, Bug};
 use crate::domain::inventory::InputTopic;
-use crate::log::{LogError, Offset, PartitionId, Polled, Record, Session};
+use crate::log::{Batch, LogError, Offset, PartitionId, Polled, Record, Session, TopicPartition};
 
 /// A quiet log is asked again after this, so that reminders are looked at in between.
 const POLL_WAIT: Duration = Duration::from_millis(100);
@@ -130,6 +130,11 @@ impl LogSource {
     pub(super) fn rewind(&self, state: &mut SourceState, session: Arc<dyn Session>, wait: Duration) {
         let (context, generation) = (self.0.clone(), state.generation);
         let partitions: Vec<PartitionId> = state.owned.keys().copied().collect();
+        let corrected = |(partition, owned): (&PartitionId, &mut Owned)| {
+            let partition = *partition;
+            owned.take_corrected().into_iter().map(move |(topic, position)| (TopicPartition::new(topic, partition), position))
+        };
+        let corrections = Batch { positions: state.owned.iter_mut().flat_map(corrected).collect(), ..Batch::default() };
         let polling = state.polling.take();
         state.rewinding = Some(TaskGuard(tokio::spawn(async move {
             if let Some((_, mut polling)) = polling {
@@ -138,14 +143,16 @@ impl LogSource {
                 let _ = (&mut polling.0).await;
             }
             tokio::time::sleep(wait).await;
-            let result = session.rewind(&partitions).await;
+            let result = go_back_to(&*session, corrections, &partitions).await;
             let _ = context.mailbox.tell(SourceMsg::Rewound { generation, result });
         })));
     }
 
     pub(super) fn rewound(&self, state: &mut SourceState, result: Result<(), LogError>) {
         state.rewinding = None;
-        if let Err(error) = result {
+        if let Err(error @ (LogError::Fenced { .. } | LogError::Closed)) = &result {
+            self.halt(state, error);
+        } else if let Err(error) = result {
             let wait = self.wait_after(state, &error, "the inventory cannot go back to its committed positions");
             self.open_session(state, wait);
         }
@@ -216,6 +223,14 @@ impl LogSource {
         let message = SourceMsg::Polled { generation, round, poll, result: Ok(Fetched::Idle) };
         state.polling = Some((poll, TaskGuard(self.mailbox.tell_after(wait, message))));
     }
+}
+
+/// Commits positions that are to be put right, and goes back to those that are committed.
+async fn go_back_to(session: &dyn Session, corrections: Batch, partitions: &[PartitionId]) -> Result<(), LogError> {
+    if !corrections.positions.is_empty() {
+        session.commit(corrections).await?;
+    }
+    session.rewind(partitions).await
 }
 
 async fn open(context: &SourceContext) -> Result<Opened, LogError> {
