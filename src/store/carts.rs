@@ -111,8 +111,8 @@ impl Store {
                 CartRow,
                 r#"SELECT user_id AS "user_id?", product_ids AS "product_ids?", quantities AS "quantities?",
                           added_at_ms AS "added_at_ms?", version AS "version?",
-                          (extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms,
-                          (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at_ms,
+                          kartshoppe_ms(created_at) AS created_at_ms,
+                          kartshoppe_ms(updated_at) AS updated_at_ms,
                           (extract(epoch FROM now()) * 1000)::bigint AS "now_ms!"
                    FROM (VALUES (1)) AS always LEFT JOIN carts ON session_id = $1"#,
                 session_id.as_str()
@@ -138,8 +138,8 @@ impl Store {
                    SET user_id = excluded.user_id, product_ids = excluded.product_ids, quantities = excluded.quantities,
                        added_at_ms = excluded.added_at_ms, version = kept.version + 1, updated_at = now()
                    WHERE kept.version = $6
-                   RETURNING version, (extract(epoch FROM created_at) * 1000)::bigint AS "created_at_ms!",
-                             (extract(epoch FROM updated_at) * 1000)::bigint AS "updated_at_ms!""#,
+                   RETURNING version, kartshoppe_ms(created_at) AS "created_at_ms!",
+                             kartshoppe_ms(updated_at) AS "updated_at_ms!""#,
                 cart.session_id.as_str(),
                 cart.user_id.as_ref().map(UserId::as_str),
                 &product_ids,

@@ -59,6 +59,16 @@ impl StoreError {
         source.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| !may_stand(&code))
     }
 
+    /// Whether PostgreSQL or its client could not bring one row into the shape that was asked for: a query without that row may work.
+    pub(super) fn is_of_a_row(&self) -> bool {
+        const DATA: &str = "22";
+        let Self::Failed { source, .. } = self else { return false };
+        match source.as_database_error() {
+            Some(refusal) => refusal.code().is_some_and(|code| code.starts_with(DATA)),
+            None => matches!(**source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+        }
+    }
+
     /// Whether waiting and trying again can help. A write that is tried again must be safe to repeat.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -43,7 +43,7 @@ pub use cart::{Cart, CartError, CartLine, MAX_LINE_UNITS, MAX_LINES, MAX_UNITS_P
 pub use checkout::{Checkout, CheckoutError, CheckoutRequest, Offer};
 pub use error::StoreError;
 pub use idempotency::IdempotencyKey;
-pub use orders::{ItemOutcome, Order, OrderItem, OutcomeKind, PublishVia};
+pub use orders::{ItemOutcome, Order, OrderItem, Orders, OutcomeKind, PublishVia, Unreadable};
 pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use positions::{Gap, TrackerPosition};
 pub use rescue::{Probe, Stranded, Waiting};

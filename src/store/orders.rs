@@ -118,10 +118,10 @@ struct Row {
     customer_id: String,
     session_id: Option<String>,
     status: String,
-    subtotal: i64,
-    tax: i64,
-    shipping: i64,
-    total: i64,
+    subtotal: Option<i64>,
+    tax: Option<i64>,
+    shipping: Option<i64>,
+    total: Option<i64>,
     shipping_address: Option<String>,
     payment_method: Option<String>,
     payment_info: Option<String>,
@@ -130,7 +130,7 @@ struct Row {
     item: Option<String>,
     product_id: Option<String>,
     product_name: Option<String>,
-    quantity: Option<i32>,
+    quantity: Option<i64>,
     unit_price: Option<i64>,
     line_total: Option<i64>,
     publish_via: Option<String>,
@@ -142,17 +142,45 @@ struct Row {
     settled_at_ms: Option<EpochMs>,
 }
 
+/// Orders that were asked for.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Newest first; unknown ids are left out.
+    pub found: Vec<Order>,
+    /// Those that hold what no order of ours can hold. Rows may be made by hand, and one of them must not hide the others.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An order that cannot be read, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub order_id: String,
+    pub session_id: Option<SessionId>,
+    pub reason: String,
+}
+
+impl From<Unreadable> for StoreError {
+    fn from(Unreadable { order_id: id, reason, .. }: Unreadable) -> Self {
+        Self::Corrupt { table: "orders", id, reason }
+    }
+}
+
 impl Store {
     /// One order; with a session, only if it is that session's.
     ///
     /// # Errors
-    /// Those of every call.
+    /// [`StoreError::Corrupt`] if it cannot be read; those of every call.
     pub async fn order(&self, order_id: &OrderId, session_id: Option<&SessionId>) -> Result<Option<Order>, StoreError> {
-        let found = self.orders(&[order_id.as_str().to_owned()]).await?.pop();
-        Ok(found.filter(|order| session_id.is_none_or(|wanted| order.session_id.as_ref() == Some(wanted))))
+        let Orders { mut found, mut unreadable } = self.orders(&[order_id.as_str().to_owned()]).await?;
+        let is_theirs = |owner: &Option<SessionId>| session_id.is_none_or(|wanted| owner.as_ref() == Some(wanted));
+        match unreadable.pop() {
+            Some(unreadable) if is_theirs(&unreadable.session_id) => Err(unreadable.into()),
+            Some(_) => Ok(None),
+            None => Ok(found.pop().filter(|order| is_theirs(&order.session_id))),
+        }
     }
 
-    /// The session's orders, newest first, at most 100.
+    /// The session's orders, newest first, at most 100. Those that cannot be read are left out, with an error in the log.
     ///
     /// # Errors
     /// Those of every call.
@@ -167,28 +195,56 @@ impl Store {
             .await
         };
         let order_ids = self.run("list the session's orders", list).await?;
-        self.orders(&order_ids).await
+        let Orders { found, unreadable } = self.orders(&order_ids).await?;
+        for Unreadable { order_id, reason, .. } in unreadable {
+            tracing::error!(kartshoppe.order.id = order_id, reason, "an order cannot be shown: put its rows right");
+        }
+        Ok(found)
     }
 
-    /// These orders, newest first; unknown ids are left out.
+    /// These orders.
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn orders(&self, order_ids: &[String]) -> Result<Vec<Order>, StoreError> {
+    pub async fn orders(&self, order_ids: &[String]) -> Result<Orders, StoreError> {
+        match self.order_rows(order_ids).await {
+            Ok(rows) => Ok(gather(&rows)),
+            Err(error) if error.is_of_a_row() => match order_ids {
+                [order_id] => {
+                    let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                    let unreadable = Unreadable { order_id: order_id.clone(), session_id: None, reason };
+                    Ok(Orders { unreadable: vec![unreadable], ..Orders::default() })
+                }
+                several => {
+                    let (front, back) = several.split_at(several.len() / 2);
+                    let mut orders = Box::pin(self.orders(front)).await?;
+                    let rest = Box::pin(self.orders(back)).await?;
+                    orders.found.extend(rest.found);
+                    orders
+                        .found
+                        .sort_by(|one, other| (other.created_at_ms, &other.order_id).cmp(&(one.created_at_ms, &one.order_id)));
+                    orders.unreadable.extend(rest.unreadable);
+                    Ok(orders)
+                }
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn order_rows(&self, order_ids: &[String]) -> Result<Vec<Row>, StoreError> {
         let read = async {
             sqlx::query_as!(
                 Row,
                 r#"SELECT o.order_id, o.customer_id, o.session_id, coalesce(o.status, 'PENDING') AS "status!",
-                          (o.subtotal * 100)::bigint AS "subtotal!", (coalesce(o.tax, 0) * 100)::bigint AS "tax!",
-                          (coalesce(o.shipping, 0) * 100)::bigint AS "shipping!", (o.total * 100)::bigint AS "total!",
+                          kartshoppe_cents(o.subtotal) AS subtotal, kartshoppe_cents(coalesce(o.tax, 0)) AS tax,
+                          kartshoppe_cents(coalesce(o.shipping, 0)) AS shipping, kartshoppe_cents(o.total) AS total,
                           o.shipping_address, o.payment_method, o.payment_info,
-                          (extract(epoch FROM coalesce(o.created_at, o.order_date, 'epoch')) * 1000)::bigint AS "created_at_ms!",
-                          (extract(epoch FROM coalesce(o.updated_at, o.order_date, 'epoch')) * 1000)::bigint AS "updated_at_ms!",
-                          i.order_item_id AS "item?", i.product_id AS "product_id?", i.product_name, i.quantity AS "quantity?",
-                          (i.unit_price * 100)::bigint AS unit_price, (i.line_total * 100)::bigint AS line_total,
-                          i.publish_via AS "publish_via?", (extract(epoch FROM i.expires_at) * 1000)::bigint AS expires_at_ms,
-                          i.outcome, i.allocated, i.shortfall, i.outcome_reason,
-                          (extract(epoch FROM i.settled_at) * 1000)::bigint AS settled_at_ms
+                          kartshoppe_ms(coalesce(o.created_at, o.order_date, 'epoch')) AS "created_at_ms!",
+                          kartshoppe_ms(coalesce(o.updated_at, o.order_date, 'epoch')) AS "updated_at_ms!",
+                          i.order_item_id AS "item?", i.product_id AS "product_id?", i.product_name, i.quantity::bigint AS quantity,
+                          kartshoppe_cents(i.unit_price) AS unit_price, kartshoppe_cents(i.line_total) AS line_total,
+                          i.publish_via AS "publish_via?", kartshoppe_ms(i.expires_at) AS expires_at_ms,
+                          i.outcome, i.allocated, i.shortfall, i.outcome_reason, kartshoppe_ms(i.settled_at) AS settled_at_ms
                    FROM orders o LEFT JOIN order_items i USING (order_id)
                    WHERE o.order_id = ANY ($1)
                    ORDER BY coalesce(o.created_at, o.order_date, 'epoch') DESC, o.order_id DESC, i.order_item_id"#,
@@ -197,39 +253,59 @@ impl Store {
             .fetch_all(&self.pool)
             .await
         };
-        gather(self.run("read orders", read).await?)
+        self.run("read orders", read).await
     }
 }
 
 /// Puts the rows of each order together; they come order by order.
-fn gather(rows: Vec<Row>) -> Result<Vec<Order>, StoreError> {
-    let mut orders: Vec<Order> = Vec::new();
-    for row in rows {
-        let corrupt =
-            |error: InvalidValue| StoreError::Corrupt { table: "orders", id: row.order_id.clone(), reason: error.to_string() };
-        let item = row.item().map_err(corrupt)?;
-        if orders.last().is_none_or(|order| order.order_id.as_str() != row.order_id) {
-            orders.push(row.order().map_err(corrupt)?);
-        }
-        if let Some(order) = orders.last_mut() {
-            order.items.extend(item);
+fn gather(rows: &[Row]) -> Orders {
+    let mut orders = Orders::default();
+    for of_one in rows.chunk_by(|one, next| one.order_id == next.order_id) {
+        let Some(first) = of_one.first() else { continue };
+        match whole(first, of_one) {
+            Ok(order) => orders.found.push(order),
+            Err(error) => orders.unreadable.push(Unreadable {
+                order_id: first.order_id.clone(),
+                session_id: first.session_id(),
+                reason: error.to_string(),
+            }),
         }
     }
-    Ok(orders)
+    orders
+}
+
+fn whole(first: &Row, rows: &[Row]) -> Result<Order, InvalidValue> {
+    let mut order = first.order()?;
+    for row in rows {
+        order.items.extend(row.item()?);
+    }
+    Ok(order)
+}
+
+/// An amount as the tables have it.
+fn money(field: &'static str, cents: Option<i64>) -> Result<Cents, InvalidValue> {
+    let cents =
+        cents.ok_or_else(|| InvalidValue::OutOfRange { field, value: "no number".to_owned(), expected: "0 to 99999999.99" })?;
+    Cents::new(cents)
 }
 
 impl Row {
+    /// Whose order it is. What is no session's id is nobody's, as nobody can ask with it.
+    fn session_id(&self) -> Option<SessionId> {
+        self.session_id.as_deref().and_then(|id| SessionId::new(id).ok())
+    }
+
     fn order(&self) -> Result<Order, InvalidValue> {
         Ok(Order {
             order_id: OrderId::new(&self.order_id)?,
             user_id: self.customer_id.clone(),
-            session_id: self.session_id.as_deref().map(SessionId::new).transpose()?,
+            session_id: self.session_id(),
             items: Vec::new(),
             totals: Totals {
-                subtotal: Cents::new(self.subtotal)?,
-                tax: Cents::new(self.tax)?,
-                shipping: Cents::new(self.shipping)?,
-                total: Cents::new(self.total)?,
+                subtotal: money("subtotal", self.subtotal)?,
+                tax: money("tax", self.tax)?,
+                shipping: money("shipping", self.shipping)?,
+                total: money("total", self.total)?,
             },
             status: self.status.clone(),
             shipping_address: self.shipping_address.clone(),
@@ -248,9 +324,9 @@ impl Row {
             order_item_id: OrderItemId::new(order_item_id)?,
             product_id: ProductId::new(product_id)?,
             product_name: self.product_name.clone(),
-            quantity: self.quantity.unwrap_or_default().into(),
-            unit_price: Cents::new(self.unit_price.unwrap_or_default())?,
-            line_total: Cents::new(self.line_total.unwrap_or_default())?,
+            quantity: self.quantity.unwrap_or_default(),
+            unit_price: money("unit_price", self.unit_price)?,
+            line_total: money("line_total", self.line_total)?,
             publish_via: PublishVia::parse(self.publish_via.as_deref().unwrap_or_default()),
             expires_at_ms: self.expires_at_ms,
             outcome: self.outcome(),

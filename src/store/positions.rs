@@ -68,7 +68,7 @@ impl Store {
         let read = async {
             sqlx::query_as!(
                 Gap,
-                r#"SELECT partition, reason, (extract(epoch FROM noticed_at) * 1000)::bigint AS "noticed_at_ms!"
+                r#"SELECT partition, reason, kartshoppe_ms(noticed_at) AS "noticed_at_ms!"
                    FROM order_tracker_gaps ORDER BY gap_id DESC LIMIT 100"#
             )
             .fetch_all(&self.pool)

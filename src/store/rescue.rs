@@ -76,7 +76,7 @@ impl Store {
                        RETURNING i.order_id, i.order_item_id, i.product_id, i.expires_at, i.traceparent
                    )
                    SELECT order_id, order_item_id, product_id, traceparent,
-                          (extract(epoch FROM expires_at) * 1000)::bigint AS "expires_at_ms!"
+                          kartshoppe_ms(expires_at) AS "expires_at_ms!"
                    FROM marked ORDER BY expires_at, order_item_id"#,
                 limit,
                 interval_ms
@@ -85,7 +85,12 @@ impl Store {
             .await
         };
         let rows = self.run("look for items to rescue", mark).await?;
-        rows.into_iter().map(ProbeRow::into_probe).collect()
+        // One that cannot be read is passed over: it must not keep the others from being rescued.
+        let readable = |row: ProbeRow| {
+            let complain = |error: &StoreError| tracing::error!(%error, "an order item cannot be rescued: put its row right");
+            row.into_probe().inspect_err(complain).ok()
+        };
+        Ok(rows.into_iter().filter_map(readable).collect())
     }
 
     /// How many items wait for an outcome, and for what.
@@ -121,7 +126,7 @@ impl Store {
             sqlx::query_as!(
                 Stranded,
                 r#"SELECT order_id, order_item_id, product_id, quantity::bigint AS "quantity!",
-                          (extract(epoch FROM expires_at) * 1000)::bigint AS "expired_at_ms!"
+                          kartshoppe_ms(expires_at) AS "expired_at_ms!"
                    FROM order_items
                    WHERE publish_via = 'direct' AND outcome IS NULL AND expires_at < clock_timestamp()
                      AND inserted_at <= (SELECT max(noticed_at) FROM order_tracker_gaps)

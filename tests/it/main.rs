@@ -30,6 +30,7 @@ mod kafka_trouble;
 mod kafka_undecided;
 mod log_conformance;
 mod socket_pages;
+mod store_bad_rows;
 mod store_carts;
 mod store_checkout;
 mod store_migrations;

@@ -28,6 +28,7 @@ on_each_log!(at length:
     direct_items_are_published_once_whatever_happens_to_the_publisher,
     an_order_that_asked_for_capture_is_nobody_elses_to_publish,
     outcomes_wait_for_the_database,
+    an_order_that_cannot_be_shown_silences_no_other_and_is_told_once_it_is_put_right,
 );
 
 /// Places an order of one session: these products, two units each. Asks again where that can help, as a page would.
@@ -317,5 +318,45 @@ async fn outcomes_wait_for_the_database(place: Place) {
     drop(blocker);
     until_settled(&db.store, 1).await;
     assert_eq!(status(&db.store, &order).await, "CONFIRMED");
+    role.stop().await;
+}
+
+async fn an_order_that_cannot_be_shown_silences_no_other_and_is_told_once_it_is_put_right(place: Place) {
+    let log = place.log().await;
+    let db = database().await;
+    let mut engine = TinyEngine::open(&*log).await;
+    engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
+    let role = ApiRole::start(&log, Some(&db.store)).await;
+    let mut page = Page::open(&role.fanout, "mine", false);
+    let odd = order_of(&db.store, "mine", &["A"], PublishVia::Wal).await;
+    let well = order_of(&db.store, "mine", &["A"], PublishVia::Wal).await;
+    sqlx::query("ALTER TABLE orders DROP CONSTRAINT orders_money_sane").execute(db.store.pool()).await.unwrap();
+    let tax = |tax: &'static str| {
+        sqlx::query("UPDATE orders SET tax = $2::numeric WHERE order_id = $1").bind(odd.order_id.to_string()).bind(tax)
+    };
+    tax("NaN").execute(db.store.pool()).await.unwrap();
+    for order in [&odd, &well] {
+        engine.commit(commands(order)).await;
+    }
+    within(async {
+        while !page.orders.iter().any(|order| order["orderId"] == well.order_id.as_str()) {
+            page.read_next().await;
+        }
+    })
+    .await;
+    until("the alarm names the order", || {
+        let alarms = role.context.alarms.list();
+        alarms.iter().any(|(about, alarm)| about.cause == "order-unreadable" && alarm.text.contains(odd.order_id.as_str()))
+    })
+    .await;
+    // Nothing else happens: the next round finds it well.
+    tax("0.5").execute(db.store.pool()).await.unwrap();
+    within(async {
+        while !page.orders.iter().any(|order| order["orderId"] == odd.order_id.as_str() && order["status"] == "CONFIRMED") {
+            page.read_next().await;
+        }
+    })
+    .await;
+    until("the alarm is over", || role.context.alarms.list().is_empty()).await;
     role.stop().await;
 }

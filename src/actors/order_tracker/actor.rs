@@ -87,7 +87,7 @@ impl OrderTracker {
     pub fn child(context: &SupervisionContext, parts: TrackerParts, handle: &TrackerHandle) -> ChildSpec {
         let vitals = context.vitals(ActorKind::OrderTracker, ID);
         let TrackerParts { log, store, fanout, render, clock } = parts;
-        let recorder = Recorder { store, fanout, handle: handle.clone(), render };
+        let recorder = Recorder { store, fanout, handle: handle.clone(), render, alarms: context.alarms.clone() };
         let mailbox = Mailbox::new(ID);
         let make = move || {
             let (log, recorder, clock) = (log.clone(), recorder.clone(), clock.clone());
@@ -171,9 +171,9 @@ impl OrderTracker {
         }))
     }
 
-    /// Stores positions that wait for it, and looks for items to rescue.
+    /// Stores positions and tells orders that wait for it, and looks for items to rescue.
     fn round(&self, state: &mut OrderTrackerState) {
-        if state.recording.is_none() && !state.unstored.positions.is_empty() {
+        if state.recording.is_none() && (!state.unstored.positions.is_empty() || self.recorder.handle.owes()) {
             let settlement = Settlement { batch: std::mem::take(&mut state.unstored), ..Settlement::default() };
             state.recording = Some(self.record(state.incarnation, settlement, None));
         }

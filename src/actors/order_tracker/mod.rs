@@ -93,6 +93,11 @@ impl TrackerHandle {
         }
     }
 
+    /// Whether somebody is still to be told of an order.
+    fn owes(&self) -> bool {
+        !self.owed_orders().is_empty()
+    }
+
     fn owed(&self) -> Vec<String> {
         self.owed_orders().iter().cloned().collect()
     }

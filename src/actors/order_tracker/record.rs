@@ -8,10 +8,15 @@ use super::{RenderOrder, TrackerHandle};
 use crate::actors::fanout::FanoutHandle;
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
-use crate::store::{Recorded, Store, StoreError, TrackerBatch};
+use crate::store::{Orders, Recorded, Store, StoreError, TrackerBatch, Unreadable};
+use crate::telemetry::alarms::{About, Alarm, Alarms};
 use crate::telemetry::names::span;
 use crate::telemetry::spans;
 
+/// Orders whose rows hold what cannot be shown.
+const UNREADABLE: About = About::cause("order-unreadable");
+/// Most ids that an alarm names.
+const NAMED_IDS: usize = 5;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -22,6 +27,7 @@ pub struct Recorder {
     pub fanout: FanoutHandle,
     pub handle: TrackerHandle,
     pub render: RenderOrder,
+    pub alarms: Alarms,
 }
 
 impl Recorder {
@@ -112,6 +118,7 @@ impl Recorder {
         let owed = self.handle.owed();
         if owed.is_empty() || self.fanout.pages() == 0 {
             self.handle.settle_debt(&owed);
+            self.alarms.clear(&UNREADABLE);
             return;
         }
         if bugs::is(Bug::OrderUpdateLost) {
@@ -120,18 +127,37 @@ impl Recorder {
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         match self.store.orders(&owed).await {
-            Ok(orders) => {
-                for order in &orders {
+            Ok(Orders { found, unreadable }) => {
+                for order in &found {
                     if order.session_id.as_ref().is_some_and(|id| self.fanout.has_session(id.as_str())) {
                         self.fanout.show_order(&(self.render)(order));
                     }
                 }
-                self.handle.settle_debt(&owed);
+                let told = owed.into_iter().filter(|id| unreadable.iter().all(|one| one.order_id != *id));
+                self.handle.settle_debt(&told.collect::<Vec<_>>());
+                self.alarms.set(UNREADABLE, alarm_of(&unreadable));
             }
             // Still owed: told with the next batch, or by the next round.
-            Err(error) => complain(&error),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "cannot read the orders whose pages are to be told; trying again");
+            }
         }
     }
+}
+
+/// Names the orders that stay untold until somebody puts their rows right.
+fn alarm_of(unreadable: &[Unreadable]) -> Option<Alarm> {
+    let first = unreadable.first()?;
+    let named = unreadable.iter().take(NAMED_IDS).map(|one| format!("{:?}", one.order_id)).collect::<Vec<_>>().join(", ");
+    let more = if unreadable.len() > NAMED_IDS { " and more" } else { "" };
+    let text = format!(
+        "{} orders cannot be shown to their pages, as their rows in PostgreSQL hold what no order can: put right or delete {named}{more}; \
+         the first one says: {}",
+        unreadable.len(),
+        first.reason
+    );
+    Some(Alarm::warns(text))
 }
 
 fn complain(error: &StoreError) {

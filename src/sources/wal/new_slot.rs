@@ -27,7 +27,7 @@ use crate::wire::topics::Topic;
 /// Rows that the reader owes: nothing says that they were published or what became of them.
 const WAITING: &str = "
 SELECT order_item_id, order_id, product_id, quantity::bigint AS quantity, traceparent,
-       (extract(epoch FROM coalesce(inserted_at, clock_timestamp())) * 1000)::bigint AS inserted_at_ms, xmin::text::bigint AS xid
+       (extract(epoch FROM CASE WHEN isfinite(inserted_at) THEN inserted_at ELSE clock_timestamp() END) * 1000)::bigint AS inserted_at_ms, xmin::text::bigint AS xid
 FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL ORDER BY inserted_at, order_item_id";
 
 #[derive(Debug, FromRow)]

@@ -110,7 +110,7 @@ fn advice(facts: &Facts, owed: &Owed) -> Option<String> {
 
 async fn owed(server: &mut Server) -> Result<Owed, ServerError> {
     let question = "SELECT count(*) AS items,
-                           coalesce(greatest(extract(epoch FROM clock_timestamp() - min(inserted_at)) * 1000, 0), 0)::bigint AS oldest_ms
+                           coalesce(greatest(extract(epoch FROM clock_timestamp() - min(inserted_at) FILTER (WHERE isfinite(inserted_at))) * 1000, 0), 0)::bigint AS oldest_ms
                     FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL";
     sqlx::query_as(question).fetch_one(&mut server.connection).await.map_err(ServerError::sql("count the waiting items"))
 }

@@ -48,8 +48,8 @@ impl Together for Look {
             sqlx::query!(
                 r#"SELECT c.user_id AS "user_id?", c.product_ids AS "product_ids?", c.quantities AS "quantities?",
                           c.added_at_ms AS "added_at_ms?", c.version AS "version?",
-                          (extract(epoch FROM c.created_at) * 1000)::bigint AS created_at_ms,
-                          (extract(epoch FROM c.updated_at) * 1000)::bigint AS updated_at_ms,
+                          kartshoppe_ms(c.created_at) AS created_at_ms,
+                          kartshoppe_ms(c.updated_at) AS updated_at_ms,
                           (extract(epoch FROM now()) * 1000)::bigint AS "now_ms!",
                           k.fingerprint AS "fingerprint?", k.order_id AS "order_id?"
                    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS call (session_id, key, number)

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use self::look::{Found, KnownKey, Look};
 use self::together::Desk;
 use self::write::{Write, Written};
-use super::orders::{ItemOutcome, Order, OrderItem, PublishVia};
+use super::orders::{ItemOutcome, Order, OrderItem, Orders, PublishVia};
 use super::{Cart, IdempotencyKey, Store, StoreError};
 use crate::bugs::{self, Bug};
 use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId, SessionId, UserId};
@@ -152,7 +152,11 @@ impl Store {
         if request.idempotency_key.as_ref().is_none_or(|key| key.fingerprint() != known.fingerprint) {
             return Err(CheckoutError::KeyMismatch);
         }
-        let order = self.orders(std::slice::from_ref(&known.order_id)).await?.pop();
+        let Orders { mut found, unreadable } = self.orders(std::slice::from_ref(&known.order_id)).await?;
+        if let Some(unreadable) = unreadable.into_iter().next() {
+            return Err(StoreError::from(unreadable).into());
+        }
+        let order = found.pop();
         let order = order.ok_or_else(|| StoreError::Corrupt {
             table: "idempotency_keys",
             id: known.order_id.clone(),
