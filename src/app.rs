@@ -99,7 +99,7 @@ struct Shop {
     api: Api,
     operators: Server,
     inventory: Inventory,
-    _migration: AbortOnDropHandle<()>,
+    _upkeep: AbortOnDropHandle<()>,
 }
 
 impl Shop {
@@ -119,8 +119,12 @@ impl Shop {
         parts.supervision.alarms.register(&parts.metrics);
         figures::register(&parts.metrics, &parts.supervision.directory, &inventory, log.log.clone());
         let operators = api.open_operators(parts, &root, &inventory, &wal).await?;
-        let migration = AbortOnDropHandle::new(tokio::spawn(Database::migrate_when_up(database.store.clone())));
-        Ok(Self { root, api, operators, inventory, _migration: migration })
+        let store = database.store.clone();
+        let upkeep = AbortOnDropHandle::new(tokio::spawn(async move {
+            Database::migrate_when_up(store.clone()).await;
+            Database::sweep_hourly(store).await;
+        }));
+        Ok(Self { root, api, operators, inventory, _upkeep: upkeep })
     }
 
     /// Starts the configured roles, announces the listeners, and waits for the signal to stop, or until another process has the

@@ -12,6 +12,9 @@ use crate::store::{Store, StoreOptions};
 /// Wait between two attempts to bring a database that is down to the newest shape.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
 
+/// Wait between two sweeps of old carts and keys: often enough that each finds little.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+
 /// The database with what must be stopped after everybody has left it.
 pub struct Database {
     pub store: Store,
@@ -65,6 +68,21 @@ impl Database {
         }
         if told {
             tracing::info!("the database is there");
+        }
+    }
+
+    /// Throws away old carts and keys, at once and every hour.
+    pub async fn sweep_hourly(store: Store) {
+        loop {
+            match store.sweep().await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "old carts and idempotency keys are swept"),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "old carts and idempotency keys could not be swept; trying again in an hour");
+                }
+            }
+            tokio::time::sleep(SWEEP_EVERY).await;
         }
     }
 

@@ -123,7 +123,7 @@ impl Ledger {
             let breach = Breach::new(Check::VersionChain, position, "PRODUCT_ADDED", &event.event_type);
             report.breach(breach.of_product(&event.product_id));
         }
-        if effect == Effect::Begins && (event.previous_inventory.unwrap_or(0), event.previous_price) != (0, None) {
+        if effect == Effect::Begins && (event.previous_inventory.unwrap_or(0), event.previous_price.unwrap_or(0)) != (0, 0) {
             let found = format!("{:?} at {:?}", event.previous_inventory, event.previous_price);
             report.breach(Breach::new(Check::StockChain, position, "nothing before", found).of_product(&event.product_id));
         }

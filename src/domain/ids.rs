@@ -39,8 +39,7 @@ fn check_id(field: &'static str, text: &str, max_chars: usize) -> Result<(), Inv
     if text.is_empty() {
         return Err(InvalidValue::Empty { field });
     }
-    // Bytes bound characters from above, so that a megabyte is refused without being counted.
-    let chars = if text.len() > max_chars * 4 { text.len() } else { text.chars().count() };
+    let chars = text.chars().count();
     if chars > max_chars {
         return Err(InvalidValue::TooLong { field, chars, max: max_chars });
     }

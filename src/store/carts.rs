@@ -156,11 +156,15 @@ impl Store {
         }))
     }
 
-    /// Throws away carts that nobody touched for 30 days.
-    pub(super) async fn sweep_carts(&self) -> Result<u64, StoreError> {
+    /// Throws away carts that nobody touched for 30 days, at most so many.
+    pub(super) async fn sweep_carts(&self, at_most: i64) -> Result<u64, StoreError> {
         let sweep = async {
             sqlx::query!(
-                "DELETE FROM carts WHERE created_at < now() - interval '30 days' AND updated_at < now() - interval '30 days'"
+                "DELETE FROM carts WHERE session_id IN (
+                     SELECT session_id FROM carts
+                     WHERE created_at < now() - interval '30 days' AND updated_at < now() - interval '30 days'
+                     ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+                at_most
             )
             .execute(&self.pool)
             .await

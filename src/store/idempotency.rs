@@ -1,5 +1,8 @@
 //! Keys that make a checkout safe to ask again: the same key, session and body give the same order, for 24 hours.
 //!
+//! A key is its session's alone: sessions that choose the same one never hear of each other. So the stored key begins with the session.
+//! Rows that were stored before by the client's key alone are honoured for their 24 hours, where their order is this session's.
+//!
 //! The key's row is written by the statement that writes the order ([`super::checkout`]), so both are there or neither. Whoever
 //! comes with a key that is being written waits for that statement to end.
 
@@ -11,10 +14,16 @@ use crate::domain::ids::{InvalidValue, SessionId};
 /// Longest key in characters; clients send UUIDs.
 const MAX_CHARS: usize = 255;
 
+/// Between session and key; neither holds a control character.
+const SEPARATOR: char = '\u{1f}';
+
 /// A client's key with the fingerprint of what it asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    key: String,
+    /// As it is stored: session, separator, the client's key.
+    stored: String,
+    /// Where the client's key begins.
+    own_at: usize,
     fingerprint: [u8; 32],
 }
 
@@ -28,8 +37,9 @@ impl IdempotencyKey {
         if key.is_empty() {
             return Err(InvalidValue::Empty { field: FIELD });
         }
-        if key.len() > MAX_CHARS {
-            return Err(InvalidValue::TooLong { field: FIELD, chars: key.len(), max: MAX_CHARS });
+        let chars = key.chars().count();
+        if chars > MAX_CHARS {
+            return Err(InvalidValue::TooLong { field: FIELD, chars, max: MAX_CHARS });
         }
         if !key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(InvalidValue::ControlCharacter { field: FIELD });
@@ -41,11 +51,18 @@ impl IdempotencyKey {
             .chain_update(session)
             .chain_update(body)
             .finalize();
-        Ok(Self { key: key.to_owned(), fingerprint: fingerprint.into() })
+        let stored = format!("{session_id}{SEPARATOR}{key}");
+        Ok(Self { own_at: stored.len() - key.len(), stored, fingerprint: fingerprint.into() })
     }
 
-    pub(super) fn as_str(&self) -> &str {
-        &self.key
+    /// As the table has it.
+    pub(super) fn stored(&self) -> &str {
+        &self.stored
+    }
+
+    /// As the client sent it, and as older versions stored it.
+    pub(super) fn own(&self) -> &str {
+        &self.stored[self.own_at..]
     }
 
     pub(super) fn fingerprint(&self) -> &[u8] {
@@ -54,10 +71,17 @@ impl IdempotencyKey {
 }
 
 impl Store {
-    /// Throws away keys after their 24 hours.
-    pub(super) async fn sweep_keys(&self) -> Result<u64, StoreError> {
+    /// Throws away keys after their 24 hours, at most so many.
+    pub(super) async fn sweep_keys(&self, at_most: i64) -> Result<u64, StoreError> {
         let sweep = async {
-            sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'").execute(&self.pool).await
+            sqlx::query!(
+                "DELETE FROM idempotency_keys WHERE key IN (
+                     SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+                     ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+                at_most
+            )
+            .execute(&self.pool)
+            .await
         };
         Ok(self.run("sweep old idempotency keys", sweep).await?.rows_affected())
     }
@@ -74,6 +98,8 @@ mod tests {
         assert_ne!(key("s1", b"{}"), key("s2", b"{}"));
         assert_ne!(key("s1", b"{}"), key("s1", b"{ }"));
         assert_ne!(key("s", b"1{}"), key("s1", b"{}"));
+        assert_ne!(key("s1", b"{}").stored(), key("s2", b"{}").stored(), "a key is its session's");
+        assert_eq!((key("s\u{e9}1", b"").own(), key("s1", b"").stored()), ("k", "s1\u{1f}k"));
     }
 
     #[test]

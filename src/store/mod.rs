@@ -71,6 +71,8 @@ const GRANT_CDC: &str = "DO $$ BEGIN
 END $$";
 /// A connection that rested longer is asked for a sign of life before it is used; a busy one is not, as that is a round trip.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// Rows of one statement that sweeps: it must end far before its time-out, and hold few locks.
+const SWEPT_AT_ONCE: i64 = 5_000;
 /// First version with column lists and row filters in publications.
 const MIN_SERVER_VERSION: i32 = 150_000;
 
@@ -200,9 +202,14 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn sweep(&self) -> Result<u64, StoreError> {
-        let keys = self.sweep_keys().await?;
-        let carts = self.sweep_carts().await?;
-        Ok(keys + carts)
+        let mut swept = 0;
+        loop {
+            let round = self.sweep_keys(SWEPT_AT_ONCE).await? + self.sweep_carts(SWEPT_AT_ONCE).await?;
+            swept += round;
+            if round == 0 {
+                return Ok(swept);
+            }
+        }
     }
 
     /// Forgets every cart, key, position and order that KartShoppe made; orders that were there before it stay.

@@ -40,6 +40,8 @@ pub struct OrderItem {
     pub quantity: i64,
     pub unit_price: Cents,
     pub line_total: Cents,
+    /// When its line came into the cart; `None` for a row made by hand.
+    pub added_at_ms: Option<EpochMs>,
     pub publish_via: PublishVia,
     /// When a direct item's event must be on the log.
     pub expires_at_ms: Option<EpochMs>,
@@ -133,6 +135,7 @@ struct Row {
     quantity: Option<i64>,
     unit_price: Option<i64>,
     line_total: Option<i64>,
+    added_at_ms: Option<EpochMs>,
     publish_via: Option<String>,
     expires_at_ms: Option<EpochMs>,
     outcome: Option<String>,
@@ -243,6 +246,7 @@ impl Store {
                           kartshoppe_ms(coalesce(o.updated_at, o.order_date, 'epoch')) AS "updated_at_ms!",
                           i.order_item_id AS "item?", i.product_id AS "product_id?", i.product_name, i.quantity::bigint AS quantity,
                           kartshoppe_cents(i.unit_price) AS unit_price, kartshoppe_cents(i.line_total) AS line_total,
+                          i.added_at_ms AS "added_at_ms?",
                           i.publish_via AS "publish_via?", kartshoppe_ms(i.expires_at) AS expires_at_ms,
                           i.outcome, i.allocated, i.shortfall, i.outcome_reason, kartshoppe_ms(i.settled_at) AS settled_at_ms
                    FROM orders o LEFT JOIN order_items i USING (order_id)
@@ -327,6 +331,7 @@ impl Row {
             quantity: self.quantity.unwrap_or_default(),
             unit_price: money("unit_price", self.unit_price)?,
             line_total: money("line_total", self.line_total)?,
+            added_at_ms: self.added_at_ms,
             publish_via: PublishVia::parse(self.publish_via.as_deref().unwrap_or_default()),
             expires_at_ms: self.expires_at_ms,
             outcome: self.outcome(),

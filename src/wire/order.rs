@@ -144,6 +144,8 @@ pub struct OrderLine {
     pub quantity: i64,
     pub subtotal: Money,
     pub image_url: String,
+    /// When the line came into the cart; the order's own time for an order that was not made of a cart.
+    pub added_at: EpochMs,
     pub allocated: Option<i64>,
     pub shortfall: Option<i64>,
 }
@@ -198,6 +200,7 @@ pub(super) mod tests {
             quantity: 2,
             subtotal: money(1900),
             image_url: String::new(),
+            added_at: 4,
             allocated: Some(1),
             shortfall: Some(1),
         };
@@ -223,7 +226,7 @@ pub(super) mod tests {
     #[test]
     fn an_order_is_written_as_the_contract_says_and_read_back() {
         let json = serde_json::to_string(&order()).unwrap();
-        insta::assert_snapshot!(json, @r#"{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","allocated":null,"shortfall":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","allocated":1,"shortfall":1}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false}"#);
+        insta::assert_snapshot!(json, @r#"{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false}"#);
         assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order());
         assert!(serde_json::from_str::<Order>(&json.replace("BACKORDERED", "LOST")).is_err());
     }

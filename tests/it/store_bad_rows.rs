@@ -46,7 +46,7 @@ async fn a_time_without_an_end_is_shown_as_a_far_one() {
     for infinity in ["infinity", "-infinity"] {
         for change in ["orders SET created_at", "orders SET updated_at", "orders SET created_at = NULL, order_date"] {
             sql(&db, &format!("UPDATE {change} = '{infinity}' WHERE order_id = '{odd}'")).await;
-            assert_eq!(listed(&db.store).await, [well.clone(), odd.clone()], "{change} {infinity}");
+            assert_eq!(listed(&db.store).await, [well.as_str(), odd.as_str()], "{change} {infinity}");
         }
         for column in ["inserted_at", "expires_at", "last_probe_at"] {
             sql(&db, &format!("UPDATE order_items SET {column} = '{infinity}' WHERE order_id = '{odd}'")).await;
@@ -75,7 +75,7 @@ async fn an_order_that_cannot_be_shown_hides_no_other() {
     ] {
         let odd = order(&db.store, PublishVia::Wal).await;
         sql(&db, &format!("UPDATE {change} WHERE order_id = '{odd}'")).await;
-        assert_eq!(listed(&db.store).await, [well.clone()], "{change}");
+        assert_eq!(listed(&db.store).await, [well.as_str()], "{change}");
         let id = OrderId::new(&odd).unwrap();
         let refusal = db.store.order(&id, Some(&session("s"))).await.unwrap_err();
         assert!(refusal.to_string().contains(&odd) && !refusal.is_retryable(), "{refusal}");
@@ -114,7 +114,7 @@ async fn a_row_that_the_client_cannot_decode_hides_no_other() {
     assert_eq!(listed(&store).await, ids);
     ids.push(odd.clone());
     let orders = store.orders(&ids).await.unwrap();
-    assert_eq!(orders.unreadable.iter().map(|one| one.order_id.clone()).collect::<Vec<_>>(), [odd]);
+    assert_eq!(orders.unreadable.iter().map(|one| one.order_id.clone()).collect::<Vec<_>>(), [odd.as_str()]);
     assert_eq!(orders.found.len(), 4);
     store.close().await;
 }

@@ -3,7 +3,9 @@
 use kartshoppe::domain::ids::UserId;
 use kartshoppe::store::CartError;
 
+use crate::support::log::within;
 use crate::support::postgres::{count, database, product, session};
+use crate::support::server::{Options, Server};
 
 #[tokio::test]
 async fn an_unknown_session_has_an_empty_cart_that_is_not_kept() {
@@ -70,4 +72,30 @@ async fn old_carts_and_keys_are_swept_and_young_ones_stay() {
     assert_eq!(db.store.sweep().await.unwrap(), 2);
     assert_eq!(count(&db.store, "SELECT count(*) FROM carts WHERE session_id <> 'old'").await, 2);
     assert_eq!(count(&db.store, "SELECT count(*) FROM idempotency_keys WHERE key = 'b'").await, 1);
+}
+
+/// The shop itself sweeps, also what is more than one statement takes.
+#[tokio::test]
+async fn a_running_shop_sweeps_old_carts_and_keys() {
+    let db = database().await;
+    let old = "INSERT INTO carts (session_id, created_at, updated_at)
+                   SELECT 's' || n, now() - interval '31 days', now() - interval '31 days' FROM generate_series(1, 12000) AS n;
+               INSERT INTO idempotency_keys (key, fingerprint, order_id, created_at)
+                   SELECT 'k' || n, '', 'o' || n, now() - interval '25 hours' FROM generate_series(1, 6000) AS n;
+               INSERT INTO carts (session_id) VALUES ('young');
+               INSERT INTO idempotency_keys (key, fingerprint, order_id) VALUES ('young', '', 'o');";
+    sqlx::raw_sql(old).execute(db.store.pool()).await.unwrap();
+    let options = Options::default()
+        .set("KARTSHOPPE__POSTGRES__DATABASE_URL", &db.url)
+        .set("KARTSHOPPE__CDC__DATABASE_URL", &db.cdc_url)
+        .set("KARTSHOPPE__ROLES", "api");
+    let _server = Server::launch(options);
+    within(async {
+        while count(&db.store, "SELECT (SELECT count(*) FROM carts) + (SELECT count(*) FROM idempotency_keys)").await > 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(count(&db.store, "SELECT count(*) FROM carts WHERE session_id = 'young'").await, 1);
+    assert_eq!(count(&db.store, "SELECT count(*) FROM idempotency_keys WHERE key = 'young'").await, 1);
 }

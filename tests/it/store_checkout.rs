@@ -140,18 +140,87 @@ async fn one_key_is_one_order_also_while_the_first_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_session_or_body_is_refused() {
+async fn a_key_of_another_body_is_refused_and_one_of_another_session_is_another_key() {
     let db = filled("s", &[("A", 1)]).await;
     placed(db.store.checkout(&keyed("s", "k", "{}"), ten).await.unwrap());
     fill(&db.store, "s", &[("A", 1)]).await;
     fill(&db.store, "t", &[("A", 1)]).await;
     assert!(matches!(db.store.checkout(&keyed("s", "k", "{ }"), ten).await, Err(CheckoutError::KeyMismatch)));
-    assert!(matches!(db.store.checkout(&keyed("t", "k", "{}"), ten).await, Err(CheckoutError::KeyMismatch)));
-    // Two sessions race for one new key: one gets it, the other learns that.
+    placed(db.store.checkout(&keyed("t", "k", "{}"), ten).await.unwrap());
+    fill(&db.store, "t", &[("A", 1)]).await;
+    // Two sessions with one new key at once: each gets its order.
     let results = at_once(&db.store, vec![keyed("s", "new", "{}"), keyed("t", "new", "{}")]).await;
-    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Checkout::Placed(_, _)))).count(), 1);
-    assert_eq!(results.iter().filter(|result| matches!(result, Err(CheckoutError::KeyMismatch))).count(), 1);
-    assert_eq!(count(&db.store, ORDERS).await, 2);
+    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Checkout::Placed(_, _)))).count(), 2);
+    assert_eq!(count(&db.store, ORDERS).await, 4);
+}
+
+#[tokio::test]
+async fn a_key_that_an_older_version_stored_is_honoured_for_its_own_session() {
+    let db = filled("s", &[("A", 1)]).await;
+    let first = placed(db.store.checkout(&keyed("s", "k", "{}"), ten).await.unwrap());
+    sqlx::query("UPDATE idempotency_keys SET key = 'k'").execute(db.store.pool()).await.unwrap();
+    fill(&db.store, "s", &[("A", 1)]).await;
+    fill(&db.store, "t", &[("A", 1)]).await;
+    let Checkout::Replayed(again) = db.store.checkout(&keyed("s", "k", "{}"), ten).await.unwrap() else { panic!("a new order") };
+    assert_eq!(again.order_id, first.order_id);
+    assert!(matches!(db.store.checkout(&keyed("s", "k", "{ }"), ten).await, Err(CheckoutError::KeyMismatch)));
+    placed(db.store.checkout(&keyed("t", "k", "{ }"), ten).await.unwrap());
+    sqlx::query("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'").execute(db.store.pool()).await.unwrap();
+    placed(db.store.checkout(&keyed("s", "k", "other"), ten).await.unwrap());
+}
+
+/// Whoever makes a group may be dropped, as a connection may go: the others of the group hear what became of their orders.
+#[tokio::test]
+async fn a_caller_that_goes_away_takes_nobody_elses_answer_along() {
+    for _ in 0..30 {
+        let db = database().await;
+        let sessions: Vec<String> = (0..6).map(|number| format!("s{number}")).collect();
+        for id in &sessions {
+            fill(&db.store, id, &[("A", 1)]).await;
+        }
+        let asked = sessions.iter().map(|id| {
+            let (store, request) = (db.store.clone(), keyed(id, id, "{}"));
+            tokio::spawn(async move { store.checkout(&request, ten).await })
+        });
+        let asked: Vec<_> = asked.collect();
+        // The first two have the turns; they go at any moment of it.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        asked[0].abort();
+        asked[1].abort();
+        for call in asked.into_iter().skip(2) {
+            placed(call.await.unwrap().unwrap());
+        }
+        db.store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn texts_are_measured_in_characters() {
+    let db = filled("s", &[("A", 1)]).await;
+    let long = |text: &str, times: usize| Some(text.repeat(times));
+    let with = |method: Option<String>, address: Option<String>| CheckoutRequest {
+        payment_method: method,
+        shipping_address: address,
+        ..request("s")
+    };
+    for bad in [with(long("\u{e9}", 51), None), with(None, long("\u{1f600}", 4_097))] {
+        assert!(matches!(db.store.checkout(&bad, ten).await, Err(CheckoutError::Invalid(_))));
+    }
+    let order = placed(db.store.checkout(&with(long("\u{e9}", 50), long("\u{1f600}", 4_096)), ten).await.unwrap());
+    assert_eq!(db.store.order(&order.order_id, None).await.unwrap().unwrap().payment_method, order.payment_method);
+}
+
+#[tokio::test]
+async fn an_item_keeps_when_its_line_came_into_the_cart() {
+    let db = filled("s", &[("A", 1), ("B", 2)]).await;
+    let cart = db.store.cart(&session("s")).await.unwrap();
+    let order = placed(db.store.checkout(&request("s"), ten).await.unwrap());
+    let kept = db.store.order(&order.order_id, None).await.unwrap().unwrap();
+    let added = |lines: &[kartshoppe::store::OrderItem]| lines.iter().map(|item| item.added_at_ms).collect::<Vec<_>>();
+    assert_eq!(added(&kept.items), cart.lines.iter().map(|line| Some(line.added_at_ms)).collect::<Vec<_>>());
+    assert_eq!(added(&order.items), added(&kept.items));
 }
 
 #[tokio::test]
@@ -288,7 +357,7 @@ async fn cut_while_buying(rounds: u64, buyers: usize) {
     assert!(answered.is_subset(&known), "every answered order is there");
     let halves = "SELECT count(*) FROM orders o FULL JOIN idempotency_keys k USING (order_id)
                   LEFT JOIN LATERAL (SELECT count(*) FROM order_items i WHERE i.order_id = o.order_id) AS items ON true
-                  LEFT JOIN carts c ON c.session_id = k.key
+                  LEFT JOIN carts c ON c.session_id = split_part(k.key, E'\\x1f', 1)
                   WHERE o.order_id IS NULL OR k.order_id IS NULL OR items.count = 0 OR cardinality(c.product_ids) > 0";
     assert_eq!(count(&store, halves).await, 0, "order, items, key and emptied cart stand or fall together");
     let kept = "SELECT count(*) FROM carts c WHERE cardinality(product_ids) = 0

@@ -53,7 +53,7 @@ pub fn view(order: &Order, catalog: &CatalogHandle, clock: &Clock) -> order::Ord
         order_id: order.order_id.to_string(),
         user_id: order.user_id.clone(),
         session_id: order.session_id.as_ref().map_or_else(String::new, ToString::to_string),
-        items: order.items.iter().map(|item| line(item, catalog)).collect(),
+        items: order.items.iter().map(|item| line(item, order, catalog)).collect(),
         subtotal: order.totals.subtotal.into(),
         tax: order.totals.tax.into(),
         shipping: order.totals.shipping.into(),
@@ -82,7 +82,7 @@ fn address(text: &str) -> Option<ShippingAddress> {
     serde_json::from_str(text).ok().or_else(|| Some(ShippingAddress { street: text.to_owned(), ..ShippingAddress::default() }))
 }
 
-fn line(item: &OrderItem, catalog: &CatalogHandle) -> OrderLine {
+fn line(item: &OrderItem, order: &Order, catalog: &CatalogHandle) -> OrderLine {
     let (name, image_url) = match catalog.listing(item.product_id.as_str()) {
         Some(listing) => (listing.name, listing.image_url),
         None => (item.product_id.to_string(), generated_image_url(&item.product_id)),
@@ -95,6 +95,7 @@ fn line(item: &OrderItem, catalog: &CatalogHandle) -> OrderLine {
         quantity: item.quantity,
         subtotal: item.line_total.into(),
         image_url,
+        added_at: item.added_at_ms.unwrap_or(order.created_at_ms),
         allocated: item.outcome.as_ref().map(|outcome| outcome.allocated),
         shortfall: item.outcome.as_ref().map(|outcome| outcome.shortfall),
     }

@@ -90,7 +90,7 @@ fn add(rules: &Rules, product: &Product, input: &Input) -> Transition {
         applied,
     };
     let mut fact = fact(rules, &next, EventKind::ProductAdded, "New product added to the catalog".to_owned(), input);
-    fact.previous_stock = Some(Stock::NONE);
+    (fact.previous_stock, fact.previous_price) = (Some(Stock::NONE), Some(Cents::ZERO));
     let mut effects = vec![Effect::Publish(fact)];
     effects.extend(level_alert(rules, &next.product, StockLevel::Normal, input.at_ms));
     Transition { next: Some(next), effects, outcome: Outcome::Applied }

@@ -3,13 +3,15 @@
 use super::together::Together;
 use crate::domain::ids::SessionId;
 use crate::store::carts::CartRow;
-use crate::store::{Cart, CheckoutRequest, IdempotencyKey, Store, StoreError};
+use crate::store::{Cart, CheckoutRequest, Store, StoreError};
 
 /// What a checkout looks at first.
 #[derive(Debug, Clone)]
 pub struct Look {
     session_id: SessionId,
     key: Option<String>,
+    /// The key as older versions stored it.
+    unscoped_key: Option<String>,
 }
 
 /// What it finds there.
@@ -28,8 +30,9 @@ pub struct KnownKey {
 
 impl Look {
     pub fn of(request: &CheckoutRequest) -> Self {
-        let key = request.idempotency_key.as_ref().map(|key| IdempotencyKey::as_str(key).to_owned());
-        Self { session_id: request.session_id.clone(), key }
+        let key = request.idempotency_key.as_ref();
+        let unscoped_key = key.map(|key| key.own().to_owned());
+        Self { session_id: request.session_id.clone(), key: key.map(|key| key.stored().to_owned()), unscoped_key }
     }
 }
 
@@ -44,6 +47,7 @@ impl Together for Look {
     async fn ask(store: &Store, calls: &[Self]) -> Result<Vec<Self::Answer>, StoreError> {
         let session_ids: Vec<String> = calls.iter().map(|call| call.session_id.to_string()).collect();
         let keys: Vec<Option<String>> = calls.iter().map(|call| call.key.clone()).collect();
+        let unscoped_keys: Vec<Option<String>> = calls.iter().map(|call| call.unscoped_key.clone()).collect();
         let read = async {
             sqlx::query!(
                 r#"SELECT c.user_id AS "user_id?", c.product_ids AS "product_ids?", c.quantities AS "quantities?",
@@ -52,12 +56,20 @@ impl Together for Look {
                           kartshoppe_ms(c.updated_at) AS updated_at_ms,
                           (extract(epoch FROM now()) * 1000)::bigint AS "now_ms!",
                           k.fingerprint AS "fingerprint?", k.order_id AS "order_id?"
-                   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS call (session_id, key, number)
+                   FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS call (session_id, key, unscoped_key, number)
                    LEFT JOIN carts c ON c.session_id = call.session_id
-                   LEFT JOIN idempotency_keys k ON k.key = call.key AND k.created_at >= now() - interval '24 hours'
+                   LEFT JOIN LATERAL (
+                       SELECT known.fingerprint, known.order_id FROM idempotency_keys known
+                       WHERE known.key = ANY (ARRAY[call.key, call.unscoped_key])
+                         AND known.created_at >= now() - interval '24 hours'
+                         AND (known.key = call.key OR EXISTS (
+                             SELECT FROM orders o WHERE o.order_id = known.order_id AND o.session_id = call.session_id))
+                       ORDER BY known.key = call.key DESC LIMIT 1
+                   ) AS k ON true
                    ORDER BY call.number"#,
                 &session_ids,
-                &keys as &[Option<String>]
+                &keys as &[Option<String>],
+                &unscoped_keys as &[Option<String>]
             )
             .fetch_all(&store.pool)
             .await

@@ -34,8 +34,8 @@ const LOOKS_AT_ONCE: usize = 2;
 const ATTEMPTS: usize = 20;
 /// Longest payment method in characters: the column's width.
 const PAYMENT_METHOD_MAX_CHARS: usize = 50;
-/// Longest address and payment information, in bytes.
-const TEXT_MAX_BYTES: usize = 4_096;
+/// Longest address and payment information, in characters.
+const TEXT_MAX_CHARS: usize = 4_096;
 
 /// What a checkout asks for. Texts are kept as they are and come back with the order.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ pub enum CheckoutError {
     /// The order would cost something else than the page showed.
     #[error("the order's total is {}", totals.total)]
     TotalChanged { totals: Totals, cart: Box<Cart> },
-    /// The key belongs to another session or body.
+    /// The session used the key for another body.
     #[error("this Idempotency-Key was used for another checkout")]
     KeyMismatch,
     /// More money than the tables hold.
@@ -173,14 +173,12 @@ impl CheckoutRequest {
             if text.contains('\0') {
                 return Err(InvalidValue::ControlCharacter { field });
             }
-            if text.len() > max {
-                return Err(InvalidValue::TooLong { field, chars: text.len(), max });
-            }
-            Ok(())
+            let chars = text.chars().count();
+            if chars > max { Err(InvalidValue::TooLong { field, chars, max }) } else { Ok(()) }
         };
         bounded("paymentMethod", &self.payment_method, PAYMENT_METHOD_MAX_CHARS)?;
-        bounded("shippingAddress", &self.shipping_address, TEXT_MAX_BYTES)?;
-        bounded("paymentInfo", &self.payment_info, TEXT_MAX_BYTES)
+        bounded("shippingAddress", &self.shipping_address, TEXT_MAX_CHARS)?;
+        bounded("paymentInfo", &self.payment_info, TEXT_MAX_CHARS)
     }
 }
 
@@ -207,6 +205,7 @@ fn draft(request: &CheckoutRequest, cart: &Cart, offer: &impl Fn(&ProductId) -> 
             quantity,
             unit_price: price,
             line_total,
+            added_at_ms: Some(line.added_at_ms),
             publish_via: request.publish_via,
             expires_at_ms: None,
             outcome: None,

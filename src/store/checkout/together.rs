@@ -3,13 +3,14 @@
 //! ```text
 //!  ask ──► waiting ──► whose turn it is takes all that wait ──► one statement, one commit ──► each its own answer
 //! ```
+//! A group is made in a task of its own: a caller that goes away takes its answer along, and nobody else's.
 //! Nobody waits for company: a call that finds a turn free goes at once, alone. Under load a group is as large as the database is
 //! slow, and what a statement and its commit cost is shared (docs/adr/0010).
 
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -33,7 +34,7 @@ pub trait Together: Clone + Send + Sync + fmt::Debug + 'static {
 #[derive(Debug)]
 pub struct Desk<C: Together> {
     waiting: Mutex<Vec<Waiting<C>>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -45,7 +46,7 @@ struct Waiting<C: Together> {
 impl<C: Together> Desk<C> {
     /// A desk where so many groups are under way at once.
     pub fn new(turns: usize) -> Self {
-        Self { waiting: Mutex::new(Vec::new()), turns: Semaphore::new(turns) }
+        Self { waiting: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(turns)) }
     }
 
     /// Makes the call, with others if others wait.
@@ -58,8 +59,18 @@ impl<C: Together> Desk<C> {
         loop {
             tokio::select! {
                 biased;
-                answer = &mut answered => return answer.unwrap_or(Err(StoreError::Contended { doing: "wait for a turn" })),
-                Ok(_turn) = self.turns.acquire() => serve(store, self.take()).await,
+                // Whoever made the group ended without a word: what became of it is unknown.
+                answer = &mut answered => {
+                    return answer.unwrap_or_else(|_| Err(StoreError::new("ask PostgreSQL", sqlx::Error::WorkerCrashed)));
+                }
+                Ok(turn) = self.turns.clone().acquire_owned() => {
+                    let (store, group) = (store.clone(), self.take());
+                    let made = tokio::spawn(async move {
+                        serve(&store, group).await;
+                        drop(turn);
+                    });
+                    let _ = made.await;
+                }
             }
         }
     }

@@ -43,9 +43,9 @@ impl Together for Write {
     /// Nothing, if nothing was written.
     type Answer = Option<Written>;
 
-    /// A cart becomes one order, and a key stands for one: a statement cannot judge between two of its own rows.
+    /// A cart becomes one order, and a key, which is its session's, stands for one: a statement cannot judge between two of its own rows.
     fn claims(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.session_id.as_str()).chain(self.key.as_ref().map(IdempotencyKey::as_str))
+        std::iter::once(self.session_id.as_str())
     }
 
     async fn ask(store: &Store, calls: &[Self]) -> Result<Vec<Self::Answer>, StoreError> {
@@ -91,14 +91,14 @@ impl Together for Write {
                        FROM granted
                    ), items AS (
                        INSERT INTO order_items (order_item_id, order_id, product_id, quantity, unit_price, line_total, publish_via,
-                                                expires_at, traceparent, product_name)
+                                                expires_at, traceparent, product_name, added_at_ms)
                        SELECT i.order_item_id, i.order_id, i.product_id, i.quantity, i.unit_price::numeric / 100,
                               i.line_total::numeric / 100, i.publish_via,
                               CASE WHEN i.publish_via = 'direct' THEN g.at + $3::bigint * interval '1 millisecond' END,
-                              i.traceparent, i.product_name
+                              i.traceparent, i.product_name, i.added_at_ms
                        FROM json_to_recordset($2::text::json) AS i (
                            order_item_id text, order_id text, product_id text, quantity int, unit_price bigint, line_total bigint,
-                           publish_via text, traceparent text, product_name text)
+                           publish_via text, traceparent text, product_name text, added_at_ms bigint)
                        JOIN granted g USING (order_id)
                    )
                    SELECT order_id AS "order_id!", (extract(epoch FROM at) * 1000)::bigint AS "at_ms!",
@@ -157,6 +157,7 @@ struct ItemRow<'a> {
     publish_via: &'a str,
     traceparent: Option<&'a str>,
     product_name: Option<&'a str>,
+    added_at_ms: Option<EpochMs>,
 }
 
 impl<'a> OrderRow<'a> {
@@ -164,7 +165,7 @@ impl<'a> OrderRow<'a> {
         Self {
             session_id: session_id.as_str(),
             cart_version: *cart_version,
-            key: key.as_ref().map(IdempotencyKey::as_str),
+            key: key.as_ref().map(IdempotencyKey::stored),
             fingerprint: key.as_ref().map(|key| key.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect()),
             order_id: order.order_id.as_str(),
             customer_id: &order.user_id,
@@ -192,6 +193,7 @@ impl<'a> ItemRow<'a> {
             publish_via: item.publish_via.as_str(),
             traceparent: traceparent.as_deref(),
             product_name: item.product_name.as_deref(),
+            added_at_ms: item.added_at_ms,
         }
     }
 }

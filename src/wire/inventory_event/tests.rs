@@ -48,7 +48,7 @@ fn order(units: i64) -> Command {
 #[test]
 fn every_kind_is_written_as_the_contract_says() {
     let (mug, added) = written(None, Command::Upsert(product(10, 2000)), Cause::File { index: 17 });
-    insta::assert_snapshot!(added, @r#"{"productId":"PROD_0007","productName":"Mug","eventType":"PRODUCT_ADDED","previousInventory":0,"currentInventory":10,"previousPrice":null,"currentPrice":20.0,"timestamp":1732500000000,"changeReason":"New product added to the catalog","alertLevel":null,"critical":false,"category":"Home","isInitialLoad":true,"inventoryChange":10,"priceChange":0.0,"life":0,"version":1,"eventId":"file/17/PROD_0007/0"}"#);
+    insta::assert_snapshot!(added, @r#"{"productId":"PROD_0007","productName":"Mug","eventType":"PRODUCT_ADDED","previousInventory":0,"currentInventory":10,"previousPrice":0.0,"currentPrice":20.0,"timestamp":1732500000000,"changeReason":"New product added to the catalog","alertLevel":null,"critical":false,"category":"Home","isInitialLoad":true,"inventoryChange":10,"priceChange":20.0,"life":0,"version":1,"eventId":"file/17/PROD_0007/0"}"#);
 
     let (mug, sold) = written(mug.as_ref(), order(2), record_cause(InputTopic::OrderEvents, 1234));
     insta::assert_snapshot!(sold, @r#"{"productId":"PROD_0007","productName":"Mug","eventType":"INVENTORY_DECREASED","previousInventory":10,"currentInventory":8,"previousPrice":20.0,"currentPrice":20.0,"timestamp":1732500000000,"changeReason":"Order o-1: 2 units sold","alertLevel":"WARNING","critical":false,"category":"Home","isInitialLoad":false,"inventoryChange":-2,"priceChange":0.0,"life":0,"version":2,"eventId":"order-events/2/1234/0/0","orderId":"o-1","orderItemId":"i-1","quantity":2,"allocated":2,"shortfall":0}"#);

@@ -38,6 +38,6 @@ export function RecentChanges({ history }: { history: readonly ProductChange[] |
   )
 }
 
-function prices({ previousPrice, currentPrice }: ProductChange): string {
-  return previousPrice === null ? money(currentPrice) : `${money(previousPrice)} → ${money(currentPrice)}`
+function prices({ type, previousPrice, currentPrice }: ProductChange): string {
+  return previousPrice === null || type === 'PRODUCT_ADDED' ? money(currentPrice) : `${money(previousPrice)} → ${money(currentPrice)}`
 }

@@ -3,4 +3,8 @@
 /**
  * A line of an order. `allocated` and `shortfall` are null until the inventory has answered.
  */
-export type OrderItem = { orderItemId: string, productId: string, productName: string, price: number, quantity: number, subtotal: number, imageUrl: string, allocated: number | null, shortfall: number | null, };
+export type OrderItem = { orderItemId: string, productId: string, productName: string, price: number, quantity: number, subtotal: number, imageUrl: string, 
+/**
+ * When the line came into the cart; the order's own time for an order that was not made of a cart.
+ */
+addedAt: number, allocated: number | null, shortfall: number | null, };

@@ -118,27 +118,27 @@ fn a_new_product_starts_a_life() {
     check(
         at(InputTopic::ProductUpdates, 40, 2),
         &[
-            (None, upsert(10, 2000), "10@2000 40.1 heard 200", Change, &["PRODUCT_ADDED 0>10 ->2000 40.1"]),
+            (None, upsert(10, 2000), "10@2000 40.1 heard 200", Change, &["PRODUCT_ADDED 0>10 0>2000 40.1"]),
             (
                 None,
                 upsert(9, 0),
                 "9@0 40.1 heard 200",
                 Change,
-                &["PRODUCT_ADDED 0>9 ->0 40.1", "! WARNING Low stock: only 9 items remaining"],
+                &["PRODUCT_ADDED 0>9 0>0 40.1", "! WARNING Low stock: only 9 items remaining"],
             ),
             (
                 None,
                 upsert(5, 1),
                 "5@1 40.1 heard 200",
                 Change,
-                &["PRODUCT_ADDED 0>5 ->1 40.1", "! CRITICAL Low stock: only 5 items remaining"],
+                &["PRODUCT_ADDED 0>5 0>1 40.1", "! CRITICAL Low stock: only 5 items remaining"],
             ),
             (
                 None,
                 upsert(0, 1),
                 "0@1 40.1 heard 200",
                 Change,
-                &["PRODUCT_ADDED 0>0 ->1 40.1", "! CRITICAL Product is out of stock"],
+                &["PRODUCT_ADDED 0>0 0>1 40.1", "! CRITICAL Product is out of stock"],
             ),
         ],
     );
@@ -149,7 +149,7 @@ fn the_file_starts_lives_and_touches_none() {
     check(
         Cause::File { index: 3 },
         &[
-            (None, upsert(10, 2000), "10@2000 0.1 heard 200", Outcome::Applied, &["PRODUCT_ADDED 0>10 ->2000 0.1"]),
+            (None, upsert(10, 2000), "10@2000 0.1 heard 200", Outcome::Applied, &["PRODUCT_ADDED 0>10 0>2000 0.1"]),
             (Some(state(4, 2000)), upsert(10, 999), "4@2000 7.3", Outcome::Unchanged, &[]),
         ],
     );
