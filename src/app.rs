@@ -21,9 +21,9 @@ use anyhow::Context;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::api::Api;
-pub use self::database::{Database, options as store_options};
+pub use self::database::{Database, bin_dir, options as store_options};
 pub use self::event_log::{Log, folder as event_log_folder};
-pub use self::signals::StopSignals;
+pub use self::signals::{Second, StopSignals};
 use crate::actors::faults::FaultBoard;
 use crate::actors::role::SupervisionContext;
 use crate::actors::root::{RoleSpec, RootHandle};
@@ -68,7 +68,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config, data: &DataDir, tracing: bool) -> anyhow::Result<()> {
-    let mut stop = StopSignals::listen()?;
+    let stop = StopSignals::listen(Second::Ends)?;
     let parts = Parts {
         clock: if config.faults.enabled { Clock::steppable() } else { Clock::system() },
         metrics: Metrics::default(),
@@ -77,19 +77,24 @@ async fn run(config: Config, data: &DataDir, tracing: bool) -> anyhow::Result<()
         tracing,
     };
     let supervision = &parts.supervision;
-    let log = Log::open(&parts.config, data.root(), &parts.clock, &supervision.faults, &supervision.alarms).await?;
-    let database = Database::start(&parts.config, data.root()).await?;
-    let shop = Shop::open(&parts, &log, &database, data.instance()).await;
-    let result = match shop {
+    let opened = Log::open(&parts.config, data.root(), &parts.clock, &supervision.faults, &supervision.alarms);
+    let Some(log) = stop.unless_told(opened).await? else { return Ok(()) };
+    let result = run_on(&log, &parts, data, &stop).await;
+    log.close().await;
+    result
+}
+
+async fn run_on(log: &Log, parts: &Parts, data: &DataDir, stop: &StopSignals) -> anyhow::Result<()> {
+    let Some(database) = stop.unless_told(Database::start(&parts.config, data.root())).await? else { return Ok(()) };
+    let result = match Shop::open(parts, log, &database, data.instance()).await {
         Ok(shop) => {
-            let served = shop.serve(&parts, data, &mut stop).await;
-            shop.close(&parts).await;
+            let served = shop.serve(parts, data, stop).await;
+            shop.close(parts).await;
             served
         }
         Err(error) => Err(error),
     };
     database.stop().await;
-    log.close().await;
     result
 }
 
@@ -129,7 +134,7 @@ impl Shop {
 
     /// Starts the configured roles, announces the listeners, and waits for the signal to stop, or until another process has the
     /// name of this one: then this one ends, too, as two would only take the partitions from each other.
-    async fn serve(&self, parts: &Parts, data: &DataDir, stop: &mut StopSignals) -> anyhow::Result<()> {
+    async fn serve(&self, parts: &Parts, data: &DataDir, stop: &StopSignals) -> anyhow::Result<()> {
         for role in RoleName::ALL.into_iter().filter(|role| parts.config.roles.contains(role)) {
             self.root.start(role.as_str()).await.with_context(|| format!("starting the role {}", role.as_str()))?;
         }
@@ -151,7 +156,7 @@ impl Shop {
         result
     }
 
-    /// Stops everything in reverse, or at once on a second signal.
+    /// Stops everything in reverse.
     async fn close(self, parts: &Parts) {
         self.api.set_draining();
         if let Err(error) = self.root.stop_all().await {

@@ -107,6 +107,7 @@ fn of_store(error: &StoreError) -> Problem {
         | StoreError::Corrupt { .. }
         | StoreError::TooOld { .. }
         | StoreError::Migration(_)
+        | StoreError::Newer { .. }
         | StoreError::BadUrl { .. } => internal(),
     }
 }

@@ -31,13 +31,23 @@ impl Database {
     pub async fn start(config: &Config, data_dir: &Path) -> anyhow::Result<Self> {
         let configured = &config.postgres.database_url;
         let private = if configured.is_empty() {
-            let bin_dir = Some(config.postgres.bin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Path::new);
-            Some(PrivateServer::start(data_dir, bin_dir).await.context("starting the private PostgreSQL")?)
+            Some(PrivateServer::start(data_dir, bin_dir(config)).await.context("starting the private PostgreSQL")?)
         } else {
             None
         };
-        let urls = private.as_ref().map(PrivateServer::urls);
-        let url = urls.map_or(configured, |urls| &urls.database);
+        match Self::over(config, private.as_ref()).await {
+            Ok((store, cdc_url)) => Ok(Self { store, cdc_url, private }),
+            Err(error) => {
+                stop(private).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The store on this server or on the configured one, and the WAL reader's URL.
+    async fn over(config: &Config, private: Option<&PrivateServer>) -> anyhow::Result<(Store, String)> {
+        let urls = private.map(PrivateServer::urls);
+        let url = urls.map_or(&config.postgres.database_url, |urls| &urls.database);
         let cdc_url = match (config.cdc.database_url.as_str(), urls) {
             ("", Some(urls)) => urls.cdc.clone(),
             ("", None) => {
@@ -50,9 +60,13 @@ impl Database {
         };
         let store = Store::new(url, options(config))?;
         if private.is_some() {
-            store.migrate().await.context("bringing the private database to the newest shape")?;
+            let migrated = store.migrate().await;
+            if migrated.is_err() {
+                store.close().await;
+            }
+            migrated.context("bringing the private database to the newest shape")?;
         }
-        Ok(Self { store, cdc_url, private })
+        Ok((store, cdc_url))
     }
 
     /// Brings the tables to the newest shape, waiting for a database that is down.
@@ -89,12 +103,22 @@ impl Database {
     /// Closes the connections, and stops the private server.
     pub async fn stop(self) {
         self.store.close().await;
-        if let Some(server) = self.private
-            && let Err(error) = server.stop().await
-        {
-            tracing::warn!(%error, "the private PostgreSQL did not stop; the next start adopts it");
-        }
+        stop(self.private).await;
     }
+}
+
+async fn stop(private: Option<PrivateServer>) {
+    if let Some(server) = private
+        && let Err(error) = server.stop().await
+    {
+        tracing::warn!(%error, "the private PostgreSQL did not stop; the next start adopts it");
+    }
+}
+
+/// Where the programs of a private server are, if that is configured.
+#[must_use]
+pub fn bin_dir(config: &Config) -> Option<&Path> {
+    Some(config.postgres.bin_dir.as_str()).filter(|directory| !directory.is_empty()).map(Path::new)
 }
 
 /// The store's options as the configuration says.

@@ -1,29 +1,144 @@
-//! The two signals by which a person or a service manager asks a command to stop.
+//! The signals by which a person, a terminal or a service manager asks a command to stop.
+//!
+//! They are taken in a thread with a runtime of its own: where every worker of the main one is stuck, for example in a write to a log
+//! that nobody reads, the first signal may do nothing, but the second still ends the process.
+
+use std::fs;
+use std::process;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_util::sync::CancellationToken;
 
-/// SIGTERM and SIGINT.
+use crate::store::private_server;
+
+/// After the second signal a private PostgreSQL may take this long to end.
+const DATABASE_ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// Nothing that runs at the end of a process, such as a last write to a full pipe, may take longer.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
+
+/// SIGTERM, SIGINT, SIGQUIT, and SIGHUP unless it is ignored (as by `nohup`).
+#[derive(Debug, Clone)]
 pub struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
+    told: CancellationToken,
+}
+
+/// What the second signal does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Second {
+    /// Ends the process at once, with its private PostgreSQL and the usual exit code: 128 and the signal's number.
+    Ends,
+    /// Nothing: the command has children that it must end itself.
+    IsIgnored,
 }
 
 impl StopSignals {
-    /// From now on neither ends the process by itself.
+    /// From now on none of them ends the process by itself.
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn listen() -> anyhow::Result<Self> {
-        let on = |kind| signal(kind).context("listening for signals");
-        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
+    pub fn listen(second: Second) -> anyhow::Result<Self> {
+        let told = CancellationToken::new();
+        let (report, listening) = mpsc::channel();
+        let tell = told.clone();
+        let listen = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+            match runtime.context("starting the runtime of the signals") {
+                Ok(runtime) => runtime.block_on(take_signals(&tell, second, &report)),
+                Err(error) => drop(report.send(Err(error))),
+            }
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(listen).context("starting the thread of the signals")?;
+        listening.recv().context("listening for signals")??;
+        Ok(Self { told })
     }
 
-    /// Waits for either.
-    pub async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// Waits for the first.
+    pub async fn wait(&self) {
+        self.told.cancelled().await;
+    }
+
+    /// Does this, unless it is told to stop before it is done: then it is dropped, and there is `None`.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub fn unless_told<T>(
+        &self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> impl Future<Output = anyhow::Result<Option<T>>> {
+        // Whole starts are handed over: too large for the stack of whoever waits.
+        let work = Box::pin(work);
+        async move { self.told.run_until_cancelled(work).await.transpose() }
+    }
+}
+
+async fn take_signals(tell: &CancellationToken, second: Second, report: &mpsc::Sender<anyhow::Result<()>>) {
+    let (sender, mut signals) = channel(1);
+    let started = listen_to_all(&sender).context("listening for signals");
+    let listens = started.is_ok();
+    let _ = report.send(started);
+    if !listens || signals.recv().await.is_none() {
+        return;
+    }
+    tell.cancel();
+    match second {
+        Second::Ends => {
+            if let Some(signal) = signals.recv().await {
+                end_at_once(signal);
+            }
         }
+        Second::IsIgnored => ignore(signals).await,
+    }
+}
+
+async fn ignore(mut signals: Receiver<SignalKind>) {
+    while signals.recv().await.is_some() {}
+}
+
+fn listen_to_all(sender: &Sender<SignalKind>) -> std::io::Result<()> {
+    let mut kinds = vec![SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
+    if !is_ignored(Signal::HUP) {
+        kinds.push(SignalKind::hangup());
+    }
+    for kind in kinds {
+        let (mut arrived, sender) = (signal(kind)?, sender.clone());
+        tokio::spawn(async move { while arrived.recv().await.is_some() && sender.send(kind).await.is_ok() {} });
+    }
+    Ok(())
+}
+
+/// Whether this process was started with the signal ignored. Where the system does not tell it by file, it counts as ignored.
+fn is_ignored(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}
+
+/// Takes no lock and writes nothing: whatever holds up an orderly end may hold up that, too.
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, where no clock is paused")]
+#[expect(clippy::exit, reason = "whoever asks twice does not want to wait for an orderly end")]
+fn end_at_once(signal: SignalKind) {
+    thread::spawn(|| {
+        thread::sleep(ENDS_WITHIN);
+        let _ = kill_process(getpid(), Signal::KILL);
+    });
+    private_server::end_all(DATABASE_ENDS_WITHIN);
+    process::exit(128 + signal.as_raw_value());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_signal_is_seen() {
+        assert!(is_ignored(Signal::PIPE), "Rust programs ignore it");
+        assert!(!is_ignored(Signal::TERM));
     }
 }

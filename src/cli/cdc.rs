@@ -3,14 +3,13 @@
 //! `status` looks, also while the shop runs. `repair-slot` writes the event log, so with the embedded log the shop must be stopped: the
 //! file belongs to one process.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use super::Cli;
-use crate::app::Log;
+use crate::app::{Log, Second, StopSignals, bin_dir};
 use crate::config::Config;
 use crate::log::EventLog;
 use crate::sources::wal::{self, Begun, ReadError, SlotStatus, Step, Steps, WalConfig};
@@ -127,23 +126,24 @@ async fn repair(config: &Config, halt_at: Option<Step>) -> anyhow::Result<ExitCo
 
 async fn repair_on(config: &Config, log: &dyn EventLog, steps: &HaltAt) -> anyhow::Result<Begun> {
     log.create_topics(&Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect::<Vec<_>>()).await?;
-    let private = start_private(config).await?;
-    let repaired = match url(config) {
-        Ok(url) => wal::repair_in_steps(&WalConfig::new(url, &config.cdc.slot), log, steps).await.map_err(Into::into),
-        Err(error) => Err(error),
-    };
+    let stop = StopSignals::listen(Second::Ends)?;
+    let private = stop.unless_told(start_private(config)).await?.context("a signal broke it off")?;
+    let repaired = stop.unless_told(async {
+        let wal = WalConfig::new(url(config)?, &config.cdc.slot);
+        Ok(wal::repair_in_steps(&wal, log, steps).await?)
+    });
+    let repaired = repaired.await;
     if let Some(server) = private {
         server.stop().await?;
     }
-    repaired
+    repaired?.context("a signal broke it off; what is repaired by halves is finished by the next repair")
 }
 
 async fn start_private(config: &Config) -> anyhow::Result<Option<PrivateServer>> {
     if !is_private(config) {
         return Ok(None);
     }
-    let bin_dir = Some(config.postgres.bin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Path::new);
-    Ok(Some(PrivateServer::start(&config.data_dir, bin_dir).await.context("starting the private PostgreSQL")?))
+    Ok(Some(PrivateServer::start(&config.data_dir, bin_dir(config)).await.context("starting the private PostgreSQL")?))
 }
 
 fn is_private(config: &Config) -> bool {

@@ -7,9 +7,11 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use super::Cli;
-use crate::app::{Database, refuse_while_running};
+use crate::app::{Database, Second, StopSignals, bin_dir, refuse_while_running};
 use crate::config::Config;
 use crate::store::private_server::{self, Status};
+
+const BROKEN_OFF: &str = "a signal broke it off";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,7 +23,8 @@ pub(super) struct Args {
 enum What {
     /// Bring the tables to the newest shape.
     Migrate,
-    /// Forget all carts and orders. The event log must be emptied with it: `make reset` does both.
+    /// Forget all carts and orders; a private database is deleted and made anew. The event log must be emptied with it: `make reset` does
+    /// both.
     Reset,
     /// Where the database is, and whether it has the newest shape.
     Status,
@@ -60,6 +63,10 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 
 async fn reset(config: &Config) -> anyhow::Result<()> {
     refuse_while_running(&config.data_dir)?;
+    if is_private(config) {
+        // Also one that cannot be started, which is what many come here for.
+        private_server::reset(&config.data_dir, bin_dir(config)).await?;
+    }
     with_database(config, async |database| {
         database.store.migrate().await?;
         database.store.reset().await?;
@@ -94,12 +101,13 @@ fn url(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs something on the database, starting and stopping a private server around it.
+/// Runs something on the database, starting and stopping a private server around it, also if a signal breaks it off.
 async fn with_database(config: &Config, work: impl AsyncFnOnce(&Database) -> anyhow::Result<()>) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.data_dir)?;
     let root = Path::new(&config.data_dir).canonicalize()?;
-    let database = Database::start(config, &root).await?;
-    let result = work(&database).await;
+    let stop = StopSignals::listen(Second::Ends)?;
+    let database = stop.unless_told(Database::start(config, &root)).await?.context(BROKEN_OFF)?;
+    let result = stop.unless_told(work(&database)).await;
     database.stop().await;
-    result
+    result?.context(BROKEN_OFF)
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::Cli;
-use crate::app::StopSignals;
+use crate::app::{Second, StopSignals};
 use crate::clock::Clock;
 use crate::config::duration_text;
 use crate::drill::plan::Plan;
@@ -76,7 +76,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 async fn carry_out(plan: Plan, place: Place, json: bool) -> anyhow::Result<Outcome> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
-    let mut signals = StopSignals::listen()?;
+    let signals = StopSignals::listen(Second::IsIgnored)?;
     tokio::spawn(async move {
         signals.wait().await;
         eprintln!("kartshoppe: breaking off; the verdict comes when the shop has settled");

@@ -35,6 +35,12 @@ pub enum StoreError {
     /// The tables could not be brought to the newest shape; nothing of the failed migration stays.
     #[error("could not migrate the database")]
     Migration(#[source] Arc<sqlx::migrate::MigrateError>),
+    /// A newer version of this program migrated the tables.
+    #[error(
+        "the database has migration {migration}, which this version does not know: a newer KartShoppe wrote it. Start that version, \
+         restore a backup from before it, or empty the shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
+    )]
+    Newer { migration: i64 },
     /// Not the URL of a PostgreSQL.
     #[error("the database URL is not of the form postgres://user:password@host:port/database: {reason}")]
     BadUrl { reason: String },
@@ -42,6 +48,9 @@ pub enum StoreError {
 
 impl From<sqlx::migrate::MigrateError> for StoreError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
+        if let sqlx::migrate::MigrateError::VersionMissing(migration) = error {
+            return Self::Newer { migration };
+        }
         Self::Migration(Arc::new(error))
     }
 }
@@ -77,7 +86,7 @@ impl StoreError {
             Self::Migration(error) => {
                 matches!(&**error, sqlx::migrate::MigrateError::Execute(source) if is_transient(source))
             }
-            Self::Failed { .. } | Self::Corrupt { .. } | Self::TooOld { .. } | Self::BadUrl { .. } => false,
+            Self::Failed { .. } | Self::Corrupt { .. } | Self::TooOld { .. } | Self::Newer { .. } | Self::BadUrl { .. } => false,
         }
     }
 }

@@ -47,6 +47,7 @@ mod story_wal;
 mod story_wal_clocks;
 mod story_wal_kills;
 mod story_wal_tls;
+mod story_ways_out;
 mod support;
 mod tracker_settles;
 mod view_pages;

@@ -16,6 +16,9 @@ use crate::support::postgres::{bin_dir, open_folder, product, session};
 /// Says to a child process of this test binary where it shall hold a server, and when it does so it makes the file `held`.
 const HOLD: &str = "KARTSHOPPE_TEST_HOLD";
 
+/// The same, where a server that nobody collects shall end.
+const COLLECT: &str = "KARTSHOPPE_TEST_COLLECT";
+
 fn pid_of(data_dir: &Path) -> i32 {
     match private_server::status(data_dir).unwrap() {
         Status::Running { pid, .. } => pid,
@@ -184,6 +187,69 @@ async fn a_normal_user_needs_nothing_else() {
     holder.wait().unwrap();
     kill_process(pid, Signal::INT).unwrap();
     until("its server is gone", || private_server::status(folder.path()).unwrap() == Status::Stopped).await;
+}
+
+/// Whoever panics, or forgets to stop it, leaves nothing behind.
+#[test]
+fn a_server_that_is_only_dropped_ends() {
+    let folder = open_folder();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let start = async || PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime().block_on(async {
+            let _server = start().await;
+            panic!("on the main path");
+        });
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(private_server::status(folder.path()).unwrap(), Status::Stopped);
+    runtime().block_on(async {
+        drop(start().await);
+        until("it is stopped", || private_server::status(folder.path()).unwrap() == Status::Stopped).await;
+        let starting = tokio::time::timeout(Duration::from_millis(20), start());
+        assert!(starting.await.is_err(), "a start takes longer than that");
+        until("it is stopped", || private_server::status(folder.path()).unwrap() == Status::Stopped).await;
+        // What a broken off start did in a thread of its own may hold the directory a little longer.
+        let again = loop {
+            match PrivateServer::start(folder.path(), bin_dir().as_deref()).await {
+                Err(PrivateServerError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                started => break started.unwrap(),
+            }
+        };
+        again.stop().await.unwrap();
+    });
+}
+
+/// As under the first process of a container that collects nobody: the adopted server's end leaves a zombie.
+#[tokio::test]
+async fn a_zombie_is_noticed_replaced_and_no_hindrance_to_a_stop() {
+    let folder = open_folder();
+    let test = "store_private_server::collects_nobody";
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(COLLECT, folder.path()).stdin(Stdio::null());
+    let output = program.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(private_server::status(folder.path()).unwrap(), Status::Stopped);
+}
+
+/// Does nothing, but in a child process of the test above.
+#[tokio::test]
+async fn collects_nobody() {
+    let Some(data_dir) = std::env::var_os(COLLECT).map(PathBuf::from) else { return };
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    let mut holder = hold(&data_dir, Command::new(std::env::current_exe().unwrap()));
+    until("the child has its server", || data_dir.join("held").exists()).await;
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let pid = Pid::from_raw(pid_of(&data_dir)).unwrap();
+    let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    let replaced =
+        || matches!(private_server::status(&data_dir), Ok(Status::Running { pid: now, .. }) if now != pid.as_raw_nonzero().get());
+    until("another process serves", replaced).await;
+    assert!(rustix::process::test_kill_process(pid).is_ok(), "a zombie");
+    assert_eq!(store(&server).await.cart(&session("held")).await.unwrap().lines[0].quantity.units(), 1);
+    server.stop().await.unwrap();
 }
 
 fn hold(data_dir: &Path, mut program: Command) -> Child {

@@ -32,48 +32,78 @@ pub(super) struct Binaries {
     pub major: u32,
 }
 
+/// Why a directory gives no programs.
+#[derive(Debug)]
+enum Refusal {
+    /// They are not there, or not what is needed.
+    Unfit(String),
+    /// They may be, but the system does not let us see or run them.
+    Trouble(String),
+}
+
+impl Refusal {
+    fn of(error: io::Error) -> Self {
+        if is_absence(&error) { Self::Unfit(error.to_string()) } else { Self::Trouble(error.to_string()) }
+    }
+}
+
 impl Binaries {
-    /// The programs to run: those of `made_by` if there is a cluster, else the newest; configured before installed before npm.
+    /// The programs to run: those of `made_by` if there is a cluster, else the newest; configured before installed before npm. Where
+    /// the right ones are not among them, but some could not be looked at, that is the answer: they may be the right ones.
     pub fn find(configured: Option<&Path>, made_by: Option<u32>, cluster: &Path) -> Result<Self, PrivateServerError> {
+        let mut troubles = Vec::new();
         let candidates = match configured {
             Some(directory) => vec![Self::configured(directory)?],
             None => {
-                let mut found: Vec<Self> = installed().iter().filter_map(|directory| Self::at(directory).ok()).collect();
+                let mut found = looked_at(&installed(&mut troubles), &mut troubles);
                 found.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
-                found.extend(npm_packages().iter().filter_map(|directory| Self::at(directory).ok()));
+                let packages = npm_packages(&mut troubles);
+                found.extend(looked_at(&packages, &mut troubles));
                 found
             }
         };
-        let Some(made_by) = made_by else {
-            return candidates.into_iter().next().ok_or(PrivateServerError::NoBinaries);
-        };
-        let found = candidates.iter().map(|binaries| binaries.major.to_string()).collect::<Vec<_>>().join(", ");
-        candidates.into_iter().find(|binaries| binaries.major == made_by).ok_or_else(|| PrivateServerError::OtherVersion {
-            path: cluster.display().to_string(),
-            made_by,
-            found: if found.is_empty() { "none".to_owned() } else { found },
+        let majors = candidates.iter().map(|binaries| binaries.major.to_string()).collect::<Vec<_>>().join(", ");
+        let right = candidates.into_iter().find(|binaries| made_by.is_none_or(|major| major == binaries.major));
+        right.ok_or_else(|| match made_by {
+            _ if !troubles.is_empty() => PrivateServerError::Unreadable { reasons: troubles.join("; ") },
+            None => PrivateServerError::NoBinaries,
+            Some(made_by) => {
+                let found = if majors.is_empty() { "none".to_owned() } else { majors };
+                PrivateServerError::OtherVersion { path: cluster.display().to_string(), made_by, found }
+            }
         })
     }
 
     fn configured(directory: &Path) -> Result<Self, PrivateServerError> {
-        Self::at(directory).map_err(|reason| PrivateServerError::BadBinaries { path: directory.display().to_string(), reason })
+        let path = || directory.display().to_string();
+        Self::at(directory).map_err(|refusal| match refusal {
+            Refusal::Unfit(reason) => PrivateServerError::BadBinaries { path: path(), reason },
+            Refusal::Trouble(reason) => PrivateServerError::Unreadable { reasons: format!("{}: {reason}", path()) },
+        })
     }
 
     /// The programs in this directory, if they are there, run here, and are new enough.
-    fn at(directory: &Path) -> Result<Self, String> {
-        let directory = directory.canonicalize().map_err(|error| error.to_string())?;
-        if let Some(missing) = ["initdb", "postgres"].into_iter().find(|name| !directory.join(name).is_file()) {
-            return Err(format!("there is no {missing} in it"));
+    fn at(directory: &Path) -> Result<Self, Refusal> {
+        let directory = directory.canonicalize().map_err(Refusal::of)?;
+        for name in ["initdb", "postgres"] {
+            match fs::metadata(directory.join(name)) {
+                Ok(meta) if meta.is_file() => {}
+                Ok(_) => return Err(Refusal::Unfit(format!("there is no {name} in it"))),
+                Err(error) if is_absence(&error) => return Err(Refusal::Unfit(format!("there is no {name} in it"))),
+                Err(error) => return Err(Refusal::of(error)),
+            }
         }
-        hydrate_links(&directory).map_err(|error| format!("the links of its libraries cannot be made: {error}"))?;
-        let output = Command::new(directory.join("postgres")).arg("--version").output().map_err(|error| error.to_string())?;
+        let links = |error| Refusal::Trouble(format!("the links of its libraries cannot be made: {error}"));
+        hydrate_links(&directory).map_err(links)?;
+        let asked = Command::new(directory.join("postgres")).arg("--version").output();
+        let output = asked.map_err(|error| Refusal::Trouble(format!("its postgres cannot be run: {error}")))?;
         let words = String::from_utf8_lossy(&output.stdout).into_owned();
         let major = major_of(&words).ok_or_else(|| {
             let trouble = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            format!("its postgres does not tell its version: {words}{trouble}")
+            Refusal::Trouble(format!("its postgres does not tell its version: {words}{trouble}"))
         })?;
         if major < MIN_MAJOR {
-            Err(format!("its version is {major}, older than {MIN_MAJOR}"))
+            Err(Refusal::Unfit(format!("its version is {major}, older than {MIN_MAJOR}")))
         } else {
             Ok(Self { directory, major })
         }
@@ -104,13 +134,29 @@ fn major_of(version: &str) -> Option<u32> {
     number.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
-fn installed() -> Vec<PathBuf> {
+/// The programs of those directories that have them; what went wrong with the others is added to `troubles`.
+fn looked_at(directories: &[PathBuf], troubles: &mut Vec<String>) -> Vec<Binaries> {
+    let mut found = Vec::new();
+    for directory in directories {
+        match Binaries::at(directory) {
+            Ok(binaries) => found.push(binaries),
+            Err(Refusal::Unfit(_)) => {}
+            Err(Refusal::Trouble(reason)) => troubles.push(format!("{}: {reason}", directory.display())),
+        }
+    }
+    found
+}
+
+fn installed(troubles: &mut Vec<String>) -> Vec<PathBuf> {
     let mut directories = Vec::new();
     for (parent, bin) in INSTALLED {
-        directories.extend(children(Path::new(parent)).into_iter().map(|version| version.join(bin)));
+        directories.extend(children(Path::new(parent), troubles).into_iter().map(|version| version.join(bin)));
     }
-    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
-        directories.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    match Command::new("pg_config").arg("--bindir").output() {
+        Ok(output) => directories.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())),
+        // A directory of PATH that is closed to us is as good as one without it.
+        Err(error) if is_absence(&error) || error.kind() == io::ErrorKind::PermissionDenied => {}
+        Err(error) => troubles.push(format!("pg_config: {error}")),
     }
     directories.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
     directories.retain(|directory| directory.join("postgres").is_file());
@@ -118,15 +164,26 @@ fn installed() -> Vec<PathBuf> {
 }
 
 /// Below the working directory, and below the repository that the program was built in.
-fn npm_packages() -> Vec<PathBuf> {
+fn npm_packages(troubles: &mut Vec<String>) -> Vec<PathBuf> {
     let program = env::current_exe().ok();
     let places = program.iter().flat_map(|path| path.ancestors().skip(1)).chain([Path::new(".")]);
-    places.flat_map(|place| children(&place.join(NPM_PACKAGES))).map(|package| package.join("native/bin")).collect()
+    places.flat_map(|place| children(&place.join(NPM_PACKAGES), troubles)).map(|package| package.join("native/bin")).collect()
 }
 
-fn children(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten();
-    entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect()
+fn children(directory: &Path, troubles: &mut Vec<String>) -> Vec<PathBuf> {
+    match fs::read_dir(directory) {
+        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
+        Err(error) => {
+            if !is_absence(&error) {
+                troubles.push(format!("{}: {error}", directory.display()));
+            }
+            Vec::new()
+        }
+    }
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// npm packages hold no symbolic links; theirs lists them, as paths from the package's root.
@@ -187,6 +244,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = Binaries::find(Some(folder.path()), None, Path::new("cluster")).unwrap_err().to_string();
         assert!(error.contains("no initdb") && error.contains(&folder.path().display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn programs_that_cannot_be_run_are_named_with_the_systems_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["initdb", "postgres"] {
+            fs::write(folder.path().join(name), "not to be executed").unwrap();
+        }
+        let error = Binaries::find(Some(folder.path()), Some(14), Path::new("cluster")).unwrap_err().to_string();
+        assert!(error.contains("Permission denied") && error.contains(&folder.path().display().to_string()), "{error}");
+        assert!(!error.contains("reset"), "{error}");
     }
 
     #[test]

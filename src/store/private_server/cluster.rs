@@ -72,13 +72,14 @@ impl Cluster {
         let directory = choose_directory(home)?;
         let owner = Owner::to_switch_to(&directory);
         let place = directory.parent().unwrap_or(home).to_owned();
-        let binaries = Binaries::find(bin_dir, major_of(&directory), &directory)?.reachable_by(owner, &place)?;
+        let made_by = major_of(&directory)?;
+        let binaries = Binaries::find(bin_dir, made_by, &directory)?.reachable_by(owner, &place)?;
         let credentials = match Credentials::read(home)? {
             Some(credentials) => credentials,
             None => Credentials::make(home)?,
         };
         let cluster = Self { home: home.to_owned(), directory, binaries, owner, credentials };
-        if major_of(&cluster.directory).is_none() {
+        if made_by.is_none() {
             cluster.make(&place)?;
         }
         Ok(cluster)
@@ -266,9 +267,21 @@ fn make_place(place: &Path) -> Result<(), PrivateServerError> {
     make().map_err(in_file("make", place))
 }
 
-/// The version that made the cluster; `None` if there is none.
-fn major_of(directory: &Path) -> Option<u32> {
-    fs::read_to_string(directory.join("PG_VERSION")).ok()?.trim().parse().ok()
+/// The version that made the cluster; `None` if there is none. Only an absent directory is none: whatever else keeps us from reading the
+/// version must not lead to a new cluster over an old one.
+fn major_of(directory: &Path) -> Result<Option<u32>, PrivateServerError> {
+    let path = directory.join("PG_VERSION");
+    let damaged = |what: &str| PrivateServerError::Damaged { path: directory.display().to_string(), what: what.to_owned() };
+    match fs::read_to_string(&path) {
+        // `9.6` and older have two numbers; either way it is too old.
+        Ok(text) => match text.trim().split('.').next().and_then(|major| major.parse().ok()) {
+            Some(major) => Ok(Some(major)),
+            None => Err(damaged("PG_VERSION holds no version")),
+        },
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(in_file("read", &path)(error)),
+        Err(_) if fs::exists(directory).map_err(in_file("look at", directory))? => Err(damaged("it has no PG_VERSION")),
+        Err(_) => Ok(None),
+    }
 }
 
 fn free_port() -> io::Result<u16> {

@@ -17,6 +17,7 @@ mod binaries;
 mod cluster;
 mod owner;
 mod postmaster;
+mod process;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -28,6 +29,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use binaries::Binaries;
 use cluster::{Cluster, Credentials};
 use postmaster::Postmaster;
 
@@ -35,12 +37,13 @@ use postmaster::Postmaster;
 const RESTART_WAIT_MIN: Duration = Duration::from_millis(50);
 const RESTART_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// A running private server. [`PrivateServer::stop`] ends it; a value that is only dropped leaves it running, to be adopted.
+/// A running private server. [`PrivateServer::stop`] ends it, and so does the drop of the value, as soon as its runtime gets to it. Only a
+/// process that is killed leaves it running, to be adopted.
 #[derive(Debug)]
 pub struct PrivateServer {
     urls: Urls,
     stop: CancellationToken,
-    watch: JoinHandle<Result<(), PrivateServerError>>,
+    watch: Option<JoinHandle<Result<(), PrivateServerError>>>,
     _lock: File,
 }
 
@@ -82,12 +85,23 @@ pub enum PrivateServerError {
     /// The configured directory is not what it should be.
     #[error("KARTSHOPPE__POSTGRES__BIN_DIR is {path}, but {reason}")]
     BadBinaries { path: String, reason: String },
+    /// Programs may be there, but the system does not let us see or run them: out of files, out of memory, no right.
+    #[error(
+        "no fitting PostgreSQL was found, but not everything could be looked at ({reasons}): mend that, or set \
+         KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb and postgres"
+    )]
+    Unreadable { reasons: String },
     /// The files are another version's.
     #[error(
         "the private database in {path} was made by PostgreSQL {made_by}, which is not here (found: {found}): install it, or start anew \
          with `kartshoppe db reset`"
     )]
     OtherVersion { path: String, made_by: u32, found: String },
+    /// It cannot be told which version's they are.
+    #[error(
+        "the private database in {path} is damaged: {what}; put it back from a backup, or start anew with `kartshoppe db reset`"
+    )]
+    Damaged { path: String, what: String },
     /// A file or directory cannot be used.
     #[error("cannot {doing} {path}")]
     File {
@@ -137,7 +151,7 @@ impl PrivateServer {
             return Err(error);
         }
         let stop = CancellationToken::new();
-        let watch = tokio::spawn(watch(cluster, postmaster, stop.clone()));
+        let watch = Some(tokio::spawn(watch(cluster, postmaster, stop.clone())));
         Ok(Self { urls, stop, watch, _lock: lock })
     }
 
@@ -151,10 +165,25 @@ impl PrivateServer {
     ///
     /// # Errors
     /// [`PrivateServerError::NotStopped`] if it does not end in time; the next start adopts it.
-    pub async fn stop(self) -> Result<(), PrivateServerError> {
+    pub async fn stop(mut self) -> Result<(), PrivateServerError> {
         self.stop.cancel();
-        self.watch.await.map_err(PrivateServerError::Watch)?
+        match self.watch.take() {
+            Some(watch) => watch.await.map_err(PrivateServerError::Watch)?,
+            None => Ok(()),
+        }
     }
+}
+
+impl Drop for PrivateServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Ends every private server of this process at once, for a way out on which nothing is stopped in order. Nothing committed is lost; the
+/// next start recovers. Waits for at most `time`, and says nothing.
+pub fn end_all(time: Duration) {
+    process::end_all(time);
 }
 
 /// How to reach the private server of a data directory, running or not; `None` if it was never made.
@@ -175,7 +204,7 @@ pub fn status(data_dir: &Path) -> Result<Status, PrivateServerError> {
         return Ok(Status::Absent);
     }
     let running = postmaster::running(&cluster::directory(&home)?)?;
-    Ok(running.map_or(Status::Stopped, |file| Status::Running { pid: file.pid.as_raw_nonzero().get(), port: file.port }))
+    Ok(running.map_or(Status::Stopped, |found| Status::Running { pid: found.process.number(), port: found.file.port }))
 }
 
 /// Deletes the private server of a data directory with everything in it; one that runs without a process of ours is stopped.
@@ -189,10 +218,20 @@ pub async fn delete(data_dir: &Path) -> Result<(), PrivateServerError> {
     }
     let _lock = lock(&home)?;
     let cluster = cluster::directory(&home)?;
-    if let Some(file) = postmaster::running(&cluster)? {
-        Postmaster::of(file).stop().await?;
+    if let Some(found) = postmaster::running(&cluster)? {
+        Postmaster::of(found.process).stop_for_good().await?;
     }
     cluster::delete(&home, &cluster)
+}
+
+/// Deletes the private server of a data directory as [`delete`] does, so that the next start makes a new one. Nothing is deleted where
+/// the programs for a new one are missing.
+///
+/// # Errors
+/// Those of [`delete`], and of finding the programs.
+pub async fn reset(data_dir: &Path, bin_dir: Option<&Path>) -> Result<(), PrivateServerError> {
+    Binaries::find(bin_dir, None, &home_path(data_dir))?;
+    delete(data_dir).await
 }
 
 /// Starts the server again whenever it ends by itself, until it is to stop.

@@ -6,33 +6,38 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 use super::PrivateServerError;
 use super::cluster::{Cluster, in_file, last_words};
+use super::process::{self, Process};
 
 /// A server that recovers from a crash replays at most `max_wal_size`; longer than this and something else is wrong.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 /// A fast shutdown ends connections and writes a checkpoint.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
-/// An immediate shutdown writes nothing; the next start recovers. Nothing committed is lost.
+/// An immediate shutdown writes nothing; the next start recovers. Nothing committed is lost. PostgreSQL itself kills children that
+/// hang after 5 s.
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
-/// How often files and processes are looked at while something is awaited.
+/// A process that is killed ends as soon as the system lets it.
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a thread may wait for a server that nobody stopped in order.
+const DROPPED_WITHIN: Duration = Duration::from_secs(5);
+/// How often files are looked at while a server starts.
 const POLL: Duration = Duration::from_millis(5);
-/// How often an adopted server, which is not our child, is looked at.
-const WATCH_ADOPTED: Duration = Duration::from_millis(250);
 /// A port that was free may be taken before the server has it, and the processes of a killed server need a moment to end.
 const START_ATTEMPTS: u32 = 5;
 const START_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
-/// A running server process.
+/// A running server process. A value that is dropped before it has ended is ended.
 #[derive(Debug)]
 pub(super) struct Postmaster {
-    pid: Pid,
+    process: Process,
     /// `None` if it was adopted.
     child: Option<Child>,
+    over: bool,
 }
 
 /// What `postmaster.pid` says. Source: PostgreSQL, `miscadmin.h`, the lock file's lines.
@@ -44,16 +49,29 @@ pub(super) struct PidFile {
     pub ready: bool,
 }
 
+/// A server that was found running.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub process: Process,
+    pub file: PidFile,
+}
+
 /// The server that runs on this directory, if one does.
-pub(super) fn running(directory: &Path) -> Result<Option<PidFile>, PrivateServerError> {
-    let file = PidFile::read(directory)?;
-    Ok(file.filter(|file| is_alive(file.pid) && runs_on(file.pid, directory) != Some(false)))
+pub(super) fn running(directory: &Path) -> Result<Option<Running>, PrivateServerError> {
+    let Some(file) = PidFile::read(directory)? else { return Ok(None) };
+    let process = Process::find(file.pid).filter(|process| process.runs_on(directory) != Some(false));
+    Ok(process.map(|process| Running { process, file }))
 }
 
 impl Postmaster {
     /// A process that was found running.
-    pub fn of(file: PidFile) -> Self {
-        Self { pid: file.pid, child: None }
+    pub fn of(process: Process) -> Self {
+        Self::new(process, None)
+    }
+
+    fn new(process: Process, child: Option<Child>) -> Self {
+        process::is_ours(process.pid);
+        Self { process, child, over: false }
     }
 
     /// Adopts the server that runs on the cluster, or starts one; returns when it takes connections.
@@ -76,59 +94,70 @@ impl Postmaster {
 
     /// The same, on the port that everybody knows.
     pub async fn adopt_or_start_once(cluster: &mut Cluster) -> Result<Self, PrivateServerError> {
-        if let Some(file) = running(&cluster.directory)?
-            && let Some(adopted) = Self::adopt(cluster, file).await?
+        if let Some(found) = running(&cluster.directory)?
+            && let Some(adopted) = Self::adopt(cluster, found).await?
         {
             return Ok(adopted);
         }
         Self::start(cluster).await
     }
 
+    /// Ends the server as [`Postmaster::stop`] does; afterwards its number means nothing any more, if anybody collects it.
+    pub async fn stop_for_good(self) -> Result<(), PrivateServerError> {
+        let pid = self.process.pid;
+        self.stop().await?;
+        process::collected(pid).await;
+        Ok(())
+    }
+
     /// Ends the server: at once as far as its clients are concerned, and with everything committed on disk.
     pub async fn stop(mut self) -> Result<(), PrivateServerError> {
-        for (signal, within) in [(Signal::INT, STOPPED_WITHIN), (Signal::QUIT, ENDED_WITHIN)] {
-            match kill_process(self.pid, signal) {
-                Err(rustix::io::Errno::SRCH) => return Ok(()),
-                Err(errno) => return Err(in_file("signal the private PostgreSQL in", Path::new("/proc"))(errno.into())),
-                Ok(()) => {}
-            }
+        let ways = [(Signal::INT, STOPPED_WITHIN), (Signal::QUIT, ENDED_WITHIN), (Signal::KILL, KILLED_WITHIN)];
+        for (signal, within) in ways {
+            self.signal(signal).map_err(in_file("signal the private PostgreSQL in", Path::new("/proc")))?;
             if tokio::time::timeout(within, self.ended()).await.is_ok() {
                 return Ok(());
             }
-            tracing::warn!(pid = self.pid.as_raw_nonzero().get(), ?within, "the private PostgreSQL does not stop");
+            tracing::warn!(pid = self.process.number(), ?signal, ?within, "the private PostgreSQL does not stop");
         }
-        Err(PrivateServerError::NotStopped { pid: self.pid.as_raw_nonzero().get(), waited: STOPPED_WITHIN + ENDED_WITHIN })
+        // Nothing is left to try.
+        self.over = true;
+        let waited = STOPPED_WITHIN + ENDED_WITHIN + KILLED_WITHIN;
+        Err(PrivateServerError::NotStopped { pid: self.process.number(), waited })
     }
 
     /// Waits until the process has ended. Cancel-safe.
     pub async fn ended(&mut self) {
-        if let Some(child) = &mut self.child {
+        match &mut self.child {
             // An error says that it was waited for already.
-            let _ = child.wait().await;
-            return;
+            Some(child) => drop(child.wait().await),
+            None => self.process.ended().await,
         }
-        while is_alive(self.pid) {
-            sleep(WATCH_ADOPTED).await;
-        }
+        self.over = true;
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.process.signal(signal)?;
+        // One that was stopped (SIGSTOP) takes its signals when it goes on.
+        self.process.signal(Signal::CONT).map(drop)
     }
 
     /// `None` if the server went away while it was waited for.
-    async fn adopt(cluster: &mut Cluster, file: PidFile) -> Result<Option<Self>, PrivateServerError> {
-        let pid = file.pid.as_raw_nonzero().get();
-        tracing::info!(pid, port = file.port, "found the private PostgreSQL running");
-        let mut file = Some(file);
+    async fn adopt(cluster: &mut Cluster, found: Running) -> Result<Option<Self>, PrivateServerError> {
+        let (pid, port) = (found.process.number(), found.file.port);
+        tracing::info!(pid, port, "found the private PostgreSQL running");
+        let mut found = Some(found);
         let give_up = Instant::now() + READY_WITHIN;
-        while let Some(seen) = file.take() {
-            if seen.ready {
-                cluster.take_port(seen.port)?;
-                return Ok(Some(Self::of(seen)));
+        while let Some(Running { process, file }) = found.take() {
+            if file.ready {
+                cluster.take_port(file.port)?;
+                return Ok(Some(Self::of(process)));
             }
             if Instant::now() > give_up {
-                let log = cluster.log_file().display().to_string();
-                return Err(PrivateServerError::NotReady { waited: READY_WITHIN, log });
+                return Err(not_ready(cluster));
             }
             sleep(POLL).await;
-            file = running(&cluster.directory)?;
+            found = running(&cluster.directory)?;
         }
         Ok(None)
     }
@@ -140,24 +169,42 @@ impl Postmaster {
         let said_before = log.metadata().map(|meta| meta.len()).unwrap_or_default();
         let mut command = cluster.command("postgres");
         command.arg("-D").arg(&cluster.directory).stdout(Stdio::null()).stderr(log);
-        let mut child = Command::from(command).spawn().map_err(in_file("run postgres in", &cluster.binaries.directory))?;
+        let child = Command::from(command).spawn().map_err(in_file("run postgres in", &cluster.binaries.directory))?;
+        let ended = || PrivateServerError::Program { program: "postgres", output: said_since(cluster, said_before) };
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        let process = pid.and_then(Process::find).ok_or_else(ended)?;
+        let mut postmaster = Self::new(process, Some(child));
         let give_up = Instant::now() + READY_WITHIN;
         while Instant::now() < give_up {
-            if child.try_wait().map_err(in_file("wait for postgres in", &cluster.directory))?.is_some() {
-                return Err(PrivateServerError::Program { program: "postgres", output: said_since(cluster, said_before) });
+            if tokio::time::timeout(POLL, postmaster.ended()).await.is_ok() {
+                return Err(ended());
             }
             let file = PidFile::read(&cluster.directory)?;
-            if let Some(file) =
-                file.filter(|file| file.ready && child.id() == u32::try_from(file.pid.as_raw_nonzero().get()).ok())
-            {
-                return Ok(Self { pid: file.pid, child: Some(child) });
+            if file.is_some_and(|file| file.ready && file.pid == postmaster.process.pid) {
+                return Ok(postmaster);
             }
-            sleep(POLL).await;
         }
         // Better none than one that nobody knows of.
-        let _ = child.kill().await;
-        Err(PrivateServerError::NotReady { waited: READY_WITHIN, log: cluster.log_file().display().to_string() })
+        postmaster.stop().await?;
+        Err(not_ready(cluster))
     }
+}
+
+impl Drop for Postmaster {
+    /// On a way out that nobody foresaw, such as a panic, the server goes with us.
+    fn drop(&mut self) {
+        process::is_over(self.process.pid);
+        for signal in [Signal::INT, Signal::QUIT] {
+            if self.over || self.signal(signal).is_err() {
+                return;
+            }
+            self.over = self.process.ends_within(DROPPED_WITHIN);
+        }
+    }
+}
+
+fn not_ready(cluster: &Cluster) -> PrivateServerError {
+    PrivateServerError::NotReady { waited: READY_WITHIN, log: cluster.log_file().display().to_string() }
 }
 
 impl PidFile {
@@ -183,28 +230,13 @@ impl PidFile {
     }
 }
 
-fn is_alive(pid: Pid) -> bool {
-    // No right to signal it means that it is there.
-    !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
-}
-
-/// Whether this process is a PostgreSQL on that directory; `None` where that cannot be found out.
-fn runs_on(pid: Pid, directory: &Path) -> Option<bool> {
-    let pid = pid.as_raw_nonzero().get();
-    let words = match fs::read(format!("/proc/{pid}/cmdline")) {
-        Ok(words) => words,
-        Err(_) if Path::new("/proc/self").exists() => return None,
-        Err(_) => std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output().ok()?.stdout,
-    };
-    let words = String::from_utf8_lossy(&words).into_owned();
-    Some(words.contains("postgres") && words.contains(&*directory.to_string_lossy()))
-}
-
-/// After a reboot, or in another container, the number in the file may be some other program's by now. PostgreSQL would then
-/// refuse to start; it removes by itself what a dead process left.
+/// After a reboot, or in another container, the number in the file may be some other program's by now; and a zombie has no files any
+/// more. PostgreSQL would refuse to start; it removes by itself what a process left that is not there. The file of a server that lives
+/// here stays.
 fn remove_strangers_pid(directory: &Path) -> Result<(), PrivateServerError> {
     let Some(file) = PidFile::read(directory)? else { return Ok(()) };
-    if is_alive(file.pid) && runs_on(file.pid, directory) == Some(false) {
+    let lives_here = Process::find(file.pid).is_some_and(|process| process.runs_on(directory) != Some(false));
+    if process::is_there(file.pid) && !lives_here {
         let path = directory.join("postmaster.pid");
         tracing::info!(path = %path.display(), "removing the mark of a server that is gone");
         fs::remove_file(&path).map_err(in_file("remove", &path))?;
@@ -237,8 +269,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mine = rustix::process::getpid();
         fs::write(directory.path().join("postmaster.pid"), format!("{}\n", mine.as_raw_nonzero())).unwrap();
-        assert!(is_alive(mine));
-        assert_eq!(running(directory.path()).unwrap(), None);
+        assert!(running(directory.path()).unwrap().is_none());
         remove_strangers_pid(directory.path()).unwrap();
         assert!(!directory.path().join("postmaster.pid").exists());
     }

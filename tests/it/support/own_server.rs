@@ -1,6 +1,5 @@
 //! A PostgreSQL of the test's own: one that is stopped, set otherwise, or given another past.
 
-use std::path::Path;
 use std::time::Duration;
 
 use kartshoppe::store::private_server::{PrivateServer, Urls};
@@ -8,7 +7,7 @@ use kartshoppe::store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::place::Place;
-use super::postgres::{TestDatabase, bin_dir, open_folder};
+use super::postgres::{TestDatabase, bin_dir, cluster_of, open_folder};
 use super::wal::WalShop;
 
 /// A running server.
@@ -55,11 +54,9 @@ impl OwnServer {
         }
     }
 
-    /// The data directory of PostgreSQL, which may not be below the folder where the tests run as root.
+    /// The data directory of PostgreSQL.
     pub fn cluster(&self) -> std::path::PathBuf {
-        let home = self.folder.path().join("postgres");
-        let elsewhere = std::fs::read_to_string(home.join("location"));
-        elsewhere.map_or(home.clone(), |place| Path::new(place.trim()).to_owned()).join("cluster")
+        cluster_of(self.folder.path())
     }
 }
 

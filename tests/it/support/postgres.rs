@@ -66,6 +66,13 @@ pub fn open_folder() -> tempfile::TempDir {
     folder
 }
 
+/// PostgreSQL's own files of a data directory, which may not be below it where the tests run as root.
+pub fn cluster_of(data_dir: &Path) -> PathBuf {
+    let home = data_dir.join("postgres");
+    let elsewhere = std::fs::read_to_string(home.join("location"));
+    elsewhere.map_or(home, |place| PathBuf::from(place.trim())).join("cluster")
+}
+
 /// The server of this test binary. It lives in a thread of its own, as each test has its own runtime.
 fn server() -> &'static Urls {
     static SERVER: OnceLock<Urls> = OnceLock::new();

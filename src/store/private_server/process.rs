@@ -1,0 +1,204 @@
+//! A process of PostgreSQL: watched and signalled so that neither a zombie nor a later process of the same number is taken for it.
+//!
+//! Linux gives a handle for a process (`pidfd`) that tells its end also while nobody has collected it, as under a first process of a
+//! container that never does. Elsewhere, and where a sandbox refuses the handle, the process is looked at again and again.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// How often a process without a handle is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The same where its end is near.
+const LOOK_SOON: Duration = Duration::from_millis(5);
+/// A first process that collects at all does so within seconds.
+const COLLECTED_WITHIN: Duration = Duration::from_secs(3);
+
+/// The servers that are this process's to stop, for a way out on which nothing is stopped in order.
+static OURS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// A living process.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub pid: Pid,
+    handle: Option<OwnedFd>,
+}
+
+impl Process {
+    /// The process of this number, unless it has ended.
+    pub fn find(pid: Pid) -> Option<Self> {
+        let handle = handle_of(pid);
+        (!has_ended(pid)).then_some(Self { pid, handle })
+    }
+
+    /// Its number, for people.
+    pub fn number(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// `false` if it has ended meanwhile.
+    pub fn signal(&self, signal: Signal) -> io::Result<bool> {
+        let sent = match &self.handle {
+            #[cfg(target_os = "linux")]
+            Some(handle) => rustix::process::pidfd_send_signal(handle, signal),
+            _ => kill_process(self.pid, signal),
+        };
+        match sent {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Waits until it has ended. Cancel-safe.
+    pub async fn ended(&self) {
+        if let Some(handle) = &self.handle {
+            #[expect(deprecated, reason = "its heir is unsafe for handles that end early; this one is borrowed from `self`")]
+            let watched = tokio::io::unix::AsyncFd::new(handle.as_fd());
+            if let Ok(handle) = watched
+                && handle.readable().await.is_ok()
+            {
+                return;
+            }
+        }
+        while !has_ended(self.pid) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The same as [`Process::ended`], blocking, for at most this long; whether it has ended.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        end_within(self.pid, time)
+    }
+
+    /// Whether it is a PostgreSQL on that directory; `None` where that cannot be found out. A server works in its directory, so a
+    /// directory that was moved, or has several paths, is known by its inode.
+    pub fn runs_on(&self, directory: &Path) -> Option<bool> {
+        let number = self.number();
+        if !Path::new("/proc/self").exists() {
+            let words =
+                std::process::Command::new("ps").args(["-o", "command=", "-p", &number.to_string()]).output().ok()?.stdout;
+            let words = String::from_utf8_lossy(&words).into_owned();
+            return Some(words.contains("postgres") && words.contains(&*directory.to_string_lossy()));
+        }
+        let name = fs::read_to_string(format!("/proc/{number}/comm")).unwrap_or_default();
+        if name.trim() != "postgres" {
+            return Some(false);
+        }
+        match (fs::metadata(self.working_directory()), fs::metadata(directory)) {
+            (Ok(works_in), Ok(directory)) => Some(same_inode(&works_in, &directory)),
+            // It ended just now.
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Where it works, as a path that leads there also if the directory was moved.
+    pub fn working_directory(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/cwd", self.number()))
+    }
+}
+
+/// From here to [`is_over`] the process is among those that [`end_all`] ends.
+pub(super) fn is_ours(pid: Pid) {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+}
+
+pub(super) fn is_over(pid: Pid) {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner).retain(|ours| *ours != pid);
+}
+
+/// Ends every server of this process at once (PostgreSQL's immediate shutdown: nothing committed is lost, the next start recovers), and
+/// waits for at most `time`. Takes no lock that a stopping process may hold for long, and says nothing.
+pub(super) fn end_all(time: Duration) {
+    let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for pid in &ours {
+        // A stopped process takes its signals when it goes on.
+        let _ = kill_process(*pid, Signal::QUIT).and_then(|()| kill_process(*pid, Signal::CONT));
+    }
+    for pid in ours {
+        end_within(pid, time);
+    }
+}
+
+/// Gives whoever must collect an ended process a moment to do so.
+pub(super) async fn collected(pid: Pid) {
+    for _ in 0..COLLECTED_WITHIN.as_millis() / LOOK_SOON.as_millis() {
+        if !is_there(pid) {
+            return;
+        }
+        tokio::time::sleep(LOOK_SOON).await;
+    }
+}
+
+pub(super) fn same_inode(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Whether anything has this number, a zombie included: that is what PostgreSQL asks before it takes over a directory.
+pub(super) fn is_there(pid: Pid) -> bool {
+    // No right to signal it means that it is there.
+    !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+}
+
+/// Whether no process of this number runs any more: nothing is there, or what is there waits to be collected.
+fn has_ended(pid: Pid) -> bool {
+    if !is_there(pid) {
+        return true;
+    }
+    // The state follows the name, which is in parentheses and may hold any character.
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| matches!(rest.trim_start().chars().next(), Some('Z' | 'X')))
+}
+
+#[expect(clippy::disallowed_methods, reason = "asked where nothing else runs any more, or where no runtime may be waited for")]
+fn end_within(pid: Pid, time: Duration) -> bool {
+    for _ in 0..time.as_millis() / LOOK_SOON.as_millis() {
+        if has_ended(pid) {
+            return true;
+        }
+        std::thread::sleep(LOOK_SOON);
+    }
+    has_ended(pid)
+}
+
+#[cfg(target_os = "linux")]
+fn handle_of(pid: Pid) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn handle_of(_: Pid) -> Option<OwnedFd> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_zombie_has_ended() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let process = Process::find(Pid::from_child(&child)).unwrap();
+        assert!(!has_ended(process.pid));
+        assert!(process.signal(Signal::KILL).unwrap());
+        process.ended().await;
+        assert!(process.ends_within(Duration::from_secs(60)));
+        assert!(is_there(process.pid), "nobody has collected it");
+        assert!(Process::find(process.pid).is_none());
+        child.wait().unwrap();
+        assert!(!process.signal(Signal::KILL).unwrap());
+    }
+
+    #[test]
+    fn another_program_is_no_server_wherever_it_works() {
+        let me = Process::find(rustix::process::getpid()).unwrap();
+        assert_eq!(me.runs_on(&std::env::current_dir().unwrap()), Some(false));
+    }
+}
