@@ -3,6 +3,7 @@
 //! `cargo bench --bench log_append [FOLDER]` writes to a folder that it makes below FOLDER (default: the system's for temporary files;
 //! name the disk that counts). Figures: records a second by batch size, one append at a time and eight at once; the time of one small
 //! append beside one bare fsync; how fast a follower reads what it finds.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::fs::File;
 use std::io::Write;

@@ -4,7 +4,12 @@
 //! `cargo bench --bench wal [FOLDER]` works in a folder that it makes below FOLDER (default: the system's for temporary files), with a
 //! private PostgreSQL. Both read copies of one slot, in turns; ours writes the events and its position to an embedded log, theirs throws
 //! the raw stream away. `ROWS`, `ITEMS` (of one order), `ROUNDS`, `FSYNC=false` change what is measured.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark stops where it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark stops where it fails, and prints its figures"
+)]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -51,31 +51,32 @@ struct Parts {
     tracing: bool,
 }
 
-/// Runs the shop until it is told to stop.
+/// Runs the shop until it is told to stop; whether it ended well. What went wrong is in its log then.
 ///
 /// # Errors
-/// If a part that nothing works without cannot be had: the data directory, the event log, a private database, a port.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+/// If the data directory or the log cannot be had: there is no log yet that could tell it.
+pub async fn serve(config: Config) -> anyhow::Result<bool> {
     let data = DataDir::open(&config.data_dir, &config.instance)?;
     let telemetry = setup::start(&config.telemetry, Some(&data.root().join("logs")), data.instance())?;
-    let result = run(config, &data, telemetry.is_tracing()).await;
+    let result = run(config, &data, &telemetry).await;
     if let Err(error) = &result {
-        tracing::error!(error = format!("{error:#}"), "the shop cannot go on");
+        tracing::error!("the shop cannot go on: {error:#}");
     }
     let flushed = tokio::task::spawn_blocking(move || telemetry.shutdown());
     let _ = tokio::time::timeout(TELEMETRY_PATIENCE, flushed).await;
-    result
+    Ok(result.is_ok())
 }
 
-async fn run(config: Config, data: &DataDir, tracing: bool) -> anyhow::Result<()> {
+async fn run(config: Config, data: &DataDir, telemetry: &setup::Guard) -> anyhow::Result<()> {
     let stop = StopSignals::listen(Second::Ends)?;
     let parts = Parts {
         clock: if config.faults.enabled { Clock::steppable() } else { Clock::system() },
         metrics: Metrics::default(),
         supervision: supervision(&config.supervision),
         config: Arc::new(config),
-        tracing,
+        tracing: telemetry.is_tracing(),
     };
+    telemetry.register(&parts.metrics);
     let supervision = &parts.supervision;
     let opened = Log::open(&parts.config, data.root(), &parts.clock, &supervision.faults, &supervision.alarms);
     let Some(log) = stop.unless_told(opened).await? else { return Ok(()) };

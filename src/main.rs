@@ -1,8 +1,6 @@
-//! Parses the arguments, calls the library, returns the exit code; nothing else.
+//! Calls the library and returns the exit code; nothing else.
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 /// Actors come and go by the hundred thousand, each with a few KB in a dozen pieces: with the C library's allocator half of the time of
 /// such a batch was spent in it (docs/adr/0007).
@@ -10,5 +8,5 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    kartshoppe::cli::Cli::parse().run()
+    kartshoppe::cli::main()
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
-use super::Cli;
+use super::{Cli, output};
 use crate::app::{Log, Second, StopSignals, bin_dir};
 use crate::config::Config;
 use crate::log::EventLog;
@@ -56,9 +56,9 @@ async fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let opened = Log::open_for_reading(config).await.map_err(|error| format!("{error:#}"));
     let found = wal::status(&wal, opened.as_ref().map(|opened| &*opened.log).map_err(Clone::clone)).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&found)?);
+        output::json(&found)?;
     } else {
-        print!("{}", table(&found));
+        output::print(table(&found))?;
     }
     Ok(if found.alarm.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -102,7 +102,8 @@ struct HaltAt(Option<Step>);
 impl Steps for HaltAt {
     async fn at(&self, step: Step) -> Result<(), ReadError> {
         if self.0 == Some(step) {
-            println!("halted at {}", step.name());
+            // Who reads it waits for this; if nobody does, it stays here all the same.
+            let _ = output::line(format_args!("halted at {}", step.name()));
             std::future::pending::<()>().await;
         }
         Ok(())
@@ -117,10 +118,10 @@ async fn repair(config: &Config, halt_at: Option<Step>) -> anyhow::Result<ExitCo
     let repaired = repair_on(config, &*opened.log, &HaltAt(halt_at)).await;
     opened.close().await;
     let begun = repaired?;
-    println!(
+    output::line(format_args!(
         "the slot {} starts at {}; {} items that were missed are published",
         config.cdc.slot, begun.position.resume_lsn, begun.published
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::Cli;
+use super::{Cli, output};
 use crate::app::Log;
 use crate::check::{self, Subject, Thresholds};
 use crate::config::Config;
@@ -22,9 +22,9 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let config = cli.load(Vec::new())?.config;
     let report = super::block_on(judge(&config))?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        output::json(&report)?;
     } else {
-        print!("{report}");
+        output::print(&report)?;
     }
     Ok(if report.holds() && report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::Cli;
+use super::{Cli, output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,8 +23,8 @@ enum What {
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = cli.load(Vec::new())?;
     match args.what {
-        What::Print => print!("{}", crate::config::print(&loaded)),
-        What::Check => println!("the configuration is sound: {} keys", loaded.origins.len()),
+        What::Print => output::print(crate::config::print(&loaded))?,
+        What::Check => output::line(format_args!("the configuration is sound: {} keys", loaded.origins.len()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

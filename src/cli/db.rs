@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Subcommand;
 
-use super::Cli;
+use super::{Cli, output};
 use crate::app::{Database, Second, StopSignals, bin_dir, refuse_while_running};
 use crate::config::Config;
 use crate::store::private_server::{self, Status};
@@ -55,8 +55,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     }
     with_database(config, async |database| {
         database.store.migrate().await?;
-        println!("the tables have the newest shape");
-        Ok(())
+        Ok(output::line("the tables have the newest shape")?)
     })
     .await
 }
@@ -70,35 +69,32 @@ async fn reset(config: &Config) -> anyhow::Result<()> {
     with_database(config, async |database| {
         database.store.migrate().await?;
         database.store.reset().await?;
-        println!("all carts and orders are forgotten");
-        Ok(())
+        Ok(output::line("all carts and orders are forgotten")?)
     })
     .await
 }
 
 async fn status(config: &Config) -> anyhow::Result<()> {
     if is_private(config) {
-        match private_server::status(&config.data_dir)? {
-            Status::Absent => println!("private server: not made yet; `kartshoppe serve` makes it"),
-            Status::Stopped => println!("private server: stopped; it runs while `kartshoppe serve` does"),
-            Status::Running { pid, port } => println!("private server: process {pid} on port {port}"),
-        }
-        return Ok(());
+        let status = match private_server::status(&config.data_dir)? {
+            Status::Absent => "not made yet; `kartshoppe serve` makes it".to_owned(),
+            Status::Stopped => "stopped; it runs while `kartshoppe serve` does".to_owned(),
+            Status::Running { pid, port } => format!("process {pid} on port {port}"),
+        };
+        return Ok(output::line(format_args!("private server: {status}"))?);
     }
     let store = crate::store::Store::new(&config.postgres.database_url, crate::app::store_options(config))?;
     let shape = if store.is_migrated().await? { "the newest shape" } else { "an older shape: run `kartshoppe db migrate`" };
-    println!("configured server: reachable, the tables have {shape}");
-    Ok(())
+    Ok(output::line(format_args!("configured server: reachable, the tables have {shape}"))?)
 }
 
 fn url(config: &Config) -> anyhow::Result<()> {
     if is_private(config) {
         let urls = private_server::urls(&config.data_dir)?;
-        println!("{}", urls.context("no shop has run here: there is no private database")?.database);
+        Ok(output::line(urls.context("no shop has run here: there is no private database")?.database)?)
     } else {
-        println!("{}", config.postgres.database_url);
+        Ok(output::line(&config.postgres.database_url)?)
     }
-    Ok(())
 }
 
 /// Runs something on the database, starting and stopping a private server around it, also if a signal breaks it off.

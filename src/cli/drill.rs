@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::Cli;
+use super::{Cli, output};
 use crate::app::{Second, StopSignals};
 use crate::clock::Clock;
 use crate::config::duration_text;
@@ -45,12 +45,12 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let plan = match plan(args) {
         Ok(plan) => plan,
         Err(error) => {
-            eprintln!("kartshoppe: {error:#}");
+            output::tell(format_args!("{error:#}"));
             return Ok(ExitCode::from(BAD_PLAN));
         }
     };
     if args.show {
-        print!("{}", toml::to_string(&plan)?);
+        output::print(toml::to_string(&plan)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let folder = match &args.folder {
@@ -79,25 +79,22 @@ async fn carry_out(plan: Plan, place: Place, json: bool) -> anyhow::Result<Outco
     let signals = StopSignals::listen(Second::IsIgnored)?;
     tokio::spawn(async move {
         signals.wait().await;
-        eprintln!("kartshoppe: breaking off; the verdict comes when the shop has settled");
+        output::tell("breaking off; the verdict comes when the shop has settled");
         stopping.cancel();
     });
     let [shop, second] = Shop::data_dirs(&place);
-    let report = drill::run(&plan, &place, &|line| eprintln!("{line}"), stop).await?;
+    let report = drill::run(&plan, &place, &|line| output::progress(line), stop).await?;
     drill::write(&report, &place.folder)?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{report}");
-    }
+    let printed = if json { output::json(&report) } else { output::print(&report).map_err(Into::into) };
     if report.outcome == Outcome::Held {
         crate::store::private_server::delete(&shop).await?;
         std::fs::remove_dir_all(&shop).with_context(|| format!("removing {}", shop.display()))?;
         let _ = std::fs::remove_dir_all(second);
-        eprintln!("kartshoppe: the report is in {}", place.folder.display());
+        output::tell(format_args!("the report is in {}", place.folder.display()));
     } else {
-        eprintln!("kartshoppe: the report, the shop's data and its output are in {}", place.folder.display());
+        output::tell(format_args!("the report, the shop's data and its output are in {}", place.folder.display()));
     }
+    printed?;
     Ok(report.outcome)
 }
 

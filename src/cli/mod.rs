@@ -6,21 +6,27 @@ mod config;
 mod db;
 mod drill;
 mod http;
+mod output;
 mod serve;
 mod topics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, LoadOptions, Loaded};
+use crate::telemetry::panics;
+
+/// How long work that blocks may hold up the end of a command. Whoever asked for it has had the answer, or given up.
+const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// KartShoppe: a real-time shop whose inventory lives in supervised actors.
 #[derive(Debug, Parser)]
 #[command(name = "kartshoppe", version, arg_required_else_help = true, disable_help_subcommand = true)]
-pub struct Cli {
+struct Cli {
     /// Profile: reads config/NAME.toml over the defaults.
     #[arg(long, global = true, value_name = "NAME", env = "KARTSHOPPE_PROFILE")]
     profile: Option<String>,
@@ -49,10 +55,18 @@ enum Command {
     Config(config::Args),
 }
 
+/// The whole program: reads the arguments and runs the command; what went wrong is on standard error.
+#[must_use]
+pub fn main() -> ExitCode {
+    panics::to_standard_error();
+    match Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        Err(said) => output::parsed_nothing(&said),
+    }
+}
+
 impl Cli {
-    /// Runs the command; what went wrong is on standard error.
-    #[must_use]
-    pub fn run(self) -> ExitCode {
+    fn run(self) -> ExitCode {
         let result = match &self.command {
             Command::Serve(args) => serve::run(&self, args),
             Command::Db(args) => db::run(&self, args),
@@ -62,10 +76,7 @@ impl Cli {
             Command::Topics(args) => topics::run(&self, args),
             Command::Config(args) => config::run(&self, args),
         };
-        result.unwrap_or_else(|error| {
-            eprintln!("kartshoppe: {error:#}");
-            ExitCode::FAILURE
-        })
+        result.unwrap_or_else(|error| output::failed(&error))
     }
 
     /// What another process of this program needs to read the same configuration.
@@ -88,7 +99,10 @@ impl Cli {
 
 /// Runs a command that waits.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Runtime::new().context("starting the runtime")?.block_on(work)
+    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(END_PATIENCE);
+    result
 }
 
 /// The environment as text; only our own variables must be UTF-8.

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use super::Cli;
+#[cfg(feature = "seeded-bugs")]
+use super::output;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -14,10 +16,10 @@ pub(super) struct Args {
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "seeded-bugs")]
     if let Some(bug) = crate::bugs::chosen()? {
-        eprintln!("kartshoppe: seeded bug {}: it breaks that {}", bug.name(), bug.sentence());
+        output::tell(format_args!("seeded bug {}: it breaks that {}", bug.name(), bug.sentence()));
     }
     let flags = args.roles.iter().map(|roles| ("roles", roles.clone())).collect();
     let loaded = cli.load(flags)?;
-    super::block_on(crate::app::serve(loaded.config))?;
-    Ok(ExitCode::SUCCESS)
+    let well = super::block_on(crate::app::serve(loaded.config))?;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -3,7 +3,8 @@
 //! Reading opens the log beside a running server. Writing goes through the server's operators' listener, as the log has one writer;
 //! only what must not happen under a running server opens the log itself.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::fmt::Write;
+use std::io::{self, IsTerminal, Read};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Cli, http};
+use super::{Cli, http, output};
 use crate::api::predicate::Predicate;
 use crate::api::record_view::{self, From};
 use crate::app::Log;
@@ -109,19 +110,17 @@ async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
             created?.iter().map(ToString::to_string).collect()
         }
     };
-    match created.as_slice() {
-        [] => println!("every topic is there"),
-        created => println!("created {}", created.join(", ")),
-    }
-    Ok(())
+    Ok(match created.as_slice() {
+        [] => output::line("every topic is there"),
+        created => output::line(format_args!("created {}", created.join(", "))),
+    }?)
 }
 
 async fn list(config: &Config) -> anyhow::Result<()> {
     let Log { log, .. } = Log::open_for_reading(config).await?;
     let mut topics = log.topics().await?;
     topics.sort_by_key(|info| info.topic);
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{:<28} {:>10} {:>12}  kept", "topic", "partitions", "offsets");
+    let mut table = format!("{:<28} {:>10} {:>12}  kept\n", "topic", "partitions", "offsets");
     for info in topics {
         let offsets: i64 = info.partitions.iter().map(|partition| partition.end - partition.start).sum();
         let kept = match info.topic.retention() {
@@ -129,9 +128,9 @@ async fn list(config: &Config) -> anyhow::Result<()> {
             Retention::Compacted => "the last of each key".to_owned(),
             Retention::Delete(age) => humantime::format_duration(age).to_string(),
         };
-        let _ = writeln!(out, "{:<28} {:>10} {:>12}  {kept}", info.topic.name(), info.partitions.len(), offsets);
+        let _ = writeln!(table, "{:<28} {:>10} {:>12}  {kept}", info.topic.name(), info.partitions.len(), offsets);
     }
-    Ok(())
+    Ok(output::print(table)?)
 }
 
 /// What to print.
@@ -169,20 +168,11 @@ impl Tail {
             }
             for record in &records {
                 let shown = record_view::view(record);
-                if self.predicate.as_ref().is_none_or(|predicate| predicate.holds(&shown)) && !print(&shown)? {
-                    return Ok(());
+                if self.predicate.as_ref().is_none_or(|predicate| predicate.holds(&shown)) {
+                    output::line(&shown)?;
                 }
             }
         }
-    }
-}
-
-/// Prints a line; `false` if nobody reads any more, as with `| head`.
-fn print(shown: &Value) -> anyhow::Result<bool> {
-    match writeln!(io::stdout().lock(), "{shown}") {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error).context("writing to standard output"),
     }
 }
 
@@ -191,7 +181,7 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
         bail!("no shop is running on {}: start it with `kartshoppe serve`", config.data_dir.display());
     };
     if io::stdin().is_terminal() {
-        eprintln!("reading JSON from standard input; end it with Ctrl-D");
+        output::tell("reading JSON from standard input; end it with Ctrl-D");
     }
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).context("reading standard input")?;
@@ -200,8 +190,7 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
     let record = json!({"key": key, "value": value});
     let answer = http::post_json(address, &format!("/admin/topics/{topic}/records"), &record).await?;
     let place = &answer["appended"][0];
-    println!("{topic}/{} offset {}", place["partition"], place["offset"]);
-    Ok(())
+    Ok(output::line(format_args!("{topic}/{} offset {}", place["partition"], place["offset"]))?)
 }
 
 async fn delete(config: &Config, names: &[String], all: bool) -> anyhow::Result<()> {
@@ -214,8 +203,7 @@ async fn delete(config: &Config, names: &[String], all: bool) -> anyhow::Result<
     let opened = Log::open_for_upkeep(config).await?;
     let result = delete_known(&*opened.log, &wanted).await;
     opened.close().await;
-    println!("deleted {}", result?.join(", "));
-    Ok(())
+    Ok(output::line(format_args!("deleted {}", result?.join(", ")))?)
 }
 
 async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Vec<&'static str>> {

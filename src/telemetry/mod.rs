@@ -1,8 +1,8 @@
 //! Logs, metrics and traces: names in one place, a trace context that is cheap to carry, and the set-up.
 //!
 //! ```text
-//!  tracing ─┬─► standard error (human or JSON)
-//!           ├─► DATA_DIR/logs/kartshoppe.log (JSON, rotated daily)
+//!  tracing ─┬─► queue ─► standard error (human or JSON)
+//!           ├─► queue ─► DATA_DIR/logs/kartshoppe.log (JSON, rotated daily)
 //!           └─► OpenTelemetry ─► OTLP, only when an endpoint is set (OTEL_EXPORTER_OTLP_ENDPOINT)
 //!  metrics::Metrics ─► GET /metrics of the operators' listener
 //! ```
@@ -12,5 +12,7 @@ mod asked;
 pub mod context;
 pub mod metrics;
 pub mod names;
+pub mod panics;
+mod queue;
 pub mod setup;
 pub mod spans;

@@ -74,5 +74,6 @@ pub mod metric {
     pub const CDC_ALARM: &str = "kartshoppe_cdc_alarm";
     pub const ALARM: &str = "kartshoppe_alarm";
     pub const ALARMS: &str = "kartshoppe_alarms";
+    pub const LOG_LINES_DROPPED: &str = "kartshoppe_log_lines_dropped";
     pub const ALERTS: &str = "kartshoppe_alerts";
 }

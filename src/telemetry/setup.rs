@@ -1,26 +1,36 @@
 //! Starts and stops what listens to `tracing`.
 
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{Builder, Rotation};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::asked::Asked;
+use super::metrics::{Kind, Metrics};
+use super::names::metric;
+use super::panics;
+use super::queue::LineQueue;
 use crate::config::{LogFormat, Telemetry};
 
 /// Used when `RUST_LOG` is not set. The crates named here tell their every step at `info`.
 const DEFAULT_FILTER: &str = "info,ractor=off,sqlx=warn,pg_walstream=warn,hyper=warn,opentelemetry=warn,opentelemetry_sdk=warn";
 
+/// How long the last lines may take to leave, for each place where they go.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Keeps the listeners alive; [`Guard::shutdown`] flushes them.
 #[derive(Debug, Default)]
 pub struct Guard {
     traces: Option<SdkTracerProvider>,
-    log_file: Option<WorkerGuard>,
+    lines: Vec<LineQueue>,
 }
 
 impl Guard {
@@ -30,6 +40,14 @@ impl Guard {
         self.traces.is_some()
     }
 
+    /// Shows on `/metrics` how many log lines were dropped because nobody took them.
+    pub fn register(&self, metrics: &Metrics) {
+        let lines = self.lines.clone();
+        metrics.observe(metric::LOG_LINES_DROPPED, "Log lines that were dropped as nobody took them", Kind::Counter, move || {
+            lines.iter().map(|queue| (vec![("target", queue.target().to_owned())], queue.dropped() as f64)).collect()
+        });
+    }
+
     /// Sends what is still to be sent. Blocks up to the exporter's time-out, so call it off the async workers and last.
     pub fn shutdown(mut self) {
         if let Some(provider) = self.traces.take()
@@ -37,7 +55,9 @@ impl Guard {
         {
             tracing::warn!(%error, "the last spans could not be sent");
         }
-        drop(self.log_file.take());
+        for queue in &self.lines {
+            queue.flush(FLUSH_PATIENCE);
+        }
     }
 }
 
@@ -58,6 +78,9 @@ pub enum SetupError {
         #[source]
         source: std::io::Error,
     },
+    /// The system gives no thread or no handle for the log's lines.
+    #[error("cannot start the log")]
+    Lines(#[source] io::Error),
     /// `OTEL_*` asks for an exporter that cannot be built.
     #[error("cannot set up the OTLP exporter; check the OTEL_EXPORTER_OTLP_* variables")]
     Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
@@ -72,17 +95,20 @@ pub enum SetupError {
 /// [`SetupError`] if the log file or the exporter cannot be had.
 pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> Result<Guard, SetupError> {
     let filter = || Asked(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)));
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let stderr = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
+    let mut guard = Guard::default();
+    // A handle of our own: the standard library's is locked while a write to it waits, and whoever else wrote to it would wait, too.
+    let own = io::stderr().as_fd().try_clone_to_owned().map_err(SetupError::Lines)?;
+    let queue = LineQueue::start("standard error", File::from(own)).map_err(SetupError::Lines)?;
+    guard.lines.push(queue.clone());
+    let stderr = tracing_subscriber::fmt::layer().with_ansi(colours()).with_writer(queue);
     let stderr = match config.log_format {
         LogFormat::Human => stderr.with_target(false).boxed(),
         LogFormat::Json => stderr.json().flatten_event(true).boxed(),
     };
-    let mut guard = Guard::default();
     let file = match log_folder.filter(|_| config.log_file) {
         Some(folder) => {
-            let (layer, worker) = file_layer(folder, config.log_files_kept)?;
-            guard.log_file = Some(worker);
+            let (layer, queue) = file_layer(folder, config.log_files_kept)?;
+            guard.lines.push(queue);
             Some(layer)
         }
         None => None,
@@ -99,10 +125,18 @@ pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> R
         .with(file.map(|layer| layer.with_filter(filter())))
         .try_init()
         .map_err(SetupError::AlreadyRunning)?;
+    panics::to_the_log();
     Ok(guard)
 }
 
-fn file_layer<S>(folder: &Path, kept: usize) -> Result<(impl Layer<S> + use<S>, WorkerGuard), SetupError>
+/// Only for a terminal that can show them and a person who wants them (<https://no-color.org>).
+fn colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let able = std::env::var_os("TERM").is_some_and(|terminal| !terminal.is_empty() && terminal != "dumb");
+    io::stderr().is_terminal() && able && !refused
+}
+
+fn file_layer<S>(folder: &Path, kept: usize) -> Result<(impl Layer<S> + use<S>, LineQueue), SetupError>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
@@ -116,8 +150,8 @@ where
         .max_log_files(kept.max(1))
         .build(folder)
         .map_err(|source| SetupError::LogFile { folder: folder.display().to_string(), source })?;
-    let (writer, worker) = tracing_appender::non_blocking(file);
-    Ok((tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer), worker))
+    let queue = LineQueue::start("the log file", file).map_err(SetupError::Lines)?;
+    Ok((tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(queue.clone()), queue))
 }
 
 fn endpoint_is_set() -> bool {

@@ -3,7 +3,12 @@
 //!
 //! `cargo test --features seeded-bugs --test drill_bugs -- [BUG…]` runs all, or those that are named; `make drill-bugs` does so.
 
-#![expect(clippy::unwrap_used, reason = "a failed run stops where it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a failed run stops where it fails; what it found is printed"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt;

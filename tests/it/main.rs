@@ -1,13 +1,19 @@
 //! The integration tests, one binary: what parts do together, from the outside.
 //!
 //! Every story waits for conditions, never for a time, and listens on free ports and in folders of its own.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test stops where it fails; helpers stand outside #[test]")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failed test stops where it fails, and prints what it measured; helpers stand outside #[test]"
+)]
 
 mod api_operators;
 mod api_shop;
 mod bad_input;
 mod check_corruptions;
 mod check_mutations;
+mod cli_output;
 mod drill;
 mod embedded_log;
 mod engine_basics;
@@ -29,6 +35,7 @@ mod kafka_secured;
 mod kafka_trouble;
 mod kafka_undecided;
 mod log_conformance;
+mod serve_log;
 mod socket_pages;
 mod store_bad_rows;
 mod store_carts;

@@ -1,6 +1,7 @@
 //! The real binary as a child process: started on free ports with a data directory of its own, killed and started again.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,6 +16,8 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 pub struct Server {
     child: Option<Child>,
     data: PathBuf,
+    /// Where it writes; not set: a file in its data directory.
+    output: Option<OwnedFd>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
     pub info: ServerInfo,
@@ -47,11 +50,17 @@ impl Server {
 
     /// Starts the binary and returns at once.
     pub fn launch(options: Options) -> Self {
+        Self::launch_into(options, None)
+    }
+
+    /// The same, with its standard output and error at `output`.
+    pub fn launch_into(options: Options, output: Option<OwnedFd>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut server = Self {
             child: None,
             data,
+            output,
             environment: options.environment,
             arguments: options.arguments,
             info: ServerInfo { pid: 0, http: None, admin: ([127, 0, 0, 1], 0).into(), roles: Vec::new(), started_at_ms: 0 },
@@ -102,7 +111,8 @@ impl Server {
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs already");
         std::fs::create_dir_all(&self.data).unwrap();
-        let output = File::options().create(true).append(true).open(self.data.join("stderr.log")).unwrap();
+        let file = || File::options().create(true).append(true).open(self.data.join("stderr.log")).unwrap().into();
+        let output: OwnedFd = self.output.as_ref().map_or_else(file, |output| output.try_clone().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
         command.arg("serve").args(&self.arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
         command

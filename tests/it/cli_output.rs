@@ -1,0 +1,87 @@
+//! What commands do when nobody reads what they print.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+
+use super::support::server::{Options, Server};
+
+/// Every command that prints, each with what it needs to get as far as printing.
+const PRINTERS: [&[&str]; 13] = [
+    &["--help"],
+    &["--version"],
+    &["topics", "--help"],
+    &["config", "print"],
+    &["config", "check"],
+    &["check"],
+    &["check", "--json"],
+    &["cdc", "status"],
+    &["cdc", "status", "--json"],
+    &["db", "status"],
+    &["db", "url"],
+    &["topics", "list"],
+    &["topics", "tail", "products"],
+];
+const OTHERS: [&[&str]; 2] = [&["topics", "create", "--all"], &["drill", "--plan", "short", "--show"]];
+
+fn output_to(stdout: Stdio, mut command: Command) -> Output {
+    command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+}
+
+fn closed_pipe() -> Stdio {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer.into()
+}
+
+#[tokio::test]
+async fn a_closed_pipe_ends_every_command_quietly_and_a_full_disk_with_a_line() {
+    let server = Server::start_filled(Options::default()).await;
+    for arguments in PRINTERS.into_iter().chain(OTHERS) {
+        let ended = output_to(closed_pipe(), server.command(arguments));
+        assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(141), ""), "{arguments:?}");
+
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let ended = output_to(full.into(), server.command(arguments));
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {told}");
+        assert!(
+            told.starts_with("kartshoppe: cannot write to standard output: ") && told.lines().count() == 1,
+            "{arguments:?}: {told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_a_line_and_leaves_is_told_nothing() {
+    let server = Server::start_filled(Options::default()).await;
+    let mut command = server.command(&["topics", "tail", "products", "--follow", "--from", "start"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 1];
+    let mut output = child.stdout.take().unwrap();
+    output.read_exact(&mut first).unwrap();
+    drop(output);
+    let price = serde_json::json!({"productId": "PROD_0001", "name": "x", "price": 1.0, "inventory": 5});
+    let wanted = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    while !wanted.is_finished() {
+        let (status, said) = server.operate("/admin/topics/product-updates/records", &serde_json::json!({"value": price})).await;
+        assert_eq!(status, 200, "{said}");
+    }
+    let ended = wanted.await.unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(141), ""));
+}
+
+#[tokio::test]
+async fn wrong_arguments_and_an_unread_standard_error_end_without_a_panic() {
+    let program = || Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
+    let mut wrong = program();
+    wrong.arg("nothing");
+    let ended = output_to(Stdio::piped(), wrong);
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("nothing"));
+
+    for unread in [closed_pipe as fn() -> Stdio, || File::options().write(true).open("/dev/full").unwrap().into()] {
+        let mut failing = program();
+        failing.args(["db", "url"]).env("KARTSHOPPE__HTTP__LISTEN", "nowhere").stdout(Stdio::null()).stderr(unread());
+        assert_eq!(failing.status().unwrap().code(), Some(1));
+    }
+}
