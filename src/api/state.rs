@@ -29,6 +29,7 @@ use crate::telemetry::metrics::Metrics;
 pub struct Shop {
     pub config: Arc<Config>,
     pub clock: Clock,
+    pub log: Arc<dyn EventLog>,
     pub store: Store,
     pub catalog: CatalogHandle,
     pub fanout: FanoutHandle,

@@ -249,6 +249,7 @@ impl ShopParts {
         let shop = Shop {
             config: self.config.clone(),
             clock: self.clock.clone(),
+            log: self.log.clone(),
             store: self.store.clone(),
             catalog: self.catalog.clone(),
             fanout: self.fanout.clone(),

@@ -35,7 +35,7 @@ impl Log {
     ) -> anyhow::Result<Self> {
         let mut opened = match config.log.kind {
             LogKind::Embedded => {
-                let opened = Self::embedded(config, data_dir, clock).await?;
+                let opened = Self::embedded(config, data_dir, clock, alarms).await?;
                 let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
                 opened.log.create_topics(&ours).await.context("creating the topics")?;
                 opened
@@ -77,7 +77,7 @@ impl Log {
     /// If it cannot be used.
     pub async fn open_for_upkeep(config: &Config) -> anyhow::Result<Self> {
         match config.log.kind {
-            LogKind::Embedded => Self::embedded(config, &config.data_dir, &Clock::system()).await,
+            LogKind::Embedded => Self::embedded(config, &config.data_dir, &Clock::system(), &Alarms::default()).await,
             LogKind::Kafka => Self::reached(config).await,
         }
     }
@@ -91,10 +91,11 @@ impl Log {
         Ok(Self { log: Arc::new(kafka), embedded: None })
     }
 
-    async fn embedded(config: &Config, data_dir: &Path, clock: &Clock) -> anyhow::Result<Self> {
+    async fn embedded(config: &Config, data_dir: &Path, clock: &Clock, alarms: &Alarms) -> anyhow::Result<Self> {
         let embedded = EmbeddedConfig {
             fsync: config.log.embedded.fsync,
             tombstone_retention: config.log.embedded.tombstone_retention,
+            alarms: alarms.clone(),
             ..EmbeddedConfig::new(folder(data_dir), config.inventory.partitions)
         };
         let embedded = Arc::new(EmbeddedLog::open(embedded, clock.clone()).await.context("opening the event log")?);

@@ -81,6 +81,10 @@ impl<L: LogLayer> EventLog for L {
         self.beneath().trouble()
     }
 
+    fn refusal(&self) -> Option<String> {
+        self.beneath().refusal()
+    }
+
     fn setbacks(&self) -> Setbacks {
         self.beneath().setbacks()
     }

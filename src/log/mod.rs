@@ -138,8 +138,8 @@ pub trait Session: Send + Sync {
     /// Commits records and positions atomically. Returns when durable.
     ///
     /// # Errors
-    /// [`LogError::Aborted`] and [`LogError::Full`]: nothing was written; rewind and try again. [`LogError::Fenced`]: stop. Any
-    /// other error: unknown result, the next polls bring [`Polled::Lost`] and a new assignment.
+    /// [`LogError::Aborted`], [`LogError::Full`] and [`LogError::Unusable`]: nothing was written; rewind and try again.
+    /// [`LogError::Fenced`]: stop. Any other error: unknown result, the next polls bring [`Polled::Lost`] and a new assignment.
     fn commit(&self, batch: Batch) -> LogFuture<'_, ()>;
 
     /// Goes back to the committed positions (or, where there is none, to the beginning) of these partitions: the next polls
@@ -269,6 +269,12 @@ pub trait EventLog: Send + Sync {
         None
     }
 
+    /// Why nothing may be written until somebody has acted, as when the log's file is gone: orders must not be taken. `None` also while
+    /// the log is merely away.
+    fn refusal(&self) -> Option<String> {
+        None
+    }
+
     /// How often the sessions of this process were set back so far.
     fn setbacks(&self) -> Setbacks {
         Setbacks::default()
@@ -340,6 +346,9 @@ impl LogError {
     /// Whether waiting and trying again can help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Aborted(_) | Self::Deadline { .. } | Self::Full { .. })
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::Aborted(_) | Self::Deadline { .. } | Self::Full { .. } | Self::Unusable { .. }
+        )
     }
 }

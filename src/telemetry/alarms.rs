@@ -139,6 +139,12 @@ impl Alarms {
         over.iter().for_each(|about| self.clear(about));
     }
 
+    /// Whether an alarm about this stands.
+    #[must_use]
+    pub fn stands(&self, about: &About) -> bool {
+        self.standing().contains_key(about)
+    }
+
     /// Every alarm that stands, in the order of causes.
     #[must_use]
     pub fn list(&self) -> Vec<(About, Alarm)> {

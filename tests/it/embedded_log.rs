@@ -1,5 +1,7 @@
 //! What only the embedded log has: one file, one server, housekeeping, trouble with the disk.
 
+mod held;
+mod moved;
 mod opening;
 mod space;
 mod takeover;

@@ -44,6 +44,10 @@ pub async fn place(
     JsonBody { value: asked, bytes }: JsonBody<order::CheckoutRequest>,
 ) -> Result<Json<order::Order>, Failure> {
     asked.check()?;
+    if shop.log.refusal().is_some() {
+        // Nobody would settle it: the log's own alarm says what to do.
+        return Err(Problem::unavailable("log_unavailable", "orders cannot be taken: the event log may not be written").into());
+    }
     let session = SessionId::new(&asked.session_id)?;
     let key = idempotency_key(&headers)?.map(|key| IdempotencyKey::new(&key, &session, &bytes)).transpose()?;
     let request = CheckoutRequest {

@@ -3,6 +3,7 @@
 //! The keeper reads with its own connection and never writes a record away itself: it asks the writer for small slices, one at a
 //! time, so that commits that wait go in between. Freed pages are used again; the file does not shrink, and does not grow either.
 
+mod checkpoint;
 mod compaction;
 
 use std::collections::BTreeMap;
@@ -13,14 +14,17 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::guard::Guard;
+use super::read_pool;
 use super::shelf::{Shelf, Shelves};
-use super::writer::{Job, Prune, WeakWriter};
-use super::{read_pool, schema};
+use super::writer::{Job, LOCKED, Prune, WeakWriter};
 use crate::clock::Clock;
 use crate::domain::EpochMs;
 use crate::log::LogError;
+use crate::telemetry::alarms::About;
 use crate::wire::topics::{Retention, Topic};
 
+use checkpoint::Checkpoints;
 use compaction::Compacted;
 
 /// Bytes written between two checkpoints. SQLite's own default; larger ones only make the WAL larger.
@@ -63,15 +67,25 @@ pub(super) struct Keeper {
     pub(super) connection: Connection,
     pub(super) writer: WeakWriter,
     pub(super) shelves: Arc<Shelves>,
+    pub(super) guard: Arc<Guard>,
     pub(super) clock: Clock,
     pub(super) policy: Policy,
     /// What the last compaction of a partition left, by the id of its shelf.
     pub(super) compacted: BTreeMap<i64, Compacted>,
+    pub(super) checkpoints: Checkpoints,
 }
 
 impl Keeper {
-    pub(super) fn new(connection: Connection, writer: WeakWriter, shelves: Arc<Shelves>, clock: Clock, policy: Policy) -> Self {
-        Self { connection, writer, shelves, clock, policy, compacted: BTreeMap::new() }
+    pub(super) fn new(
+        connection: Connection,
+        writer: WeakWriter,
+        shelves: Arc<Shelves>,
+        guard: Arc<Guard>,
+        clock: Clock,
+        policy: Policy,
+    ) -> Self {
+        let (compacted, checkpoints) = (BTreeMap::new(), Checkpoints::default());
+        Self { connection, writer, shelves, guard, clock, policy, compacted, checkpoints }
     }
 
     /// Works until the writer says stop.
@@ -88,6 +102,12 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => None,
             };
             ticks = ticks.wrapping_add(1);
+            if self.checkpoints.is_held() {
+                self.report("checkpoint", Self::checkpoint);
+            }
+            if self.guard.alarms().stands(&About::cause(LOCKED)) {
+                self.report("lock", |keeper| keeper.writer.ask(|answer| Job::StartWalOver { answer }).map(drop));
+            }
             if done.is_some() || ticks % TICKS_PER_EXPIRY == 1 {
                 self.report("retention", Self::expire_all);
             }
@@ -106,16 +126,6 @@ impl Keeper {
             Ok(()) | Err(LogError::Closed) => {}
             Err(error) => tracing::warn!(work, %error, "housekeeping of the event log failed and is tried again later"),
         }
-    }
-
-    /// Moves what it can without stopping the writer; if the WAL is too long by now, the writer stops for the rest.
-    fn checkpoint(&mut self) -> Result<(), LogError> {
-        let pages: i64 =
-            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).map_err(unavailable)?;
-        if u64::try_from(pages).unwrap_or(0) * schema::PAGE_BYTES > WAL_LIMIT_BYTES {
-            self.writer.ask(|answer| Job::Checkpoint { answer })?;
-        }
-        Ok(())
     }
 
     fn expire_all(&mut self) -> Result<(), LogError> {

@@ -11,6 +11,8 @@
 mod codec;
 mod cursor;
 mod groups;
+mod guard;
+mod holders;
 mod keeper;
 mod lock;
 mod options;
@@ -34,6 +36,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use self::groups::Groups;
+use self::guard::{Guard, Watch};
 use self::keeper::{Keeper, Signal};
 use self::lock::FolderLock;
 use self::read_pool::ReadPool;
@@ -60,7 +63,7 @@ pub struct EmbeddedLog {
 /// Which side of the file we are on.
 #[derive(Debug)]
 enum Side {
-    Writing { writer: WriterHandle, keeper: SyncSender<Signal>, thread: Mutex<Option<JoinHandle<()>>> },
+    Writing { writer: WriterHandle, keeper: SyncSender<Signal>, guard: Arc<Guard>, thread: Mutex<Option<JoinHandle<()>>> },
     Reading { _watcher: Sender<()> },
 }
 
@@ -138,15 +141,29 @@ impl EmbeddedLog {
         let failed = |error: rusqlite::Error| trouble::while_reading(&path, &error);
         let rows = schema::load_partitions(&connection).map_err(failed)?;
         let (shelves, groups) = (Arc::new(Shelves::new(&rows)), Arc::new(Groups::default()));
+        let id = schema::stored_id(&connection).map_err(failed)?;
         let (writer, jobs) = writer::queue();
         let (signal, signals) = sync_channel(1);
         let keeper = schema::open_keeper(&path).map_err(failed)?;
-        let keeper = Keeper::new(keeper, writer.downgrade(), Arc::clone(&shelves), clock.clone(), config.policy());
-        let parts = Writer::new(connection, path.clone(), clock, Arc::clone(&shelves), Arc::clone(&groups), config.partitions);
-        let thread = parts.start(&rows, lock, jobs, signal.clone(), move || keeper.run(&signals))?;
+        let guard = Arc::new(Guard::new(&path, id, config.alarms.clone())?);
+        let save = signal.clone();
+        // The keeper's queue may be full: then a checkpoint is asked for already.
+        let watch = Watch::start(Arc::clone(&guard), move || drop(save.try_send(Signal::Checkpoint)))?;
+        let keeper =
+            Keeper::new(keeper, writer.downgrade(), Arc::clone(&shelves), Arc::clone(&guard), clock.clone(), config.policy());
+        let parts =
+            Writer::new(connection, Arc::clone(&guard), clock, Arc::clone(&shelves), Arc::clone(&groups), config.partitions);
+        let thread = parts.start(&rows, (lock, watch), jobs, signal.clone(), move || keeper.run(&signals))?;
         let store = Store { shelves, groups, pool: ReadPool::new(path), partitions: config.partitions };
-        let side = Side::Writing { writer, keeper: signal, thread: Mutex::new(Some(thread)) };
+        let side = Side::Writing { writer, keeper: signal, guard, thread: Mutex::new(Some(thread)) };
         Ok(Self { store: Arc::new(store), side })
+    }
+
+    /// Keeps everybody from writing for this reason, or lets them again. Reading goes on.
+    pub fn withhold(&self, reason: Option<String>) {
+        if let Side::Writing { guard, .. } = &self.side {
+            guard.withhold(reason);
+        }
     }
 
     fn writer(&self) -> Result<&WriterHandle, LogError> {
@@ -231,6 +248,13 @@ impl EventLog for EmbeddedLog {
         // Every record's time is the writer's clock, whatever the topic.
         let known = self.store.shelves.get(TopicPartition::new(topic, 0)).map(|_| true);
         Box::pin(std::future::ready(known))
+    }
+
+    fn refusal(&self) -> Option<String> {
+        match &self.side {
+            Side::Writing { guard, .. } => guard.refusal(),
+            Side::Reading { .. } => None,
+        }
     }
 }
 

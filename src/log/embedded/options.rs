@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::keeper::Policy;
 use crate::log::PartitionId;
+use crate::telemetry::alarms::Alarms;
 use crate::wire::topics::{Retention, Topic};
 
 /// Set-up of an embedded log.
@@ -26,6 +27,8 @@ pub struct EmbeddedConfig {
     pub tombstone_retention: Duration,
     /// New records in a partition before it is worth a compaction; a partition with more live records waits for as many again.
     pub compact_after: u64,
+    /// Where it says what stands in its way.
+    pub alarms: Alarms,
 }
 
 impl EmbeddedConfig {
@@ -41,6 +44,7 @@ impl EmbeddedConfig {
             retention: BTreeMap::new(),
             tombstone_retention: Duration::from_secs(24 * 3600),
             compact_after: 10_000,
+            alarms: Alarms::default(),
         }
     }
 

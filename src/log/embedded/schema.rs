@@ -13,6 +13,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::trouble;
@@ -28,7 +29,7 @@ pub(super) const PAGE_BYTES: u64 = 8192;
 /// More than one statement for every partition of every topic, so that none is ever prepared twice.
 const STATEMENTS: usize = 512;
 /// How long a program that has the file open (`sqlite3`, a backup) may keep a commit waiting.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -114,6 +115,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LogError> {
     prepare(&connection).map_err(failed)?;
     connection.pragma_update(None, "query_only", true).map_err(failed)?;
     check_format(&connection, path)?;
+    // The writer alone decides whether what is at the path may get what is in the WAL.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
     Ok(connection)
 }
 
@@ -122,6 +125,8 @@ pub(super) fn open_keeper(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     prepare(&connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // The first read opens the WAL: the one that is there now, not what may be at its path later.
+    is_new(&connection)?;
     Ok(connection)
 }
 

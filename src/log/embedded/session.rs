@@ -93,7 +93,14 @@ impl EmbeddedSession {
         let member = Some(Arc::clone(&self.member));
         let result = self.writer.ask(|answer| Job::Write(Write { member, batch, answer })).await;
         unclear.armed = result.as_ref().is_err_and(|error| {
-            !matches!(error, LogError::Aborted(_) | LogError::Full { .. } | LogError::Fenced { .. } | LogError::Closed)
+            !matches!(
+                error,
+                LogError::Aborted(_)
+                    | LogError::Full { .. }
+                    | LogError::Unusable { .. }
+                    | LogError::Fenced { .. }
+                    | LogError::Closed
+            )
         });
         result.map(drop)
     }

@@ -11,9 +11,7 @@ pub(super) fn while_reading(path: &Path, error: &Error) -> LogError {
     let path = path.display().to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => LogError::Full { path },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            LogError::Unavailable(format!("another program holds a lock on {path}; close it"))
-        }
+        _ if is_busy(error) => LogError::Unavailable(format!("another program holds a lock on {path}; close it")),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             let reason =
                 format!("the file is damaged ({error}): put a backup in its place, or move it away to start an empty log");
@@ -38,6 +36,11 @@ pub(super) fn while_writing(path: &Path, error: &Error) -> LogError {
 fn is_unclear(error: &Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
+}
+
+/// Whether another program holds a lock.
+pub(super) fn is_busy(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// A file or folder that cannot be used.

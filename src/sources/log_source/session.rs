@@ -162,7 +162,7 @@ impl LogSource {
     pub(super) fn commit_failed(&self, state: &mut SourceState, error: &LogError) {
         match error {
             LogError::Fenced { .. } | LogError::Closed => self.halt(state, error),
-            LogError::Aborted(_) | LogError::Full { .. } => {
+            LogError::Aborted(_) | LogError::Full { .. } | LogError::Unusable { .. } => {
                 let wait = self.wait_after(state, error, "a commit was aborted and is tried again");
                 self.go_back(state, wait);
             }
@@ -171,7 +171,6 @@ impl LogSource {
             | LogError::OutOfRange { .. }
             | LogError::UnknownTopic(_)
             | LogError::InUse { .. }
-            | LogError::Unusable { .. }
             | LogError::Refused(_) => {
                 tracing::warn!(error = %error, "what became of a commit is unknown: the partitions will be assigned anew");
                 state.round += 1;

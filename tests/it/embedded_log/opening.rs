@@ -44,7 +44,7 @@ async fn another_number_of_partitions_needs_an_empty_log() {
     let log = open(folder.path()).await;
     log.close().await;
     let error = refusal(folder.path(), 8).await;
-    assert!(matches!(error, LogError::Refused(_)));
+    assert!(matches!(error, LogError::Refused(_)), "{error}");
     assert!(
         error.to_string().contains("KARTSHOPPE__INVENTORY__PARTITIONS=4") && error.to_string().contains("make reset"),
         "{error}"

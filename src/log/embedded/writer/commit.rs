@@ -22,7 +22,7 @@ impl Writer {
     pub(super) fn write_group(&mut self, group: Vec<Write>) {
         let now_ms = self.clock.now_ms();
         let mut admitted = Vec::with_capacity(group.len());
-        let begun = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| self.failed(&error));
+        let begun = self.begin();
         for write in group {
             match begun.clone().and_then(|()| self.admit(&write, admitted.len())) {
                 Ok(()) => admitted.push(write),

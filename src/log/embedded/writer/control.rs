@@ -1,15 +1,23 @@
 //! Everything the writer does besides writing records: topics, sessions, clearing up, checkpoints.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
 use rusqlite::params;
 
 use super::Writer;
 use crate::log::embedded::groups::Member;
 use crate::log::embedded::shelf::Shelf;
-use crate::log::embedded::{read_pool, schema};
+use crate::log::embedded::{holders, read_pool, schema, trouble};
 use crate::log::{LogError, Offset, Positions, TopicPartition};
+use crate::telemetry::alarms::{About, Alarm};
 use crate::wire::topics::Topic;
+
+/// Our own readers hold the WAL for single queries. Whoever holds it longer is not waited for, as all commits would wait with us.
+const OWN_READERS: Duration = Duration::from_millis(20);
+/// Cause of the alarm.
+pub(in crate::log::embedded) const LOCKED: &str = "log-locked";
 
 /// A slice of clearing up.
 #[derive(Debug)]
@@ -46,10 +54,14 @@ impl Writer {
     pub(super) fn delete(&mut self, topics: &[Topic]) -> Result<(), LogError> {
         let doomed: Vec<TopicPartition> = self.columns.keys().copied().filter(|at| topics.contains(&at.topic)).collect();
         let is_reset = doomed.len() == self.columns.len() && !doomed.is_empty();
+        let new_id = schema::new_id();
+        if is_reset {
+            self.guard.expect_id(new_id.clone());
+        }
         self.change(|connection| {
             doomed.iter().try_for_each(|at| schema::drop_partition(connection, *at))?;
             if is_reset {
-                connection.execute("UPDATE meta SET value = ?1 WHERE name = 'id'", [schema::new_id()])?;
+                connection.execute("UPDATE meta SET value = ?1 WHERE name = 'id'", [&new_id])?;
             }
             Ok(())
         })?;
@@ -119,15 +131,58 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for readers of the old WAL, moves it into the file and starts it over.
-    pub(super) fn checkpoint(&mut self) -> Result<(), LogError> {
-        self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).map_err(|error| self.failed(&error))
+    /// Moves the rest of the WAL into the file and starts it over, unless somebody reads what is in it: commits wait meanwhile, so a
+    /// reader is waited for no longer than our own ever read. Gives whether it did.
+    pub(super) fn start_wal_over(&mut self) -> Result<bool, LogError> {
+        self.guard.check()?;
+        let restart = |connection: &rusqlite::Connection| {
+            connection.busy_timeout(OWN_READERS)?;
+            let busy: bool = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+            connection.busy_timeout(schema::BUSY)?;
+            Ok(!busy)
+        };
+        let done = restart(&self.connection).map_err(|error| self.failed(&error))?;
+        if done {
+            self.note_locked(false);
+        }
+        Ok(done)
+    }
+
+    /// Notes whether another program keeps us from writing, with an alarm that names it.
+    pub(super) fn note_locked(&mut self, locked: bool) {
+        if locked || self.locked {
+            let alarm = locked.then(|| {
+                let text =
+                    "another program holds the event log locked and nothing can be written: close it, or end its transaction";
+                Alarm::blocks(text).with_detail(holders::describe(self.guard.path()))
+            });
+            self.guard.alarms().set(About::cause(LOCKED), alarm);
+            self.locked = locked;
+        }
+    }
+
+    /// Begins a transaction, if the file is there to be written.
+    pub(super) fn begin(&mut self) -> Result<(), LogError> {
+        self.guard.check()?;
+        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
+        self.note_locked(begun.as_ref().is_err_and(trouble::is_busy));
+        begun.map_err(|error| self.failed(&error))
+    }
+
+    /// Closes the file. What is at its path but is not ours gets nothing from the WAL.
+    pub(super) fn end(self) {
+        let refuse = SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        if !self.guard.has_its_file()
+            && let Err(error) = self.connection.set_db_config(refuse, true)
+        {
+            tracing::error!(%error, "the event log's WAL may be moved into a file that is not ours");
+        }
     }
 
     /// Runs `change` in a transaction of its own.
     fn change<T>(&mut self, change: impl FnOnce(&rusqlite::Connection) -> Result<T, rusqlite::Error>) -> Result<T, LogError> {
+        self.begin()?;
         let run = || {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
             let value = change(&self.connection)?;
             self.connection.execute_batch("COMMIT")?;
             Ok(value)

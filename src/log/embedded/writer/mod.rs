@@ -11,7 +11,6 @@ mod commit;
 mod control;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
@@ -20,6 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::groups::{Groups, Member};
+use super::guard::{Guard, Watch};
 use super::keeper::Signal;
 use super::lock::FolderLock;
 use super::schema::PartitionRow;
@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::log::{Appended, Batch, LogError, Offset, PartitionId, Positions, TopicPartition};
 use crate::wire::topics::Topic;
 
-pub(super) use control::Prune;
+pub(super) use control::{LOCKED, Prune};
 
 /// Jobs that wait before senders do. A session has one commit under way, so this is room for appends of many requests at once.
 const QUEUE: usize = 1024;
@@ -79,9 +79,9 @@ pub(super) enum Job {
         prune: Prune,
         answer: Answer<()>,
     },
-    /// Moves the WAL into the file and starts it over.
-    Checkpoint {
-        answer: Answer<()>,
+    /// Starts the WAL over if nobody reads it; whether it did.
+    StartWalOver {
+        answer: Answer<bool>,
     },
     Close,
 }
@@ -132,7 +132,7 @@ impl WeakWriter {
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: Connection,
-    path: PathBuf,
+    guard: Arc<Guard>,
     clock: Clock,
     shelves: Arc<Shelves>,
     groups: Arc<Groups>,
@@ -145,6 +145,8 @@ pub(super) struct Writer {
     sessions: u64,
     /// Bytes written since the keeper was last told, roughly.
     unkept_bytes: u64,
+    /// Another program kept us from the last write.
+    locked: bool,
 }
 
 /// Where the next record of a partition goes.
@@ -169,14 +171,14 @@ impl Column {
 impl Writer {
     pub(super) fn new(
         connection: Connection,
-        path: PathBuf,
+        guard: Arc<Guard>,
         clock: Clock,
         shelves: Arc<Shelves>,
         groups: Arc<Groups>,
         keyed: PartitionId,
     ) -> Self {
         let columns = BTreeMap::new();
-        Self { connection, path, clock, shelves, groups, keyed, columns, spread: 0, sessions: 0, unkept_bytes: 0 }
+        Self { connection, guard, clock, shelves, groups, keyed, columns, spread: 0, sessions: 0, unkept_bytes: 0, locked: false }
     }
 
     /// Starts the writer's thread, and the keeper's, which ends before it. The file is closed and the lock let go at the end.
@@ -186,7 +188,7 @@ impl Writer {
     pub(super) fn start(
         mut self,
         rows: &[PartitionRow],
-        lock: FolderLock,
+        (lock, watch): (FolderLock, Watch),
         jobs: Jobs,
         signal: SyncSender<Signal>,
         keep: impl FnOnce() + Send + 'static,
@@ -199,7 +201,8 @@ impl Writer {
             if keeper.join().is_err() {
                 tracing::error!("the event log's keeper panicked");
             }
-            drop(self);
+            watch.end();
+            self.end();
             drop(lock);
         })
     }
@@ -227,7 +230,7 @@ impl Writer {
                 Job::Attach { member, answer } => reply(answer, self.attach(&member)),
                 Job::Committed { group, answer } => reply(answer, self.committed(&group)),
                 Job::Prune { prune, answer } => reply(answer, self.prune(&prune)),
-                Job::Checkpoint { answer } => reply(answer, self.checkpoint()),
+                Job::StartWalOver { answer } => reply(answer, self.start_wal_over()),
                 Job::Close => return,
             };
             self.tell(keeper);
@@ -239,7 +242,7 @@ impl Writer {
     /// commits wait: else the WAL would grow without end.
     fn tell(&mut self, keeper: &SyncSender<Signal>) {
         if self.unkept_bytes >= super::keeper::WAL_LIMIT_BYTES {
-            if let Err(error) = self.checkpoint() {
+            if let Err(error) = self.start_wal_over() {
                 tracing::warn!(%error, "the event log's WAL cannot be moved and grows on");
             }
             self.unkept_bytes = 0;
@@ -249,7 +252,7 @@ impl Writer {
     }
 
     fn failed(&self, error: &rusqlite::Error) -> LogError {
-        trouble::while_writing(&self.path, error)
+        trouble::while_writing(self.guard.path(), error)
     }
 }
 
