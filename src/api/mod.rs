@@ -30,7 +30,6 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRef;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::IntoResponse;
 use axum::{Router, middleware, routing};
@@ -39,7 +38,6 @@ use tokio::net::TcpListener;
 use body::BodyLimits;
 use front::{OperatorsFront, ShopFront};
 use gate::{OperatorsGate, ShopGate};
-use health::Readiness;
 use observe::{Observer, observe};
 use server::{Lifeline, Limits, Server};
 use state::{Operators, Shop};
@@ -104,7 +102,7 @@ table! {
     post   "/admin/topics/{topic}/records"             => operators::records::append,
     get    "/metrics"                                  => operators::metrics::read,
     get    "/livez"                                    => health::livez,
-    get    "/readyz"                                   => health::readyz,
+    get    "/readyz"                                   => health::readyz_in_full,
 }
 
 /// Operators append whole catalogues.
@@ -162,16 +160,4 @@ fn page_fallback(method: Method, uri: Uri, headers: HeaderMap) -> std::future::R
 
 fn nothing_there(_: Method, uri: Uri, _: HeaderMap) -> std::future::Ready<axum::response::Response> {
     ready(problem::Problem::not_found(format!("there is nothing at {}", uri.path())).into_response())
-}
-
-impl FromRef<Arc<Shop>> for Readiness {
-    fn from_ref(shop: &Arc<Shop>) -> Self {
-        shop.readiness.clone()
-    }
-}
-
-impl FromRef<Arc<Operators>> for Readiness {
-    fn from_ref(operators: &Arc<Operators>) -> Self {
-        operators.readiness.clone()
-    }
 }

@@ -17,7 +17,7 @@ use crate::actors::order_tracker::{OrderTracker, TrackerHandle, TrackerParts};
 use crate::actors::role::MakeChildren;
 use crate::actors::root::RootHandle;
 use crate::api::figures::{HttpFigures, ShopFigures};
-use crate::api::health::Readiness;
+use crate::api::health::{Readiness, Reason, SignOfLife};
 use crate::api::recorder::Recorder;
 use crate::api::server::{Lifeline, Limits, Server, bind, raise_file_limit};
 use crate::api::shop::affinity::AffinityHandle;
@@ -26,7 +26,7 @@ use crate::api::shop::status::{StatusBoard, StatusSources};
 use crate::api::state::{Operators, Shop};
 use crate::config::RoleName;
 use crate::domain::inventory::Rules;
-use crate::log::{EventLog, LogError, LogFuture, Topic, TopicPartition};
+use crate::log::{EventLog, LogError, Topic, TopicPartition};
 use crate::sources::inventory::{INVENTORY_GROUP, Inventory};
 use crate::sources::wal::Wal;
 use crate::store::Store;
@@ -134,8 +134,9 @@ impl Api {
             inventory: inventory.clone(),
             opens: config.roles.contains(&RoleName::Inventory),
         };
-        let sign_of_life = move || -> LogFuture<'static, ()> { Box::pin(signs.clone().ask()) };
-        let readiness = Readiness::new(root.clone(), self.store.clone(), self.catalog.clone(), Box::new(sign_of_life));
+        let sign_of_life: SignOfLife = Box::new(move || Box::pin(signs.clone().ask()));
+        let (store, catalog, alarms) = (self.store.clone(), self.catalog.clone(), parts.supervision.alarms.clone());
+        let readiness = Readiness::new(root.clone(), store, catalog, alarms, sign_of_life);
         // Set once, right here; the role starts after this.
         let _ = self.late.set(Late { roots: root.clone(), readiness: readiness.clone() });
         let operators = Operators {
@@ -185,20 +186,22 @@ struct SignsOfLife {
 
 impl SignsOfLife {
     /// The log first: while it is in trouble the WAL reader is too.
-    async fn ask(self) -> Result<(), LogError> {
-        self.ask_log().await?;
-        match self.wal.report().hindrance() {
-            Some(hindrance) => Err(LogError::Refused(format!("orders are not read from the WAL: {hindrance}"))),
-            None => Ok(()),
-        }
-    }
-
-    async fn ask_log(&self) -> Result<(), LogError> {
+    async fn ask(self) -> Option<Reason> {
         if let Some(trouble) = self.inventory.trouble() {
             // The log may know better what to do.
             let advice = self.log.trouble().filter(|advice| !trouble.contains(advice));
-            return Err(LogError::Refused(advice.map_or_else(|| trouble.clone(), |advice| format!("{trouble}; {advice}"))));
+            let full = advice.map_or_else(|| trouble.clone(), |advice| format!("{trouble}; {advice}"));
+            return Some(Reason::behind("the inventory cannot go on with the event log", full));
         }
+        if let Err(error) = self.ask_log().await {
+            return Some(Reason::of_log(&error));
+        }
+        let hindrance = self.wal.report().hindrance()?;
+        let public = "orders are not read from the WAL";
+        Some(Reason::behind(public, format!("{public}: {hindrance}")))
+    }
+
+    async fn ask_log(&self) -> Result<(), LogError> {
         let asked = async { if self.opens { shop_is_filled(&*self.log).await } else { self.log.id().await.map(drop) } };
         let answer = tokio::time::timeout(LOG_PATIENCE, asked).await;
         // A log that does not answer in time may have said why.

@@ -100,6 +100,16 @@ impl Default for StoreOptions {
     }
 }
 
+/// What the shop can do with its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseState {
+    Writable,
+    /// A standby, or one whose default is read-only: pages can be shown, carts and orders cannot be kept.
+    ReadOnly,
+    /// Our tables are missing or have an older shape.
+    NotMigrated,
+}
+
 /// The shop's tables. Clones share one pool of connections.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -181,6 +191,20 @@ impl Store {
             Ok(version >= Some(newest))
         })
         .await
+    }
+
+    /// Whether the shop can work with this database: it answers, has our tables in their newest shape, and can be written to.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn state(&self) -> Result<DatabaseState, StoreError> {
+        let read_only = self.run("ask whether the database can be written to", async {
+            sqlx::query_scalar("SELECT current_setting('transaction_read_only')::bool").fetch_one(&self.pool).await
+        });
+        if read_only.await? {
+            return Ok(DatabaseState::ReadOnly);
+        }
+        Ok(if self.is_migrated().await? { DatabaseState::Writable } else { DatabaseState::NotMigrated })
     }
 
     /// The database's clock, in epoch milliseconds.
