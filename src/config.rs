@@ -86,6 +86,7 @@ pub struct Http {
     pub max_connections: usize,
     #[serde(with = "duration_text")]
     pub drain_timeout: Duration,
+    pub min_rate: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +180,7 @@ pub struct Ws {
     pub write_timeout: Duration,
     pub max_message_bytes: usize,
     pub max_pages: usize,
+    pub min_rate: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,6 +261,9 @@ impl Config {
         check(self.http.idle_timeout > zero, "http.idle_timeout", "must be longer than nothing");
         check(self.http.max_body_bytes >= 1024, "http.max_body_bytes", "must be at least 1024");
         check(self.http.max_connections > 0, "http.max_connections", "must be at least 1");
+        check(self.http.min_rate > 0, "http.min_rate", "must be at least 1");
+        check(self.ws.min_rate > 0, "ws.min_rate", "must be at least 1");
+        check(self.ws.write_timeout > zero, "ws.write_timeout", "must be longer than nothing");
         check(self.postgres.max_connections > 0, "postgres.max_connections", "must be at least 1");
         check(self.ws.heartbeat_interval > zero, "ws.heartbeat_interval", "must be longer than nothing");
         check(self.ws.max_message_bytes >= 256, "ws.max_message_bytes", "must be at least 256");

@@ -146,7 +146,7 @@ impl ShopFigures {
         });
         let sockets = figures.sockets.clone();
         metrics.observe(metric::PAGE_CUTS, "Pages that were disconnected", Kind::Counter, move || {
-            labelled("cause", &[("violation", &sockets.violations), ("stalled", &sockets.stalled)])
+            labelled("cause", &[("violation", &sockets.violations), ("stalled", &sockets.stalled), ("slow", &sockets.slow)])
         });
         let recorder = figures.recorder.clone();
         metrics.observe(metric::TRACKED, "Tracked events and changed carts", Kind::Counter, move || {

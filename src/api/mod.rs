@@ -22,6 +22,7 @@ pub mod problem;
 pub mod record_view;
 pub mod recorder;
 pub mod server;
+mod shared_body;
 pub mod shop;
 pub mod socket;
 pub mod state;

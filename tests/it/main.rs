@@ -36,6 +36,7 @@ mod kafka_trouble;
 mod kafka_undecided;
 mod log_conformance;
 mod serve_log;
+mod slow_readers;
 mod socket_pages;
 mod store_bad_rows;
 mod store_carts;

@@ -143,6 +143,9 @@ impl Catalog {
         if held.as_deref() != Some(&entry) {
             writer.changed.push(number);
         }
+        if let Some(held) = held.as_ref().filter(|held| held.body().as_ptr() != entry.body().as_ptr()) {
+            self.replaced.fetch_add(held.body().len() as u64, Ordering::Relaxed);
+        }
         slot.entry.store(Some(Arc::new(entry)));
     }
 

@@ -15,6 +15,7 @@ mod history;
 mod intake;
 mod lists;
 mod merge;
+mod shared_text;
 mod store;
 mod table;
 mod taken;
@@ -32,6 +33,7 @@ pub use actor::{CatalogView, CatalogViewMsg, CatalogViewState};
 pub use entry::{Entry, Needle, Presence};
 pub use history::{Change, History};
 pub use lists::{Query, Sort};
+pub use shared_text::{Pieces, SharedText};
 pub use store::Tallies;
 pub use table::{Chunked, Slot, SlotNo};
 pub use taken::{Note, SourcePositions, Taken, TakenFeed};
@@ -139,6 +141,22 @@ impl CatalogHandle {
     /// All products, in the order in which the view met them.
     pub fn all(&self) -> impl Iterator<Item = Arc<Entry>> {
         lists::listed(&self.catalog.table)
+    }
+
+    /// A text of products that shares them with the catalogue and with every other such text.
+    #[must_use]
+    pub fn text(
+        &self,
+        products: impl Iterator<Item = Arc<Entry>>,
+        around: impl FnOnce(usize, usize) -> (Bytes, Bytes),
+    ) -> Arc<SharedText> {
+        Arc::new(SharedText::new(products, self.replaced_bytes(), around))
+    }
+
+    /// Bytes of products that gave way to newer states since the process started.
+    #[must_use]
+    pub fn replaced_bytes(&self) -> u64 {
+        self.catalog.replaced.load(Ordering::Relaxed)
     }
 
     /// The distinct categories in order of their names.

@@ -52,6 +52,8 @@ pub struct Catalog {
     pub(super) details_generation: AtomicU64,
     pub(super) prices_generation: AtomicU64,
     pub(super) listed: AtomicU64,
+    /// Bytes of bodies that gave way to newer ones.
+    pub(super) replaced: AtomicU64,
     /// Where the view stands on `inventory-events`; `None` before it followed it.
     event_positions: ArcSwapOption<BTreeMap<TopicPartition, Offset>>,
     incarnations: AtomicU64,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::actors::catalog_view::{Entry, Note};
+use crate::actors::catalog_view::{CatalogHandle, Entry, Note, SharedText};
 use crate::domain::EpochMs;
 
 /// FIN and the opcode of text.
@@ -49,7 +49,12 @@ impl FrameWriter {
     #[must_use]
     pub fn finish(mut self) -> Bytes {
         self.text("}");
-        let (header, used) = header(self.buffer.len() - HEADER_MAX);
+        self.headed(0)
+    }
+
+    /// Puts the header before what is here, for a message that goes on for so many bytes.
+    fn headed(mut self, rest: usize) -> Bytes {
+        let (header, used) = header(self.buffer.len() - HEADER_MAX + rest);
         let start = HEADER_MAX - used;
         self.buffer[start..HEADER_MAX].copy_from_slice(&header[..used]);
         Bytes::from(self.buffer).slice(start..)
@@ -123,17 +128,13 @@ pub fn product_update(id: &str, entry: &Entry, note: Option<&Note>, now_ms: Epoc
 
 /// `PRODUCT_CACHE_SYNC`: the whole catalogue.
 #[must_use]
-pub fn cache_sync(entries: impl Iterator<Item = Arc<Entry>>, now_ms: EpochMs) -> Bytes {
-    let mut writer = FrameWriter::envelope("PRODUCT_CACHE_SYNC", None, None, now_ms, 128 * 1024);
-    writer.text("{\"products\":[");
-    for (place, entry) in entries.enumerate() {
-        if place > 0 {
-            writer.text(",");
-        }
-        writer.raw(entry.body());
-    }
-    writer.text("]}");
-    writer.finish()
+pub fn cache_sync(catalog: &CatalogHandle, entries: impl Iterator<Item = Arc<Entry>>, now_ms: EpochMs) -> Arc<SharedText> {
+    const END: Bytes = Bytes::from_static(b"]}}");
+    catalog.text(entries, |_, inner| {
+        let mut writer = FrameWriter::envelope("PRODUCT_CACHE_SYNC", None, None, now_ms, 0);
+        writer.text("{\"products\":[");
+        (writer.headed(inner + END.len()), END)
+    })
 }
 
 #[cfg(test)]

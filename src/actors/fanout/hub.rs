@@ -16,7 +16,7 @@ use tracing::Span;
 use super::frame;
 use super::journal::{Journal, Sequence};
 use super::outbox::{Outbox, Subject};
-use crate::actors::catalog_view::{CatalogHandle, Entry, SlotNo, SourcePositions, Taken};
+use crate::actors::catalog_view::{CatalogHandle, Entry, SharedText, SlotNo, SourcePositions, Taken};
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
@@ -99,7 +99,7 @@ pub(super) struct Run {
 #[derive(Debug, Clone)]
 pub(super) struct Sync {
     pub head: Sequence,
-    pub frame: Bytes,
+    pub frame: Arc<SharedText>,
     /// How far everybody was brought before it was rendered.
     pub positions: SourcePositions,
     listed: u64,
@@ -375,7 +375,7 @@ impl Hub {
         // Head and positions first: what changes while the catalogue is rendered is sent again, and not missed.
         let (positions, head, made_at) = (self.reached().positions.clone(), self.journal.head(), Instant::now());
         let shown = (0..self.catalog.catalog().slots()).filter_map(|number| Some(self.shown(number)?.1));
-        let frame = frame::cache_sync(shown.filter(|entry| !entry.is_removed()), self.clock.now_ms());
+        let frame = frame::cache_sync(&self.catalog, shown.filter(|entry| !entry.is_removed()), self.clock.now_ms());
         let sync = Sync { head, frame, positions, listed, made_at, took: made_at.elapsed() };
         *last = Some(sync.clone());
         Some(sync)

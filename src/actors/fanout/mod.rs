@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 pub use actor::{FanoutMsg, FanoutState, WebSocketFanout};
 pub use hub::{Counts, FanoutSettings};
-pub use page::{PageInfo, PageSubscription};
+pub use page::{Burst, PageInfo, PageSubscription};
 
 use crate::actors::catalog_view::CatalogHandle;
 use crate::clock::Clock;

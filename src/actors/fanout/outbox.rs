@@ -6,6 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 /// Different orders (and the cart) that wait for one page at most. A page that reads none of them for longer must ask REST.
 const WAITING_MAX: usize = 32;
+/// Bytes that wait for one page at most, but for the latest frame.
+const WAITING_BYTES_MAX: usize = 256 * 1024;
 
 /// What a frame for a session is about: a newer one about the same takes the place of the older.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,18 +25,24 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Adds a frame; returns whether an older one about something else had to go.
+    /// Adds a frame; returns whether older ones about something else had to go.
     pub fn put(&mut self, subject: Subject, frame: Bytes) -> bool {
         self.waiting.retain(|(known, _)| *known != subject);
         self.waiting.push_back((subject, frame));
-        if self.waiting.len() <= WAITING_MAX {
-            return false;
+        let mut gone = false;
+        while self.waiting.len() > 1 && (self.waiting.len() > WAITING_MAX || self.bytes() > WAITING_BYTES_MAX) {
+            // The cart is one frame and always current: orders go first.
+            let oldest = self.waiting.iter().position(|(subject, _)| *subject != Subject::Cart);
+            self.waiting.remove(oldest.filter(|oldest| oldest + 1 < self.waiting.len()).unwrap_or(0));
+            gone = true;
         }
-        // The cart is one frame and always current: orders go first.
-        let oldest = self.waiting.iter().position(|(subject, _)| *subject != Subject::Cart);
-        self.waiting.remove(oldest.unwrap_or(0));
-        self.overflowed = true;
-        true
+        self.overflowed |= gone;
+        gone
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.waiting.iter().map(|(_, frame)| frame.len()).sum()
     }
 
     /// Moves what waits into a run of frames; returns how many there were.

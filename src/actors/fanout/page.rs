@@ -19,7 +19,7 @@ use super::cursor;
 use super::frame;
 use super::hub::{Hub, PageCell};
 use super::journal::{Due, Looked, Sequence};
-use crate::actors::catalog_view::{CatalogState, SlotNo, SourcePositions};
+use crate::actors::catalog_view::{CatalogState, Pieces, SlotNo, SourcePositions};
 use crate::bugs::{self, Bug};
 use crate::wire::frame::{Frame, Heartbeat};
 
@@ -37,6 +37,23 @@ pub struct PageInfo {
     pub v1: bool,
     /// The cursor with which it comes back.
     pub resume: Option<String>,
+}
+
+/// What is due to a page: whole WebSocket frames, end to end, ready to be written as they are.
+#[derive(Debug)]
+pub enum Burst {
+    Frames(Bytes),
+    /// The whole catalogue, as one frame whose bytes are shared by all who take it.
+    Catalogue(Pieces),
+}
+
+impl Burst {
+    fn whole(self) -> Bytes {
+        match self {
+            Self::Frames(frames) => frames,
+            Self::Catalogue(pieces) => pieces.collect::<Vec<_>>().concat().into(),
+        }
+    }
 }
 
 /// A page's place in the stream. Dropping it unregisters the page.
@@ -90,13 +107,13 @@ impl PageSubscription {
         page
     }
 
-    /// Waits until something is due, and gives it: whole WebSocket frames, end to end, ready to be written as they are. To be asked again
-    /// only after these bytes were written, as it counts them as sent. `None` when the stream is over. Cancel-safe.
+    /// Waits until something is due, and gives it. To be asked again only after these bytes were written, as it counts them as sent.
+    /// `None` when the stream is over. Cancel-safe.
     ///
     /// The first burst of a new page is the whole catalogue, if it is sent at all.
-    pub async fn next_burst(&mut self) -> Option<Bytes> {
+    pub async fn next_due(&mut self) -> Option<Burst> {
         loop {
-            if let Some(burst) = self.due_now() {
+            if let Some(burst) = self.due() {
                 return Some(burst);
             }
             if self.hub.is_closing() {
@@ -110,21 +127,34 @@ impl PageSubscription {
         }
     }
 
-    /// What is due right now, if anything; never waits.
+    /// Like [`Self::next_due`], for who keeps all of it.
+    pub async fn next_burst(&mut self) -> Option<Bytes> {
+        self.next_due().await.map(Burst::whole)
+    }
+
+    /// Like [`Self::due`], for who keeps all of it.
     pub fn due_now(&mut self) -> Option<Bytes> {
+        self.due().map(Burst::whole)
+    }
+
+    /// What is due right now, if anything; never waits.
+    pub fn due(&mut self) -> Option<Burst> {
         if self.hub.epoch() != self.epoch {
             self.epoch = self.hub.epoch();
             self.resume();
         }
+        if let Some(catalogue) = self.whole() {
+            return Some(Burst::Catalogue(catalogue));
+        }
         let mut run = BytesMut::new();
         let mut frames = self.cell.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_into(&mut run);
         if let Some(shared) = self.shared_run(&run) {
-            return Some(shared);
+            return Some(Burst::Frames(shared));
         }
         frames += self.products_into(&mut run);
         frames += self.heartbeat_into(&mut run);
         self.hub.count_frames(frames);
-        (!run.is_empty()).then(|| run.freeze())
+        (!run.is_empty()).then(|| Burst::Frames(run.freeze()))
     }
 
     async fn wait(&self) {
@@ -164,7 +194,7 @@ impl PageSubscription {
     /// Adds what is due of the products; returns how many frames.
     fn products_into(&mut self, run: &mut BytesMut) -> u64 {
         let frames = match &self.stage {
-            Stage::Whole => self.whole_into(run),
+            Stage::Whole => 0,
             Stage::Sweep { .. } => self.sweep_into(run),
             Stage::Follow(_) => self.follow_into(run),
         };
@@ -172,15 +202,19 @@ impl PageSubscription {
         frames
     }
 
-    fn whole_into(&mut self, run: &mut BytesMut) -> u64 {
+    /// The whole catalogue, if that is what comes next.
+    fn whole(&mut self) -> Option<Pieces> {
+        if !matches!(self.stage, Stage::Whole) {
+            return None;
+        }
         // Before the state is asked: what changes from here on is followed.
         let (reached, head) = (self.hub.reached(), self.hub.journal.head());
         if let Some(sync) = self.hub.sync() {
-            run.extend_from_slice(&sync.frame);
             self.stage = Stage::Follow(sync.head);
             self.proven = sync.positions;
             self.hub.count_sync();
-            return 1;
+            self.hub.count_frames(1);
+            return Some(sync.frame.pieces());
         }
         if self.hub.catalog.state() != CatalogState::Restoring {
             // Too large: the page reads REST, now that it is registered.
@@ -188,7 +222,7 @@ impl PageSubscription {
             self.stage = Stage::Follow(head);
             self.proven = reached.positions.clone();
         }
-        0
+        None
     }
 
     fn sweep_into(&mut self, run: &mut BytesMut) -> u64 {

@@ -23,6 +23,8 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 /// While the listener is crowded an idle connection goes after so long, and a slow head too.
 const CROWDED_TIMEOUT: Duration = Duration::from_millis(500);
+/// While the listener is crowded a body must have come within so long.
+const CROWDED_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The watchdog's first look; it sets the right time itself, as soon as it is polled.
 const FIRST_LOOK: Duration = Duration::from_secs(3600);
 /// A peer that acknowledges nothing for so long is gone: the kernel ends the connection.
@@ -45,7 +47,14 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(limits: &Limits, mood: watch::Receiver<Mood>) -> Self {
-        let patience = Patience { head: limits.header_timeout, idle: limits.idle_timeout };
+        let patience = Patience {
+            head: limits.header_timeout,
+            idle: limits.idle_timeout,
+            // The body's own limits end it with an answer; this only while the listener is crowded.
+            body: FIRST_LOOK,
+            answer: limits.idle_timeout,
+            min_rate: limits.min_rate,
+        };
         Self { patience, mood, progress: Arc::new(Progress::new()) }
     }
 
@@ -63,6 +72,7 @@ impl Connection {
                     Reply::Later(response) => response.await,
                 };
                 progress.set(Doing::Idle);
+                progress.count_anew();
                 Ok::<_, Infallible>(response)
             }
         });
@@ -93,11 +103,16 @@ impl Connection {
 struct Patience {
     head: Duration,
     idle: Duration,
+    body: Duration,
+    answer: Duration,
+    /// Bytes per second that a client must take of its answer, over `answer`.
+    min_rate: u32,
 }
 
 impl Patience {
     fn crowded(self) -> Self {
-        Self { head: self.head.min(CROWDED_TIMEOUT), idle: self.idle.min(CROWDED_TIMEOUT) }
+        let shorter = |time: Duration| time.min(CROWDED_TIMEOUT);
+        Self { head: shorter(self.head), idle: shorter(self.idle), body: CROWDED_BODY_TIMEOUT, ..self }
     }
 
     fn deadline(self, progress: &Progress) -> Instant {
@@ -106,7 +121,23 @@ impl Patience {
             (Doing::ReadingHead, since) => since + self.head,
             // The request's own limits apply; look again when the next wait could have ended.
             (Doing::Answering, _) => Instant::now() + self.idle,
+            (Doing::ReadingBody, since) => since + self.body,
+            (Doing::Sending, _) => self.sending_until(progress),
         }
+    }
+
+    /// Judges a client that takes an answer once in `answer`: what it took until then must have been enough.
+    fn sending_until(self, progress: &Progress) -> Instant {
+        let (taken, from) = progress.taken();
+        let elapsed = from.elapsed();
+        if elapsed < self.answer {
+            return from + self.answer;
+        }
+        if (taken as f64) < f64::from(self.min_rate) * elapsed.as_secs_f64() {
+            return from;
+        }
+        progress.count_anew();
+        Instant::now() + self.answer
     }
 }
 

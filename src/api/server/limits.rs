@@ -16,6 +16,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Without a request, and for taking a whole answer.
     pub idle_timeout: Duration,
+    /// Bytes per second that a client must take of an answer, over `idle_timeout`.
+    pub min_rate: u32,
     /// Connections at once that are not sockets.
     pub max_connections: usize,
     /// Sockets at once.
@@ -38,6 +40,7 @@ impl Limits {
         Self {
             header_timeout: http.header_timeout,
             idle_timeout: http.idle_timeout,
+            min_rate: http.min_rate,
             max_connections: connections,
             max_pages: pages,
         }
@@ -46,7 +49,13 @@ impl Limits {
     /// Limits of the operators' listener: the same times, few connections.
     #[must_use]
     pub fn for_operators(http: &Http) -> Self {
-        Self { header_timeout: http.header_timeout, idle_timeout: http.idle_timeout, max_connections: 64, max_pages: 0 }
+        Self {
+            header_timeout: http.header_timeout,
+            idle_timeout: http.idle_timeout,
+            min_rate: http.min_rate,
+            max_connections: 64,
+            max_pages: 0,
+        }
     }
 }
 

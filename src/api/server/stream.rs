@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -13,46 +14,95 @@ use tokio::time::Instant;
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
-    /// Nothing was asked; or the last answer is still being taken.
+    /// Nothing was asked.
     Idle,
     /// Part of a request's head is here.
     ReadingHead,
     /// A request is being answered: its own limits apply.
     Answering,
+    /// The body of a request is awaited.
+    ReadingBody,
+    /// An answer waits for the client to take it.
+    Sending,
 }
 
 /// What a connection is doing and since when. One word, as it is written at every read.
 #[derive(Debug)]
 pub(super) struct Progress {
     born: Instant,
-    /// Milliseconds since `born`, shifted by two bits, and the kind of work in those bits.
+    /// Milliseconds since `born`, shifted by three bits, and the kind of work in those bits.
     word: AtomicU64,
+    /// What the client took of its answer since `counted_from`, in milliseconds since `born`.
+    taken: AtomicU64,
+    counted_from: AtomicU64,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { born: Instant::now(), word: AtomicU64::new(Doing::Idle as u64) }
+        Self {
+            born: Instant::now(),
+            word: AtomicU64::new(Doing::Idle as u64),
+            taken: AtomicU64::new(0),
+            counted_from: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn set(&self, doing: Doing) {
-        let since = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
-        self.word.store(since << 2 | doing as u64, Ordering::Relaxed);
+        self.word.store(self.now() << 3 | doing as u64, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 3)
+    }
+
+    fn doing(&self) -> Doing {
+        match self.word.load(Ordering::Relaxed) & 7 {
+            0 => Doing::Idle,
+            1 => Doing::ReadingHead,
+            2 => Doing::Answering,
+            3 => Doing::ReadingBody,
+            _ => Doing::Sending,
+        }
+    }
+
+    /// Begins to count what the client takes.
+    pub(super) fn count_anew(&self) {
+        self.counted_from.store(self.now(), Ordering::Relaxed);
+        self.taken.store(0, Ordering::Relaxed);
+    }
+
+    /// What the client took, and since when.
+    pub(super) fn taken(&self) -> (u64, Instant) {
+        let from = Duration::from_millis(self.counted_from.load(Ordering::Relaxed));
+        (self.taken.load(Ordering::Relaxed), self.born + from)
     }
 
     pub(super) fn get(&self) -> (Doing, Instant) {
-        let word = self.word.load(Ordering::Relaxed);
-        let doing = match word & 3 {
-            0 => Doing::Idle,
-            1 => Doing::ReadingHead,
-            _ => Doing::Answering,
-        };
-        (doing, self.born + std::time::Duration::from_millis(word >> 2))
+        let since = self.word.load(Ordering::Relaxed) >> 3;
+        (self.doing(), self.born + Duration::from_millis(since))
     }
 
     fn note_read(&self) {
         // Later bytes of a head do not give it more time.
-        if self.word.load(Ordering::Relaxed) & 3 == Doing::Idle as u64 {
+        if self.doing() == Doing::Idle {
             self.set(Doing::ReadingHead);
+        }
+    }
+
+    /// The client took some of what waits for it, or cannot take more for now.
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(count)) => drop(self.taken.fetch_add(*count as u64, Ordering::Relaxed)),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending if self.doing() == Doing::Idle => self.set(Doing::Sending),
+            Poll::Pending => {}
+        }
+    }
+
+    /// Nothing waits for the client just now.
+    fn note_flushed(&self) {
+        if self.doing() == Doing::Sending {
+            self.set(Doing::Idle);
         }
     }
 }
@@ -89,10 +139,13 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.progress.note_write(&written);
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.progress.note_flushed();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -105,7 +158,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+        self.progress.note_write(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -16,6 +16,7 @@ impl Handler for Greeter {
     fn call(&self, request: Request<Incoming>) -> Reply {
         let hello = || Response::new(Either::Left(Full::new(Bytes::from_static(b"hello"))));
         match request.uri().path() {
+            "/large" => Reply::Ready(Response::new(Either::Left(Full::new(Bytes::from(vec![b'x'; 32 << 20]))))),
             "/wait" => {
                 let (waiting, go) = (self.waiting.clone(), self.go.clone());
                 Reply::Later(Box::pin(async move {
@@ -31,7 +32,7 @@ impl Handler for Greeter {
 
 fn limits() -> Limits {
     let short = Duration::from_millis(300);
-    Limits { header_timeout: short, idle_timeout: short * 2, max_connections: 8, max_pages: 8 }
+    Limits { header_timeout: short, idle_timeout: short * 2, min_rate: 4096, max_connections: 8, max_pages: 8 }
 }
 
 async fn start(handler: Arc<Greeter>, limits: Limits) -> Server {
@@ -64,6 +65,19 @@ async fn slow_heads_and_idle_connections_are_closed() {
     assert!(answered.starts_with("HTTP/1.1 200") && answered.ends_with("hello"), "{answered}");
     let half = format!("{GET}GET / HT");
     assert!(until_closed(send(&server, &half).await).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn who_takes_an_answer_byte_by_byte_does_not_keep_it() {
+    let server = start(Arc::default(), limits()).await;
+    let mut stream = send(&server, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let served = server.lifeline.tasks.clone();
+    stream.read_u8().await.unwrap();
+    while !served.is_empty() {
+        // Any byte is not enough.
+        let _ = stream.read(&mut [0; 100]).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

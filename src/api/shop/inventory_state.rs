@@ -3,38 +3,37 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use bytes::Bytes;
 use serde_json::to_vec;
 
+use crate::actors::catalog_view::SharedText;
 use crate::api::failure::Failure;
+use crate::api::shared_body;
 use crate::api::state::Shop;
 
-/// A larger catalogue is written beside the async workers.
-const INLINE_MAX: u64 = 5_000;
+/// A larger catalogue is gathered beside the async workers.
+const INLINE_MAX: u64 = 50_000;
 
 /// All products with their categories.
 #[utoipa::path(get, path = "/api/ecommerce/inventory/state", tag = "products",
     responses((status = 200, body = crate::wire::inventory_state::InventoryState)))]
 pub async fn read(State(shop): State<Arc<Shop>>) -> Result<Response, Failure> {
-    let body = if shop.catalog.progress().products <= INLINE_MAX {
+    let text = if shop.catalog.progress().products <= INLINE_MAX {
         write(&shop)
     } else {
-        let write = move || write(&shop);
-        tokio::task::spawn_blocking(write).await.unwrap_or_default()
+        let waiting = shop.clone();
+        tokio::task::spawn_blocking(move || write(&waiting)).await.unwrap_or_else(|_| write(&shop))
     };
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    Ok(shared_body::json(text.pieces()))
 }
 
-fn write(shop: &Shop) -> Vec<u8> {
-    let mut body = b"{\"products\":".to_vec();
-    let count = super::put_array(&mut body, shop.catalog.all());
-    let categories = shop.catalog.categories();
-    let names: Vec<&str> = categories.iter().map(|name| &**name).collect();
-    body.extend_from_slice(
-        format!(",\"totalProducts\":{count},\"timestamp\":{},\"categories\":", shop.clock.now_ms()).as_bytes(),
-    );
-    body.extend_from_slice(&to_vec(&names).unwrap_or_else(|_| b"[]".to_vec()));
-    body.push(b'}');
-    body
+fn write(shop: &Shop) -> Arc<SharedText> {
+    shop.catalog.text(shop.catalog.all(), |count, _| {
+        let categories = shop.catalog.categories();
+        let names: Vec<&str> = categories.iter().map(|name| &**name).collect();
+        let names = String::from_utf8(to_vec(&names).unwrap_or_default()).unwrap_or_default();
+        let tail = format!("],\"totalProducts\":{count},\"timestamp\":{},\"categories\":{names}}}", shop.clock.now_ms());
+        (Bytes::from_static(b"{\"products\":["), Bytes::from(tail))
+    })
 }

@@ -13,7 +13,6 @@ pub mod query;
 pub mod recommendations;
 pub mod status;
 
-use std::borrow::Borrow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -22,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use super::state::Shop;
-use crate::actors::catalog_view::{CatalogState, Entry};
+use crate::actors::catalog_view::CatalogState;
 
 /// What depends on the catalogue, but for these.
 const WITH_CATALOGUE: &str = "/api/ecommerce/";
@@ -38,23 +37,4 @@ pub async fn until_restored(State(shop): State<Arc<Shop>>, request: Request, nex
             .into_response();
     }
     next.run(request).await
-}
-
-/// Appends rendered products as a JSON array; returns how many.
-fn put_array(into: &mut Vec<u8>, entries: impl Iterator<Item = impl Borrow<Entry>>) -> usize {
-    into.push(b'[');
-    let mut count = 0;
-    for entry in entries {
-        // A product that was removed this moment may have lost its text.
-        if entry.borrow().body().is_empty() {
-            continue;
-        }
-        if count > 0 {
-            into.push(b',');
-        }
-        into.extend_from_slice(entry.borrow().body());
-        count += 1;
-    }
-    into.push(b']');
-    count
 }

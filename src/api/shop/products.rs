@@ -12,10 +12,11 @@ use bytes::Bytes;
 use super::listed::Listed;
 use super::picture::{self, Subject};
 use super::query::{Parameters, Parsed};
-use crate::actors::catalog_view::{Entry, Needle, Query, Sort};
+use crate::actors::catalog_view::{Needle, Query, Sort};
 use crate::api::failure::Failure;
 use crate::api::page;
 use crate::api::problem::Problem;
+use crate::api::shared_body;
 use crate::api::state::Shop;
 use crate::domain::money::Cents;
 use crate::wire::history::ProductChange;
@@ -43,7 +44,7 @@ const HISTORY_MINUTES_MAX: i64 = 60;
     responses((status = 200, body = [crate::wire::product::ProductBody])))]
 pub async fn list(State(shop): State<Arc<Shop>>, parameters: Parsed) -> Result<Response, Failure> {
     let query = read_query(Parameters::new(parameters)?)?;
-    Ok(array(&shop.catalog.query(query).await))
+    Ok(array(&shop, query).await)
 }
 
 /// The best rated products.
@@ -51,7 +52,7 @@ pub async fn list(State(shop): State<Arc<Shop>>, parameters: Parsed) -> Result<R
     responses((status = 200, body = [crate::wire::product::ProductBody])))]
 pub async fn featured(State(shop): State<Arc<Shop>>) -> Response {
     let query = Query { min_rating: Some(FEATURED_RATING), sort: Sort::Rating, limit: SHELF, ..Query::default() };
-    array(&shop.catalog.query(query).await)
+    array(&shop, query).await
 }
 
 /// The most reviewed products.
@@ -59,7 +60,7 @@ pub async fn featured(State(shop): State<Arc<Shop>>) -> Response {
     responses((status = 200, body = [crate::wire::product::ProductBody])))]
 pub async fn trending(State(shop): State<Arc<Shop>>) -> Response {
     let query = Query { sort: Sort::Popular, limit: SHELF, ..Query::default() };
-    array(&shop.catalog.query(query).await)
+    array(&shop, query).await
 }
 
 /// One product, with a strong entity tag made of its revision. The front answers most of these itself.
@@ -115,11 +116,11 @@ fn tagged(headers: &HeaderMap, tag: &str, media_type: &'static str, body: impl F
     response
 }
 
-/// Rendered products as a JSON array.
-fn array(entries: &[Arc<Entry>]) -> Response {
-    let mut body = Vec::with_capacity(2 + entries.iter().map(|entry| entry.body().len() + 1).sum::<usize>());
-    super::put_array(&mut body, entries.iter().map(|entry| &**entry));
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+/// The products that a query asks for, as a JSON array.
+async fn array(shop: &Shop, query: Query) -> Response {
+    let products = shop.catalog.query(query).await;
+    let text = shop.catalog.text(products.into_iter(), |_, _| (Bytes::from_static(b"["), Bytes::from_static(b"]")));
+    shared_body::json(text.pieces())
 }
 
 fn read_query(parameters: Parameters) -> Result<Query, Problem> {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 use super::frame::{self, CloseCode, Decoder, Opcode, Received, Violation};
 use super::messages::{self, Work};
 use super::outgoing::Outgoing;
+use super::pace::{Pace, Verdict};
 use super::{Page, SocketCounts};
 use crate::actors::catalog_view::CatalogState;
 use crate::actors::fanout::{PageInfo, PageSubscription};
@@ -25,6 +26,8 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// A page may send so many frames at once, and so many per second for long.
 const FRAMES_AT_ONCE: u32 = 200;
 const FRAMES_PER_SECOND: f64 = 50.0;
+/// Bytes of answers and Pongs that may wait for a page: beyond them nothing more is read from it until all are written.
+const ANSWERS_MAX: usize = 16 * 1024;
 /// How long the end of a connection may take: for the page to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -38,8 +41,9 @@ pub(super) struct Connection {
     /// What the page asked for and waits for, or its greeting. Meanwhile nothing more is read from it.
     work: Option<Work>,
     greeting: Greeting,
-    /// Bytes were last taken by the page, or nothing waited.
-    moved_at: Instant,
+    /// Bytes of answers among what waits, at most.
+    answers: usize,
+    pace: Pace,
 }
 
 /// Catalogue, recommendation and cart come in this order, before anything that happens meanwhile.
@@ -85,7 +89,8 @@ impl Connection {
             allowance: Allowance::new(),
             work: None,
             greeting: Greeting::Due,
-            moved_at: Instant::now(),
+            answers: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -109,8 +114,8 @@ impl Connection {
 
     /// The catalogue comes first; who can't have it at once is greeted without it, unless it is still being read.
     fn begin(&mut self, already_read: &[u8]) -> Result<(), End> {
-        if let Some(burst) = self.subscription.due_now() {
-            self.outgoing.push(burst);
+        if let Some(burst) = self.subscription.due() {
+            self.outgoing.push_burst(burst);
             self.greet();
         } else if self.page.shop.catalog.state() != CatalogState::Restoring {
             self.greet();
@@ -125,7 +130,8 @@ impl Connection {
     }
 
     async fn serve(&mut self) -> End {
-        let every = self.page.shop.config.ws.heartbeat_interval;
+        let ws = &self.page.shop.config.ws;
+        let every = ws.heartbeat_interval.min(ws.write_timeout);
         let stop = self.page.shop.lifeline.stop.clone();
         let mut tick = Box::pin(tokio::time::sleep(every));
         loop {
@@ -141,7 +147,7 @@ impl Connection {
                     if self.greeting == Greeting::UnderWay {
                         self.greeting = Greeting::Done;
                     }
-                    self.outgoing.push(frames);
+                    self.answer(frames);
                     if let Err(end) = self.take_frames() {
                         return end;
                     }
@@ -154,9 +160,9 @@ impl Connection {
                         return end;
                     }
                 }
-                burst = self.subscription.next_burst(), if self.outgoing.is_empty() && self.greeting != Greeting::UnderWay => {
+                burst = self.subscription.next_due(), if self.outgoing.is_empty() && self.greeting != Greeting::UnderWay => {
                     let Some(burst) = burst else { return End::Close(CloseCode::GoingAway as u16, "the shop is stopping") };
-                    self.outgoing.push(burst);
+                    self.outgoing.push_burst(burst);
                     if self.greeting == Greeting::Due {
                         self.greet();
                     }
@@ -171,9 +177,19 @@ impl Connection {
         }
     }
 
-    /// What to wait for: to write if something waits, to read unless a message is being worked on.
+    /// Whether more of the page's frames are wanted: not while one is being worked on, nor while many answers wait.
+    fn may_take(&self) -> bool {
+        self.work.is_none() && self.answers < ANSWERS_MAX
+    }
+
+    fn answer(&mut self, frames: Bytes) {
+        self.answers += frames.len();
+        self.outgoing.push(frames);
+    }
+
+    /// What to wait for: to write if something waits, to read if more is wanted.
     fn interest(&self) -> Option<Interest> {
-        match (self.work.is_none(), !self.outgoing.is_empty()) {
+        match (self.may_take(), !self.outgoing.is_empty()) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
             (false, true) => Some(Interest::WRITABLE),
@@ -182,9 +198,18 @@ impl Connection {
     }
 
     fn write(&mut self) -> Result<(), End> {
-        if self.outgoing.is_empty() || self.outgoing.flush(&self.stream)? > 0 {
-            self.moved_at = Instant::now();
+        while !self.outgoing.is_empty() {
+            let taken = self.outgoing.flush(&self.stream)?;
+            if !self.outgoing.is_empty() {
+                self.pace.note(taken);
+                return Ok(());
+            }
+            // Frames may wait that came while answers did.
+            if std::mem::take(&mut self.answers) >= ANSWERS_MAX {
+                self.take_frames()?;
+            }
         }
+        self.pace.rest();
         Ok(())
     }
 
@@ -203,14 +228,14 @@ impl Connection {
 
     /// Handles whole frames, up to the first that takes time.
     fn take_frames(&mut self) -> Result<(), End> {
-        while self.work.is_none() {
+        while self.may_take() {
             let Some(received) = self.decoder.take_frame()? else { return Ok(()) };
             if !self.allowance.take() {
                 return Err(End::Close(CloseCode::Policy as u16, "too many messages"));
             }
             match received {
                 Received::Text(text) => self.work = messages::begin(&self.page, &text),
-                Received::Ping(payload) => self.outgoing.push(Bytes::from(frame::encode(Opcode::Pong, &payload))),
+                Received::Ping(payload) => self.answer(Bytes::from(frame::encode(Opcode::Pong, &payload))),
                 Received::Pong | Received::Fragment => {}
                 Received::Close(code) => return Err(End::Close(code.unwrap_or(CloseCode::Normal as u16), "")),
             }
@@ -218,15 +243,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Now and then: a Ping, so that a dead peer is noticed, and an end for a page that takes nothing.
+    /// Now and then: a Ping, so that a dead peer is noticed, and an end for a page that takes nothing, or too little.
     fn tick(&mut self) -> Result<(), End> {
         if self.outgoing.is_empty() {
             self.outgoing.push(Bytes::from_static(&[0x80 | Opcode::Ping as u8, 0]));
-        } else if self.moved_at.elapsed() >= self.page.shop.config.ws.write_timeout {
-            SocketCounts::count(&self.page.shop.figures.sockets.stalled);
-            return Err(End::Gone);
+            return Ok(());
         }
-        Ok(())
+        let (ws, counts) = (&self.page.shop.config.ws, &self.page.shop.figures.sockets);
+        match self.pace.judge(ws.write_timeout, ws.min_rate) {
+            Verdict::Well => return Ok(()),
+            Verdict::Stalled => SocketCounts::count(&counts.stalled),
+            Verdict::TooSlow => SocketCounts::count(&counts.slow),
+        }
+        Err(End::Gone)
     }
 
     /// Sends what waits and the close frame, then reads until the page has closed too: a reset would take the reason from it.

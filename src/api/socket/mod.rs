@@ -12,6 +12,7 @@ pub mod frame;
 mod handshake;
 mod messages;
 mod outgoing;
+mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +41,8 @@ pub struct SocketCounts {
     pub violations: AtomicU64,
     /// Connections that ended because the page took nothing for too long.
     pub stalled: AtomicU64,
+    /// Connections that ended because the page took less than the least rate.
+    pub slow: AtomicU64,
 }
 
 /// A connected page.

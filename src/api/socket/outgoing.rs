@@ -6,30 +6,50 @@ use std::io::{self, IoSlice};
 use bytes::{Buf, Bytes};
 use tokio::net::TcpStream;
 
+use crate::actors::catalog_view::Pieces;
+use crate::actors::fanout::Burst;
+
 /// Pieces of one write.
 const SLICES: usize = 16;
 
 #[derive(Debug, Default)]
-pub(super) struct Outgoing(VecDeque<Bytes>);
+pub(super) struct Outgoing {
+    frames: VecDeque<Bytes>,
+    /// The rest of the catalogue: it comes before all frames but the first.
+    catalogue: Option<Pieces>,
+}
 
 impl Outgoing {
     pub(super) fn push(&mut self, frames: Bytes) {
         if !frames.is_empty() {
-            self.0.push_back(frames);
+            self.frames.push_back(frames);
+        }
+    }
+
+    /// Adds what is due. Only when nothing waits.
+    pub(super) fn push_burst(&mut self, burst: Burst) {
+        match burst {
+            Burst::Frames(frames) => self.push(frames),
+            Burst::Catalogue(mut pieces) => {
+                self.frames.extend(pieces.next());
+                self.catalogue = Some(pieces).filter(|pieces| pieces.left() > 0);
+            }
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.frames.is_empty()
     }
 
     /// Writes as much as the socket takes without waiting; returns how many bytes that was.
     pub(super) fn flush(&mut self, stream: &TcpStream) -> io::Result<usize> {
         let mut written = 0;
-        while !self.0.is_empty() {
+        while !self.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
+            // Nothing may overtake the rest of the catalogue's frame.
+            let ready = if self.catalogue.is_some() { 1 } else { SLICES };
             let mut used = 0;
-            for (slice, frames) in slices.iter_mut().zip(&self.0) {
+            for (slice, frames) in slices.iter_mut().zip(&self.frames).take(ready) {
                 *slice = IoSlice::new(frames);
                 used += 1;
             }
@@ -43,18 +63,22 @@ impl Outgoing {
             }
         }
         // A quiet page holds no memory for what it was sent.
-        self.0 = VecDeque::new();
+        self.frames = VecDeque::new();
         Ok(written)
     }
 
     fn consume(&mut self, mut count: usize) {
-        while let Some(first) = self.0.front_mut() {
+        while let Some(first) = self.frames.front_mut() {
             if count < first.len() {
                 first.advance(count);
                 return;
             }
             count -= first.len();
-            self.0.pop_front();
+            self.frames.pop_front();
+            if let Some(piece) = self.catalogue.as_mut().and_then(Pieces::next) {
+                self.frames.push_front(piece);
+            }
+            self.catalogue = self.catalogue.take().filter(|pieces| pieces.left() > 0);
         }
     }
 }
