@@ -125,9 +125,9 @@ impl Shop {
         parts.supervision.alarms.register(&parts.metrics);
         figures::register(&parts.metrics, &parts.supervision.directory, &inventory, log.log.clone());
         let operators = api.open_operators(parts, &root, &inventory, &wal).await?;
-        let store = database.store.clone();
+        let (store, alarms) = (database.store.clone(), parts.supervision.alarms.clone());
         let upkeep = AbortOnDropHandle::new(tokio::spawn(async move {
-            Database::migrate_when_up(store.clone()).await;
+            Database::migrate_when_up(store.clone(), &alarms).await;
             Database::sweep_hourly(store).await;
         }));
         Ok(Self { root, api, operators, inventory, _upkeep: upkeep })

@@ -4,6 +4,7 @@
 //! [`Config::load`] reports every unknown key and every bad value at once, and remembers where each value came from.
 
 mod layers;
+pub mod postgres_url;
 mod report;
 pub mod web_names;
 
@@ -281,6 +282,9 @@ impl Config {
         let slot_ok =
             !self.cdc.slot.is_empty() && self.cdc.slot.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         check(slot_ok && self.cdc.slot.len() <= 63, "cdc.slot", "must be 1 to 63 lower case letters, digits or underscores");
+        for (key, url) in [("postgres.database_url", &self.postgres.database_url), ("cdc.database_url", &self.cdc.database_url)] {
+            problems.extend(postgres_url::problem(url).map(|problem| (key, problem)));
+        }
         problems
     }
 }

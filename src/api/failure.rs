@@ -102,7 +102,9 @@ fn of_store(error: &StoreError) -> Problem {
             Problem { retry_after_s: Some(RETRY_AFTER_S), ..problem }
         }
         StoreError::Unavailable { .. } => Problem::unavailable("database_unavailable", "the database is not available"),
-        StoreError::Contended { .. } => Problem::unavailable("contended", "others kept changing the same rows"),
+        StoreError::Contended { .. } | StoreError::Held { .. } => {
+            Problem::unavailable("contended", "others kept changing the same rows")
+        }
         StoreError::Failed { .. }
         | StoreError::Corrupt { .. }
         | StoreError::TooOld { .. }

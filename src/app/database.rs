@@ -7,10 +7,15 @@ use anyhow::Context;
 
 use crate::config::{Config, RoleName};
 use crate::store::private_server::PrivateServer;
-use crate::store::{Store, StoreOptions};
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::telemetry::alarms::{About, Alarm, Alarms};
 
 /// Wait between two attempts to bring a database that is down to the newest shape.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
+
+/// The same where somebody must act first.
+const CURED_AGAIN: Duration = Duration::from_secs(5);
+const MIGRATION: About = About::cause("database-migration");
 
 /// Wait between two sweeps of old carts and keys: often enough that each finds little.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -69,17 +74,29 @@ impl Database {
         Ok((store, cdc_url))
     }
 
-    /// Brings the tables to the newest shape, waiting for a database that is down.
-    pub async fn migrate_when_up(store: Store) {
+    /// Brings the tables to the newest shape, waiting for a database that is down, or in the way of which somebody's transaction stands.
+    /// What waiting cannot cure is looked at again now and then, as somebody may cure it.
+    pub async fn migrate_when_up(store: Store, alarms: &Alarms) {
         let mut told = false;
         while let Err(error) = store.migrate().await {
-            if !told {
-                let error = anyhow::Error::new(error);
-                tracing::warn!(error = format!("{error:#}"), "the database cannot be used yet; trying again every second");
+            let alarm = if let StoreError::Held { by } = &error {
+                let text =
+                    "the database's tables cannot be brought to the newest shape: somebody's open transaction holds them; end it";
+                Some(Alarm::blocks(text).with_detail(by))
+            } else if error.is_retryable() {
+                None
+            } else {
+                Some(Alarm::blocks(incurable(&error)).with_detail(error.in_full()))
+            };
+            if alarm.is_none() && !told {
+                let error = error.in_full();
+                tracing::warn!(error, "postgres.database_url: the database cannot be used yet; trying again every second");
                 told = true;
             }
-            tokio::time::sleep(MIGRATE_AGAIN).await;
+            alarms.set(MIGRATION, alarm);
+            tokio::time::sleep(if error.is_retryable() { MIGRATE_AGAIN } else { CURED_AGAIN }).await;
         }
+        alarms.clear(&MIGRATION);
         if told {
             tracing::info!("the database is there");
         }
@@ -105,6 +122,15 @@ impl Database {
         self.store.close().await;
         stop(self.private).await;
     }
+}
+
+/// What waiting cannot cure, for everybody.
+fn incurable(error: &StoreError) -> String {
+    if matches!(error, StoreError::TooOld { .. } | StoreError::Newer { .. }) {
+        return error.to_string();
+    }
+    "the database's tables could not be brought to the newest shape, and waiting does not help: the operators' listener and the log say why"
+        .to_owned()
 }
 
 async fn stop(private: Option<PrivateServer>) {

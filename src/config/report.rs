@@ -17,6 +17,9 @@ pub fn print(loaded: &Loaded) -> String {
     for (key, (value, origin)) in &loaded.origins {
         let _ = writeln!(text, "{key:width$} = {}   # {origin}", shown(key, value));
     }
+    for name in super::postgres_url::dropped() {
+        let _ = writeln!(text, "# {name} of the shell is not used: only the database's URL says how PostgreSQL is reached");
+    }
     text
 }
 

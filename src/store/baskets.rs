@@ -15,7 +15,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn recent_baskets(&self, limit: u32) -> Result<Vec<Basket>, StoreError> {
-        let read = async {
+        let read = || async {
             sqlx::query_as!(
                 Basket,
                 r#"SELECT o.customer_id AS user_id, array_agg(i.product_id) AS "product_ids!"

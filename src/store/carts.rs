@@ -106,7 +106,7 @@ impl Store {
 
     /// The cart, and the database's clock.
     async fn read_cart(&self, session_id: &SessionId) -> Result<(Cart, EpochMs), StoreError> {
-        let read = async {
+        let read = || async {
             sqlx::query_as!(
                 CartRow,
                 r#"SELECT user_id AS "user_id?", product_ids AS "product_ids?", quantities AS "quantities?",
@@ -130,7 +130,7 @@ impl Store {
         let product_ids: Vec<String> = cart.lines.iter().map(|line| line.product_id.to_string()).collect();
         let quantities: Vec<i64> = cart.lines.iter().map(|line| line.quantity.units()).collect();
         let added_at_ms: Vec<EpochMs> = cart.lines.iter().map(|line| line.added_at_ms).collect();
-        let keep = async {
+        let keep = || async {
             sqlx::query!(
                 r#"INSERT INTO carts AS kept (session_id, user_id, product_ids, quantities, added_at_ms)
                    VALUES ($1, $2, $3, $4, $5)
@@ -158,7 +158,7 @@ impl Store {
 
     /// Throws away carts that nobody touched for 30 days, at most so many.
     pub(super) async fn sweep_carts(&self, at_most: i64) -> Result<u64, StoreError> {
-        let sweep = async {
+        let sweep = || async {
             sqlx::query!(
                 "DELETE FROM carts WHERE session_id IN (
                      SELECT session_id FROM carts

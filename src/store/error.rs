@@ -41,8 +41,11 @@ pub enum StoreError {
          restore a backup from before it, or empty the shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
     )]
     Newer { migration: i64 },
+    /// Somebody's open transaction holds a table that a migration changes.
+    #[error("the tables cannot be brought to the newest shape while others hold them: end {by}")]
+    Held { by: String },
     /// Not the URL of a PostgreSQL.
-    #[error("the database URL is not of the form postgres://user:password@host:port/database: {reason}")]
+    #[error("the database URL cannot be used: it {reason}")]
     BadUrl { reason: String },
 }
 
@@ -60,6 +63,13 @@ impl StoreError {
         let transient = is_transient(&source);
         let source = Arc::new(source);
         if transient { Self::Unavailable { doing, source } } else { Self::Failed { doing, source } }
+    }
+
+    /// The error with its causes, in one line.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
     /// Whether PostgreSQL itself said that it undid the transaction: nothing was written then, for certain.
@@ -82,7 +92,7 @@ impl StoreError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Contended { .. } => true,
+            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Contended { .. } | Self::Held { .. } => true,
             Self::Migration(error) => {
                 matches!(&**error, sqlx::migrate::MigrateError::Execute(source) if is_transient(source))
             }
@@ -111,6 +121,14 @@ fn is_transient(error: &sqlx::Error) -> bool {
 /// the server's own troubles.
 fn may_stand(code: &str) -> bool {
     ["08", "57P", "58", "XX"].iter().any(|class| code.starts_with(class))
+}
+
+/// Whether PostgreSQL undid the transaction because of others, and asks for it to be made again: class 40, but for a commit whose end
+/// it does not know.
+pub(super) fn is_rolled_back(error: &sqlx::Error) -> bool {
+    const COMPLETION_UNKNOWN: &str = "40003";
+    let code = error.as_database_error().and_then(|refusal| refusal.code());
+    code.is_some_and(|code| code.starts_with("40") && code != COMPLETION_UNKNOWN)
 }
 
 /// SQLSTATEs that pass by themselves. Source: PostgreSQL manual, appendix A.

@@ -73,7 +73,7 @@ impl IdempotencyKey {
 impl Store {
     /// Throws away keys after their 24 hours, at most so many.
     pub(super) async fn sweep_keys(&self, at_most: i64) -> Result<u64, StoreError> {
-        let sweep = async {
+        let sweep = || async {
             sqlx::query!(
                 "DELETE FROM idempotency_keys WHERE key IN (
                      SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'

@@ -19,6 +19,7 @@ mod carts;
 mod checkout;
 mod error;
 mod idempotency;
+mod migrations;
 mod orders;
 mod outcomes;
 mod positions;
@@ -26,16 +27,17 @@ pub mod private_server;
 mod rescue;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
+mod session;
 
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
 
+use crate::config::postgres_url;
 use crate::domain::EpochMs;
 
 pub use baskets::Basket;
@@ -43,38 +45,22 @@ pub use cart::{Cart, CartError, CartLine, MAX_LINE_UNITS, MAX_LINES, MAX_UNITS_P
 pub use checkout::{Checkout, CheckoutError, CheckoutRequest, Offer};
 pub use error::StoreError;
 pub use idempotency::IdempotencyKey;
+pub use migrations::{MIGRATOR, MigrationState};
 pub use orders::{ItemOutcome, Order, OrderItem, Orders, OutcomeKind, PublishVia, Unreadable};
 pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use positions::{Gap, TrackerPosition};
 pub use rescue::{Probe, Stranded, Waiting};
-
-/// The migrations of `migrations/`, compiled in.
-pub static MIGRATOR: Migrator = sqlx::migrate!();
+pub(crate) use session::PIN_SCHEMA;
 
 /// No call takes longer: a request that waits is worth less than one that is refused and asked again.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(6);
 
-/// What every connection is told. PostgreSQL ends a statement before [`CALL_DEADLINE`], so that it lets go of its locks first; and
-/// a transaction whose client fell silent, as a frozen process must not keep orders locked. Whoever only waits for a lock gives up
-/// sooner. Our statements ask for rows by keys that have an index; a plan that was made while a table was empty would read all of it
-/// ever after, until the table is analysed.
-const SESSION_SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; SET enable_seqscan = off;
-     SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
-/// The private server's WAL reader copies waiting rows when it starts for the first time. Elsewhere its role is the operator's.
-/// One process at a time: PostgreSQL refuses concurrent grants on one table.
-const GRANT_CDC: &str = "DO $$ BEGIN
-    PERFORM pg_advisory_xact_lock(7164283549);
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kartshoppe_cdc')
-       AND NOT has_table_privilege('kartshoppe_cdc', 'order_items', 'SELECT') THEN
-        GRANT SELECT ON order_items TO kartshoppe_cdc;
-    END IF;
-END $$";
 /// A connection that rested longer is asked for a sign of life before it is used; a busy one is not, as that is a round trip.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How often a call is made that PostgreSQL undoes because of others.
+const ATTEMPTS: u32 = 8;
 /// Rows of one statement that sweeps: it must end far before its time-out, and hold few locks.
 const SWEPT_AT_ONCE: i64 = 5_000;
-/// First version with column lists and row filters in publications.
-const MIN_SERVER_VERSION: i32 = 150_000;
 
 /// How the store uses its database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +102,9 @@ pub struct Store {
     pool: PgPool,
     options: StoreOptions,
     desks: Arc<checkout::Desks>,
+    migrated: migrations::Remembered,
+    /// Whether each connection looks for the schema of our tables; a URL that names one is obeyed.
+    pins_schema: bool,
 }
 
 impl Store {
@@ -124,15 +113,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::BadUrl`] if `url` is not that of a PostgreSQL.
     pub fn new(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        if let Some(reason) = postgres_url::problem(url) {
+            return Err(StoreError::BadUrl { reason });
+        }
         let connect = PgConnectOptions::from_str(url)
             .map_err(|error| StoreError::BadUrl { reason: reason_without_url(&error, url) })?
             .application_name("kartshoppe")
+            .extra_float_digits(None)
             .disable_statement_logging();
+        let pins_schema = !connect.get_options().is_some_and(|options| options.contains("search_path"));
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION_SETTINGS).await.map(drop) }))
+            .after_connect(move |connection, _| Box::pin(session::set_up(connection, pins_schema)))
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     if meta.idle_for > TRUSTED_IDLE {
@@ -142,7 +136,7 @@ impl Store {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, options, desks: Arc::default() })
+        Ok(Self { pool, options, desks: Arc::default(), migrated: Arc::default(), pins_schema })
     }
 
     /// The connections, for the checker and for tests.
@@ -151,35 +145,13 @@ impl Store {
         &self.pool
     }
 
-    /// Brings the tables to the newest shape; does nothing if they have it. Several processes may do so at once.
-    ///
-    /// # Errors
-    /// [`StoreError::TooOld`] below PostgreSQL 15, [`StoreError::Migration`] if a migration fails (nothing of it stays), else
-    /// those of every call.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        let version = self.run("read the server's version", self.server_version()).await?;
-        if version < MIN_SERVER_VERSION {
-            return Err(StoreError::TooOld { major: version / 10_000 });
-        }
-        // A connection of its own, without time limits: a large table of the platform may take minutes to convert.
-        let patient = PgPoolOptions::new().max_connections(1).connect_lazy_with((*self.pool.connect_options()).clone());
-        MIGRATOR.run(&patient).await?;
-        let granted = patient.execute(GRANT_CDC).await;
-        patient.close().await;
-        granted.map(drop).map_err(|source| StoreError::new("let the WAL reader read", source))
-    }
-
-    async fn server_version(&self) -> Result<i32, sqlx::Error> {
-        sqlx::query_scalar!(r#"SELECT current_setting('server_version_num')::int AS "version!""#).fetch_one(&self.pool).await
-    }
-
     /// Whether the tables have the newest shape.
     ///
     /// # Errors
     /// Those of every call; a database without our tables counts as not migrated.
     pub async fn is_migrated(&self) -> Result<bool, StoreError> {
         let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
-        self.run("read the schema's version", async {
+        self.run("read the schema's version", || async {
             let known = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "known!""#)
                 .fetch_one(&self.pool)
                 .await?;
@@ -198,7 +170,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn state(&self) -> Result<DatabaseState, StoreError> {
-        let read_only = self.run("ask whether the database can be written to", async {
+        let read_only = self.run("ask whether the database can be written to", || async {
             sqlx::query_scalar("SELECT current_setting('transaction_read_only')::bool").fetch_one(&self.pool).await
         });
         if read_only.await? {
@@ -212,7 +184,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn now_ms(&self) -> Result<EpochMs, StoreError> {
-        self.run("read the database's clock", async {
+        self.run("read the database's clock", || async {
             sqlx::query_scalar!(r#"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "now_ms!""#)
                 .fetch_one(&self.pool)
                 .await
@@ -276,9 +248,25 @@ impl Store {
         begun.await.unwrap_or_else(|error| Err(sqlx::Error::Io(std::io::Error::other(error))))
     }
 
-    /// Runs one call within its deadline and says in its error what it was about.
-    async fn run<T>(&self, doing: &'static str, call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(CALL_DEADLINE, call).await {
+    /// Runs one call within its deadline and says in its error what it was about. A call that PostgreSQL undid because of others, as in a
+    /// deadlock, is made again.
+    async fn run<T, F>(&self, doing: &'static str, call: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let calls = async {
+            let mut attempt = 1;
+            loop {
+                match call().await {
+                    Err(error) if attempt < ATTEMPTS && error::is_rolled_back(&error) => {
+                        tokio::time::sleep(session::wait_before(attempt)).await;
+                        attempt += 1;
+                    }
+                    done => return done,
+                }
+            }
+        };
+        match tokio::time::timeout(CALL_DEADLINE, calls).await {
             Ok(done) => done.map_err(|source| StoreError::new(doing, source)),
             Err(_) => Err(StoreError::TimedOut { doing, waited: CALL_DEADLINE }),
         }

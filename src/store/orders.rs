@@ -188,7 +188,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn orders_of_session(&self, session_id: &SessionId) -> Result<Vec<Order>, StoreError> {
-        let list = async {
+        let list = || async {
             sqlx::query_scalar!(
                 "SELECT order_id FROM orders WHERE session_id = $1 ORDER BY created_at DESC, order_id DESC LIMIT $2",
                 session_id.as_str(),
@@ -235,7 +235,7 @@ impl Store {
     }
 
     async fn order_rows(&self, order_ids: &[String]) -> Result<Vec<Row>, StoreError> {
-        let read = async {
+        let read = || async {
             sqlx::query_as!(
                 Row,
                 r#"SELECT o.order_id, o.customer_id, o.session_id, coalesce(o.status, 'PENDING') AS "status!",

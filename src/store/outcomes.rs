@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// Those of every call; the batch can be recorded again.
     pub async fn record_outcomes(&self, batch: &TrackerBatch) -> Result<Recorded, StoreError> {
-        self.run("record outcomes", async {
+        self.run("record outcomes", || async {
             let mut transaction = self.begin().await?;
             if bugs::is(Bug::TrackerPositionFirst) {
                 move_forward(&mut transaction, &batch.positions).await?;

@@ -29,7 +29,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn tracker_positions(&self) -> Result<Vec<TrackerPosition>, StoreError> {
-        let read = async {
+        let read = || async {
             sqlx::query_as!(
                 TrackerPosition,
                 r#"SELECT partition, record_offset AS offset, event_id FROM order_tracker_positions ORDER BY partition"#
@@ -46,7 +46,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn note_gap(&self, partition: i32, reason: &str, go_on_at: Option<&TrackerPosition>) -> Result<(), StoreError> {
-        self.run("note a gap", async {
+        self.run("note a gap", || async {
             let mut transaction = self.begin().await?;
             sqlx::query!("INSERT INTO order_tracker_gaps (partition, reason) VALUES ($1, $2)", partition, reason)
                 .execute(&mut *transaction)
@@ -65,7 +65,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
-        let read = async {
+        let read = || async {
             sqlx::query_as!(
                 Gap,
                 r#"SELECT partition, reason, kartshoppe_ms(noticed_at) AS "noticed_at_ms!"

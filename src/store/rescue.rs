@@ -61,7 +61,7 @@ impl Store {
     /// Those of every call.
     pub async fn due_probes(&self, limit: i64) -> Result<Vec<Probe>, StoreError> {
         let interval_ms = i64::try_from(self.options.probe_interval.as_millis()).unwrap_or(i64::MAX);
-        let mark = async {
+        let mark = || async {
             sqlx::query_as!(
                 ProbeRow,
                 r#"WITH due AS (
@@ -98,7 +98,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn waiting(&self) -> Result<Waiting, StoreError> {
-        let count = async {
+        let count = || async {
             sqlx::query_as!(
                 Waiting,
                 r#"SELECT count(*) FILTER (WHERE publish_via = 'wal') AS "wal!",
@@ -122,7 +122,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn stranded(&self, limit: i64) -> Result<Vec<Stranded>, StoreError> {
-        let list = async {
+        let list = || async {
             sqlx::query_as!(
                 Stranded,
                 r#"SELECT order_id, order_item_id, product_id, quantity::bigint AS "quantity!",

@@ -41,6 +41,7 @@ mod socket_pages;
 mod store_bad_rows;
 mod store_carts;
 mod store_checkout;
+mod store_defaults;
 mod store_migrations;
 mod store_outcomes;
 mod store_private_server;

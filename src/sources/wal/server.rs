@@ -4,11 +4,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection, FromRow};
+use sqlx::{ConnectOptions, Connection, Executor, FromRow};
 
 use super::alarm::Alarm;
 use super::transactions::TABLE;
 use crate::domain::EpochMs;
+use crate::store::PIN_SCHEMA;
 use crate::wire::cdc_position::Lsn;
 
 /// How our connections call themselves: a slot that is read under this name is read by one of us.
@@ -120,8 +121,11 @@ impl Server {
     pub async fn connect(url: &str) -> Result<Self, ServerError> {
         const DOING: &str = "connect to PostgreSQL";
         let options = PgConnectOptions::from_str(url).map_err(ServerError::sql("read KARTSHOPPE__CDC__DATABASE_URL"))?;
-        let options = options.application_name(APPLICATION).disable_statement_logging();
-        let connection = in_time(DOING, PgConnection::connect_with(&options)).await?;
+        let options = options.application_name(APPLICATION).extra_float_digits(None).disable_statement_logging();
+        let mut connection = in_time(DOING, PgConnection::connect_with(&options)).await?;
+        if !options.get_options().is_some_and(|options| options.contains("search_path")) {
+            in_time(DOING, connection.execute(PIN_SCHEMA)).await?;
+        }
         Ok(Self { connection })
     }
 

@@ -48,7 +48,7 @@ impl Together for Look {
         let session_ids: Vec<String> = calls.iter().map(|call| call.session_id.to_string()).collect();
         let keys: Vec<Option<String>> = calls.iter().map(|call| call.key.clone()).collect();
         let unscoped_keys: Vec<Option<String>> = calls.iter().map(|call| call.unscoped_key.clone()).collect();
-        let read = async {
+        let read = || async {
             sqlx::query!(
                 r#"SELECT c.user_id AS "user_id?", c.product_ids AS "product_ids?", c.quantities AS "quantities?",
                           c.added_at_ms AS "added_at_ms?", c.version AS "version?",

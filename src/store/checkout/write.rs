@@ -52,7 +52,7 @@ impl Together for Write {
         let orders = json(calls.iter().map(OrderRow::of));
         let items = json(calls.iter().flat_map(|call| call.order.items.iter().map(|item| ItemRow::of(call, item))));
         let direct_expiry_ms = i64::try_from(store.options.direct_expiry.as_millis()).unwrap_or(i64::MAX);
-        let write = async {
+        let write = || async {
             // A key's insert waits for another one of the same key to commit or fail.
             sqlx::query!(
                 r#"WITH asked AS MATERIALIZED (
