@@ -2,6 +2,7 @@ import { useRef } from 'react'
 import { Link } from 'wouter'
 
 import { useLiveProduct } from '../live/catalogue'
+import { productHref } from '../lib/address'
 import { cents, money } from '../lib/money'
 import { Picture } from '../product/Picture'
 import { setQuantity } from './cart'
@@ -23,7 +24,7 @@ export function CartLineRow({ line, onLeave, locked = false }: { line: CartLine;
       <Picture productId={line.productId} url={line.imageUrl} alt="" className="size-20 shrink-0 rounded-lg object-cover" />
       <div className="min-w-0 grow">
         <div className="flex items-start justify-between gap-3">
-          <Link href={`/product/${encodeURIComponent(line.productId)}`} onClick={onLeave} className="link py-1 font-semibold leading-snug">
+          <Link href={productHref(line.productId)} onClick={onLeave} className="link py-1 font-semibold leading-snug">
             {line.productName}
           </Link>
           <p className={`py-1 font-semibold tabular-nums ${line.waiting ? 'text-soft' : ''}`}>{line.waiting ? '…' : money(line.subtotal)}</p>

@@ -4,6 +4,7 @@ import { Link, useLocation } from 'wouter'
 import { useCart } from '../cart/cart'
 import { CartLineRow } from '../cart/CartLineRow'
 import { Totals } from '../cart/Totals'
+import { orderHref } from '../lib/address'
 import { money } from '../lib/money'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
@@ -20,7 +21,7 @@ export function CheckoutPage() {
   useEffect(() => track('CHECKOUT_START'), [])
   useEffect(() => {
     if (attempt.step !== 'placed') return
-    navigate(`/orders/${encodeURIComponent(attempt.order.orderId)}`, { replace: true })
+    navigate(orderHref(attempt.order.orderId), { replace: true })
     finish()
   }, [attempt, navigate, finish])
 

@@ -1,8 +1,9 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useEffect, useRef } from 'react'
-import { Link, useLocation, useSearch } from 'wouter'
+import { Link, useLocation } from 'wouter'
 
 import { listingQuery } from '../api/queries'
+import { useSearch } from '../lib/address'
 import { announce } from '../lib/announcer'
 import { ProductCard } from '../product/ProductCard'
 import { Trouble } from '../shell/Trouble'

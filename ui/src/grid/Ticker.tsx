@@ -1,5 +1,6 @@
 import { Link } from 'wouter'
 
+import { productHref } from '../lib/address'
 import { moves, type Move } from '../live/moves'
 import { money } from '../lib/money'
 import { useNow } from '../lib/now'
@@ -15,7 +16,7 @@ export function Ticker() {
       {latest ? (
         <p key={latest.key} className="animate-arrive flex min-w-0 items-center gap-2">
           <span className="shrink-0 font-bold tabular-nums text-ink">{what(latest)}</span>
-          <Link href={`/product/${encodeURIComponent(latest.productId)}`} className="link inline-flex min-h-11 min-w-0 items-center text-ink">
+          <Link href={productHref(latest.productId)} className="link inline-flex min-h-11 min-w-0 items-center text-ink">
             <span className="truncate">{latest.name}</span>
           </Link>
           <span className="shrink-0 tabular-nums">{ago(latest.at, now)}</span>

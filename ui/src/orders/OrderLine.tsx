@@ -1,5 +1,6 @@
 import { Link } from 'wouter'
 
+import { productHref } from '../lib/address'
 import { money } from '../lib/money'
 import { Picture } from '../product/Picture'
 import type { OrderItem } from '../wire'
@@ -12,7 +13,7 @@ export function OrderLine({ item }: { item: OrderItem }) {
       <Picture productId={item.productId} url={item.imageUrl} alt="" className="size-20 shrink-0 rounded-lg object-cover" />
       <div className="min-w-0 grow">
         <div className="flex items-start justify-between gap-3">
-          <Link href={`/product/${encodeURIComponent(item.productId)}`} className="link py-1 font-semibold leading-snug">
+          <Link href={productHref(item.productId)} className="link py-1 font-semibold leading-snug">
             {item.productName}
           </Link>
           <p className="py-1 font-semibold tabular-nums">{money(item.subtotal)}</p>

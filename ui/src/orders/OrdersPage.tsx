@@ -3,6 +3,7 @@ import { Link } from 'wouter'
 
 import { ordersQuery } from '../api/queries'
 import { unitsIn } from '../cart/wishes'
+import { orderHref } from '../lib/address'
 import { money } from '../lib/money'
 import { dateAndTime } from '../lib/time'
 import { Trouble } from '../shell/Trouble'
@@ -32,7 +33,7 @@ export function OrdersPage() {
             return (
               <li key={order.orderId} className="relative flex flex-wrap items-center justify-between gap-x-6 gap-y-1 py-4">
                 <div>
-                  <Link href={`/orders/${encodeURIComponent(order.orderId)}`} className="font-semibold after:absolute after:inset-0 hover:underline hover:underline-offset-4">
+                  <Link href={orderHref(order.orderId)} className="font-semibold after:absolute after:inset-0 hover:underline hover:underline-offset-4">
                     {dateAndTime(order.createdAt)}
                   </Link>
                   <p className="text-[0.95rem] text-soft">

@@ -2,6 +2,7 @@ import { Plus } from 'lucide-react'
 import { memo } from 'react'
 import { Link } from 'wouter'
 
+import { productHref } from '../lib/address'
 import { useLiveProduct } from '../live/catalogue'
 import { Picture } from './Picture'
 import { PriceLabel } from './PriceLabel'
@@ -31,7 +32,7 @@ export const ProductCard = memo(function ProductCard({ productId, eager }: { pro
       <div className="border-t-4 border-edge px-2 sm:px-3">
         <PriceLabel live={live} />
         <h3 className="mt-1.5 text-lg font-semibold leading-snug">
-          <Link href={`/product/${encodeURIComponent(productId)}`} className="after:absolute after:inset-0 group-hover:underline group-hover:decoration-2 group-hover:underline-offset-4">
+          <Link href={productHref(productId)} className="after:absolute after:inset-0 group-hover:underline group-hover:decoration-2 group-hover:underline-offset-4">
             {product.name}
           </Link>
         </h3>

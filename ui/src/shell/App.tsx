@@ -4,6 +4,7 @@ import { CartPage } from '../cart/CartPage'
 import { cartDrawer } from '../cart/drawer'
 import { CheckoutPage } from '../checkout/CheckoutPage'
 import { GridPage } from '../grid/GridPage'
+import { idIn, usePathname } from '../lib/address'
 import { useObservable } from '../lib/observable'
 import { OrderPage } from '../orders/OrderPage'
 import { OrdersPage } from '../orders/OrdersPage'
@@ -19,6 +20,7 @@ import { useArrivals } from './useArrivals'
 export function App() {
   useArrivals()
   const drawerOpen = useObservable(cartDrawer)
+  const id = idIn(usePathname())
   return (
     <div className="flex min-h-dvh flex-col">
       <a href="#main" className="btn-main sr-only focus:not-sr-only focus:absolute focus:left-3 focus:top-3 focus:z-50">
@@ -31,11 +33,11 @@ export function App() {
           <Switch>
             <Route path="/" component={GridPage} />
             <Route path="/products" component={GridPage} />
-            <Route path="/product/:id">{({ id }) => <ProductPage key={id} productId={id} />}</Route>
+            <Route path="/product/:id"><ProductPage key={id} productId={id} /></Route>
             <Route path="/cart" component={CartPage} />
             <Route path="/checkout" component={CheckoutPage} />
             <Route path="/orders" component={OrdersPage} />
-            <Route path="/orders/:id">{({ id }) => <OrderPage key={id} orderId={id} />}</Route>
+            <Route path="/orders/:id"><OrderPage key={id} orderId={id} /></Route>
             <Route>
               <NotFound />
             </Route>

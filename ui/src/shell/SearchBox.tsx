@@ -1,8 +1,9 @@
 import { Search } from 'lucide-react'
 import { useEffect, useRef, useState } from 'react'
-import { useLocation, useSearch } from 'wouter'
+import { useLocation } from 'wouter'
 
 import { hrefOf, readFilters } from '../grid/filters'
+import { useSearch } from '../lib/address'
 import { track } from '../track/track'
 
 /** Typing searches after this pause, in milliseconds. */

@@ -1,12 +1,12 @@
 import { useEffect, useRef } from 'react'
-import { useLocation } from 'wouter'
 
 import { cartDrawer } from '../cart/drawer'
+import { usePathname } from '../lib/address'
 import { track } from '../track/track'
 
 /** On every new page: focus and reading start at its content, the view at its top (unless the browser went back), and it is tracked. */
 export function useArrivals(): void {
-  const [path] = useLocation()
+  const path = usePathname()
   const first = useRef(true)
   const wentBack = useRef(false)
 
