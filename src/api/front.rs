@@ -152,6 +152,8 @@ impl OperatorsFront {
 }
 
 impl Handler for OperatorsFront {
+    const WANTS_PEER: bool = true;
+
     fn call(&self, request: Request<Incoming>) -> Reply {
         let (parts, body) = request.into_parts();
         match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts)) {

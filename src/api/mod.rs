@@ -108,7 +108,7 @@ table! {
 
 /// Operators append whole catalogues.
 const OPERATORS_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
-const OPERATORS_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const OPERATORS_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens the shop on this listener.
 ///
@@ -138,7 +138,13 @@ pub fn serve_operators(
     let figures = operators.figures.clone();
     figures::register_alerts(&operators.metrics, &operators.alerts);
     let observer = Observer { figures, tracing: false };
-    let router = observed(operators_routes(), observer, docs::operators(), nothing_there).with_state(operators.clone());
+    let router = observed(
+        operators_routes().route_layer(middleware::from_fn(operators::audit::audit)),
+        observer,
+        docs::operators(),
+        nothing_there,
+    )
+    .with_state(operators.clone());
     let body = BodyLimits { max_bytes: OPERATORS_MAX_BODY_BYTES, timeout: OPERATORS_BODY_TIMEOUT };
     let gate = OperatorsGate::new(&operators.config.admin.allowed_hosts, listener.local_addr()?);
     Server::start(listener, Arc::new(OperatorsFront::new(router, body, gate)), limits, lifeline)

@@ -1,10 +1,11 @@
 //! Web pages that are not ours: names, origins and documents of both listeners, as browsers and proxies ask for them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::raw::{RawSocket, exchange, request};
+use crate::support::raw::{PATIENCE, RawSocket, exchange, request};
 use crate::support::server::{Options, Server};
 
 /// The status line of a request with these lines as they are.
@@ -78,5 +79,81 @@ async fn every_document_says_what_may_run_in_it() {
         assert!(policy.contains("default-src '") && policy.contains("frame-ancestors 'none'"), "{path}: {}", answer.head);
         assert!(!policy.contains("ws:") && !policy.contains('*') && !policy.contains("script-src 'unsafe"), "{path}: {policy}");
         assert!(answer.head.contains("x-content-type-options: nosniff"), "{path}: {}", answer.head);
+    }
+}
+
+#[tokio::test]
+async fn a_search_holds_the_newest_and_no_more_than_an_answer_may() {
+    let server = Server::start_filled(Options::default()).await;
+    let path = "/admin/topics/ecommerce_events/records";
+    let value = "x".repeat(1_000_000);
+    for number in 0..4 {
+        let records: Vec<Value> = (0..6).map(|part| json!({"partition": 0, "value": [number * 6 + part, value]})).collect();
+        let (status, said) = server.operate(path, &json!({"records": records})).await;
+        assert_eq!(status, 200, "{said}");
+    }
+    let read = async |query: &str| {
+        let answer = server.http.get(server.admin(&format!("{path}?partition=0&{query}"))).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{query}");
+        let text = answer.text().await.unwrap();
+        assert!(text.len() < 9_000_000, "{query}: {}", text.len());
+        let page: Value = serde_json::from_str(&text).unwrap();
+        let numbers: Vec<i64> =
+            page["records"].as_array().unwrap().iter().filter_map(|record| record["value"][0].as_i64()).collect();
+        (numbers, page["complete"].as_bool().unwrap(), page["endedBy"].clone())
+    };
+    assert_eq!(read("from=-4294967295&limit=3").await, (vec![21, 22, 23], true, Value::Null));
+    assert_eq!(read("from=-4294967295&limit=3&where=.value[0]<9").await.0, [6, 7, 8]);
+    assert_eq!(read("from=-4294967295&limit=10000").await, ((16..24).collect(), false, json!("bytes")));
+    assert_eq!(read("from=start&limit=10000").await, ((0..8).collect(), false, json!("bytes")));
+    assert_eq!(read("from=start&limit=2").await, (vec![0, 1], false, json!("limit")));
+    assert_eq!(read("from=-1&where=false").await, (vec![], true, Value::Null));
+}
+
+#[tokio::test]
+async fn every_change_that_an_operator_asks_for_leaves_a_line() {
+    let server = Server::start_filled(Options::default().set("KARTSHOPPE__FAULTS__ENABLED", true)).await;
+    let admin = server.info.admin;
+    let who = ("X-KartShoppe-Operator", "ann");
+    let changes: [(&str, &str, &[u8]); 9] = [
+        ("POST", "/admin/roles/cdc/stop", b""),
+        ("POST", "/admin/roles/cdc/start", b""),
+        ("POST", "/admin/roles/nothing/stop", b""),
+        ("POST", "/admin/topics", b"{\"topics\":[\"basket-patterns\"]}"),
+        ("POST", "/admin/topics", b""),
+        ("POST", "/admin/topics/ecommerce_events/records", b"{\"value\":1}"),
+        ("POST", "/admin/faults", b"{\"target\":\"committer\",\"fault\":\"kill\",\"count\":1}"),
+        ("POST", "/admin/faults/clock", b"{\"aheadMs\":0}"),
+        ("DELETE", "/admin/faults", b""),
+    ];
+    for (method, path, body) in changes {
+        let answer = request(admin, method, path, &[who], body).await;
+        let wanted = format!("asked for a change: {method} {path}");
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let line = loop {
+            let log = server.log_tail();
+            if let Some(line) = log.lines().rev().find(|line| line.contains(&wanted)) {
+                break line.to_owned();
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{method} {path} leaves no line:\n{log}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert!(line.contains("operator=\"ann\"") && line.contains("peer=\"127.0.0.1:"), "{line}");
+        assert!(line.contains(&format!("status={}", answer.status)), "{answer:?}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn operators_bodies_have_limits() {
+    let server = Server::start_filled(Options::default()).await;
+    let admin = server.info.admin;
+    for path in ["/admin/topics", "/admin/topics/ecommerce_events/records"] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {admin}\r\nX-KartShoppe-Operator: test\r\n");
+        let huge = format!("{head}Content-Length: 99999999\r\n\r\n");
+        assert_eq!(exchange(admin, huge.as_bytes()).await.status, 413, "{path}");
+        let endless = format!("{head}Content-Length: 9\r\n\r\n{{");
+        assert_eq!(exchange(admin, endless.as_bytes()).await.status, 408, "{path}");
+        let html = format!("{head}Content-Type: text/html\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}");
+        assert_eq!(exchange(admin, html.as_bytes()).await.status, 415, "{path}");
     }
 }

@@ -5,13 +5,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::audit::Change;
 use crate::actors::faults::{Armed, EVENT_LOG, Fault, Target};
 use crate::actors::supervision::ActorKind;
 use crate::api::body::JsonBody;
@@ -45,12 +46,12 @@ pub struct FaultOrder {
     ttl: Value,
 }
 
+/// What was changed, for the log and for the caller.
+type Changed = Result<(Extension<Change>, Json<Value>), Failure>;
+
 /// Arms a fault.
 #[utoipa::path(post, path = "/admin/faults", tag = "operators", request_body = FaultOrder, responses((status = 200, body = Object)))]
-pub async fn arm(
-    State(operators): State<Arc<Operators>>,
-    JsonBody { value: order, .. }: JsonBody<FaultOrder>,
-) -> Result<Json<Value>, Failure> {
+pub async fn arm(State(operators): State<Arc<Operators>>, JsonBody { value: order, .. }: JsonBody<FaultOrder>) -> Changed {
     check_enabled(&operators)?;
     let count = order.count.unwrap_or(1);
     if !(1..=COUNT_MAX).contains(&count) {
@@ -65,8 +66,9 @@ pub async fn arm(
     let left = count - killed;
     let struck =
         killed + if left > 0 { operators.faults.inject(&operators.directory, target, order.fault, left, ttl) } else { 0 };
-    tracing::warn!(fault.target = order.target, fault = ?order.fault, count, struck, "an operator armed a fault");
-    Ok(Json(json!({"struck": struck, "armed": operators.faults.list().iter().map(view).collect::<Vec<_>>()})))
+    let change = Change(format!("{:?} for {}, {count} times, {struck} at once", order.fault, order.target));
+    let armed: Vec<Value> = operators.faults.list().iter().map(view).collect();
+    Ok((Extension(change), Json(json!({"struck": struck, "armed": armed}))))
 }
 
 /// The faults that still wait for their target.
@@ -89,15 +91,14 @@ pub struct ClockStep {
 pub fn step_clock(
     State(operators): State<Arc<Operators>>,
     JsonBody { value: ClockStep { ahead_ms }, .. }: JsonBody<ClockStep>,
-) -> Ready<Result<Json<Value>, Failure>> {
+) -> Ready<Changed> {
     let step = || {
         check_enabled(&operators)?;
         if !(-STEP_MAX_MS..=STEP_MAX_MS).contains(&ahead_ms) {
             return Err(Problem::field("aheadMs", format!("expected {} to {STEP_MAX_MS}", -STEP_MAX_MS)));
         }
         operators.clock.step(ahead_ms);
-        tracing::warn!(ahead_ms, "an operator stepped the clock");
-        Ok(Json(json!({"aheadMs": ahead_ms})))
+        Ok((Extension(Change(format!("the clock is {ahead_ms} ms ahead"))), Json(json!({"aheadMs": ahead_ms}))))
     };
     ready(step().map_err(Failure::from))
 }

@@ -1,12 +1,15 @@
 //! The operators' listener: roles, actors, faults, alerts, dead letters, topics, metrics.
 //!
-//! Loopback by default. Whatever changes something needs the marker header and a listed `Host` (see `gate`).
+//! Loopback by default. Every request needs a listed `Host`, and what changes something the marker header (see `gate`): it leaves a line
+//! in the log (see `audit`).
 
 pub mod actors;
 pub mod alerts;
+pub mod audit;
 pub mod faults;
 pub mod metrics;
 pub mod records;
 pub mod rescue;
 pub mod roles;
+pub mod search;
 pub mod topics;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::json_problem;
+use super::audit::Change;
+use crate::api::body::OptionalJsonBody;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
@@ -59,14 +59,13 @@ pub async fn list(State(operators): State<Arc<Operators>>) -> Result<Json<Vec<To
 /// Makes the topics that are missing.
 #[utoipa::path(post, path = "/admin/topics", tag = "operators", request_body = TopicsOrder,
     responses((status = 200, body = TopicsMade)))]
-pub async fn create(State(operators): State<Arc<Operators>>, body: Bytes) -> Result<Json<TopicsMade>, Failure> {
-    let order: TopicsOrder = if body.is_empty() {
-        TopicsOrder::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| json_problem(&body, &error))?
-    };
+pub async fn create(
+    State(operators): State<Arc<Operators>>,
+    OptionalJsonBody(order): OptionalJsonBody<TopicsOrder>,
+) -> Result<(Extension<Change>, Json<TopicsMade>), Failure> {
     let created = operators.log.create_topics(&order.topics()?).await?;
-    Ok(Json(TopicsMade { created: created.iter().map(ToString::to_string).collect() }))
+    let created: Vec<String> = created.iter().map(ToString::to_string).collect();
+    Ok((Extension(Change(format!("made the topics [{}]", created.join(", ")))), Json(TopicsMade { created })))
 }
 
 impl TopicsOrder {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use super::stream::{Doing, Progress, Watched};
-use super::{Handler, Limits, Mood, Reply};
+use super::{Handler, Limits, Mood, Peer, Reply};
 
 /// Largest head of a request in bytes, request line included; more is answered 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -62,9 +62,13 @@ impl Connection {
     pub(super) async fn serve<H: Handler>(mut self, http: http1::Builder, stream: TcpStream, handler: Arc<H>) {
         prepare(&stream);
         let progress = self.progress.clone();
+        let peer = if H::WANTS_PEER { stream.peer_addr().ok() } else { None };
         let io = TokioIo::new(Watched::new(stream, progress.clone()));
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
             progress.set(Doing::Answering);
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(Peer(peer));
+            }
             let (reply, progress) = (handler.call(request), progress.clone());
             async move {
                 let response = match reply {

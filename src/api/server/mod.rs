@@ -40,8 +40,15 @@ pub enum Reply {
     Later(std::pin::Pin<Box<dyn Future<Output = Response<OutBody>> + Send>>),
 }
 
+/// Whoever is at the other end of the request's connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// Answers requests of one listener.
 pub trait Handler: Send + Sync + 'static {
+    /// Whether requests carry their [`Peer`]: it costs an allocation.
+    const WANTS_PEER: bool = false;
+
     /// Answers one request; never fails, as every failure has a status.
     fn call(&self, request: Request<Incoming>) -> Reply;
 }

@@ -1,0 +1,77 @@
+//! A line in the log for every change that an operator asks for: who, from where, what, and how it ended.
+
+use std::net::SocketAddr;
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::api::gate::OPERATOR_HEADER;
+use crate::api::problem::Problem;
+use crate::api::server::Peer;
+use crate::wire::invalid::shortened;
+
+/// What was changed, where the path does not say it: a handler puts it on its answer.
+#[derive(Debug, Clone)]
+pub struct Change(pub String);
+
+/// Around every request: one that only reads leaves no line.
+pub async fn audit(request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    let mut line = Line::of(&request);
+    let response = next.run(request).await;
+    line.outcome = Some(Outcome::of(&response));
+    response
+}
+
+/// Written when it is dropped: also for a caller that leaves before the answer, whose change may have happened.
+struct Line {
+    operator: String,
+    peer: Option<SocketAddr>,
+    method: Method,
+    path: String,
+    outcome: Option<Outcome>,
+}
+
+struct Outcome {
+    status: StatusCode,
+    /// What was changed, or the code of the problem.
+    said: String,
+}
+
+impl Line {
+    fn of(request: &Request) -> Self {
+        let text = |value: &HeaderValue| shortened(&String::from_utf8_lossy(value.as_bytes()));
+        Self {
+            operator: request.headers().get(OPERATOR_HEADER).map_or_else(String::new, text),
+            peer: request.extensions().get::<Peer>().map(|Peer(peer)| *peer),
+            method: request.method().clone(),
+            path: shortened(request.uri().path()),
+            outcome: None,
+        }
+    }
+}
+
+impl Outcome {
+    fn of(response: &Response) -> Self {
+        let problem = response.extensions().get::<Problem>();
+        let change = response.extensions().get::<Change>();
+        let said = problem.map(|problem| problem.code.to_owned()).or_else(|| change.map(|Change(change)| shortened(change)));
+        Self { status: problem.map_or(response.status(), |problem| problem.status), said: said.unwrap_or_default() }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let Self { operator, peer, method, path, outcome } = self;
+        let peer = peer.map_or_else(String::new, |peer| peer.to_string());
+        let (status, outcome) = match outcome {
+            Some(Outcome { status, said }) => (status.as_u16(), said.as_str()),
+            None => (0, "the caller left before the answer"),
+        };
+        tracing::info!(operator, peer, status, outcome, "an operator asked for a change: {method} {path}");
+    }
+}
