@@ -148,7 +148,7 @@ impl Shop {
             roles: parts.config.roles.iter().map(|role| role.as_str().to_owned()).collect(),
             started_at_ms: parts.clock.now_ms(),
         })?;
-        tracing::info!(shop = %url(http), operators = %url(admin), data = %data.root().display(), "the shop is open");
+        tracing::info!(shop = %url(http), operators = %url(admin), data = %data.root().display(), "the listeners are open; /readyz says when the shop sells");
         let result = tokio::select! {
             () = stop.wait() => Ok(()),
             why = self.inventory.fenced() => Err(anyhow::anyhow!(why)),

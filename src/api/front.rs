@@ -6,6 +6,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -30,6 +31,7 @@ use super::problem::Problem;
 use super::server::{Handler, OutBody, Reply};
 use crate::actors::catalog_view::CatalogHandle;
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::seldom::Seldom;
 use crate::wire::headers::TRACEPARENT;
 
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
@@ -200,6 +202,9 @@ impl Asked {
     }
 }
 
+/// Failures of one kind come by the hundred while a database is away: one line each ten seconds says so, and how many more there were.
+static FAILURES: Seldom = Seldom::new(Duration::from_secs(10));
+
 fn refuse(problem: Problem, parts: &Parts, origin: Option<HeaderValue>) -> Reply {
     Reply::Ready(finish(problem.into_response(), &Asked::of(parts, origin)))
 }
@@ -211,9 +216,13 @@ fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
     if let Some(problem) = problem {
         let trace_id = trace.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |trace| trace.trace_id_hex());
         // "Not ready" is an answer to the question, and asked again and again while a start lasts.
-        if problem.status.is_server_error() && problem.code != NOT_READY {
+        if problem.status.is_server_error()
+            && problem.code != NOT_READY
+            && let Some(untold) = FAILURES.is_told(problem.code)
+        {
             tracing::warn!(
                 trace_id,
+                untold,
                 status = problem.status.as_u16(),
                 code = problem.code,
                 cause = problem.cause,

@@ -89,8 +89,8 @@ impl Database {
                 Some(Alarm::blocks(incurable(&error)).with_detail(error.in_full()))
             };
             if alarm.is_none() && !told {
-                let error = error.in_full();
-                tracing::warn!(error, "postgres.database_url: the database cannot be used yet; trying again every second");
+                let (place, error) = (place_of(&store), error.in_full());
+                tracing::warn!("cannot use PostgreSQL at {place} (DATABASE_URL) yet, trying again every second: {error}");
                 told = true;
             }
             alarms.set(MIGRATION, alarm);
@@ -145,6 +145,16 @@ async fn stop(private: Option<PrivateServer>) {
 #[must_use]
 pub fn bin_dir(config: &Config) -> Option<&Path> {
     Some(config.postgres.bin_dir.as_str()).filter(|directory| !directory.is_empty()).map(Path::new)
+}
+
+/// Where the store's server is: never with the URL, which holds a password.
+#[must_use]
+pub fn place_of(store: &Store) -> String {
+    let options = store.pool().connect_options();
+    match options.get_socket() {
+        Some(folder) => format!("{}:{}", folder.display(), options.get_port()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
 }
 
 /// The store's options as the configuration says.

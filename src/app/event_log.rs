@@ -86,7 +86,7 @@ impl Log {
     async fn reached(config: &Config) -> anyhow::Result<Self> {
         let kafka = open_kafka(config, &Alarms::default()).await?;
         if let Some(trouble) = kafka.trouble() {
-            bail!("{trouble}");
+            bail!("cannot use Kafka at {} (KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS): {trouble}", config.kafka.bootstrap_servers);
         }
         Ok(Self { log: Arc::new(kafka), embedded: None })
     }
@@ -111,7 +111,10 @@ impl Log {
 }
 
 async fn open_kafka(config: &Config, alarms: &Alarms) -> anyhow::Result<KafkaLog> {
-    KafkaLog::open_with(kafka_config(config), alarms.clone()).await.context("opening the event log on Kafka")
+    KafkaLog::open_with(kafka_config(config), alarms.clone()).await.with_context(|| {
+        let servers = &config.kafka.bootstrap_servers;
+        format!("opening the event log on Kafka at {servers} (KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS)")
+    })
 }
 
 /// The Kafka that is configured.

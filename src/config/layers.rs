@@ -11,7 +11,7 @@ use super::Config;
 /// The compiled-in list of keys and defaults.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// Keys below this one are free: any librdkafka property.
-const OPEN_SECTION: &str = "kafka.properties.";
+pub(super) const OPEN_SECTION: &str = "kafka.properties.";
 const ENV_PREFIX: &str = "KARTSHOPPE__";
 
 /// Where to read from.
@@ -165,7 +165,7 @@ fn file_layers(options: &LoadOptions, problems: &mut Vec<String>) -> Vec<Setting
 
 fn file_layer(path: &Path, problems: &mut Vec<String>) -> Vec<Setting> {
     let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-    match read.and_then(|text| text.parse::<Table>().map_err(|error| error.to_string())) {
+    match read.and_then(|text| text.parse::<Table>().map_err(|error| told_without_text(&error, &text))) {
         Ok(table) => {
             let origin = path.display().to_string();
             flatten(&table).into_iter().map(|(key, value)| Setting { key, value, origin: origin.clone() }).collect()
@@ -175,6 +175,12 @@ fn file_layer(path: &Path, problems: &mut Vec<String>) -> Vec<Setting> {
             Vec::new()
         }
     }
+}
+
+/// The library's own words quote the line, and with it whatever secret stands there.
+fn told_without_text(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 fn environment_layer(environment: &[(String, String)], problems: &mut Vec<String>) -> Vec<Setting> {

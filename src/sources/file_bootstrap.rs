@@ -20,7 +20,7 @@ use crate::wire::product_updates::decode_list;
 /// Why the file cannot be used. Nothing of it is taken then: a shop that opens with half a catalogue looks as if it were whole.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    #[error("cannot read the bootstrap file {path}")]
+    #[error("cannot read the bootstrap file {path} (KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE)")]
     Read {
         path: PathBuf,
         #[source]

@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod names;
 pub mod panics;
 mod queue;
+pub mod seldom;
 pub mod setup;
 pub mod spans;

@@ -85,3 +85,21 @@ async fn wrong_arguments_and_an_unread_standard_error_end_without_a_panic() {
         assert_eq!(failing.status().unwrap().code(), Some(1));
     }
 }
+
+#[test]
+fn a_log_that_cannot_be_used_is_told_in_one_line_with_its_place_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    for (property, value) in
+        [("SASL_PASWORD", "hunter2"), ("SECURITY_PROTOCOL", "hunter2"), ("SSL_KEY_PEM", "hunter2"), ("CLIENT_ID", "x")]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
+        command.args(["topics", "list"]).current_dir(env!("CARGO_MANIFEST_DIR")).env("KARTSHOPPE__DATA_DIR", folder.path());
+        command.env("KARTSHOPPE__LOG__KIND", "kafka").env("KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1");
+        command.env(format!("KARTSHOPPE__KAFKA__PROPERTIES__{property}"), value);
+        let ended = output_to(Stdio::null(), command);
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), told.lines().count()), (Some(1), 1), "{property}: {told}");
+        assert!(told.contains("127.0.0.1:1 (KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS)"), "{property}: {told}");
+        assert!(!told.contains("hunter2"), "{property}: {told}");
+    }
+}

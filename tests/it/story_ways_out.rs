@@ -97,7 +97,7 @@ async fn a_log_that_nobody_reads_keeps_nobody_from_ending() {
     serve.env("RUST_LOG", "kartshoppe=info");
     let mut child = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer.try_clone().unwrap()).spawn().unwrap();
     let mut said = String::new();
-    while !said.contains("the shop is open") {
+    while !said.contains("the listeners are open") {
         let mut piece = [0; 4096];
         let length = reader.read(&mut piece).unwrap();
         said.push_str(&String::from_utf8_lossy(&piece[..length]));

@@ -258,7 +258,13 @@ fn without_errors(list: TopicPartitionList) -> KafkaResult<TopicPartitionList> {
     failed.map_or(Ok(list), Err)
 }
 
-/// A client that cannot even be made has a bad property.
+/// A client that cannot even be made has a bad property. Its value is not shown: it may be a password under a misspelt name.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds say nothing of a value")]
 pub(super) fn cannot_make(error: &KafkaError) -> LogError {
+    let error = match error {
+        KafkaError::ClientConfig(_, why, _, value) if value.is_empty() || !why.contains(value) => why.clone(),
+        KafkaError::ClientConfig(_, _, name, _) => format!("the value of the property {name} is refused"),
+        other => other.to_string(),
+    };
     LogError::Refused(format!("{error}: check the section kafka.properties and KARTSHOPPE__KAFKA__PROPERTIES__…"))
 }
