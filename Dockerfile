@@ -4,8 +4,9 @@
 FROM node:22.21.1-trixie-slim AS page
 WORKDIR /build/ui
 COPY ui/package.json ui/package-lock.json ./
-# Not `npm ci`: tools/ui.sh says why.
-RUN --mount=type=cache,target=/root/.npm npm install --no-save --no-audit --no-fund --loglevel=error
+# tools/ui.sh says why `npm ci` may refuse.
+RUN --mount=type=cache,target=/root/.npm \
+  npm ci --no-audit --no-fund --loglevel=silent || npm install --no-save --no-audit --no-fund --loglevel=error
 COPY ui ./
 RUN npm run build
 

@@ -25,4 +25,5 @@ fi
 tools/cargo.sh clippy --locked --features seeded-bugs --lib --test drill_bugs -- -D warnings
 tools/ui.sh deps
 (cd ui && npm run --silent check)
+tools/audit.sh
 say "check: clean"

@@ -14,9 +14,10 @@ same() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 deps=$({ printf 'package.json\0package-lock.json\0'; } | digest)
 if ! same node_modules/.kartshoppe-deps "$deps"; then
   say "ui: fetching its dependencies"
-  # Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, as npm itself writes it where the
-  # registry does not offer those. With a lock file this installs the same versions, and --no-save leaves the file alone.
-  npm install --no-save --no-audit --no-fund --loglevel=error >&2
+  # `npm ci` refuses a lock file that lacks optional packages of other platforms, as npm itself writes it where the registry does
+  # not offer those. Then this installs the same versions, and --no-save leaves the file alone. `make audit` does the audit.
+  npm ci --no-audit --no-fund --loglevel=silent >&2 ||
+    npm install --no-save --no-audit --no-fund --loglevel=error >&2
   printf '%s\n' "$deps" >node_modules/.kartshoppe-deps
 fi
 [ "${1:-}" != deps ] || exit 0
