@@ -86,12 +86,19 @@ impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
         let mut reader = self.patiently(|| (self.open)()).await?;
         let ends = Arc::new(reader.ends().clone());
         let mut is_told = false;
+        let mut wait = BACKOFF_MIN;
         loop {
             let Ok(permit) = self.permits.clone().acquire_owned().await else { return Ok(()) };
             let records = match reader.read(CHUNK_RECORDS, READ_WAIT).await {
-                Ok(records) => records,
+                Ok(records) => {
+                    wait = BACKOFF_MIN;
+                    records
+                }
                 Err(error) => {
                     complain(&error);
+                    // Where it may be opened and not read, that would go on for ever, each time with a client of its own.
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(BACKOFF_MAX);
                     reader = self.reopen(reader.positions()).await?;
                     continue;
                 }

@@ -65,6 +65,12 @@ impl Outputs {
         self.frame = change.and_then(|change| change.frame(before, next));
     }
 
+    /// The size of the largest record.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        self.facts.iter().chain(&self.state).chain(&self.frame).map(NewRecord::size).max().unwrap_or_default()
+    }
+
     /// Adds what later commands of the same product gave.
     pub fn then(&mut self, later: Self) {
         let Self { facts, state, frame, traces, last_change: _ } = later;

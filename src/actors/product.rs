@@ -19,15 +19,17 @@ use super::supervision::ActorKind;
 use crate::bugs::{self, Bug};
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Command, Outcome, ProductState, Rules, Transition, apply};
-use crate::log::PartitionId;
+use crate::log::{EventLog, PartitionId};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::{names, spans};
+use crate::wire::invalid::Invalid;
 
 /// What all products of a process share.
-#[derive(Debug)]
 pub struct ProductContext {
     pub rules: Rules,
     pub faults: FaultBoard,
+    /// Says how large a record may be.
+    pub log: Arc<dyn EventLog>,
 }
 
 /// What a product is asked.
@@ -69,7 +71,6 @@ impl Reply {
 }
 
 /// The actor of one product.
-#[derive(Debug)]
 pub struct ProductActor {
     pub context: Arc<ProductContext>,
     pub partition: PartitionId,
@@ -134,11 +135,23 @@ impl ProductActor {
             let place = Place { product_id: &self.id, partition: self.partition, cause: &last.input.cause };
             reply.outputs.close(&place, basis.as_deref(), next.as_ref());
         }
+        self.measure(work, &reply)?;
         if bugs::is(Bug::OutcomeTwice) && work.attempt > 0 {
             reply.outputs.facts.extend(reply.outputs.facts.clone());
         }
         reply.next = changed.map_or_else(|| basis.clone(), |next| next.map(Arc::new));
         Ok(reply)
+    }
+
+    /// What the log does not take must not come into a commit, which would fail as a whole and again and again. It counts as a failure
+    /// of the commands, of which the one to blame becomes a dead letter.
+    fn measure(&self, work: &Work, reply: &Reply) -> Result<(), ActorProcessingErr> {
+        let (size, limit) = (reply.outputs.largest(), self.context.log.record_limit());
+        if size > limit && !work.commands.is_empty() {
+            work.collector.begin(work.cell, work.commands.end - 1);
+            return Err(Invalid::TooLarge { size, limit }.into());
+        }
+        Ok(())
     }
 
     fn apply_one(&self, known: Option<&ProductState>, incoming: &Incoming, reply: &mut Reply) -> Transition {

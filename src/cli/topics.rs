@@ -120,14 +120,16 @@ async fn list(config: &Config) -> anyhow::Result<()> {
     let Log { log, .. } = Log::open_for_reading(config).await?;
     let mut topics = log.topics().await?;
     topics.sort_by_key(|info| info.topic);
+    // Who may not see Kafka's settings is shown what the contract says.
+    let kept = log.kept().await.unwrap_or_default();
     let mut table = format!("{:<28} {:>10} {:>12}  kept\n", "topic", "partitions", "offsets");
     for info in topics {
         let offsets: i64 = info.partitions.iter().map(|partition| partition.end - partition.start).sum();
-        let kept = match info.topic.retention() {
+        let kept = kept.get(&info.topic).cloned().unwrap_or_else(|| match info.topic.retention() {
             Retention::Kept => "for ever".to_owned(),
             Retention::Compacted => "the last of each key".to_owned(),
             Retention::Delete(age) => humantime::format_duration(age).to_string(),
-        };
+        });
         let _ = writeln!(table, "{:<28} {:>10} {:>12}  {kept}", info.topic.name(), info.partitions.len(), offsets);
     }
     Ok(output::print(table)?)

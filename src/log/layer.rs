@@ -69,6 +69,14 @@ impl<L: LogLayer> EventLog for L {
         self.beneath().live_members(group)
     }
 
+    fn kept(&self) -> LogFuture<'_, std::collections::BTreeMap<Topic, String>> {
+        self.beneath().kept()
+    }
+
+    fn record_limit(&self) -> usize {
+        self.beneath().record_limit()
+    }
+
     fn foreign_members(&self) -> Vec<String> {
         self.beneath().foreign_members()
     }

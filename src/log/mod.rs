@@ -256,6 +256,14 @@ pub trait EventLog: Send + Sync {
     /// How many live members a group has.
     fn live_members(&self, group: &str) -> LogFuture<'_, usize>;
 
+    /// How long records of each topic stay, in words, by the log's own settings; topics that are as the contract says may be left out.
+    fn kept(&self) -> LogFuture<'_, BTreeMap<Topic, String>> {
+        Box::pin(std::future::ready(Ok(BTreeMap::new())))
+    }
+
+    /// The most bytes of a record, by [`NewRecord::size`], that every topic takes, as far as is known.
+    fn record_limit(&self) -> usize;
+
     /// Members of the inventory's group that are no KartShoppe, as an operator finds them, as far as is known; asks nobody.
     fn foreign_members(&self) -> Vec<String> {
         Vec::new()

@@ -82,7 +82,7 @@ impl Inventory {
         let report = report_to(&mailbox);
         let vitals = supervision.vitals(ActorKind::Committer, ActorKind::Committer.as_str());
         let (committer, committer_handle) = CommitterContext::new(clock.clone(), metrics.clone(), report.clone(), vitals);
-        let products = Arc::new(ProductContext { rules: config.rules, faults: supervision.faults.clone() });
+        let products = Arc::new(ProductContext { rules: config.rules, faults: supervision.faults.clone(), log: log.clone() });
         let shard = |partition: PartitionId| {
             let id = format!("shard/{partition}");
             Arc::new(ShardContext {

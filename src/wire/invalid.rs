@@ -23,6 +23,11 @@ pub enum Invalid {
     /// A null value on a topic where nothing can be removed.
     #[error("the value is null")]
     NullValue,
+    /// What would have to be written of it is larger than the log takes.
+    #[error(
+        "it would take {size} bytes, but a record may have {limit} only; the limit is message.max.bytes of kafka.properties, or max.message.bytes of a topic"
+    )]
+    TooLarge { size: usize, limit: usize },
 }
 
 impl Invalid {
@@ -40,6 +45,7 @@ impl Invalid {
             Self::KeyMismatch { .. } => "KeyMismatch",
             Self::KeylessTombstone => "KeylessTombstone",
             Self::NullValue => "NullValue",
+            Self::TooLarge { .. } => "TooLarge",
         }
     }
 }

@@ -53,6 +53,22 @@ pub struct NewRecord {
     pub headers: Headers,
 }
 
+impl NewRecord {
+    /// What framing, and the stamp of a transaction, may add to a record.
+    const FRAMING: usize = 256;
+    /// The same for a header.
+    const HEADER_FRAMING: usize = 10;
+
+    /// About how many bytes it takes on its way, and never less than it does.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let header = |(name, value): &(Cow<'static, str>, Bytes)| name.len() + value.len() + Self::HEADER_FRAMING;
+        let headers: usize = self.headers.0.iter().map(header).sum();
+        let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        length(&self.key) + length(&self.value) + headers + Self::FRAMING
+    }
+}
+
 /// A record as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {

@@ -32,6 +32,7 @@ mod kafka_processes;
 mod kafka_profiles;
 mod kafka_rights;
 mod kafka_secured;
+mod kafka_strangers;
 mod kafka_trouble;
 mod kafka_undecided;
 mod log_conformance;

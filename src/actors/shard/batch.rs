@@ -1,5 +1,6 @@
 //! One batch on its way through a shard: sorted out, dealt to the products, collected, handed to the committer.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -28,6 +29,8 @@ pub(super) struct Flight {
     pub batch: BatchId,
     pub collector: Arc<Collector>,
     pub cells: Vec<Cell>,
+    /// The place of each product's cell, once somebody asks.
+    places: OnceCell<HashMap<ProductId, usize>>,
     /// What the part brought besides commands.
     pub part: Part,
     /// The highest append time before this batch, and once it is committed.
@@ -84,7 +87,17 @@ impl Shard {
         let cells: Vec<Cell> = groups.into_iter().map(cell).collect();
         let highest_before_ms = state.committed.highest_append_ms;
         let highest_append_ms = highest_before_ms.max(part.highest_append_ms.unwrap_or_default());
-        let flight = Flight { batch, collector, cells, part, highest_before_ms, highest_append_ms, next: None, overdue: None };
+        let flight = Flight {
+            batch,
+            collector,
+            cells,
+            places: OnceCell::new(),
+            part,
+            highest_before_ms,
+            highest_append_ms,
+            next: None,
+            overdue: None,
+        };
         let count = flight.cells.len();
         state.flight = Some(flight);
         if count == 0 {
@@ -218,7 +231,7 @@ impl Shard {
             if !probe.expiry.is_past(before_ms) {
                 continue;
             }
-            let touched = flight.cells.iter().position(|cell| cell.group.product_id == probe.product_id);
+            let touched = flight.place_of(&probe.product_id);
             let known = touched.map_or_else(|| slots.state(&probe.product_id), |cell| next[cell].as_ref());
             let item = ProbedItem { product_id: &probe.product_id, cause: probe.cause, outcome: probe.outcome.clone() };
             let highest_ms = before_ms.max(probe.expiry.seen_ms);
@@ -238,8 +251,13 @@ impl Cell {
 impl Flight {
     /// The cell of a product that still owes a reply.
     pub fn pending_cell(&self, id: &ProductId) -> Option<usize> {
-        let index = self.cells.iter().position(|cell| cell.group.product_id == *id)?;
+        let index = self.place_of(id)?;
         self.collector.is_pending(index).then_some(index)
+    }
+
+    fn place_of(&self, id: &ProductId) -> Option<usize> {
+        let place = |(index, cell): (usize, &Cell)| (cell.group.product_id.clone(), index);
+        self.places.get_or_init(|| self.cells.iter().enumerate().map(place).collect()).get(id).copied()
     }
 
     /// The work of a cell as it stands: all its commands, or the next one.

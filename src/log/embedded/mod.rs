@@ -244,6 +244,10 @@ impl EventLog for EmbeddedLog {
         Box::pin(std::future::ready(members))
     }
 
+    fn record_limit(&self) -> usize {
+        writer::RECORD_LIMIT
+    }
+
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
         // Every record's time is the writer's clock, whatever the topic.
         let known = self.store.shelves.get(TopicPartition::new(topic, 0)).map(|_| true);

@@ -238,6 +238,12 @@ impl Inbox {
         places.map(|(at, place)| (*at, place.committed.as_ref().map_or(place.first, |position| position.offset))).collect()
     }
 
+    /// Where each assigned partition is committed, or where it began.
+    pub fn places(&self) -> BTreeMap<TopicPartition, i64> {
+        let offset = |place: &Place| place.committed.as_ref().map_or(place.first, |position| position.offset);
+        self.state().committed.iter().map(|(at, place)| (*at, offset(place))).collect()
+    }
+
     /// Partitions are ours from now on. `first` says where they begin.
     pub fn assigned(&self, membership: Membership, first: BTreeMap<TopicPartition, i64>, positions: &Positions) {
         let mut state = self.state();

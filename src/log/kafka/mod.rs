@@ -20,6 +20,7 @@ mod member;
 mod native;
 mod options;
 mod overseer;
+mod policy;
 mod reader;
 mod records;
 mod rights;
@@ -29,6 +30,7 @@ mod strangers;
 mod topics;
 mod transactions;
 mod trouble;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +70,7 @@ pub fn commit_in_slices<C: ProducerContext>(producer: &BaseProducer<C>, patience
 /// The Kafka of this process.
 pub struct KafkaLog {
     cluster: Arc<Cluster>,
-    admin: Admin,
+    admin: Arc<Admin>,
     appender: Appender,
     overseer: std::sync::OnceLock<AbortOnDropHandle<()>>,
 }
@@ -89,7 +91,7 @@ impl KafkaLog {
     pub async fn open_with(config: KafkaConfig, alarms: Alarms) -> Result<Self, LogError> {
         let cluster = Arc::new(Cluster::new(config, Arc::new(Board::new(alarms)))?);
         let log = Self {
-            admin: Admin::new(cluster.clone())?,
+            admin: Arc::new(Admin::new(cluster.clone())?),
             appender: Appender::new(&cluster)?,
             cluster,
             overseer: std::sync::OnceLock::new(),
@@ -120,7 +122,10 @@ impl KafkaLog {
     pub async fn oversee(self: &Arc<Self>) {
         let are_made = self.trouble().is_none() && self.make_ours().await;
         let log = Arc::downgrade(self);
-        let cluster = self.cluster.clone();
+        if are_made {
+            self.refuse_policies().await;
+        }
+        let (cluster, admin) = (self.cluster.clone(), self.admin.clone());
         let task = tokio::spawn(async move {
             let mut are_made = are_made;
             while !are_made {
@@ -128,9 +133,18 @@ impl KafkaLog {
                 let Some(log) = log.upgrade() else { return };
                 are_made = log.make_ours().await;
             }
-            overseer::watch(cluster).await;
+            overseer::watch(cluster, admin).await;
         });
         let _ = self.overseer.set(AbortOnDropHandle::new(task));
+    }
+
+    /// Nothing is restored from topics that lose states; the overseer takes it back when they are put right.
+    async fn refuse_policies(&self) {
+        match self.admin.check_policies().await {
+            Ok(Some(reason)) => self.cluster.board.refuse(Some(reason)),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "the settings of the topics could not be looked at"),
+        }
     }
 
     /// Whether the shop's topics are there.
@@ -207,6 +221,14 @@ impl EventLog for KafkaLog {
     fn live_members(&self, group: &str) -> LogFuture<'_, usize> {
         let group = group.to_owned();
         Box::pin(async move { self.cluster.ask(move |cluster| cluster.members(&group)).await })
+    }
+
+    fn kept(&self) -> LogFuture<'_, std::collections::BTreeMap<Topic, String>> {
+        Box::pin(self.admin.kept())
+    }
+
+    fn record_limit(&self) -> usize {
+        self.cluster.board.record_limit().min(self.cluster.config.record_limit())
     }
 
     fn foreign_members(&self) -> Vec<String> {

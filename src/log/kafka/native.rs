@@ -107,6 +107,7 @@ pub(super) enum Taken<'a> {
     Trouble {
         topic: &'a str,
         partition: PartitionId,
+        offset: Offset,
         code: RDKafkaErrorCode,
         text: String,
     },
@@ -168,7 +169,7 @@ unsafe fn taken<'a>(message: *mut sys::rd_kafka_message_t) -> Taken<'a> {
         }
         if known.err != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             let text = text(sys::rd_kafka_message_errstr(message)).to_owned();
-            return Taken::Trouble { topic, partition, code: known.err.into(), text };
+            return Taken::Trouble { topic, partition, offset, code: known.err.into(), text };
         }
         Taken::Message(Seen {
             topic,

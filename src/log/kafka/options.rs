@@ -15,6 +15,9 @@ use crate::wire::topics::Topic;
 /// A transaction that its producer left open is aborted by the broker after so many milliseconds; so long do others wait.
 const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "10000");
 
+/// Bytes of a record that a producer takes.
+const MESSAGE_MAX: (&str, &str) = ("message.max.bytes", "8388608");
+
 /// A member that is not heard of for so long is given up by its group, unless the configuration says otherwise.
 pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
@@ -162,10 +165,17 @@ impl KafkaConfig {
         self.producer(&[("linger.ms", "0"), ("message.timeout.ms", "30000"), ("topic.metadata.propagation.max.ms", "5000")])
     }
 
+    /// Bytes of a record that our producers take.
+    pub(super) fn record_limit(&self) -> usize {
+        let (name, default) = MESSAGE_MAX;
+        let configured = self.properties.get(name).map_or(default, String::as_str);
+        configured.parse().unwrap_or(usize::MAX)
+    }
+
     fn producer(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let ours = [
             ("compression.type", "lz4"),
-            ("message.max.bytes", "8388608"),
+            MESSAGE_MAX,
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "1048576"),
         ];

@@ -13,6 +13,7 @@ use super::super::{LogError, Offset, PartitionId, TopicPartition};
 use super::cluster::{Cluster, partitions_of};
 use super::rights::Lack;
 use super::standstill::Watch;
+use super::topics::Admin;
 use crate::wire::topics::Topic;
 
 /// Between two looks, when all is well and when something is not.
@@ -22,15 +23,21 @@ const LOOK_SOON: Duration = Duration::from_secs(1);
 const SAME: [Topic; 4] = [Topic::ProductUpdates, Topic::OrderEvents, Topic::Products, Topic::InventoryEvents];
 
 /// Looks until it is aborted.
-pub(super) async fn watch(cluster: Arc<Cluster>) {
+pub(super) async fn watch(cluster: Arc<Cluster>, admin: Arc<Admin>) {
     let mut known = BTreeMap::new();
+    let mut policy = None;
     let mut standing = Watch::default();
     loop {
         let well = match cluster.ask(look).await {
             Ok(Look { topics, ids, undecided }) => {
                 ask_for_rights(&cluster).await;
                 cluster.board.stands_still(standing.look(&cluster.config, &undecided, Instant::now()));
-                let finding = counts(&topics, cluster.config.partitions).or_else(|| replaced(&known, &ids));
+                match admin.check_policies().await {
+                    Ok(refusal) => policy = refusal,
+                    Err(error) => tracing::debug!(%error, "the settings of the topics could not be looked at"),
+                }
+                let finding =
+                    counts(&topics, cluster.config.partitions).or_else(|| replaced(&known, &ids)).or_else(|| policy.clone());
                 if known.is_empty() {
                     known = ids;
                 }
@@ -74,6 +81,7 @@ struct Look {
 fn look(cluster: &Cluster) -> Result<Look, LogError> {
     let topics = cluster.topics()?;
     cluster.look_for_strangers();
+    cluster.look_at_unreadable()?;
     Ok(Look { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&partitions_of(&topics))?, topics })
 }
 

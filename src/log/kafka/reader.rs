@@ -20,6 +20,7 @@ use super::records::{Names, copy};
 use super::rights::{Access, Lack};
 use super::standstill::{self, TOO_LONG};
 use super::trouble::{Board, Told, refused};
+use super::unreadable::is_unreadable;
 
 /// Batches that were read and not taken.
 const AHEAD: usize = 4;
@@ -186,7 +187,7 @@ fn read(
     let mut moved = Instant::now();
     while !deliver.is_closed() {
         let mut batch = Vec::new();
-        queue.take(WAIT, |taken| batch.extend(translate(&names, &cluster.board, taken)));
+        queue.take(WAIT, |taken| batch.extend(translate(&names, &cluster.board, stop, taken)));
         if !batch.is_empty() {
             moved = Instant::now();
         } else if stop == Stop::AtEnd && moved.elapsed() >= TOO_LONG {
@@ -231,11 +232,23 @@ fn standing(cluster: &Cluster, wanted: &BTreeMap<TopicPartition, Offset>) -> Opt
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; of the rest only a refusal matters")]
-fn translate(names: &Names, board: &Board, taken: Taken<'_>) -> Option<Read> {
+fn translate(names: &Names, board: &Board, stop: Stop, taken: Taken<'_>) -> Option<Read> {
     match taken {
-        Taken::Message(seen) => copy(names, seen).map(Read::Record),
-        Taken::End { topic, partition, offset } => Some(Read::End(TopicPartition::new(names.topic(topic)?, partition), offset)),
-        Taken::Trouble { topic, partition, code, text } => {
+        Taken::Message(seen) => {
+            board.has_read(TopicPartition::new(names.topic(seen.topic)?, seen.partition), seen.offset);
+            copy(names, seen).map(Read::Record)
+        }
+        Taken::End { topic, partition, offset } => {
+            let at = TopicPartition::new(names.topic(topic)?, partition);
+            board.has_read(at, offset - 1);
+            Some(Read::End(at, offset))
+        }
+        Taken::Trouble { topic, partition, offset, code, text } if is_unreadable(code) => {
+            let standstill = board.cannot_read(TopicPartition::new(names.topic(topic)?, partition), offset, code, &text);
+            // Whoever follows for ever goes on with the other partitions.
+            standstill.filter(|_| stop == Stop::AtEnd).map(Read::Failed)
+        }
+        Taken::Trouble { topic, partition, offset: _, code, text } => {
             use rdkafka::types::RDKafkaErrorCode::{
                 AutoOffsetReset, GroupAuthorizationFailed, OffsetOutOfRange, TopicAuthorizationFailed, UnknownTopicOrPartition,
             };

@@ -26,6 +26,7 @@ use super::records::{Names, copy, seen};
 use super::rights::{Access, Lack};
 use super::transactions::Transactions;
 use super::trouble::refused;
+use super::unreadable::is_unreadable;
 
 /// The thread waits so long for a record before it looks for something else to do.
 const WAIT: Duration = Duration::from_millis(20);
@@ -306,7 +307,10 @@ impl Thread {
         while records.len() < CHUNK {
             match consumer.poll(wait) {
                 None => break,
-                Some(Ok(message)) => records.extend(copy(&self.names, seen(&message))),
+                Some(Ok(message)) => {
+                    let record = copy(&self.names, seen(&message));
+                    records.extend(record.inspect(|read| self.cluster.board.has_read(read.topic_partition(), read.offset)));
+                }
                 Some(Err(error)) => {
                     self.trouble(consumer, &error)?;
                     break;
@@ -350,6 +354,7 @@ impl Thread {
                 told.into_iter().for_each(|refusal| self.inbox.tell(refusal));
                 Ok(())
             }
+            Some(code) if is_unreadable(code) => self.cluster.look_for_unreadable(consumer, &self.names, self.inbox.places()),
             Some(code) => {
                 refused(code, "reading").into_iter().for_each(|refusal| self.inbox.tell(refusal));
                 tracing::debug!(%error, "trouble while reading");

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication, TopicResult,
+};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::Instant;
 
 use super::super::{LogError, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 use super::cluster::{Cluster, PATIENCE, cannot_make, partitions_of};
+use super::policy::{self, Settings};
 use super::rights::grant;
 use super::trouble::{Told, refused};
+use crate::telemetry::alarms::{About, Alarm};
 use crate::wire::topics::{Retention, Topic};
 
 /// How long the brokers may take to make or delete topics.
@@ -85,13 +89,72 @@ impl Admin {
 
     /// Whether the topic's records carry the broker's time.
     pub async fn is_log_append_time(&self, topic: Topic) -> Result<bool, LogError> {
-        let name = self.cluster.config.name_of(topic);
-        let asked = self.client.describe_configs(&[ResourceSpecifier::Topic(&name)], &options()).await;
-        let answers = asked.map_err(|error| self.cluster.failed("asking for the settings of a topic", &error))?;
-        let resource = answers.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::UnknownTopicOrPartition));
-        let resource = resource.map_err(|code| self.refusal(topic, "DESCRIBE_CONFIGS", code))?;
-        let kind = resource.get("message.timestamp.type").and_then(|entry| entry.value.as_deref());
-        Ok(kind == Some("LogAppendTime"))
+        let settings = self
+            .settings(&[topic])
+            .await?
+            .remove(&topic)
+            .unwrap_or_else(|| Err(LogError::UnknownTopic(topic.name().to_owned())))?;
+        Ok(settings.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime"))
+    }
+
+    /// Kafka's own settings of these topics.
+    pub async fn settings(&self, topics: &[Topic]) -> Result<BTreeMap<Topic, Result<Settings, LogError>>, LogError> {
+        let names: Vec<String> = topics.iter().map(|topic| self.cluster.config.name_of(*topic)).collect();
+        let wanted: Vec<ResourceSpecifier<'_>> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let asked = self.client.describe_configs(&wanted, &options()).await;
+        let answers = asked.map_err(|error| self.cluster.failed("asking for the settings of topics", &error))?;
+        let mut settings = BTreeMap::new();
+        for answer in answers {
+            let (topic, answer) = match answer {
+                Ok(resource) => {
+                    let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
+                    let entries = resource.entries.iter().filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)));
+                    (self.cluster.config.topic_of(name), Ok(entries.collect()))
+                }
+                // It is not said of which topic: of the only one that is asked for.
+                Err(code) => (topics.first().copied().filter(|_| topics.len() == 1), Err(code)),
+            };
+            let Some(topic) = topic else { continue };
+            settings.insert(topic, answer.map_err(|code| self.refusal(topic, "DESCRIBE_CONFIGS", code)));
+        }
+        Ok(settings)
+    }
+
+    /// Compares the settings of all topics with the contract's, raises what is wrong and clears what is right again. Returns why the log
+    /// must not be used, if so; what cannot be asked for now stays as it was.
+    pub async fn check_policies(&self) -> Result<Option<String>, LogError> {
+        let there = self.existing().await?;
+        let ours: Vec<Topic> = there.keys().copied().filter(|topic| topic.is_ours()).collect();
+        let settings = self.settings(&ours).await?;
+        let (mut refusals, mut limits) = (Vec::new(), Vec::new());
+        for (topic, settings) in &settings {
+            let Ok(settings) = settings else { continue };
+            let alarm = policy::alarm(&self.cluster.config.name_of(*topic), &policy::findings(*topic, settings));
+            refusals.extend(alarm.iter().filter(|alarm| alarm.blocks).map(|alarm| alarm.text.clone()));
+            limits.extend(settings.get("max.message.bytes").and_then(|limit| limit.parse::<usize>().ok()));
+            self.cluster.board.alarms.set(policy::about(*topic), alarm);
+        }
+        if let Some(limit) = limits.into_iter().min() {
+            self.cluster.board.limit_records(limit);
+        }
+        let known = |topic: &Topic| settings.get(topic).is_some_and(Result::is_ok);
+        let unknown: Vec<&str> = ours.iter().filter(|topic| !known(topic)).map(|topic| topic.name()).collect();
+        let cannot_ask = (!unknown.is_empty()).then(|| {
+            Alarm::warns(format!(
+                "how Kafka keeps {} cannot be seen, so a policy that loses states goes unnoticed: {}",
+                unknown.join(", "),
+                grant("DESCRIBE_CONFIGS", "--topic NAME")
+            ))
+        });
+        self.cluster.board.alarms.set(About::cause(policy::TOPIC_POLICY_UNKNOWN), cannot_ask);
+        Ok((!refusals.is_empty()).then(|| refusals.join("; ")))
+    }
+
+    /// How long records stay by Kafka's own settings, where they can be seen.
+    pub async fn kept(&self) -> Result<BTreeMap<Topic, String>, LogError> {
+        let topics: Vec<Topic> = self.existing().await?.into_keys().collect();
+        let settings = self.settings(&topics).await?;
+        Ok(settings.into_iter().filter_map(|(topic, settings)| Some((topic, policy::kept(&settings.ok()?)))).collect())
     }
 
     async fn existing(&self) -> Result<BTreeMap<Topic, PartitionId>, LogError> {
@@ -170,7 +233,7 @@ impl Plan {
 }
 
 /// The contract's policies as Kafka's settings.
-fn settings_of(topic: Topic) -> Vec<(&'static str, String)> {
+pub(super) fn settings_of(topic: Topic) -> Vec<(&'static str, String)> {
     let mut settings = match topic.retention() {
         Retention::Kept => vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", "-1".to_owned())],
         Retention::Delete(after) => {

@@ -237,6 +237,7 @@ impl Writer {
         let begun = Instant::now();
         self.write(producer, batch, membership).map_err(|stopped| self.explain(stopped, begun, &batch.records))?;
         self.cluster.board.answered();
+        self.cluster.board.commit_refused(None);
         self.answered = Some(self.stamp);
         self.stamp = self.stamp.next();
         Ok(())
@@ -301,6 +302,9 @@ impl Writer {
             return LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) };
         }
         let refusal = self.refusal(code, records).or_else(|| refused(code, "a commit"));
+        if let Some(refusal) = &refusal {
+            self.cluster.board.commit_refused(Some(&refusal.to_string()));
+        }
         refusal.unwrap_or_else(|| self.cluster.board.unavailable(&format!("a commit: {text}")))
     }
 

@@ -5,7 +5,7 @@
 //! it to whoever asks why the process is not ready.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +18,14 @@ use tokio::time::Instant;
 use super::super::{LogError, Setbacks};
 use super::options::SESSION_TIMEOUT;
 use super::rights::Lack;
-use crate::telemetry::alarms::Alarms;
+use super::unreadable::{Unreadable, is_unreadable};
+use crate::telemetry::alarms::{About, Alarm, Alarms};
 
 /// A broker that comes back has read its past and met all its members again by then.
 const EXCUSED_FOR: Duration = Duration::from_secs(60);
+
+/// Member and writer of one session are refused over the same absence within this time: the session begins anew after it.
+const SAME_REFUSAL: Duration = Duration::from_secs(5);
 
 /// The last trouble of this process's clients, what the log must not be used with, and what its sessions went through.
 #[derive(Debug, Default)]
@@ -32,6 +36,9 @@ pub(super) struct Board {
     standstills: AtomicU64,
     /// Of the process.
     pub alarms: Alarms,
+    pub unreadable: Unreadable,
+    /// Bytes of a record that the topics take; 0 where that is not known.
+    record_limit: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -43,8 +50,10 @@ struct Notes {
     standstill: Option<String>,
     /// When a broker last could not be reached.
     unreached: Option<Instant>,
-    /// When this process came back from being away itself, unless that has excused somebody already.
+    /// When this process came back from being away itself.
     away: Option<Instant>,
+    /// When a member or writer was last excused for that: whoever asks about the same refusal gets the same answer.
+    excused: Option<Instant>,
     /// When a member of a group last looked at what there is.
     looked: Option<Instant>,
     /// Groups of this process's sessions, without prefix.
@@ -59,7 +68,7 @@ impl Notes {
         let now = Instant::now();
         let looked = self.looked.replace(now);
         if looked.is_some_and(|before| now.duration_since(before) > SESSION_TIMEOUT) {
-            self.away = Some(now);
+            (self.away, self.excused) = (Some(now), None);
         }
     }
 }
@@ -67,6 +76,25 @@ impl Notes {
 impl Board {
     pub fn new(alarms: Alarms) -> Self {
         Self { alarms, ..Self::default() }
+    }
+
+    /// The topics take records of at most so many bytes.
+    pub fn limit_records(&self, limit: usize) {
+        self.record_limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Bytes of a record that every topic takes, as far as is known.
+    pub fn record_limit(&self) -> usize {
+        match self.record_limit.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            limit => limit,
+        }
+    }
+
+    /// A commit was refused, and would be again: why, or that one has succeeded.
+    pub fn commit_refused(&self, why: Option<&str>) {
+        let alarm = why.map(|why| Alarm::blocks(format!("Kafka refuses what the shop commits: {why}")));
+        self.alarms.set(About::cause("commit-refused"), alarm);
     }
 
     /// A session of this process is a member of this group.
@@ -91,9 +119,10 @@ impl Board {
     }
 
     /// A client said what its trouble is. That all brokers are down only repeats the reason that came before it, and the end of a
-    /// partition, which a reader that is closed still tells, is none.
+    /// partition, which a reader that is closed still tells, is none. A record that
+    /// cannot be read has an alarm of its own.
     pub fn note(&self, code: RDKafkaErrorCode, text: &str) {
-        if matches!(code, RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::PartitionEOF) {
+        if matches!(code, RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::PartitionEOF) || is_unreadable(code) {
             return;
         }
         let mut notes = self.notes();
@@ -134,14 +163,20 @@ impl Board {
 
     /// Whether a member that is refused as if another process had its name may have met its own earlier life. A broker that comes back
     /// answers while it still reads its past, where that life goes on changing: it excuses for a while. A process that was away is
-    /// excused once. Who is refused then has a rival.
+    /// excused once: its member and its writer are refused over the same absence, at about the same time. A later refusal is a rival's.
     pub fn excuses(&self) -> bool {
         let mut notes = self.notes();
         if notes.looked.is_some() {
             notes.look();
         }
         let is_recent = |at: Instant| at.elapsed() < EXCUSED_FOR;
-        notes.unreached.is_some_and(is_recent) || notes.away.take().is_some_and(is_recent)
+        if notes.unreached.is_some_and(is_recent) {
+            return true;
+        }
+        if !notes.away.is_some_and(is_recent) {
+            return false;
+        }
+        notes.excused.get_or_insert_with(Instant::now).elapsed() < SAME_REFUSAL
     }
 
     /// A partition stands still, and why; `None` when all move.
@@ -297,7 +332,11 @@ pub(super) fn refused(code: RDKafkaErrorCode, what: &str) -> Option<LogError> {
         RDKafkaErrorCode::ClusterAuthorizationFailed => {
             "grant CREATE and IDEMPOTENT_WRITE on the cluster, or make the topics yourself"
         }
-        RDKafkaErrorCode::MessageSizeTooLarge => "raise max.message.bytes of the topic",
+        RDKafkaErrorCode::MessageSizeTooLarge => {
+            "raise KARTSHOPPE__KAFKA__PROPERTIES__MESSAGE_MAX_BYTES if the record is larger than that (8388608 unless set), else \
+             max.message.bytes of the topic"
+        }
+        RDKafkaErrorCode::InvalidRecord => "compare the topic's settings with the contract (`kartshoppe topics list`)",
         _ => return None,
     };
     Some(LogError::Refused(format!("{what}: Kafka refused it ({code}): {right}")))
@@ -362,6 +401,8 @@ mod tests {
         tokio::time::advance(SESSION_TIMEOUT / 2).await;
         board.look();
         assert!(board.excuses(), "frozen, and refused after the member has looked again");
-        assert!(!board.excuses());
+        assert!(board.excuses(), "the writer of the same session asks about the same absence");
+        tokio::time::advance(SAME_REFUSAL).await;
+        assert!(!board.excuses(), "who is refused now has a rival");
     }
 }

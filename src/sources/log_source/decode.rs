@@ -84,9 +84,18 @@ pub struct Decoded {
     pub bytes: usize,
 }
 
+/// What decoding must know of the log.
+#[derive(Debug, Clone, Copy)]
+pub struct LogShape {
+    /// Of each keyed topic.
+    pub partitions: PartitionId,
+    /// Bytes of a record that it takes.
+    pub record_limit: usize,
+}
+
 /// Decodes a chunk. `read` says how far each of our partitions was read before; records of others are not ours to handle.
 #[must_use]
-pub fn decode(records: Vec<Record>, read: BTreeMap<PartitionId, ReadState>, partitions: PartitionId, now_ms: EpochMs) -> Decoded {
+pub fn decode(records: Vec<Record>, read: BTreeMap<PartitionId, ReadState>, log: LogShape, now_ms: EpochMs) -> Decoded {
     let chunk = Arc::new(records);
     let mut decoded = Decoded { read, records: chunk.len(), ..Decoded::default() };
     for (place, record) in (0..).zip(chunk.iter()) {
@@ -108,7 +117,9 @@ pub fn decode(records: Vec<Record>, read: BTreeMap<PartitionId, ReadState>, part
         draft.part.next[topic.index()] = Some(record.offset + 1);
         draft.part.oldest_ms =
             Some(draft.part.oldest_ms.map_or(record.append_time_ms, |oldest| oldest.min(record.append_time_ms)));
-        let reading = Reading { chunk: &chunk, place, record, topic, partitions, at_ms: record.append_time_ms.min(now_ms) };
+        let LogShape { partitions, record_limit } = log;
+        let at_ms = record.append_time_ms.min(now_ms);
+        let reading = Reading { chunk: &chunk, place, record, topic, partitions, record_limit, at_ms };
         match topic {
             InputTopic::ProductUpdates => reading.product_update(draft),
             InputTopic::OrderEvents => {
@@ -132,6 +143,8 @@ struct Reading<'a> {
     record: &'a Record,
     topic: InputTopic,
     partitions: PartitionId,
+    /// Bytes of a record that the log takes.
+    record_limit: usize,
     /// Its append time, never ahead of our clock.
     at_ms: EpochMs,
 }
@@ -210,13 +223,23 @@ impl Reading<'_> {
         kept.0.retain(|(name, _)| name != headers::CAUSE && name != headers::MOVED_FROM);
         kept.push(headers::CAUSE, self.cause(index).to_string());
         kept.push(headers::MOVED_FROM, format!("{topic}/{partition}/{offset}"));
-        draft.part.passed_on.push(NewRecord {
+        let moved = NewRecord {
             topic: *topic,
             partition: Some(partition_of(product_id.as_str().as_bytes(), self.partitions)),
             key: Some(Bytes::copy_from_slice(product_id.as_str().as_bytes())),
             value: part.or(self.record.value.as_ref()).cloned(),
             headers: kept,
-        });
+        };
+        let (size, limit) = (moved.size(), self.record_limit);
+        if size > limit {
+            let invalid = Invalid::TooLarge { size, limit };
+            self.dead_letter(draft, index, part, &invalid);
+            if *topic == Topic::OrderEvents {
+                self.reject_named_item(draft, &invalid);
+            }
+            return;
+        }
+        draft.part.passed_on.push(moved);
         draft.part.tally.moved += 1;
     }
 

@@ -41,7 +41,7 @@ use crate::log::{Assignment, EventLog, LogError, Offset, PartitionId, Session, S
 
 use super::file_bootstrap::BootstrapFile;
 use catch_up::Checked;
-pub use decode::{Decoded, Draft, ReadState, decode};
+pub use decode::{Decoded, Draft, LogShape, ReadState, decode};
 use dispatch::{OpenBatch, Pending};
 use owned::Owned;
 

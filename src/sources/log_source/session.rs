@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::dispatch::Pending;
 use super::owned::{Owned, ShardPhase, topic_of};
-use super::{Decoded, Fetched, LogSource, Opened, ReadState, SourceContext, SourceMsg, SourceState, decode};
+use super::{Decoded, Fetched, LogShape, LogSource, Opened, ReadState, SourceContext, SourceMsg, SourceState, decode};
 use crate::actors::engine::TaskGuard;
 use crate::bugs::{self, Bug};
 use crate::domain::inventory::InputTopic;
@@ -264,10 +264,11 @@ async fn decode_beside(
     records: Vec<Record>,
     read: BTreeMap<PartitionId, ReadState>,
 ) -> Result<Decoded, LogError> {
-    let (partitions, now_ms) = (context.log.partitions(), context.clock.now_ms());
+    let shape = LogShape { partitions: context.log.partitions(), record_limit: context.log.record_limit() };
+    let now_ms = context.clock.now_ms();
     if records.len() <= DECODE_INLINE {
-        return Ok(decode(records, read, partitions, now_ms));
+        return Ok(decode(records, read, shape, now_ms));
     }
-    let decoding = tokio::task::spawn_blocking(move || decode(records, read, partitions, now_ms));
+    let decoding = tokio::task::spawn_blocking(move || decode(records, read, shape, now_ms));
     decoding.await.map_err(|error| LogError::Unavailable(format!("a chunk could not be decoded: {error}")))
 }

@@ -13,7 +13,7 @@ use crate::log::{Appended, LogError, NewRecord, PartitionId, Position, Record, T
 use crate::wire::topics::Retention;
 
 /// Bytes of a record, far beyond what any topic carries and far below what SQLite takes.
-const RECORD_LIMIT: usize = 64 << 20;
+pub(in crate::log::embedded) const RECORD_LIMIT: usize = 64 << 20;
 /// Bytes of a position's text, as the contract says.
 const METADATA_LIMIT: usize = 4000;
 

@@ -8,6 +8,7 @@
 //! Callers wait for an answer without holding a thread. When the last handle is gone, the queue is worked off and the file closed.
 
 mod commit;
+pub(super) use commit::RECORD_LIMIT;
 mod control;
 
 use std::collections::BTreeMap;

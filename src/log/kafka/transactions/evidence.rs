@@ -15,6 +15,7 @@ use super::super::native::{Queue, Taken};
 use super::super::reader::consumer_from;
 use super::super::rights::{Access, Lack};
 use super::super::trouble::refused;
+use super::super::unreadable::is_unreadable;
 use super::stamp::Stamp;
 use crate::wire::headers;
 
@@ -100,6 +101,10 @@ fn read(
             // Markers may be the last of a range.
             Taken::End { topic, partition, .. } => {
                 names.topic(topic).map(|topic| ranges.remove(&TopicPartition::new(topic, partition)));
+            }
+            Taken::Trouble { topic, partition, offset, code, text } if is_unreadable(code) => {
+                let at = names.topic(topic).map(|topic| TopicPartition::new(topic, partition));
+                trouble = at.and_then(|at| cluster.board.cannot_read(at, offset, code, &text)).or(trouble.take());
             }
             Taken::Trouble { topic, code, .. } => {
                 use rdkafka::types::RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};

@@ -1,0 +1,184 @@
+//! Whether the topics are kept as the contract says: their settings in Kafka, compared with those that we make them with.
+//!
+//! Where states or the ledger can be lost the log is refused until it is put right; all else is only told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::topics::settings_of;
+use crate::telemetry::alarms::{About, Alarm};
+use crate::wire::topics::{Retention, Topic};
+
+/// The causes of the alarms.
+pub(super) const TOPIC_POLICY: &str = "topic-policy";
+pub(super) const TOPIC_POLICY_UNKNOWN: &str = "topic-policy-unknown";
+
+/// The settings of a topic by their names.
+pub(super) type Settings = BTreeMap<String, String>;
+
+/// What is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub is_fatal: bool,
+    pub text: String,
+}
+
+/// Compares a topic's settings with the contract's.
+pub(super) fn findings(topic: Topic, settings: &Settings) -> Vec<Finding> {
+    let wanted = settings_of(topic);
+    let of = |name: &str| settings.get(name).map(String::as_str);
+    let number = |name: &str| of(name).and_then(|value| value.parse::<i64>().ok());
+    let mut found = Vec::new();
+    let mut add = |is_fatal: bool, name: &str, why: &str| {
+        let is = of(name).unwrap_or("unknown");
+        // What we leave to Kafka's defaults.
+        let default = if name == "compression.type" { "producer" } else { "0" };
+        let wanted = wanted.iter().find(|(known, _)| *known == name).map_or(default, |(_, value)| value.as_str());
+        found.push(Finding { is_fatal, text: format!("{name} is {is}, not {wanted}: {why}") });
+    };
+    let cleanup = of("cleanup.policy").unwrap_or_default();
+    let (deletes, compacts) = (cleanup.contains("delete"), cleanup.contains("compact"));
+    match topic.retention() {
+        Retention::Compacted => {
+            if !cleanup.is_empty() && (deletes || !compacts) {
+                add(
+                    holds_states(topic),
+                    "cleanup.policy",
+                    "what was not written lately is deleted with the states that it holds",
+                );
+            }
+            if number("max.compaction.lag.ms").is_some_and(|lag| lag > 3_600_000) {
+                add(false, "max.compaction.lag.ms", "a start reads more than it must");
+            }
+            if number("min.compaction.lag.ms").is_some_and(|lag| lag > 3_600_000) {
+                add(false, "min.compaction.lag.ms", "a start reads more than it must");
+            }
+            if number("delete.retention.ms").is_some_and(|kept| kept < 86_400_000) {
+                add(false, "delete.retention.ms", "a follower that was away may miss that products were removed");
+            }
+        }
+        Retention::Kept => {
+            if compacts {
+                add(true, "cleanup.policy", "all but the last record of each product is lost, which the ledger consists of");
+            }
+            for name in ["retention.ms", "retention.bytes"] {
+                if !compacts && number(name).is_some_and(|limit| limit >= 0) {
+                    add(false, name, "the ledger is proven only since its first record that is left, as `kartshoppe check` says");
+                }
+            }
+        }
+        Retention::Delete(_) => {
+            if compacts {
+                add(false, "cleanup.policy", "only the last record of each key stays");
+            }
+            let kept = wanted.iter().find(|(name, _)| *name == "retention.ms").and_then(|(_, value)| value.parse().ok());
+            if !compacts && number("retention.ms") != kept && of("retention.ms").is_some() {
+                add(false, "retention.ms", "records stay longer or shorter than the contract says");
+            }
+        }
+    }
+    let time = wanted.iter().find(|(name, _)| *name == "message.timestamp.type").map(|(_, value)| value.as_str());
+    if of("message.timestamp.type").is_some_and(|is| Some(is) != time) {
+        add(false, "message.timestamp.type", "times are not those that the contract says; direct orders go by the WAL meanwhile");
+    }
+    if of("compression.type").is_some_and(|codec| codec != "producer") {
+        add(false, "compression.type", "the broker compresses everything again");
+    }
+    if number("max.message.bytes").is_some_and(|limit| limit < 8_388_608) {
+        add(false, "max.message.bytes", "a record that is larger than this becomes a dead letter");
+    }
+    found
+}
+
+/// Topics whose records are states that nothing else holds.
+fn holds_states(topic: Topic) -> bool {
+    matches!(topic, Topic::Products | Topic::CdcPositions)
+}
+
+/// The alarm of a topic, by its name in Kafka.
+pub(super) fn alarm(name: &str, findings: &[Finding]) -> Option<Alarm> {
+    let texts: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
+    let text = format!(
+        "the topic {name} is not kept as the shop needs it: {}. Put it right by `kafka-configs --alter --topic {name} --add-config …`",
+        texts.join("; ")
+    );
+    let is_fatal = findings.iter().any(|finding| finding.is_fatal);
+    (!findings.is_empty()).then(|| if is_fatal { Alarm::blocks(text) } else { Alarm::warns(text) })
+}
+
+pub(super) fn about(topic: Topic) -> About {
+    About::topic(TOPIC_POLICY, topic.name())
+}
+
+/// How long records stay by these settings, for people.
+pub(super) fn kept(settings: &Settings) -> String {
+    let of = |name: &str| settings.get(name).map_or("", String::as_str);
+    let mut words = Vec::new();
+    if of("cleanup.policy").contains("compact") {
+        words.push("the last of each key".to_owned());
+    }
+    if of("cleanup.policy").contains("delete") {
+        let age = of("retention.ms").parse::<u64>().map(|ms| humantime::format_duration(Duration::from_millis(ms)).to_string());
+        let bytes = of("retention.bytes").parse::<u64>().map(|bytes| format!("{bytes} bytes a partition"));
+        let limits: Vec<String> = [age, bytes].into_iter().flatten().collect();
+        words.push(if limits.is_empty() { "for ever".to_owned() } else { limits.join(" or ") });
+    }
+    words.join(", for ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(topic: Topic, changes: &[(&str, &str)]) -> Settings {
+        let made = settings_of(topic).into_iter().map(|(name, value)| (name.to_owned(), value));
+        let mut settings: Settings = made.collect();
+        settings.insert("compression.type".to_owned(), "producer".to_owned());
+        settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        settings
+    }
+
+    #[test]
+    fn topics_as_we_make_them_are_right() {
+        for topic in Topic::ALL {
+            assert_eq!(findings(topic, &settings(topic, &[])), [], "{topic}");
+        }
+    }
+
+    #[test]
+    fn what_loses_states_or_the_ledger_is_refused_and_the_rest_is_told() {
+        let cases = [
+            (Topic::Products, "cleanup.policy", "delete", true),
+            (Topic::Products, "cleanup.policy", "compact,delete", true),
+            (Topic::CdcPositions, "cleanup.policy", "delete", true),
+            (Topic::OrderEvents, "cleanup.policy", "compact", true),
+            (Topic::InventoryEvents, "cleanup.policy", "delete,compact", true),
+            (Topic::ProductUpdates, "retention.ms", "60000", false),
+            (Topic::InventoryEvents, "retention.bytes", "1000", false),
+            (Topic::OrderEvents, "message.timestamp.type", "CreateTime", false),
+            (Topic::Products, "delete.retention.ms", "1000", false),
+            (Topic::Products, "max.compaction.lag.ms", "9223372036854775807", false),
+            (Topic::Products, "min.compaction.lag.ms", "86400000", false),
+            (Topic::Products, "compression.type", "zstd", false),
+            (Topic::OrderEvents, "max.message.bytes", "1048588", false),
+            (Topic::WebsocketFanout, "retention.ms", "1000", false),
+            (Topic::InventoryAlerts, "cleanup.policy", "compact", false),
+        ];
+        for (topic, name, value, is_fatal) in cases {
+            let found = findings(topic, &settings(topic, &[(name, value)]));
+            assert_eq!((found.len(), found[0].is_fatal), (1, is_fatal), "{topic} {name} {value}: {found:?}");
+            assert!(found[0].text.contains(name), "{found:?}");
+            assert_eq!(alarm("x", &found).unwrap().blocks, is_fatal);
+        }
+    }
+
+    #[test]
+    fn the_listing_says_what_kafka_does() {
+        let kept_as = |topic, changes| kept(&settings(topic, changes));
+        assert_eq!(kept_as(Topic::Products, &[]), "the last of each key");
+        assert_eq!(kept_as(Topic::OrderEvents, &[]), "for ever");
+        assert_eq!(kept_as(Topic::OrderEvents, &[("retention.ms", "60000")]), "1m");
+        let both = [("cleanup.policy", "compact,delete"), ("retention.ms", "60000")];
+        assert_eq!(kept_as(Topic::Products, &both), "the last of each key, for 1m");
+    }
+}
