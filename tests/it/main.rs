@@ -45,6 +45,7 @@ mod store_checkout;
 mod store_defaults;
 mod store_migrations;
 mod store_outcomes;
+mod store_private_places;
 mod store_private_server;
 mod store_rescue;
 mod story_actors;

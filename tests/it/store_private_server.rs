@@ -19,7 +19,7 @@ const HOLD: &str = "KARTSHOPPE_TEST_HOLD";
 /// The same, where a server that nobody collects shall end.
 const COLLECT: &str = "KARTSHOPPE_TEST_COLLECT";
 
-fn pid_of(data_dir: &Path) -> i32 {
+pub fn pid_of(data_dir: &Path) -> i32 {
     match private_server::status(data_dir).unwrap() {
         Status::Running { pid, .. } => pid,
         other @ (Status::Absent | Status::Stopped) => panic!("{other:?}"),
@@ -27,7 +27,7 @@ fn pid_of(data_dir: &Path) -> i32 {
 }
 
 /// Waits for a condition of another process; the test's own limit is the only one that is told in time.
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let give_up = Instant::now() + Duration::from_secs(120);
     while !condition() {
         assert!(Instant::now() < give_up, "gave up waiting until {what}");
@@ -35,7 +35,7 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-async fn store(server: &PrivateServer) -> Store {
+pub async fn store(server: &PrivateServer) -> Store {
     let store = Store::new(&server.urls().database, StoreOptions::default()).unwrap();
     store.migrate().await.unwrap();
     store
@@ -252,7 +252,7 @@ async fn collects_nobody() {
     server.stop().await.unwrap();
 }
 
-fn hold(data_dir: &Path, mut program: Command) -> Child {
+pub fn hold(data_dir: &Path, mut program: Command) -> Child {
     let test = "store_private_server::holds_a_server_until_it_is_killed";
     program.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(HOLD, data_dir);
     program.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/").spawn().unwrap()

@@ -3,21 +3,19 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::PrivateServerError;
 use super::binaries::Binaries;
 use super::owner::Owner;
+use super::place::{self, Place};
 
-/// Where the files go if the server's user cannot reach the data directory.
-const ELSEWHERE: &str = "/var/lib";
 /// A log that is larger when the server starts is put aside, and the one before it deleted. In bytes.
 const LOG_MAX_BYTES: u64 = 10_000_000;
 /// Environment that the server's programs get; nothing else of ours, as it may hold secrets or settings for another server.
@@ -55,6 +53,8 @@ pub(super) struct Cluster {
     pub binaries: Binaries,
     pub owner: Option<Owner>,
     pub credentials: Credentials,
+    /// Whether the roles of the cluster have other passwords than these.
+    pub passwords_lost: bool,
 }
 
 /// How to reach the server: its port and the passwords of its roles.
@@ -69,20 +69,52 @@ pub(super) struct Credentials {
 impl Cluster {
     /// Finds the programs, and makes the cluster if it is not there. Blocks: `initdb` takes a second.
     pub fn prepare(home: &Path, bin_dir: Option<&Path>) -> Result<Self, PrivateServerError> {
-        let directory = choose_directory(home)?;
-        let owner = Owner::to_switch_to(&directory);
-        let place = directory.parent().unwrap_or(home).to_owned();
-        let made_by = major_of(&directory)?;
-        let binaries = Binaries::find(bin_dir, made_by, &directory)?.reachable_by(owner, &place)?;
-        let credentials = match Credentials::read(home)? {
+        let place = Place::settle(home)?;
+        let owner = Owner::to_switch_to(&place.directory);
+        let made_by = major_of(&place.directory)?;
+        let beside = place.directory.parent().unwrap_or(home).to_owned();
+        let binaries = Binaries::find(bin_dir, made_by, &place.directory)?.reachable_by(owner, &beside)?;
+        let known = Credentials::read(home)?;
+        let passwords_lost = place.made && known.is_none();
+        let credentials = match known {
             Some(credentials) => credentials,
-            None => Credentials::make(home)?,
+            None => Credentials::new(home)?,
         };
-        let cluster = Self { home: home.to_owned(), directory, binaries, owner, credentials };
-        if made_by.is_none() {
-            cluster.make(&place)?;
+        let cluster =
+            Self { home: home.to_owned(), directory: place.directory.clone(), binaries, owner, credentials, passwords_lost };
+        if !place.made {
+            cluster.credentials.write(home)?;
+            cluster.make(&beside, &place.id)?;
+            place.keep_id(home)?;
         }
         Ok(cluster)
+    }
+
+    /// Gives the roles the passwords that we know, where their file was lost. No server may run.
+    pub fn set_passwords(&mut self) -> Result<(), PrivateServerError> {
+        tracing::warn!(home = %self.home.display(), "the file with the private database's passwords is gone: its roles get new ones");
+        let roles = [
+            ("postgres", &self.credentials.admin),
+            ("kartshoppe", &self.credentials.database),
+            ("kartshoppe_cdc", &self.credentials.cdc),
+        ];
+        // One statement a line; a role that was not made yet is an error that ends nothing.
+        let statements: String =
+            roles.iter().map(|(role, password)| format!("ALTER ROLE {role} PASSWORD '{password}'\n")).collect();
+        let at = || in_file("run postgres in", &self.binaries.directory);
+        let mut command = self.command("postgres");
+        command.arg("--single").arg("-D").arg(&self.directory).arg("postgres");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(at())?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(statements.as_bytes()).map_err(at())?;
+        }
+        let output = child.wait_with_output().map_err(at())?;
+        if !output.status.success() {
+            return Err(PrivateServerError::Program { program: "postgres --single", output: last_words(&output.stderr) });
+        }
+        self.credentials.write(&self.home)?;
+        self.passwords_lost = false;
+        Ok(())
     }
 
     /// Where the server's own words go.
@@ -136,7 +168,7 @@ impl Cluster {
     }
 
     /// Runs `initdb` beside the final place and moves the result there: a cluster is whole or absent.
-    fn make(&self, place: &Path) -> Result<(), PrivateServerError> {
+    fn make(&self, place: &Path, id: &str) -> Result<(), PrivateServerError> {
         let draft = place.join("cluster.new");
         let password_file = place.join("password.new");
         tracing::info!(path = %self.directory.display(), version = self.binaries.major, "making a private PostgreSQL");
@@ -157,6 +189,7 @@ impl Cluster {
         if !output.status.success() {
             return Err(PrivateServerError::Program { program: "initdb", output: last_words(&output.stderr) });
         }
+        place::write_id(&draft, id)?;
         fs::rename(&draft, &self.directory).map_err(in_file("make", &self.directory))
     }
 
@@ -185,12 +218,11 @@ impl Credentials {
         }
     }
 
-    fn make(home: &Path) -> Result<Self, PrivateServerError> {
+    /// New ones, not written yet.
+    fn new(home: &Path) -> Result<Self, PrivateServerError> {
         let password = || Uuid::new_v4().simple().to_string();
         let port = free_port().map_err(in_file("choose a port for", home))?;
-        let credentials = Self { port, admin: password(), database: password(), cdc: password() };
-        credentials.write(home)?;
-        Ok(credentials)
+        Ok(Self { port, admin: password(), database: password(), cdc: password() })
     }
 
     fn write(&self, home: &Path) -> Result<(), PrivateServerError> {
@@ -201,70 +233,6 @@ impl Credentials {
         };
         write().map_err(in_file("write", &path))
     }
-}
-
-/// The data directory of PostgreSQL that belongs to this home.
-pub(super) fn directory(home: &Path) -> Result<PathBuf, PrivateServerError> {
-    let location = home.join("location");
-    match fs::read_to_string(&location) {
-        Ok(place) => Ok(Path::new(place.trim()).join("cluster")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(home.join("cluster")),
-        Err(error) => Err(in_file("read", &location)(error)),
-    }
-}
-
-/// Deletes cluster and credentials, and the place elsewhere if there is one.
-pub(super) fn delete(home: &Path, cluster: &Path) -> Result<(), PrivateServerError> {
-    let place = cluster.parent().filter(|place| *place != home);
-    // The credentials last: whoever is interrupted here can try again.
-    for path in [cluster].into_iter().chain(place) {
-        match fs::remove_dir_all(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_file("delete", path)(error)),
-            _ => {}
-        }
-    }
-    for name in ["location", "server.log", "credentials"] {
-        match fs::remove_file(home.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_file("delete", &home.join(name))(error)),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// The place of the cluster: here, unless we are root and the server's user cannot come here. The choice is remembered.
-fn choose_directory(home: &Path) -> Result<PathBuf, PrivateServerError> {
-    let chosen = directory(home)?;
-    let Some(owner) = Owner::to_switch_to(&chosen) else { return Ok(chosen) };
-    if chosen.parent() == Some(home) {
-        let open = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(home, open).map_err(in_file("open", home))?;
-        if !owner.reaches(home) {
-            return move_elsewhere(home);
-        }
-    } else if let Some(place) = chosen.parent() {
-        make_place(place)?;
-    }
-    Ok(chosen)
-}
-
-fn move_elsewhere(home: &Path) -> Result<PathBuf, PrivateServerError> {
-    let hash = Sha256::digest(home.as_os_str().as_encoded_bytes());
-    let name: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let place = Path::new(ELSEWHERE).join(format!("kartshoppe-{name}"));
-    tracing::warn!(path = %place.display(), "PostgreSQL does not run as root, and its user cannot reach {}: its files are elsewhere", home.display());
-    make_place(&place)?;
-    let location = home.join("location");
-    fs::write(&location, place.display().to_string()).map_err(in_file("write", &location))?;
-    Ok(place.join("cluster"))
-}
-
-fn make_place(place: &Path) -> Result<(), PrivateServerError> {
-    let make = || {
-        fs::create_dir_all(place)?;
-        fs::set_permissions(place, fs::Permissions::from_mode(0o755))
-    };
-    make().map_err(in_file("make", place))
 }
 
 /// The version that made the cluster; `None` if there is none. Only an absent directory is none: whatever else keeps us from reading the
@@ -288,7 +256,7 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     let _ = fs::remove_file(path);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;

@@ -3,6 +3,7 @@
 //! ```text
 //!  DATA_DIR/postgres/lock          held by the process whose server it is
 //!                    credentials   port and random passwords (0600)
+//!                    id            the same in the cluster: what belongs together
 //!                    location      where the files are, if the server's user cannot reach this directory
 //!                    cluster/      the data directory of PostgreSQL
 //!                    server.log    what it has to say
@@ -16,6 +17,7 @@
 mod binaries;
 mod cluster;
 mod owner;
+mod place;
 mod postmaster;
 mod process;
 
@@ -102,6 +104,30 @@ pub enum PrivateServerError {
         "the private database in {path} is damaged: {what}; put it back from a backup, or start anew with `kartshoppe db reset`"
     )]
     Damaged { path: String, what: String },
+    /// Somebody put another cluster there.
+    #[error(
+        "the database in {cluster} is not that of {home}: their ids differ. Put back the one that belongs there, or start anew with \
+         `kartshoppe topics delete --all` and `kartshoppe db reset`"
+    )]
+    Foreign { home: String, cluster: String },
+    /// It was made once.
+    #[error(
+        "the database of {home} is gone: it was in {cluster}. Put it back, from a backup if need be, or start anew with \
+         `kartshoppe topics delete --all` and `kartshoppe db reset`"
+    )]
+    Gone { home: String, cluster: String },
+    /// A copy of a data directory whose cluster lies outside it.
+    #[error(
+        "{home} is a copy without a database of its own: the one in {place} belongs to {owner}. Use that directory, or give the copy an \
+         empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`; the original's stays as it is"
+    )]
+    Copied { home: String, place: String, owner: String },
+    /// The files of a running server were copied: parts of them from before a change, parts from after it.
+    #[error(
+        "{cluster} was copied while its PostgreSQL ran (process {pid} in {original}): such a copy is not whole. Stop that shop and copy \
+         again, or give the copy an empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
+    )]
+    CopiedRunning { cluster: String, pid: i32, original: String },
     /// A file or directory cannot be used.
     #[error("cannot {doing} {path}")]
     File {
@@ -144,6 +170,9 @@ impl PrivateServer {
             Ok((Cluster::prepare(&home, bin_dir.as_deref())?, lock))
         });
         let (mut cluster, lock) = prepared.await.map_err(PrivateServerError::Watch)??;
+        if cluster.passwords_lost {
+            cluster = with_new_passwords(cluster).await?;
+        }
         let postmaster = Postmaster::adopt_or_start(&mut cluster).await?;
         let urls = urls_of(&cluster.credentials);
         if let Err(error) = set_up(&cluster, &urls).await {
@@ -189,21 +218,24 @@ pub fn end_all(time: Duration) {
 /// How to reach the private server of a data directory, running or not; `None` if it was never made.
 ///
 /// # Errors
-/// [`PrivateServerError::File`] if its credentials cannot be read.
+/// [`PrivateServerError::File`] if its files cannot be read; else if what is there is not this directory's own.
 pub fn urls(data_dir: &Path) -> Result<Option<Urls>, PrivateServerError> {
+    place::check(&home_path(data_dir))?;
     Ok(Credentials::read(&home_path(data_dir))?.as_ref().map(urls_of))
 }
 
 /// Where the private server of a data directory stands.
 ///
 /// # Errors
-/// [`PrivateServerError::File`] if its files cannot be read.
+/// [`PrivateServerError::File`] if its files cannot be read; else if what is there is not this directory's own.
 pub fn status(data_dir: &Path) -> Result<Status, PrivateServerError> {
     let home = home_path(data_dir);
-    if Credentials::read(&home)?.is_none() {
+    let cluster = place::directory(&home)?;
+    if Credentials::read(&home)?.is_none() && !cluster.exists() {
         return Ok(Status::Absent);
     }
-    let running = postmaster::running(&cluster::directory(&home)?)?;
+    place::check(&home)?;
+    let running = postmaster::running(&cluster)?;
     Ok(running.map_or(Status::Stopped, |found| Status::Running { pid: found.process.number(), port: found.file.port }))
 }
 
@@ -212,16 +244,18 @@ pub fn status(data_dir: &Path) -> Result<Status, PrivateServerError> {
 /// # Errors
 /// [`PrivateServerError::InUse`] while a process has it; else if it cannot be stopped or deleted.
 pub async fn delete(data_dir: &Path) -> Result<(), PrivateServerError> {
-    let home = home_path(data_dir);
-    if !home.exists() {
+    if !home_path(data_dir).exists() {
         return Ok(());
     }
+    let home = home_of(data_dir)?;
     let _lock = lock(&home)?;
-    let cluster = cluster::directory(&home)?;
-    if let Some(found) = postmaster::running(&cluster)? {
+    // A copy's database may be another directory's: that one stays, and runs on.
+    if place::check(&home).is_ok()
+        && let Some(found) = postmaster::running(&place::directory(&home)?)?
+    {
         Postmaster::of(found.process).stop_for_good().await?;
     }
-    cluster::delete(&home, &cluster)
+    place::delete(&home)
 }
 
 /// Deletes the private server of a data directory as [`delete`] does, so that the next start makes a new one. Nothing is deleted where
@@ -232,6 +266,19 @@ pub async fn delete(data_dir: &Path) -> Result<(), PrivateServerError> {
 pub async fn reset(data_dir: &Path, bin_dir: Option<&Path>) -> Result<(), PrivateServerError> {
     Binaries::find(bin_dir, None, &home_path(data_dir))?;
     delete(data_dir).await
+}
+
+/// A server that was left running knows the old passwords only, so it ends first.
+async fn with_new_passwords(mut cluster: Cluster) -> Result<Cluster, PrivateServerError> {
+    if let Some(found) = postmaster::running(&cluster.directory)? {
+        Postmaster::of(found.process).stop().await?;
+    }
+    let set = tokio::task::spawn_blocking(move || {
+        postmaster::remove_strangers_pid(&cluster.directory)?;
+        cluster.set_passwords()?;
+        Ok(cluster)
+    });
+    set.await.map_err(PrivateServerError::Watch)?
 }
 
 /// Starts the server again whenever it ends by itself, until it is to stop.
@@ -303,8 +350,10 @@ fn urls_of(credentials: &Credentials) -> Urls {
     }
 }
 
+/// As [`home_of`] has it, if it is there.
 fn home_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("postgres")
+    let home = data_dir.join("postgres");
+    home.canonicalize().unwrap_or(home)
 }
 
 fn home_of(data_dir: &Path) -> Result<PathBuf, PrivateServerError> {

@@ -44,6 +44,10 @@ pub(super) struct Postmaster {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PidFile {
     pub pid: Pid,
+    /// Where its files were when it started.
+    pub directory: String,
+    /// In epoch seconds.
+    pub started: String,
     pub port: u16,
     /// Whether it takes connections: not while it recovers, and no longer when it stops.
     pub ready: bool,
@@ -142,13 +146,18 @@ impl Postmaster {
         self.process.signal(Signal::CONT).map(drop)
     }
 
-    /// `None` if the server went away while it was waited for.
+    /// `None` if the server went away while it was waited for, or was ended as its files were moved: it knows them by their old path.
     async fn adopt(cluster: &mut Cluster, found: Running) -> Result<Option<Self>, PrivateServerError> {
         let (pid, port) = (found.process.number(), found.file.port);
         tracing::info!(pid, port, "found the private PostgreSQL running");
         let mut found = Some(found);
         let give_up = Instant::now() + READY_WITHIN;
         while let Some(Running { process, file }) = found.take() {
+            if Path::new(&file.directory) != cluster.directory {
+                tracing::info!(pid, "its files were moved: starting it anew where they are");
+                Self::of(process).stop().await?;
+                return Ok(None);
+            }
             if file.ready {
                 cluster.take_port(file.port)?;
                 return Ok(Some(Self::of(process)));
@@ -224,6 +233,8 @@ impl PidFile {
         Some(Self {
             // A server in single-user mode writes its number negative.
             pid: Pid::from_raw(lines.first()?.parse::<i32>().ok()?.checked_abs()?)?,
+            directory: (*lines.get(1)?).to_owned(),
+            started: lines.get(2).copied().unwrap_or_default().to_owned(),
             port: lines.get(3).and_then(|port| port.parse().ok()).unwrap_or_default(),
             ready: lines.get(7) == Some(&"ready"),
         })
@@ -233,15 +244,28 @@ impl PidFile {
 /// After a reboot, or in another container, the number in the file may be some other program's by now; and a zombie has no files any
 /// more. PostgreSQL would refuse to start; it removes by itself what a process left that is not there. The file of a server that lives
 /// here stays.
-fn remove_strangers_pid(directory: &Path) -> Result<(), PrivateServerError> {
+pub(super) fn remove_strangers_pid(directory: &Path) -> Result<(), PrivateServerError> {
     let Some(file) = PidFile::read(directory)? else { return Ok(()) };
-    let lives_here = Process::find(file.pid).is_some_and(|process| process.runs_on(directory) != Some(false));
+    let process = Process::find(file.pid);
+    let lives_here = process.as_ref().is_some_and(|process| process.runs_on(directory) != Some(false));
+    if let Some(original) = process.filter(|_| !lives_here).and_then(|process| original_of(&process, &file)) {
+        let (cluster, pid) = (directory.display().to_string(), file.pid.as_raw_nonzero().get());
+        return Err(PrivateServerError::CopiedRunning { cluster, pid, original });
+    }
     if process::is_there(file.pid) && !lives_here {
         let path = directory.join("postmaster.pid");
         tracing::info!(path = %path.display(), "removing the mark of a server that is gone");
         fs::remove_file(&path).map_err(in_file("remove", &path))?;
     }
     Ok(())
+}
+
+/// Where the server runs whose own mark this one is a copy of.
+fn original_of(process: &Process, copy: &PidFile) -> Option<String> {
+    let works_in = process.working_directory();
+    let own = PidFile::read(&works_in).ok().flatten()?;
+    let same = (own.pid, &own.started) == (copy.pid, &copy.started);
+    same.then(|| fs::read_link(&works_in).unwrap_or(works_in).display().to_string())
 }
 
 fn said_since(cluster: &Cluster, before: u64) -> String {
@@ -259,7 +283,8 @@ mod tests {
         let file = PidFile::parse(whole).unwrap();
         assert_eq!((file.pid.as_raw_nonzero().get(), file.port, file.ready), (4711, 54_321, true));
         let partial = PidFile::parse("4711\n/data/cluster\n").unwrap();
-        assert_eq!((partial.port, partial.ready), (0, false));
+        assert_eq!((partial.directory.as_str(), partial.port, partial.ready), ("/data/cluster", 0, false));
+        assert_eq!(PidFile::parse("4711\n"), None);
         assert_eq!(PidFile::parse(""), None);
         assert!(!PidFile::parse(&whole.replace("ready   ", "stopping")).unwrap().ready);
     }
@@ -268,7 +293,7 @@ mod tests {
     fn another_program_is_no_server_of_ours() {
         let directory = tempfile::tempdir().unwrap();
         let mine = rustix::process::getpid();
-        fs::write(directory.path().join("postmaster.pid"), format!("{}\n", mine.as_raw_nonzero())).unwrap();
+        fs::write(directory.path().join("postmaster.pid"), format!("{}\n/elsewhere\n", mine.as_raw_nonzero())).unwrap();
         assert!(running(directory.path()).unwrap().is_none());
         remove_strangers_pid(directory.path()).unwrap();
         assert!(!directory.path().join("postmaster.pid").exists());
