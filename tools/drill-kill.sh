@@ -10,8 +10,21 @@ KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
 tools/ui.sh
 tools/cargo.sh build --release --locked
+small=''
+case " $* " in
+  *" --plan disk "*)
+    # A file system of its own, to be filled.
+    small=$(mktemp -d)
+    chmod 755 "$small"
+    mount -t tmpfs -o size=512m tmpfs "$small" || fail "the plan disk needs a small file system: run it as root"
+    trap 'umount "$small" && rmdir "$small"' EXIT
+    ;;
+esac
 case ${LOG:-embedded} in
-  embedded) exec target/release/kartshoppe drill "$@" ;;
+  embedded)
+    [ -n "$small" ] || exec target/release/kartshoppe drill "$@"
+    target/release/kartshoppe drill --folder "$small/drill" "$@"
+    ;;
   kafka)
     tools/doctor.sh kafka
     exec target/release/kartshoppe drill --broker tools/kafka/broker.sh "$@"

@@ -18,7 +18,7 @@ const BAD_PLAN: u8 = 2;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What is done: short, default, long, wal, kafka or kafka-long, or a file. Not set: default, with a broker kafka.
+    /// What is done: short, default, long, disk, wal, kafka or kafka-long, or a file. Not set: default, with a broker kafka.
     #[arg(long, value_name = "PLAN")]
     plan: Option<String>,
     /// A script that starts and kills a Kafka broker (tools/kafka/broker.sh): the shop of the drill runs on that.

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -57,6 +58,48 @@ impl Broker {
     /// If the script fails.
     pub async fn resume(&self) -> anyhow::Result<()> {
         self.run("start").await
+    }
+
+    /// Runs one of Kafka's command-line tools on it.
+    ///
+    /// # Errors
+    /// If the tool fails.
+    pub async fn tool(&self, class: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        let mut command = self.tool_command(class, arguments);
+        let status = tokio::time::timeout(START_LIMIT, command.status()).await.with_context(|| format!("{class} hangs"))??;
+        ensure!(status.success(), "{class} {}: {status}", arguments.join(" "));
+        Ok(())
+    }
+
+    /// Joins a group for a while as a consumer that commits what it reads; how many records it took.
+    ///
+    /// # Errors
+    /// If the consumer cannot be started or ended.
+    pub async fn consume(&self, topic: &str, group: &str, time: Duration) -> anyhow::Result<u64> {
+        let arguments = ["--topic", topic, "--group", group];
+        let mut command = self.tool_command("org.apache.kafka.tools.consumer.ConsoleConsumer", &arguments);
+        let mut consumer = command.stdout(Stdio::piped()).spawn().context("starting a consumer")?;
+        let output = consumer.stdout.take().context("the consumer's output")?;
+        let counting = tokio::spawn(async move {
+            let (mut lines, mut count) = (BufReader::new(output).lines(), 0);
+            while let Ok(Some(_)) = lines.next_line().await {
+                count += 1;
+            }
+            count
+        });
+        tokio::time::sleep(time).await;
+        // The whole group of processes: the script's tool is its child.
+        let pid = consumer.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).context("the consumer ended by itself")?;
+        kill_process_group(pid, Signal::TERM).context("ending the consumer")?;
+        tokio::time::timeout(START_LIMIT, consumer.wait()).await.context("the consumer does not end")??;
+        counting.await.context("counting what the consumer took")
+    }
+
+    fn tool_command(&self, class: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.script);
+        command.args(["tool", class, "--bootstrap-server", &self.address]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).kill_on_drop(true);
+        command
     }
 
     async fn run(&self, what: &str) -> anyhow::Result<()> {

@@ -43,13 +43,13 @@ pub struct Striker<'a> {
 }
 
 /// What a strike hit.
-struct Hit {
+pub(super) struct Hit {
     /// Strikes that met somebody.
-    struck: u64,
+    pub struck: u64,
     /// Items between SQL commit and outcome at that moment.
-    in_flight: i64,
+    pub in_flight: i64,
     /// When recovery began.
-    from: Instant,
+    pub from: Instant,
 }
 
 impl Striker<'_> {
@@ -160,6 +160,12 @@ impl Striker<'_> {
                 let cut = self.database.cut_connections().await?;
                 return Ok(Hit { struck: u64::try_from(cut).unwrap_or(0).min(1), in_flight, from });
             }
+            Fault::LogMoved => return self.move_log(shop, in_flight).await,
+            Fault::DiskFull => return self.fill_disk(shop, in_flight).await,
+            Fault::OutputUnread => return self.leave_unread(shop, in_flight).await,
+            Fault::PagesTrickle => return self.trickle(shop, in_flight).await,
+            Fault::ForeignMember => return self.foreign_member(shop).await,
+            Fault::PolicyChanged => return self.change_policy(shop, in_flight).await,
         }
         Ok(Hit { struck: 1, in_flight, from })
     }
@@ -222,7 +228,7 @@ impl Striker<'_> {
     }
 
     /// How long after `from` new orders are settled by both paths. `None` if the shop is sick.
-    async fn recovered(&self, from: Instant) -> Option<Duration> {
+    pub(super) async fn recovered(&self, from: Instant) -> Option<Duration> {
         let limit = self.plan.sick_after;
         let (direct, by_wal) = tokio::join!(self.crowd.canary(false, from, limit), self.crowd.canary(true, from, limit));
         Some(direct?.max(by_wal?))

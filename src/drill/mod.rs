@@ -15,6 +15,7 @@ mod database;
 mod faults;
 mod merchant;
 mod operator;
+mod output;
 mod pages;
 pub mod plan;
 mod process;
@@ -24,6 +25,7 @@ mod schedule;
 mod shop;
 mod shoppers;
 mod storefront;
+mod surroundings;
 mod verdict;
 
 use std::path::{Path, PathBuf};
@@ -69,6 +71,9 @@ pub struct Place {
 /// If the shop cannot be started at all, or the record cannot be judged. A broken promise is no error: it is the report's.
 pub async fn run(plan: &Plan, place: &Place, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
     std::fs::create_dir_all(&place.folder).with_context(|| format!("making {}", place.folder.display()))?;
+    if plan.faults.full_disks > 0 {
+        surroundings::can_be_filled(&place.folder)?;
+    }
     let catalogue = plan.catalogue();
     let mut shop = Shop::open(place, plan, &catalogue).await?;
     let result = Drill::new(plan, &shop.main, catalogue).run(&mut shop, tell, stop).await;

@@ -69,6 +69,18 @@ impl Operator {
         self.post(&format!("/admin/topics/{topic}/records"), &record).await.map(|_| ())
     }
 
+    /// Whether the process says that it is ready; one that does not answer is not.
+    pub async fn is_ready(&self) -> bool {
+        let answer = self.http.get(self.url("/readyz")).timeout(PATIENCE).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Whether an alarm of this cause stands. No answer: none is seen.
+    pub async fn has_alarm(&self, cause: &str) -> bool {
+        let Ok(answer) = self.http.get(self.url("/metrics")).timeout(PATIENCE).send().await else { return false };
+        answer.text().await.is_ok_and(|text| text.contains(&format!("kartshoppe_alarm{{cause=\"{cause}\"")))
+    }
+
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let request = self.http.post(self.url(path)).header("x-kartshoppe-operator", "drill").json(body);
         let answer = request.timeout(PATIENCE).send().await?;

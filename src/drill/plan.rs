@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::duration_text;
 
 /// Plans that come with the program, by name.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 7] = [
     ("short", include_str!("plans/short.toml")),
     ("default", include_str!("plans/default.toml")),
     ("long", include_str!("plans/long.toml")),
+    ("disk", include_str!("plans/disk.toml")),
     ("wal", include_str!("plans/wal.toml")),
     ("kafka", include_str!("plans/kafka.toml")),
     ("kafka-long", include_str!("plans/kafka-long.toml")),
@@ -128,6 +129,24 @@ pub struct Faults {
     pub postgres_restarts: u32,
     /// All connections of PostgreSQL ended.
     pub connection_cuts: u32,
+    /// The embedded log's folder moved away, and back.
+    #[serde(default)]
+    pub moved_logs: u32,
+    /// The file system of the drill's folder filled, and emptied; it must be a small one of its own.
+    #[serde(default)]
+    pub full_disks: u32,
+    /// Nobody reads the shop's output, whose pipe is full.
+    #[serde(default)]
+    pub unread_outputs: u32,
+    /// Twenty pages that take a few bytes a second.
+    #[serde(default)]
+    pub trickling_pages: u32,
+    /// A consumer of somebody else's in the inventory's group, on Kafka.
+    #[serde(default)]
+    pub foreign_members: u32,
+    /// The topic of the states given a policy that would lose them, and its own again, on Kafka.
+    #[serde(default)]
+    pub changed_policies: u32,
 }
 
 fn settle_within() -> Duration {
@@ -152,7 +171,7 @@ impl Plan {
         let text = match built_in {
             Some(text) => text,
             None if Path::new(name).exists() => std::fs::read_to_string(name).with_context(|| format!("reading {name}"))?,
-            None => bail!("there is no plan {name}: name short, default, long, wal, kafka or kafka-long, or a file"),
+            None => bail!("there is no plan {name}: name short, default, long, disk, wal, kafka or kafka-long, or a file"),
         };
         let plan: Self = toml::from_str(&text).with_context(|| format!("the plan {name} cannot be read"))?;
         Ok(plan)
@@ -191,6 +210,10 @@ impl Plan {
         ensure!(faults.actor_rounds == 0 || !faults.actor_targets.is_empty(), "faults.actor_targets: nobody to strike");
         let on_kafka = faults.second_kills + faults.second_freezes + faults.broker_kills > 0;
         ensure!(has_broker || !on_kafka, "faults.second_kills, second_freezes, broker_kills: only on Kafka, with --broker");
+        let on_kafka = faults.foreign_members + faults.changed_policies > 0;
+        ensure!(has_broker || !on_kafka, "faults.foreign_members, changed_policies: only on Kafka, with --broker");
+        let embedded = faults.moved_logs + faults.full_disks > 0;
+        ensure!(!has_broker || !embedded, "faults.moved_logs, full_disks: only on the embedded log, without --broker");
         for key in self.environment.keys() {
             ensure!(key.starts_with("KARTSHOPPE__"), "environment: {key} is no setting of the shop");
         }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::Place;
+use super::output::{Held, Output};
 use crate::data_dir::running_server;
 
 /// A first start makes a database cluster, perhaps on a busy machine.
@@ -22,6 +23,7 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 /// A stop commits what is under way and stops the database.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+const COPIED_WITHIN: Duration = Duration::from_millis(100);
 /// Ports that the operating system hands to nobody: while the shop is dead, a connection or a database would get one of the others.
 const PORTS: Range<u16> = 20_000..32_000;
 
@@ -35,6 +37,7 @@ pub struct Process {
     http: u16,
     admin: u16,
     child: Option<Child>,
+    said: Option<Output>,
     client: reqwest::Client,
 }
 
@@ -60,6 +63,7 @@ impl Process {
             http,
             admin,
             child: None,
+            said: None,
             client: reqwest::Client::new(),
         })
     }
@@ -68,6 +72,12 @@ impl Process {
     #[must_use]
     pub fn shop_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.http)
+    }
+
+    /// The shop, for lines that speak no HTTP client's language.
+    #[must_use]
+    pub fn shop_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.http).into()
     }
 
     /// The shop, for pages.
@@ -94,10 +104,10 @@ impl Process {
     /// If it ends instead, or takes too long: with its last words.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         std::fs::create_dir_all(&self.data).with_context(|| format!("making {}", self.data.display()))?;
-        let output = File::options().create(true).append(true).open(&self.output)?;
+        let output = Output::into(File::options().create(true).append(true).open(&self.output)?)?;
         let mut command = self.command("serve");
         // A group of its own: Ctrl-C in the terminal, and what `timeout` sends, is for the drill.
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true).process_group(0);
+        command.stdin(Stdio::null()).stdout(output.end()?).stderr(output.end()?).kill_on_drop(true).process_group(0);
         let mut child = command.spawn().with_context(|| format!("starting {}", self.program.display()))?;
         let deadline = Instant::now() + START_LIMIT;
         while !self.is_ready(child.id()).await {
@@ -108,7 +118,16 @@ impl Process {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.child = Some(child);
+        self.said = Some(output);
         Ok(())
+    }
+
+    /// Nobody reads its output any more until what this gives is dropped.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn stop_reading(&self) -> anyhow::Result<Held> {
+        Ok(self.said.as_ref().context("the shop does not run")?.hold()?)
     }
 
     async fn is_ready(&self, pid: Option<u32>) -> bool {
@@ -225,8 +244,10 @@ impl Process {
     }
 
     fn last_words(&self) -> String {
+        // What was said last may still be on its way into the file.
+        std::thread::sleep(COPIED_WITHIN);
         let text = std::fs::read_to_string(&self.output).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().rev().take(20).collect();
+        let lines: Vec<&str> = text.lines().rev().filter(|line| !line.is_empty()).take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 }

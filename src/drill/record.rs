@@ -66,11 +66,13 @@ pub enum Breach {
     FrameWrong,
     /// An answer that no fault excuses.
     BadAnswer,
+    /// The shop said that it was ready while what it stands on was gone, or went on saying that it was not.
+    Unnoticed,
 }
 
 impl Breach {
     /// Every one, with what must never happen.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Lost, "lost orders, items or units"),
         (Self::Doubled, "doubled orders or units"),
         (Self::Phantom, "phantom orders"),
@@ -83,6 +85,7 @@ impl Breach {
         (Self::NotTold, "orders whose waiting page was not told"),
         (Self::FrameWrong, "frames out of order or of different content"),
         (Self::BadAnswer, "answers that no fault excuses"),
+        (Self::Unnoticed, "faults that readiness and alarms did not follow"),
     ];
 }
 

@@ -38,6 +38,12 @@ pub enum Fault {
     PostgresKill,
     PostgresRestart,
     ConnectionCut,
+    LogMoved,
+    DiskFull,
+    OutputUnread,
+    PagesTrickle,
+    ForeignMember,
+    PolicyChanged,
 }
 
 /// Kills of a storm that strike those above the products.
@@ -58,7 +64,13 @@ impl Fault {
             | Self::Freeze { .. }
             | Self::PostgresKill
             | Self::PostgresRestart
-            | Self::ConnectionCut => 1,
+            | Self::ConnectionCut
+            | Self::LogMoved
+            | Self::DiskFull
+            | Self::OutputUnread
+            | Self::PagesTrickle
+            | Self::ForeignMember
+            | Self::PolicyChanged => 1,
         }
     }
 }
@@ -76,6 +88,12 @@ impl fmt::Display for Fault {
             Self::PostgresKill => f.write_str("SIGKILL PostgreSQL"),
             Self::PostgresRestart => f.write_str("restart PostgreSQL"),
             Self::ConnectionCut => f.write_str("cut SQL connections"),
+            Self::LogMoved => f.write_str("move log file away"),
+            Self::DiskFull => f.write_str("fill disk"),
+            Self::OutputUnread => f.write_str("stop reading log output"),
+            Self::PagesTrickle => f.write_str("read pages slowly"),
+            Self::ForeignMember => f.write_str("join the group from outside"),
+            Self::PolicyChanged => f.write_str("change topic policy"),
         }
     }
 }
@@ -114,6 +132,12 @@ pub fn faults(plan: &Plan) -> Vec<Fault> {
         (Fault::PostgresKill, asked.postgres_kills),
         (Fault::PostgresRestart, asked.postgres_restarts),
         (Fault::ConnectionCut, asked.connection_cuts),
+        (Fault::LogMoved, asked.moved_logs),
+        (Fault::DiskFull, asked.full_disks),
+        (Fault::OutputUnread, asked.unread_outputs),
+        (Fault::PagesTrickle, asked.trickling_pages),
+        (Fault::ForeignMember, asked.foreign_members),
+        (Fault::PolicyChanged, asked.changed_policies),
     ] {
         faults.extend((0..count).map(|_| fault.clone()));
     }

@@ -1,0 +1,96 @@
+//! What the shop says: copied from a pipe into a file, so that a drill can stop reading as a stalled log collector does.
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// More than a pipe and one read of the copier hold.
+const FILLING: usize = 160 << 10;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The pipe of one life of the shop.
+pub struct Output {
+    held: Arc<AtomicBool>,
+    writer: PipeWriter,
+}
+
+impl Output {
+    /// Copies to the end of `file` until every writer is gone.
+    ///
+    /// # Errors
+    /// If the system gives no pipe.
+    pub fn into(file: File) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let held = Arc::new(AtomicBool::new(false));
+        let holds = held.clone();
+        thread::spawn(move || copy(reader, file, &holds));
+        Ok(Self { held, writer })
+    }
+
+    /// For the shop to write to.
+    ///
+    /// # Errors
+    /// If the system has no descriptor left.
+    pub fn end(&self) -> io::Result<Stdio> {
+        Ok(self.writer.try_clone()?.into())
+    }
+
+    /// Stops reading until the result is dropped, and fills the pipe with empty lines, so that the next writer blocks.
+    ///
+    /// # Errors
+    /// If the system has no descriptor left.
+    pub fn hold(&self) -> io::Result<Held> {
+        let mut writer = self.writer.try_clone()?;
+        self.held.store(true, Ordering::Release);
+        // Blocks until somebody reads again.
+        thread::spawn(move || writer.write_all(&vec![b'\n'; FILLING]));
+        Ok(Held(self.held.clone()))
+    }
+}
+
+/// Nobody reads while this is held.
+pub struct Held(Arc<AtomicBool>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+fn copy(mut from: PipeReader, mut into: File, held: &AtomicBool) {
+    let mut piece = vec![0; 8192];
+    while let Ok(count @ 1..) = from.read(&mut piece) {
+        while held.load(Ordering::Acquire) {
+            thread::sleep(LOOK_EVERY);
+        }
+        if into.write_all(&piece[..count]).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_reads_while_it_is_held_and_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
+        let output = Output::into(File::create(&path).unwrap()).unwrap();
+        let held = output.hold().unwrap();
+        let mut writer = output.writer.try_clone().unwrap();
+        let speaker = thread::spawn(move || writer.write_all(b"said"));
+        thread::sleep(LOOK_EVERY * 5);
+        assert!(std::fs::read(&path).unwrap().is_empty());
+        drop(held);
+        speaker.join().unwrap().unwrap();
+        while !std::fs::read_to_string(&path).unwrap().contains("said") {
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+}
