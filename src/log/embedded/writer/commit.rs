@@ -32,6 +32,7 @@ impl Writer {
             }
         }
         let written = begun.and_then(|()| self.insert_and_commit(&admitted, now_ms).map_err(|error| self.failed(&error)));
+        self.note_full(matches!(written, Err(LogError::Full { .. })));
         match written {
             Ok(()) => self.publish(admitted, now_ms),
             Err(error) => self.give_up(admitted, &error),

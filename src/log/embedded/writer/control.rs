@@ -18,6 +18,8 @@ use crate::wire::topics::Topic;
 const OWN_READERS: Duration = Duration::from_millis(20);
 /// Cause of the alarm.
 pub(in crate::log::embedded) const LOCKED: &str = "log-locked";
+/// The disk has no room for what is written.
+const FULL: &str = "disk-full";
 
 /// A slice of clearing up.
 #[derive(Debug)]
@@ -158,6 +160,16 @@ impl Writer {
             });
             self.guard.alarms().set(About::cause(LOCKED), alarm);
             self.locked = locked;
+        }
+    }
+
+    /// Notes whether the disk has room for what is written.
+    pub(super) fn note_full(&mut self, full: bool) {
+        if full || self.full {
+            let text = "no space is left for the event log and nothing can be written: free some, writing goes on by itself";
+            let alarm = full.then(|| Alarm::blocks(text).with_detail(self.guard.path().display()));
+            self.guard.alarms().set(About::cause(FULL), alarm);
+            self.full = full;
         }
     }
 

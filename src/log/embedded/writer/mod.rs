@@ -148,6 +148,8 @@ pub(super) struct Writer {
     unkept_bytes: u64,
     /// Another program kept us from the last write.
     locked: bool,
+    /// There was no room for the last write.
+    full: bool,
 }
 
 /// Where the next record of a partition goes.
@@ -179,7 +181,20 @@ impl Writer {
         keyed: PartitionId,
     ) -> Self {
         let columns = BTreeMap::new();
-        Self { connection, guard, clock, shelves, groups, keyed, columns, spread: 0, sessions: 0, unkept_bytes: 0, locked: false }
+        Self {
+            connection,
+            guard,
+            clock,
+            shelves,
+            groups,
+            keyed,
+            columns,
+            spread: 0,
+            sessions: 0,
+            unkept_bytes: 0,
+            locked: false,
+            full: false,
+        }
     }
 
     /// Starts the writer's thread, and the keeper's, which ends before it. The file is closed and the lock let go at the end.
