@@ -10,6 +10,7 @@ mod database;
 mod door;
 mod event_log;
 mod figures;
+mod progress;
 mod signals;
 
 use std::net::SocketAddr;
@@ -105,6 +106,7 @@ struct Shop {
     api: Api,
     operators: Server,
     inventory: Inventory,
+    progress: AbortOnDropHandle<()>,
     _upkeep: AbortOnDropHandle<()>,
 }
 
@@ -130,7 +132,9 @@ impl Shop {
             Database::migrate_when_up(store.clone(), &alarms).await;
             Database::sweep_hourly(store).await;
         }));
-        Ok(Self { root, api, operators, inventory, _upkeep: upkeep })
+        let progress = api.progress(parts, &root, instance);
+        let progress = AbortOnDropHandle::new(tokio::spawn(progress::watch(progress)));
+        Ok(Self { root, api, operators, inventory, progress, _upkeep: upkeep })
     }
 
     /// Starts the configured roles, announces the listeners, and waits for the signal to stop, or until another process has the
@@ -160,6 +164,7 @@ impl Shop {
     /// Stops everything in reverse.
     async fn close(self, parts: &Parts) {
         self.api.set_draining();
+        self.progress.abort();
         if let Err(error) = self.root.stop_all().await {
             tracing::warn!(%error, "the roles did not stop in order");
         }

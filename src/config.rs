@@ -37,6 +37,7 @@ pub struct Config {
     pub orders: Orders,
     pub ws: Ws,
     pub supervision: Supervision,
+    pub health: Health,
     pub faults: Faults,
     pub telemetry: Telemetry,
 }
@@ -200,6 +201,17 @@ pub struct Supervision {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Health {
+    #[serde(with = "duration_text")]
+    pub stalled_after: Duration,
+    #[serde(with = "duration_text")]
+    pub unsettled_after: Duration,
+    #[serde(with = "duration_text")]
+    pub trial_write_after: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Faults {
     pub enabled: bool,
 }
@@ -274,6 +286,10 @@ impl Config {
             "must not be below supervision.backoff_min",
         );
         check(self.supervision.hang_after > zero, "supervision.hang_after", "must be longer than nothing");
+        let second = Duration::from_secs(1);
+        check(self.health.stalled_after >= second, "health.stalled_after", "must be at least 1s");
+        check(self.health.unsettled_after >= second, "health.unsettled_after", "must be at least 1s");
+        check(self.health.trial_write_after >= second, "health.trial_write_after", "must be at least 1s");
         check(
             self.orders.direct_expiry > self.orders.publish_timeout,
             "orders.direct_expiry",

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::door::{Door, OpenShop};
+use super::progress::Progress;
 use super::{Parts, figures};
 use crate::actors::alert_desk::{AlertDesk, AlertHandle};
 use crate::actors::catalog_view::{CatalogHandle, CatalogView};
@@ -156,6 +157,20 @@ impl Api {
         let listener = bind(config.admin.listen, ADMIN_KEY).await?;
         let limits = Limits::for_operators(&config.http);
         Ok(crate::api::serve_operators(listener, Arc::new(operators), limits, Lifeline::default())?)
+    }
+
+    /// What is watched for progress.
+    pub(super) fn progress(&self, parts: &Parts, roots: &RootHandle, instance: &str) -> Progress {
+        Progress {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            roots: roots.clone(),
+            catalog: self.catalog.clone(),
+            fanout: self.fanout.clone(),
+            alarms: parts.supervision.alarms.clone(),
+            instance: instance.to_owned(),
+            settings: parts.config.health.clone(),
+        }
     }
 
     /// Where shoppers find the shop.

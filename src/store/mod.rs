@@ -49,7 +49,7 @@ pub use migrations::{MIGRATOR, MigrationState};
 pub use orders::{ItemOutcome, Order, OrderItem, Orders, OutcomeKind, PublishVia, Unreadable};
 pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use positions::{Gap, TrackerPosition};
-pub use rescue::{Probe, Stranded, Waiting};
+pub use rescue::{Overdue, Probe, Stranded, Waiting};
 pub(crate) use session::PIN_SCHEMA;
 
 /// No call takes longer: a request that waits is worth less than one that is refused and asked again.

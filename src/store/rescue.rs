@@ -4,6 +4,8 @@
 //! which comes behind everything that was ever applied of the item, the row is given to the WAL reader
 //! ([`super::outcomes`], in the transaction that moves past the answer).
 
+use std::time::Duration;
+
 use sqlx::PgConnection;
 
 use super::{Store, StoreError};
@@ -33,6 +35,15 @@ pub struct Waiting {
     pub expired: i64,
     /// Expired items from before a gap: never flipped, a human decides.
     pub stranded: i64,
+}
+
+/// Items without an outcome that should have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Overdue {
+    pub direct: i64,
+    pub wal: i64,
+    /// For how long the oldest of them should have been published.
+    pub oldest: Duration,
 }
 
 /// An item from before a gap, past its time: whether its event was ever applied, only the log can tell.
@@ -115,6 +126,35 @@ impl Store {
             .await
         };
         self.run("count waiting items", count).await
+    }
+
+    /// Items whose outcome is overdue: they should have been published longer than `after` ago. Asks the index of waiting items, and
+    /// counts at most 1,000 of each kind.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn overdue(&self, after: Duration) -> Result<Overdue, StoreError> {
+        let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        let count = || async {
+            // Items from before a gap are left to a human. A time that somebody set to infinity has no age.
+            let sql = "SELECT count(*) FILTER (WHERE publish_via = 'direct'), count(*) FILTER (WHERE publish_via = 'wal'),
+                       coalesce(max(extract(epoch FROM clock_timestamp() - due)) FILTER (WHERE isfinite(due)), 0)::bigint
+                FROM (
+                    (SELECT publish_via, expires_at AS due FROM order_items
+                     WHERE outcome IS NULL AND publish_via = 'direct'
+                       AND expires_at < clock_timestamp() - $1 * interval '1 millisecond'
+                       AND inserted_at > coalesce((SELECT max(noticed_at) FROM order_tracker_gaps), '-infinity')
+                     ORDER BY expires_at LIMIT 1000)
+                    UNION ALL
+                    (SELECT publish_via, greatest(inserted_at, expires_at) AS due FROM order_items
+                     WHERE outcome IS NULL AND publish_via = 'wal'
+                       AND greatest(inserted_at, expires_at) < clock_timestamp() - $1 * interval '1 millisecond'
+                     LIMIT 1000)
+                ) AS overdue";
+            sqlx::query_as::<_, (i64, i64, i64)>(sql).bind(after_ms).fetch_one(&self.pool).await
+        };
+        let (direct, wal, oldest_s) = self.run("count overdue items", count).await?;
+        Ok(Overdue { direct, wal, oldest: Duration::from_secs(u64::try_from(oldest_s).unwrap_or_default()) })
     }
 
     /// The stranded items, oldest first, at most `limit`.

@@ -14,6 +14,8 @@ pub enum Topic {
     EcommerceEvents,
     ShoppingCartEvents,
     CdcPositions,
+    /// What an idle process writes to see whether the log still takes records. No input, and nobody needs it.
+    Health,
     DeadLetters,
     /// The platform's other names: created by `topics create --all`, otherwise unused.
     ProcessingFanout,
@@ -59,7 +61,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Topic {
     /// Every topic, the shop's own first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ProductUpdates,
         Self::OrderEvents,
         Self::Products,
@@ -69,6 +71,7 @@ impl Topic {
         Self::EcommerceEvents,
         Self::ShoppingCartEvents,
         Self::CdcPositions,
+        Self::Health,
         Self::DeadLetters,
         Self::ProcessingFanout,
         Self::EcommerceProcessingFanout,
@@ -91,6 +94,7 @@ impl Topic {
             Self::EcommerceEvents => "ecommerce_events",
             Self::ShoppingCartEvents => "shopping-cart-events",
             Self::CdcPositions => "cdc-positions",
+            Self::Health => "health",
             Self::DeadLetters => "dead-letters",
             Self::ProcessingFanout => "processing_fanout",
             Self::EcommerceProcessingFanout => "ecommerce_processing_fanout",
@@ -113,12 +117,18 @@ impl Topic {
         self <= Self::DeadLetters
     }
 
+    /// Whether the shop cannot work without it: one that may not make or write to `health` goes on without trial writes.
+    #[must_use]
+    pub fn is_needed(self) -> bool {
+        self.is_ours() && self != Self::Health
+    }
+
     /// The contract's policy.
     #[must_use]
     pub fn retention(self) -> Retention {
         match self {
             Self::ProductUpdates | Self::OrderEvents | Self::InventoryEvents => Retention::Kept,
-            Self::Products | Self::CdcPositions => Retention::Compacted,
+            Self::Products | Self::CdcPositions | Self::Health => Retention::Compacted,
             Self::WebsocketFanout => Retention::Delete(Duration::from_secs(3600)),
             Self::DeadLetters => Retention::Delete(30 * DAY),
             Self::InventoryAlerts
@@ -142,7 +152,7 @@ impl Topic {
     /// How many partitions it gets.
     #[must_use]
     pub fn partitions(self) -> PartitionCount {
-        if self == Self::CdcPositions { PartitionCount::Fixed(1) } else { PartitionCount::Keyed }
+        if matches!(self, Self::CdcPositions | Self::Health) { PartitionCount::Fixed(1) } else { PartitionCount::Keyed }
     }
 }
 
@@ -161,7 +171,8 @@ mod tests {
         for topic in Topic::ALL {
             assert_eq!(Topic::from_name(topic.name()), Some(topic));
         }
-        assert_eq!(Topic::ALL.iter().filter(|topic| topic.is_ours()).count(), 10);
+        assert_eq!(Topic::ALL.iter().filter(|topic| topic.is_ours()).count(), 11);
+        assert_eq!(Topic::ALL.iter().filter(|topic| topic.is_needed()).count(), 10);
         assert_eq!(Topic::from_name("nothing"), None);
     }
 }

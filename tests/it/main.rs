@@ -25,6 +25,7 @@ mod engine_passivation;
 mod engine_poison;
 mod engine_stale;
 mod engine_strangers;
+mod health;
 mod kafka_broker;
 mod kafka_java;
 mod kafka_positions;

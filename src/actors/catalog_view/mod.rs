@@ -23,6 +23,7 @@ mod taken;
 pub(crate) mod testing;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -43,6 +44,7 @@ pub(crate) use store::Catalog;
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
+use crate::log::{Offset, Topic, TopicPartition};
 pub use crate::wire::status::CatalogState;
 
 /// Queries over more products than this leave the async workers alone.
@@ -201,6 +203,15 @@ impl CatalogHandle {
     #[must_use]
     pub fn tallies(&self) -> &Tallies {
         &self.catalog.tallies
+    }
+
+    /// Where it stands on `products`, and on `inventory-events` once it follows them.
+    #[must_use]
+    pub fn positions(&self) -> BTreeMap<TopicPartition, Offset> {
+        let products = (0..).zip(self.catalog.source_positions().iter().copied().collect::<Vec<_>>());
+        let products = products.map(|(partition, offset)| (TopicPartition::new(Topic::Products, partition), offset));
+        let events = self.catalog.event_positions();
+        products.chain(events.iter().flat_map(|events| events.iter().map(|(at, offset)| (*at, *offset)))).collect()
     }
 
     pub(crate) fn catalog(&self) -> &Arc<Catalog> {

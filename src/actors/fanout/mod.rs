@@ -21,6 +21,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -31,6 +32,7 @@ pub use page::{Burst, PageInfo, PageSubscription};
 
 use crate::actors::catalog_view::CatalogHandle;
 use crate::clock::Clock;
+use crate::log::{Offset, TopicPartition};
 use crate::wire::cart::Cart;
 use crate::wire::frame::Frame;
 use crate::wire::order::Order;
@@ -85,6 +87,12 @@ impl FanoutHandle {
             let message = frame.to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
             self.hub.to_session(session_id, subject, &frame::text_message(&message));
         }
+    }
+
+    /// Where it stands on `shopping-cart-events`; empty while it has not begun.
+    #[must_use]
+    pub fn positions(&self) -> BTreeMap<TopicPartition, Offset> {
+        self.hub.cart_positions().map(|positions| positions.as_ref().clone()).unwrap_or_default()
     }
 
     /// What heartbeats say of the shop from now on.

@@ -86,7 +86,8 @@ fn failed(cluster: &Cluster, record: &NewRecord, error: &KafkaError) -> LogError
         return LogError::UnknownTopic(record.topic.name().to_owned());
     }
     if code == RDKafkaErrorCode::TopicAuthorizationFailed {
-        return cluster.board.lack(Lack::Topic(Access::Write, cluster.config.name_of(record.topic)));
+        let lack = Lack::Topic(Access::Write, cluster.config.name_of(record.topic));
+        return if record.topic.is_needed() { cluster.board.lack(lack) } else { LogError::Refused(lack.to_string()) };
     }
     refused(code, &what).unwrap_or_else(|| cluster.board.unavailable(&format!("{what}: {error}")))
 }

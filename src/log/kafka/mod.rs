@@ -149,7 +149,7 @@ impl KafkaLog {
 
     /// Whether the shop's topics are there.
     async fn make_ours(&self) -> bool {
-        let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
+        let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_needed()).collect();
         match self.create_topics(&ours).await {
             Ok(_) => return true,
             Err(LogError::Refused(reason)) => self.cluster.board.refuse(Some(reason)),

@@ -87,7 +87,7 @@ fn look(cluster: &Cluster) -> Result<Look, LogError> {
 
 /// Whether a topic is missing or has another number of partitions.
 pub(super) fn counts(topics: &BTreeMap<Topic, PartitionId>, partitions: PartitionId) -> Option<String> {
-    Topic::ALL.into_iter().filter(|topic| topic.is_ours()).find_map(|topic| {
+    Topic::ALL.into_iter().filter(|topic| topic.is_needed()).find_map(|topic| {
         let expected = topic.partitions().among(partitions);
         match topics.get(&topic) {
             None => Some(format!(

@@ -21,6 +21,7 @@ use super::rights::{Access, Lack};
 use super::standstill::{self, TOO_LONG};
 use super::trouble::{Board, Told, refused};
 use super::unreadable::is_unreadable;
+use crate::wire::topics::Topic;
 
 /// Batches that were read and not taken.
 const AHEAD: usize = 4;
@@ -254,7 +255,11 @@ fn translate(names: &Names, board: &Board, stop: Stop, taken: Taken<'_>) -> Opti
             };
             match code {
                 UnknownTopicOrPartition => Some(Read::Failed(LogError::UnknownTopic(topic.to_owned()))),
-                TopicAuthorizationFailed => Some(Read::Failed(board.lack(Lack::Topic(Access::Read, topic.to_owned())))),
+                TopicAuthorizationFailed => {
+                    let lack = Lack::Topic(Access::Read, topic.to_owned());
+                    let needed = names.topic(topic).is_none_or(Topic::is_needed);
+                    Some(Read::Failed(if needed { board.lack(lack) } else { LogError::Refused(lack.to_string()) }))
+                }
                 // The client looks for the coordinator of the group that it had to name; a reader needs none.
                 GroupAuthorizationFailed => None,
                 // What was to be read next has been deleted meanwhile; opening again says which places there are.
@@ -275,7 +280,6 @@ fn translate(names: &Names, board: &Board, stop: Stop, taken: Taken<'_>) -> Opti
 mod tests {
     use super::*;
     use crate::log::Headers;
-    use crate::wire::topics::Topic;
 
     const AT: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
 

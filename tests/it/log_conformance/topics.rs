@@ -14,8 +14,8 @@ pub async fn topics_are_made_once(harness: &mut dyn Harness) {
     let topics = log.topics().await.unwrap();
     assert_eq!(topics.len(), Topic::ALL.len());
     for info in topics {
-        let expected = if info.topic == Topic::CdcPositions { 1 } else { 4 };
-        assert_eq!(info.partitions.len(), expected, "{}", info.topic);
+        let expected = info.topic.partitions().among(4);
+        assert_eq!(info.partitions.len(), usize::try_from(expected).unwrap(), "{}", info.topic);
         let ends: Vec<_> = info.partitions.iter().map(|partition| partition.end).collect();
         assert_eq!(ends.iter().sum::<i64>(), i64::from(info.topic == Topic::Products), "{}", info.topic);
     }

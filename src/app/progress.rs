@@ -1,0 +1,156 @@
+//! Watches that work goes on, and raises an alarm where it does not; it only looks, and never counts on what a part says of itself.
+//!
+//! ```text
+//!  positions  inventory group, read model, order tracker, carts of the fan-out: each moves while it stands below its topic's end
+//!  items      no order item of PostgreSQL waits for its outcome for long
+//!  trial      a log on which nothing happens still takes a record, and a reader still gets it
+//! ```
+//! Only the roles that run in this process are looked at. Every alarm goes away with the first look that finds its cause gone.
+
+mod items;
+mod positions;
+mod trial;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::positions::{Ends, Stalls};
+use self::trial::Trial;
+use crate::actors::catalog_view::{CatalogHandle, CatalogState};
+use crate::actors::fanout::FanoutHandle;
+use crate::actors::root::RootHandle;
+use crate::actors::supervision::ChildState;
+use crate::config::{Health, RoleName};
+use crate::log::{EventLog, LogError, Offset, PartitionInfo, Topic, TopicPartition};
+use crate::sources::inventory::INVENTORY_GROUP;
+use crate::store::Store;
+use crate::telemetry::alarms::Alarms;
+
+/// A look costs a question to the log and one to PostgreSQL.
+const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(5);
+const LOOKS_PER_PATIENCE: u32 = 4;
+/// Whoever is asked answers by then, or this look goes on without the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is watched.
+pub(super) struct Progress {
+    pub log: Arc<dyn EventLog>,
+    pub store: Store,
+    pub roots: RootHandle,
+    pub catalog: CatalogHandle,
+    pub fanout: FanoutHandle,
+    pub alarms: Alarms,
+    /// The key of this process's trial writes.
+    pub instance: String,
+    pub settings: Health,
+}
+
+/// Looks until it is aborted.
+pub(super) async fn watch(progress: Progress) {
+    let every = (progress.settings.stalled_after / LOOKS_PER_PATIENCE).min(LOOK_AT_MOST_EVERY);
+    let mut watch = Watch {
+        stalls: Stalls::new(progress.settings.stalled_after),
+        trial: Trial::new(&progress.instance, progress.settings.trial_write_after),
+        looked: Instant::now(),
+        progress,
+    };
+    loop {
+        tokio::time::sleep(every).await;
+        // A process that was frozen must not blame others for its own absence.
+        if watch.looked.elapsed() > every * 3 + PATIENCE * 4 {
+            watch.stalls.forget();
+        }
+        watch.looked = Instant::now();
+        watch.look().await;
+    }
+}
+
+struct Watch {
+    progress: Progress,
+    stalls: Stalls,
+    trial: Trial,
+    looked: Instant,
+}
+
+impl Watch {
+    async fn look(&mut self) {
+        let Some(roles) = self.progress.running_roles().await else { return };
+        let bounds = self.progress.bounds().await;
+        if let Ok(bounds) = &bounds {
+            self.look_at_positions(&roles, bounds).await;
+        }
+        items::look(&self.progress, &roles).await;
+        let written = bounds.ok().map(|bounds| {
+            let others = bounds.iter().filter(|(at, _)| at.topic != Topic::Health);
+            others.map(|(_, info)| info.end).sum::<Offset>()
+        });
+        self.trial.look(&*self.progress.log, &self.progress.alarms, written).await;
+    }
+
+    async fn look_at_positions(&mut self, roles: &BTreeSet<RoleName>, bounds: &Ends) {
+        let api = roles.contains(&RoleName::Api);
+        let of_inventory = match roles.contains(&RoleName::Inventory) {
+            true => self.progress.inventory_positions(bounds).await,
+            false => Some(BTreeMap::new()),
+        };
+        let of_tracker = if api { self.progress.tracker_positions(bounds).await } else { Some(BTreeMap::new()) };
+        let progress = &self.progress;
+        let is_followed = api && progress.catalog.state() != CatalogState::Restoring;
+        let of_catalog = if is_followed { progress.catalog.positions() } else { BTreeMap::new() };
+        let of_fanout = if api { progress.fanout.positions() } else { BTreeMap::new() };
+        let (log, alarms) = (&*progress.log, &progress.alarms);
+        let readers = [
+            (positions::INVENTORY, of_inventory),
+            (positions::CATALOG, Some(of_catalog)),
+            (positions::TRACKER, of_tracker),
+            (positions::FANOUT, Some(of_fanout)),
+        ];
+        for (reader, known) in readers {
+            // Whoever could not be asked is judged with the next look.
+            let Some(known) = known else { continue };
+            self.stalls.look(reader, &known, bounds, log, alarms).await;
+        }
+    }
+}
+
+impl Progress {
+    async fn running_roles(&self) -> Option<BTreeSet<RoleName>> {
+        let roles = self.roots.report(PATIENCE).await.ok()?;
+        let running = roles.iter().filter(|role| role.state != ChildState::Stopped);
+        Some(running.filter_map(|role| RoleName::parse(role.id.strip_prefix("role/")?)).collect())
+    }
+
+    async fn bounds(&self) -> Result<BTreeMap<TopicPartition, PartitionInfo>, LogError> {
+        let silent = LogError::Deadline { waited: PATIENCE };
+        let topics = tokio::time::timeout(PATIENCE, self.log.topics()).await.map_err(|_| silent)??;
+        let partitions = topics.into_iter().flat_map(|info| {
+            (0..).zip(info.partitions).map(move |(partition, bounds)| (TopicPartition::new(info.topic, partition), bounds))
+        });
+        Ok(partitions.collect())
+    }
+
+    /// Where the group goes on: at the start of what there is where it has never been.
+    async fn inventory_positions(&self, bounds: &Ends) -> Option<BTreeMap<TopicPartition, Offset>> {
+        let asked = tokio::time::timeout(PATIENCE, self.log.committed(INVENTORY_GROUP)).await;
+        let committed = asked.ok()?.ok()?;
+        let inputs = bounds.iter().filter(|(at, _)| matches!(at.topic, Topic::ProductUpdates | Topic::OrderEvents));
+        let position = |(at, info): (&TopicPartition, &PartitionInfo)| {
+            (*at, committed.get(at).map_or(info.start, |position| position.offset))
+        };
+        Some(inputs.map(position).collect())
+    }
+
+    /// Where the outcomes that PostgreSQL holds come from, whichever process wrote them.
+    async fn tracker_positions(&self, bounds: &Ends) -> Option<BTreeMap<TopicPartition, Offset>> {
+        let stored = self.store.tracker_positions().await.ok()?;
+        let events = bounds.iter().filter(|(at, _)| at.topic == Topic::InventoryEvents);
+        let position = |(at, info): (&TopicPartition, &PartitionInfo)| {
+            let stored = stored.iter().find(|stored| stored.partition == at.partition);
+            (*at, stored.map_or(info.start, |stored| stored.offset + 1))
+        };
+        Some(events.map(position).collect())
+    }
+}

@@ -1,0 +1,232 @@
+//! Positions that stand below the end of their partition although there is something to read.
+//!
+//! On Kafka the end of a partition may lie beyond its last record, behind markers of transactions. So a position that has stood for
+//! long is only called a stall when a reader finds a record there, or cannot read on either.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::log::{EventLog, LogError, Offset, PartitionInfo, Start, Stop, TopicPartition};
+use crate::telemetry::alarms::{About, Alarm, Alarms};
+
+/// How long a look at what lies before a position may take.
+const PEEK_PATIENCE: Duration = Duration::from_secs(4);
+const PEEK_WAIT: Duration = Duration::from_millis(500);
+
+/// The bounds of every partition.
+pub(super) type Ends = BTreeMap<TopicPartition, PartitionInfo>;
+
+/// Whose positions they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    cause: &'static str,
+    who: &'static str,
+    advice: &'static str,
+}
+
+pub(super) const INVENTORY: Reading = Reading {
+    cause: "input-stalled",
+    who: "the inventory stands still",
+    advice: "look for what is wrong with that record, for a foreign member of the group kartshoppe-inventory that holds the \
+             partition, and in the log of the shop",
+};
+pub(super) const CATALOG: Reading =
+    Reading { cause: "catalogue-stalled", who: "the read model stands still", advice: "look in the log of the shop" };
+pub(super) const TRACKER: Reading = Reading {
+    cause: "tracker-stalled",
+    who: "outcomes of orders are not written down",
+    advice: "look in the log of the shop, and whether PostgreSQL takes what is written",
+};
+pub(super) const FANOUT: Reading =
+    Reading { cause: "fanout-stalled", who: "pages are not told of carts", advice: "look in the log of the shop" };
+
+/// One position over time.
+#[derive(Debug)]
+struct Standing {
+    offset: Offset,
+    /// Nothing to read lies before this offset.
+    empty_to: Offset,
+    /// Since when there has been more than that.
+    below_since: Option<Instant>,
+    /// What a look at the record found, once it was called a stall.
+    stall: Option<String>,
+}
+
+/// All positions that stand below their ends.
+#[derive(Debug)]
+pub(super) struct Stalls {
+    after: Duration,
+    known: BTreeMap<(&'static str, TopicPartition), Standing>,
+}
+
+impl Stalls {
+    pub fn new(after: Duration) -> Self {
+        Self { after, known: BTreeMap::new() }
+    }
+
+    /// Begins to count anew.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// Compares one reader's positions with the ends, and sets its alarms.
+    pub async fn look(
+        &mut self,
+        reading: Reading,
+        positions: &BTreeMap<TopicPartition, Offset>,
+        ends: &Ends,
+        log: &dyn EventLog,
+        alarms: &Alarms,
+    ) {
+        self.known.retain(|(cause, at), _| *cause != reading.cause || positions.contains_key(at));
+        let mut still = Vec::new();
+        for (at, offset) in positions {
+            let Some(end) = ends.get(at).map(|bounds| bounds.end) else { continue };
+            let Some((stood, found)) = self.stall_of(reading.cause, *at, *offset, end, log).await else { continue };
+            let about = About::partition(reading.cause, at.topic.name(), at.partition);
+            let Reading { who, advice, .. } = reading;
+            let text = format!("{who}: {at} at offset {offset} of {end} for {} s; {advice}", stood.as_secs());
+            alarms.raise(about.clone(), Alarm::blocks(text).with_detail(found));
+            still.push(about);
+        }
+        alarms.clear_others(reading.cause, &still);
+    }
+
+    /// For how long it has stood below the end, if it is too long, and what lies there.
+    async fn stall_of(
+        &mut self,
+        cause: &'static str,
+        at: TopicPartition,
+        offset: Offset,
+        end: Offset,
+        log: &dyn EventLog,
+    ) -> Option<(Duration, String)> {
+        let standing = self.known.entry((cause, at)).or_insert_with(|| Standing::at(offset));
+        if standing.offset != offset {
+            *standing = Standing::at(offset);
+        }
+        if end <= standing.empty_to {
+            standing.below_since = None;
+            standing.stall = None;
+            return None;
+        }
+        let stood = standing.below_since.get_or_insert_with(Instant::now).elapsed();
+        if stood < self.after {
+            return None;
+        }
+        if standing.stall.is_none() {
+            standing.stall = match peek(log, at, offset, end).await {
+                Peeked::Nothing => {
+                    (standing.empty_to, standing.below_since) = (end, None);
+                    None
+                }
+                Peeked::Something(found) => Some(found),
+            };
+        }
+        Some((stood, standing.stall.clone()?))
+    }
+}
+
+impl Standing {
+    fn at(offset: Offset) -> Self {
+        Self { offset, empty_to: offset, below_since: None, stall: None }
+    }
+}
+
+enum Peeked {
+    /// Markers of transactions only.
+    Nothing,
+    Something(String),
+}
+
+/// Looks for a record from `offset` to before `end`.
+async fn peek(log: &dyn EventLog, at: TopicPartition, offset: Offset, end: Offset) -> Peeked {
+    match tokio::time::timeout(PEEK_PATIENCE, first_record(log, at, offset)).await {
+        Ok(Ok(Some(found))) if found < end => Peeked::Something(format!("the record at offset {found} can be read")),
+        Ok(Ok(_)) => Peeked::Nothing,
+        Ok(Err(error)) => Peeked::Something(format!("reading there fails: {error}")),
+        Err(_) => Peeked::Something("reading there gives nothing".to_owned()),
+    }
+}
+
+async fn first_record(log: &dyn EventLog, at: TopicPartition, offset: Offset) -> Result<Option<Offset>, LogError> {
+    let mut reader = log.reader(&[(at, Start::Offset(offset))], Stop::AtEnd).await?;
+    loop {
+        if let Some(record) = reader.read(1, PEEK_WAIT).await?.first() {
+            return Ok(Some(record.offset));
+        }
+        if reader.caught_up() {
+            return Ok(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
+    use crate::log::{Headers, NewRecord, Topic};
+
+    const AT: TopicPartition = TopicPartition { topic: Topic::OrderEvents, partition: 0 };
+    const AFTER: Duration = Duration::from_secs(15);
+
+    struct Bench {
+        log: EmbeddedLog,
+        alarms: Alarms,
+        stalls: Stalls,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Bench {
+        async fn new(records: usize) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let log = EmbeddedLog::open(EmbeddedConfig::new(folder.path(), 1), Clock::system()).await.unwrap();
+            log.create_topics(&[Topic::OrderEvents]).await.unwrap();
+            let headers = Headers::default();
+            let record = NewRecord { topic: AT.topic, partition: Some(0), key: None, value: Some("{}".into()), headers };
+            log.append(vec![record; records], Duration::from_secs(30)).await.unwrap();
+            Self { log, alarms: Alarms::default(), stalls: Stalls::new(AFTER), _folder: folder }
+        }
+
+        /// The alarm after the position has stood there for so long.
+        async fn look(&mut self, offset: Offset, end: Offset, stood: Duration) -> Option<String> {
+            self.stalls.known.values_mut().for_each(|standing| {
+                standing.below_since = standing.below_since.and_then(|since| since.checked_sub(stood));
+            });
+            let ends = [(AT, PartitionInfo { start: 0, end })].into();
+            self.stalls.look(INVENTORY, &[(AT, offset)].into(), &ends, &self.log, &self.alarms).await;
+            self.alarms.list().pop().map(|(_, alarm)| alarm.in_full())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_position_that_stands_below_its_end_is_named_until_it_moves() {
+        let mut bench = Bench::new(3).await;
+        assert_eq!(bench.look(1, 3, AFTER).await, None, "not seen for long enough");
+        let alarm = bench.look(1, 3, AFTER).await.expect("an alarm");
+        for said in ["order-events/0 at offset 1 of 3", "the record at offset 1 can be read"] {
+            assert!(alarm.contains(said), "{alarm}");
+        }
+        assert_eq!(bench.look(2, 3, AFTER).await, None, "it has moved");
+        assert!(bench.look(2, 3, AFTER).await.is_some());
+        assert_eq!(bench.look(3, 3, AFTER).await, None, "it is at the end");
+    }
+
+    #[tokio::test]
+    async fn an_end_behind_markers_is_no_stall_and_a_late_record_counts_from_its_coming() {
+        let mut bench = Bench::new(3).await;
+        bench.look(3, 5, AFTER).await;
+        assert_eq!(bench.look(3, 5, AFTER).await, None, "nothing to read lies there");
+        assert_eq!(bench.look(3, 6, AFTER).await, None, "what came just now");
+        bench.stalls.forget();
+        assert_eq!(bench.look(1, 3, AFTER).await, None);
+        // A reader that went is not judged any more.
+        assert!(bench.look(1, 3, AFTER).await.is_some());
+        let ends = [(AT, PartitionInfo { start: 0, end: 3 })].into();
+        bench.stalls.look(INVENTORY, &BTreeMap::new(), &ends, &bench.log, &bench.alarms).await;
+        assert!(bench.alarms.list().is_empty());
+    }
+}
