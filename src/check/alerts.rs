@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::decode::{AlertRecord, Cause, fingerprint};
 use super::ledger::DueAlert;
-use super::next;
+use super::reading::{Source, Unread};
 use super::report::{Breach, Check, Report};
 
-use crate::log::{EventLog, LogError, Start, Stop, Topic, read_topics};
+use crate::log::{LogError, Record, Topic};
 
 /// The alerts on the log, struck off as events call for them.
 #[derive(Debug, Default)]
@@ -21,32 +21,30 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// Reads `inventory-alerts` as it stands.
-    pub async fn read(log: &dyn EventLog) -> Result<Self, LogError> {
+    /// Reads `inventory-alerts` as it stands; also gives what could not be read of it.
+    pub async fn read(source: Source<'_>) -> Result<(Self, Vec<Unread>), LogError> {
         let mut alerts = Self { since_ms: i64::MIN, ..Self::default() };
-        let starts = log.topics().await?;
+        let starts = source.log.topics().await?;
         let deleted =
             starts.iter().any(|info| info.topic == Topic::InventoryAlerts && info.partitions.iter().any(|known| known.start > 0));
         let mut first_ms = i64::MAX;
-        let mut reader = read_topics(log, &[Topic::InventoryAlerts], Start::Beginning, Stop::AtEnd).await?;
-        while let Some(records) = next(reader.as_mut()).await? {
-            for record in &records {
-                first_ms = first_ms.min(record.append_time_ms);
-                let position = format!("{}/{}/{}", record.topic, record.partition, record.offset);
-                let alert = record.value.as_ref().and_then(|value| serde_json::from_slice::<AlertRecord>(value).ok());
-                let (Some(alert), Some(cause)) = (alert, Cause::of(record)) else {
-                    alerts.unnamed.push(position);
-                    continue;
-                };
-                let print = fingerprint(&(cause, &alert.product_id, &alert.alert_type, &alert.severity, &alert.message));
-                let entry = alerts.raised.entry(print).or_insert((0, position, alert.product_id));
-                entry.0 += 1;
-            }
-        }
+        let take = |record: &Record| {
+            first_ms = first_ms.min(record.append_time_ms);
+            let position = format!("{}/{}/{}", record.topic, record.partition, record.offset);
+            let alert = record.value.as_ref().and_then(|value| serde_json::from_slice::<AlertRecord>(value).ok());
+            let (Some(alert), Some(cause)) = (alert, Cause::of(record)) else {
+                alerts.unnamed.push(position);
+                return;
+            };
+            let print = fingerprint(&(cause, &alert.product_id, &alert.alert_type, &alert.severity, &alert.message));
+            let entry = alerts.raised.entry(print).or_insert((0, position, alert.product_id));
+            entry.0 += 1;
+        };
+        let unread = source.all(&[Topic::InventoryAlerts], take).await?;
         if deleted {
             alerts.since_ms = first_ms;
         }
-        Ok(alerts)
+        Ok((alerts, unread))
     }
 
     /// An event calls for this alert. `settled` events were on the log before the alerts were read.

@@ -1,6 +1,8 @@
 //! PostgreSQL against the log: what each item got, orders against their items, items against the rows they name.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
 
 use sqlx::{PgPool, Row};
 
@@ -33,50 +35,56 @@ pub struct Database {
     unknown: HashMap<String, String>,
     breaches: Vec<Breach>,
     allocated: i64,
+    /// The last item's id that was read.
+    read_to: String,
+}
+
+/// A server that does not answer is an error, not a wait.
+async fn within<T>(patience: Duration, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {patience:?}"));
+    tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(silent().into()))
 }
 
 impl Database {
     /// Reads everything in one snapshot.
-    pub async fn snapshot(pool: &PgPool) -> Result<Self, sqlx::Error> {
-        let mut transaction = pool.begin().await?;
-        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *transaction).await?;
+    pub async fn snapshot(pool: &PgPool, patience: Duration) -> Result<Self, sqlx::Error> {
         let mut database = Self::default();
-        for row in
-            sqlx::query("SELECT partition, record_offset FROM order_tracker_positions").fetch_all(&mut *transaction).await?
-        {
+        let mut transaction = within(patience, pool.begin()).await?;
+        let isolate = sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        within(patience, isolate.execute(&mut *transaction)).await?;
+        let booked = sqlx::query("SELECT partition, record_offset FROM order_tracker_positions");
+        for row in within(patience, booked.fetch_all(&mut *transaction)).await? {
             database.booked.insert(row.try_get(0)?, row.try_get(1)?);
         }
-        database.read_items(&mut transaction).await?;
-        database.judge_orders(&mut transaction).await?;
-        transaction.commit().await?;
+        while let Some(after) = within(patience, database.read_items(&mut transaction)).await? {
+            database.read_to = after;
+        }
+        within(patience, database.judge_orders(&mut transaction)).await?;
+        within(patience, transaction.commit()).await?;
         Ok(database)
     }
 
-    async fn read_items(&mut self, connection: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
-        let mut after = String::new();
-        loop {
-            let rows = sqlx::query(
-                "SELECT order_item_id, product_id, quantity::bigint, publish_via, allocated, shortfall, outcome_event_id
-                 FROM order_items WHERE publish_via <> 'history' AND order_item_id > $1 ORDER BY order_item_id LIMIT 50000",
-            )
-            .bind(&after)
-            .fetch_all(&mut *connection)
-            .await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.try_get(0)?;
-            for row in &rows {
-                let (id, product): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-                let (quantity, via): (i64, String) = (row.try_get(2)?, row.try_get(3)?);
-                let (allocated, shortfall): (Option<i64>, Option<i64>) = (row.try_get(4)?, row.try_get(5)?);
-                let event: Option<String> = row.try_get(6)?;
-                self.allocated += allocated.unwrap_or(0);
-                let outcome =
-                    allocated.map(|units| (units, shortfall.unwrap_or(-1), fingerprint(&event.as_deref().unwrap_or_default())));
-                let item =
-                    Item { wants: fingerprint(&(product.as_str(), quantity)), outcome, direct: via == "direct", seen: false };
-                self.items.insert(fingerprint(&id.as_str()), item);
-            }
+    /// Reads some more items; the last id, if there were any.
+    async fn read_items(&mut self, connection: &mut sqlx::PgConnection) -> Result<Option<String>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT order_item_id, product_id, quantity::bigint, publish_via, allocated, shortfall, outcome_event_id
+             FROM order_items WHERE publish_via <> 'history' AND order_item_id > $1 ORDER BY order_item_id LIMIT 50000",
+        )
+        .bind(&self.read_to)
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in &rows {
+            let (id, product): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let (quantity, via): (i64, String) = (row.try_get(2)?, row.try_get(3)?);
+            let (allocated, shortfall): (Option<i64>, Option<i64>) = (row.try_get(4)?, row.try_get(5)?);
+            let event: Option<String> = row.try_get(6)?;
+            self.allocated += allocated.unwrap_or(0);
+            let outcome =
+                allocated.map(|units| (units, shortfall.unwrap_or(-1), fingerprint(&event.as_deref().unwrap_or_default())));
+            let item = Item { wants: fingerprint(&(product.as_str(), quantity)), outcome, direct: via == "direct", seen: false };
+            self.items.insert(fingerprint(&id.as_str()), item);
         }
+        rows.last().map(|last| last.try_get(0)).transpose()
     }
 
     async fn judge_orders(&mut self, connection: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {

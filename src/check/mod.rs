@@ -18,6 +18,7 @@ mod decode;
 mod inputs;
 mod ledger;
 mod products;
+mod reading;
 mod report;
 mod stale;
 
@@ -33,14 +34,16 @@ use self::inputs::{Elsewhere, Inputs};
 use self::ledger::Ledger;
 pub use self::ledger::Thresholds;
 use self::products::Products;
+use self::reading::{Source, Unread};
 pub use self::report::{Breach, Check, Report};
 use self::stale::Deadlines;
-use crate::log::{EventLog, LogError, Offset, PartitionId, Positions, Reader, Record, Start, Stop, Topic, TopicPartition};
+use crate::log::{EventLog, LogError, Offset, PartitionId, Positions, Record, Topic, TopicPartition};
 
-/// Records per read: large enough that reading, not asking, is the work.
-const CHUNK: usize = 5000;
-/// A reader that stops at the end needs no patience, but Kafka may deliver late.
-const WAIT: Duration = Duration::from_millis(500);
+/// How long reading may give nothing, unless the caller knows better.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A statement over all orders may take so many times longer than a read.
+const STATEMENT: u32 = 10;
 
 /// What to judge.
 pub struct Subject<'a> {
@@ -52,6 +55,8 @@ pub struct Subject<'a> {
     pub pool: Option<&'a PgPool>,
     /// All products as the read model shows them, if a server runs.
     pub read_model: Option<Vec<serde_json::Value>>,
+    /// A partition on which reading gives nothing for so long is left out, and the report says so.
+    pub patience: Duration,
 }
 
 /// Why no verdict could be reached.
@@ -70,47 +75,82 @@ pub enum CheckError {
 pub async fn run(subject: &Subject<'_>) -> Result<Report, CheckError> {
     let mut report = Report::default();
     let database = match subject.pool {
-        Some(pool) => Some(Database::snapshot(pool).await?),
-        None => None,
+        Some(pool) => Database::snapshot(pool, subject.patience * STATEMENT).await,
+        None => Ok(Database::default()),
     };
+    let database = database.map_err(|error| report.unread.push(format!("could not be judged: PostgreSQL, {error}"))).ok();
+    let source = Source { log: subject.log, patience: subject.patience };
     let positions = subject.log.committed(subject.group).await?;
     let (starts, ends) = bounds(subject.log).await?;
-    let elsewhere = gather(subject.log).await?;
-    let alerts = Alerts::read(subject.log).await?;
-    let products = Products::read(subject.log).await?;
-    let mut run = Run { subject, report: &mut report, positions, starts, ends, elsewhere, alerts, products, database };
+    let mut elsewhere = Elsewhere::default();
+    let unread = gather(source, &mut elsewhere).await?;
+    let (alerts, no_alerts) = Alerts::read(source).await?;
+    let (products, no_products) = Products::read(source).await?;
+    let mut run =
+        Run { subject, source, report: &mut report, positions, starts, ends, elsewhere, unread, alerts, products, database };
+    run.unread.extend(no_alerts.into_iter().chain(no_products));
     for partition in 0..subject.log.partitions() {
-        run.judge_partition(partition).await?;
+        if let Err(unread) = run.judge_partition(partition).await {
+            run.leave_out(unread);
+        }
     }
-    let Run { alerts, products, database, .. } = run;
-    alerts.finish(&mut report);
-    if let Some(read_model) = &subject.read_model {
-        products.compare_read_model(read_model, &mut report);
-    } else {
-        report.not_judged.insert(Check::ReadModel);
-    }
-    if let (Some(database), Some(pool)) = (database, subject.pool) {
-        database.finish(pool, &mut report).await?;
-    } else {
-        report.not_judged.extend(Check::OF_DATABASE);
-    }
+    run.finish().await?;
     Ok(report)
 }
 
 struct Run<'a> {
     subject: &'a Subject<'a>,
+    source: Source<'a>,
     report: &'a mut Report,
     positions: Positions,
     starts: HashMap<TopicPartition, Offset>,
     ends: HashMap<TopicPartition, Offset>,
     elsewhere: Elsewhere,
+    /// What could not be read; what hangs on it is not judged.
+    unread: Vec<Unread>,
     alerts: Alerts,
     products: Products,
     database: Option<Database>,
 }
 
 impl Run<'_> {
-    async fn judge_partition(&mut self, partition: PartitionId) -> Result<(), CheckError> {
+    /// Judges what goes over all partitions, as far as they could be read.
+    async fn finish(self) -> Result<(), CheckError> {
+        let Self { subject, report, alerts, products, database, unread, .. } = self;
+        let misses = |topics: &[Topic]| unread.iter().any(|unread| topics.contains(&unread.at.topic));
+        // Half of the events call for half of the alerts and outcomes.
+        let events = misses(&[Topic::ProductUpdates, Topic::OrderEvents, Topic::InventoryEvents]);
+        if events || misses(&[Topic::InventoryAlerts]) {
+            report.not_judged.insert(Check::AlertsRecomputed);
+        } else {
+            alerts.finish(report);
+        }
+        match &subject.read_model {
+            Some(read_model) if !misses(&[Topic::Products]) => products.compare_read_model(read_model, report),
+            Some(_) | None => drop(report.not_judged.insert(Check::ReadModel)),
+        }
+        match (database, subject.pool) {
+            (Some(database), Some(pool)) if !events => database.finish(pool, report).await?,
+            _ => report.not_judged.extend(Check::OF_DATABASE),
+        }
+        if misses(&[Topic::DeadLetters, Topic::ProductUpdates, Topic::OrderEvents]) {
+            report.not_judged.insert(Check::InputAccounted);
+        }
+        report.unread.extend(unread.iter().map(ToString::to_string));
+        Ok(())
+    }
+
+    fn leave_out(&mut self, unread: Unread) {
+        if !self.unread.iter().any(|known| known.at == unread.at) {
+            self.unread.push(unread);
+        }
+    }
+
+    fn unread(&self, at: TopicPartition) -> Option<Unread> {
+        self.unread.iter().find(|unread| unread.at == at).cloned()
+    }
+
+    async fn judge_partition(&mut self, partition: PartitionId) -> Result<(), Unread> {
         let mut inputs = Inputs::new(partition);
         for topic in [Topic::ProductUpdates, Topic::OrderEvents] {
             self.take_inputs(TopicPartition::new(topic, partition), &mut inputs).await?;
@@ -120,9 +160,9 @@ impl Run<'_> {
         let mut ledger = Ledger::new(self.subject.thresholds, complete);
         let mut deadlines = Deadlines::default();
         let settled_end = self.ends.get(&events).copied().unwrap_or_default();
-        let mut reader = self.subject.log.reader(&[(events, Start::Beginning)], Stop::AtEnd).await?;
-        while let Some(records) = next(reader.as_mut()).await? {
-            for record in &records {
+        let source = self.source;
+        let book = |records: &[Record]| {
+            for record in records {
                 if record.offset >= settled_end {
                     // From here on `products` may be behind: remember where each account stood.
                     ledger.mark_settled();
@@ -133,22 +173,33 @@ impl Run<'_> {
                 }
                 self.book(record, settled, &mut ledger, &mut inputs);
             }
-        }
+            true
+        };
+        source.each(events, book).await?;
         ledger.mark_settled();
         self.total(&ledger);
-        self.products.compare(partition, &ledger.accounts, &deadlines, self.report);
+        if self.unread(TopicPartition::new(Topic::Products, partition)).is_none() {
+            self.products.compare(partition, &ledger.accounts, &deadlines, self.report);
+        }
         let stock_of =
             |product: &str| ledger.accounts.get(product).filter(|account| !account.removed).map(|account| account.stock);
-        inputs.finish(&self.elsewhere, stock_of, self.report);
+        let inputs_known =
+            |unread: &Unread| !matches!(unread.at.topic, Topic::DeadLetters | Topic::ProductUpdates | Topic::OrderEvents);
+        if self.unread.iter().all(inputs_known) {
+            inputs.finish(&self.elsewhere, stock_of, self.report);
+        }
         Ok(())
     }
 
-    async fn take_inputs(&mut self, from: TopicPartition, inputs: &mut Inputs) -> Result<(), CheckError> {
+    async fn take_inputs(&mut self, from: TopicPartition, inputs: &mut Inputs) -> Result<(), Unread> {
         let Some(taken) = self.positions.get(&from).map(|position| position.offset) else { return Ok(()) };
         inputs.expect(from.topic, self.starts.get(&from).copied().unwrap_or_default(), taken);
         let partitions = self.subject.log.partitions();
-        let mut reader = self.subject.log.reader(&[(from, Start::Beginning)], Stop::AtEnd).await?;
-        while let Some(records) = next(reader.as_mut()).await? {
+        if let Some(unread) = self.unread(from) {
+            return Err(unread);
+        }
+        let source = self.source;
+        let take = |records: &[Record]| {
             for record in records.iter().filter(|record| record.offset < taken) {
                 inputs.take(record, partitions, &self.elsewhere, self.report);
                 self.report.count(&format!("{} taken", from.topic), 1);
@@ -156,11 +207,9 @@ impl Run<'_> {
                     database.order_event(record);
                 }
             }
-            if records.last().is_none_or(|record| record.offset >= taken) {
-                break;
-            }
-        }
-        Ok(())
+            records.last().is_some_and(|record| record.offset < taken)
+        };
+        source.each(from, take).await
     }
 
     fn book(&mut self, record: &Record, settled: bool, ledger: &mut Ledger, inputs: &mut Inputs) {
@@ -223,27 +272,10 @@ async fn bounds(log: &dyn EventLog) -> Result<(Offsets, Offsets), LogError> {
 }
 
 /// Dead letters and second writings of all partitions.
-async fn gather(log: &dyn EventLog) -> Result<Elsewhere, LogError> {
-    let mut elsewhere = Elsewhere::default();
+async fn gather(source: Source<'_>, elsewhere: &mut Elsewhere) -> Result<Vec<Unread>, LogError> {
     let topics = [Topic::DeadLetters, Topic::ProductUpdates, Topic::OrderEvents];
-    let mut reader = crate::log::read_topics(log, &topics, Start::Beginning, Stop::AtEnd).await?;
-    while let Some(records) = next(reader.as_mut()).await? {
-        for record in &records {
-            if record.topic == Topic::DeadLetters { elsewhere.dead_letter(record) } else { elsewhere.second_writing(record) }
-        }
-    }
-    Ok(elsewhere)
-}
-
-/// The next chunk of a reader that stops at the end; `None` when it is there.
-async fn next(reader: &mut dyn Reader) -> Result<Option<Vec<Record>>, LogError> {
-    loop {
-        let records = reader.read(CHUNK, WAIT).await?;
-        if !records.is_empty() {
-            return Ok(Some(records));
-        }
-        if reader.caught_up() {
-            return Ok(None);
-        }
-    }
+    let take = |record: &Record| {
+        if record.topic == Topic::DeadLetters { elsewhere.dead_letter(record) } else { elsewhere.second_writing(record) }
+    };
+    source.all(&topics, take).await
 }

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::decode::to_cents;
 use super::ledger::Account;
-use super::next;
+use super::reading::{Source, Unread};
 use super::report::{Breach, Check, Report};
 use super::stale::Deadlines;
-use crate::log::{EventLog, LogError, PartitionId, Record, Start, Stop, Topic, read_topics};
+use crate::log::{LogError, PartitionId, Record, Topic};
 
 /// The last record of one product.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,14 +45,11 @@ pub struct Products {
 }
 
 impl Products {
-    /// Reads `products` to its end.
-    pub async fn read(log: &dyn EventLog) -> Result<Self, LogError> {
+    /// Reads `products` to its end; also gives what could not be read of it.
+    pub async fn read(source: Source<'_>) -> Result<(Self, Vec<Unread>), LogError> {
         let mut products = Self::default();
-        let mut reader = read_topics(log, &[Topic::Products], Start::Beginning, Stop::AtEnd).await?;
-        while let Some(records) = next(reader.as_mut()).await? {
-            records.iter().for_each(|record| products.take(record));
-        }
-        Ok(products)
+        let unread = source.all(&[Topic::Products], |record| products.take(record)).await?;
+        Ok((products, unread))
     }
 
     fn take(&mut self, record: &Record) {

@@ -151,6 +151,8 @@ pub struct Report {
     pub figures: BTreeMap<String, i64>,
     /// Checks that had nothing to look at: they prove nothing.
     pub not_judged: BTreeSet<Check>,
+    /// Partitions that could not be read to their end, and why; what hangs on them was not judged.
+    pub unread: Vec<String>,
     /// What a reader should know.
     pub notes: Vec<String>,
 }
@@ -187,7 +189,7 @@ impl Report {
     /// Whether every check was made that something leaves a record for. A read model leaves none: it is there while a server runs.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.not_judged.iter().all(|check| *check == Check::ReadModel)
+        self.unread.is_empty() && self.not_judged.iter().all(|check| *check == Check::ReadModel)
     }
 }
 
@@ -206,6 +208,7 @@ impl fmt::Display for Report {
         writeln!(f)?;
         let width = self.figures.keys().map(String::len).max().unwrap_or(0);
         self.figures.iter().try_for_each(|(name, value)| writeln!(f, "  {name:width$}  {value:>12}"))?;
+        self.unread.iter().try_for_each(|unread| writeln!(f, "  {unread}"))?;
         self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))?;
         let verdict = match (self.holds(), self.is_whole()) {
             (true, true) => "the ledger adds up",

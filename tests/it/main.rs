@@ -13,6 +13,7 @@ mod api_shop;
 mod bad_input;
 mod check_corruptions;
 mod check_mutations;
+mod check_unread;
 mod cli_output;
 mod drill;
 mod embedded_log;

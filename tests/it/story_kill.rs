@@ -289,6 +289,7 @@ async fn the_ledger_adds_up(log: &dyn EventLog, server: &Server, pool: &PgPool) 
         thresholds: check::Thresholds { critical_max: 5, warning_max: 9 },
         pool: Some(pool),
         read_model: state["products"].as_array().cloned(),
+        patience: check::PATIENCE,
     };
     let report = check::run(&subject).await.unwrap();
     println!("{report}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kartshoppe::check::{self, Report, Subject, Thresholds};
 use kartshoppe::log::embedded::EmbeddedLog;
-use kartshoppe::log::{Record, Topic};
+use kartshoppe::log::{EventLog, Record, Topic};
 use kartshoppe::sources::inventory::INVENTORY_GROUP;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
@@ -96,7 +96,18 @@ impl Ruin {
     /// Judges the log in this folder with that database.
     pub async fn judge(&self, folder: &Path, pool: Option<&PgPool>, read_model: Option<Vec<Value>>) -> Report {
         let log = EmbeddedLog::open_read_only(folder).await.unwrap();
-        let subject = Subject { log: &log, group: INVENTORY_GROUP, thresholds: THRESHOLDS, pool, read_model };
+        self.judge_log(&log, pool, read_model, check::PATIENCE).await
+    }
+
+    /// Judges this log with that database; a partition that gives nothing for so long is left out.
+    pub async fn judge_log(
+        &self,
+        log: &dyn EventLog,
+        pool: Option<&PgPool>,
+        read_model: Option<Vec<Value>>,
+        patience: Duration,
+    ) -> Report {
+        let subject = Subject { log, group: INVENTORY_GROUP, thresholds: THRESHOLDS, pool, read_model, patience };
         check::run(&subject).await.unwrap()
     }
 }

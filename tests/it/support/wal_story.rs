@@ -168,6 +168,7 @@ impl BreakableShop {
             thresholds: check::Thresholds { critical_max: 5, warning_max: 9 },
             pool: Some(&self.pool),
             read_model: state["products"].as_array().cloned(),
+            patience: check::PATIENCE,
         };
         let report = check::run(&subject).await.unwrap();
         assert!(report.holds(), "{report}");
