@@ -10,6 +10,7 @@ mod database;
 mod door;
 mod event_log;
 mod figures;
+mod known_log;
 mod progress;
 mod signals;
 
@@ -112,6 +113,7 @@ struct Shop {
 
 impl Shop {
     async fn open(parts: &Parts, log: &Log, database: &Database, instance: &str) -> anyhow::Result<Self> {
+        known_log::prove(log, &database.store, &parts.supervision.alarms).await?;
         let settings = InventoryConfig::new(&parts.config.inventory, instance);
         let inventory = Inventory::new(log.log.clone(), &settings, parts.clock.clone(), &parts.supervision);
         let reader = WalConfig::new(&database.cdc_url, &parts.config.cdc.slot);

@@ -102,6 +102,8 @@ pub struct Admin {
 #[serde(deny_unknown_fields)]
 pub struct Log {
     pub kind: LogKind,
+    pub tracked_bytes_per_second: u64,
+    pub disk_reserve_bytes: u64,
     pub embedded: EmbeddedLog,
 }
 

@@ -12,6 +12,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -42,6 +43,9 @@ pub enum DataDirError {
     /// Another process holds the lock.
     #[error("{path} belongs to process {pid}, which is running: stop it, or choose another KARTSHOPPE__DATA_DIR")]
     InUse { path: String, pid: String },
+    /// No room.
+    #[error("no space left on the disk of {path}: free some, or choose another KARTSHOPPE__DATA_DIR")]
+    Full { path: String },
     /// The directory or a file in it cannot be made, read or written.
     #[error("cannot use the data directory {path}; check its owner and rights, or choose another KARTSHOPPE__DATA_DIR")]
     Unusable {
@@ -49,6 +53,42 @@ pub enum DataDirError {
         #[source]
         source: io::Error,
     },
+}
+
+impl DataDirError {
+    fn new(path: String, source: io::Error) -> Self {
+        let is_full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        if is_full { Self::Full { path } } else { Self::Unusable { path, source } }
+    }
+}
+
+/// Makes a folder that only its owner may look into, and closes one that others could: session ids are in it, and each opens that
+/// session's orders. Where root shares the folder with the user of its PostgreSQL, others may pass through and no more.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn own_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    let found = fs::metadata(path)?;
+    let (open, wanted) = (found.mode() & 0o7777, if shares_with_postgres(path) { 0o711 } else { 0o700 });
+    if open & !wanted & 0o077 == 0 {
+        return Ok(());
+    }
+    match fs::set_permissions(path, fs::Permissions::from_mode(wanted)) {
+        Ok(()) => tracing::info!(path = %path.display(), "others could look into this folder: now its owner alone can"),
+        Err(error) => tracing::warn!(
+            path = %path.display(), owner = found.uid(), %error,
+            "others can look into this folder, and it is not ours to close: `chmod 700` it as its owner"
+        ),
+    }
+    Ok(())
+}
+
+/// Whether a cluster of another user lies below.
+fn shares_with_postgres(path: &Path) -> bool {
+    let owner = |path: &Path| fs::metadata(path).ok().map(|found| found.uid());
+    let cluster = path.join("postgres/cluster");
+    rustix::process::geteuid().is_root() && owner(&cluster).is_some_and(|uid| uid != 0)
 }
 
 impl DataDir {
@@ -59,9 +99,9 @@ impl DataDir {
     pub fn open(root: &Path, configured_instance: &str) -> Result<Self, DataDirError> {
         let unusable = |path: &Path| {
             let path = path.display().to_string();
-            move |source| DataDirError::Unusable { path, source }
+            move |source| DataDirError::new(path, source)
         };
-        fs::create_dir_all(root).map_err(unusable(root))?;
+        own_folder(root).map_err(unusable(root))?;
         let root = root.canonicalize().map_err(unusable(root))?;
         let lock = lock(&root)?;
         let instance = if configured_instance.is_empty() {
@@ -95,7 +135,7 @@ impl DataDir {
             fs::write(&draft, serde_json::to_vec_pretty(info)?)?;
             fs::rename(&draft, &path)
         };
-        write().map_err(|source| DataDirError::Unusable { path: path.display().to_string(), source })
+        write().map_err(|source| DataDirError::new(path.display().to_string(), source))
     }
 }
 
@@ -125,7 +165,7 @@ fn server_file(root: &Path) -> PathBuf {
 
 fn lock(root: &Path) -> Result<File, DataDirError> {
     let path = root.join("lock");
-    let unusable = |source: io::Error| DataDirError::Unusable { path: path.display().to_string(), source };
+    let unusable = |source: io::Error| DataDirError::new(path.display().to_string(), source);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
@@ -154,6 +194,21 @@ fn kept_instance(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_may_not_look_in_and_a_full_disk_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let (made, found) = (parent.path().join("made"), parent.path().join("found"));
+        fs::create_dir(&found).unwrap();
+        fs::set_permissions(&found, fs::Permissions::from_mode(0o755)).unwrap();
+        for root in [&made, &found] {
+            drop(DataDir::open(root, "").unwrap());
+            assert_eq!(mode(root), 0o700, "{}", root.display());
+        }
+        let told = DataDirError::new("/data".to_owned(), io::Error::from(io::ErrorKind::StorageFull)).to_string();
+        assert!(told.contains("no space left on the disk of /data") && !told.contains("rights"), "{told}");
+    }
 
     #[test]
     fn belongs_to_one_process_and_keeps_its_name() {

@@ -26,6 +26,7 @@ mod shared_body;
 pub mod shop;
 pub mod socket;
 pub mod state;
+pub mod tracked_budget;
 
 use std::future::ready;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::server::Lifeline;
+use super::tracked_budget::TrackedBudget;
 use crate::actors::fanout::FanoutHandle;
 use crate::clock::Clock;
 use crate::log::{EventLog, NewRecord};
@@ -30,6 +31,7 @@ pub struct Recorder {
     fanout: FanoutHandle,
     clock: Clock,
     counts: Arc<RecorderCounts>,
+    budget: Arc<TrackedBudget>,
 }
 
 /// What became of the records, since the process started.
@@ -43,6 +45,8 @@ pub struct RecorderCounts {
 struct Noted {
     record: NewRecord,
     cart: Option<Box<Cart>>,
+    /// What it takes of the budget while it waits.
+    cost: usize,
 }
 
 impl Recorder {
@@ -53,29 +57,38 @@ impl Recorder {
         fanout: FanoutHandle,
         clock: Clock,
         counts: Arc<RecorderCounts>,
+        budget: Arc<TrackedBudget>,
         lifeline: &Lifeline,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        let writer = Writer { log, fanout: fanout.clone(), counts: counts.clone() };
+        let writer = Writer { log, fanout: fanout.clone(), counts: counts.clone(), budget: budget.clone() };
         lifeline.tasks.spawn(writer.run(waiting));
-        Self { queue, fanout, clock, counts }
+        Self { queue, fanout, clock, counts, budget }
     }
 
-    /// Notes tracked events.
-    pub fn note(&self, records: impl IntoIterator<Item = NewRecord>) {
-        for record in records {
-            if self.queue.try_send(Noted { record, cart: None }).is_err() {
-                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+    /// Notes tracked events; gives how many of them wait for the log now. The rest is dropped.
+    pub fn note(&self, records: impl IntoIterator<Item = NewRecord>) -> usize {
+        records.into_iter().filter(|record| self.queue(record.clone(), None)).count()
+    }
+
+    /// Whether there was budget and room for it.
+    fn queue(&self, record: NewRecord, cart: Option<Box<Cart>>) -> bool {
+        let queued = self.budget.take(&record).is_some_and(|cost| {
+            let sent = self.queue.try_send(Noted { record, cart, cost }).is_ok();
+            if !sent {
+                self.budget.give_back(cost);
             }
-        }
+            sent
+        });
+        self.counts.dropped.fetch_add(u64::from(!queued), Ordering::Relaxed);
+        queued
     }
 
     /// Notes a changed cart, which shows it to the session's pages in every process.
     pub fn note_cart(&self, cart: &Cart, trace: Option<TraceContext>) {
         let uuid = uuid::Uuid::new_v4().to_string();
         let record = cart.record(&uuid, self.clock.now_ms(), trace.as_ref());
-        if self.queue.try_send(Noted { record, cart: Some(Box::new(cart.clone())) }).is_err() {
-            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        if !self.queue(record, Some(Box::new(cart.clone()))) {
             self.fanout.show_cart(cart);
         }
     }
@@ -85,15 +98,21 @@ struct Writer {
     log: Arc<dyn EventLog>,
     fanout: FanoutHandle,
     counts: Arc<RecorderCounts>,
+    budget: Arc<TrackedBudget>,
 }
 
 impl Writer {
     /// Until the last sender is gone: whoever is still answering may note more.
     async fn run(self, mut waiting: mpsc::Receiver<Noted>) {
         let mut batch = Vec::new();
-        while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            self.write(std::mem::take(&mut batch)).await;
-        }
+        let work = async {
+            while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+                let cost = batch.iter().map(|noted: &Noted| noted.cost).sum();
+                self.write(std::mem::take(&mut batch)).await;
+                self.budget.give_back(cost);
+            }
+        };
+        tokio::select! { () = work => {} () = self.budget.watch() => {} }
     }
 
     async fn write(&self, batch: Vec<Noted>) {

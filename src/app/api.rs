@@ -25,7 +25,8 @@ use crate::api::shop::affinity::AffinityHandle;
 use crate::api::shop::orders;
 use crate::api::shop::status::{StatusBoard, StatusSources};
 use crate::api::state::{Operators, Shop};
-use crate::config::RoleName;
+use crate::api::tracked_budget::TrackedBudget;
+use crate::config::{LogKind, RoleName};
 use crate::domain::inventory::Rules;
 use crate::log::{EventLog, LogError, Topic, TopicPartition};
 use crate::sources::inventory::{INVENTORY_GROUP, Inventory};
@@ -84,6 +85,7 @@ impl Api {
             fanout: fanout.clone(),
             publisher: publisher.clone(),
             figures: ShopFigures::register(&parts.metrics, &http, &fanout),
+            budget: Arc::new(budget(parts)),
             tracing: parts.tracing,
             late: late.clone(),
         };
@@ -238,6 +240,13 @@ async fn shop_is_filled(log: &dyn EventLog) -> Result<(), LogError> {
     if missing == 0 { Ok(()) } else { Err(LogError::Unavailable(format!("{missing} partitions wait for their first products"))) }
 }
 
+/// What anonymous clients may write. The disk that must not run full is the embedded log's; brokers mind their own.
+fn budget(parts: &Parts) -> TrackedBudget {
+    let log = &parts.config.log;
+    let reserve = (log.kind == LogKind::Embedded).then(|| (parts.config.data_dir.clone(), log.disk_reserve_bytes));
+    TrackedBudget::new(log.tracked_bytes_per_second, reserve, parts.supervision.alarms.clone())
+}
+
 /// What the shop's routes are made of, each time the door opens.
 struct ShopParts {
     config: Arc<crate::config::Config>,
@@ -248,6 +257,7 @@ struct ShopParts {
     fanout: FanoutHandle,
     publisher: PublisherHandle,
     figures: ShopFigures,
+    budget: Arc<TrackedBudget>,
     tracing: bool,
     late: Arc<OnceLock<Late>>,
 }
@@ -277,6 +287,7 @@ impl ShopParts {
                 self.fanout.clone(),
                 self.clock.clone(),
                 self.figures.recorder.clone(),
+                self.budget.clone(),
                 &lifeline,
             ),
             affinity: AffinityHandle::start(self.store.clone(), &lifeline),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail, ensure};
 
@@ -19,6 +20,10 @@ pub struct Log {
     pub log: Arc<dyn EventLog>,
     /// The one that must be closed.
     embedded: Option<Arc<EmbeddedLog>>,
+    /// The folder of an embedded log that was made just now.
+    new_in: Option<PathBuf>,
+    /// Nothing of a log that was made just now is to stay.
+    discarded: AtomicBool,
 }
 
 impl Log {
@@ -35,7 +40,7 @@ impl Log {
     ) -> anyhow::Result<Self> {
         let mut opened = match config.log.kind {
             LogKind::Embedded => {
-                let opened = Self::embedded(config, data_dir, clock, alarms).await?;
+                let opened = Self::open_embedded(config, data_dir, clock, alarms).await?;
                 let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect();
                 opened.log.create_topics(&ours).await.context("creating the topics")?;
                 opened
@@ -43,7 +48,7 @@ impl Log {
             LogKind::Kafka => {
                 let kafka = Arc::new(open_kafka(config, alarms).await?);
                 kafka.oversee().await;
-                Self { log: kafka, embedded: None }
+                Self::on(kafka)
             }
         };
         if config.faults.enabled {
@@ -65,7 +70,7 @@ impl Log {
                 let folder = folder(&config.data_dir);
                 ensure!(folder.exists(), "there is no event log in {}: `kartshoppe serve` makes it", config.data_dir.display());
                 let log = EmbeddedLog::open_read_only(&folder).await.context("opening the event log")?;
-                Ok(Self { log: Arc::new(log), embedded: None })
+                Ok(Self::on(Arc::new(log)))
             }
             LogKind::Kafka => Self::reached(config).await,
         }
@@ -77,7 +82,7 @@ impl Log {
     /// If it cannot be used.
     pub async fn open_for_upkeep(config: &Config) -> anyhow::Result<Self> {
         match config.log.kind {
-            LogKind::Embedded => Self::embedded(config, &config.data_dir, &Clock::system(), &Alarms::default()).await,
+            LogKind::Embedded => Self::open_embedded(config, &config.data_dir, &Clock::system(), &Alarms::default()).await,
             LogKind::Kafka => Self::reached(config).await,
         }
     }
@@ -88,24 +93,45 @@ impl Log {
         if let Some(trouble) = kafka.trouble() {
             bail!("cannot use Kafka at {} (KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS): {trouble}", config.kafka.bootstrap_servers);
         }
-        Ok(Self { log: Arc::new(kafka), embedded: None })
+        Ok(Self::on(Arc::new(kafka)))
     }
 
-    async fn embedded(config: &Config, data_dir: &Path, clock: &Clock, alarms: &Alarms) -> anyhow::Result<Self> {
+    async fn open_embedded(config: &Config, data_dir: &Path, clock: &Clock, alarms: &Alarms) -> anyhow::Result<Self> {
+        let folder = folder(data_dir);
+        let new_in = (!EmbeddedLog::is_in(&folder)).then(|| folder.clone());
         let embedded = EmbeddedConfig {
             fsync: config.log.embedded.fsync,
             tombstone_retention: config.log.embedded.tombstone_retention,
             alarms: alarms.clone(),
-            ..EmbeddedConfig::new(folder(data_dir), config.inventory.partitions)
+            ..EmbeddedConfig::new(folder, config.inventory.partitions)
         };
         let embedded = Arc::new(EmbeddedLog::open(embedded, clock.clone()).await.context("opening the event log")?);
-        Ok(Self { log: embedded.clone(), embedded: Some(embedded) })
+        Ok(Self { log: embedded.clone(), embedded: Some(embedded), new_in, discarded: AtomicBool::new(false) })
+    }
+
+    fn on(log: Arc<dyn EventLog>) -> Self {
+        Self { log, embedded: None, new_in: None, discarded: AtomicBool::new(false) }
+    }
+
+    /// The embedded log, if this process writes one.
+    pub(super) fn embedded(&self) -> Option<Arc<EmbeddedLog>> {
+        self.embedded.clone()
+    }
+
+    /// A log that was made just now goes when it is closed: whoever puts the right one back must not mix them.
+    pub(super) fn discard_if_new(&self) {
+        self.discarded.store(true, Ordering::Relaxed);
     }
 
     /// Writes what was handed over, and closes the file.
     pub async fn close(self) {
-        if let Some(embedded) = self.embedded {
-            embedded.close().await;
+        let Some(embedded) = self.embedded else { return };
+        embedded.close().await;
+        if self.discarded.into_inner()
+            && let Some(folder) = self.new_in
+            && let Err(error) = EmbeddedLog::remove_from(&folder)
+        {
+            tracing::warn!(%error, "the empty log that was made stays");
         }
     }
 }

@@ -40,6 +40,17 @@ impl Store {
         self.run("read the order tracker's positions", read).await
     }
 
+    /// Whether this database can have positions: one without our tables has none.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn has_positions_table(&self) -> Result<bool, StoreError> {
+        let ask = || async {
+            sqlx::query_scalar("SELECT to_regclass('order_tracker_positions') IS NOT NULL").fetch_one(&self.pool).await
+        };
+        self.run("look for the order tracker's positions", ask).await
+    }
+
     /// Writes down that outcomes may be missing in a partition, and where the tracker goes on (`None`: from the beginning).
     /// From now on no direct item that was made before this moment is flipped.
     ///

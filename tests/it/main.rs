@@ -52,6 +52,7 @@ mod store_private_server;
 mod store_rescue;
 mod story_actors;
 mod story_kill;
+mod story_lost_log;
 mod story_order;
 mod story_pages;
 mod story_roles;

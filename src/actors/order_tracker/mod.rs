@@ -9,7 +9,7 @@
 //! and the tables don't have, but for orders whose pages are still to be told.
 
 mod actor;
-mod opening;
+pub mod opening;
 mod record;
 mod rescue;
 mod settle;

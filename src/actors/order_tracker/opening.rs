@@ -65,6 +65,30 @@ pub async fn open(log: &dyn EventLog, store: &Store) -> Result<Opening, OpeningE
     Ok(opening)
 }
 
+/// Why this log cannot be the one that the database's orders were settled from: it ends before a stored position, or holds another
+/// record there. `None` if it can be; what retention has taken away proves nothing.
+///
+/// # Errors
+/// [`OpeningError`] while database or log cannot be asked.
+pub async fn strangeness(log: &dyn EventLog, store: &Store) -> Result<Option<String>, OpeningError> {
+    let topics = log.topics().await?;
+    let info = topics.iter().find(|info| info.topic == Topic::InventoryEvents);
+    for position in store.tracker_positions().await? {
+        let place = TopicPartition::new(Topic::InventoryEvents, position.partition);
+        let held = info.and_then(|info| info.partitions.get(usize::try_from(position.partition).ok()?));
+        let Some(held) = held else { return Ok(Some(format!("it has no {place}"))) };
+        if position.offset >= held.end {
+            return Ok(Some(format!("record {} of {place} was read, and it ends at {}", position.offset, held.end)));
+        }
+        if position.offset >= held.start
+            && let Some(reason) = gap_at(log, place, &position).await?
+        {
+            return Ok(Some(format!("{place}: {reason}")));
+        }
+    }
+    Ok(None)
+}
+
 /// Why the log is not what it was when this position was stored; `None` if it is.
 async fn gap_at(log: &dyn EventLog, place: TopicPartition, position: &TrackerPosition) -> Result<Option<String>, LogError> {
     let offset = position.offset;

@@ -13,7 +13,8 @@ use crate::api::observe::Trace;
 use crate::api::state::Shop;
 use crate::wire::tracked_event::TrackedEvents;
 
-/// Takes a batch of tracked events. Any well-formed batch is taken, whatever is in it.
+/// Takes a batch of tracked events. Any well-formed batch is answered alike, whatever is in it; `accepted` says how many of its
+/// events will be written, as there is a budget.
 #[utoipa::path(post, path = "/api/ecommerce/events", tag = "events", request_body = TrackedEvents,
     responses((status = 202, description = "taken", body = Object)))]
 pub fn track(
@@ -22,7 +23,6 @@ pub fn track(
     JsonBody { value: batch, .. }: JsonBody<TrackedEvents>,
 ) -> Ready<(StatusCode, Json<Value>)> {
     let records = batch.records(|| uuid::Uuid::new_v4().to_string(), shop.clock.now_ms(), trace.as_ref());
-    let taken = records.len();
-    shop.recorder.note(records);
+    let taken = shop.recorder.note(records);
     ready((StatusCode::ACCEPTED, Json(json!({"accepted": taken}))))
 }

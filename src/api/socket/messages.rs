@@ -50,7 +50,7 @@ pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
         ClientMessage::Event(event) => {
             let uuid = uuid::Uuid::new_v4().to_string();
             let (session, user) = (Some(session.as_str()), Some(user.as_str()));
-            shop.recorder.note([tracked(&event, session, user, &uuid, shop.clock.now_ms(), None)]);
+            let _ = shop.recorder.note([tracked(&event, session, user, &uuid, shop.clock.now_ms(), None)]);
             None
         }
         ClientMessage::GetRecommendations => Some(Box::pin(async move {

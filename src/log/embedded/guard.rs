@@ -114,7 +114,7 @@ impl Guard {
     }
 
     /// Why nothing is written; `None` while the log is well.
-    pub(super) fn refusal(&self) -> Option<String> {
+    fn refusal(&self) -> Option<String> {
         let state = self.state();
         state.moved.map(|what| format!("it {what}")).or_else(|| state.withheld.clone())
     }

@@ -134,7 +134,7 @@ impl EmbeddedLog {
     }
 
     fn open_blocking(config: &EmbeddedConfig, clock: Clock) -> Result<Self, LogError> {
-        fs::create_dir_all(&config.folder).map_err(|error| trouble::unusable(&config.folder, &error))?;
+        crate::data_dir::own_folder(&config.folder).map_err(|error| trouble::unusable(&config.folder, &error))?;
         let lock = FolderLock::take(&config.folder)?;
         let path = schema::file_in(&config.folder);
         let connection = schema::open_writer(&path, config.partitions, config.fsync, config.max_bytes)?;
@@ -157,6 +157,20 @@ impl EmbeddedLog {
         let store = Store { shelves, groups, pool: ReadPool::new(path), partitions: config.partitions };
         let side = Side::Writing { writer, keeper: signal, guard, thread: Mutex::new(Some(thread)) };
         Ok(Self { store: Arc::new(store), side })
+    }
+
+    /// Whether there is a log in this folder.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        schema::file_in(folder).exists()
+    }
+
+    /// Deletes the closed log of this folder.
+    ///
+    /// # Errors
+    /// If it cannot be deleted.
+    pub fn remove_from(folder: &Path) -> std::io::Result<()> {
+        fs::remove_file(schema::file_in(folder))
     }
 
     /// Keeps everybody from writing for this reason, or lets them again. Reading goes on.
@@ -256,7 +270,7 @@ impl EventLog for EmbeddedLog {
 
     fn refusal(&self) -> Option<String> {
         match &self.side {
-            Side::Writing { guard, .. } => guard.refusal(),
+            Side::Writing { guard, .. } => guard.check().err().map(|error| error.to_string()),
             Side::Reading { .. } => None,
         }
     }

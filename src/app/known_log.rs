@@ -1,0 +1,76 @@
+//! Whether the embedded log is the one that PostgreSQL's orders were settled from.
+//!
+//! The database outlives its log when the log's folder is moved away, deleted, or restored from an older copy. A start with such a log
+//! would fill the shop anew and sell everything twice, so it is refused: what the order tracker has read must be in the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use super::event_log::Log;
+use crate::actors::order_tracker::opening::{OpeningError, strangeness};
+use crate::log::embedded::EmbeddedLog;
+use crate::log::{EventLog, Topic};
+use crate::store::Store;
+use crate::telemetry::alarms::{About, Alarm, Alarms};
+
+/// Cause of the alarm.
+const STRANGE: &str = "log-strange";
+/// Wait between two questions to a database that is down.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+const WHAT_TO_DO: &str = "Stop the shop and put the right log back (the folder `log` of the data directory), or restore a backup of both; \
+     to forget every order and begin anew: `make reset`, or `kartshoppe topics delete --all` and `kartshoppe db reset`";
+
+/// Refuses a log that PostgreSQL knows better. A database that does not answer is asked again until it does; an empty log is not
+/// written before.
+///
+/// # Errors
+/// If the log is not the one of the database's orders.
+pub(super) async fn prove(log: &Log, store: &Store, alarms: &Alarms) -> anyhow::Result<()> {
+    let Some(embedded) = log.embedded() else { return Ok(()) };
+    match ask(&embedded, store).await {
+        Ok(None) => {}
+        Ok(Some(reason)) => {
+            log.discard_if_new();
+            bail!("{}", told(&reason));
+        }
+        Err(error) => {
+            if is_empty(&embedded).await {
+                embedded.withhold(Some(format!("the database must say first whether it knows another log: {error}")));
+            }
+            tokio::spawn(prove_later(embedded, store.clone(), alarms.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Asks until the database answers or the log is closed.
+async fn prove_later(log: Arc<EmbeddedLog>, store: Store, alarms: Alarms) {
+    loop {
+        tokio::time::sleep(ASK_AGAIN).await;
+        match ask(&log, &store).await {
+            Ok(None) => return log.withhold(None),
+            Ok(Some(reason)) => {
+                alarms.raise(About::cause(STRANGE), Alarm::blocks(told(&reason)));
+                return log.withhold(Some(told(&reason)));
+            }
+            Err(_) if log.id().await.is_err() => return,
+            Err(_) => {}
+        }
+    }
+}
+
+async fn ask(log: &EmbeddedLog, store: &Store) -> Result<Option<String>, OpeningError> {
+    if store.has_positions_table().await? { strangeness(log, store).await } else { Ok(None) }
+}
+
+async fn is_empty(log: &EmbeddedLog) -> bool {
+    let topics = log.topics().await.unwrap_or_default();
+    let events = topics.iter().filter(|info| info.topic == Topic::InventoryEvents);
+    events.flat_map(|info| &info.partitions).all(|partition| partition.end == 0)
+}
+
+fn told(reason: &str) -> String {
+    format!("the event log is not the one that PostgreSQL's orders were settled from: {reason}. {WHAT_TO_DO}")
+}
