@@ -49,8 +49,8 @@ pub async fn observe(State(observer): State<Arc<Observer>>, mut request: Request
             otel.kind = "server",
             otel.status_code = tracing::field::Empty,
             http.request.method = %method,
-            http.route = route,
-            url.path = request.uri().path(),
+            http.route = &route,
+            url.path = shown_path(&route),
             http.response.status_code = tracing::field::Empty,
             error.type = tracing::field::Empty,
         );
@@ -68,6 +68,12 @@ pub async fn observe(State(observer): State<Arc<Observer>>, mut request: Request
     response.extensions_mut().insert(Trace(trace));
     observer.figures.note(&method, &route, response.status(), started.elapsed());
     response
+}
+
+/// The path as a span shows it: the route's, since the path itself may hold a session's id, which is all that a cart and its orders
+/// are protected by. Of what no route answers nothing is known.
+fn shown_path(route: &str) -> &str {
+    if route == UNMATCHED { "/" } else { route }
 }
 
 fn note(span: &tracing::Span, status: axum::http::StatusCode) {

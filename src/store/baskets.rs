@@ -1,11 +1,16 @@
-//! What was lately bought together, for recommendations.
+//! What was lately bought together, and by a session, for recommendations.
 
 use super::{Store, StoreError};
+use crate::domain::ids::SessionId;
+
+/// Products of a session that count as what it bought.
+const BOUGHT_MAX: i64 = 50;
 
 /// One order's products.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Basket {
-    pub user_id: String,
+    /// `None` for an order that was made by hand.
+    pub session_id: Option<String>,
     pub product_ids: Vec<String>,
 }
 
@@ -18,15 +23,32 @@ impl Store {
         let read = || async {
             sqlx::query_as!(
                 Basket,
-                r#"SELECT o.customer_id AS user_id, array_agg(i.product_id) AS "product_ids!"
-                   FROM (SELECT order_id, customer_id FROM orders ORDER BY order_id DESC LIMIT $1) AS o
+                r#"SELECT o.session_id AS "session_id?", array_agg(i.product_id) AS "product_ids!"
+                   FROM (SELECT order_id, session_id FROM orders ORDER BY order_id DESC LIMIT $1) AS o
                    JOIN order_items i USING (order_id)
-                   GROUP BY o.order_id, o.customer_id"#,
+                   GROUP BY o.order_id, o.session_id"#,
                 i64::from(limit)
             )
             .fetch_all(&self.pool)
             .await
         };
         self.run("read the latest orders", read).await
+    }
+
+    /// Products that a session bought.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn bought_in(&self, session_id: &SessionId) -> Result<Vec<String>, StoreError> {
+        let read = || async {
+            sqlx::query_scalar!(
+                "SELECT DISTINCT i.product_id FROM orders o JOIN order_items i USING (order_id) WHERE o.session_id = $1 LIMIT $2",
+                session_id.as_str(),
+                BOUGHT_MAX
+            )
+            .fetch_all(&self.pool)
+            .await
+        };
+        self.run("read what the session bought", read).await
     }
 }

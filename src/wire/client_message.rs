@@ -1,9 +1,9 @@
 //! What a page may say over its socket. Anything else is ignored and counted; the socket stays open and the cart unchanged.
 
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::invalid::Invalid;
-use super::json;
+use super::json::RawObject;
 use crate::domain::ids::{InvalidValue, ProductId};
 
 /// Most units of one product in a cart line.
@@ -13,8 +13,8 @@ pub const CART_QUANTITY_MAX: i64 = 1000;
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientMessage {
     Cart(CartChange),
-    /// A tracked user event: its fields, without `type` where they stood beside it.
-    Event(Map<String, Value>),
+    /// A tracked user event: a JSON object as it was written, without `type` where that stood beside its fields.
+    Event(String),
     GetRecommendations,
 }
 
@@ -56,28 +56,32 @@ pub enum Ignored {
 /// # Errors
 /// [`Ignored`] with the reason, for the count and the log.
 pub fn decode(text: &str) -> Result<ClientMessage, Ignored> {
-    let mut message: Map<String, Value> = json::from_slice(text.as_bytes())?;
-    match message.get("type").and_then(Value::as_str) {
+    let message = RawObject::parse(text)?;
+    match message.text("type").as_deref() {
         Some("CART_UPDATE") => cart_change(&message).map(ClientMessage::Cart),
-        Some("EVENT") => Ok(ClientMessage::Event(match message.remove("payload") {
-            Some(Value::Object(payload)) => payload,
-            _ => {
-                message.remove("type");
-                message
-            }
+        Some("EVENT") => Ok(ClientMessage::Event(match payload(&message) {
+            Some(payload) => payload.to_owned(),
+            None => message.with(&[("type", None)]),
         })),
         Some("GET_RECOMMENDATIONS") => Ok(ClientMessage::GetRecommendations),
         _ => Err(Ignored::Unknown),
     }
 }
 
-fn cart_change(message: &Map<String, Value>) -> Result<CartChange, Ignored> {
-    let fields = message.get("payload").and_then(Value::as_object).unwrap_or(message);
+/// The `payload`, if it is an object.
+fn payload<'a>(message: &RawObject<'a>) -> Option<&'a str> {
+    message.get("payload").map(RawValue::get).filter(|payload| payload.starts_with('{'))
+}
+
+fn cart_change(message: &RawObject<'_>) -> Result<CartChange, Ignored> {
+    let inner = payload(message).map(RawObject::parse).transpose()?;
+    let fields = inner.as_ref().unwrap_or(message);
     let product_id = || -> Result<ProductId, Ignored> {
-        let id = fields.get("productId").and_then(Value::as_str).ok_or_else(|| missing("productId"))?;
-        Ok(ProductId::new(id)?)
+        let id = fields.text("productId").ok_or_else(|| missing("productId"))?;
+        Ok(ProductId::new(&id)?)
     };
-    match message.get("action").or_else(|| fields.get("action")).and_then(Value::as_str) {
+    let action = if message.get("action").is_some() { message } else { fields }.text("action");
+    match action.as_deref() {
         Some("ADD") => Ok(CartChange::Add { product_id: product_id()?, quantity: added(fields)? }),
         Some("REMOVE") => Ok(CartChange::Remove { product_id: product_id()? }),
         Some("UPDATE_QUANTITY") => {
@@ -93,7 +97,7 @@ fn cart_change(message: &Map<String, Value>) -> Result<CartChange, Ignored> {
     }
 }
 
-fn added(fields: &Map<String, Value>) -> Result<i64, Ignored> {
+fn added(fields: &RawObject<'_>) -> Result<i64, Ignored> {
     Ok(cart_quantity(integer(fields)?.unwrap_or(1))?)
 }
 
@@ -108,10 +112,10 @@ pub fn cart_quantity(quantity: i64) -> Result<i64, InvalidValue> {
     Err(InvalidValue::OutOfRange { field: "quantity", value: quantity.to_string(), expected: "an integer from 1 to 1000" })
 }
 
-fn integer(fields: &Map<String, Value>) -> Result<Option<i64>, Ignored> {
-    match fields.get("quantity") {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or_else(|| malformed(format!("quantity is {value}, expected an integer"))),
+fn integer(fields: &RawObject<'_>) -> Result<Option<i64>, Ignored> {
+    match fields.get("quantity").map(RawValue::get) {
+        None | Some("null") => Ok(None),
+        Some(value) => value.parse().map(Some).map_err(|_| malformed(format!("quantity is {value}, expected an integer"))),
     }
 }
 
@@ -159,7 +163,9 @@ mod tests {
         let beside = decode(r#"{"type":"EVENT","eventType":"PAGE_VIEW","url":"/"}"#).unwrap();
         let inside = decode(r#"{"type":"EVENT","payload":{"eventType":"PAGE_VIEW","url":"/"}}"#).unwrap();
         assert_eq!(beside, inside);
-        assert!(matches!(beside, ClientMessage::Event(fields) if fields.len() == 2));
+        assert_eq!(beside, ClientMessage::Event(r#"{"eventType":"PAGE_VIEW","url":"/"}"#.to_owned()));
+        let odd = r#"{"x":"\ud83d","y":1e400}"#;
+        assert_eq!(decode(&format!("{{\"type\":\"EVENT\",\"payload\":{odd}}}")), Ok(ClientMessage::Event(odd.to_owned())));
         assert_eq!(decode(r#"{"type":"GET_RECOMMENDATIONS"}"#), Ok(ClientMessage::GetRecommendations));
     }
 

@@ -10,6 +10,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serialize;
+use serde_json::value::RawValue;
 
 use super::invalid::Invalid;
 
@@ -157,5 +158,93 @@ impl<'de> Visitor<'de> for SkipVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Skip, A::Error> {
         while fields.next_entry::<Skip, Skip>()?.is_some() {}
         Ok(Skip)
+    }
+}
+
+/// A JSON object whose keys and values stay as they were written. Only grammar is asked of them: half a surrogate pair and a number
+/// beyond any float are JSON. Of a key that stands twice the last counts.
+#[derive(Debug)]
+pub(super) struct RawObject<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'a> RawObject<'a> {
+    pub fn parse(json: &'a str) -> Result<Self, Invalid> {
+        from_slice(json.as_bytes())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(key, _)| is_named(key, name)).map(|(_, value)| *value)
+    }
+
+    /// A field that is a text which can be read.
+    pub fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.get(name)?.get()).ok()
+    }
+
+    /// The object with these fields instead of its own of these names; `None` leaves one out.
+    pub fn with(&self, fields: &[(&str, Option<&str>)]) -> String {
+        let named = |key: &RawValue| fields.iter().any(|(name, _)| is_named(key, name));
+        let kept = self.0.iter().filter(|(key, _)| !named(key)).map(|(key, value)| format!("{}:{}", key.get(), value.get()));
+        let put = fields.iter().filter_map(|(name, text)| Some(format!("{:?}:{}", name, serde_json::Value::from((*text)?))));
+        format!("{{{}}}", kept.chain(put).collect::<Vec<_>>().join(","))
+    }
+}
+
+fn is_named(key: &RawValue, name: &str) -> bool {
+    serde_json::from_str::<Cow<'_, str>>(key.get()).is_ok_and(|key| key == name)
+}
+
+impl<'de> Deserialize<'de> for RawObject<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = RawObject<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+                let mut found = Vec::new();
+                while let Some(field) = fields.next_entry()? {
+                    found.push(field);
+                }
+                Ok(RawObject(found))
+            }
+        }
+        json.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// How deep arrays and objects stand in each other in this JSON.
+pub(super) fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_text => depth -= 1,
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_objects_keep_what_no_float_and_no_text_can_hold() {
+        let json = r#"{"a":1e400,"\ud83d":"\ud83d","\u0061":2,"b":{"c":[{}]}}"#;
+        let object = RawObject::parse(json).unwrap();
+        assert_eq!(object.get("a").map(RawValue::get), Some("2"), "the last of a name counts, however it is written");
+        assert_eq!(object.with(&[("a", Some("x\"y")), ("z", None)]), r#"{"\ud83d":"\ud83d","b":{"c":[{}]},"a":"x\"y"}"#);
+        assert_eq!((depth(json), depth(r#""[[[\"[""#), depth("[[],[[]]]")), (4, 0, 3));
+        for bad in ["", "[]", "null", "{\"a\":}", "{\"a\":1}x", "{\"a\":\"\\x\"}", "{\"a\":01}"] {
+            assert!(RawObject::parse(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -2,35 +2,54 @@
 //!
 //! The client sends a batch that is refused again every two seconds for ever, so any well-formed batch is taken: empty ones, events
 //! of unknown types, fields that nobody knows, and fields of the wrong type too. Only broken JSON and a batch without `events` are
-//! refused.
+//! refused. An event is passed on as it was written: what a page cuts out of a text may be half a character, and is JSON still.
+//!
+//! Whose an event is, is a claim over REST and known on a socket. Either way the record's key is no longer than an id may be.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::{self, Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::envelope::{Envelope, EnvelopeType};
+use super::json::{self, RawObject};
 use super::output;
 use super::topics::Topic;
 use crate::domain::EpochMs;
+use crate::domain::ids::{SessionId, UserId};
 use crate::telemetry::context::TraceContext;
 use crate::wire::record::{Headers, NewRecord};
 
 /// `POST /api/ecommerce/events`.
-#[derive(Debug, Clone, PartialEq, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, TS, ToSchema)]
+#[ts(rename_all = "camelCase")]
+#[schema(rename_all = "camelCase")]
 pub struct TrackedEvents {
     #[ts(as = "Vec<TrackedEvent>")]
     #[schema(value_type = Vec<TrackedEvent>)]
-    pub events: Vec<Value>,
-    #[serde(default)]
+    pub events: Vec<Box<RawValue>>,
     #[ts(type = "string")]
     #[schema(value_type = String)]
-    pub session_id: Value,
-    #[serde(default)]
+    pub session_id: Option<String>,
     #[ts(type = "string")]
     #[schema(value_type = String)]
-    pub user_id: Value,
+    pub user_id: Option<String>,
+}
+
+/// Deeper events are taken and not kept: readers of JSON give up at 128 levels, and the envelope adds its own.
+const DEPTH_MAX: usize = 100;
+
+impl<'de> Deserialize<'de> for TrackedEvents {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(json)?;
+        let batch = RawObject::parse(raw.get()).map_err(de::Error::custom)?;
+        let events = batch.get("events").ok_or_else(|| de::Error::missing_field("events"))?;
+        let events = serde_json::from_str(events.get()).map_err(|_| de::Error::custom("events is no array"))?;
+        Ok(Self { events, session_id: batch.text("sessionId"), user_id: batch.text("userId") })
+    }
 }
 
 /// One event of such a batch, as the page sends it: further fields by type. The server needs none of them.
@@ -63,29 +82,62 @@ pub struct EventMetadata {
 }
 
 impl TrackedEvents {
-    /// Records of `ecommerce_events`, one per event that is an object; `uuid` makes each envelope's id.
+    /// Records of `ecommerce_events`, one per event that is an object; `uuid` makes each envelope's id. An event's own session and user
+    /// go before those of its batch.
     #[must_use]
     pub fn records(&self, mut uuid: impl FnMut() -> String, at_ms: EpochMs, trace: Option<&TraceContext>) -> Vec<NewRecord> {
-        let session_id = self.session_id.as_str();
-        let user_id = self.user_id.as_str();
-        let objects = self.events.iter().filter_map(Value::as_object);
-        objects.map(|event| tracked(event, session_id, user_id, &uuid(), at_ms, trace)).collect()
+        let kept = self.events.iter().filter(|event| json::depth(event.get()) <= DEPTH_MAX);
+        let objects = kept.filter_map(|event| Some((event, RawObject::parse(event.get()).ok()?)));
+        let records = objects.map(|(event, fields)| {
+            let session_id = fields.text("sessionId").or_else(|| self.session_id.clone());
+            let user_id = fields.text("userId").or_else(|| self.user_id.clone());
+            let of = Of { session_id: session_id.and_then(session_key), user_id: user_id.and_then(user_key) };
+            record(event, &of, &uuid(), at_ms, trace)
+        });
+        records.collect()
     }
 }
 
-/// The record of one event. The event's own session and user go before those of its batch or socket.
+/// The record of an event that came over a session's socket, whatever session and user it names itself; `None` if it is no object or
+/// too deep.
 #[must_use]
-pub fn tracked(
-    event: &Map<String, Value>,
-    session_id: Option<&str>,
-    user_id: Option<&str>,
-    uuid: &str,
-    at_ms: EpochMs,
-    trace: Option<&TraceContext>,
-) -> NewRecord {
-    let text = |field| event.get(field).and_then(Value::as_str);
-    let key = text("sessionId").or(session_id);
-    let to_user_id = text("userId").or(user_id);
+pub fn said(event: &str, session: &SessionId, user: &UserId, uuid: &str, at_ms: EpochMs) -> Option<NewRecord> {
+    let fields = RawObject::parse(event).ok().filter(|_| json::depth(event) <= DEPTH_MAX)?;
+    let (session, user) = (session.as_str(), user.as_str());
+    let own = RawValue::from_string(fields.with(&[("sessionId", Some(session)), ("userId", Some(user))])).ok()?;
+    Some(record(&own, &Of { session_id: Some(session.to_owned()), user_id: Some(user.to_owned()) }, uuid, at_ms, None))
+}
+
+/// Whose an event is.
+struct Of {
+    session_id: Option<String>,
+    user_id: Option<String>,
+}
+
+/// A session's id as a key: one that no session can have is a digest of it, so that a key has a length.
+fn session_key(id: String) -> Option<String> {
+    bounded(SessionId::new(&id).is_ok(), id)
+}
+
+fn user_key(id: String) -> Option<String> {
+    bounded(UserId::new(&id).is_ok(), id)
+}
+
+fn bounded(is_id: bool, id: String) -> Option<String> {
+    match id.as_str() {
+        "" => None,
+        _ if is_id => Some(id),
+        // Half of the digest: it fits an id, and nobody finds another id with the same.
+        long => Some(format!("digest-{:.32}", hex(&Sha256::digest(long)))),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn record(event: &RawValue, of: &Of, uuid: &str, at_ms: EpochMs, trace: Option<&TraceContext>) -> NewRecord {
+    let (key, to_user_id) = (of.session_id.as_deref(), of.user_id.as_deref());
     let envelope = Envelope { uuid, timestamp: at_ms, key, to_user_id, event_type: EnvelopeType::EcommerceEvent, payload: event };
     let mut headers = Headers::none();
     output::push_trace(&mut headers, trace);
@@ -121,8 +173,67 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_json_is_taken_and_passed_on_as_it_was_written() {
+        for event in [
+            r#"{"x":"\ud83d"}"#,
+            r#"{"x":1e400,"y":-0.0e-999,"z":123456789012345678901234567890}"#,
+            r#"{"\udc00":[true],"":null}"#,
+            r#"{ "a" : 1, "a" : 2 }"#,
+            &format!("{{\"x\":{}{}}}", "[".repeat(99), "]".repeat(99)),
+        ] {
+            for batch in [
+                format!("{{\"events\":[{event}]}}"),
+                format!("{{\"\\ud83d\":1e999,\"events\":[],\"events\":[{event}],\"userId\":\"\\udfff\"}}"),
+            ] {
+                let values = values(&batch);
+                assert_eq!(values.len(), 1, "{batch}");
+                assert!(values[0].ends_with(&format!("\"payload\":{event}}}")), "{}", values[0]);
+            }
+        }
+        // Taken, and not kept: nobody could read it.
+        let deep = format!("{{\"events\":[{{\"x\":{}{}}}]}}", "[".repeat(20_000), "]".repeat(20_000));
+        assert!(values(&deep).is_empty());
+    }
+
+    #[test]
+    fn no_key_is_longer_than_an_id() {
+        for id in ["x".repeat(60_000), "🛒".repeat(129), "a\\u0000b".to_owned()] {
+            let batch: TrackedEvents =
+                serde_json::from_str(&format!("{{\"events\":[{{\"sessionId\":\"{id}\",\"userId\":\"{id}\"}}]}}")).unwrap();
+            let record = batch.records(|| "u".to_owned(), 5, None).remove(0);
+            let key = String::from_utf8(record.key.unwrap().to_vec()).unwrap();
+            assert!(key.starts_with("digest-") && key.len() == 39, "{key}");
+            let value: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
+            assert_eq!((&value["key"], &value["toUserId"]), (&key.clone().into(), &key.into()));
+        }
+        assert!(values(r#"{"events":[{"sessionId":""}]}"#)[0].contains(r#""key":null"#));
+    }
+
+    #[test]
+    fn a_socket_knows_whose_its_events_are() {
+        let (session, user) = (SessionId::new("mine").unwrap(), UserId::new("me").unwrap());
+        let event = r#"{"sessionId":"yours","x":"\ud83d","userId":7,"\u0073essionId":"his"}"#;
+        let record = said(event, &session, &user, "u", 5).unwrap();
+        assert_eq!(record.key.as_deref(), Some(&b"mine"[..]));
+        let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+        assert!(value.ends_with(r#""payload":{"x":"\ud83d","sessionId":"mine","userId":"me"}}"#), "{value}");
+        assert!(said("[]", &session, &user, "u", 5).is_none());
+    }
+
+    #[test]
     fn broken_json_and_no_events_are_refused() {
-        for bad in ["{}", "", "[]", "null", r#"{"events":{}}"#, r#"{"events":[],}"#, r#"{"sessionId":"s"}"#] {
+        for bad in [
+            "{}",
+            "",
+            "[]",
+            "null",
+            r#"{"events":{}}"#,
+            r#"{"events":[{"x":"\x"}]}"#,
+            r#"{"events":[01]}"#,
+            r#"{"events":[{]}"#,
+            r#"{"events":[],}"#,
+            r#"{"sessionId":"s"}"#,
+        ] {
             assert!(serde_json::from_str::<TrackedEvents>(bad).is_err(), "{bad}");
         }
     }

@@ -8,6 +8,7 @@
     reason = "a failed test stops where it fails, and prints what it measured; helpers stand outside #[test]"
 )]
 
+mod anonymous;
 mod api_operators;
 mod api_shop;
 mod bad_input;

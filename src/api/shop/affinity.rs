@@ -1,6 +1,6 @@
 //! What sells together: counted from the latest orders now and then, read without a lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ const EVERY: Duration = Duration::from_secs(60);
 const BASKET_MAX: usize = 20;
 /// Partners that are remembered per product.
 const PARTNERS_MAX: usize = 16;
+/// Products count as bought together once so many sessions did: what fewer bought would tell of those few.
+const SESSIONS_MIN: usize = 5;
 
 /// The latest count. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct AffinityHandle(Arc<ArcSwap<Affinity>>);
 
-/// What the latest orders say.
+/// What the latest orders say. Sessions are counted, not orders: one that buys again and again says no more.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Affinity {
-    /// In how many orders each product was.
+    /// In how many sessions each product was bought.
     sold: HashMap<Arc<str>, u32>,
-    /// What was bought beside it, most often first, each with the number of orders.
+    /// What was bought beside it, most often first, each with the number of sessions.
     partners: HashMap<Arc<str>, Vec<(Arc<str>, u32)>>,
-    /// What each shopper bought.
-    bought: HashMap<String, Vec<Arc<str>>>,
 }
 
 impl AffinityHandle {
@@ -66,8 +66,8 @@ impl Affinity {
     /// Counts baskets.
     #[must_use]
     pub fn of(baskets: &[Basket]) -> Self {
-        let mut affinity = Self::default();
-        let mut pairs: HashMap<Arc<str>, HashMap<Arc<str>, u32>> = HashMap::new();
+        let mut sold: HashMap<Arc<str>, HashSet<&str>> = HashMap::new();
+        let mut pairs: HashMap<Arc<str>, HashMap<Arc<str>, HashSet<&str>>> = HashMap::new();
         let mut names: HashMap<&str, Arc<str>> = HashMap::new();
         for basket in baskets {
             let mut ids: Vec<Arc<str>> = Vec::new();
@@ -77,18 +77,24 @@ impl Affinity {
                     ids.push(id);
                 }
             }
+            // Orders without a session were made by hand: all of them are one.
+            let session = basket.session_id.as_deref().unwrap_or_default();
             for id in &ids {
-                *affinity.sold.entry(id.clone()).or_default() += 1;
+                sold.entry(id.clone()).or_default().insert(session);
                 let beside = pairs.entry(id.clone()).or_default();
-                ids.iter().filter(|other| *other != id).for_each(|other| *beside.entry(other.clone()).or_default() += 1);
+                for other in ids.iter().filter(|other| *other != id) {
+                    beside.entry(other.clone()).or_default().insert(session);
+                }
             }
-            affinity.bought.entry(basket.user_id.clone()).or_default().extend(ids);
         }
-        affinity.partners = pairs.into_iter().map(|(id, beside)| (id, ranked(beside, PARTNERS_MAX))).collect();
-        affinity
+        let partners = pairs.into_iter().map(|(id, beside)| {
+            let often = beside.into_iter().filter(|(_, sessions)| sessions.len() >= SESSIONS_MIN);
+            (id, ranked(counted(often), PARTNERS_MAX))
+        });
+        Self { partners: partners.collect(), sold: counted(sold.into_iter()) }
     }
 
-    /// What was bought beside these products, most often first, each with its share of their orders (0 to 1).
+    /// What was bought beside these products, most often first, each with its share of their sessions (0 to 1).
     #[must_use]
     pub fn beside(&self, ids: &[String]) -> Vec<(Arc<str>, f64)> {
         let mut found: HashMap<Arc<str>, u32> = HashMap::new();
@@ -101,17 +107,16 @@ impl Affinity {
         ranked(found, PARTNERS_MAX).into_iter().map(|(id, orders)| (id, f64::from(orders) / of)).collect()
     }
 
-    /// What a shopper bought, or nothing.
-    #[must_use]
-    pub fn bought_by(&self, user_id: &str) -> Vec<String> {
-        self.bought.get(user_id).map_or_else(Vec::new, |ids| ids.iter().map(ToString::to_string).collect())
-    }
-
-    /// What most orders hold.
+    /// What was bought in most sessions.
     #[must_use]
     pub fn best_selling(&self, count: usize) -> Vec<Arc<str>> {
         ranked(self.sold.clone(), count).into_iter().map(|(id, _)| id).collect()
     }
+}
+
+fn counted<'a>(sessions: impl Iterator<Item = (Arc<str>, HashSet<&'a str>)>) -> HashMap<Arc<str>, u32> {
+    // Far fewer orders are read than a count can hold.
+    sessions.map(|(id, sessions)| (id, u32::try_from(sessions.len()).unwrap_or(u32::MAX))).collect()
 }
 
 /// The highest counts first, ties by id.
@@ -126,20 +131,31 @@ fn ranked(counts: HashMap<Arc<str>, u32>, most: usize) -> Vec<(Arc<str>, u32)> {
 mod tests {
     use super::*;
 
+    fn basket(session: &str, ids: &[&str]) -> Basket {
+        Basket { session_id: Some(session.to_owned()), product_ids: ids.iter().map(|id| (*id).to_owned()).collect() }
+    }
+
     #[test]
     fn counts_what_is_bought_together() {
-        let basket = |user: &str, ids: &[&str]| Basket {
-            user_id: user.to_owned(),
-            product_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-        };
-        let baskets = [basket("a", &["MUG", "TEA", "TEA"]), basket("b", &["MUG", "TEA", "CAKE"]), basket("b", &["MUG"])];
+        let mut baskets: Vec<Basket> = ["a", "b", "c", "d", "e"].map(|session| basket(session, &["MUG", "TEA", "TEA"])).into();
+        baskets.extend([basket("f", &["MUG", "CAKE"]), basket("f", &["MUG"])]);
         let affinity = Affinity::of(&baskets);
         let beside = affinity.beside(&["MUG".to_owned()]);
-        assert_eq!(beside.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["TEA", "CAKE"]);
-        assert!((beside[0].1 - 2.0 / 3.0).abs() < 1e-9);
-        assert!(affinity.beside(&["MUG".to_owned(), "TEA".to_owned(), "CAKE".to_owned()]).is_empty());
+        assert_eq!(beside.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["TEA"]);
+        assert!((beside[0].1 - 5.0 / 6.0).abs() < 1e-9);
+        assert!(affinity.beside(&["MUG".to_owned(), "TEA".to_owned()]).is_empty());
         assert!(affinity.beside(&["NOVEL".to_owned()]).is_empty());
-        assert_eq!(affinity.bought_by("b"), ["MUG", "TEA", "CAKE", "MUG"]);
         assert_eq!(affinity.best_selling(2).iter().map(|id| &**id).collect::<Vec<_>>(), ["MUG", "TEA"]);
+    }
+
+    #[test]
+    fn what_few_sessions_bought_tells_nobody_of_them() {
+        let of = |sessions: &[&str]| -> usize {
+            let baskets: Vec<Basket> = sessions.iter().map(|session| basket(session, &["MUG", "TEA"])).collect();
+            Affinity::of(&baskets).beside(&["MUG".to_owned()]).len()
+        };
+        assert_eq!(of(&["a", "b", "c", "d"]), 0);
+        assert_eq!(of(&["a", "b", "c", "d", "d", "d", "d"]), 0, "one session that buys often is one");
+        assert_eq!(of(&["a", "b", "c", "d", "e"]), 1);
     }
 }

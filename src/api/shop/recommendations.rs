@@ -1,4 +1,7 @@
 //! What a shopper might like: from the cart, from what was bought, from what sells. Nothing is invented.
+//!
+//! A user's id is claimed and not proven: whatever is told to a user, anybody may ask for. So what is personal follows from the session
+//! alone, whose id is known only to itself.
 
 use std::sync::Arc;
 
@@ -12,7 +15,6 @@ use crate::api::failure::Failure;
 use crate::api::state::Shop;
 use crate::domain::ids::{SessionId, UserId};
 use crate::store::Cart;
-use crate::wire::order::GUEST;
 use crate::wire::recommendation::{Recommendation, RecommendationType};
 
 /// Products of one recommendation.
@@ -31,7 +33,7 @@ pub struct Shopper<'a> {
 
 /// What this shopper might like.
 #[utoipa::path(get, path = "/api/ecommerce/recommendations/{userId}", tag = "products",
-    params(("userId" = String, Path), ("sessionId" = Option<String>, Query, description = "to recommend what fits its cart")),
+    params(("userId" = String, Path), ("sessionId" = Option<String>, Query, description = "to recommend what fits its cart and its orders")),
     responses((status = 200, body = Recommendation)))]
 pub async fn read(
     State(shop): State<Arc<Shop>>,
@@ -63,7 +65,11 @@ pub async fn recommend(shop: &Shop, shopper: &Shopper<'_>) -> Recommendation {
     if !alike.is_empty() {
         return shopper.answer(shop, SimilarItems, alike, PLAIN_CONFIDENCE, "Like what is in your cart");
     }
-    let bought = if shopper.user.as_str() == GUEST { Vec::new() } else { affinity.bought_by(shopper.user.as_str()) };
+    let bought = match shopper.session {
+        // Without the database there is still what sells.
+        Some(session) => shop.store.bought_in(session).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
     let personal = like(shop, &bought).await;
     if !personal.is_empty() {
         return shopper.answer(shop, Personalized, personal, PERSONAL_CONFIDENCE, "Like what you bought before");

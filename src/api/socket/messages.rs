@@ -14,7 +14,7 @@ use crate::domain::ids::{ProductId, SessionId, UserId};
 use crate::store::{Cart, CartError};
 use crate::wire::client_message::{self, CartChange, ClientMessage};
 use crate::wire::frame::Frame;
-use crate::wire::tracked_event::tracked;
+use crate::wire::tracked_event::said;
 
 /// Something under way for one page, and the frames that it will be sent for it.
 pub(super) type Work = Pin<Box<dyn Future<Output = Bytes> + Send>>;
@@ -49,8 +49,7 @@ pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
     match message {
         ClientMessage::Event(event) => {
             let uuid = uuid::Uuid::new_v4().to_string();
-            let (session, user) = (Some(session.as_str()), Some(user.as_str()));
-            let _ = shop.recorder.note([tracked(&event, session, user, &uuid, shop.clock.now_ms(), None)]);
+            let _ = shop.recorder.note([said(&event, &session, &user, &uuid, shop.clock.now_ms())]);
             None
         }
         ClientMessage::GetRecommendations => Some(Box::pin(async move {

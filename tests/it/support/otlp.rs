@@ -46,6 +46,11 @@ impl OtlpReceiver {
             .set("OTEL_BSP_SCHEDULE_DELAY", 50)
     }
 
+    /// Everything that came, as text.
+    pub fn text(&self) -> String {
+        format!("{:?}", self.spans.lock().unwrap())
+    }
+
     /// Waits until a span like this has come.
     pub async fn span(&self, what: &str, wanted: impl Fn(&Span) -> bool) -> Span {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
