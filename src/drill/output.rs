@@ -65,7 +65,7 @@ fn copy(mut from: PipeReader, mut into: File, held: &AtomicBool) {
     let mut piece = vec![0; 8192];
     while let Ok(count @ 1..) = from.read(&mut piece) {
         while held.load(Ordering::Acquire) {
-            thread::sleep(LOOK_EVERY);
+            thread::park_timeout(LOOK_EVERY);
         }
         if into.write_all(&piece[..count]).is_err() {
             return;
@@ -85,12 +85,12 @@ mod tests {
         let held = output.hold().unwrap();
         let mut writer = output.writer.try_clone().unwrap();
         let speaker = thread::spawn(move || writer.write_all(b"said"));
-        thread::sleep(LOOK_EVERY * 5);
+        thread::park_timeout(LOOK_EVERY * 5);
         assert!(std::fs::read(&path).unwrap().is_empty());
         drop(held);
         speaker.join().unwrap().unwrap();
         while !std::fs::read_to_string(&path).unwrap().contains("said") {
-            thread::sleep(LOOK_EVERY);
+            thread::park_timeout(LOOK_EVERY);
         }
     }
 }

@@ -245,7 +245,7 @@ impl Process {
 
     fn last_words(&self) -> String {
         // What was said last may still be on its way into the file.
-        std::thread::sleep(COPIED_WITHIN);
+        std::thread::park_timeout(COPIED_WITHIN);
         let text = std::fs::read_to_string(&self.output).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().filter(|line| !line.is_empty()).take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")

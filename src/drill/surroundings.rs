@@ -137,7 +137,7 @@ impl Striker<'_> {
     /// The shop must say by its alarm and its readiness that something is gone, and bear it for a while.
     async fn missed(&self, cause: &str) {
         let deadline = Instant::now() + NOTICED_WITHIN;
-        while !(self.operator.has_alarm(cause).await && !self.operator.is_ready().await) {
+        while !self.operator.has_alarm(cause).await || self.operator.is_ready().await {
             if Instant::now() > deadline {
                 self.record.breach(Breach::Unnoticed, format!("no alarm {cause} and not unready within {NOTICED_WITHIN:?}"));
                 return;

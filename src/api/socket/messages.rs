@@ -49,7 +49,7 @@ pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
     match message {
         ClientMessage::Event(event) => {
             let uuid = uuid::Uuid::new_v4().to_string();
-            let _ = shop.recorder.note([said(&event, &session, &user, &uuid, shop.clock.now_ms())]);
+            let _ = shop.recorder.note(said(&event, &session, &user, &uuid, shop.clock.now_ms()));
             None
         }
         ClientMessage::GetRecommendations => Some(Box::pin(async move {
