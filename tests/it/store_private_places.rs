@@ -1,6 +1,7 @@
 //! Which cluster belongs to which data directory: removed, copied, moved and half-deleted ones, below an open directory and, as root,
 //! below a closed one, where the cluster lies outside.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,9 +13,14 @@ use crate::support::postgres::{bin_dir, cluster_of, open_folder, product, sessio
 
 /// Where PostgreSQL's user may go, and as root also where it may not.
 fn parents() -> Vec<TempDir> {
-    // Made closed to others.
-    let closed = rustix::process::geteuid().is_root().then(|| tempfile::tempdir().unwrap());
+    let closed = rustix::process::geteuid().is_root().then(closed_folder);
     [open_folder()].into_iter().chain(closed).collect()
+}
+
+fn closed_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    folder
 }
 
 async fn start(data_dir: &Path) -> PrivateServer {
@@ -183,7 +189,7 @@ async fn a_directory_that_is_closed_later_takes_its_database_along() {
         println!("SKIPPED: only root has to switch users");
         return;
     }
-    let (open, closed) = (open_folder(), tempfile::tempdir().unwrap());
+    let (open, closed) = (open_folder(), closed_folder());
     let (one, two) = (open.path().join("data"), closed.path().join("data"));
     filled(&one).await;
     std::fs::rename(&one, &two).unwrap();
