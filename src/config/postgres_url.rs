@@ -143,7 +143,7 @@ mod tests {
         {
             assert!(is_unshared(name), "{name}");
         }
-        for name in ["PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE", "PG", "PGP_key", "PAGER", "pgoptions"]
+        for name in ["PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE", "PG", "PG_key", "PAGER", "pgoptions"]
         {
             assert!(!is_unshared(name), "{name}");
         }
