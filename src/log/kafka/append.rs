@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::try_join_all;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -13,18 +14,32 @@ use super::records::headers_of;
 use super::rights::{Access, Lack};
 use super::trouble::{Told, refused};
 
-/// The process's own producer.
-pub(super) struct Appender(FutureProducer<Told>);
+/// The process's own producer; another one after a fatal error.
+pub(super) struct Appender(ArcSwap<FutureProducer<Told>>);
 
 impl Appender {
     pub fn new(cluster: &Cluster) -> Result<Self, LogError> {
-        let told = Told(cluster.board.clone());
-        Ok(Self(cluster.config.appender().create_with_context(told).map_err(|error| cannot_make(&error))?))
+        Ok(Self(ArcSwap::from_pointee(producer(cluster)?)))
+    }
+
+    /// A producer that met a fatal error, as an idempotent one does when a record of a series is refused, delivers nothing ever again.
+    fn renew_if_fatal(&self, cluster: &Cluster) {
+        let broken = self.0.load_full();
+        let Some((code, reason)) = broken.client().fatal_error() else { return };
+        match producer(cluster) {
+            Ok(fresh) => {
+                tracing::warn!(error.code = ?code, error = reason, "the producer of single records is made anew");
+                self.0.compare_and_swap(&broken, Arc::new(fresh));
+            }
+            Err(error) => tracing::warn!(%error, "the producer of single records cannot be made anew"),
+        }
+        // Its end waits for its thread.
+        tokio::task::spawn_blocking(move || drop(broken));
     }
 
     /// Has the producer look at a topic that is new or was made anew: it keeps in mind that there was none.
     pub async fn look_at(&self, name: String) {
-        let producer = self.0.clone();
+        let producer = self.0.load_full();
         // What it cannot see now it will be told with the next append.
         let _ = tokio::task::spawn_blocking(move || producer.client().fetch_metadata(Some(&name), PATIENCE).map(drop)).await;
     }
@@ -41,6 +56,7 @@ impl Appender {
             Ok(appended) => return Ok(appended),
             Err(error) => error,
         };
+        self.renew_if_fatal(cluster);
         // A topic that was deleted looks like brokers that are slow to say where it is.
         let known = if failed.is_retryable() { cluster.ask(Cluster::topics).await.ok() } else { None };
         let missing = known.and_then(|known| records.iter().find(|record| !known.contains_key(&record.topic)));
@@ -48,6 +64,7 @@ impl Appender {
     }
 
     async fn hand_over(&self, cluster: &Cluster, records: &[NewRecord]) -> Result<Vec<Appended>, LogError> {
+        let producer = self.0.load_full();
         let mut reports = Vec::with_capacity(records.len());
         for record in records {
             let name = cluster.config.name_of(record.topic);
@@ -59,7 +76,7 @@ impl Appender {
                 timestamp: None,
                 headers: headers_of(record),
             };
-            let handed = self.0.send_result(sent).map_err(|(error, _)| failed(cluster, record, &error))?;
+            let handed = producer.send_result(sent).map_err(|(error, _)| failed(cluster, record, &error))?;
             reports.push(async move {
                 match handed.await {
                     Ok(Ok(delivery)) => Ok(Appended {
@@ -74,6 +91,10 @@ impl Appender {
         }
         try_join_all(reports).await
     }
+}
+
+fn producer(cluster: &Cluster) -> Result<FutureProducer<Told>, LogError> {
+    cluster.config.appender().create_with_context(Told(cluster.board.clone())).map_err(|error| cannot_make(&error))
 }
 
 fn failed(cluster: &Cluster, record: &NewRecord, error: &KafkaError) -> LogError {
