@@ -23,8 +23,6 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 /// While the listener is crowded an idle connection goes after so long, and a slow head too.
 const CROWDED_TIMEOUT: Duration = Duration::from_millis(500);
-/// While the listener is crowded a body must have come within so long.
-const CROWDED_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The watchdog's first look; it sets the right time itself, as soon as it is polled.
 const FIRST_LOOK: Duration = Duration::from_secs(3600);
 /// A peer that acknowledges nothing for so long is gone: the kernel ends the connection.
@@ -50,8 +48,6 @@ impl Connection {
         let patience = Patience {
             head: limits.header_timeout,
             idle: limits.idle_timeout,
-            // The body's own limits end it with an answer; this only while the listener is crowded.
-            body: FIRST_LOOK,
             answer: limits.idle_timeout,
             min_rate: limits.min_rate,
         };
@@ -107,7 +103,6 @@ impl Connection {
 struct Patience {
     head: Duration,
     idle: Duration,
-    body: Duration,
     answer: Duration,
     /// Bytes per second that a client must take of its answer, over `answer`.
     min_rate: u32,
@@ -116,7 +111,7 @@ struct Patience {
 impl Patience {
     fn crowded(self) -> Self {
         let shorter = |time: Duration| time.min(CROWDED_TIMEOUT);
-        Self { head: shorter(self.head), idle: shorter(self.idle), body: CROWDED_BODY_TIMEOUT, ..self }
+        Self { head: shorter(self.head), idle: shorter(self.idle), ..self }
     }
 
     fn deadline(self, progress: &Progress) -> Instant {
@@ -125,7 +120,6 @@ impl Patience {
             (Doing::ReadingHead, since) => since + self.head,
             // The request's own limits apply; look again when the next wait could have ended.
             (Doing::Answering, _) => Instant::now() + self.idle,
-            (Doing::ReadingBody, since) => since + self.body,
             (Doing::Sending, _) => self.sending_until(progress),
         }
     }

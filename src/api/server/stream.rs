@@ -20,8 +20,6 @@ pub(super) enum Doing {
     ReadingHead,
     /// A request is being answered: its own limits apply.
     Answering,
-    /// The body of a request is awaited.
-    ReadingBody,
     /// An answer waits for the client to take it.
     Sending,
 }
@@ -30,7 +28,7 @@ pub(super) enum Doing {
 #[derive(Debug)]
 pub(super) struct Progress {
     born: Instant,
-    /// Milliseconds since `born`, shifted by three bits, and the kind of work in those bits.
+    /// Milliseconds since `born`, shifted by two bits, and the kind of work in those bits.
     word: AtomicU64,
     /// What the client took of its answer since `counted_from`, in milliseconds since `born`.
     taken: AtomicU64,
@@ -48,19 +46,18 @@ impl Progress {
     }
 
     pub(super) fn set(&self, doing: Doing) {
-        self.word.store(self.now() << 3 | doing as u64, Ordering::Relaxed);
+        self.word.store(self.now() << 2 | doing as u64, Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 3)
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
     }
 
     fn doing(&self) -> Doing {
-        match self.word.load(Ordering::Relaxed) & 7 {
+        match self.word.load(Ordering::Relaxed) & 3 {
             0 => Doing::Idle,
             1 => Doing::ReadingHead,
             2 => Doing::Answering,
-            3 => Doing::ReadingBody,
             _ => Doing::Sending,
         }
     }
@@ -78,7 +75,7 @@ impl Progress {
     }
 
     pub(super) fn get(&self) -> (Doing, Instant) {
-        let since = self.word.load(Ordering::Relaxed) >> 3;
+        let since = self.word.load(Ordering::Relaxed) >> 2;
         (self.doing(), self.born + Duration::from_millis(since))
     }
 
