@@ -1,28 +1,26 @@
 //! Refused requests: the answer that says what would allow them, and a line in the log for the owner who only sees a broken page.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::shown;
 use crate::api::problem::Problem;
+use crate::telemetry::seldom::Seldom;
 
 /// Strangers may ask as often as they like, and the log is not theirs to fill.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Refuses, and says so in the log once a minute.
-#[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Told>);
+#[derive(Debug)]
+pub(super) struct Refusals(Seldom);
 
-#[derive(Debug, Default)]
-struct Told {
-    last: Option<Instant>,
-    /// Refused since then.
-    untold: u64,
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Seldom::new(EVERY))
+    }
 }
 
 /// Why, and what would change it.
@@ -62,13 +60,7 @@ impl Refusals {
 
     /// How many were not told before this one; nothing if this one is not told either.
     fn is_told_now(&self) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.last.is_some_and(|last| last.elapsed() < EVERY) {
-            told.untold += 1;
-            return None;
-        }
-        told.last = Some(Instant::now());
-        Some(std::mem::take(&mut told.untold))
+        self.0.is_told("refused")
     }
 }
 
