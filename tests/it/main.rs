@@ -28,6 +28,7 @@ mod engine_poison;
 mod engine_stale;
 mod engine_strangers;
 mod health;
+mod hostile_catalogue;
 mod kafka_broker;
 mod kafka_java;
 mod kafka_positions;

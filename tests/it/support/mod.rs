@@ -5,6 +5,7 @@ pub mod child;
 pub mod engine;
 pub mod gated_log;
 pub mod handle_page;
+pub mod hostile;
 pub mod java;
 pub mod kafka;
 pub mod kafka_secured;
