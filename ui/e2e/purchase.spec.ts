@@ -27,14 +27,14 @@ test('one purchase on two pages: the order settles and the other page sees the s
 
   await expect(page).toHaveURL(/\/orders\/.+/)
   await expect(orderStatus(page)).toHaveText('Confirmed')
-  await expect(page.locator(`[data-item="${product.productId}"]`)).toContainText('Both set aside')
+  await expect(page.locator(`[data-item="${product.productId}"]`)).toContainText('Both reserved')
   await expect(page.getByTestId('total')).toHaveText(total ?? '')
-  await expect(page.getByRole('term').filter({ hasText: 'Paying by' }).locator('+ dd')).toHaveText('PayPal')
+  await expect(page.getByRole('term').filter({ hasText: 'Payment' }).locator('+ dd')).toHaveText('PayPal')
   await expect(page.getByTestId('cart-count')).toHaveCount(0)
 
   const left = String(product.inventory - 2)
   await expect(stockOf(other)).toContainText(left)
-  await expect(other.getByTestId('changes')).toContainText('2 went out')
+  await expect(other.getByTestId('changes')).toContainText('2 sold')
   await expect(stockOf(cardOf(otherGrid, product.productId))).toContainText(left)
   for (const check of notLoadedAgain) await check()
   await others.close()

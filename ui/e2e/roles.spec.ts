@@ -24,7 +24,7 @@ test.describe('without inventory', () => {
     await fillAddress(page)
     await placeOrder(page).click()
     await expect(orderStatus(page)).toHaveText('Pending')
-    await expect(page.getByTestId('explanation')).toContainText('waits for the inventory')
+    await expect(page.getByTestId('explanation')).toContainText('Inventory is offline')
 
     await inventory(request, 'start')
     await expect(page.getByText(/^No inventory is running/)).toBeHidden({ timeout: 40_000 })

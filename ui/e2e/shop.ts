@@ -44,6 +44,48 @@ export function placeOrder(page: Page): Locator {
   return page.getByRole('button', { name: /^Place order for/ })
 }
 
+const admin = process.env['KARTSHOPPE_ADMIN_URL'] ?? ''
+
+/** Whether the operators' listener is known, through which `produce` works. */
+export const canProduce = admin !== ''
+
+/** What a product update says. The log wants whole products: a field that is left out here is as this file's last update of it had it. */
+export type Update = { productId: string; name?: string; description?: string; category?: string; brand?: string; tags?: string[]; price?: number; inventory?: number; rating?: number; reviewCount?: number }
+
+/** Writes product updates to the log, as a supplier does. */
+export async function produce(request: APIRequestContext, ...updates: Update[]): Promise<void> {
+  for (const update of updates) {
+    const whole = { ...produced.get(update.productId), ...update }
+    produced.set(update.productId, whole)
+    await produceValue(request, update.productId, whole)
+  }
+}
+
+const produced = new Map<string, Update>()
+
+/** Removes products from the shop. */
+export async function discontinue(request: APIRequestContext, ...productIds: string[]): Promise<void> {
+  for (const productId of productIds) await produceValue(request, productId, null)
+}
+
+async function produceValue(request: APIRequestContext, key: string, value: Update | null): Promise<void> {
+  const answer = await request.post(`${admin}/admin/topics/product-updates/records`, { headers: { 'x-kartshoppe-operator': 'e2e' }, data: { key, value } })
+  expect(answer.ok(), `${key}: ${answer.status()} ${await answer.text()}`).toBe(true)
+}
+
+/** Until the shop sells the product as `matches` wants it. */
+export async function isSold(request: APIRequestContext, productId: string, matches: (product: Product) => boolean = () => true): Promise<void> {
+  await expect.poll(async () => {
+    const answer = await request.get(`/api/ecommerce/product/${encodeURIComponent(productId)}`)
+    return answer.ok() && matches((await answer.json()) as Product)
+  }).toBe(true)
+}
+
+/** How far the page is wider than its window, in pixels. */
+export async function overflow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+}
+
 export function orderStatus(page: Page): Locator {
   return page.getByTestId('order-status')
 }

@@ -63,6 +63,20 @@ export function productQuery(productId: string) {
   })
 }
 
+/** Ids of products that go with one; the products themselves go to the catalogue. */
+export function relatedQuery(productId: string) {
+  return queryOptions({
+    queryKey: ['related', productId],
+    queryFn: async ({ signal }) => {
+      const { products } = await shop.related(productId, { signal })
+      const related = readProducts(products)
+      for (const product of related) catalogue.take(product)
+      return related.map((product) => product.productId)
+    },
+    staleTime: 300_000,
+  })
+}
+
 /** Minutes of changes that a product page shows: as long as the server keeps them. */
 export const HISTORY_MINUTES = 60
 

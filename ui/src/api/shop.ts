@@ -11,11 +11,18 @@ export const shop = {
   product: (productId: string, options?: Options) => call<Product>(`/product/${id(productId)}`, options),
   /** Changes of stock and price in the last `minutes`. */
   history: (productId: string, minutes: number, options?: Options) => call<ProductChange[]>(`/product/${id(productId)}/history?minutes=${minutes}`, options),
+  /** Products that go with one. */
+  related: (productId: string, options?: Options) => call<{ products: Product[] }>(`/recommendations/product/${id(productId)}`, options),
   inventoryState: (options?: Options) => call<InventoryState>('/inventory/state', options),
   status: (options?: Options) => call<Status>('/status', options),
   cart: (options?: Options) => call<Cart>(`/cart/${id(identity.sessionId)}`, options),
   addToCart: (productId: string, quantity: number) =>
     call<Cart>(`/cart/${id(identity.sessionId)}/add`, { method: 'POST', body: { productId, quantity, userId: identity.userId } satisfies CartAdd }),
+  /** Makes a line hold `quantity` units, none to remove it. Absolute, so asking twice does no harm. */
+  setQuantity: (productId: string, quantity: number) => {
+    const path = `/cart/${id(identity.sessionId)}/items/${id(productId)}`
+    return quantity > 0 ? call<Cart>(path, { method: 'PUT', body: { quantity } }) : call<Cart>(path, { method: 'DELETE' })
+  },
   /** Places the order. The same `key` with the same body gives the same order, however often it is asked. */
   checkout: (body: CheckoutRequest, key: string) =>
     call<Order>('/checkout', { method: 'POST', body, headers: { 'idempotency-key': key }, timeoutMs: 20_000 }),

@@ -1,38 +1,53 @@
 import { Link } from 'wouter'
 
+import { Popular } from '../product/Popular'
 import { Trouble } from '../shell/Trouble'
 import { useCart } from './cart'
 import { CartLineRow } from './CartLineRow'
+import { useGone } from './stand'
 import { Totals } from './Totals'
 
-/** Lines, the server's totals and the way to checkout. */
+/** Lines, the server's totals and the way to checkout. In the drawer the lines scroll above the totals. */
 export function CartContents({ onLeave }: { onLeave?: () => void }) {
   const { cart, lines, waiting, error } = useCart()
+  const gone = useGone(lines)
   if (error) return <Trouble error={error} what="Your cart could not be read" />
-  if (!cart) return <p className="mt-6 text-soft">Reading your cart…</p>
-  if (lines.length === 0) {
-    return (
-      <div className="mt-6">
-        <p className="text-soft">There is nothing in it yet.</p>
-        <Link href="/" onClick={onLeave} className="btn-plain mt-4">
-          Look at the shelves
-        </Link>
-      </div>
-    )
-  }
+  if (!cart && lines.length === 0) return <p className="mt-6 min-h-[60vh] text-soft">Reading your cart…</p>
+  if (lines.length === 0) return <Empty onLeave={onLeave} />
   return (
     <>
-      <ul className="mt-4 grow divide-y divide-line" aria-label="Items">
+      <ul className={`mt-4 divide-y divide-line ${onLeave ? 'grow [@media(min-height:34rem)]:-mx-1 [@media(min-height:34rem)]:min-h-0 [@media(min-height:34rem)]:overflow-y-auto [@media(min-height:34rem)]:overscroll-contain [@media(min-height:34rem)]:px-1' : ''}`} aria-label="Items">
         {lines.map((line) => (
           <CartLineRow key={line.productId} line={line} onLeave={onLeave} />
         ))}
       </ul>
-      <div className="mt-4 border-t-4 border-edge pt-4">
-        <Totals totals={cart.quote} waiting={waiting} />
-        <Link href="/checkout" onClick={onLeave} className="btn-main mt-5 w-full">
-          Check out
-        </Link>
+      <div className="shrink-0 border-t-4 border-edge pt-4">
+        {cart && <Totals totals={cart.quote} waiting={waiting} />}
+        {gone.length > 0 ? (
+          <>
+            <p className="mt-3 font-semibold text-low">Remove what is no longer sold before you check out.</p>
+            <button type="button" className="btn-main mt-3 w-full" disabled>
+              Check out
+            </button>
+          </>
+        ) : (
+          <Link href="/checkout" onClick={onLeave} className="btn-main mt-4 w-full">
+            Check out
+          </Link>
+        )}
       </div>
     </>
+  )
+}
+
+function Empty({ onLeave }: { onLeave?: (() => void) | undefined }) {
+  return (
+    <div className="mt-4">
+      <p className="text-soft">There is nothing in it yet.</p>
+      <Link href="/" onClick={onLeave} className="btn-plain mt-4">
+        Look at the shelves
+      </Link>
+      {!onLeave && <Popular />}
+    </div>
   )
 }

@@ -29,8 +29,8 @@ export function CartDrawer() {
       className="m-0 ml-auto h-dvh max-h-none w-full max-w-lg overflow-y-auto overscroll-contain bg-paper text-ink shadow-2xl backdrop:bg-black/50"
     >
       {open && (
-        <div data-cart tabIndex={-1} className="flex min-h-full flex-col p-4 outline-none sm:p-6">
-          <div className="flex items-center justify-between">
+        <div data-cart tabIndex={-1} className="flex min-h-full flex-col p-4 outline-none sm:p-6 [@media(min-height:34rem)]:h-full">
+          <div className="flex shrink-0 items-center justify-between">
             <h2 id="cart-title" className="text-2xl font-bold">
               Your cart
             </h2>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { aCart, aLine } from '../testing'
-import { linesOf, newerCart, unfulfilled, unitsIn } from './wishes'
+import { linesOf, newerCart, unfulfilled, unitsIn, withAdditions, type Addition } from './wishes'
 
 describe('cart with wishes', () => {
   const cart = aCart([aLine('A', 2), aLine('B', 1)])
@@ -35,4 +35,21 @@ describe('cart with wishes', () => {
   })
 
   it('counts units, not lines', () => expect(unitsIn(cart.items)).toBe(3))
+})
+
+describe('what is on its way into the cart', () => {
+  const product = { productId: 'A', name: 'Oak Stool', price: 4, imageUrl: '' }
+  const shown = (inCart: number, addition: Partial<Addition>) =>
+    unitsIn(withAdditions(linesOf(aCart(inCart > 0 ? [aLine('A', inCart)] : []), new Map()), new Map([['A', { product, base: 0, sent: 0, queued: 0, ...addition }]])))
+
+  it('is a line at once', () => {
+    const lines = withAdditions([], new Map([['A', { product, base: 0, sent: 1, queued: 4 }]]))
+    expect(lines).toMatchObject([{ productId: 'A', productName: 'Oak Stool', quantity: 5, waiting: true }])
+  })
+
+  it('counts once, whether the socket or the answer brings it first', () => {
+    expect(shown(2, { base: 2, sent: 1, queued: 3 })).toBe(6)
+    expect(shown(3, { base: 2, sent: 1, queued: 3 })).toBe(6)
+    expect(shown(3, { queued: 3 })).toBe(6)
+  })
 })

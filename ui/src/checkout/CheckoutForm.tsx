@@ -2,12 +2,14 @@ import { useQuery } from '@tanstack/react-query'
 import { useState, type FormEvent } from 'react'
 
 import { statusQuery } from '../api/queries'
-import { identity } from '../lib/identity'
+import type { CartLine } from '../cart/wishes'
 import { announce } from '../lib/announcer'
+import { identity } from '../lib/identity'
 import type { ShippingAddress } from '../wire'
 import { ADDRESS_FIELDS, LONGEST, problemsOf, readAddress } from './address'
 import { PAYMENTS } from './payments'
 import { Refusal } from './Refusal'
+import { rememberDelivery, rememberedDelivery, type Delivery } from './remembered'
 import { useCheckout } from './useCheckout'
 
 type Problems = Partial<Record<keyof ShippingAddress, string>>
@@ -15,13 +17,19 @@ type Problems = Partial<Record<keyof ShippingAddress, string>>
 /** Where the button that places the order finds its form: it stands below the items and their total. */
 export const CHECKOUT_FORM = 'checkout'
 
-/** Address, payment, and which way the order takes. Locked while an earlier attempt has no answer. */
-export function CheckoutForm({ total, locked }: { total: number; locked: boolean }) {
+/** `held`: something about the cart must be settled first. `locked`: an earlier attempt has no answer. */
+type Props = { total: number; gone: readonly CartLine[]; held: boolean; locked: boolean }
+
+/** Address, payment, and which way the order takes. */
+export function CheckoutForm({ total, gone, held, locked }: Props) {
   const { attempt, place } = useCheckout()
   const [problems, setProblems] = useState<Problems>({})
+  // What an unanswered attempt asked for is what the form shows: it is what asking again sends.
+  const [begun] = useState<Delivery>(() => ('ask' in attempt ? { address: attempt.ask.body.shippingAddress, paymentMethod: attempt.ask.body.paymentMethod } : rememberedDelivery()))
 
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
+    if (held) return
     const data = new FormData(event.currentTarget)
     const shippingAddress = readAddress(data)
     const found = problemsOf(shippingAddress)
@@ -34,24 +42,28 @@ export function CheckoutForm({ total, locked }: { total: number; locked: boolean
     announce('Placing your order')
     place({ ...identity, shippingAddress, paymentMethod: String(data.get('paymentMethod')), useCdc: data.get('useCdc') === 'on', expectedTotal: total })
   }
-
   return (
-    <form id={CHECKOUT_FORM} noValidate onSubmit={submit} aria-label="Checkout">
-      {attempt.step === 'refused' && <Refusal problem={attempt.problem} total={total} />}
-      <fieldset disabled={locked} className="grid gap-8">
-        <AddressFields problems={problems} />
-        <PaymentChoice />
-        <CdcChoice />
+    <form id={CHECKOUT_FORM} noValidate onSubmit={submit} onInput={remember} aria-label="Checkout" className="min-w-0">
+      {attempt.step === 'refused' && <Refusal problem={attempt.problem} gone={gone} />}
+      <fieldset disabled={locked} className="grid min-w-0 gap-8">
+        <AddressFields begun={begun.address} problems={problems} />
+        <PaymentChoice begun={begun.paymentMethod} />
+        <RouteChoice />
       </fieldset>
     </form>
   )
 }
 
-function AddressFields({ problems }: { problems: Problems }) {
+function remember(event: FormEvent<HTMLFormElement>): void {
+  const data = new FormData(event.currentTarget)
+  rememberDelivery({ address: readAddress(data), paymentMethod: String(data.get('paymentMethod')) })
+}
+
+function AddressFields({ begun, problems }: { begun: ShippingAddress; problems: Problems }) {
   return (
     <div role="group" aria-labelledby="address" className="grid grid-cols-2 gap-x-4 gap-y-3">
       <h2 id="address" className="col-span-2 text-xl font-bold">
-        Where to
+        Delivery address
       </h2>
       {ADDRESS_FIELDS.map(({ name, label, autoComplete, wide }) => (
         <div key={name} className={wide ? 'col-span-2' : 'col-span-2 sm:col-span-1'}>
@@ -62,6 +74,8 @@ function AddressFields({ problems }: { problems: Problems }) {
           <input
             id={name}
             name={name}
+            dir="auto"
+            defaultValue={begun[name]}
             autoComplete={autoComplete}
             maxLength={LONGEST}
             required={name !== 'state'}
@@ -80,40 +94,40 @@ function AddressFields({ problems }: { problems: Problems }) {
   )
 }
 
-function PaymentChoice() {
+function PaymentChoice({ begun }: { begun: string }) {
   return (
     <div role="radiogroup" aria-labelledby="payment">
       <h2 id="payment" className="text-xl font-bold">
-        Paying by
+        Payment
       </h2>
       <div className="mt-3 grid gap-3 sm:flex sm:flex-wrap">
-        {Object.entries(PAYMENTS).map(([value, name], index) => (
-          <label key={value} className="inline-flex min-h-11 items-center gap-2.5 rounded-lg border border-line bg-tile px-4 has-checked:border-leaf has-checked:ring-1 has-checked:ring-leaf">
-            <input type="radio" name="paymentMethod" value={value} defaultChecked={index === 0} className="size-5 accent-leaf" />
+        {Object.entries(PAYMENTS).map(([value, name]) => (
+          <label key={value} className="inline-flex min-h-11 items-center gap-2.5 rounded-lg border border-rim bg-tile px-4 has-checked:border-leaf has-checked:ring-1 has-checked:ring-leaf">
+            <input type="radio" name="paymentMethod" value={value} defaultChecked={value === begun} className="size-5 accent-leaf" />
             {name}
           </label>
         ))}
       </div>
-      <p className="mt-2 text-[0.95rem] text-soft">Nothing is charged, so no number is asked for.</p>
+      <p className="mt-2 text-[0.95rem] text-soft">This is a demonstration: nothing is charged and no number is asked for.</p>
     </div>
   )
 }
 
-function CdcChoice() {
+function RouteChoice() {
   const { data: status } = useQuery(statusQuery)
   const [checked, setChecked] = useState(false)
   return (
     <div>
-      <h2 className="text-xl font-bold">How it travels</h2>
+      <h2 className="text-xl font-bold">How the order reaches inventory</h2>
       <label className="mt-2 inline-flex min-h-11 items-center gap-2.5">
         <input type="checkbox" name="useCdc" checked={checked} onChange={({ target }) => setChecked(target.checked)} aria-describedby="cdc-help" className="size-5 accent-leaf" />
         Use change data capture
       </label>
       <p id="cdc-help" className="max-w-prose text-[0.95rem] text-soft">
-        The order is only written to the database; the reader of its log passes it on to the inventory. Without, the shop sends it there itself.
+        With it, the order is only written to the database, and the change-data-capture reader passes it on to inventory. Without it, the shop publishes the order itself.
       </p>
       {checked && status && status.cdc !== 'running' && (
-        <p className="mt-2 max-w-prose text-[0.95rem] font-semibold text-low">The log&rsquo;s reader is not running now: this order would wait until it is.</p>
+        <p className="mt-2 max-w-prose text-[0.95rem] font-semibold text-low">The change-data-capture reader is not running: this order would wait until it is back.</p>
       )}
     </div>
   )

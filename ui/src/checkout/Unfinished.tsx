@@ -14,14 +14,14 @@ export function Unfinished({ attempt }: { attempt: Attempt }) {
   const waiting = attempt.step === 'asking'
   return (
     <div ref={element} tabIndex={-1} role="group" aria-label="Unfinished order" className="mt-6 border-l-4 border-low bg-tile py-3 pl-4 pr-3" data-testid="unanswered">
-      <h2 className="text-xl font-bold">{waiting ? 'No answer yet, asking again…' : 'We don’t know whether your order was placed'}</h2>
+      <h2 className="text-xl font-bold">{waiting ? 'No answer yet, checking again…' : 'We don’t know whether your order was placed'}</h2>
       <p className="mt-1 max-w-prose">
-        {waiting ? '' : `${sentence(attempt.reason)} `}It was for {money(attempt.ask.body.expectedTotal)}. Asking again is safe: one order stays one order.
+        {waiting ? '' : `${sentence(attempt.reason)} `}The order is for {money(attempt.ask.body.expectedTotal)}. Checking is safe: it places the order if it was not placed, and never a second one.
       </p>
       {!waiting && (
         <div className="mt-4 flex flex-wrap gap-3">
           <button type="button" className="btn-main" onClick={askAgain}>
-            Ask again
+            Check order status
           </button>
           <Link href="/orders" className="btn-plain">
             See your orders

@@ -65,6 +65,12 @@ describe('checkout', () => {
     expect(toKeep(nextAttempt(asking, { type: 'answered', order: anOrder() }))).toBeNull()
   })
 
+  it('says after a reload what was wrong before, and blames nobody where nothing is known', () => {
+    const lost = fail(asking, new Unanswered('The shop could not be reached.'))
+    expect(restored(toKeep(lost), 6)).toEqual(lost)
+    expect(restored(toKeep(asking), 6)).toMatchObject({ reason: 'The shop has not answered yet.' })
+  })
+
   it('drops a kept ask that is broken or older than the server keeps keys', () => {
     expect(restored(null, 6).step).toBe('none')
     expect(restored('{', 6).step).toBe('none')

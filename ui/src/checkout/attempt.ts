@@ -58,16 +58,17 @@ function isOrder(value: unknown): boolean {
 
 /** What to keep while the answer is out, so that a reloaded page asks again with the same key; null = nothing. */
 export function toKeep(attempt: Attempt): string | null {
-  return attempt.step === 'asking' || attempt.step === 'unanswered' ? JSON.stringify(attempt.ask) : null
+  if (attempt.step === 'asking') return JSON.stringify(attempt.ask)
+  return attempt.step === 'unanswered' ? JSON.stringify({ ...attempt.ask, reason: attempt.reason }) : null
 }
 
 /** The attempt that a reloaded page goes on with. */
 export function restored(kept: string | null, now: number): Attempt {
   if (kept === null) return { step: 'none' }
   try {
-    const ask = JSON.parse(kept) as Ask
+    const { reason, ...ask } = JSON.parse(kept) as Ask & { reason?: unknown }
     if (typeof ask.key !== 'string' || typeof ask.body !== 'object' || !(now - ask.at < KEY_LIVES_MS)) return { step: 'none' }
-    return { step: 'unanswered', ask, reason: 'The page was closed before the shop answered.' }
+    return { step: 'unanswered', ask, reason: typeof reason === 'string' ? reason : 'The shop has not answered yet.' }
   } catch {
     return { step: 'none' }
   }

@@ -8,6 +8,7 @@ import { Observable } from '../lib/observable'
 import { storage } from '../lib/storage'
 import { uuid } from '../lib/uuid'
 import { rememberOrder } from '../orders/mine'
+import { noteAsked } from '../orders/told'
 import { track } from '../track/track'
 import { nextAttempt, restored, toKeep, type Attempt, type AttemptEvent, type CheckoutBody } from './attempt'
 
@@ -40,7 +41,9 @@ async function ask(body: CheckoutBody): Promise<void> {
       if (failed.step === 'asking') await new Promise((resolve) => setTimeout(resolve, wait))
     }
   }
-  concluded(attempt.get())
+  const end = attempt.get()
+  if (end.step === 'placed') noteAsked(end.order.orderId, begun.ask.at)
+  concluded(end)
 }
 
 function concluded(end: Attempt): void {

@@ -1,4 +1,6 @@
-const dollars = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD' })
+import { LOCALE } from './locale'
+
+const dollars = new Intl.NumberFormat(LOCALE, { style: 'currency', currency: 'USD' })
 
 /** An amount in dollars as the shop writes it: `$1,899.99`. Anything that is not a number is a dash, never `$NaN`. */
 export function money(amount: number | null | undefined): string {

@@ -1,12 +1,20 @@
-const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
-const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' })
+import { LOCALE } from './locale'
 
-/** Time of day, `14:03:09`. `at` is in epoch milliseconds. */
+const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'medium' })
+const precise = new Intl.DateTimeFormat(LOCALE, { hour: 'numeric', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
+const day = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' })
+
+/** Time of day, `2:03:09 PM`. `at` is in epoch milliseconds. */
 export function timeOfDay(at: number): string {
   return clock.format(at)
 }
 
-/** Date and time, `22 Nov 2026, 14:03`. `at` is in epoch milliseconds. */
+/** Time of day to the millisecond, `2:03:09.042 PM`. `at` is in epoch milliseconds. */
+export function preciseTime(at: number): string {
+  return precise.format(at)
+}
+
+/** Date and time, `Nov 22, 2026, 2:03 PM`. `at` is in epoch milliseconds. */
 export function dateAndTime(at: number): string {
   return day.format(at)
 }

@@ -1,4 +1,6 @@
+import { count } from '../lib/locale'
 import { money } from '../lib/money'
+import { inText } from '../lib/text'
 import type { Product, ProductChange } from '../wire'
 
 /** At most one notice in this time, in milliseconds; what comes meanwhile is counted and told at its end. */
@@ -8,15 +10,15 @@ export const QUIET_MS = 3_000
 export function noticeOf(product: Product, change: ProductChange): string | null {
   switch (change.type) {
     case 'OUT_OF_STOCK':
-      return change.previousInventory === 0 ? null : `${product.name} is now sold out`
+      return change.previousInventory === 0 ? null : `${inText(product.name)} is now sold out`
     case 'BACK_IN_STOCK':
-      return `${product.name} is back in stock`
+      return `${inText(product.name)} is back in stock`
     case 'PRODUCT_REMOVED':
-      return `${product.name} is no longer sold`
+      return `${inText(product.name)} is no longer sold`
     case 'INVENTORY_DECREASED':
-      return product.inventory < 10 ? `${product.name}: only ${product.inventory} left` : null
+      return product.inventory < 10 ? `${inText(product.name)}: only ${count(product.inventory)} left` : null
     case 'PRICE_CHANGED':
-      return `${product.name} now costs ${money(product.price)}`
+      return `${inText(product.name)} now costs ${money(product.price)}`
     default:
       return null
   }

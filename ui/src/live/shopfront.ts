@@ -2,8 +2,8 @@ import { cartQuery, historyQuery, noticed, orderQuery, ordersQuery, queryClient,
 import { cartConnected, connectCart, rereadCart, takeCart } from '../cart/cart'
 import { identity } from '../lib/identity'
 import { toast } from '../lib/toasts'
-import { isMine } from '../orders/mine'
-import { newerOrder } from '../orders/order'
+import { isMine, onOrderElsewhere } from '../orders/mine'
+import { newerOrder, withOrder } from '../orders/order'
 import { flushAtEnd } from '../track/track'
 import { withChange } from '../product/history'
 import type { Envelope, Heartbeat, Order, Product } from '../wire'
@@ -15,6 +15,9 @@ import { noticeOf, Throttle } from './notices'
 
 /** New and removed products put lists out of date; a burst of them rereads the lists once, after this many milliseconds. */
 const REREAD_AFTER_MS = 300
+
+/** Changes after which a cart with the product has other sums. */
+const CHANGES_CARTS = new Set(['PRICE_CHANGED', 'PRODUCT_REMOVED', 'PRODUCT_ADDED'])
 
 const notices = new Throttle((text) => toast(text))
 let openProduct: string | null = null
@@ -47,6 +50,7 @@ export function openShop(): void {
   addEventListener('offline', feed.networkLost)
   addEventListener('pagehide', flushAtEnd)
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && feed.hurry())
+  onOrderElsewhere(() => void queryClient.invalidateQueries({ queryKey: ordersQuery.queryKey }))
   feed.connect()
 }
 
@@ -80,7 +84,7 @@ function takeProduct(product: Product | null, said: unknown): void {
   if (!change) return
   remember(product, change, Date.now())
   queryClient.setQueryData(historyQuery(product.productId).queryKey, (known) => known && withChange(known, change))
-  if (isInCart(product.productId) && (change.type === 'PRICE_CHANGED' || change.type === 'PRODUCT_REMOVED')) rereadCart()
+  if (isInCart(product.productId) && CHANGES_CARTS.has(change.type)) rereadCart()
   if (isWatched(product.productId) && !(change.orderId && isMine(change.orderId))) {
     const notice = noticeOf(product, change)
     if (notice) notices.add(notice)
@@ -97,7 +101,7 @@ function isWatched(productId: string): boolean {
 
 function takeOrder(order: Order): void {
   queryClient.setQueryData(orderQuery(order.orderId).queryKey, (known) => newerOrder(known, order))
-  queryClient.setQueryData(ordersQuery.queryKey, (known) => known?.map((other) => (other.orderId === order.orderId ? newerOrder(other, order) : other)))
+  queryClient.setQueryData(ordersQuery.queryKey, (known) => known && withOrder(known, order))
 }
 
 function beat({ status, reload }: Heartbeat): void {

@@ -4,52 +4,95 @@ import { Link } from 'wouter'
 import { ordersQuery } from '../api/queries'
 import { unitsIn } from '../cart/wishes'
 import { orderHref } from '../lib/address'
+import { count } from '../lib/locale'
 import { money } from '../lib/money'
+import { Name } from '../lib/Name'
 import { dateAndTime } from '../lib/time'
+import { Picture } from '../product/Picture'
+import { Popular } from '../product/Popular'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
+import type { Order } from '../wire'
+import { dueOf, isSettled } from './order'
 import { StatusLabel } from './StatusLabel'
 
+/** Pictures of an order that are shown before the rest is a number. */
+const PICTURES = 4
+/** How often the list is read while an order in it is pending, in milliseconds. */
+const PENDING_REREAD_MS = 3_000
+
 export function OrdersPage() {
-  const { data: orders, error, refetch } = useQuery(ordersQuery)
+  const { data: orders, error, refetch } = useQuery({
+    ...ordersQuery,
+    refetchInterval: ({ state }) => (state.data?.some((order) => !isSettled(order)) ? PENDING_REREAD_MS : false),
+  })
   useTitle('Your orders')
   return (
-    <div className="mx-auto max-w-3xl pt-8">
+    <div className="mx-auto min-h-[80vh] max-w-3xl pt-8">
       <h1 className="text-3xl font-bold sm:text-[2.6rem]">Your orders</h1>
       {error && !orders && <Trouble error={error} what="Your orders could not be read" onRetry={() => void refetch()} />}
       {!orders && !error && <p className="mt-6 text-soft">Fetching your orders…</p>}
-      {orders?.length === 0 && (
-        <div className="mt-6">
-          <p className="text-soft">None yet in this browser.</p>
-          <Link href="/" className="btn-plain mt-4">
-            Look at the shelves
-          </Link>
-        </div>
-      )}
+      {orders?.length === 0 && <Empty />}
       {orders && orders.length > 0 && (
         <ul className="mt-6 divide-y divide-line border-t-4 border-edge">
-          {orders.map((order) => {
-            const units = unitsIn(order.items)
-            return (
-              <li key={order.orderId} className="relative flex flex-wrap items-center justify-between gap-x-6 gap-y-1 py-4">
-                <div>
-                  <Link href={orderHref(order.orderId)} className="font-semibold after:absolute after:inset-0 hover:underline hover:underline-offset-4">
-                    {dateAndTime(order.createdAt)}
-                  </Link>
-                  <p className="text-[0.95rem] text-soft">
-                    {order.items[0]?.productName}
-                    {order.items.length > 1 && ` and ${order.items.length - 1} more`}, {units} {units === 1 ? 'item' : 'items'}
-                  </p>
-                </div>
-                <div className="flex items-center gap-5 max-sm:w-full max-sm:justify-between">
-                  <span className="font-semibold tabular-nums">{money(order.totalAmount)}</span>
-                  <StatusLabel status={order.status} />
-                </div>
-              </li>
-            )
-          })}
+          {orders.map((order) => (
+            <Row key={order.orderId} order={order} />
+          ))}
         </ul>
       )}
+    </div>
+  )
+}
+
+function Empty() {
+  return (
+    <div className="mt-4">
+      <p className="text-soft">None yet in this browser. They appear here as soon as you place one, in any tab.</p>
+      <Link href="/" className="btn-plain mt-4">
+        Look at the shelves
+      </Link>
+      <Popular />
+    </div>
+  )
+}
+
+function Row({ order }: { order: Order }) {
+  const units = unitsIn(order.items)
+  const [first, ...others] = order.items
+  return (
+    <li className="relative flex flex-wrap items-center justify-between gap-x-6 gap-y-2 py-4" data-order={order.orderId}>
+      <div className="flex min-w-0 grow basis-72 items-center gap-4">
+        <Pictures order={order} />
+        <div className="min-w-0">
+          <Link href={orderHref(order.orderId)} className="inline-flex min-h-11 items-center font-semibold after:absolute after:inset-0 hover:underline hover:underline-offset-4">
+            {dateAndTime(order.createdAt)}
+          </Link>
+          <p className="line-clamp-2 text-[0.95rem] text-soft">
+            {first && <Name text={first.productName} />}
+            {others.length > 0 && ` and ${count(others.length)} more`}, {count(units)} {units === 1 ? 'item' : 'items'}
+          </p>
+        </div>
+      </div>
+      <div className="ml-auto flex items-center gap-5 max-sm:w-full max-sm:justify-between">
+        <span className="font-semibold tabular-nums">{money(dueOf(order).totalAmount)}</span>
+        <StatusLabel status={order.status} />
+      </div>
+    </li>
+  )
+}
+
+/** Up to four of an order's pictures in one square. */
+function Pictures({ order }: { order: Order }) {
+  const shown = order.items.slice(0, PICTURES)
+  if (shown.length === 1) {
+    const [item] = shown
+    return <Picture productId={item?.productId ?? ''} url={item?.imageUrl} alt="" className="size-16 shrink-0 rounded-lg object-cover" />
+  }
+  return (
+    <div className="grid size-16 shrink-0 grid-cols-2 gap-0.5 overflow-hidden rounded-lg">
+      {shown.map((item) => (
+        <Picture key={item.orderItemId} productId={item.productId} url={item.imageUrl} alt="" className="aspect-square h-auto w-full object-cover" />
+      ))}
     </div>
   )
 }

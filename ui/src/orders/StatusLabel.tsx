@@ -1,10 +1,10 @@
 import type { OrderStatus } from '../wire'
 
 export const STATUS_TEXT: Record<OrderStatus, { label: string; headline: string; text: string }> = {
-  PENDING: { label: 'Pending', headline: 'Your order is placed', text: '' },
-  CONFIRMED: { label: 'Confirmed', headline: 'Everything is yours', text: 'The inventory has set aside every item in full.' },
-  BACKORDERED: { label: 'Backordered', headline: 'Some of it is yours', text: 'The shelf did not hold all of it. What is missing is listed below.' },
-  REJECTED: { label: 'Rejected', headline: 'Nothing was left', text: 'The inventory could not set aside a single unit.' },
+  PENDING: { label: 'Pending', headline: 'Order placed', text: '' },
+  CONFIRMED: { label: 'Confirmed', headline: 'Order confirmed', text: 'Every item is reserved in full.' },
+  BACKORDERED: { label: 'Backordered', headline: 'Partly confirmed', text: 'There was not enough in stock for all of it. You pay for what is reserved; what is unavailable is listed below.' },
+  REJECTED: { label: 'Rejected', headline: 'Sold out before we could reserve it', text: 'Nothing was reserved, so there is nothing to pay.' },
 }
 
 const LOOKS: Record<OrderStatus, string> = {

@@ -2,7 +2,7 @@ import { storage } from '../lib/storage'
 
 const KEPT = 'kartshoppe.orders'
 /** Enough to recognise the echo of one's own orders. */
-const AT_MOST = 20
+const AT_MOST = 50
 
 function read(): string[] {
   const kept = storage.get(KEPT)
@@ -16,4 +16,9 @@ export function rememberOrder(orderId: string): void {
 
 export function isMine(orderId: string): boolean {
   return read().includes(orderId)
+}
+
+/** Calls `act` when another tab of this browser has placed an order. */
+export function onOrderElsewhere(act: () => void): void {
+  addEventListener('storage', ({ key }) => key === KEPT && act())
 }

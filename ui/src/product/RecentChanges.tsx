@@ -1,43 +1,51 @@
-import { money } from '../lib/money'
 import { useNow } from '../lib/now'
 import { ago, timeOfDay } from '../lib/time'
-import type { ProductChange } from '../wire'
-import { recentFirst, textOf } from './history'
-import { StockLine } from './StockLine'
+import { isMine } from '../orders/mine'
+import type { Product } from '../wire'
+import { HistoryChart } from './HistoryChart'
+import { recentFirst, resultOf, textOf, type Change } from './history'
 
 const SHOWN = 8
 
-/** The last hour of a product: its stock as a line, its changes as a list. */
-export function RecentChanges({ history }: { history: readonly ProductChange[] | undefined }) {
+/** The last hour of a product: stock and price as lines, each change with its reason as a list. */
+export function RecentChanges({ product, history }: { product: Product; history: readonly Change[] | undefined }) {
   const now = useNow(5_000)
   const changes = recentFirst(history ?? [])
+  const own = changes.filter(({ orderId }) => orderId !== null && isMine(orderId))
   return (
-    <section className="mt-14 border-t border-line pt-6" aria-labelledby="recent">
+    <section className="mt-14 min-h-[26rem] border-t border-line pt-6" aria-labelledby="recent">
       <h2 id="recent" className="text-2xl font-bold">
         The last hour
       </h2>
-      {changes.length === 0 ? (
-        <p className="mt-3 text-soft">{history ? 'Nothing has moved.' : 'Reading…'}</p>
-      ) : (
+      {history ? (
         <div className="mt-4 grid gap-x-14 gap-y-6 md:grid-cols-2">
-          <StockLine changes={history ?? []} now={now} />
-          <ol className="divide-y divide-line" data-testid="changes">
-            {changes.slice(0, SHOWN).map((change) => (
-              <li key={`${change.life}/${change.version}/${change.type}`} className="flex flex-wrap items-baseline gap-x-4 py-2.5">
-                <span className="font-semibold">{textOf(change)}</span>
-                <span className="text-soft">{change.type === 'PRICE_CHANGED' ? prices(change) : `${change.currentInventory} left`}</span>
-                <time dateTime={new Date(change.timestamp).toISOString()} title={timeOfDay(change.timestamp)} className="ml-auto tabular-nums text-soft">
-                  {ago(change.timestamp, now)}
-                </time>
-              </li>
-            ))}
-          </ol>
+          <HistoryChart product={product} changes={history} own={own} now={now} />
+          {changes.length === 0 ? (
+            <p className="text-soft">Nothing has changed in the last hour. Live changes appear here.</p>
+          ) : (
+            <ol className="min-w-0 divide-y divide-line" data-testid="changes">
+              {changes.slice(0, SHOWN).map((change) => (
+                <Row key={`${change.life}/${change.version}/${change.type}`} change={change} now={now} own={own.includes(change)} />
+              ))}
+            </ol>
+          )}
         </div>
+      ) : (
+        <p className="mt-4 text-soft">Reading its changes…</p>
       )}
     </section>
   )
 }
 
-function prices({ type, previousPrice, currentPrice }: ProductChange): string {
-  return previousPrice === null || type === 'PRODUCT_ADDED' ? money(currentPrice) : `${money(previousPrice)} → ${money(currentPrice)}`
+function Row({ change, now, own }: { change: Change; now: number; own: boolean }) {
+  return (
+    <li className="flex flex-wrap items-baseline gap-x-4 py-2.5 tabular-nums">
+      <span className="font-semibold">{textOf(change)}</span>
+      {own && <span className="rounded bg-label px-1.5 text-[0.95rem] font-semibold text-on-label">your order</span>}
+      <span className="text-soft">{resultOf(change)}</span>
+      <time dateTime={new Date(change.timestamp).toISOString()} title={timeOfDay(change.timestamp)} className="ml-auto text-soft">
+        {ago(change.timestamp, now)}
+      </time>
+    </li>
+  )
 }

@@ -1,4 +1,9 @@
+import { count } from '../lib/locale'
+import { cents, money } from '../lib/money'
 import type { ProductChange } from '../wire'
+
+/** `reason`: why a product changed, in one word. A server that does not tell leaves it to the type. */
+export type Change = ProductChange & { readonly reason?: string }
 
 /** Changes kept for one page: an hour of a busy product. */
 const AT_MOST = 500
@@ -6,37 +11,70 @@ const AT_MOST = 500
 const keyOf = (change: ProductChange) => `${change.life}/${change.version}/${change.type}`
 
 /** `known` with a pushed change, oldest first, unless it is there already. */
-export function withChange(known: readonly ProductChange[], change: ProductChange): ProductChange[] {
+export function withChange<T extends ProductChange>(known: readonly T[], change: T): T[] {
   if (known.some((other) => keyOf(other) === keyOf(change))) return [...known]
   return [...known, change].slice(-AT_MOST)
 }
 
 /** Changes a shopper cares about, newest first. */
-export function recentFirst(changes: readonly ProductChange[]): ProductChange[] {
+export function recentFirst(changes: readonly Change[]): Change[] {
   return changes.filter((change) => textOf(change) !== null).toSorted((a, b) => b.timestamp - a.timestamp || b.version - a.version)
 }
 
-/** One change in words, or null if it is none that can be seen. */
-export function textOf({ type, previousInventory, currentInventory }: ProductChange): string | null {
-  const units = currentInventory - (previousInventory ?? currentInventory)
+/** Why a change happened. */
+export type Reason = 'order' | 'restock' | 'correction' | 'price' | 'added' | 'removed'
+
+const REASONS: ReadonlySet<string> = new Set<Reason>(['order', 'restock', 'correction', 'price', 'added', 'removed'])
+
+/** The reason that the server tells, or what the type and the order say; null for what no shopper sees. */
+export function reasonOf({ reason, type, orderId, previousInventory, currentInventory }: Change): Reason | null {
+  if (reason !== undefined) return REASONS.has(reason) ? (reason as Reason) : null
   switch (type) {
     case 'PRICE_CHANGED':
-      return 'New price'
+      return 'price'
     case 'PRODUCT_ADDED':
-      return 'New in the shop'
+      return 'added'
     case 'PRODUCT_REMOVED':
-      return 'Taken off the shelf'
+      return 'removed'
     case 'BACK_IN_STOCK':
-      return `Back in stock, ${units} came in`
     case 'INVENTORY_INCREASED':
-      return `${units} came in`
+      return 'restock'
     case 'INVENTORY_DECREASED':
-      return `${-units} went out`
     case 'OUT_OF_STOCK':
-      return units < 0 ? `The last ${units === -1 ? 'one' : -units} went out` : null
+      if (previousInventory === null || previousInventory <= currentInventory) return null
+      return orderId === null ? 'correction' : 'order'
     default:
       return null
   }
+}
+
+/** One change in words, or null if it is none that can be seen. */
+export function textOf(change: Change): string | null {
+  const { previousInventory, currentInventory } = change
+  const units = currentInventory - (previousInventory ?? currentInventory)
+  const last = currentInventory === 0 ? ', the last' : ''
+  switch (reasonOf(change)) {
+    case 'price':
+      return 'New price'
+    case 'added':
+      return 'New in the shop'
+    case 'removed':
+      return 'No longer sold'
+    case 'restock':
+      return units > 0 ? `+${count(units)} restocked` : null
+    case 'order':
+      return units < 0 ? `${count(-units)} sold${last}` : null
+    case 'correction':
+      return units === 0 ? null : `Corrected ${units < 0 ? '−' : '+'}${count(Math.abs(units))}`
+    case null:
+      return null
+  }
+}
+
+/** What the change left: the price before and after, or the units in stock. */
+export function resultOf({ type, reason, previousPrice, currentPrice, currentInventory }: Change): string {
+  if (type !== 'PRICE_CHANGED' && reason !== 'price') return `${count(currentInventory)} left`
+  return previousPrice === null ? money(currentPrice) : `${money(previousPrice)} → ${money(currentPrice)}`
 }
 
 /** The highest price within `changes` that is above `now`: what the product was, for a was/now price. */
@@ -55,16 +93,34 @@ export function courseFrom(changes: readonly ProductChange[], hourAgo: number, n
   return first?.type === 'PRODUCT_ADDED' ? Math.max(hourAgo, Math.min(first.timestamp, now - SHORTEST_MS)) : hourAgo
 }
 
-/** Corners of the stock's course between `from` and `to` as (time, stock), for a step line. Empty if nothing moved. */
-export function courseOf(changes: readonly ProductChange[], from: number, to: number): [number, number][] {
+/** What is drawn of a product over time, in units or in dollars. */
+export type Series = 'stock' | 'price'
+/** (time in epoch milliseconds, value): from there on the value holds. */
+export type Corner = readonly [at: number, value: number]
+
+function stepOf(series: Series, change: ProductChange): { at: number; before: number | null; after: number | null } {
+  const at = change.timestamp
+  // Before it came there was nothing, neither units nor a price.
+  if (change.type === 'PRODUCT_ADDED') return { at, before: null, after: series === 'stock' ? change.currentInventory : change.currentPrice }
+  if (series === 'stock') return { at, before: change.previousInventory, after: change.currentInventory }
+  return { at, before: change.previousPrice, after: change.currentPrice }
+}
+
+/** Corners of a course between `from` and `to`, for a step line; flat at `current` if nothing moved. */
+export function courseOf(changes: readonly ProductChange[], series: Series, current: number, from: number, to: number): Corner[] {
   const steps = changes
-    .filter((change) => change.timestamp >= from && change.previousInventory !== null && change.previousInventory !== change.currentInventory)
+    .filter(({ timestamp }) => timestamp >= from)
     .toSorted((a, b) => a.timestamp - b.timestamp || a.version - b.version)
+    .map((change) => stepOf(series, change))
+    .filter(({ before, after }) => after !== null && (before === null || cents(before) !== cents(after)))
   const [first] = steps
-  const last = steps.at(-1)
-  if (!first || !last) return []
-  const corners: [number, number][] = [[from, first.previousInventory ?? 0]]
-  for (const step of steps) corners.push([step.timestamp, step.currentInventory])
-  corners.push([Math.max(to, last.timestamp), last.currentInventory])
+  let value = first ? (first.before ?? first.after ?? current) : current
+  const corners: Corner[] = [[from, value]]
+  for (const { at, after } of steps) {
+    if (after === null || cents(after) === cents(value)) continue
+    corners.push([at, after])
+    value = after
+  }
+  corners.push([Math.max(to, steps.at(-1)?.at ?? to), value])
   return corners
 }

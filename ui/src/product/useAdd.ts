@@ -1,19 +1,10 @@
-import { useMutation } from '@tanstack/react-query'
-
-import { addToCart } from '../cart/cart'
-import { toast } from '../lib/toasts'
-import type { Product } from '../wire'
+import { addToCart, useAdding } from '../cart/cart'
+import type { AddedProduct } from '../cart/wishes'
 
 /**
- * Adds units of a product with one call, and does nothing while an earlier one has no answer; says so when the shop refuses.
- * The button that calls it stays enabled meanwhile: one that is disabled under the keyboard loses the focus.
+ * Adds units of a product. No click is lost: `adding` counts the units on their way, and the button that adds more stays enabled meanwhile
+ * (one that is disabled under the keyboard loses the focus).
  */
-export function useAdd(product: Pick<Product, 'productId' | 'name'>) {
-  const { isPending, mutate } = useMutation({
-    mutationFn: (quantity: number) => addToCart(product.productId, product.name, quantity),
-    onError: (error) => toast(`${product.name} was not added: ${error.message}`),
-  })
-  return (quantity: number, onSuccess: () => void = () => undefined) => {
-    if (!isPending) mutate(quantity, { onSuccess })
-  }
+export function useAdd(product: AddedProduct): { add: (quantity: number) => void; adding: number } {
+  return { add: (quantity) => void addToCart(product, quantity), adding: useAdding(product.productId) }
 }
