@@ -23,7 +23,21 @@ use serde::{Deserialize, Serialize};
 pub struct DataDir {
     root: PathBuf,
     instance: String,
-    _lock: File,
+    _lock: PidLock,
+}
+
+/// A file that one process has at a time, with its pid inside. The operating system lets go of it when the process dies, however it dies;
+/// programs that the process starts do not inherit it.
+#[derive(Debug)]
+pub struct PidLock(File);
+
+/// Why a [`PidLock`] cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PidLockError {
+    #[error("process {pid} has it")]
+    Held { pid: String },
+    #[error(transparent)]
+    Failed(#[from] io::Error),
 }
 
 /// Where a running server listens; the content of `server.json`.
@@ -163,21 +177,41 @@ fn server_file(root: &Path) -> PathBuf {
     root.join("server.json")
 }
 
-fn lock(root: &Path) -> Result<File, DataDirError> {
+fn lock(root: &Path) -> Result<PidLock, DataDirError> {
     let path = root.join("lock");
-    let unusable = |source: io::Error| DataDirError::new(path.display().to_string(), source);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            let _ = file.read_to_string(&mut pid);
-            return Err(DataDirError::InUse { path: root.display().to_string(), pid: pid.trim().to_owned() });
+    PidLock::take(&path).map_err(|error| match error {
+        PidLockError::Held { pid } => DataDirError::InUse { path: root.display().to_string(), pid },
+        PidLockError::Failed(source) => DataDirError::new(path.display().to_string(), source),
+    })
+}
+
+impl PidLock {
+    /// Takes it, or says who has it.
+    ///
+    /// # Errors
+    /// [`PidLockError`].
+    pub fn take(path: &Path) -> Result<Self, PidLockError> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                // An unreadable pid does not make the lock ours.
+                let _ = file.read_to_string(&mut pid);
+                return Err(PidLockError::Held { pid: pid.trim().to_owned() });
+            }
+            Err(errno) => return Err(PidLockError::Failed(errno.into())),
         }
-        Err(errno) => return Err(unusable(errno.into())),
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()))?;
+        Ok(Self(file))
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(unusable)?;
-    Ok(file)
+}
+
+impl Drop for PidLock {
+    /// A child process that another thread starts has the file open, too, between its fork and its exec: closing ours would not do.
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 fn kept_instance(path: &Path) -> io::Result<String> {
@@ -230,5 +264,23 @@ mod tests {
         drop(first);
         assert_eq!(running_server(folder.path()), None);
         assert_eq!(DataDir::open(folder.path(), "").unwrap().instance(), name);
+    }
+
+    #[test]
+    fn a_lock_is_free_at_once_though_a_child_that_is_being_started_has_the_file_open() {
+        use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+        use std::os::fd::AsRawFd;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = PidLock::take(&path).unwrap();
+        let pid = std::process::id().to_string();
+        assert!(matches!(PidLock::take(&path), Err(PidLockError::Held { pid: told }) if told == pid));
+        // The same open file once more, as a child has it between fork and exec.
+        let me = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+        let childs = pidfd_getfd(&me, first.0.as_raw_fd(), PidfdGetfdFlags::empty()).unwrap();
+        drop(first);
+        PidLock::take(&path).unwrap();
+        drop(childs);
     }
 }

@@ -228,7 +228,8 @@ async fn a_zombie_is_noticed_replaced_and_no_hindrance_to_a_stop() {
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(COLLECT, folder.path()).stdin(Stdio::null());
     let output = program.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
     assert_eq!(private_server::status(folder.path()).unwrap(), Status::Stopped);
 }
 

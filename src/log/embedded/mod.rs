@@ -38,7 +38,7 @@ use tokio::time::Instant;
 use self::groups::Groups;
 use self::guard::{Guard, Watch};
 use self::keeper::{Keeper, Signal};
-use self::lock::FolderLock;
+
 use self::read_pool::ReadPool;
 use self::reader::EmbeddedReader;
 use self::session::EmbeddedSession;
@@ -135,7 +135,7 @@ impl EmbeddedLog {
 
     fn open_blocking(config: &EmbeddedConfig, clock: Clock) -> Result<Self, LogError> {
         crate::data_dir::own_folder(&config.folder).map_err(|error| trouble::unusable(&config.folder, &error))?;
-        let lock = FolderLock::take(&config.folder)?;
+        let lock = lock::take(&config.folder)?;
         let path = schema::file_in(&config.folder);
         let connection = schema::open_writer(&path, config.partitions, config.fsync, config.max_bytes)?;
         let failed = |error: rusqlite::Error| trouble::while_reading(&path, &error);

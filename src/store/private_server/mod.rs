@@ -21,8 +21,8 @@ mod place;
 mod postmaster;
 mod process;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ use binaries::Binaries;
 use cluster::{Cluster, Credentials};
 use postmaster::Postmaster;
 
+use crate::data_dir::{PidLock, PidLockError};
+
 /// A crashed server is started again after this wait; doubled each time up to [`RESTART_WAIT_MAX`].
 const RESTART_WAIT_MIN: Duration = Duration::from_millis(50);
 const RESTART_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -46,7 +48,7 @@ pub struct PrivateServer {
     urls: Urls,
     stop: CancellationToken,
     watch: Option<JoinHandle<Result<(), PrivateServerError>>>,
-    _lock: File,
+    _lock: PidLock,
 }
 
 /// How to reach a private server. Each holds a password.
@@ -363,20 +365,11 @@ fn home_of(data_dir: &Path) -> Result<PathBuf, PrivateServerError> {
     home.canonicalize().map_err(at)
 }
 
-/// Locks the directory for as long as the file is open. Programs that we start do not inherit it.
-fn lock(home: &Path) -> Result<File, PrivateServerError> {
+/// Locks the directory for as long as the value lives.
+fn lock(home: &Path) -> Result<PidLock, PrivateServerError> {
     let path = home.join("lock");
-    let at = |source| PrivateServerError::File { doing: "lock", path: path.display().to_string(), source };
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(at)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let _ = file.read_to_string(&mut pid);
-            return Err(PrivateServerError::InUse { path: home.display().to_string(), pid: pid.trim().to_owned() });
-        }
-        Err(fs::TryLockError::Error(source)) => return Err(at(source)),
-    }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(at)?;
-    Ok(file)
+    PidLock::take(&path).map_err(|error| match error {
+        PidLockError::Held { pid } => PrivateServerError::InUse { path: home.display().to_string(), pid },
+        PidLockError::Failed(source) => PrivateServerError::File { doing: "lock", path: path.display().to_string(), source },
+    })
 }

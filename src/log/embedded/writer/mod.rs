@@ -22,11 +22,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::groups::{Groups, Member};
 use super::guard::{Guard, Watch};
 use super::keeper::Signal;
-use super::lock::FolderLock;
 use super::schema::PartitionRow;
 use super::shelf::{Shelf, Shelves};
 use super::trouble;
 use crate::clock::Clock;
+use crate::data_dir::PidLock;
 use crate::log::{Appended, Batch, LogError, Offset, PartitionId, Positions, TopicPartition};
 use crate::wire::topics::Topic;
 
@@ -204,7 +204,7 @@ impl Writer {
     pub(super) fn start(
         mut self,
         rows: &[PartitionRow],
-        (lock, watch): (FolderLock, Watch),
+        (lock, watch): (PidLock, Watch),
         jobs: Jobs,
         signal: SyncSender<Signal>,
         keep: impl FnOnce() + Send + 'static,
