@@ -37,7 +37,11 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 pub async fn store(server: &PrivateServer) -> Store {
     let store = Store::new(&server.urls().database, StoreOptions::default()).unwrap();
-    store.migrate().await.unwrap();
+    let give_up = Instant::now() + Duration::from_secs(120);
+    // A server that was killed and started anew recovers first, which takes its time on a loaded machine.
+    while let Err(error) = store.migrate().await {
+        assert!(error.is_retryable() && Instant::now() < give_up, "{error:?}");
+    }
     store
 }
 
