@@ -107,7 +107,7 @@ struct Shop {
     api: Api,
     operators: Server,
     inventory: Inventory,
-    progress: AbortOnDropHandle<()>,
+    watches: Vec<AbortOnDropHandle<()>>,
     _upkeep: AbortOnDropHandle<()>,
 }
 
@@ -135,8 +135,12 @@ impl Shop {
             Database::sweep_hourly(store).await;
         }));
         let progress = api.progress(parts, &root, instance);
-        let progress = AbortOnDropHandle::new(tokio::spawn(progress::watch(progress)));
-        Ok(Self { root, api, operators, inventory, progress, _upkeep: upkeep })
+        let watches = vec![
+            AbortOnDropHandle::new(tokio::spawn(progress::watch(progress))),
+            AbortOnDropHandle::new(tokio::spawn(api.watch_readiness(parts))),
+            AbortOnDropHandle::new(tokio::spawn(wal.measure(parts.config.roles.contains(&RoleName::Cdc)))),
+        ];
+        Ok(Self { root, api, operators, inventory, watches, _upkeep: upkeep })
     }
 
     /// Starts the configured roles, announces the listeners, and waits for the signal to stop, or until another process has the
@@ -166,7 +170,7 @@ impl Shop {
     /// Stops everything in reverse.
     async fn close(self, parts: &Parts) {
         self.api.set_draining();
-        self.progress.abort();
+        self.watches.iter().for_each(AbortOnDropHandle::abort);
         if let Err(error) = self.root.stop_all().await {
             tracing::warn!(%error, "the roles did not stop in order");
         }

@@ -212,6 +212,16 @@ pub struct Health {
     pub trial_write_after: Duration,
 }
 
+impl Health {
+    /// How often the process looks at itself: often enough for its patience, and seldom enough to cost next to nothing.
+    #[must_use]
+    pub fn look_every(&self) -> Duration {
+        const AT_MOST: Duration = Duration::from_secs(5);
+        const LOOKS_PER_PATIENCE: u32 = 4;
+        (self.stalled_after / LOOKS_PER_PATIENCE).min(AT_MOST)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Faults {

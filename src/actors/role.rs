@@ -151,6 +151,7 @@ impl Actor for Role {
 
     async fn post_stop(&self, _myself: ActorRef<RoleMsg>, state: &mut RoleState) -> Result<(), ActorProcessingErr> {
         state.children.stop_all().await;
+        self.context.alarms.clear_role(self.mailbox.actor().trim_start_matches("role/"));
         Ok(())
     }
 }

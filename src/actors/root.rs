@@ -156,6 +156,7 @@ impl Actor for Root {
     }
 
     async fn handle(&self, myself: ActorRef<RootMsg>, message: RootMsg, state: &mut RootState) -> Result<(), ActorProcessingErr> {
+        let _handling = self.vitals.handling();
         match message {
             RootMsg::Start(name, answer) => answer.give(self.start(&myself, state, &name).await),
             RootMsg::Stop(name, answer) => answer.give(self.stop(state, &name).await),

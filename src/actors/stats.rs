@@ -123,6 +123,8 @@ impl Entry {
         *self.living.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.down.lock().unwrap_or_else(PoisonError::into_inner).begins(cause);
         self.handling_since.store(0, Ordering::Relaxed);
+        // What its mailbox held is gone with it.
+        self.depth.store(Arc::default());
         self.ends[cause.index()].fetch_add(1, Ordering::Relaxed);
         if let Some(reason) = reason {
             *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
@@ -214,12 +216,18 @@ impl Vitals {
     /// # Errors
     /// The injected error, to be passed on with `?`.
     pub async fn begin(&self, myself: &ActorCell) -> Result<Handling, ActorProcessingErr> {
-        self.entry.handling_since.store(stamp(), Ordering::Relaxed);
-        let handling = Handling { entry: self.entry.clone(), depth: self.entry.depth.load_full() };
+        let handling = self.handling();
         if self.faults.is_armed() {
             self.faults.strike(&self.who(), myself).await?;
         }
         Ok(handling)
+    }
+
+    /// [`Vitals::begin`] for an actor that no fault strikes.
+    #[must_use]
+    pub fn handling(&self) -> Handling {
+        self.entry.handling_since.store(stamp(), Ordering::Relaxed);
+        Handling { entry: self.entry.clone(), depth: self.entry.depth.load_full() }
     }
 
     /// The message takes its time but goes on: the watchdog starts to count anew.

@@ -3,28 +3,29 @@
 //! Ready is about this process's own roles: one that runs elsewhere, or was stopped on purpose, never makes it 503. Every reason
 //! goes away by itself when its cause is gone. Shoppers read what is wrong; paths, hosts and errors are for operators only.
 
-use std::error::Error as _;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::state::{Operators, Shop};
 use crate::actors::catalog_view::{CatalogHandle, CatalogState};
+use crate::actors::envelope::CallError;
 use crate::actors::root::RootHandle;
 use crate::actors::supervision::{ChildReport, ChildState};
 use crate::config::RoleName;
 use crate::log::LogError;
 use crate::store::{DatabaseState, Store, StoreError};
-use crate::telemetry::alarms::{Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// The problem's code while a role of this process is not ready.
 pub(super) const NOT_READY: &str = "not_ready";
@@ -32,64 +33,40 @@ pub(super) const NOT_READY: &str = "not_ready";
 /// Whoever is asked answers by then or counts as not ready.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// One reason why the process is not ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// For everybody: no path, no error of the system, no host.
-    pub public: String,
-    /// For operators.
-    pub full: String,
+/// An error of the log, for everybody and in full.
+#[must_use]
+pub fn alarm_of_log(error: &LogError) -> Alarm {
+    let text = match error {
+        LogError::Full { .. } => "no space left for the event log: free some, writing goes on by itself",
+        LogError::Refused(_) | LogError::Unusable { .. } | LogError::InUse { .. } | LogError::UnknownTopic(_) => {
+            "the event log cannot be used as it is: the operators' /readyz says why"
+        }
+        LogError::Unavailable(_)
+        | LogError::Aborted(_)
+        | LogError::Fenced { .. }
+        | LogError::Deadline { .. }
+        | LogError::OutOfRange { .. }
+        | LogError::Closed => "the event log is not available: see to its storage or brokers; work goes on by itself",
+    };
+    Alarm::blocks(text).with_detail(error)
 }
 
-impl Reason {
-    /// Everybody may read all of it.
-    #[must_use]
-    pub fn open(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { public: text.clone(), full: text }
-    }
+/// What is asked besides the roles' own reports, of these roles that run; empty if nothing speaks against being ready.
+pub type SignOfLife = Box<dyn Fn(BTreeSet<RoleName>) -> Pin<Box<dyn Future<Output = Vec<(Cause, Alarm)>> + Send>> + Send + Sync>;
 
-    /// What is wrong for everybody, and the error behind it for operators.
-    #[must_use]
-    pub fn behind(public: &str, full: impl fmt::Display) -> Self {
-        Self { public: public.to_owned(), full: full.to_string() }
-    }
-
-    /// An error of the log.
-    #[must_use]
-    pub fn of_log(error: &LogError) -> Self {
-        let public = match error {
-            LogError::Full { .. } => "no space left for the event log: free some, writing goes on by itself",
-            LogError::Refused(_) | LogError::Unusable { .. } | LogError::InUse { .. } | LogError::UnknownTopic(_) => {
-                "the event log cannot be used as it is: the operators' /readyz says why"
-            }
-            LogError::Unavailable(_)
-            | LogError::Aborted(_)
-            | LogError::Fenced { .. }
-            | LogError::Deadline { .. }
-            | LogError::OutOfRange { .. }
-            | LogError::Closed => "the event log is not available",
-        };
-        Self::behind(public, error)
-    }
-
-    /// An error of PostgreSQL, with its cause for operators.
-    #[must_use]
-    pub fn of_store(error: &StoreError) -> Self {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        let public = if error.is_retryable() { "database: not available" } else { "database: it refuses what the shop asks" };
-        Self::behind(public, format!("database: {error}{cause}"))
-    }
-}
-
-impl From<Alarm> for Reason {
-    fn from(alarm: Alarm) -> Self {
-        Self { full: alarm.in_full(), public: alarm.text }
-    }
-}
-
-/// What is asked besides the roles' own reports; `None` if nothing speaks against being ready.
-pub type SignOfLife = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<Reason>> + Send>> + Send + Sync>;
+/// The causes of [`Readiness::look`]; all others are somebody else's to raise and clear.
+const LOOKED_AT: [Cause; 10] = [
+    Cause::EventLog,
+    Cause::Inventory,
+    Cause::ShopFilling,
+    Cause::CatalogueRestoring,
+    Cause::RoleStarting,
+    Cause::RoleFailing,
+    Cause::WalReaderStarting,
+    Cause::Database,
+    Cause::DatabaseReadOnly,
+    Cause::DatabaseBehind,
+];
 
 /// Says whether the process is ready, and if not, why. Cheap to clone.
 #[derive(Clone)]
@@ -100,59 +77,40 @@ struct Inner {
     store: Store,
     catalog: CatalogHandle,
     alarms: Alarms,
-    started: AtomicBool,
-    draining: AtomicBool,
     /// Whether the log answers; the same question for every implementation.
     log: SignOfLife,
+    /// One look at a time, however many ask; when the last one began.
+    looked: Mutex<Option<Instant>>,
 }
 
 impl Readiness {
     /// Not ready before [`Readiness::set_started`]. `log` asks the event log for a sign of life.
     #[must_use]
     pub fn new(roles: RootHandle, store: Store, catalog: CatalogHandle, alarms: Alarms, log: SignOfLife) -> Self {
-        let (started, draining) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(Inner { roles, store, catalog, alarms, started, draining, log }))
+        alarms.raise(About::cause(Cause::ProcessStarting), Alarm::blocks("the process is starting"));
+        Self(Arc::new(Inner { roles, store, catalog, alarms, log, looked: Mutex::default() }))
     }
 
     /// The configured roles were told to start.
     pub fn set_started(&self) {
-        self.0.started.store(true, Ordering::Release);
+        self.0.alarms.clear(&About::cause(Cause::ProcessStarting));
     }
 
     /// The process is about to stop: whoever balances load sends nobody here any more.
     pub fn set_draining(&self) {
-        self.0.draining.store(true, Ordering::Release);
+        self.0.alarms.raise(About::cause(Cause::ProcessStopping), Alarm::blocks("the process is stopping"));
     }
 
     /// What keeps the process from being ready; empty if it is.
-    pub async fn reasons(&self) -> Vec<Reason> {
-        let inner = &self.0;
-        if inner.draining.load(Ordering::Acquire) {
-            return vec![Reason::open("the process is stopping")];
+    pub async fn reasons(&self) -> Vec<Alarm> {
+        self.look().await;
+        let mut standing = self.0.alarms.list();
+        standing.retain(|(_, alarm)| alarm.blocks);
+        // While it starts or stops, the rest is only a consequence.
+        if standing.iter().any(|(about, _)| is_start_or_stop(about)) {
+            standing.retain(|(about, _)| is_start_or_stop(about));
         }
-        if !inner.started.load(Ordering::Acquire) {
-            return vec![Reason::open("the process is starting")];
-        }
-        let standing = inner.alarms.list().into_iter().map(|(_, alarm)| alarm);
-        let mut reasons: Vec<Reason> = standing.filter(|alarm| alarm.blocks).map(Reason::from).collect();
-        let silent = || Some(Reason::open("event log: no answer"));
-        reasons.extend(tokio::time::timeout(PATIENCE, (inner.log)()).await.unwrap_or_else(|_| silent()));
-        let roles = match inner.roles.report(PATIENCE).await {
-            Ok(roles) => roles,
-            Err(error) => {
-                reasons.push(Reason::open(error.to_string()));
-                return reasons;
-            }
-        };
-        for role in roles.iter().filter(|role| role.state != ChildState::Stopped) {
-            reasons.extend(self.reasons_of_role(role).await);
-        }
-        let runs_api =
-            roles.iter().any(|role| role.id == format!("role/{}", RoleName::Api.as_str()) && role.state == ChildState::Running);
-        if runs_api {
-            reasons.extend(self.reasons_of_api().await);
-        }
-        reasons
+        standing.into_iter().map(|(_, alarm)| alarm).collect()
     }
 
     /// What an operator should look at though the process is ready.
@@ -162,50 +120,128 @@ impl Readiness {
         standing.filter(|alarm| !alarm.blocks).map(|alarm| alarm.in_full()).collect()
     }
 
-    async fn reasons_of_role(&self, role: &ChildReport) -> Vec<Reason> {
+    /// Asks log, roles and database, and sets their alarms. Whoever asks while another look is under way waits for one that began later
+    /// than the question.
+    pub async fn look(&self) {
+        let asked = Instant::now();
+        let mut looked = self.0.looked.lock().await;
+        let rests = self.0.alarms.list().iter().any(|(about, _)| is_start_or_stop(about));
+        if rests || looked.is_some_and(|begun| begun >= asked) {
+            return;
+        }
+        let begun = Instant::now();
+        let mut found: BTreeMap<Cause, Vec<Alarm>> = BTreeMap::new();
+        for (cause, alarm) in self.find().await {
+            found.entry(cause).or_default().push(alarm);
+        }
+        for cause in LOOKED_AT {
+            self.0.alarms.set(About::cause(cause), found.remove(&cause).map(together));
+        }
+        *looked = Some(begun);
+    }
+
+    async fn find(&self) -> Vec<(Cause, Alarm)> {
+        let inner = &self.0;
+        let roles = match inner.roles.report(PATIENCE).await {
+            Ok(roles) => roles,
+            Err(error) => return vec![(Cause::RoleFailing, Alarm::blocks(error.to_string()))],
+        };
+        let runs: Vec<_> = roles.into_iter().filter(|role| role.state != ChildState::Stopped).collect();
+        let name = |role: &ChildReport| RoleName::parse(role.id.strip_prefix("role/")?);
+        let names: BTreeSet<RoleName> = runs.iter().filter_map(name).collect();
+        let is_api = |role: &ChildReport| name(role) == Some(RoleName::Api) && role.state == ChildState::Running;
+        let runs_api = runs.iter().any(is_api);
+        let silent = || vec![(Cause::EventLog, Alarm::blocks("event log: no answer; see to its storage or brokers"))];
+        let (of_log, of_roles, of_api) = tokio::join!(
+            async { tokio::time::timeout(PATIENCE, (inner.log)(names)).await.unwrap_or_else(|_| silent()) },
+            self.of_roles(&runs),
+            async { if runs_api { self.of_api().await } else { Vec::new() } },
+        );
+        [of_log, of_roles, of_api].concat()
+    }
+
+    async fn of_roles(&self, roles: &[ChildReport]) -> Vec<(Cause, Alarm)> {
+        let mut found = Vec::new();
+        for role in roles {
+            found.extend(self.of_role(role).await);
+        }
+        found
+    }
+
+    async fn of_role(&self, role: &ChildReport) -> Vec<(Cause, Alarm)> {
         let name = role.id.strip_prefix("role/").unwrap_or(&role.id);
         if role.state != ChildState::Running {
-            return vec![Reason::open(format!("role {name} is being restarted"))];
+            return vec![(Cause::RoleFailing, Alarm::blocks(format!("role {name} is being restarted")))];
         }
         let Some(handle) = self.0.roles.role(name) else { return Vec::new() };
-        let stumbles = |child: &ChildReport| {
-            let what = if child.failing { "keeps failing" } else { "is not running" };
-            Reason::open(format!("{} of role {name} {what}", child.id))
+        let look = |child: &ChildReport| match (child.failing, child.state) {
+            (true, _) => {
+                let text = format!("{} of role {name} keeps failing: the log and /admin/actors say of what", child.id);
+                Some((Cause::RoleFailing, Alarm::blocks(text)))
+            }
+            (false, ChildState::Running) => None,
+            (false, ChildState::Restarting | ChildState::Stopped) => {
+                Some((Cause::RoleStarting, Alarm::blocks(format!("{} of role {name} is not running yet", child.id))))
+            }
         };
         match handle.report(PATIENCE).await {
-            Ok(children) => {
-                let stumbling = children.iter().filter(|child| child.state != ChildState::Running || child.failing);
-                stumbling.map(stumbles).collect()
+            Ok(children) => children.iter().filter_map(look).collect(),
+            Err(CallError::NotRunning { .. }) => {
+                vec![(Cause::RoleStarting, Alarm::blocks(format!("role {name} is being started")))]
             }
-            Err(error) => vec![Reason::open(format!("role {name}: {error}"))],
+            Err(error) => vec![(Cause::RoleFailing, Alarm::blocks(format!("role {name}: {error}")))],
         }
     }
 
-    async fn reasons_of_api(&self) -> Vec<Reason> {
+    async fn of_api(&self) -> Vec<(Cause, Alarm)> {
         let progress = self.0.catalog.progress();
         let restoring = (progress.state == CatalogState::Restoring).then(|| {
             let (read, all) = (progress.records_read, progress.records_to_read);
-            Reason::open(format!("the catalogue is being read: {read} of {all} records"))
+            (Cause::CatalogueRestoring, Alarm::blocks(format!("the catalogue is being read: {read} of {all} records")))
         });
-        let silent = || Some(Reason::open("database: no answer"));
-        let asked = tokio::time::timeout(PATIENCE, reason_of_database(&self.0.store));
+        let silent = || Some((Cause::Database, Alarm::blocks("database: no answer; see to PostgreSQL and its machine")));
+        let asked = tokio::time::timeout(PATIENCE, of_database(&self.0.store));
         restoring.into_iter().chain(asked.await.unwrap_or_else(|_| silent())).collect()
     }
 }
 
+fn is_start_or_stop(about: &About) -> bool {
+    matches!(about.cause, Cause::ProcessStarting | Cause::ProcessStopping)
+}
+
+/// One alarm of several: what each says, in its order.
+fn together(alarms: Vec<Alarm>) -> Alarm {
+    let joined = |texts: Vec<String>| texts.join("; ");
+    let details: Vec<String> = alarms.iter().filter_map(|alarm| alarm.detail.clone()).collect();
+    let alarm = Alarm::blocks(joined(alarms.into_iter().map(|alarm| alarm.text).collect()));
+    if details.is_empty() { alarm } else { alarm.with_detail(joined(details)) }
+}
+
 /// Whether the tables are there and can be written to.
-async fn reason_of_database(store: &Store) -> Option<Reason> {
-    match store.state().await {
-        Ok(DatabaseState::Writable) => None,
-        Ok(DatabaseState::ReadOnly) => Some(Reason::open(
-            "database: it is read-only, so no cart and no order can be written: lead the shop to the primary, or set \
-             default_transaction_read_only to off",
-        )),
-        Ok(DatabaseState::NotMigrated) => Some(Reason::open(
-            "database: its tables do not have this version's shape yet; if this lasts, `kartshoppe db migrate` says why",
-        )),
-        Err(error) => Some(Reason::of_store(&error)),
-    }
+async fn of_database(store: &Store) -> Option<(Cause, Alarm)> {
+    Some(match store.state().await {
+        Ok(DatabaseState::Writable) => return None,
+        Ok(DatabaseState::ReadOnly) => {
+            let text = "database: it is read-only, so no cart and no order can be written: lead the shop to the primary, or set \
+                        default_transaction_read_only to off";
+            (Cause::DatabaseReadOnly, Alarm::blocks(text))
+        }
+        Ok(DatabaseState::NotMigrated) => {
+            let text =
+                "database: its tables do not have this version's shape yet; if this lasts, `kartshoppe db migrate` says why";
+            (Cause::DatabaseBehind, Alarm::blocks(text))
+        }
+        Err(error) => (Cause::Database, alarm_of_store(&error)),
+    })
+}
+
+fn alarm_of_store(error: &StoreError) -> Alarm {
+    let text = if error.is_retryable() {
+        "database: not available; see to PostgreSQL and its machine, work goes on by itself"
+    } else {
+        "database: it refuses what the shop asks; the operators' /readyz says why"
+    };
+    Alarm::blocks(text).with_detail(error.in_full())
 }
 
 /// The process lives; asks nobody.
@@ -217,7 +253,7 @@ pub fn livez() -> Ready<Response> {
 /// Whether the process is ready, and if not, why.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Object), (status = 503, body = Object)))]
 pub async fn readyz(State(shop): State<Arc<Shop>>) -> Response {
-    answer(shop.readiness.reasons().await.into_iter().map(|reason| reason.public), None)
+    answer(shop.readiness.reasons().await.into_iter().map(|reason| reason.text), None)
 }
 
 /// The same in full, with `warnings`: what an operator should look at though the process is ready.
@@ -225,7 +261,7 @@ pub async fn readyz(State(shop): State<Arc<Shop>>) -> Response {
 pub async fn readyz_in_full(State(operators): State<Arc<Operators>>) -> Response {
     let readiness = &operators.readiness;
     let warnings = Some(readiness.warnings()).filter(|warnings| !warnings.is_empty());
-    answer(readiness.reasons().await.into_iter().map(|reason| reason.full), warnings)
+    answer(readiness.reasons().await.iter().map(Alarm::in_full), warnings)
 }
 
 fn answer(reasons: impl Iterator<Item = String>, warnings: Option<Vec<String>>) -> Response {
@@ -260,17 +296,11 @@ mod tests {
             LogError::Refused("grant it with kafka-acls --allow-principal User:shop, or move /srv/shop/log away".to_owned()),
         ];
         for error in errors {
-            let reason = Reason::of_log(&error);
+            let alarm = alarm_of_log(&error);
             for secret in ["/srv", "broker-7", "4711", "os error", "User:shop"] {
-                assert!(!reason.public.contains(secret), "{}", reason.public);
+                assert!(!alarm.text.contains(secret), "{}", alarm.text);
             }
-            assert_eq!(reason.full, error.to_string());
+            assert!(alarm.in_full().contains(&error.to_string()), "{alarm:?}");
         }
-        let alarm = Alarm::blocks("the log file was moved").with_detail("/srv/shop/log");
-        let reason = Reason::from(alarm);
-        assert_eq!(
-            (reason.public.as_str(), reason.full.as_str()),
-            ("the log file was moved", "the log file was moved (/srv/shop/log)")
-        );
     }
 }

@@ -11,10 +11,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::log::{NewRecord, Topic};
-use crate::telemetry::alarms::{About, Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// Cause of the alarm.
-const DISK_LOW: &str = "disk-low";
 /// A burst may take what this many seconds give: pages send their events in batches.
 const BURST_S: u64 = 4;
 /// Bytes that wait for the log at most: the limit by number alone would let large events take half a gigabyte.
@@ -99,7 +97,7 @@ impl TrackedBudget {
             disk.f_bavail * disk.f_frsize < reserve
         });
         let text = "the disk of the data directory runs short: tracked events are dropped, orders go on. Free some space";
-        self.alarms.set(About::cause(DISK_LOW), low.then(|| Alarm::warns(text).with_detail(folder.display())));
+        self.alarms.set(About::cause(Cause::DiskLow), low.then(|| Alarm::warns(text).with_detail(folder.display())));
         self.disk_is_low.store(low, Ordering::Relaxed);
         low
     }

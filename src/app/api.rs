@@ -1,5 +1,6 @@
 //! The role `api`: read model, fan-out, orders, and the two listeners.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::actors::order_tracker::{OrderTracker, TrackerHandle, TrackerParts};
 use crate::actors::role::MakeChildren;
 use crate::actors::root::RootHandle;
 use crate::api::figures::{HttpFigures, ShopFigures};
-use crate::api::health::{Readiness, Reason, SignOfLife};
+use crate::api::health::{Readiness, SignOfLife, alarm_of_log};
 use crate::api::recorder::Recorder;
 use crate::api::server::{Lifeline, Limits, Server, bind, raise_file_limit};
 use crate::api::shop::affinity::AffinityHandle;
@@ -32,6 +33,7 @@ use crate::log::{EventLog, LogError, Topic, TopicPartition};
 use crate::sources::inventory::{INVENTORY_GROUP, Inventory};
 use crate::sources::wal::Wal;
 use crate::store::Store;
+use crate::telemetry::alarms::{Alarm, Cause};
 
 /// The log answers by then or counts as silent; shorter than the patience of those who ask for readiness.
 const LOG_PATIENCE: Duration = Duration::from_millis(950);
@@ -131,13 +133,8 @@ impl Api {
         wal: &Wal,
     ) -> anyhow::Result<Server> {
         let config = &parts.config;
-        let signs = SignsOfLife {
-            log: self.log.clone(),
-            wal: wal.clone(),
-            inventory: inventory.clone(),
-            opens: config.roles.contains(&RoleName::Inventory),
-        };
-        let sign_of_life: SignOfLife = Box::new(move || Box::pin(signs.clone().ask()));
+        let signs = SignsOfLife { log: self.log.clone(), wal: wal.clone(), inventory: inventory.clone() };
+        let sign_of_life: SignOfLife = Box::new(move |roles| Box::pin(signs.clone().ask(roles)));
         let (store, catalog, alarms) = (self.store.clone(), self.catalog.clone(), parts.supervision.alarms.clone());
         let readiness = Readiness::new(root.clone(), store, catalog, alarms, sign_of_life);
         // Set once, right here; the role starts after this.
@@ -159,6 +156,18 @@ impl Api {
         let listener = bind(config.admin.listen, ADMIN_KEY).await?;
         let limits = Limits::for_operators(&config.http);
         Ok(crate::api::serve_operators(listener, Arc::new(operators), limits, Lifeline::default())?)
+    }
+
+    /// Looks at what nobody else watches, also while nobody asks for `/readyz`; ends with the process.
+    pub(super) fn watch_readiness(&self, parts: &Parts) -> impl Future<Output = ()> + Send + 'static {
+        let readiness = self.late.get().map(|late| late.readiness.clone());
+        let every = parts.config.health.look_every();
+        async move {
+            while let Some(readiness) = &readiness {
+                tokio::time::sleep(every).await;
+                readiness.look().await;
+            }
+        }
     }
 
     /// What is watched for progress.
@@ -197,47 +206,60 @@ struct SignsOfLife {
     log: Arc<dyn EventLog>,
     wal: Wal,
     inventory: Inventory,
-    /// Whether this process fills the shop.
-    opens: bool,
 }
 
 impl SignsOfLife {
-    /// The log first: while it is in trouble the WAL reader is too.
-    async fn ask(self) -> Option<Reason> {
-        if let Some(trouble) = self.inventory.trouble() {
-            // The log may know better what to do.
-            let advice = self.log.trouble().filter(|advice| !trouble.contains(advice));
-            let full = advice.map_or_else(|| trouble.clone(), |advice| format!("{trouble}; {advice}"));
-            return Some(Reason::behind("the inventory cannot go on with the event log", full));
-        }
-        if let Err(error) = self.ask_log().await {
-            return Some(Reason::of_log(&error));
-        }
-        let hindrance = self.wal.report().hindrance()?;
-        let public = "orders are not read from the WAL";
-        Some(Reason::behind(public, format!("{public}: {hindrance}")))
+    async fn ask(self, roles: BTreeSet<RoleName>) -> Vec<(Cause, Alarm)> {
+        let runs = |role| roles.contains(&role);
+        let mut found = Vec::new();
+        found.extend(self.of_log(runs(RoleName::Inventory)).await);
+        found.extend(self.of_inventory().filter(|_| runs(RoleName::Inventory)));
+        found.extend(
+            self.wal
+                .preparation()
+                .filter(|_| runs(RoleName::Cdc))
+                .map(|doing| (Cause::WalReaderStarting, Alarm::blocks(format!("orders are not read from the WAL yet: {doing}")))),
+        );
+        found
     }
 
-    async fn ask_log(&self) -> Result<(), LogError> {
-        let asked = async { if self.opens { shop_is_filled(&*self.log).await } else { self.log.id().await.map(drop) } };
+    async fn of_log(&self, fills: bool) -> Option<(Cause, Alarm)> {
+        let asked = async {
+            self.log.id().await?;
+            if fills { partitions_to_fill(&*self.log).await } else { Ok(0) }
+        };
         let answer = tokio::time::timeout(LOG_PATIENCE, asked).await;
         // A log that does not answer in time may have said why.
-        let silent = || Err(LogError::Unavailable("no answer".to_owned()));
-        match (answer, self.log.trouble()) {
-            (Ok(Err(LogError::Unavailable(_))) | Err(_), Some(trouble)) => Err(LogError::Unavailable(trouble)),
-            (Ok(Ok(())), Some(refused)) => Err(LogError::Refused(refused)),
-            (answer, _) => answer.unwrap_or_else(|_| silent()),
-        }
+        let error = match (answer, self.log.trouble()) {
+            (Ok(Err(LogError::Unavailable(_))) | Err(_), Some(trouble)) => LogError::Unavailable(trouble),
+            (Ok(Ok(_)), Some(refused)) => LogError::Refused(refused),
+            (Ok(Err(error)), _) => error,
+            (Err(_), None) => LogError::Unavailable("no answer".to_owned()),
+            (Ok(Ok(0)), None) => return None,
+            (Ok(Ok(missing)), None) => {
+                let text = format!("{missing} partitions wait for their first products");
+                return Some((Cause::ShopFilling, Alarm::blocks(text)));
+            }
+        };
+        Some((Cause::EventLog, alarm_of_log(&error)))
+    }
+
+    fn of_inventory(&self) -> Option<(Cause, Alarm)> {
+        let trouble = self.inventory.trouble()?;
+        // The log may know better what to do.
+        let advice = self.log.trouble().filter(|advice| !trouble.contains(advice));
+        let detail = advice.map_or_else(|| trouble.clone(), |advice| format!("{trouble}; {advice}"));
+        let text =
+            "the inventory cannot go on with the event log: the operators' /readyz says why; it goes on by itself when it can";
+        Some((Cause::Inventory, Alarm::blocks(text).with_detail(detail)))
     }
 }
 
-/// Whether the inventory has taken every partition once: before that the first products are still being written.
-async fn shop_is_filled(log: &dyn EventLog) -> Result<(), LogError> {
+/// How many partitions the inventory has never taken: their first products are still being written.
+async fn partitions_to_fill(log: &dyn EventLog) -> Result<usize, LogError> {
     let positions = log.committed(INVENTORY_GROUP).await?;
-    let missing = (0..log.partitions())
-        .filter(|partition| !positions.contains_key(&TopicPartition::new(Topic::ProductUpdates, *partition)))
-        .count();
-    if missing == 0 { Ok(()) } else { Err(LogError::Unavailable(format!("{missing} partitions wait for their first products"))) }
+    let is_missing = |partition: &i32| !positions.contains_key(&TopicPartition::new(Topic::ProductUpdates, *partition));
+    Ok((0..log.partitions()).filter(is_missing).count())
 }
 
 /// What anonymous clients may write. The disk that must not run full is the embedded log's; brokers mind their own.

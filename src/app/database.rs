@@ -8,14 +8,14 @@ use anyhow::Context;
 use crate::config::{Config, RoleName};
 use crate::store::private_server::PrivateServer;
 use crate::store::{Store, StoreError, StoreOptions};
-use crate::telemetry::alarms::{About, Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// Wait between two attempts to bring a database that is down to the newest shape.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
 
 /// The same where somebody must act first.
 const CURED_AGAIN: Duration = Duration::from_secs(5);
-const MIGRATION: About = About::cause("database-migration");
+const MIGRATION: About = About::cause(Cause::DatabaseMigration);
 
 /// Wait between two sweeps of old carts and keys: often enough that each finds little.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);

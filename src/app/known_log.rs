@@ -13,10 +13,8 @@ use crate::actors::order_tracker::opening::{OpeningError, strangeness};
 use crate::log::embedded::EmbeddedLog;
 use crate::log::{EventLog, Topic};
 use crate::store::Store;
-use crate::telemetry::alarms::{About, Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// Cause of the alarm.
-const STRANGE: &str = "log-strange";
 /// Wait between two questions to a database that is down.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 const WHAT_TO_DO: &str = "Stop the shop and put the right log back (the folder `log` of the data directory), or restore a backup of both; \
@@ -52,7 +50,7 @@ async fn prove_later(log: Arc<EmbeddedLog>, store: Store, alarms: Alarms) {
         match ask(&log, &store).await {
             Ok(None) => return log.withhold(None),
             Ok(Some(reason)) => {
-                alarms.raise(About::cause(STRANGE), Alarm::blocks(told(&reason)));
+                alarms.raise(About::cause(Cause::LogStrange), Alarm::blocks(told(&reason)));
                 return log.withhold(Some(told(&reason)));
             }
             Err(_) if log.id().await.is_err() => return,

@@ -29,9 +29,6 @@ use crate::sources::inventory::INVENTORY_GROUP;
 use crate::store::Store;
 use crate::telemetry::alarms::Alarms;
 
-/// A look costs a question to the log and one to PostgreSQL.
-const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(5);
-const LOOKS_PER_PATIENCE: u32 = 4;
 /// Whoever is asked answers by then, or this look goes on without the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -50,7 +47,7 @@ pub(super) struct Progress {
 
 /// Looks until it is aborted.
 pub(super) async fn watch(progress: Progress) {
-    let every = (progress.settings.stalled_after / LOOKS_PER_PATIENCE).min(LOOK_AT_MOST_EVERY);
+    let every = progress.settings.look_every();
     let mut watch = Watch {
         stalls: Stalls::new(progress.settings.stalled_after),
         trial: Trial::new(&progress.instance, progress.settings.trial_write_after),

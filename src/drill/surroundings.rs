@@ -18,11 +18,7 @@ use super::broker::Broker;
 use super::faults::{Hit, Striker};
 use super::record::Breach;
 use super::shop::Shop;
-
-/// The causes of the alarms that these faults must raise, as `kartshoppe_alarm` names them.
-const LOG_MOVED: &str = "log-moved";
-const DISK_FULL: &str = "disk-full";
-const TOPIC_POLICY: &str = "topic-policy";
+use crate::telemetry::alarms::Cause;
 
 /// What was taken away must be missed by then: a policy is looked at once in a while only.
 const NOTICED_WITHIN: Duration = Duration::from_secs(90);
@@ -55,7 +51,7 @@ impl Striker<'_> {
         let data = shop.main.data_dir();
         let (log, away) = (data.join("log"), data.join("log.moved"));
         std::fs::rename(&log, &away).with_context(|| format!("moving {} away", log.display()))?;
-        self.missed(LOG_MOVED).await;
+        self.missed(Cause::LogMoved).await;
         let beside = log.exists();
         if beside {
             self.record.breach(Breach::Altered, "a new event log was made where the moved one had been".to_owned());
@@ -63,7 +59,7 @@ impl Striker<'_> {
         }
         std::fs::rename(&away, &log).with_context(|| format!("moving {} back", log.display()))?;
         let from = Instant::now();
-        self.over(LOG_MOVED).await;
+        self.over(Cause::LogMoved).await;
         Ok(Hit { struck: 1, in_flight, from })
     }
 
@@ -76,12 +72,12 @@ impl Striker<'_> {
         });
         let filled = filled.await?;
         if filled.is_ok() {
-            self.missed(DISK_FULL).await;
+            self.missed(Cause::DiskFull).await;
         }
         std::fs::remove_file(&filler).with_context(|| format!("removing {}", filler.display()))?;
         filled?;
         let from = Instant::now();
-        self.over(DISK_FULL).await;
+        self.over(Cause::DiskFull).await;
         Ok(Hit { struck: 1, in_flight, from })
     }
 
@@ -127,16 +123,16 @@ impl Striker<'_> {
     pub(super) async fn change_policy(&self, shop: &mut Shop, in_flight: i64) -> anyhow::Result<Hit> {
         let broker = shop.broker()?;
         set_policy(broker, "cleanup.policy=[compact,delete],retention.ms=604800000").await?;
-        self.missed(TOPIC_POLICY).await;
+        self.missed(Cause::TopicPolicy).await;
         set_policy(broker, "cleanup.policy=compact,retention.ms=-1").await?;
         let from = Instant::now();
-        self.over(TOPIC_POLICY).await;
+        self.over(Cause::TopicPolicy).await;
         Ok(Hit { struck: 1, in_flight, from })
     }
 
     /// The shop must say by its alarm and its readiness that something is gone, and bear it for a while.
-    async fn missed(&self, cause: &str) {
-        let deadline = Instant::now() + NOTICED_WITHIN;
+    async fn missed(&self, cause: Cause) {
+        let (cause, deadline) = (cause.as_str(), Instant::now() + NOTICED_WITHIN);
         while !self.operator.has_alarm(cause).await || self.operator.is_ready().await {
             if Instant::now() > deadline {
                 self.record.breach(Breach::Unnoticed, format!("no alarm {cause} and not unready within {NOTICED_WITHIN:?}"));
@@ -148,8 +144,8 @@ impl Striker<'_> {
     }
 
     /// The shop must take its alarm back, and be ready again.
-    async fn over(&self, cause: &str) {
-        let deadline = Instant::now() + NOTICED_WITHIN;
+    async fn over(&self, cause: Cause) {
+        let (cause, deadline) = (cause.as_str(), Instant::now() + NOTICED_WITHIN);
         while self.operator.has_alarm(cause).await || !self.operator.is_ready().await {
             if Instant::now() > deadline {
                 self.record.breach(Breach::Unnoticed, format!("alarm {cause} or unready {NOTICED_WITHIN:?} after it was over"));

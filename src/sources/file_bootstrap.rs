@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -15,7 +16,12 @@ use crate::domain::inventory::{Cause, Command, Input};
 use crate::domain::product::Product;
 use crate::log::PartitionId;
 use crate::log::partitioner::partition_of;
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause as AlarmCause};
 use crate::wire::product_updates::decode_list;
+
+const ABOUT: About = About::cause(AlarmCause::BootstrapFile);
+/// Wait between two looks at a file that cannot be used.
+const AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// Why the file cannot be used. Nothing of it is taken then: a shop that opens with half a catalogue looks as if it were whole.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +42,48 @@ pub enum BootstrapError {
     Ended { path: PathBuf },
 }
 
+/// The alarm goes with whoever tries, also when that is stopped.
+struct Raised<'a>(&'a Alarms);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.clear(&ABOUT);
+    }
+}
+
+/// What is wrong without the path, which is for operators.
+fn alarm(error: &BootstrapError) -> Alarm {
+    let what = match error {
+        BootstrapError::Read { .. } | BootstrapError::Ended { .. } => "it cannot be read".to_owned(),
+        BootstrapError::Malformed { .. } => "it is not a JSON array of products".to_owned(),
+        BootstrapError::Product { index, .. } => format!("its product {index} (counted from 0) cannot be used"),
+        BootstrapError::Twice { product_id, .. } => format!("it names {product_id} twice"),
+    };
+    let text = format!(
+        "the shop cannot open without its first products, and the file that KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE names cannot be used: \
+         {what}. Mend the file, it is read again every few seconds; or set the key to an empty text to open with none"
+    );
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Alarm::blocks(text).with_detail(format_args!("{error}{cause}"))
+}
+
 /// The file's products by partition, each with its place in the file.
 #[derive(Debug, Default)]
 pub struct BootstrapFile(BTreeMap<PartitionId, Vec<(u32, Product)>>);
 
 impl BootstrapFile {
+    /// The same as [`BootstrapFile::load`], again and again until the file is mended; an alarm says what is wrong with it meanwhile.
+    pub async fn load_patiently(path: &Path, partitions: PartitionId, alarms: &Alarms) -> Self {
+        let raised = Raised(alarms);
+        loop {
+            match Self::load(path, partitions).await {
+                Ok(file) => return file,
+                Err(error) => raised.0.raise(ABOUT, alarm(&error)),
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+
     /// Reads and checks the whole file. Logs its hash, so that it can be told later which file it was.
     ///
     /// # Errors
@@ -124,6 +167,32 @@ mod tests {
             }
         }
         assert_eq!(places, (0..50).collect());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_names_the_key_until_the_file_is_mended_or_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, alarms) = (folder.path().join("products.json"), Alarms::default());
+        let bad = [None, Some("{}".to_owned()), Some(format!("[{},{}]", product("A"), product("A")))];
+        for json in bad {
+            json.into_iter().for_each(|json| std::fs::write(&path, json).unwrap());
+            let waits = tokio::time::timeout(AGAIN_AFTER / 2, BootstrapFile::load_patiently(&path, 4, &alarms));
+            let looks = async {
+                tokio::time::sleep(AGAIN_AFTER / 4).await;
+                alarms.list().pop().expect("an alarm").1
+            };
+            let (waited, alarm) = tokio::join!(waits, looks);
+            assert!(waited.is_err() && alarm.blocks && alarms.list().is_empty(), "{alarm:?}");
+            assert!(alarm.text.contains("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE"), "{alarm:?}");
+            let shown = path.display().to_string();
+            assert!(!alarm.text.contains(&shown) && alarm.in_full().contains(&shown), "{alarm:?}");
+        }
+        let mended = async {
+            tokio::time::sleep(AGAIN_AFTER / 4).await;
+            std::fs::write(&path, format!("[{}]", product("A"))).unwrap();
+        };
+        let (file, ()) = tokio::join!(BootstrapFile::load_patiently(&path, 4, &alarms), mended);
+        assert_eq!((file.0.len(), alarms.list()), (1, Vec::new()));
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl Inventory {
             vitals: supervision.vitals(ActorKind::LogSource, ActorKind::LogSource.as_str()),
             mailbox,
             restart: supervision.restart,
+            alarms: supervision.alarms.clone(),
             fenced: Arc::new(fence),
             batches: AtomicU64::new(1),
         });

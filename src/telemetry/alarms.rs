@@ -16,15 +16,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use super::causes::Cause;
 use super::metrics::{Kind, Metrics};
 use super::names::metric;
 
-/// What an alarm is about. At most one alarm stands for each; these are also its labels on `/metrics`, so they are few: a cause
-/// is a constant of the code, a topic is one of ours.
+/// What an alarm is about. At most one alarm stands for each; these are also its labels on `/metrics`, so they are few: a topic is
+/// one of ours.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct About {
-    /// In lower case with hyphens, as in `record-unreadable`.
-    pub cause: &'static str,
+    pub cause: Cause,
     /// The topic's name as the log has it.
     pub topic: Option<String>,
     pub partition: Option<i32>,
@@ -33,17 +33,17 @@ pub struct About {
 impl About {
     /// The whole process or an outside part.
     #[must_use]
-    pub const fn cause(cause: &'static str) -> Self {
+    pub const fn cause(cause: Cause) -> Self {
         Self { cause, topic: None, partition: None }
     }
 
     #[must_use]
-    pub fn topic(cause: &'static str, topic: impl Into<String>) -> Self {
+    pub fn topic(cause: Cause, topic: impl Into<String>) -> Self {
         Self { cause, topic: Some(topic.into()), partition: None }
     }
 
     #[must_use]
-    pub fn partition(cause: &'static str, topic: impl Into<String>, partition: i32) -> Self {
+    pub fn partition(cause: Cause, topic: impl Into<String>, partition: i32) -> Self {
         Self { cause, topic: Some(topic.into()), partition: Some(partition) }
     }
 }
@@ -106,9 +106,11 @@ impl Alarms {
             known.alarm = alarm;
             return;
         }
-        let (cause, topic, partition) = (about.cause, about.topic.as_deref(), about.partition);
+        let (cause, topic, partition) = (about.cause.as_str(), about.topic.as_deref(), about.partition);
         let text = alarm.in_full();
-        if alarm.blocks {
+        if about.cause.is_expected() {
+            tracing::info!(kartshoppe.cause = cause, topic, partition, "{text}");
+        } else if alarm.blocks {
             tracing::error!(kartshoppe.cause = cause, topic, partition, "{text}");
         } else {
             tracing::warn!(kartshoppe.cause = cause, topic, partition, "{text}");
@@ -120,7 +122,7 @@ impl Alarms {
     pub fn clear(&self, about: &About) {
         let Some(Standing { since, .. }) = self.standing().remove(about) else { return };
         let stood = Duration::from_secs(since.elapsed().as_secs());
-        let (cause, topic, partition) = (about.cause, about.topic.as_deref(), about.partition);
+        let (cause, topic, partition) = (about.cause.as_str(), about.topic.as_deref(), about.partition);
         tracing::info!(kartshoppe.cause = cause, topic, partition, ?stood, "over: {cause}");
     }
 
@@ -133,9 +135,17 @@ impl Alarms {
     }
 
     /// Clears every alarm of a cause that is about none of `still`.
-    pub fn clear_others(&self, cause: &'static str, still: &[About]) {
-        let over: Vec<_> =
-            self.standing().keys().filter(|about| about.cause == cause && !still.contains(about)).cloned().collect();
+    pub fn clear_others(&self, cause: Cause, still: &[About]) {
+        self.clear_if(|about| about.cause == cause && !still.contains(about));
+    }
+
+    /// A role was stopped on purpose: what its parts alone could clear is over.
+    pub fn clear_role(&self, role: &str) {
+        self.clear_if(|about| about.cause.role() == Some(role));
+    }
+
+    fn clear_if(&self, is_over: impl Fn(&About) -> bool) {
+        let over: Vec<_> = self.standing().keys().filter(|about| is_over(about)).cloned().collect();
         over.iter().for_each(|about| self.clear(about));
     }
 
@@ -165,7 +175,7 @@ impl Alarms {
 }
 
 fn labels(about: &About) -> Vec<(&'static str, String)> {
-    let mut labels = vec![("cause", about.cause.to_owned())];
+    let mut labels = vec![("cause", about.cause.as_str().to_owned())];
     labels.extend(about.topic.iter().map(|topic| ("topic", topic.clone())));
     labels.extend(about.partition.iter().map(|partition| ("partition", partition.to_string())));
     labels
@@ -178,26 +188,38 @@ mod tests {
     #[test]
     fn one_alarm_stands_for_each_cause_and_place_until_it_is_cleared() {
         let alarms = Alarms::default();
-        let (first, second) = (About::partition("unreadable", "products", 1), About::partition("unreadable", "products", 2));
+        let (first, second) =
+            (About::partition(Cause::RecordUnreadable, "products", 1), About::partition(Cause::RecordUnreadable, "products", 2));
         alarms.raise(first.clone(), Alarm::blocks("record 7"));
         alarms.raise(first.clone(), Alarm::blocks("record 8").with_detail("codec 4"));
         alarms.raise(second.clone(), Alarm::warns("record 1"));
         let listed: Vec<_> = alarms.list().into_iter().map(|(about, alarm)| (about, alarm.in_full())).collect();
         assert_eq!(listed, [(first.clone(), "record 8 (codec 4)".to_owned()), (second.clone(), "record 1".to_owned())]);
-        alarms.clear_others("unreadable", std::slice::from_ref(&second));
+        alarms.clear_others(Cause::RecordUnreadable, std::slice::from_ref(&second));
         alarms.set(second.clone(), None);
         alarms.clear(&second);
         assert!(alarms.list().is_empty());
     }
 
     #[test]
+    fn a_role_that_is_stopped_takes_its_own_alarms_along() {
+        let alarms = Alarms::default();
+        alarms.raise(About::partition(Cause::PositionForeign, "order-events", 3), Alarm::warns("moved"));
+        alarms.raise(About::cause(Cause::DiskFull), Alarm::blocks("full"));
+        alarms.clear_role("api");
+        assert_eq!(alarms.list().len(), 2);
+        alarms.clear_role("inventory");
+        assert_eq!(alarms.list().into_iter().map(|(about, _)| about.cause).collect::<Vec<_>>(), [Cause::DiskFull]);
+    }
+
+    #[test]
     fn metrics_show_what_stands_with_few_labels() {
         let (alarms, metrics) = (Alarms::default(), Metrics::default());
         alarms.register(&metrics);
-        alarms.raise(About::cause("disk"), Alarm::blocks("full"));
-        alarms.raise(About::partition("position-foreign", "order-events", 3), Alarm::warns("moved"));
+        alarms.raise(About::cause(Cause::DiskFull), Alarm::blocks("full"));
+        alarms.raise(About::partition(Cause::PositionForeign, "order-events", 3), Alarm::warns("moved"));
         let text = metrics.render().unwrap();
-        assert!(text.contains("kartshoppe_alarm{cause=\"disk\"} 1"), "{text}");
+        assert!(text.contains("kartshoppe_alarm{cause=\"disk-full\"} 1"), "{text}");
         assert!(text.contains("kartshoppe_alarm{cause=\"position-foreign\",topic=\"order-events\",partition=\"3\"} 1"), "{text}");
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod alarms;
 mod asked;
+mod causes;
 pub mod context;
 pub mod metrics;
 pub mod names;

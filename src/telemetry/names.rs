@@ -70,6 +70,7 @@ pub mod metric {
     pub const CDC_LAG_SECONDS: &str = "kartshoppe_cdc_lag_seconds";
     pub const CDC_RETAINED_BYTES: &str = "kartshoppe_cdc_retained_bytes";
     pub const CDC_SAFE_BYTES: &str = "kartshoppe_cdc_safe_bytes";
+    pub const CDC_SLOT: &str = "kartshoppe_cdc_slot";
     pub const CDC_STATE: &str = "kartshoppe_cdc_state";
     pub const CDC_ALARM: &str = "kartshoppe_cdc_alarm";
     pub const ALARM: &str = "kartshoppe_alarm";

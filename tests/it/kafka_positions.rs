@@ -20,7 +20,7 @@ const STOCK: i64 = 1_000;
 const PARTITIONS: i32 = 4;
 
 /// What an administrator does with Kafka's own tools.
-struct Administrator<'p>(&'p Place);
+pub struct Administrator<'p>(pub &'p Place);
 
 impl Administrator<'_> {
     fn config(&self) -> ClientConfig {
@@ -42,13 +42,13 @@ impl Administrator<'_> {
         list
     }
 
-    async fn delete_records(&self, before: &Positions) {
+    pub async fn delete_records(&self, before: &Positions) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
         admin.delete_records(&self.list(before), &AdminOptions::new()).await.unwrap();
     }
 
     /// Kafka touches a group's positions only when nobody is a member; one that could not begin is forgotten after its session.
-    async fn until_nobody_is_there(&self) {
+    pub async fn until_nobody_is_there(&self) {
         let log = self.0.log().await;
         within(eventually(|| async { log.live_members(INVENTORY_GROUP).await.unwrap() == 0 })).await;
     }
@@ -61,7 +61,7 @@ impl Administrator<'_> {
     }
 
     /// As `--reset-offsets` does: without a text.
-    async fn set_positions(&self, positions: &Positions) {
+    pub async fn set_positions(&self, positions: &Positions) {
         self.until_nobody_is_there().await;
         let consumer: BaseConsumer = self.config().create().unwrap();
         consumer.commit(&self.list(positions), CommitMode::Sync).unwrap();
@@ -80,7 +80,7 @@ impl Administrator<'_> {
     }
 
     /// A console consumer in the group: takes partitions of `order-events` over, reads what comes and commits that it has.
-    async fn consumer_of_others(&self) -> BaseConsumer {
+    pub async fn consumer_of_others(&self) -> BaseConsumer {
         let mut config = self.config();
         config
             .set("client.id", "somebody-elses")
@@ -183,7 +183,7 @@ async fn a_lost_position_is_refused_with_what_to_do_and_doing_it_helps() {
 }
 
 /// Where the inputs end.
-async fn ends(place: &Place) -> Positions {
+pub async fn ends(place: &Place) -> Positions {
     let mut ends = Positions::new();
     for info in place.log().await.topics().await.unwrap() {
         if matches!(info.topic, Topic::ProductUpdates | Topic::OrderEvents) {

@@ -79,7 +79,7 @@ async fn a_record_that_is_too_large_to_be_moved_becomes_a_dead_letter() {
     shop.close().await;
 }
 
-async fn alter(broker: &Broker, name: &str, settings: &[(&str, &str)]) {
+pub async fn alter(broker: &Broker, name: &str, settings: &[(&str, &str)]) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &broker.address).create().unwrap();
     let change = AlterConfig::new(ResourceSpecifier::Topic(name));

@@ -69,6 +69,7 @@ mod tracker_settles;
 mod view_pages;
 mod wal_alarms;
 mod wal_faults;
+mod wal_figures;
 mod wal_frozen;
 mod wal_restart;
 mod wal_slot;

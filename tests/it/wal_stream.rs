@@ -42,7 +42,7 @@ async fn a_row_inserted_by_hand_becomes_an_event(place: Place) {
     assert!((events[0].append_time_ms - committed_at).abs() < 60_000, "the commit's time: {committed_at}");
     assert_eq!(events[0].key.as_deref(), Some(b"PROD_0001".as_slice()));
     assert_eq!(events[0].headers.get_str("traceparent"), Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-    reader.reports(|report| report.rows == 1 && report.lag_bytes == 0).await;
+    reader.reports(|report| report.rows == 1 && report.lag_bytes == Some(0)).await;
     shop.end([reader]).await;
 }
 

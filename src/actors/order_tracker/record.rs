@@ -9,12 +9,12 @@ use crate::actors::fanout::FanoutHandle;
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::store::{Orders, Recorded, Store, StoreError, TrackerBatch, Unreadable};
-use crate::telemetry::alarms::{About, Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 use crate::telemetry::names::span;
 use crate::telemetry::spans;
 
 /// Orders whose rows hold what cannot be shown.
-const UNREADABLE: About = About::cause("order-unreadable");
+const UNREADABLE: About = About::cause(Cause::OrderUnreadable);
 /// Most ids that an alarm names.
 const NAMED_IDS: usize = 5;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);

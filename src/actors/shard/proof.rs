@@ -11,12 +11,10 @@ use super::{PositionText, ShardContext};
 use crate::domain::EpochMs;
 use crate::domain::inventory::InputTopic;
 use crate::log::{Offset, PartitionId, PartitionInfo, Position, Record, Start, Stop, TopicInfo, TopicPartition};
-use crate::telemetry::alarms::{About, Alarm};
+use crate::telemetry::alarms::{About, Alarm, Cause as AlarmCause};
 use crate::wire::headers;
 use crate::wire::topics::Topic;
 
-/// The cause of the alarm that somebody else moved a position.
-pub(super) const POSITION_FOREIGN: &str = "position-foreign";
 /// Outputs that are looked at for what was applied last: more than one commit makes.
 const LAST_OUTPUTS: Offset = 20_000;
 
@@ -191,7 +189,7 @@ fn say(shard: &ShardContext, known: &Known, alarm: impl Fn(Topic, &Place) -> Ala
     };
     for (topic, place) in TOPICS.into_iter().zip(&known.0) {
         if let Some(place) = place.as_ref().filter(|place| place.text.is_none()) {
-            let about = About::partition(POSITION_FOREIGN, topic.name(), shard.partition);
+            let about = about(topic, shard.partition);
             shard.alarms.raise(about, alarm(topic, place).with_detail(&detail));
         }
     }
@@ -260,5 +258,5 @@ async fn read_all(
 
 /// How the shard's partition is named in alarms of this room.
 pub(super) fn about(topic: Topic, partition: PartitionId) -> About {
-    About::partition(POSITION_FOREIGN, topic.name(), partition)
+    About::partition(AlarmCause::PositionForeign, topic.name(), partition)
 }

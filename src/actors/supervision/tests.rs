@@ -172,3 +172,25 @@ async fn mailbox_depth_counts_what_waits() {
     assert_eq!(entry.depth(), 0);
     assert_eq!(shop.echo(0).await, Ok(7));
 }
+
+/// Its entry outlives it, and would show for ever what nobody waits for any more.
+#[tokio::test]
+async fn what_waited_for_an_actor_that_was_stopped_is_not_counted() {
+    let mut shop = Shop::open(1).await;
+    shop.root.start("shop").await.unwrap();
+    shop.news().await;
+    let entry = shop.context.directory.find("worker/0").unwrap();
+    // It is stopped before the watchdog looks, and its mailbox goes with it.
+    shop.workers[0].tell(WorkerMsg::Panic).unwrap();
+    for _ in 0..5 {
+        let _ = shop.workers[0].tell(WorkerMsg::Panic);
+    }
+    shop.root.stop("shop").await.unwrap();
+    assert_eq!((entry.depth(), shop.echo(0).await.is_err()), (0, true));
+    let root = shop.context.directory.find("root").unwrap();
+    for _ in 0..20 {
+        shop.root.report(PATIENCE).await.unwrap();
+    }
+    let report = root.report();
+    assert!(report.mailbox_depth <= 1 && report.handled >= 20, "{report:?}");
+}

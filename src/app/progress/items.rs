@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use super::Progress;
 use crate::config::RoleName;
 use crate::store::Overdue;
-use crate::telemetry::alarms::{About, Alarm};
-
-const DIRECT: &str = "items-unsettled";
+use crate::telemetry::alarms::{About, Alarm, Cause};
 
 /// Asks PostgreSQL, and sets the alarm. It blocks only if those that should have settled the items run in this process.
 pub(super) async fn look(progress: &Progress, roles: &BTreeSet<RoleName>) {
-    let about = About::cause(DIRECT);
+    let about = About::cause(Cause::ItemsUnsettled);
     if !roles.contains(&RoleName::Api) && !roles.contains(&RoleName::Cdc) {
         return progress.alarms.clear(&about);
     }

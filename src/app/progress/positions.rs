@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::log::{EventLog, LogError, Offset, PartitionInfo, Start, Stop, TopicPartition};
-use crate::telemetry::alarms::{About, Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// How long a look at what lies before a position may take.
 const PEEK_PATIENCE: Duration = Duration::from_secs(4);
@@ -21,26 +21,26 @@ pub(super) type Ends = BTreeMap<TopicPartition, PartitionInfo>;
 /// Whose positions they are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
-    cause: &'static str,
+    cause: Cause,
     who: &'static str,
     advice: &'static str,
 }
 
 pub(super) const INVENTORY: Reading = Reading {
-    cause: "input-stalled",
+    cause: Cause::InputStalled,
     who: "the inventory stands still",
     advice: "look for what is wrong with that record, for a foreign member of the group kartshoppe-inventory that holds the \
              partition, and in the log of the shop",
 };
 pub(super) const CATALOG: Reading =
-    Reading { cause: "catalogue-stalled", who: "the read model stands still", advice: "look in the log of the shop" };
+    Reading { cause: Cause::CatalogueStalled, who: "the read model stands still", advice: "look in the log of the shop" };
 pub(super) const TRACKER: Reading = Reading {
-    cause: "tracker-stalled",
+    cause: Cause::TrackerStalled,
     who: "outcomes of orders are not written down",
     advice: "look in the log of the shop, and whether PostgreSQL takes what is written",
 };
 pub(super) const FANOUT: Reading =
-    Reading { cause: "fanout-stalled", who: "pages are not told of carts", advice: "look in the log of the shop" };
+    Reading { cause: Cause::FanoutStalled, who: "pages are not told of carts", advice: "look in the log of the shop" };
 
 /// One position over time.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ struct Standing {
 #[derive(Debug)]
 pub(super) struct Stalls {
     after: Duration,
-    known: BTreeMap<(&'static str, TopicPartition), Standing>,
+    known: BTreeMap<(Cause, TopicPartition), Standing>,
 }
 
 impl Stalls {
@@ -97,7 +97,7 @@ impl Stalls {
     /// For how long it has stood below the end, if it is too long, and what lies there.
     async fn stall_of(
         &mut self,
-        cause: &'static str,
+        cause: Cause,
         at: TopicPartition,
         offset: Offset,
         end: Offset,

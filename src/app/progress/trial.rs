@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::log::{Appended, EventLog, Headers, LogError, NewRecord, Offset, Reader, Start, Stop, Topic, TopicPartition};
-use crate::telemetry::alarms::{About, Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// A write that takes longer has failed, and so has an echo.
 const PATIENCE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 1_000;
 const AT: TopicPartition = TopicPartition { topic: Topic::Health, partition: 0 };
-const FAILS: About = About::cause("trial-write");
-const REFUSED: About = About::cause("trial-write-refused");
+const FAILS: About = About::cause(Cause::TrialWrite);
+const REFUSED: About = About::cause(Cause::TrialWriteRefused);
 /// A right that is missing is asked for again so rarely.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 

@@ -20,10 +20,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{schema, trouble};
 use crate::log::{LogError, Offset};
-use crate::telemetry::alarms::{About, Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// Cause of the alarm.
-const MOVED: &str = "log-moved";
 /// Half of the second within which it must be noticed: three calls of `stat`, far below 0.1 % of a core.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A look at contents may meet a checkpoint half-way; twice in a row and unchanged, it did not.
@@ -189,7 +187,7 @@ impl Guard {
     fn set_moved(&self, moved: Option<&'static str>) {
         self.state().moved = moved;
         let alarm = moved.map(|what| Alarm::blocks(format!("the event log {what}")).with_detail(self.path.display()));
-        self.alarms.set(About::cause(MOVED), alarm);
+        self.alarms.set(About::cause(Cause::LogMoved), alarm);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

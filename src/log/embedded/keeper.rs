@@ -17,11 +17,11 @@ use tokio::sync::oneshot;
 use super::guard::Guard;
 use super::read_pool;
 use super::shelf::{Shelf, Shelves};
-use super::writer::{Job, LOCKED, Prune, WeakWriter};
+use super::writer::{Job, Prune, WeakWriter};
 use crate::clock::Clock;
 use crate::domain::EpochMs;
 use crate::log::LogError;
-use crate::telemetry::alarms::About;
+use crate::telemetry::alarms::{About, Cause};
 use crate::wire::topics::{Retention, Topic};
 
 use checkpoint::Checkpoints;
@@ -105,7 +105,7 @@ impl Keeper {
             if self.checkpoints.is_held() {
                 self.report("checkpoint", Self::checkpoint);
             }
-            if self.guard.alarms().stands(&About::cause(LOCKED)) {
+            if self.guard.alarms().stands(&About::cause(Cause::LogLocked)) {
                 self.report("lock", |keeper| keeper.writer.ask(|answer| Job::StartWalOver { answer }).map(drop));
             }
             if done.is_some() || ticks % TICKS_PER_EXPIRY == 1 {

@@ -6,12 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::topics::settings_of;
-use crate::telemetry::alarms::{About, Alarm};
+use crate::telemetry::alarms::{About, Alarm, Cause};
 use crate::wire::topics::{Retention, Topic};
-
-/// The causes of the alarms.
-pub(super) const TOPIC_POLICY: &str = "topic-policy";
-pub(super) const TOPIC_POLICY_UNKNOWN: &str = "topic-policy-unknown";
 
 /// The settings of a topic by their names.
 pub(super) type Settings = BTreeMap<String, String>;
@@ -107,7 +103,7 @@ pub(super) fn alarm(name: &str, findings: &[Finding]) -> Option<Alarm> {
 }
 
 pub(super) fn about(topic: Topic) -> About {
-    About::topic(TOPIC_POLICY, topic.name())
+    About::topic(Cause::TopicPolicy, topic.name())
 }
 
 /// How long records stay by these settings, for people.

@@ -7,10 +7,7 @@ use rdkafka::groups::GroupMemberInfo;
 
 use super::super::LogError;
 use super::cluster::Cluster;
-use crate::telemetry::alarms::{About, Alarm};
-
-/// The cause of the alarm.
-const MEMBER_FOREIGN: &str = "group-member-foreign";
+use crate::telemetry::alarms::{About, Alarm, Cause};
 
 /// A member of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +35,7 @@ impl Cluster {
         for group in self.board.groups() {
             // Who may not describe the group, or finds no coordinator now, knows as much as before.
             let Ok(strangers) = self.strangers(&group) else { continue };
-            self.board.alarms.set(About::cause(MEMBER_FOREIGN), alarm(&self.config.prefixed(&group), &strangers));
+            self.board.alarms.set(About::cause(Cause::GroupMemberForeign), alarm(&self.config.prefixed(&group), &strangers));
             self.board.met(strangers.into_iter().map(|stranger| stranger.who).collect());
         }
     }

@@ -15,7 +15,7 @@ use super::cluster::{Cluster, PATIENCE, cannot_make, partitions_of};
 use super::policy::{self, Settings};
 use super::rights::grant;
 use super::trouble::{Told, refused};
-use crate::telemetry::alarms::{About, Alarm};
+use crate::telemetry::alarms::{About, Alarm, Cause};
 use crate::wire::topics::{Retention, Topic};
 
 /// How long the brokers may take to make or delete topics.
@@ -146,7 +146,7 @@ impl Admin {
                 grant("DESCRIBE_CONFIGS", "--topic NAME")
             ))
         });
-        self.cluster.board.alarms.set(About::cause(policy::TOPIC_POLICY_UNKNOWN), cannot_ask);
+        self.cluster.board.alarms.set(About::cause(Cause::TopicPolicyUnknown), cannot_ask);
         Ok((!refusals.is_empty()).then(|| refusals.join("; ")))
     }
 

@@ -19,7 +19,7 @@ use super::super::{LogError, Setbacks};
 use super::options::SESSION_TIMEOUT;
 use super::rights::Lack;
 use super::unreadable::{Unreadable, is_unreadable};
-use crate::telemetry::alarms::{About, Alarm, Alarms};
+use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// A broker that comes back has read its past and met all its members again by then.
 const EXCUSED_FOR: Duration = Duration::from_secs(60);
@@ -94,7 +94,7 @@ impl Board {
     /// A commit was refused, and would be again: why, or that one has succeeded.
     pub fn commit_refused(&self, why: Option<&str>) {
         let alarm = why.map(|why| Alarm::blocks(format!("Kafka refuses what the shop commits: {why}")));
-        self.alarms.set(About::cause("commit-refused"), alarm);
+        self.alarms.set(About::cause(Cause::CommitRefused), alarm);
     }
 
     /// A session of this process is a member of this group.

@@ -20,10 +20,8 @@ use super::native::{Queue, Taken};
 use super::reader::consumer_from;
 use super::records::Names;
 use super::trouble::Board;
-use crate::telemetry::alarms::{About, Alarm};
+use crate::telemetry::alarms::{About, Alarm, Cause};
 
-/// The cause of the alarm.
-const RECORD_UNREADABLE: &str = "record-unreadable";
 /// How long a look for the place may take: the client asks twice a second.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -106,7 +104,7 @@ impl Board {
 }
 
 fn about(at: TopicPartition) -> About {
-    About::partition(RECORD_UNREADABLE, at.topic.name(), at.partition)
+    About::partition(Cause::RecordUnreadable, at.topic.name(), at.partition)
 }
 
 impl Cluster {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::owned::{Owned, ShardPhase};
 use super::{Decoded, Draft, LogSource, SourceMsg, SourceState};
@@ -11,12 +10,10 @@ use crate::actors::engine::TaskGuard;
 use crate::actors::shard::{BatchId, Part, ShardHandle};
 use crate::bugs::{self, Bug};
 use crate::log::{PartitionId, Session};
-use crate::sources::file_bootstrap::{BootstrapError, BootstrapFile};
+use crate::sources::file_bootstrap::BootstrapFile;
 
 /// Bytes of input that wait at most; a record may be a megabyte.
 const PENDING_BYTES: usize = 16 << 20;
-/// A file that cannot be used is looked at again after this: somebody may be mending it.
-const FILE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Decoded records that wait for the batch under way.
 #[derive(Debug, Default)]
@@ -160,13 +157,7 @@ impl LogSource {
         if state.reading_file.is_none() {
             let context = self.0.clone();
             state.reading_file = Some(TaskGuard(tokio::spawn(async move {
-                let file = loop {
-                    match BootstrapFile::load(&path, context.log.partitions()).await {
-                        Ok(file) => break file,
-                        Err(error) => tracing::error!(error = %chain(&error), "the shop cannot open before its file is mended"),
-                    }
-                    tokio::time::sleep(FILE_AGAIN_AFTER).await;
-                };
+                let file = BootstrapFile::load_patiently(&path, context.log.partitions(), &context.alarms).await;
                 let _ = context.mailbox.tell(SourceMsg::BootstrapRead(file));
             })));
         }
@@ -179,13 +170,5 @@ impl LogSource {
 
     pub(super) fn shard(&self, partition: PartitionId) -> Option<&ShardHandle> {
         usize::try_from(partition).ok().and_then(|index| self.shards.get(index))
-    }
-}
-
-/// An error with its cause, on one line.
-fn chain(error: &BootstrapError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

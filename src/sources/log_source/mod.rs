@@ -38,6 +38,7 @@ use crate::actors::supervision::{RestartPolicy, Restarts};
 use crate::clock::Clock;
 use crate::domain::inventory::InputTopic;
 use crate::log::{Assignment, EventLog, LogError, Offset, PartitionId, Session, SessionConfig};
+use crate::telemetry::alarms::Alarms;
 
 use super::file_bootstrap::BootstrapFile;
 use catch_up::Checked;
@@ -62,6 +63,7 @@ pub struct SourceContext {
     pub vitals: Vitals,
     pub mailbox: Mailbox<SourceMsg>,
     pub restart: RestartPolicy,
+    pub alarms: Alarms,
     /// Why this process must end, once somebody else has its name.
     pub fenced: Arc<watch::Sender<Option<String>>>,
     /// The last batch number that was used, by whichever incarnation.

@@ -1,5 +1,6 @@
 //! The reader's figures, read from its report when `/metrics` is asked.
 
+use super::report::SlotState;
 use super::{Alarm, Phase, Wal, WalReport};
 use crate::telemetry::metrics::{Kind, Metrics};
 use crate::telemetry::names::metric;
@@ -13,12 +14,17 @@ impl Wal {
         type Read = fn(&WalReport) -> Option<f64>;
         let figures: [(&'static str, &'static str, Kind, Read); 5] = [
             (metric::CDC_ROWS, "Order items published from the WAL", Kind::Counter, |report| Some(report.rows as f64)),
-            (metric::CDC_LAG_BYTES, "WAL that has not come through", Kind::Gauge, |report| Some(report.lag_bytes as f64)),
-            (metric::CDC_LAG_SECONDS, "Age of the oldest WAL that has not come through", Kind::Gauge, |report| {
-                Some(report.lag_ms as f64 / 1_000.0)
+            (metric::CDC_LAG_BYTES, "WAL that has not come through, whether somebody reads or not", Kind::Gauge, |report| {
+                report.lag_bytes.map(|bytes| bytes as f64)
             }),
+            (
+                metric::CDC_LAG_SECONDS,
+                "Age of the oldest WAL that has not come through, or of the last answer",
+                Kind::Gauge,
+                |report| report.lag().map(|lag| lag.as_secs_f64()),
+            ),
             (metric::CDC_RETAINED_BYTES, "WAL that the slot makes PostgreSQL keep", Kind::Gauge, |report| {
-                Some(report.retained_bytes as f64)
+                report.retained_bytes.map(|bytes| bytes as f64)
             }),
             (metric::CDC_SAFE_BYTES, "WAL until PostgreSQL gives the slot up; absent without a limit", Kind::Gauge, |report| {
                 report.safe_bytes.map(|bytes| bytes as f64)
@@ -40,6 +46,11 @@ impl Wal {
             Alarm::KINDS.map(|kind| (vec![("alarm", kind.to_owned())], f64::from(u8::from(raised == Some(kind))))).into()
         });
         let wal = self.clone();
+        metrics.observe(metric::CDC_SLOT, "1 for the state of the slot, whoever reads it", Kind::Gauge, move || {
+            let now = wal.report().slot;
+            SlotState::ALL.map(|slot| (vec![("state", slot.as_str().to_owned())], f64::from(u8::from(slot == now)))).into()
+        });
+        let wal = self.clone();
         metrics.observe(metric::CDC_STATE, "1 for the state that the WAL reader is in", Kind::Gauge, move || {
             let now = wal.report().state();
             STATES.map(|state| (vec![("state", state.to_owned())], f64::from(u8::from(state == now)))).into()
@@ -53,11 +64,13 @@ mod tests {
 
     use super::super::report::{Phase, ReportCell};
     use super::*;
+    use crate::telemetry::alarms::Alarms;
 
     #[test]
     fn every_figure_and_state_is_shown() {
-        let cell = ReportCell::new();
-        let wal = Wal { report: cell.subscribe(), children: Arc::new(Vec::new) };
+        let cell = Arc::new(ReportCell::new(Alarms::default()));
+        let config = super::super::WalConfig::new("postgres://127.0.0.1:1/none", "slot");
+        let wal = Wal { config, report: cell.clone(), children: Arc::new(Vec::new) };
         let metrics = Metrics::default();
         wal.register(&metrics);
         let phases = [
@@ -72,7 +85,7 @@ mod tests {
             cell.phase(phase);
             let text = metrics.render().unwrap();
             assert!(text.contains(&format!("kartshoppe_cdc_state{{state=\"{state}\"}} 1.0")), "{text}");
-            assert_eq!(text.matches("} 1.0").count(), 1 + usize::from(state == "alarm"), "{text}");
+            assert_eq!(text.matches("} 1.0").count(), 2 + usize::from(state == "alarm"), "{text}");
         }
         let text = metrics.render().unwrap();
         assert!(text.contains("kartshoppe_cdc_alarm{alarm=\"slot-missing\"} 1.0"), "{text}");

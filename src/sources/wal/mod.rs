@@ -12,6 +12,7 @@
 mod actor;
 mod alarm;
 mod figures;
+mod gauge;
 mod new_slot;
 mod position;
 mod pump;
@@ -194,7 +195,8 @@ impl Steps for WalContext {
 /// The WAL reader of this process, running or not. Cheap to clone.
 #[derive(Clone)]
 pub struct Wal {
-    report: watch::Receiver<WalReport>,
+    config: WalConfig,
+    report: Arc<ReportCell>,
     /// For [`crate::actors::root::RoleSpec`].
     pub children: MakeChildren,
 }
@@ -204,31 +206,46 @@ impl Wal {
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, config: WalConfig, supervision: &SupervisionContext) -> Self {
         let id = ActorKind::WalReader.as_str();
+        let report = Arc::new(ReportCell::new(supervision.alarms.clone()));
         let context = Arc::new(WalContext {
-            config,
+            config: config.clone(),
             log,
-            report: Arc::new(ReportCell::new()),
+            report: report.clone(),
             mailbox: Mailbox::new(id),
             vitals: supervision.vitals(ActorKind::WalReader, id),
             patience: supervision.hang_after.saturating_mul(4),
         });
-        let (report, restart) = (context.report.subscribe(), supervision.restart);
+        let restart = supervision.restart;
         let make = move || {
             let context = context.clone();
             vec![ChildSpec::new(ActorKind::WalReader, id, restart, move || (WalReader(context.clone()), ()))]
         };
-        Self { report, children: Arc::new(make) }
+        Self { config, report, children: Arc::new(make) }
     }
 
     /// How it is doing.
     #[must_use]
     pub fn report(&self) -> WalReport {
-        self.report.borrow().clone()
+        self.report.now()
     }
 
     /// To be told of every change.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<WalReport> {
-        self.report.clone()
+        self.report.subscribe()
+    }
+
+    /// What the reader does before it reads, for people; `None` once it reads, and while it is stopped or cannot go on, which is an
+    /// alarm of its own.
+    #[must_use]
+    pub fn preparation(&self) -> Option<String> {
+        let report = self.report();
+        matches!(report.phase, Phase::Starting { error: None } | Phase::FirstStart).then(|| report.sentence())
+    }
+
+    /// Measures how the slot stands, for ever, while no reader of this process does: because it waits, has an alarm, is dead, or was
+    /// stopped. `configured` says whether this process is one of those that read; one that ever started the reader is, too.
+    pub fn measure(&self, configured: bool) -> impl Future<Output = ()> + Send + 'static {
+        gauge::measure(self.config.clone(), self.report.clone(), configured)
     }
 }

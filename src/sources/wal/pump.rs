@@ -132,6 +132,6 @@ async fn inspect(context: &WalContext, mut server: Server) -> End {
         if let Err(alarm) = facts.check_database().and_then(|()| facts.check_slot(&context.config.slot)) {
             return alarm.into();
         }
-        context.report.measured(&facts);
+        context.report.measured(&facts, Duration::ZERO);
     }
 }

@@ -4,21 +4,21 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::server::Facts;
 use crate::domain::EpochMs;
+use crate::telemetry::alarms::{self, About, Alarms, Cause};
 use crate::wire::cdc_position::{CdcPosition, Lsn};
 
+const ABOUT: About = About::cause(Cause::WalReader);
 /// Lag is told with this precision.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// What the reader is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "phase", content = "detail")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// Nobody runs in this process.
     Stopped,
@@ -42,11 +42,46 @@ pub enum Phase {
     },
 }
 
-/// How the reader of this process is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// How the slot stands, whoever reads from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SlotState {
+    /// PostgreSQL was not asked yet, or did not answer the last time.
+    Unknown,
+    Missing,
+    /// PostgreSQL has given it up.
+    Lost,
+    Unread,
+    Read,
+}
+
+impl SlotState {
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::Missing, Self::Lost, Self::Unread, Self::Read];
+
+    /// In one word, as labels write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Missing => "missing",
+            Self::Lost => "lost",
+            Self::Unread => "unread",
+            Self::Read => "read",
+        }
+    }
+
+    fn of(facts: &Facts) -> Self {
+        match (facts.has_slot(), facts.slot_status.as_deref()) {
+            (false, _) => Self::Missing,
+            (true, Some("lost")) => Self::Lost,
+            (true, _) if facts.is_slot_active() => Self::Read,
+            (true, _) => Self::Unread,
+        }
+    }
+}
+
+/// How the reader of this process is doing, and its slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalReport {
-    #[serde(flatten)]
     pub phase: Phase,
     /// The stored position.
     pub position: Option<CdcPosition>,
@@ -54,14 +89,17 @@ pub struct WalReport {
     pub rows: u64,
     /// When the newest of them was committed in the database.
     pub newest_commit_ms: Option<EpochMs>,
-    /// WAL that was written and has not come through, in bytes.
-    pub lag_bytes: u64,
-    /// Age of the oldest of it, in milliseconds.
-    pub lag_ms: u64,
+    pub slot: SlotState,
+    /// WAL that was written and has not come through, in bytes; `None`: unknown.
+    pub lag_bytes: Option<u64>,
     /// WAL that the slot makes PostgreSQL keep, in bytes.
-    pub retained_bytes: u64,
+    pub retained_bytes: Option<u64>,
     /// WAL that may still be written before PostgreSQL gives the slot up, in bytes; `None`: no limit.
     pub safe_bytes: Option<i64>,
+    /// Since when some WAL has not come through.
+    behind_since: Option<Instant>,
+    /// When PostgreSQL last answered.
+    measured_at: Option<Instant>,
 }
 
 impl WalReport {
@@ -71,6 +109,20 @@ impl WalReport {
         matches!(self.phase, Phase::Streaming | Phase::WaitingForSlot { .. })
     }
 
+    /// Age of the oldest WAL that has not come through. While PostgreSQL does not answer, nobody knows whether some has been written
+    /// since it last did, so the time since then counts.
+    #[must_use]
+    pub fn lag(&self) -> Option<Duration> {
+        let measured = self.measured_at?.elapsed();
+        let behind = self.behind_since.map_or(Duration::ZERO, |since| since.elapsed());
+        Some(if self.slot == SlotState::Unknown { behind.max(measured) } else { behind })
+    }
+
+    /// Whether PostgreSQL has answered within this time.
+    pub(super) fn is_fresh(&self, within: Duration) -> bool {
+        self.slot != SlotState::Unknown && self.measured_at.is_some_and(|at| at.elapsed() < within)
+    }
+
     /// What is wrong and what to do, if something is.
     #[must_use]
     pub fn alarm(&self) -> Option<&str> {
@@ -78,13 +130,6 @@ impl WalReport {
             Phase::Alarm { text, .. } => Some(text),
             Phase::Stopped | Phase::Starting { .. } | Phase::WaitingForSlot { .. } | Phase::FirstStart | Phase::Streaming => None,
         }
-    }
-
-    /// Why this process is not ready as far as its reader is concerned; a reader that was not started keeps nobody from being ready.
-    #[must_use]
-    pub fn hindrance(&self) -> Option<String> {
-        let is_fine = self.is_ready() || self.phase == Phase::Stopped;
-        (!is_fine).then(|| self.sentence())
     }
 
     /// In one word, as labels write it.
@@ -119,6 +164,7 @@ impl WalReport {
 /// Where the reader keeps its report.
 #[derive(Debug)]
 pub(super) struct ReportCell {
+    alarms: Alarms,
     report: watch::Sender<WalReport>,
     progress: Mutex<Progress>,
 }
@@ -131,18 +177,24 @@ struct Progress {
 }
 
 impl ReportCell {
-    pub fn new() -> Self {
+    pub fn new(alarms: Alarms) -> Self {
         let stopped = WalReport {
             phase: Phase::Stopped,
             position: None,
             rows: 0,
             newest_commit_ms: None,
-            lag_bytes: 0,
-            lag_ms: 0,
-            retained_bytes: 0,
+            slot: SlotState::Unknown,
+            lag_bytes: None,
+            retained_bytes: None,
             safe_bytes: None,
+            behind_since: None,
+            measured_at: None,
         };
-        Self { report: watch::Sender::new(stopped), progress: Mutex::default() }
+        Self { alarms, report: watch::Sender::new(stopped), progress: Mutex::default() }
+    }
+
+    pub fn now(&self) -> WalReport {
+        self.report.borrow().clone()
     }
 
     pub fn subscribe(&self) -> watch::Receiver<WalReport> {
@@ -150,6 +202,9 @@ impl ReportCell {
     }
 
     pub fn phase(&self, phase: Phase) {
+        if matches!(phase, Phase::Stopped | Phase::WaitingForSlot { .. } | Phase::Streaming) {
+            self.alarms.clear(&ABOUT);
+        }
         self.report.send_if_modified(|report| {
             let is_news = report.phase != phase;
             report.phase = phase;
@@ -169,20 +224,27 @@ impl ReportCell {
     }
 
     pub fn failed(&self, error: &str) {
-        self.phase(Phase::Starting { error: Some(error.to_owned()) });
+        self.hindered(Phase::Starting { error: Some(error.to_owned()) });
     }
 
     pub fn waiting(&self, pid: Option<i32>) {
         self.phase(Phase::WaitingForSlot { pid });
     }
 
-    /// Shows an alarm; it is logged when it is new.
+    /// Shows what somebody must put right.
     pub fn raise(&self, alarm: &Alarm) {
         let phase = Phase::Alarm { kind: alarm.kind(), text: alarm.to_string() };
         if self.report.borrow().phase != phase {
-            tracing::error!(alarm = %alarm, "orders are not read from the WAL");
+            // Another one than stood before is told as such.
+            self.alarms.clear(&ABOUT);
         }
+        self.hindered(phase);
+    }
+
+    fn hindered(&self, phase: Phase) {
         self.phase(phase);
+        let text = "orders are not read from the WAL: `kartshoppe cdc status` says what to do";
+        self.alarms.raise(ABOUT, alarms::Alarm::blocks(text).with_detail(self.report.borrow().sentence()));
     }
 
     pub fn streaming(&self, position: &CdcPosition) {
@@ -210,28 +272,49 @@ impl ReportCell {
         progress.delivered = progress.delivered.max(to);
     }
 
-    pub fn measured(&self, facts: &Facts) {
-        let (lag_bytes, lag) = self.progress.lock().unwrap_or_else(PoisonError::into_inner).lag(facts.flushed(), Instant::now());
+    /// What PostgreSQL says of the slot, and for how long the oldest item waits for a reader as far as is known.
+    pub fn measured(&self, facts: &Facts, oldest: Duration) {
+        let now = Instant::now();
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.confirmed(facts);
+        let since = [progress.behind_since(facts.flushed(), now), now.checked_sub(oldest).filter(|_| !oldest.is_zero())];
+        let lag_bytes = facts.has_slot().then(|| facts.flushed().0.saturating_sub(progress.delivered.0));
+        drop(progress);
         self.report.send_modify(|report| {
+            report.slot = SlotState::of(facts);
             report.lag_bytes = lag_bytes;
-            report.lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
-            report.retained_bytes = facts.retained_bytes().unwrap_or_default();
+            report.retained_bytes = facts.retained_bytes();
             report.safe_bytes = facts.safe_bytes;
+            report.behind_since = since.into_iter().flatten().min();
+            report.measured_at = Some(now);
+        });
+    }
+
+    /// PostgreSQL did not say.
+    pub fn unanswered(&self) {
+        self.report.send_modify(|report| {
+            report.slot = SlotState::Unknown;
+            report.measured_at.get_or_insert_with(Instant::now);
         });
     }
 }
 
 impl Progress {
-    /// Bytes that have not come through, and for how long the oldest of them are known.
-    fn lag(&mut self, written: Lsn, now: Instant) -> (u64, Duration) {
+    /// What the slot was told to forget has come through to somebody. A slot that nobody reads gives all the rest again.
+    fn confirmed(&mut self, facts: &Facts) {
+        let confirmed = facts.confirmed().unwrap_or_default();
+        self.delivered = if facts.is_slot_active() { self.delivered.max(confirmed) } else { confirmed };
+    }
+
+    /// Since when WAL is known that has not come through.
+    fn behind_since(&mut self, written: Lsn, now: Instant) -> Option<Instant> {
         if self.written.back().is_none_or(|(to, at)| *to < written && now.duration_since(*at) >= SAMPLE_EVERY) {
             self.written.push_back((written, now));
         }
         while self.written.front().is_some_and(|(to, _)| *to <= self.delivered) {
             self.written.pop_front();
         }
-        let lag = self.written.front().map_or(Duration::ZERO, |(_, at)| now.duration_since(*at));
-        (written.0.saturating_sub(self.delivered.0), lag)
+        self.written.front().map(|(_, at)| *at)
     }
 }
 
@@ -243,11 +326,35 @@ mod tests {
     async fn lag_is_the_age_of_the_oldest_wal_that_has_not_come_through() {
         let mut progress = Progress::default();
         let start = Instant::now();
-        assert_eq!(progress.lag(Lsn(100), start), (100, Duration::ZERO));
-        assert_eq!(progress.lag(Lsn(300), start + Duration::from_secs(2)), (300, Duration::from_secs(2)));
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(progress.behind_since(Lsn(100), start), Some(start));
+        assert_eq!(progress.behind_since(Lsn(300), after(2)), Some(start));
         progress.delivered = Lsn(200);
-        assert_eq!(progress.lag(Lsn(300), start + Duration::from_secs(3)), (100, Duration::from_secs(1)));
+        assert_eq!(progress.behind_since(Lsn(300), after(3)), Some(after(2)));
         progress.delivered = Lsn(300);
-        assert_eq!(progress.lag(Lsn(300), start + Duration::from_secs(4)), (0, Duration::ZERO));
+        assert_eq!(progress.behind_since(Lsn(300), after(4)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lag_grows_while_postgresql_does_not_answer() {
+        let cell = ReportCell::new(Alarms::default());
+        assert_eq!(cell.now().lag(), None, "nobody has asked yet");
+        let facts = |active, confirmed: &str| Facts {
+            slot_active: Some(active),
+            confirmed: Some(confirmed.to_owned()),
+            flushed: Some("0/100".to_owned()),
+            ..super::super::server::tests::sound()
+        };
+        cell.measured(&facts(true, "0/100"), Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!((cell.now().lag(), cell.now().lag_bytes, cell.now().slot), (Some(Duration::ZERO), Some(0), SlotState::Read));
+        cell.unanswered();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!((cell.now().lag(), cell.now().slot), (Some(Duration::from_secs(5)), SlotState::Unknown));
+        // An item waits for longer than anybody has looked.
+        cell.measured(&facts(false, "0/40"), Duration::from_secs(4));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let report = cell.now();
+        assert_eq!((report.lag(), report.lag_bytes, report.slot), (Some(Duration::from_secs(5)), Some(0xc0), SlotState::Unread));
     }
 }

@@ -290,4 +290,4 @@ impl Facts {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

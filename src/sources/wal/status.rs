@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::alarm::Alarm;
 use super::position::{self, Stored};
-use super::server::{Facts, Server, ServerError};
+use super::server::{Facts, Server, ServerError, in_time};
 use super::{ReadError, WalConfig};
 use crate::log::EventLog;
 use crate::wire::cdc_position::CdcPosition;
@@ -44,9 +44,9 @@ pub struct SlotStatus {
 }
 
 #[derive(Debug, FromRow)]
-struct Owed {
-    items: i64,
-    oldest_ms: i64,
+pub(super) struct Owed {
+    pub items: i64,
+    pub oldest_ms: i64,
 }
 
 /// Looks at the slot; where the log cannot be read, `log` says why.
@@ -108,9 +108,10 @@ fn advice(facts: &Facts, owed: &Owed) -> Option<String> {
     }
 }
 
-async fn owed(server: &mut Server) -> Result<Owed, ServerError> {
+/// The items that wait for the reader.
+pub(super) async fn owed(server: &mut Server) -> Result<Owed, ServerError> {
     let question = "SELECT count(*) AS items,
                            coalesce(greatest(extract(epoch FROM clock_timestamp() - min(inserted_at) FILTER (WHERE isfinite(inserted_at))) * 1000, 0), 0)::bigint AS oldest_ms
                     FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL";
-    sqlx::query_as(question).fetch_one(&mut server.connection).await.map_err(ServerError::sql("count the waiting items"))
+    in_time("count the waiting items", sqlx::query_as(question).fetch_one(&mut server.connection)).await
 }

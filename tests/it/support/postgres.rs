@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use kartshoppe::domain::ids::{ProductId, SessionId, UserId};
 use kartshoppe::domain::money::Cents;
-use kartshoppe::store::private_server::{PrivateServer, Urls};
+use kartshoppe::store::private_server::{self, PrivateServer, Status, Urls};
 use kartshoppe::store::{CheckoutRequest, Offer, PublishVia, Store, StoreOptions};
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 /// A database of one test.
@@ -141,4 +142,19 @@ pub fn ten(product_id: &ProductId) -> Option<Offer> {
 /// One number from the database.
 pub async fn count(store: &Store, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(store.pool()).await.unwrap()
+}
+
+/// Sends a signal to the private server of a data directory and to every process of it.
+pub fn signal_all(data_dir: &Path, signal: Signal) {
+    let Status::Running { pid, .. } = private_server::status(data_dir).unwrap() else { panic!("no server runs") };
+    let parent_of = |process: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<i32>().ok()
+    };
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let children = all.filter(|process| parent_of(process) == Some(pid)).map(|process| process.parse().unwrap());
+    for pid in children.chain([pid]) {
+        // A backend may have ended meanwhile.
+        let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
+    }
 }

@@ -30,6 +30,8 @@ pub struct Server {
 pub struct Options {
     pub environment: Vec<(String, String)>,
     pub arguments: Vec<String>,
+    /// An existing folder for the data directory; not set: a new one.
+    pub folder: Option<PathBuf>,
 }
 
 impl Options {
@@ -55,8 +57,9 @@ impl Server {
 
     /// The same, with its standard output and error at `output`.
     pub fn launch_into(options: Options, output: Option<OwnedFd>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
+        let own = options.folder.is_none().then(|| tempfile::tempdir().unwrap());
+        let folder = options.folder.unwrap_or_else(|| own.as_ref().unwrap().path().to_owned());
+        let data = folder.join("data");
         let mut server = Self {
             child: None,
             data,
@@ -69,7 +72,7 @@ impl Server {
                 .pool_idle_timeout(Duration::from_millis(300))
                 .build()
                 .unwrap(),
-            _folder: Some(folder),
+            _folder: own,
         };
         server.spawn();
         server
@@ -111,7 +114,7 @@ impl Server {
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs already");
         std::fs::create_dir_all(&self.data).unwrap();
-        let file = || File::options().create(true).append(true).open(self.data.join("stderr.log")).unwrap().into();
+        let file = || File::options().create(true).append(true).open(self.log_path()).unwrap().into();
         let output: OwnedFd = self.output.as_ref().map_or_else(file, |output| output.try_clone().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
         command.arg("serve").args(&self.arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -193,9 +196,14 @@ impl Server {
         &self.data
     }
 
+    /// Where the process writes its log.
+    fn log_path(&self) -> PathBuf {
+        self.data.join("stderr.log")
+    }
+
     /// The end of the process's log, for a failing test's message.
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read_to_string(self.data.join("stderr.log")).unwrap_or_default();
+        let text = std::fs::read_to_string(self.log_path()).unwrap_or_default();
         let from = text.len().saturating_sub(6000);
         text.get(from..).unwrap_or(&text).to_owned()
     }

@@ -12,10 +12,9 @@ use super::{CHECKPOINT_BYTES, Keeper, WAL_LIMIT_BYTES, unavailable};
 use crate::log::LogError;
 use crate::log::embedded::writer::Job;
 use crate::log::embedded::{holders, schema};
-use crate::telemetry::alarms::{About, Alarm};
+use crate::telemetry::alarms::{About, Alarm, Cause};
 
 /// Cause of the alarm.
-const HELD: &str = "log-held";
 /// A checkpoint that has not come further for so long is held: our own reads end within milliseconds.
 const HELD_AFTER: Duration = Duration::from_secs(2);
 /// Bytes that a held checkpoint leaves behind before it is worth a word.
@@ -71,7 +70,7 @@ impl Keeper {
 
     /// Raises the alarm if somebody's read has held the checkpoint at one place, clears it if none does.
     fn judge(&mut self, passive: &Passive, left_bytes: u64) {
-        let about = About::cause(HELD);
+        let about = About::cause(Cause::LogHeld);
         if left_bytes < HELD_BYTES {
             self.checkpoints.held = None;
             return self.guard.alarms().clear(&about);

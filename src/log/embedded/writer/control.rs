@@ -11,15 +11,11 @@ use crate::log::embedded::groups::Member;
 use crate::log::embedded::shelf::Shelf;
 use crate::log::embedded::{holders, read_pool, schema, trouble};
 use crate::log::{LogError, Offset, Positions, TopicPartition};
-use crate::telemetry::alarms::{About, Alarm};
+use crate::telemetry::alarms::{About, Alarm, Cause};
 use crate::wire::topics::Topic;
 
 /// Our own readers hold the WAL for single queries. Whoever holds it longer is not waited for, as all commits would wait with us.
 const OWN_READERS: Duration = Duration::from_millis(20);
-/// Cause of the alarm.
-pub(in crate::log::embedded) const LOCKED: &str = "log-locked";
-/// The disk has no room for what is written.
-const FULL: &str = "disk-full";
 
 /// A slice of clearing up.
 #[derive(Debug)]
@@ -158,7 +154,7 @@ impl Writer {
                     "another program holds the event log locked and nothing can be written: close it, or end its transaction";
                 Alarm::blocks(text).with_detail(holders::describe(self.guard.path()))
             });
-            self.guard.alarms().set(About::cause(LOCKED), alarm);
+            self.guard.alarms().set(About::cause(Cause::LogLocked), alarm);
             self.locked = locked;
         }
     }
@@ -168,7 +164,7 @@ impl Writer {
         if full || self.full {
             let text = "no space is left for the event log and nothing can be written: free some, writing goes on by itself";
             let alarm = full.then(|| Alarm::blocks(text).with_detail(self.guard.path().display()));
-            self.guard.alarms().set(About::cause(FULL), alarm);
+            self.guard.alarms().set(About::cause(Cause::DiskFull), alarm);
             self.full = full;
         }
     }

@@ -30,7 +30,7 @@ use crate::data_dir::PidLock;
 use crate::log::{Appended, Batch, LogError, Offset, PartitionId, Positions, TopicPartition};
 use crate::wire::topics::Topic;
 
-pub(super) use control::{LOCKED, Prune};
+pub(super) use control::Prune;
 
 /// Jobs that wait before senders do. A session has one commit under way, so this is room for appends of many requests at once.
 const QUEUE: usize = 1024;

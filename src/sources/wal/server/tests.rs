@@ -1,6 +1,6 @@
 use super::*;
 
-fn sound() -> Facts {
+pub fn sound() -> Facts {
     let text = |text: &str| Some(text.to_owned());
     Facts {
         database: "shop".to_owned(),
