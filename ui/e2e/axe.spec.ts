@@ -1,26 +1,17 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import { expect, test, type Page } from '@playwright/test'
 
+import { isClean } from './axe'
 import { addToCart, cardOf, fillAddress, isLive, orderStatus, placeOrder, someProduct } from './shop'
 
-async function isClean(page: Page, where: string): Promise<void> {
-  // Colours in transition are none of the design's.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => undefined))))
-  const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze()
-  expect(
-    violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`),
-    where,
-  ).toEqual([])
-}
-
-for (const [colorScheme, width] of [
-  ['light', 1280],
-  ['dark', 390],
+for (const [colorScheme, width, forcedColors] of [
+  ['light', 1280, 'none'],
+  ['dark', 390, 'none'],
+  ['dark', 1280, 'active'],
 ] as const) {
-  test(`axe finds nothing on any page, ${colorScheme}, ${width} px wide`, async ({ browser, request }) => {
+  test(`axe finds nothing on any page, ${colorScheme}, ${width} px wide, forced colours ${forcedColors}`, async ({ browser, request }) => {
     test.setTimeout(120_000)
-    const product = await someProduct(request, colorScheme === 'light' ? 10 : 11)
-    const context = await browser.newContext({ colorScheme, viewport: { width, height: 844 } })
+    const product = await someProduct(request, { light: 10, dark: 11 }[colorScheme] + (forcedColors === 'active' ? 19 : 0))
+    const context = await browser.newContext({ colorScheme, forcedColors, viewport: { width, height: 844 } })
     const page = await context.newPage()
     await page.goto('/')
     await isLive(page)
@@ -80,5 +71,65 @@ test('everything to press is 44 px high or more on a phone', async ({ browser, r
     )
     expect(small, path).toEqual([])
   }
+  await context.close()
+})
+
+/** Contrast of two colours as the browser computes them, by WCAG. */
+const CONTRAST = `(one, other) => {
+  const light = (color) => {
+    const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map(Number).map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const [low, high] = [light(one), light(other)].toSorted((a, b) => a - b)
+  return (high + 0.05) / (low + 0.05)
+}`
+
+async function faintBorders(page: Page): Promise<string[]> {
+  return page.evaluate(`(() => {
+    const contrast = ${CONTRAST}
+    const behind = (element) => {
+      for (let at = element; at; at = at.parentElement) {
+        const color = getComputedStyle(at).backgroundColor
+        if (color !== 'rgba(0, 0, 0, 0)') return color
+      }
+      return getComputedStyle(document.documentElement).backgroundColor
+    }
+    return [...document.querySelectorAll('.field, .btn-plain, [role="group"][aria-label^="Quantity"], label:has(input[type="radio"])')]
+      .filter((element) => element.getClientRects().length > 0)
+      .map((element) => [element, contrast(getComputedStyle(element).borderTopColor, behind(element.parentElement))])
+      .filter(([, ratio]) => ratio < 3)
+      .map(([element, ratio]) => element.className + ': ' + ratio.toFixed(2))
+  })()`)
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`borders of everything to press or fill in have a contrast of 3:1, ${colorScheme}`, async ({ browser, request }) => {
+    const product = await someProduct(request, 31)
+    const context = await browser.newContext({ colorScheme })
+    const page = await context.newPage()
+    await addToCart(page, product.productId, 1)
+    for (const path of ['/', `/product/${product.productId}`, '/cart', '/checkout', '/nowhere']) {
+      await page.goto(path)
+      await isLive(page)
+      await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+      expect(await faintBorders(page), path).toEqual([])
+    }
+    await context.close()
+  })
+}
+
+test('forced colours tell the chosen category, payment and state apart', async ({ browser, request }) => {
+  const product = await someProduct(request, 32)
+  const context = await browser.newContext({ forcedColors: 'active' })
+  const page = await context.newPage()
+  await page.goto('/?category=Toys')
+  await isLive(page)
+  const background = (name: string) => page.getByRole('link', { name, exact: true }).first().evaluate((element) => getComputedStyle(element).backgroundColor)
+  await expect(page.getByRole('link', { name: 'Toys', exact: true }).first()).toHaveAttribute('aria-current', /./)
+  expect(await background('Toys')).not.toBe(await background('Books'))
+  await addToCart(page, product.productId, 1)
+  await page.goto('/checkout')
+  const choice = (name: string) => page.locator('label').filter({ hasText: name }).evaluate((element) => getComputedStyle(element).backgroundColor)
+  expect(await choice('Card')).not.toBe(await choice('PayPal'))
   await context.close()
 })

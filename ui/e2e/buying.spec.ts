@@ -1,5 +1,6 @@
 import { expect, test, type APIRequestContext, type Page } from '@playwright/test'
 
+import { isClean } from './axe'
 import { addToCart, ADDRESS, canProduce, fillAddress, isLive, isSold, orderStatus, placeOrder, produce, someProduct } from './shop'
 
 /** A product of this spec's own, so that its price, stock and end are this spec's to choose. */
@@ -41,6 +42,7 @@ test.describe('the total that was shown', () => {
       await expect(page.getByRole('group', { name: 'The total has changed' })).toContainText('$240.00 → $9,999.99')
       await expect(placeOrder(page)).toHaveCount(0)
       await expect(page.getByRole('button', { name: 'The total has changed' })).toBeDisabled()
+      await isClean(page, 'a new total')
       await page.getByLabel('Country').press('Enter')
       expect(asked, 'nothing was ordered').toBe(0)
 

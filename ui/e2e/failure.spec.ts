@@ -1,6 +1,6 @@
 import { expect, test, type Page } from '@playwright/test'
 
-import { addToCart, fillAddress, orderStatus, placeOrder, someProduct } from './shop'
+import { ADDRESS, addToCart, fillAddress, orderStatus, placeOrder, someProduct } from './shop'
 
 const CHECKOUT = '**/api/ecommerce/checkout'
 
@@ -83,4 +83,48 @@ test('a problem is shown in its own words, with its trace', async ({ page, reque
   await expect(page.locator('[data-code]')).toContainText('The address is on the moon')
   await expect(page.locator('[data-code]')).toContainText('0af7651916cd43dd8448eb211c80319c')
   await expect(page.getByTestId('cart-count')).toContainText('1')
+})
+
+test('a shop that dies after it took the order: the page remembers what it asked, says why it waits, and orders once', async ({ page, request }) => {
+  const product = await someProduct(request, 33)
+  await readyToOrder(page, product.productId)
+  let reached = 0
+  await page.route(CHECKOUT, async (route) => {
+    if (reached++ === 0) await route.fetch()
+    return route.abort('connectionrefused')
+  })
+  await placeOrder(page).click()
+  const unfinished = page.getByRole('group', { name: 'Unfinished order' })
+  await expect(unfinished).toContainText('We don’t know whether your order was placed')
+  await page.route('**/api/ecommerce/**', (route) => route.abort('connectionrefused'))
+  await page.reload()
+  await expect(unfinished).toContainText('The shop could not be reached.')
+  await expect(unfinished).not.toContainText('closed')
+
+  await page.unroute('**/api/ecommerce/**')
+  await page.unroute(CHECKOUT)
+  await page.reload()
+  await page.getByRole('button', { name: 'Check order status' }).click()
+  await expect(orderStatus(page)).toHaveText('Confirmed')
+  await page.goto('/orders')
+  await expect(page.locator('li[data-order]')).toHaveCount(1)
+  await addToCart(page, product.productId, 1)
+  await page.goto('/checkout')
+  for (const [label, text] of Object.entries(ADDRESS)) await expect(page.getByLabel(label)).toHaveValue(text)
+})
+
+test('an attempt without an answer shows the address that it asked with, locked', async ({ page, request }) => {
+  const product = await someProduct(request, 34)
+  await readyToOrder(page, product.productId)
+  await page.route(CHECKOUT, (route) => route.abort('connectionrefused'))
+  await placeOrder(page).click()
+  await expect(page.getByRole('group', { name: 'Unfinished order' })).toContainText('We don’t know whether your order was placed')
+  await page.reload()
+  for (const [label, text] of Object.entries(ADDRESS)) {
+    await expect(page.getByLabel(label)).toHaveValue(text)
+    await expect(page.getByLabel(label)).toBeDisabled()
+  }
+  await page.unroute(CHECKOUT)
+  await page.getByRole('button', { name: 'Check order status' }).dblclick()
+  await expect(orderStatus(page)).toHaveText('Confirmed')
 })

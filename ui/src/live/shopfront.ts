@@ -12,6 +12,7 @@ import { readCart, readChange, readOrder, readProduct, readProducts } from './de
 import { Feed } from './feed'
 import { remember } from './moves'
 import { noticeOf, Throttle } from './notices'
+import { rereadWithout } from './reread'
 
 /** New and removed products put lists out of date; a burst of them rereads the lists once, after this many milliseconds. */
 const REREAD_AFTER_MS = 300
@@ -52,6 +53,7 @@ export function openShop(): void {
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && feed.hurry())
   onOrderElsewhere(() => void queryClient.invalidateQueries({ queryKey: ordersQuery.queryKey }))
   feed.connect()
+  rereadWithout(feed.connection)
 }
 
 /** The product whose page is open: its changes are told even if it is not in the cart. */

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 
 import { statusQuery } from '../api/queries'
+import { rereadAt } from '../live/reread'
 import { feed } from '../live/shopfront'
 import type { Connection } from '../live/feed'
 import { useObservable } from '../lib/observable'
@@ -11,7 +12,7 @@ import type { Status } from '../wire'
 export function ConnectionBanner() {
   const connection = useObservable(feed.connection)
   const { data: status } = useQuery(statusQuery)
-  const text = textOf(connection, status)
+  const text = textOf(connection, status, useObservable(rereadAt))
   if (!text) return null
   return (
     <div className="border-b border-line bg-well">
@@ -20,7 +21,8 @@ export function ConnectionBanner() {
   )
 }
 
-function textOf({ phase, since }: Connection, status: Status | undefined): string | null {
+function textOf({ phase, since }: Connection, status: Status | undefined, readAt: number): string | null {
+  if (readAt > 0) return `No live connection here: prices, stock and orders are read every few seconds, last at ${timeOfDay(readAt)}. You can shop as usual.`
   if (phase === 'offline') return `Offline. Prices and stock are those of ${timeOfDay(since)}; the page comes back by itself.`
   if (phase === 'stale') return `Stale since ${timeOfDay(since)}: prices and stock may have moved. Connecting again…`
   if (phase === 'catching-up') return 'Connected again, catching up with what you missed…'

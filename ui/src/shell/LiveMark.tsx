@@ -1,3 +1,4 @@
+import { rereadAt } from '../live/reread'
 import { feed } from '../live/shopfront'
 import { useObservable } from '../lib/observable'
 import { timeOfDay } from '../lib/time'
@@ -14,10 +15,11 @@ const LOOKS = {
 /** The connection in one word, with a shape of its own for each. */
 export function LiveMark() {
   const { phase, since } = useObservable(feed.connection)
+  const reading = useObservable(rereadAt) > 0
   return (
     <span data-connection={phase} title={phase === 'live' ? 'Prices and stock are live' : `Last word from the shop: ${timeOfDay(since)}`} className="inline-flex items-center gap-2 text-[0.95rem] text-soft sm:min-w-24">
       <span aria-hidden className={`inline-block size-2.5 ${LOOKS[phase]}`} />
-      <span className="max-sm:sr-only">{NAMES[phase]}</span>
+      <span className="max-sm:sr-only">{reading ? 'Not live' : NAMES[phase]}</span>
     </span>
   )
 }
