@@ -16,7 +16,7 @@ test('an order appears on the orders page of another tab, and settles there', as
   await other.goto('/orders')
   await isLive(other)
   await expect(other.getByText(/^None yet in this browser/)).toBeVisible()
-  await expect(other.getByRole('heading', { name: 'Much bought, well liked' })).toBeVisible()
+  await expect(other.getByRole('heading', { name: 'Popular in the shop' })).toBeVisible()
   await order(page, product.productId, 1)
   await expect(orderStatus(page)).toHaveText('Confirmed')
   await expect(other.locator('li[data-order]')).toHaveCount(1)

@@ -1,6 +1,7 @@
 import { Link } from 'wouter'
 
 import { Popular } from '../product/Popular'
+import { Rows } from '../shell/Rows'
 import { Trouble } from '../shell/Trouble'
 import { useCart } from './cart'
 import { CartLineRow } from './CartLineRow'
@@ -12,7 +13,7 @@ export function CartContents({ onLeave }: { onLeave?: () => void }) {
   const { cart, lines, waiting, error } = useCart()
   const gone = useGone(lines)
   if (error) return <Trouble error={error} what="Your cart could not be read" />
-  if (!cart && lines.length === 0) return <p className="mt-6 min-h-[60vh] text-soft">Reading your cart…</p>
+  if (!cart && lines.length === 0) return <Reading />
   if (lines.length === 0) return <Empty onLeave={onLeave} />
   return (
     <>
@@ -36,6 +37,15 @@ export function CartContents({ onLeave }: { onLeave?: () => void }) {
           </Link>
         )}
       </div>
+    </>
+  )
+}
+
+function Reading() {
+  return (
+    <>
+      <p className="sr-only">Reading your cart…</p>
+      <Rows count={2} className="mt-4" />
     </>
   )
 }

@@ -106,9 +106,13 @@ export function setQuantity(line: Pick<CartLine, 'productId' | 'productName'>, q
   }, CONFIRM_WITHIN_MS)
 }
 
-/** What this page asked for last, line by line. */
+/** What this page asked for last, line by line, since it forgot. */
 export function ownChanges(): ReadonlyMap<string, number> {
   return asked
+}
+
+export function forgetOwnChanges(): void {
+  asked.clear()
 }
 
 /** Connected again: wishes are sent anew (they are absolute, so twice does no harm) and the cart is read. */

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react'
 
-import { ownChanges } from '../cart/cart'
+import { forgetOwnChanges, ownChanges } from '../cart/cart'
 import { announce } from '../lib/announcer'
 import { money } from '../lib/money'
 import type { Cart } from '../wire'
@@ -17,6 +17,11 @@ export function useAgreement(cart: Cart | undefined, waiting: boolean, frozen: b
   const settled = cart !== undefined && !waiting && !frozen
   const comparison: Comparison = settled && agreement ? compare(agreement, cart, ownChanges()) : { is: 'same' }
   if (settled && (agreement === null || comparison.is === 'own')) setAgreement(agreementOn(cart))
+
+  // What led to this agreement explains no later change.
+  useEffect(() => {
+    if (agreement) forgetOwnChanges()
+  }, [agreement])
 
   const from = comparison.is === 'changed' ? comparison.from : null
   const to = comparison.is === 'changed' ? comparison.to : null

@@ -12,6 +12,7 @@ import { Words } from '../lib/Name'
 import { useNow } from '../lib/now'
 import { dateAndTime } from '../lib/time'
 import { NotFound } from '../shell/NotFound'
+import { Rows } from '../shell/Rows'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import type { Order, Status } from '../wire'
@@ -68,7 +69,7 @@ function Waiting() {
       <h1 className="sr-only">Order</h1>
       <p className="flex min-h-11 items-center text-soft">Fetching your order…</p>
       <div aria-hidden className="mt-2 h-11 w-2/3 rounded bg-well" />
-      <div aria-hidden className="mt-14 h-28 border-t-4 border-line bg-well/50" />
+      <Rows count={1} className="mt-16 border-t-4 border-line" />
     </div>
   )
 }

@@ -10,6 +10,7 @@ import { Name } from '../lib/Name'
 import { dateAndTime } from '../lib/time'
 import { Picture } from '../product/Picture'
 import { Popular } from '../product/Popular'
+import { Rows } from '../shell/Rows'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import type { Order } from '../wire'
@@ -31,7 +32,12 @@ export function OrdersPage() {
     <div className="mx-auto min-h-[80vh] max-w-3xl pt-8">
       <h1 className="text-3xl font-bold sm:text-[2.6rem]">Your orders</h1>
       {error && !orders && <Trouble error={error} what="Your orders could not be read" onRetry={() => void refetch()} />}
-      {!orders && !error && <p className="mt-6 text-soft">Fetching your orders…</p>}
+      {!orders && !error && (
+        <>
+          <p className="sr-only">Fetching your orders…</p>
+          <Rows count={3} className="mt-6 border-t-4 border-line" />
+        </>
+      )}
       {orders?.length === 0 && <Empty />}
       {orders && orders.length > 0 && (
         <ul className="mt-6 divide-y divide-line border-t-4 border-edge">
@@ -89,9 +95,11 @@ function Pictures({ order }: { order: Order }) {
     return <Picture productId={item?.productId ?? ''} url={item?.imageUrl} alt="" className="size-16 shrink-0 rounded-lg object-cover" />
   }
   return (
-    <div className="grid size-16 shrink-0 grid-cols-2 gap-0.5 overflow-hidden rounded-lg">
-      {shown.map((item) => (
-        <Picture key={item.orderItemId} productId={item.productId} url={item.imageUrl} alt="" className="aspect-square h-auto w-full object-cover" />
+    <div className="grid size-16 shrink-0 auto-rows-fr grid-cols-2 gap-0.5 overflow-hidden rounded-lg">
+      {shown.map((item, index) => (
+        <div key={item.orderItemId} className={`min-h-0 ${index === 0 && shown.length === 3 ? 'col-span-2' : ''}`}>
+          <Picture productId={item.productId} url={item.imageUrl} alt="" className="h-full w-full object-cover" />
+        </div>
       ))}
     </div>
   )

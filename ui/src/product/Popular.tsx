@@ -13,7 +13,7 @@ export function Popular() {
   return (
     <section className="mt-12 min-h-[30rem]" aria-labelledby="popular">
       <h2 id="popular" className="text-2xl font-bold">
-        Much bought, well liked
+        Popular in the shop
       </h2>
       <ul className="mt-5 grid grid-cols-2 md:grid-cols-4">
         {found?.map((productId) => (

@@ -54,7 +54,7 @@ export function ProductPage({ productId }: { productId: string }) {
     <article className="min-h-[130vh] pt-4 sm:pt-6" data-product={productId}>
       <Breadcrumb category={product.category} />
       <div className="mt-2 grid gap-x-14 gap-y-6 md:grid-cols-[minmax(0,1fr)_minmax(0,1.05fr)]">
-        <div className="min-w-0">
+        <div className="min-w-0 self-start md:sticky md:top-24">
           <div className="px-4 sm:px-8">
             <Picture productId={productId} url={product.imageUrl} alt={`Picture of ${nameOf(product.name)}`} eager className="aspect-[5/4] h-auto w-full rounded-t-2xl object-cover sm:aspect-square" />
           </div>
@@ -129,7 +129,7 @@ function Tags({ tags }: { tags: readonly string[] }) {
   if (tags.length === 0) return null
   return (
     <ul className="mt-3 flex flex-wrap gap-x-4" aria-label="Tags">
-      {tags.map((tag) => (
+      {[...new Set(tags)].map((tag) => (
         <li key={tag} className="min-w-0">
           <Link href={hrefOf({ search: tag })} className="link inline-flex min-h-11 max-w-full items-center text-soft">
             <span className="line-clamp-2">
