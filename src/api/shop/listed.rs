@@ -10,6 +10,7 @@ use crate::actors::catalog_view::Entry;
 pub struct Listed {
     pub product_id: String,
     pub name: String,
+    pub brand: String,
     pub category: String,
     pub tags: Vec<String>,
 }

@@ -92,7 +92,8 @@ fn read_history(shop: &Shop, id: &str, parameters: Parsed) -> Result<Response, F
 pub fn image(State(shop): State<Arc<Shop>>, Path(id): Path<String>, headers: HeaderMap) -> Ready<Result<Response, Failure>> {
     let Some(entry) = shop.catalog.entry(&id) else { return ready(Err(unknown(&id).into())) };
     let product = Listed::of(&entry);
-    let subject = Subject { id: &id, name: &product.name, category: &product.category, tags: &product.tags };
+    let Listed { name, brand, category, tags, .. } = &product;
+    let subject = Subject { id: &id, name, brand, category, tags };
     // Of what shows: the picture stays the same when stock and price move.
     let tag = format!("\"p{}-{:016x}\"", picture::EDITION, subject.fingerprint());
     ready(Ok(tagged(&headers, &tag, "image/svg+xml", || Bytes::from(picture::draw(subject)))))

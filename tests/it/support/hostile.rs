@@ -162,7 +162,8 @@ pub fn accepted() -> Vec<Value> {
         let label = cut(&text, 100);
         json!({
             "productId": format!("HOSTILE_TEXT_{number:02}"), "name": cut(&text, 500), "description": format!("{kind}: {text}"),
-            "brand": label, "category": "Odd texts", "tags": [label, kind], "price": 19.99, "inventory": 12, "rating": 4.5, "reviewCount": 3,
+            "brand": label, "category": "Odd texts", "tags": [label, kind],
+            "price": 19.99, "inventory": 12, "rating": 4.5, "reviewCount": 3,
         })
     });
     by_id.chain(by_text).chain(extremes()).chain(categories()).collect()
@@ -172,7 +173,8 @@ pub fn accepted() -> Vec<Value> {
 fn extremes() -> Vec<Value> {
     let base = |number: usize, more: Value| {
         let mut product = json!({
-            "productId": format!("HOSTILE_LIMIT_{number:02}"), "name": "Limits", "price": 1.0, "inventory": 5, "category": "Odd limits",
+            "productId": format!("HOSTILE_LIMIT_{number:02}"), "name": "Limits",
+            "price": 1.0, "inventory": 5, "category": "Odd limits",
         });
         for (field, value) in more.as_object().into_iter().flatten() {
             product[field] = value.clone();
@@ -231,7 +233,8 @@ fn categories() -> Vec<Value> {
         .enumerate()
         .map(|(number, category)| {
             let id = format!("HOSTILE_CATEGORY_{number:02}");
-            json!({"productId": id, "name": format!("Of an odd category {number}"), "price": 3, "inventory": 4, "category": category})
+            let name = format!("Of an odd category {number}");
+            json!({"productId": id, "name": name, "price": 3, "inventory": 4, "category": category})
         })
         .collect()
 }
