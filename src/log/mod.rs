@@ -351,6 +351,23 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// The kind of error, without what is particular to one.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Aborted(_) => "aborted",
+            Self::Fenced { .. } => "fenced",
+            Self::Deadline { .. } => "deadline",
+            Self::OutOfRange { .. } => "out-of-range",
+            Self::UnknownTopic(_) => "unknown-topic",
+            Self::Full { .. } => "full",
+            Self::InUse { .. } => "in-use",
+            Self::Unusable { .. } => "unusable",
+            Self::Refused(_) => "refused",
+            Self::Closed => "closed",
+        }
+    }
+
     /// Whether waiting and trying again can help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

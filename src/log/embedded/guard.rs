@@ -66,6 +66,8 @@ struct Looked {
     at: Option<(u64, i64, i64)>,
     /// What it held then was not ours.
     foreign: bool,
+    /// A checkpoint failed half-way (the disk was full): the file makes sense again only once one has succeeded.
+    half_moved: bool,
 }
 
 /// What a look into the file found, without its WAL.
@@ -122,6 +124,16 @@ impl Guard {
         self.state().withheld = reason;
     }
 
+    /// Notes how a checkpoint ended.
+    pub(super) fn checkpointed(&self, succeeded: bool) {
+        self.looked().half_moved = !succeeded;
+    }
+
+    /// Whether the last checkpoint failed.
+    pub(super) fn is_half_moved(&self) -> bool {
+        self.looked().half_moved
+    }
+
     /// The log gets another id with its next change.
     pub(super) fn expect_id(&self, id: String) {
         self.looked().ids.push(id);
@@ -172,7 +184,8 @@ impl Guard {
                     looked.foreign = false;
                     return None;
                 }
-                Err(_) if looked.seen.is_none() => return None, // before the first checkpoint the tables are in the WAL
+                // Before the first checkpoint the tables are in the WAL.
+                Err(_) if looked.seen.is_none() || looked.half_moved => return None,
                 _ => std::thread::park_timeout(LOOK_AGAIN),
             }
         }

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::domain::EpochMs;
 use crate::log::LogError;
 use crate::telemetry::alarms::{About, Cause};
+use crate::telemetry::seldom::Seldom;
 use crate::wire::topics::{Retention, Topic};
 
 use checkpoint::Checkpoints;
@@ -35,6 +36,8 @@ pub(super) const WAL_LIMIT_BYTES: u64 = 32 << 20;
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two looks for records that are too old. The shortest retention is an hour.
 const TICKS_PER_EXPIRY: u32 = 60;
+/// The same work that fails again and again, as on a full disk, is a line in so much time.
+const FAILURES_EVERY: Duration = Duration::from_secs(60);
 /// Records deleted at a time: about as long as a commit takes.
 const SLICE: usize = 500;
 
@@ -73,6 +76,7 @@ pub(super) struct Keeper {
     /// What the last compaction of a partition left, by the id of its shelf.
     pub(super) compacted: BTreeMap<i64, Compacted>,
     pub(super) checkpoints: Checkpoints,
+    pub(super) failures: Seldom,
 }
 
 impl Keeper {
@@ -84,8 +88,8 @@ impl Keeper {
         clock: Clock,
         policy: Policy,
     ) -> Self {
-        let (compacted, checkpoints) = (BTreeMap::new(), Checkpoints::default());
-        Self { connection, writer, shelves, guard, clock, policy, compacted, checkpoints }
+        let (compacted, checkpoints, failures) = (BTreeMap::new(), Checkpoints::default(), Seldom::new(FAILURES_EVERY));
+        Self { connection, writer, shelves, guard, clock, policy, compacted, checkpoints, failures }
     }
 
     /// Works until the writer says stop.
@@ -102,7 +106,7 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => None,
             };
             ticks = ticks.wrapping_add(1);
-            if self.checkpoints.is_held() {
+            if self.checkpoints.is_held() || self.guard.is_half_moved() {
                 self.report("checkpoint", Self::checkpoint);
             }
             if self.guard.alarms().stands(&About::cause(Cause::LogLocked)) {
@@ -121,10 +125,14 @@ impl Keeper {
     }
 
     /// Nothing is lost when housekeeping fails: it is tried again at its next turn.
-    fn report(&mut self, work: &str, run: impl FnOnce(&mut Self) -> Result<(), LogError>) {
+    fn report(&mut self, work: &'static str, run: impl FnOnce(&mut Self) -> Result<(), LogError>) {
         match run(self) {
             Ok(()) | Err(LogError::Closed) => {}
-            Err(error) => tracing::warn!(work, %error, "housekeeping of the event log failed and is tried again later"),
+            Err(error) => {
+                if let Some(untold) = self.failures.is_told(work) {
+                    tracing::warn!(work, %error, untold, "housekeeping of the event log failed and is tried again later");
+                }
+            }
         }
     }
 

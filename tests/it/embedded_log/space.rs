@@ -5,10 +5,12 @@ use std::io::Write;
 use kartshoppe::clock::Clock;
 use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use kartshoppe::log::{Batch, EventLog, LogError, Start, Stop, TopicPartition, read_topics};
+use kartshoppe::telemetry::alarms::{Alarms, Cause};
 use kartshoppe::wire::topics::Topic;
 
 use super::{open, open_with};
 use crate::support::child::{Worker, folder_bytes, task};
+use crate::support::disk::SmallDisk;
 use crate::support::log::{PATIENCE, append, assigned, batch, polled, position, read_all, read_from, record_at, session, text};
 
 const PRODUCT: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
@@ -125,6 +127,33 @@ async fn a_full_disk_loses_nothing_acknowledged() {
     let numbers: Vec<usize> = there.iter().map(|record| text(record).trim_end_matches('x').parse().unwrap()).collect();
     assert_eq!(numbers, (0..acknowledged).collect::<Vec<_>>());
     log.close().await;
+}
+
+/// A checkpoint that stops half-way leaves a file that makes no sense without its WAL: nobody wrote it over, and the next checkpoint
+/// mends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_a_full_disk_stops_is_finished_later() {
+    let Some(disk) = SmallDisk::mount(24) else { return };
+    let alarms = Alarms::default();
+    let config = EmbeddedConfig { alarms: alarms.clone(), ..EmbeddedConfig::new(&disk.path().join("log"), 4) };
+    let log = open_with(config, Clock::system()).await;
+    append(&log, vec![record_at(EVENTS, "a", "x"); 100]).await;
+    log.keep_house().await.unwrap();
+    let value = "x".repeat(10_000);
+    for _ in 0..350 {
+        append(&log, vec![record_at(EVENTS, "a", &value)]).await;
+    }
+    let filler = disk.fill();
+    let looked_into = std::time::Duration::from_millis(1_500);
+    let _ = tokio::time::timeout(looked_into, log.keep_house()).await;
+    tokio::time::sleep(looked_into).await;
+    assert!(!alarms.list().iter().any(|(about, _)| about.cause == Cause::LogMoved), "{:?}", alarms.list());
+    std::fs::remove_file(filler).unwrap();
+    append(&log, vec![record_at(EVENTS, "a", &value)]).await;
+    log.keep_house().await.unwrap();
+    assert_eq!(read_all(&log, Topic::InventoryEvents).await.len(), 451);
+    log.close().await;
+    assert!(!disk.path().join("log/kartshoppe.log.sqlite-wal").exists());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub mod api_role;
 pub mod child;
+pub mod disk;
 pub mod engine;
 pub mod gated_log;
 pub mod handle_page;

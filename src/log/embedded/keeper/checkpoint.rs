@@ -61,10 +61,10 @@ impl Keeper {
 
     fn passive(&self) -> Result<Passive, LogError> {
         let pages = |number: i64| u64::try_from(number).unwrap_or(0);
-        let (in_wal, moved) = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((pages(row.get(1)?), pages(row.get(2)?))))
-            .map_err(unavailable)?;
+        let result =
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((pages(row.get(1)?), pages(row.get(2)?))));
+        self.guard.checkpointed(result.is_ok());
+        let (in_wal, moved) = result.map_err(unavailable)?;
         Ok(Passive { in_wal, moved: moved.min(in_wal) })
     }
 

@@ -157,7 +157,9 @@ impl Writer {
         if matches!(error, LogError::Full { .. }) && writes.len() > 1 {
             return writes.into_iter().for_each(|write| self.write_group(vec![write]));
         }
-        tracing::warn!(writes = writes.len(), %error, "a commit to the event log failed");
+        if let Some(untold) = self.failures.is_told(error.kind()) {
+            tracing::warn!(writes = writes.len(), %error, untold, "a commit to the event log failed");
+        }
         for write in writes {
             reply(write.answer, Err(error.clone()));
         }

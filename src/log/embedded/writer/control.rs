@@ -139,7 +139,9 @@ impl Writer {
             connection.busy_timeout(schema::BUSY)?;
             Ok(!busy)
         };
-        let done = restart(&self.connection).map_err(|error| self.failed(&error))?;
+        let result = restart(&self.connection);
+        self.guard.checkpointed(result.is_ok());
+        let done = result.map_err(|error| self.failed(&error))?;
         if done {
             self.note_locked(false);
         }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +29,7 @@ use super::trouble;
 use crate::clock::Clock;
 use crate::data_dir::PidLock;
 use crate::log::{Appended, Batch, LogError, Offset, PartitionId, Positions, TopicPartition};
+use crate::telemetry::seldom::Seldom;
 use crate::wire::topics::Topic;
 
 pub(super) use control::Prune;
@@ -36,6 +38,9 @@ pub(super) use control::Prune;
 const QUEUE: usize = 1024;
 /// Records that one transaction takes at most, so that none waits long for its answer: about 0.2 s of writing.
 const GROUP_RECORDS: usize = 50_000;
+
+/// Commits that fail for one reason are a line in so much time.
+const FAILURES_EVERY: Duration = Duration::from_secs(10);
 
 type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 
@@ -150,6 +155,7 @@ pub(super) struct Writer {
     locked: bool,
     /// There was no room for the last write.
     full: bool,
+    failures: Seldom,
 }
 
 /// Where the next record of a partition goes.
@@ -194,6 +200,7 @@ impl Writer {
             unkept_bytes: 0,
             locked: false,
             full: false,
+            failures: Seldom::new(FAILURES_EVERY),
         }
     }
 
