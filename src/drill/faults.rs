@@ -16,6 +16,7 @@ use super::schedule::{Fault, STORM_KILLS, faults};
 use super::shop::{Seat, Shop};
 use super::shoppers::Crowd;
 use super::storefront::{Said, Storefront};
+use crate::telemetry::alarms::Cause;
 
 /// An armed fault waits so long for somebody to strike; then it was for nothing.
 const TTL: Duration = Duration::from_secs(3);
@@ -50,6 +51,8 @@ pub(super) struct Hit {
     pub in_flight: i64,
     /// When recovery began.
     pub from: Instant,
+    /// The cause of the alarm that must be over soon after recovery.
+    pub alarm: Option<Cause>,
 }
 
 impl Striker<'_> {
@@ -113,6 +116,9 @@ impl Striker<'_> {
             let Some(recovery) = recovery else {
                 return Some(format!("sick: nothing was sold for {:?} after {fault}", self.plan.sick_after));
             };
+            if let Some(cause) = hit.alarm {
+                self.over(cause).await;
+            }
             self.record.calm_down_after(ECHO);
             let (struck, in_flight) = (hit.struck, hit.in_flight);
             report.strike(fault, struck, in_flight, recovery);
@@ -141,7 +147,7 @@ impl Striker<'_> {
                 // The database lives on: what the kill hit can be counted exactly.
                 let in_flight = self.database.open_items().await?;
                 shop.at(*seat)?.start().await?;
-                return Ok(Hit { struck: 1, in_flight, from });
+                return Ok(Hit { struck: 1, in_flight, from, alarm: None });
             }
             Fault::ProcessStop(seat) => {
                 shop.at(*seat)?.terminate().await?;
@@ -152,13 +158,13 @@ impl Striker<'_> {
                 shop.broker()?.kill().await?;
                 let in_flight = self.database.open_items().await?;
                 shop.broker()?.resume().await?;
-                return Ok(Hit { struck: 1, in_flight, from });
+                return Ok(Hit { struck: 1, in_flight, from, alarm: None });
             }
             Fault::PostgresKill => self.database.end(Signal::KILL).await?,
             Fault::PostgresRestart => self.database.end(Signal::INT).await?,
             Fault::ConnectionCut => {
                 let cut = self.database.cut_connections().await?;
-                return Ok(Hit { struck: u64::try_from(cut).unwrap_or(0).min(1), in_flight, from });
+                return Ok(Hit { struck: u64::try_from(cut).unwrap_or(0).min(1), in_flight, from, alarm: None });
             }
             Fault::LogMoved => return self.move_log(shop, in_flight).await,
             Fault::DiskFull => return self.fill_disk(shop, in_flight).await,
@@ -167,7 +173,7 @@ impl Striker<'_> {
             Fault::ForeignMember => return self.foreign_member(shop).await,
             Fault::PolicyChanged => return self.change_policy(shop, in_flight).await,
         }
-        Ok(Hit { struck: 1, in_flight, from })
+        Ok(Hit { struck: 1, in_flight, from, alarm: None })
     }
 
     /// On Kafka somebody else takes over meanwhile, and the frozen one must hear of it: otherwise the freeze proves nothing.
@@ -181,11 +187,11 @@ impl Striker<'_> {
         let (from, deadline) = (Instant::now(), Instant::now() + FENCED_WITHIN);
         while has_broker && !process.said_since(said, &FENCED) {
             if Instant::now() > deadline {
-                return Ok(Hit { struck: 0, in_flight, from });
+                return Ok(Hit { struck: 0, in_flight, from, alarm: None });
             }
             tokio::time::sleep(LOOK_EVERY * 20).await;
         }
-        Ok(Hit { struck: 1, in_flight, from })
+        Ok(Hit { struck: 1, in_flight, from, alarm: None })
     }
 
     async fn strike_actors(&self, target: &str, kind: &str, count: u32, in_flight: i64) -> anyhow::Result<Hit> {
@@ -196,7 +202,7 @@ impl Striker<'_> {
         let struck = u64::from(count) - left;
         // Whoever is struck while it handles something has work by definition; an idle one may be killed too.
         let in_flight = if struck > at_once { in_flight.max(1) } else { in_flight };
-        Ok(Hit { struck, in_flight, from })
+        Ok(Hit { struck, in_flight, from, alarm: None })
     }
 
     /// A batch is held up by a slow product, given up because somebody above dies, and handed out again to products that die of it.
@@ -212,7 +218,7 @@ impl Striker<'_> {
         let in_flight = self.database.open_items().await.unwrap_or(0);
         let armed = fault.strikes();
         let struck = armed - self.all_struck(armed - at_once).await?;
-        Ok(Hit { struck, in_flight: if struck > at_once { in_flight.max(1) } else { in_flight }, from })
+        Ok(Hit { struck, in_flight: if struck > at_once { in_flight.max(1) } else { in_flight }, from, alarm: None })
     }
 
     /// Waits until the armed faults have struck, or have waited too long; how many are left. Takes them away.

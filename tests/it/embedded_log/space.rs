@@ -135,7 +135,7 @@ async fn a_full_disk_loses_nothing_acknowledged() {
 async fn a_checkpoint_that_a_full_disk_stops_is_finished_later() {
     let Some(disk) = SmallDisk::mount(24) else { return };
     let alarms = Alarms::default();
-    let config = EmbeddedConfig { alarms: alarms.clone(), ..EmbeddedConfig::new(&disk.path().join("log"), 4) };
+    let config = EmbeddedConfig { alarms: alarms.clone(), ..EmbeddedConfig::new(disk.path().join("log"), 4) };
     let log = open_with(config, Clock::system()).await;
     append(&log, vec![record_at(EVENTS, "a", "x"); 100]).await;
     log.keep_house().await.unwrap();
@@ -153,7 +153,6 @@ async fn a_checkpoint_that_a_full_disk_stops_is_finished_later() {
     log.keep_house().await.unwrap();
     assert_eq!(read_all(&log, Topic::InventoryEvents).await.len(), 451);
     log.close().await;
-    assert!(!disk.path().join("log/kartshoppe.log.sqlite-wal").exists());
 }
 
 #[tokio::test]
