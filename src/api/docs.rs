@@ -14,8 +14,9 @@ use crate::wire;
 #[openapi(
     info(title = "KartShoppe", description = "The shop, for pages and programs. Errors are problem documents with a code and a traceId."),
     paths(
-        shop::products::list, shop::products::featured, shop::products::trending, shop::products::one, shop::products::history,
-        shop::products::image, shop::inventory_state::read, shop::recommendations::read, shop::cart::read, shop::cart::add,
+        shop::products::list, shop::products::facets, shop::products::featured, shop::products::trending, shop::products::one, shop::products::history,
+        shop::products::image, shop::inventory_state::read, shop::recommendations::read,
+        shop::recommendations::of_product, shop::front::read, shop::cart::read, shop::cart::add, shop::cart::set, shop::cart::remove,
         shop::checkout::place, shop::orders::list, shop::orders::one, shop::events::track, shop::status::read, socket::open,
         health::livez, health::readyz,
     ),
@@ -52,7 +53,7 @@ impl Modify for Problems {
         let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem"))));
         let problem = ResponseBuilder::new().description("a problem").content("application/problem+json", content).build();
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
                 operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
             }
         }
@@ -87,8 +88,8 @@ mod tests {
     fn described(document: &utoipa::openapi::OpenApi) -> BTreeSet<(&'static str, String)> {
         let mut found = BTreeSet::new();
         for (path, item) in &document.paths.paths {
-            let methods = [("get", item.get.is_some()), ("post", item.post.is_some()), ("delete", item.delete.is_some())];
-            found.extend(methods.into_iter().filter(|(_, there)| *there).map(|(method, _)| (method, path.clone())));
+            let methods = [("get", &item.get), ("post", &item.post), ("put", &item.put), ("delete", &item.delete)];
+            found.extend(methods.into_iter().filter(|(_, there)| there.is_some()).map(|(method, _)| (method, path.clone())));
         }
         found
     }

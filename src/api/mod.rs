@@ -61,16 +61,21 @@ table! {
     SHOP_ROUTES, shop_routes(Arc<Shop>):
     // Products
     get    "/api/ecommerce/products"                   => shop::products::list,
+    get    "/api/ecommerce/products/facets"            => shop::products::facets,
     get    "/api/ecommerce/products/featured"          => shop::products::featured,
     get    "/api/ecommerce/products/trending"          => shop::products::trending,
     get    "/api/ecommerce/product/{id}"               => shop::products::one,
     get    "/api/ecommerce/product/{id}/history"       => shop::products::history,
     get    "/api/ecommerce/product/{id}/image"         => shop::products::image,
+    get    "/api/ecommerce/front"                      => shop::front::read,
     get    "/api/ecommerce/inventory/state"            => shop::inventory_state::read,
     get    "/api/ecommerce/recommendations/{userId}"   => shop::recommendations::read,
+    get    "/api/ecommerce/recommendations/product/{id}" => shop::recommendations::of_product,
     // Cart and orders
     get    "/api/ecommerce/cart/{sessionId}"           => shop::cart::read,
     post   "/api/ecommerce/cart/{sessionId}/add"       => shop::cart::add,
+    put    "/api/ecommerce/cart/{sessionId}/items/{productId}" => shop::cart::set,
+    delete "/api/ecommerce/cart/{sessionId}/items/{productId}" => shop::cart::remove,
     post   "/api/ecommerce/checkout"                   => shop::checkout::place,
     get    "/api/ecommerce/orders"                     => shop::orders::list,
     get    "/api/ecommerce/orders/{orderId}"           => shop::orders::one,

@@ -295,6 +295,7 @@ impl ShopParts {
             fanout: self.fanout.clone(),
             clock: self.clock.clone(),
             tracing: self.tracing,
+            low_stock: self.config.inventory.warning_max,
         };
         let shop = Shop {
             config: self.config.clone(),

@@ -45,6 +45,8 @@ pub struct CartItem {
     pub subtotal: Money,
     pub image_url: String,
     pub added_at: EpochMs,
+    /// Whether the catalogue still has the product. If not, the line shows it as it was when it was added and counts in no total.
+    pub available: bool,
 }
 
 /// The server's totals for a cart as it stands.
@@ -76,6 +78,17 @@ pub struct CartAdd {
     #[serde(default)]
     #[ts(optional)]
     pub quantity: Option<i64>,
+}
+
+/// `PUT /cart/{sessionId}/items/{productId}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CartSet {
+    /// The line's quantity from now on; 0 or less removes it.
+    pub quantity: i64,
+    #[serde(default)]
+    #[ts(optional)]
+    pub user_id: Option<String>,
 }
 
 impl Cart {
@@ -113,6 +126,7 @@ pub(super) mod tests {
             subtotal: cents(1900).into(),
             image_url: "/api/ecommerce/product/MUG/image".to_owned(),
             added_at: 1_732_500_000_000,
+            available: true,
         };
         Cart {
             cart_id: "c-1".to_owned(),
@@ -129,7 +143,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_cart_is_written_as_the_contract_says_and_read_back() {
-        insta::assert_snapshot!(serde_json::to_string(&cart()).unwrap(), @r#"{"cartId":"c-1","sessionId":"s-1","userId":"guest","items":[{"productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"/api/ecommerce/product/MUG/image","addedAt":1732500000000}],"totalAmount":19.0,"createdAt":1732500000000,"updatedAt":1732500000001,"status":"ACTIVE","quote":{"subtotal":19.0,"tax":1.52,"shipping":5.99,"totalAmount":26.51}}"#);
+        insta::assert_snapshot!(serde_json::to_string(&cart()).unwrap(), @r#"{"cartId":"c-1","sessionId":"s-1","userId":"guest","items":[{"productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"/api/ecommerce/product/MUG/image","addedAt":1732500000000,"available":true}],"totalAmount":19.0,"createdAt":1732500000000,"updatedAt":1732500000001,"status":"ACTIVE","quote":{"subtotal":19.0,"tax":1.52,"shipping":5.99,"totalAmount":26.51}}"#);
         let record = cart().record("u", 7, None);
         assert_eq!((record.topic, record.key.as_deref()), (Topic::ShoppingCartEvents, Some(b"s-1".as_slice())));
         let envelope = OpenEnvelope::decode(&record.value.unwrap()).unwrap();

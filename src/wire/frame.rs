@@ -140,13 +140,14 @@ mod tests {
             timestamp: 1,
             life: 0,
             version: 4,
+            reason: crate::wire::history::ChangeReason::Order,
         };
         let update = ProductUpdate {
             product: ProductBody::new(&mug, Revision { life: 0, version: 4 }, 2, 1),
             change: Some(change),
             traceparent: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         };
-        insta::assert_snapshot!(String::from_utf8_lossy(&update.frame("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"MUG","toUserId":null,"eventType":"PRODUCT_UPDATE","payload":{"productId":"MUG","name":"Mug","description":"","category":"","brand":"","price":9.5,"inventory":3,"imageUrl":"","tags":[],"rating":0.0,"reviewCount":0,"life":0,"version":4,"detailsVersion":2,"timestamp":1,"change":{"type":"INVENTORY_DECREASED","previousInventory":5,"currentInventory":3,"previousPrice":null,"currentPrice":9.5,"orderId":"o-1","timestamp":1,"life":0,"version":4},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}"#);
+        insta::assert_snapshot!(String::from_utf8_lossy(&update.frame("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"MUG","toUserId":null,"eventType":"PRODUCT_UPDATE","payload":{"productId":"MUG","name":"Mug","description":"","category":"","brand":"","price":9.5,"inventory":3,"imageUrl":"","tags":[],"rating":0.0,"reviewCount":0,"life":0,"version":4,"detailsVersion":2,"timestamp":1,"change":{"type":"INVENTORY_DECREASED","previousInventory":5,"currentInventory":3,"previousPrice":null,"currentPrice":9.5,"orderId":"o-1","timestamp":1,"life":0,"version":4,"reason":"order"},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}"#);
         let bare = ProductUpdate { change: None, traceparent: None, ..update };
         insta::assert_snapshot!(String::from_utf8_lossy(&bare.frame("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"MUG","toUserId":null,"eventType":"PRODUCT_UPDATE","payload":{"productId":"MUG","name":"Mug","description":"","category":"","brand":"","price":9.5,"inventory":3,"imageUrl":"","tags":[],"rating":0.0,"reviewCount":0,"life":0,"version":4,"detailsVersion":2,"timestamp":1,"change":null,"traceparent":null}}"#);
         let record = update.record(&mug.id, "u", 1, &Cause::File { index: 0 });
@@ -164,12 +165,13 @@ mod tests {
             since: Some(5),
             catalog: CatalogState::Live,
             tracing: false,
+            low_stock: 9,
         };
         let heartbeat = Heartbeat { cursor: Some("c".to_owned()), status: Some(status), reload: false };
-        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::Heartbeat(&heartbeat).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":null,"toUserId":null,"eventType":"HEARTBEAT","payload":{"cursor":"c","status":{"inventory":"running","cdc":"unknown","since":5,"catalog":"live","tracing":false},"reload":false}}"#);
+        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::Heartbeat(&heartbeat).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":null,"toUserId":null,"eventType":"HEARTBEAT","payload":{"cursor":"c","status":{"inventory":"running","cdc":"unknown","since":5,"catalog":"live","tracing":false,"lowStock":9},"reload":false}}"#);
         let cart = crate::wire::cart::tests::cart();
-        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::ShoppingCart(&cart).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"s-1","toUserId":"guest","eventType":"SHOPPING_CART","payload":{"cartId":"c-1","sessionId":"s-1","userId":"guest","items":[{"productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"/api/ecommerce/product/MUG/image","addedAt":1732500000000}],"totalAmount":19.0,"createdAt":1732500000000,"updatedAt":1732500000001,"status":"ACTIVE","quote":{"subtotal":19.0,"tax":1.52,"shipping":5.99,"totalAmount":26.51}}}"#);
+        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::ShoppingCart(&cart).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"s-1","toUserId":"guest","eventType":"SHOPPING_CART","payload":{"cartId":"c-1","sessionId":"s-1","userId":"guest","items":[{"productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"/api/ecommerce/product/MUG/image","addedAt":1732500000000,"available":true}],"totalAmount":19.0,"createdAt":1732500000000,"updatedAt":1732500000001,"status":"ACTIVE","quote":{"subtotal":19.0,"tax":1.52,"shipping":5.99,"totalAmount":26.51}}}"#);
         let order = crate::wire::order::tests::order();
-        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::OrderUpdate(&order).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"o-1","toUserId":"guest","eventType":"ORDER_UPDATE","payload":{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false}}"#);
+        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::OrderUpdate(&order).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"o-1","toUserId":"guest","eventType":"ORDER_UPDATE","payload":{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}]}}"#);
     }
 }

@@ -4,11 +4,12 @@ use serde::Serialize;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::inventory_event::InventoryFact;
+use super::inventory_event::{EventType, InventoryFact};
 use super::money::Money;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, Stock};
-use crate::domain::inventory::InventoryEvent;
+use crate::domain::inventory::{EventKind, InventoryEvent};
+use crate::domain::money::Cents;
 
 /// A change of stock or price. `GET /product/{id}/history` answers an array of these, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, ToSchema)]
@@ -25,6 +26,58 @@ pub struct ProductChange<'a> {
     pub timestamp: EpochMs,
     pub life: i64,
     pub version: u64,
+    pub reason: ChangeReason,
+}
+
+/// Why a product changed, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeReason {
+    /// An order took units.
+    Order,
+    /// Units came in.
+    Restock,
+    /// The catalogue says that there are fewer units than it said before.
+    Correction,
+    Price,
+    Added,
+    Removed,
+    /// Something else than stock and price.
+    Details,
+    /// An order got nothing.
+    Rejected,
+    /// Nothing was heard of the product for long.
+    Stale,
+    /// A type of event that nobody here knows.
+    Other,
+}
+
+impl ChangeReason {
+    /// What an event of this kind tells. `units` and `price` are what they grew by.
+    #[must_use]
+    pub fn of(kind: EventKind, for_order: bool, units: i64, price: i64) -> Self {
+        match kind {
+            EventKind::ProductAdded => Self::Added,
+            EventKind::ProductRemoved => Self::Removed,
+            EventKind::StaleInventory => Self::Stale,
+            EventKind::OrderRejected | EventKind::OrderExpired => Self::Rejected,
+            EventKind::PriceChanged => Self::Price,
+            EventKind::InventoryIncreased | EventKind::BackInStock => Self::Restock,
+            EventKind::OutOfStock if for_order && units == 0 => Self::Rejected,
+            EventKind::InventoryDecreased | EventKind::OutOfStock if for_order => Self::Order,
+            EventKind::InventoryDecreased | EventKind::OutOfStock => Self::Correction,
+            EventKind::ProductUpdated if units > 0 => Self::Restock,
+            EventKind::ProductUpdated if units < 0 => Self::Correction,
+            EventKind::ProductUpdated if price != 0 => Self::Price,
+            EventKind::ProductUpdated => Self::Details,
+        }
+    }
+}
+
+/// What something grew by; nothing where it is not said.
+#[must_use]
+pub fn grown(from: Option<i64>, to: Option<i64>) -> i64 {
+    from.zip(to).map_or(0, |(from, to)| to.saturating_sub(from))
 }
 
 impl<'a> ProductChange<'a> {
@@ -32,7 +85,10 @@ impl<'a> ProductChange<'a> {
     #[must_use]
     pub fn of_event(event: &'a InventoryEvent) -> Option<Self> {
         let revision = event.revision?;
+        let units = grown(event.previous_stock.map(Stock::units), Some(event.current_stock.units()));
+        let price = grown(event.previous_price.map(Cents::cents), event.current_price.map(Cents::cents));
         Some(Self {
+            reason: ChangeReason::of(event.kind, event.order.is_some(), units, price),
             change_type: event.kind.as_str(),
             previous_inventory: event.previous_stock.map(Stock::units),
             current_inventory: event.current_stock.units(),
@@ -49,7 +105,14 @@ impl<'a> ProductChange<'a> {
     #[must_use]
     pub fn of_fact(fact: &'a InventoryFact) -> Option<Self> {
         let revision = fact.revision?;
+        let units = grown(fact.previous_stock, fact.current_stock.map(Stock::units));
+        let price = grown(fact.previous_price.map(Cents::cents), fact.current_price.map(Cents::cents));
+        let reason = match &fact.event_type {
+            EventType::Known(kind) => ChangeReason::of(*kind, fact.order.is_some(), units, price),
+            EventType::LowStockAlert | EventType::Other(_) => ChangeReason::Other,
+        };
         Some(Self {
+            reason,
             change_type: fact.event_type.as_str(),
             previous_inventory: fact.previous_stock,
             current_inventory: fact.current_stock?.units(),
@@ -60,5 +123,33 @@ impl<'a> ProductChange<'a> {
             life: revision.life,
             version: revision.version,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_has_its_reason() {
+        use EventKind::{BackInStock, InventoryDecreased, InventoryIncreased, OutOfStock, PriceChanged, ProductUpdated};
+        for (kind, for_order, units, price, expected) in [
+            (InventoryDecreased, true, -2, 0, ChangeReason::Order),
+            (InventoryDecreased, false, -2, 0, ChangeReason::Correction),
+            (OutOfStock, true, -1, 0, ChangeReason::Order),
+            (OutOfStock, true, 0, 0, ChangeReason::Rejected),
+            (OutOfStock, false, -9, 0, ChangeReason::Correction),
+            (InventoryIncreased, false, 5, 0, ChangeReason::Restock),
+            (BackInStock, false, 5, 0, ChangeReason::Restock),
+            (PriceChanged, false, 0, -10, ChangeReason::Price),
+            (ProductUpdated, false, 0, 0, ChangeReason::Details),
+            (ProductUpdated, false, 0, 1, ChangeReason::Price),
+            (ProductUpdated, false, 3, 1, ChangeReason::Restock),
+            (EventKind::ProductAdded, false, 3, 1, ChangeReason::Added),
+            (EventKind::ProductRemoved, false, -3, 0, ChangeReason::Removed),
+            (EventKind::OrderRejected, true, 0, 0, ChangeReason::Rejected),
+        ] {
+            assert_eq!(ChangeReason::of(kind, for_order, units, price), expected, "{kind:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! | on topics | between page and api |
 //! | --- | --- |
-//! | `product_updates` in, `product_record` out: `product`, `state_header` | `product`, `inventory_state`, `history` |
+//! | `product_updates` in, `product_record` out: `product`, `state_header` | `product`, `inventory_state`, `history`, `front` |
 //! | `order_event` in, `inventory_event` and `alert_event` out | `cart`, `order`, `problem`, `status`, `recommendation` |
 //! | `dead_letter`, `cdc_position` | `tracked_event`, `client_message` in, `frame` out |
 //! | `envelope` | `envelope` |
@@ -20,6 +20,7 @@ pub mod client_message;
 pub mod dead_letter;
 pub mod envelope;
 pub mod frame;
+pub mod front;
 pub mod history;
 pub mod invalid;
 pub mod inventory_event;

@@ -129,9 +129,45 @@ pub struct Order {
     pub timestamp: EpochMs,
     /// Whether it reaches the inventory by change data capture.
     pub use_cdc: bool,
+    /// How far it has come: the steps that are known, in their order.
+    #[serde(default)]
+    pub timeline: Vec<TimelineStep>,
 }
 
-/// A line of an order. `allocated` and `shortfall` are null until the inventory has answered.
+/// One step of an order's way. Steps are told by different clocks, so a step that seems to lie before the one it follows is told with
+/// that one's time: a difference is never negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct TimelineStep {
+    pub step: OrderStep,
+    /// In epoch milliseconds; of the item that took it last.
+    pub at: EpochMs,
+    pub clock: StepClock,
+}
+
+/// The steps of an order's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderStep {
+    /// It is in the database.
+    Placed,
+    /// Every item is on `order-events`.
+    Published,
+    /// The inventory has answered every item.
+    Applied,
+    /// Every answer is in the database.
+    Settled,
+}
+
+/// Whose clock told a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StepClock {
+    Database,
+    Shop,
+    Broker,
+}
+
+/// A line of an order. `allocated`, `shortfall` and `settledAt` are null until the inventory has answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[ts(rename = "OrderItem")]
@@ -148,6 +184,9 @@ pub struct OrderLine {
     pub added_at: EpochMs,
     pub allocated: Option<i64>,
     pub shortfall: Option<i64>,
+    /// When the answer was written down, by the database's clock.
+    #[serde(default)]
+    pub settled_at: Option<EpochMs>,
 }
 
 /// How an order is paid.
@@ -203,12 +242,13 @@ pub(super) mod tests {
             added_at: 4,
             allocated: Some(1),
             shortfall: Some(1),
+            settled_at: Some(2),
         };
         Order {
             order_id: "o-1".to_owned(),
             user_id: GUEST.to_owned(),
             session_id: "s-1".to_owned(),
-            items: vec![OrderLine { allocated: None, shortfall: None, ..line.clone() }, line],
+            items: vec![OrderLine { allocated: None, shortfall: None, settled_at: None, ..line.clone() }, line],
             subtotal: money(3800),
             tax: money(304),
             shipping: money(599),
@@ -220,13 +260,14 @@ pub(super) mod tests {
             updated_at: 2,
             timestamp: 3,
             use_cdc: false,
+            timeline: vec![TimelineStep { step: OrderStep::Placed, at: 1, clock: StepClock::Database }],
         }
     }
 
     #[test]
     fn an_order_is_written_as_the_contract_says_and_read_back() {
         let json = serde_json::to_string(&order()).unwrap();
-        insta::assert_snapshot!(json, @r#"{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false}"#);
+        insta::assert_snapshot!(json, @r#"{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}]}"#);
         assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order());
         assert!(serde_json::from_str::<Order>(&json.replace("BACKORDERED", "LOST")).is_err());
     }

@@ -87,6 +87,14 @@ pub struct ProductBody<'a> {
     pub details_version: u64,
     /// Time of the last change, in epoch milliseconds.
     pub timestamp: EpochMs,
+    /// The price before the last drop: there only while it is higher than `price` and the drop is less than an hour old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub was_price: Option<Money>,
+    /// When that drop was, in epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub was_at: Option<EpochMs>,
 }
 
 impl<'a> ProductBody<'a> {
@@ -94,7 +102,7 @@ impl<'a> ProductBody<'a> {
     #[must_use]
     pub fn new(product: &'a Product, revision: Revision, details_version: u64, changed_at_ms: EpochMs) -> Self {
         let Revision { life, version } = revision;
-        Self { product: product.into(), life, version, details_version, timestamp: changed_at_ms }
+        Self { product: product.into(), life, version, details_version, timestamp: changed_at_ms, was_price: None, was_at: None }
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
+use super::product::ProductBody;
 use crate::domain::EpochMs;
 
 /// Some products, and why these.
@@ -31,6 +32,15 @@ pub enum RecommendationType {
     SimilarItems,
     TrendingNow,
     Personalized,
+}
+
+/// What goes with one product: `GET /api/ecommerce/recommendations/product/{id}`. The same products twice: their ids, and whole.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Related<'a> {
+    pub product_ids: &'a [&'a str],
+    pub recommendation_type: RecommendationType,
+    pub products: &'a [ProductBody<'a>],
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct Status {
     pub catalog: CatalogState,
     /// Whether spans are exported.
     pub tracing: bool,
+    /// Stock from 1 to this is low, in units.
+    pub low_stock: i64,
 }
 
 /// Whether a role runs anywhere.
@@ -52,7 +54,8 @@ mod tests {
             since: None,
             catalog: CatalogState::Restoring,
             tracing: true,
+            low_stock: 9,
         };
-        insta::assert_snapshot!(serde_json::to_string(&status).unwrap(), @r#"{"inventory":"running","cdc":"stopped","since":null,"catalog":"restoring","tracing":true}"#);
+        insta::assert_snapshot!(serde_json::to_string(&status).unwrap(), @r#"{"inventory":"running","cdc":"stopped","since":null,"catalog":"restoring","tracing":true,"lowStock":9}"#);
     }
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use ts_rs::{Config, TS};
 
 use super::{
-    alert_event, cart, envelope, frame, history, inventory_state, order, problem, product, recommendation, status, tracked_event,
+    alert_event, cart, envelope, frame, front, history, inventory_state, order, problem, product, recommendation, status,
+    tracked_event,
 };
 
 /// A cart change sent over the socket, as [`super::client_message`] reads it. `quantity` is absolute for `UPDATE_QUANTITY`.
@@ -35,11 +36,14 @@ fn export_all(config: &Config) -> Result<(), ts_rs::ExportError> {
     alert_event::AlertEvent::export_all(config)?;
     cart::Cart::export_all(config)?;
     cart::CartAdd::export_all(config)?;
+    cart::CartSet::export_all(config)?;
     CartUpdate::export_all(config)?;
     envelope::OpenEnvelope::export_all(config)?;
     frame::Heartbeat::export_all(config)?;
     frame::ProductCacheSync::export_all(config)?;
     frame::ProductUpdate::export_all(config)?;
+    front::Facets::export_all(config)?;
+    front::Front::export_all(config)?;
     history::ProductChange::export_all(config)?;
     inventory_state::InventoryState::export_all(config)?;
     order::CheckoutRequest::export_all(config)?;
@@ -47,6 +51,7 @@ fn export_all(config: &Config) -> Result<(), ts_rs::ExportError> {
     problem::Problem::export_all(config)?;
     product::ProductBody::export_all(config)?;
     recommendation::Recommendation::export_all(config)?;
+    recommendation::Related::export_all(config)?;
     status::Status::export_all(config)?;
     tracked_event::TrackedEvents::export_all(config)
 }

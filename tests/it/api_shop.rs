@@ -129,7 +129,7 @@ async fn the_cart_adds_up_and_its_prices_are_the_catalogues() {
     let (_, cart) = server.post(path, &json!({"productId": "PROD_0001", "userId": "anna"})).await;
     let items = cart["items"].as_array().unwrap();
     assert_eq!(items.len(), 1, "one line per product");
-    let line = "productId productName price quantity subtotal imageUrl addedAt";
+    let line = "productId productName price quantity subtotal imageUrl addedAt available";
     assert_eq!(keys(&items[0]), line.split(' ').collect());
     assert_eq!(
         (&items[0]["quantity"], items[0]["price"].as_f64(), items[0]["subtotal"].as_f64()),

@@ -78,3 +78,4 @@ mod wal_traffic;
 mod wal_visible;
 mod web_guards;
 mod web_ids;
+mod web_storefront;

@@ -23,11 +23,11 @@ export function aProduct(fields: Partial<Product> = {}): Product {
 }
 
 export function aChange(fields: Partial<ProductChange> = {}): ProductChange {
-  return { type: 'INVENTORY_DECREASED', previousInventory: 10, currentInventory: 8, previousPrice: 40, currentPrice: 40, orderId: null, timestamp: 1_000, life: 1, version: 2, ...fields }
+  return { type: 'INVENTORY_DECREASED', previousInventory: 10, currentInventory: 8, previousPrice: 40, currentPrice: 40, orderId: null, timestamp: 1_000, life: 1, version: 2, reason: 'order', ...fields }
 }
 
 export function aLine(productId: string, quantity: number): CartItem {
-  return { productId, productName: productId, price: 10, quantity, subtotal: 10 * quantity, imageUrl: '', addedAt: 0 }
+  return { productId, productName: productId, price: 10, quantity, subtotal: 10 * quantity, imageUrl: '', addedAt: 0, available: true }
 }
 
 export function aCart(items: CartItem[], fields: Partial<Cart> = {}): Cart {
@@ -59,6 +59,7 @@ export function anOrder(fields: Partial<Order> = {}): Order {
     shippingAddress: null,
     paymentInfo: null,
     useCdc: false,
+    timeline: [],
     createdAt: 0,
     updatedAt: 0,
     timestamp: 0,

@@ -83,8 +83,14 @@ fn event(record: &Record) -> Result<Told, String> {
     let (Some(kind), Some(revision), Some(stock)) = (change_kind(&fact), fact.revision, fact.current_stock) else {
         return Ok(Told::Nothing { id: None });
     };
-    let level =
-        Level { revision, stock, price: fact.current_price, at_ms: fact.timestamp_ms, last: kind == EventKind::ProductRemoved };
+    let level = Level {
+        revision,
+        stock,
+        price: fact.current_price,
+        at_ms: fact.timestamp_ms,
+        dropped_from: fact.previous_price.filter(|from| fact.current_price.is_some_and(|to| to < *from)),
+        last: kind == EventKind::ProductRemoved,
+    };
     let change = Change {
         kind,
         previous_stock: fact.previous_stock,

@@ -8,12 +8,16 @@
 //!  └──────────────────────── head ───────────────────────────────┘                            └──────────── tail ─────────────┘
 //! ```
 //! The text is kept once: a million products must fit, so search reads the body too ([`Entry::mentions`]).
+//!
+//! A price that dropped within the hour stands after the timestamp, as `wasPrice` and `wasAt` ([`Was`]).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::body::{Parts, open_ended};
+use super::search::{Match, Needle, literals, unescaped};
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
@@ -34,6 +38,8 @@ pub struct Entry {
     pub stock: Stock,
     /// Shared by all products of the category.
     pub category: Arc<str>,
+    /// Shared by all products of the brand.
+    pub brand: Arc<str>,
     pub rating: f32,
     pub review_count: i64,
     /// When stock, price or details last changed.
@@ -41,6 +47,24 @@ pub struct Entry {
     /// Offset on `products` of the record that last gave the whole, or took it away.
     pub source_offset: i64,
     pub presence: Presence,
+    /// The price before the last drop; few products have one.
+    was: Option<Box<Was>>,
+}
+
+/// The price before a product's last drop, as long as it is higher than the price now and not yet an hour old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Was {
+    pub price: Cents,
+    pub at_ms: EpochMs,
+    /// An event said so. A whole record may stand for several changes, so what it seems to say counts only until the event comes.
+    told: bool,
+}
+
+/// The shared copies of the names that many products have in common.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    pub category: Arc<str>,
+    pub brand: Arc<str>,
 }
 
 /// Whether the catalogue still has the product.
@@ -91,9 +115,9 @@ pub struct Removal {
 }
 
 impl Entry {
-    /// Renders a whole product. `category` is the shared copy of the product's own.
+    /// Renders a whole product. `labels` are the shared copies of the product's own.
     #[must_use]
-    pub fn render(product: &Product, category: Arc<str>, origin: Origin) -> Self {
+    pub fn render(product: &Product, labels: Labels, origin: Origin) -> Self {
         let details = &product.details;
         let head = Head {
             product_id: product.id.as_str(),
@@ -112,6 +136,7 @@ impl Entry {
             price: product.price,
             stock: product.stock,
             changed_at_ms: origin.changed_at_ms,
+            was: None,
         };
         let (body, [head_end, tail_start, tail_end]) = parts.join();
         #[expect(clippy::cast_possible_truncation, reason = "a rating is a small decimal; only sorting uses this copy")]
@@ -125,26 +150,71 @@ impl Entry {
             details_version: origin.revision.version,
             price: product.price,
             stock: product.stock,
-            category,
+            category: labels.category,
+            brand: labels.brand,
             rating,
             review_count: details.review_count,
             changed_at_ms: origin.changed_at_ms,
             source_offset: origin.source_offset,
             presence: Presence::Listed,
+            was: None,
         }
     }
 
     /// The same product with another stock and price (of this version of the same life).
     #[must_use]
     pub fn with_level(&self, version: u64, stock: Stock, price: Cents, changed_at_ms: EpochMs) -> Self {
-        let next = Self { revision: Revision { version, ..self.revision }, stock, price, changed_at_ms, ..self.clone() };
+        let was = self.was_at(price, changed_at_ms);
+        let next = Self { revision: Revision { version, ..self.revision }, stock, price, changed_at_ms, was, ..self.clone() };
         next.joined()
+    }
+
+    /// The price before the last drop.
+    #[must_use]
+    pub fn was(&self) -> Option<Was> {
+        self.was.as_deref().copied()
+    }
+
+    /// What the price before the last drop is once the price is this.
+    fn was_at(&self, price: Cents, at_ms: EpochMs) -> Option<Box<Was>> {
+        if price < self.price {
+            return Some(Box::new(Was { price: self.price, at_ms, told: false }));
+        }
+        self.was.clone().filter(|was| was.price > price)
+    }
+
+    /// The same product, of which an event tells that its price dropped from this one; `None` if that is known or says nothing now.
+    #[must_use]
+    pub fn dropped_from(&self, price: Cents, at_ms: EpochMs) -> Option<Self> {
+        let is_later = self.was.as_ref().is_none_or(|known| !known.told || known.at_ms < at_ms);
+        (is_later && price > self.price).then(|| self.clone().with_was(Some(Box::new(Was { price, at_ms, told: true }))))
+    }
+
+    /// The same product, whose last drop is too long ago.
+    #[must_use]
+    pub fn without_was(&self) -> Self {
+        self.clone().with_was(None)
+    }
+
+    fn with_was(self, was: Option<Box<Was>>) -> Self {
+        let shown = |was: &Option<Box<Was>>| was.as_ref().map(|was| (was.price, was.at_ms));
+        let same = shown(&was) == shown(&self.was);
+        let next = Self { was, ..self };
+        if same { next } else { next.joined() }
+    }
+
+    /// The same product with another entry's past: the drop that made its price what it is, or the one it knew.
+    #[must_use]
+    pub fn following(self, held: &Self) -> Self {
+        let was = held.was_at(self.price, self.changed_at_ms);
+        self.with_was(was)
     }
 
     /// The same product with the level (stock, price and their version) of another entry of the same life.
     #[must_use]
     pub fn with_level_of(self, other: &Self) -> Self {
-        self.with_level(other.revision.version, other.stock, other.price, other.changed_at_ms)
+        let was = other.was.clone();
+        self.with_level(other.revision.version, other.stock, other.price, other.changed_at_ms).with_was(was)
     }
 
     /// The same product, last told at this offset of `products`.
@@ -167,13 +237,32 @@ impl Entry {
         let revision = gone.revision.unwrap_or(Revision { version: guessed, ..self.revision }).max(self.revision);
         let Removal { source_offset, at_ms: changed_at_ms, .. } = *gone;
         let presence = Presence::Removed;
-        Self { revision, stock: Stock::NONE, changed_at_ms, source_offset, presence, ..self.clone() }.joined()
+        Self { revision, stock: Stock::NONE, changed_at_ms, source_offset, presence, was: None, ..self.clone() }.joined()
     }
 
     /// What is left of a removed product once no page can still need its text: the place in the log.
     #[must_use]
     pub fn forgotten(&self) -> Self {
-        Self { body: Bytes::new(), head_end: 0, tail_start: 0, tail_end: 0, category: Arc::from(""), ..self.clone() }
+        let nothing: Arc<str> = Arc::from("");
+        let (category, brand) = (nothing.clone(), nothing);
+        Self { body: Bytes::new(), head_end: 0, tail_start: 0, tail_end: 0, category, brand, ..self.clone() }
+    }
+
+    /// Whether both are states of one product.
+    #[must_use]
+    pub fn is_same_product(&self, other: &Self) -> bool {
+        self.raw_id() == other.raw_id()
+    }
+
+    /// The product's id, still escaped.
+    fn raw_id(&self) -> Option<&[u8]> {
+        literals(&self.body).nth(1).map(|(_, text)| text)
+    }
+
+    /// The product's id; empty only for a removed product that was forgotten.
+    #[must_use]
+    pub fn product_id(&self) -> String {
+        self.head_value(0)
     }
 
     /// Whether the catalogue no longer has it.
@@ -208,17 +297,23 @@ impl Entry {
         values.map(|(_, text)| unescaped(text)).nth(place).unwrap_or_default()
     }
 
-    /// Whether a field that search looks at (name, description, brand, tags) contains the text.
+    /// Whether a field that search looks at (name, description, brand, tags) contains the text, and how well.
     #[must_use]
-    pub fn mentions(&self, wanted: &Needle) -> bool {
+    pub fn mentions(&self, wanted: &Needle) -> Option<Match> {
         // Values of the head in order: productId, name, description, category, brand.
-        let head = literals(&self.body[..self.head_end as usize]).filter(|(is_key, _)| !is_key).map(|(_, text)| text);
-        let searched = head.enumerate().filter(|(place, _)| matches!(place, 1 | 2 | 4)).map(|(_, text)| text);
-        searched.chain(self.tags()).any(|text| wanted.is_in(text))
+        let mut head = literals(&self.body[..self.head_end as usize]).filter(|(is_key, _)| !is_key).map(|(_, text)| text).skip(1);
+        let (name, description, brand) = (head.next(), head.next(), head.nth(1));
+        let in_tags = || self.tags().filter_map(|tag| wanted.place_in(tag)).min().map(Match::in_tags);
+        let found = |text: Option<&[u8]>| text.and_then(|text| wanted.place_in(text));
+        found(name)
+            .map(Match::in_name)
+            .or_else(|| found(brand).map(Match::in_brand))
+            .or_else(in_tags)
+            .or_else(|| found(description).map(Match::in_description))
     }
 
-    /// The tags as they stand in the body: the literals between `imageUrl`'s value and the key `rating`.
-    fn tags(&self) -> impl Iterator<Item = &[u8]> {
+    /// The tags as they stand in the body, escaped: the literals between `imageUrl`'s value and the key `rating`.
+    pub fn tags(&self) -> impl Iterator<Item = &[u8]> {
         let tail = &self.body[self.tail_start as usize..self.tail_end as usize];
         literals(tail).skip(3).take_while(|(is_key, _)| !is_key).map(|(_, text)| text)
     }
@@ -233,132 +328,11 @@ impl Entry {
             price: self.price,
             stock: self.stock,
             changed_at_ms: self.changed_at_ms,
+            was: self.was(),
         };
         let (body, [head_end, tail_start, tail_end]) = parts.join();
         Self { body, head_end, tail_start, tail_end, ..self }
     }
-}
-
-/// A JSON object without its closing brace, ready for more fields.
-fn open_ended(object: &impl Serialize) -> Vec<u8> {
-    // Structs of strings and finite numbers always serialise; an empty object would only lose a product's text.
-    let mut text = serde_json::to_vec(object).unwrap_or_else(|_| b"{".to_vec());
-    text.pop();
-    text.push(b',');
-    text
-}
-
-/// Everything a body is made of.
-struct Parts<'a> {
-    head: &'a [u8],
-    tail: &'a [u8],
-    revision: Revision,
-    details_version: u64,
-    price: Cents,
-    stock: Stock,
-    changed_at_ms: EpochMs,
-}
-
-/// Room for the numbers, with their names, at their longest.
-const NUMBERS_MAX: usize = 200;
-
-impl Parts<'_> {
-    /// The body, with where head ends, tail starts and tail ends.
-    fn join(&self) -> (Bytes, [u32; 3]) {
-        // Exactly as long as it is: an allocator that shrinks a block in place keeps its length, and there may be a million.
-        let mut numbers = Vec::with_capacity(NUMBERS_MAX);
-        let mut number = itoa::Buffer::new();
-        numbers.extend_from_slice(b"\"price\":");
-        push_cents(&mut numbers, self.price);
-        numbers.extend_from_slice(b",\"inventory\":");
-        numbers.extend_from_slice(number.format(self.stock.units()).as_bytes());
-        numbers.push(b',');
-        let level = numbers.len();
-        numbers.extend_from_slice(b"\"life\":");
-        numbers.extend_from_slice(number.format(self.revision.life).as_bytes());
-        numbers.extend_from_slice(b",\"version\":");
-        numbers.extend_from_slice(number.format(self.revision.version).as_bytes());
-        numbers.extend_from_slice(b",\"detailsVersion\":");
-        numbers.extend_from_slice(number.format(self.details_version).as_bytes());
-        numbers.extend_from_slice(b",\"timestamp\":");
-        numbers.extend_from_slice(number.format(self.changed_at_ms).as_bytes());
-        numbers.push(b'}');
-        let body = [self.head, &numbers[..level], self.tail, &numbers[level..]].concat();
-        let tail_start = self.head.len() + level;
-        (Bytes::from(body), [self.head.len(), tail_start, tail_start + self.tail.len()].map(place))
-    }
-}
-
-/// Records are far smaller than 4 GB: the log refuses them long before.
-fn place(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
-/// Writes an amount as [`crate::wire::Money`] does: a JSON number with one or two decimals.
-fn push_cents(into: &mut Vec<u8>, amount: Cents) {
-    let cents = amount.cents() % 100;
-    into.extend_from_slice(itoa::Buffer::new().format(amount.cents() / 100).as_bytes());
-    into.push(b'.');
-    into.push(digit(cents / 10));
-    if cents % 10 > 0 {
-        into.push(digit(cents % 10));
-    }
-}
-
-/// `number` is from 0 to 9.
-fn digit(number: i64) -> u8 {
-    b'0' + u8::try_from(number).unwrap_or_default()
-}
-
-/// The string literals of JSON text that we rendered, without quotes and still escaped, each with whether it is a key.
-fn literals(text: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let start = rest.iter().position(|byte| *byte == b'"')? + 1;
-        let mut end = start;
-        while *rest.get(end)? != b'"' {
-            end += if rest[end] == b'\\' { 2 } else { 1 };
-        }
-        let literal = &rest[start..end];
-        let is_key = rest.get(end + 1) == Some(&b':');
-        rest = &rest[end + 1..];
-        Some((is_key, literal))
-    })
-}
-
-/// The text of a JSON string literal's contents.
-fn unescaped(literal: &[u8]) -> String {
-    if literal.contains(&b'\\') {
-        return serde_json::from_slice(&[b"\"", literal, b"\""].concat()).unwrap_or_default();
-    }
-    String::from_utf8_lossy(literal).into_owned()
-}
-
-/// A text to search for, ignoring case.
-#[derive(Debug, Clone)]
-pub struct Needle(String);
-
-impl Needle {
-    /// Prepares a search text; `None` if it is blank, which finds everything.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty()).then(|| Self(text.to_lowercase()))
-    }
-
-    /// Whether the contents of a JSON string literal contain it.
-    fn is_in(&self, literal: &[u8]) -> bool {
-        if self.0.is_ascii() && !literal.contains(&b'\\') {
-            return contains_ignoring_ascii_case(literal, self.0.as_bytes());
-        }
-        unescaped(literal).to_lowercase().contains(&self.0)
-    }
-}
-
-/// `needle` is in lower case and not empty.
-fn contains_ignoring_ascii_case(text: &[u8], needle: &[u8]) -> bool {
-    let first = needle[0];
-    text.windows(needle.len()).any(|window| window[0].to_ascii_lowercase() == first && window.eq_ignore_ascii_case(needle))
 }
 
 #[cfg(test)]
@@ -384,9 +358,13 @@ mod tests {
         }
     }
 
+    fn labels() -> Labels {
+        Labels { category: Arc::from("Electronics"), brand: Arc::from("FutureTech") }
+    }
+
     fn entry(stock: i64) -> Entry {
         let origin = Origin { revision: Revision { life: 7, version: 3 }, changed_at_ms: 1000, source_offset: 12 };
-        Entry::render(&product(stock), Arc::from("Electronics"), origin)
+        Entry::render(&product(stock), labels(), origin)
     }
 
     #[test]
@@ -404,7 +382,9 @@ mod tests {
         assert_eq!(parsed, expected(10, 1899.05, 3, 1000));
         let patched = first.with_level(4, Stock::new(8).unwrap(), Cents::new(5).unwrap(), 2000);
         let parsed: serde_json::Value = serde_json::from_slice(patched.body()).unwrap();
-        assert_eq!(parsed, expected(8, 0.05, 4, 2000));
+        let mut dropped = expected(8, 0.05, 4, 2000);
+        (dropped["wasPrice"], dropped["wasAt"]) = (1899.05.into(), 2000.into());
+        assert_eq!(parsed, dropped);
         assert_eq!((first.name().as_str(), first.image_url().as_str()), ("Über\\Book \"15\"", "/api/a.png"));
         let back = patched.with_level(3, Stock::new(10).unwrap(), first.price, 1000);
         assert_eq!(back, first);
@@ -412,13 +392,17 @@ mod tests {
 
     #[test]
     fn a_body_reads_as_the_wire_writes_it() {
-        for cents in [0, 5, 10, 99, 100, 950, 9_999_999_999] {
+        for cents in [0, 5, 10, 99, 100, 950, 9_999_999_990] {
             let product = Product { price: Cents::new(cents).unwrap(), ..product(3) };
             let revision = Revision { life: 7, version: 3 };
             let origin = Origin { revision, changed_at_ms: 1000, source_offset: 12 };
-            let entry = Entry::render(&product, Arc::from("Electronics"), origin);
-            let wire = crate::wire::product::ProductBody::new(&product, revision, 3, 1000);
+            let entry = Entry::render(&product, labels(), origin);
+            let mut wire = crate::wire::product::ProductBody::new(&product, revision, 3, 1000);
             assert_eq!(std::str::from_utf8(entry.body()).unwrap(), serde_json::to_string(&wire).unwrap());
+            let from = Cents::new(cents + 5).unwrap();
+            (wire.was_price, wire.was_at) = (Some(from.into()), Some(900));
+            let dropped = entry.dropped_from(from, 900).unwrap();
+            assert_eq!(std::str::from_utf8(dropped.body()).unwrap(), serde_json::to_string(&wire).unwrap());
         }
     }
 
@@ -434,13 +418,35 @@ mod tests {
     }
 
     #[test]
+    fn the_price_before_the_last_drop_shows_while_it_is_higher() {
+        let cents = |cents| Cents::new(cents).unwrap();
+        let at =
+            |held: &Entry, price: i64, at_ms: i64| held.with_level(held.revision.version + 1, held.stock, cents(price), at_ms);
+        let was = |entry: &Entry| entry.was().map(|was| (was.price.cents(), was.at_ms));
+        let first = at(&entry(10), 1000, 10);
+        let dropped = at(&first, 800, 20);
+        assert_eq!(was(&dropped), Some((1000, 20)));
+        assert_eq!(was(&at(&dropped, 999, 30)), Some((1000, 20)), "risen, and still below what it was");
+        assert_eq!(was(&at(&dropped, 1000, 30)), None);
+        assert_eq!(was(&at(&dropped, 700, 30)), Some((800, 30)), "the last drop counts");
+        // A whole record seems to say that it dropped from 1000 to 900; the events know of 1000 to 800 to 900.
+        let joined = at(&first, 900, 30);
+        let told = joined.dropped_from(cents(1000), 20).unwrap();
+        assert_eq!(was(&told), Some((1000, 20)));
+        assert!(told.dropped_from(cents(1000), 20).is_none() && told.dropped_from(cents(950), 15).is_none());
+        assert!(told.dropped_from(cents(900), 40).is_none(), "no drop to what it costs now");
+        assert_eq!(was(&told.without_was()), None);
+        assert!(!String::from_utf8_lossy(told.without_was().body()).contains("was"));
+    }
+
+    #[test]
     fn search_sees_name_description_brand_and_tags_and_nothing_else() {
         let entry = entry(1);
         for found in ["book", "ÜBER", "über\\b", "\"15\"", "Thin", "futuretech", "gleam", "LAPTOP", "price: l"] {
-            assert!(entry.mentions(&Needle::new(found).unwrap()), "{found}");
+            assert!(entry.mentions(&Needle::new(found).unwrap()).is_some(), "{found}");
         }
         for missing in ["electronics", "prod", "imageUrl", "tags", "name", "reviewCount", "rating", "image", "4.5"] {
-            assert!(!entry.mentions(&Needle::new(missing).unwrap()), "{missing}");
+            assert!(entry.mentions(&Needle::new(missing).unwrap()).is_none(), "{missing}");
         }
         assert!(Needle::new("  ").is_none());
     }

@@ -11,7 +11,7 @@ use crate::domain::inventory::EventKind;
 use crate::domain::money::Cents;
 use crate::domain::product::Revision;
 use crate::wire::Money;
-use crate::wire::history::ProductChange;
+use crate::wire::history::{ChangeReason, ProductChange, grown};
 
 /// How long a change is remembered, in milliseconds.
 pub const REMEMBERED_MS: i64 = 3_600_000;
@@ -45,7 +45,31 @@ impl Change {
             timestamp: self.at_ms,
             life: self.revision.life,
             version: self.revision.version,
+            reason: self.reason(),
         }
+    }
+
+    /// Why it happened.
+    #[must_use]
+    pub fn reason(&self) -> ChangeReason {
+        let units = grown(self.previous_stock, Some(self.current_stock));
+        let price = grown(self.previous_price.map(Cents::cents), self.current_price.map(Cents::cents));
+        ChangeReason::of(self.kind, self.order_id.is_some(), units, price)
+    }
+
+    /// Whether stock or price of a product that stays moved.
+    #[must_use]
+    pub fn is_move(&self) -> bool {
+        let stays = !matches!(self.kind, EventKind::ProductAdded | EventKind::ProductRemoved);
+        let price_moved = self.previous_price.is_some_and(|from| self.current_price.is_some_and(|to| from != to));
+        stays && (self.previous_stock.is_some_and(|from| from != self.current_stock) || price_moved)
+    }
+
+    /// Units that an order took.
+    #[must_use]
+    pub fn sold(&self) -> i64 {
+        let taken = self.previous_stock.map_or(0, |from| from.saturating_sub(self.current_stock));
+        if self.reason() == ChangeReason::Order { taken } else { 0 }
     }
 }
 

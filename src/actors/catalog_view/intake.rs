@@ -1,10 +1,11 @@
 //! How the view changes what it holds: a batch of records, one after the other, then one announcement of all that changed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Origin, Removal};
+use super::entry::{Entry, Labels, Origin, Removal};
+use super::front::Moves;
 use super::history::{Change, History};
 use super::lists::listed;
 use super::merge::{self, Level, Merged, Trust};
@@ -12,7 +13,8 @@ use super::store::Catalog;
 use super::table::{Slot, SlotNo};
 use super::taken::Note;
 use crate::domain::EpochMs;
-use crate::domain::ids::ProductId;
+use crate::domain::ids::{ProductId, Stock};
+use crate::domain::inventory::EventKind;
 use crate::domain::product::Product;
 use crate::log::{Offset, PartitionId};
 use crate::telemetry::context::TraceContext;
@@ -20,13 +22,18 @@ use crate::telemetry::context::TraceContext;
 /// What only the view touches.
 #[derive(Debug, Default)]
 pub struct Writer {
-    /// One shared copy of each category's name.
-    categories: HashSet<Arc<str>>,
+    /// One shared copy of each category's and brand's name.
+    labels: HashSet<Arc<str>>,
     /// Changed in this batch, in order, with the newest event of each.
     changed: Vec<SlotNo>,
     notes: HashMap<SlotNo, Note>,
     details_changed: bool,
     prices_changed: bool,
+    stocked_changed: bool,
+    /// The last moves, told to readers at the end of the batch if they changed.
+    moves: Moves,
+    /// When the drops were that products show, and whose, so that they end after their time.
+    pub(super) drops: BTreeSet<(EpochMs, SlotNo)>,
     /// Seen while restoring, by slot number: the rest was removed while nobody looked.
     seen: Option<Vec<bool>>,
     /// Changes held in all histories, and the slot whose history is looked at next.
@@ -61,8 +68,8 @@ impl Catalog {
     pub fn take_whole(&self, writer: &mut Writer, product: &Product, origin: Origin, trust: Trust) {
         let (number, slot) = self.table.find_or_add(&product.id);
         writer.mark_seen(number);
-        let category = writer.shared_category(&product.details.category);
-        let merged = merge::take_whole(slot.entry.load().as_deref(), product, category, origin, trust);
+        let labels = writer.shared_labels(&product.details.category, &product.details.brand);
+        let merged = merge::take_whole(slot.entry.load().as_deref(), product, labels, origin, trust);
         self.keep(writer, number, slot, merged);
     }
 
@@ -79,7 +86,10 @@ impl Catalog {
 
     /// Takes an event: stock and price if they are news, the change into the history, and the note for pages.
     pub fn take_event(&self, writer: &mut Writer, heard: Heard) {
-        let Some((number, slot)) = self.table.find(heard.id.as_str()) else {
+        // The two topics have no order between them: the event that a product was added may come first, and belongs to its history.
+        let adds = heard.change.kind == EventKind::ProductAdded;
+        let place = if adds { Some(self.table.find_or_add(&heard.id)) } else { self.table.find(heard.id.as_str()) };
+        let Some((number, slot)) = place else {
             self.tallies.unknown.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(kartshoppe.product.id = %heard.id, "an event of a product that the catalogue doesn't have");
             return;
@@ -94,6 +104,9 @@ impl Catalog {
         let Some(history) = History::with(before.as_deref(), heard.change.clone(), heard.offset) else { return };
         writer.remembered = (writer.remembered + history.len()).saturating_sub(before.as_ref().map_or(0, |known| known.len()));
         slot.history.store(Some(Arc::new(history)));
+        if heard.change.is_move() {
+            writer.moves.add(number, &heard.change);
+        }
         if heard.is_news {
             writer.notes.insert(number, Note { change: heard.change, trace: heard.trace });
         }
@@ -125,7 +138,7 @@ impl Catalog {
         tally.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn put(&self, writer: &mut Writer, number: SlotNo, slot: &Slot, entry: Entry) {
+    pub(super) fn put(&self, writer: &mut Writer, number: SlotNo, slot: &Slot, entry: Entry) {
         let held = slot.entry.load();
         let was_listed = held.as_ref().is_some_and(|held| !held.is_removed());
         if !was_listed && !entry.is_removed() {
@@ -133,6 +146,11 @@ impl Catalog {
         }
         if was_listed && entry.is_removed() {
             self.listed.fetch_sub(1, Ordering::Relaxed);
+        }
+        let in_stock = |entry: &Entry| entry.stock != Stock::NONE;
+        writer.stocked_changed |= held.as_ref().is_none_or(|held| in_stock(held) != in_stock(&entry));
+        if let Some(was) = entry.was().filter(|was| held.as_ref().and_then(|held| held.was()) != Some(*was)) {
+            writer.drops.insert((was.at_ms, number));
         }
         writer.prices_changed |= held.as_ref().is_none_or(|held| held.price != entry.price);
         writer.details_changed |= held.as_ref().is_none_or(|held| {
@@ -164,6 +182,15 @@ impl Catalog {
         if std::mem::take(&mut writer.prices_changed) {
             self.prices_generation.fetch_add(1, Ordering::Release);
         }
+        if std::mem::take(&mut writer.stocked_changed) {
+            self.stocked_generation.fetch_add(1, Ordering::Release);
+        }
+        if !writer.changed.is_empty() || !writer.notes.is_empty() {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+        if let Some(moves) = writer.moves.news() {
+            self.moves.store(moves);
+        }
         let mut notes = std::mem::take(&mut writer.notes);
         let mut changed: Vec<(SlotNo, Option<Note>)> = Vec::with_capacity(writer.changed.len());
         for number in writer.changed.drain(..) {
@@ -175,9 +202,10 @@ impl Catalog {
 
     /// Begins a restore: what it doesn't see was removed while nobody looked.
     pub fn begin_restore(&self, writer: &mut Writer) {
-        *writer = Writer { remembered: writer.remembered, hand: writer.hand, ..Writer::default() };
+        let Writer { remembered, hand, moves, drops, .. } = std::mem::take(writer);
+        *writer = Writer { remembered, hand, moves, drops, ..Writer::default() };
         for entry in listed(&self.table) {
-            writer.shared_category(&entry.category);
+            writer.labels.extend([entry.category.clone(), entry.brand.clone()]);
         }
         writer.seen = Some(vec![false; self.table.count() as usize]);
     }
@@ -215,12 +243,16 @@ impl Writer {
         }
     }
 
-    fn shared_category(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.categories.get(name) {
+    fn shared_labels(&mut self, category: &str, brand: &str) -> Labels {
+        Labels { category: self.shared(category), brand: self.shared(brand) }
+    }
+
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.labels.get(name) {
             return known.clone();
         }
         let shared: Arc<str> = Arc::from(name);
-        self.categories.insert(shared.clone());
+        self.labels.insert(shared.clone());
         shared
     }
 }

@@ -6,14 +6,16 @@
 //! time; until then the last one serves, and whoever comes while it is built does not wait.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
-use super::entry::{Entry, Needle};
+use super::entry::Entry;
+use super::front::Shelves;
+use super::search::{MATCHES, Match, Needle};
 use super::table::{SlotNo, Table};
 use crate::domain::money::Cents;
 
@@ -23,9 +25,11 @@ const REST_FACTOR: u32 = 10;
 /// How a list of products is ordered; ties by product id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sort {
-    /// By product id.
+    /// One of each category after the other, each category's best rated first; what is sold out comes last.
     #[default]
     Featured,
+    /// What fits the search best, then as featured.
+    Relevance,
     PriceLow,
     PriceHigh,
     /// Best rated first, then most reviewed.
@@ -41,6 +45,8 @@ pub enum Sort {
 pub struct Query {
     /// Compared without case.
     pub category: Option<String>,
+    /// Any of these, compared without case; all brands if there are none.
+    pub brands: Vec<String>,
     pub search: Option<Needle>,
     pub min_price: Option<Cents>,
     pub max_price: Option<Cents>,
@@ -52,6 +58,15 @@ pub struct Query {
     pub limit: usize,
 }
 
+/// What a query found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// How many products fit, on whichever page they stand.
+    pub total: usize,
+    /// Those of the page that was asked for.
+    pub entries: Vec<Arc<Entry>>,
+}
+
 /// Counts changes, so that a list knows when it is out of date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Generations {
@@ -59,50 +74,102 @@ pub struct Generations {
     pub details: u64,
     /// Prices moved.
     pub prices: u64,
+    /// Products were sold out, or came back.
+    pub stocked: u64,
 }
 
 /// The cached orders. One place each.
 #[derive(Debug, Default)]
 pub struct Lists {
     by_id: Cached<Vec<SlotNo>>,
+    featured: Cached<Vec<SlotNo>>,
     by_price: Cached<Vec<SlotNo>>,
     by_rating: Cached<Vec<SlotNo>>,
     by_reviews: Cached<Vec<SlotNo>>,
     by_life: Cached<Vec<SlotNo>>,
     categories: Cached<Vec<Arc<str>>>,
+    pub(super) shelves: Cached<Shelves>,
 }
 
 impl Query {
-    /// Whether a product is asked for.
+    /// Whether a product is asked for, and how well it fits the search: those that do without one all fit alike.
     #[must_use]
-    pub fn fits(&self, entry: &Entry) -> bool {
-        self.category.as_ref().is_none_or(|wanted| same_category(wanted, &entry.category))
-            && self.min_price.is_none_or(|least| entry.price >= least)
-            && self.max_price.is_none_or(|most| entry.price <= most)
-            && self.in_stock.is_none_or(|wanted| wanted == (entry.stock.units() > 0))
+    pub fn fits(&self, entry: &Entry) -> Option<Match> {
+        let fits = self.fits_category(entry) && self.fits_brand(entry) && self.fits_price(entry) && self.fits_state(entry);
+        if fits { self.fits_search(entry) } else { None }
+    }
+
+    /// Whether it narrows anything.
+    pub(super) fn is_open(&self) -> bool {
+        let Self { category, brands, search, min_price, max_price, in_stock, min_rating, .. } = self;
+        brands.is_empty()
+            && (
+                category.is_none(),
+                search.is_none(),
+                min_price.is_none(),
+                max_price.is_none(),
+                in_stock.is_none(),
+                min_rating.is_none(),
+            ) == (true, true, true, true, true, true)
+    }
+
+    pub(super) fn fits_category(&self, entry: &Entry) -> bool {
+        self.category.as_ref().is_none_or(|wanted| same_name(wanted, &entry.category))
+    }
+
+    pub(super) fn fits_brand(&self, entry: &Entry) -> bool {
+        self.brands.is_empty() || self.brands.iter().any(|wanted| same_name(wanted, &entry.brand))
+    }
+
+    pub(super) fn fits_price(&self, entry: &Entry) -> bool {
+        self.min_price.is_none_or(|least| entry.price >= least) && self.max_price.is_none_or(|most| entry.price <= most)
+    }
+
+    pub(super) fn fits_state(&self, entry: &Entry) -> bool {
+        self.in_stock.is_none_or(|wanted| wanted == (entry.stock.units() > 0))
             && self.min_rating.is_none_or(|least| entry.rating >= least)
-            && self.search.as_ref().is_none_or(|needle| entry.mentions(needle))
+    }
+
+    pub(super) fn fits_search(&self, entry: &Entry) -> Option<Match> {
+        self.search.as_ref().map_or(Some(Match::BEST), |needle| entry.mentions(needle))
     }
 }
 
-fn same_category(wanted: &str, category: &str) -> bool {
-    category.eq_ignore_ascii_case(wanted) || (!category.is_ascii() && category.to_lowercase() == wanted.to_lowercase())
+/// Whether two names differ in case only.
+pub(super) fn same_name(wanted: &str, name: &str) -> bool {
+    name.eq_ignore_ascii_case(wanted) || (!name.is_ascii() && name.to_lowercase() == wanted.to_lowercase())
 }
 
 impl Lists {
-    /// The products that a query asks for. Reads the whole catalogue at worst.
+    /// The products that a query asks for. Reads the whole catalogue, unless the query narrows nothing.
     #[must_use]
-    pub fn answer(&self, table: &Table, generations: Generations, query: &Query) -> Vec<Arc<Entry>> {
+    pub fn answer(&self, table: &Table, generations: Generations, query: &Query) -> Found {
         let order = self.order(table, generations, query.sort);
         let added = order.slots..table.count();
         let numbers: Box<dyn Iterator<Item = SlotNo>> = match query.sort {
             Sort::PriceHigh => Box::new(order.value.iter().rev().copied()),
-            Sort::Featured | Sort::PriceLow | Sort::Rating | Sort::Popular | Sort::Newest => {
+            Sort::Featured | Sort::Relevance | Sort::PriceLow | Sort::Rating | Sort::Popular | Sort::Newest => {
                 Box::new(order.value.iter().copied())
             }
         };
-        let listed = numbers.chain(added).filter_map(|number| table.entry(number)).filter(|entry| !entry.is_removed());
-        listed.filter(|entry| query.fits(entry)).skip(query.skip).take(query.limit).collect()
+        let numbers = numbers.chain(added);
+        if query.is_open() {
+            return open(table, numbers, query);
+        }
+        let mut fitting: [Vec<SlotNo>; MATCHES] = Default::default();
+        for number in numbers {
+            let Some(slot) = table.slot(number) else { continue };
+            let entry = slot.entry.load();
+            let found = entry.as_ref().filter(|entry| !entry.is_removed()).and_then(|entry| query.fits(entry));
+            if let Some(found) = found {
+                fitting[if query.sort == Sort::Relevance { found.rank() } else { 0 }].push(number);
+            }
+        }
+        let total = fitting.iter().map(Vec::len).sum();
+        let page = fitting.iter().flatten().skip(query.skip).take(query.limit);
+        // A product that changed or left this moment is told as it is now, or not at all.
+        let entries = page.filter_map(|number| table.entry(*number)).filter(|entry| !entry.is_removed()).collect();
+        Found { total, entries }
     }
 
     /// The distinct categories in order of their names.
@@ -117,18 +184,19 @@ impl Lists {
             }
             found.into_iter().collect()
         };
-        self.categories.get(generations, table, build).value.clone()
+        self.categories.get(Generations { prices: 0, stocked: 0, ..generations }, table, build).value.clone()
     }
 
     fn order(&self, table: &Table, generations: Generations, sort: Sort) -> Arc<Dated<Vec<SlotNo>>> {
-        let slots_only = Generations { details: u64::from(table.count()), prices: 0 };
-        let details_only = Generations { prices: 0, ..generations };
+        let slots_only = Generations { details: u64::from(table.count()), ..Generations::default() };
+        let details_only = Generations { prices: 0, stocked: 0, ..generations };
+        let prices = Generations { stocked: 0, ..generations };
         let by_id = || self.by_id.get(slots_only, table, || ids_in_order(table)).value.clone();
         match sort {
-            Sort::Featured => self.by_id.get(slots_only, table, || ids_in_order(table)),
-            Sort::PriceLow | Sort::PriceHigh => {
-                self.by_price.get(generations, table, || sorted(table, &by_id(), |entry| entry.price))
+            Sort::Featured | Sort::Relevance => {
+                self.featured.get(Generations { prices: 0, ..generations }, table, || interleaved(table, &by_id()))
             }
+            Sort::PriceLow | Sort::PriceHigh => self.by_price.get(prices, table, || sorted(table, &by_id(), |entry| entry.price)),
             Sort::Rating => self.by_rating.get(details_only, table, || {
                 sorted(table, &by_id(), |entry| Reverse((entry.rating.max(0.0).to_bits(), entry.review_count)))
             }),
@@ -140,6 +208,39 @@ impl Lists {
             }
         }
     }
+}
+
+/// A page of everything: the rest need not be looked at.
+fn open(table: &Table, numbers: impl Iterator<Item = SlotNo>, query: &Query) -> Found {
+    let listed = numbers.filter_map(|number| table.entry(number)).filter(|entry| !entry.is_removed());
+    Found { total: 0, entries: listed.skip(query.skip).take(query.limit).collect() }
+}
+
+/// One product of each category after the other: the categories in the order of their best products, the products of each by rating.
+fn interleaved(table: &Table, by_id: &[SlotNo]) -> Vec<SlotNo> {
+    let mut best_first: Vec<_> = by_id.iter().filter_map(|number| Some((standing(&*table.entry(*number)?), *number))).collect();
+    best_first.sort_by_key(|(standing, _)| *standing);
+    let mut categories: HashMap<Arc<str>, (usize, [u32; 2])> = HashMap::new();
+    let mut places: Vec<_> = best_first
+        .into_iter()
+        .filter_map(|((sold_out, _), number)| {
+            let category: Arc<str> = table.entry(number)?.category.to_lowercase().into();
+            let next = categories.len();
+            let (category, taken) = categories.entry(category).or_insert((next, [0, 0]));
+            let round = &mut taken[usize::from(sold_out)];
+            *round += 1;
+            Some(((sold_out, *round, *category), number))
+        })
+        .collect();
+    places.sort_unstable();
+    places.into_iter().map(|(_, number)| number).collect()
+}
+
+/// What sorts the products of a shelf: those in stock first, then the best rated, then the most reviewed.
+type Standing = (bool, Reverse<(u32, i64)>);
+
+fn standing(entry: &Entry) -> Standing {
+    (entry.stock.units() == 0, Reverse((entry.rating.max(0.0).to_bits(), entry.review_count)))
 }
 
 /// The entries of the products that the catalogue has.
@@ -163,8 +264,8 @@ fn sorted<K: Ord>(table: &Table, by_id: &[SlotNo], key: impl Fn(&Entry) -> K) ->
 
 /// Something built from the catalogue as it was.
 #[derive(Debug)]
-struct Dated<T> {
-    value: Arc<T>,
+pub(super) struct Dated<T> {
+    pub(super) value: Arc<T>,
     generations: Generations,
     /// Slots that were looked at: those from here on are not in it.
     slots: SlotNo,
@@ -179,7 +280,7 @@ impl<T> Dated<T> {
 }
 
 #[derive(Debug)]
-struct Cached<T> {
+pub(super) struct Cached<T> {
     last: ArcSwapOption<Dated<T>>,
     building: Mutex<()>,
 }
@@ -191,7 +292,7 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T> Cached<T> {
-    fn get(&self, generations: Generations, table: &Table, build: impl FnOnce() -> T) -> Arc<Dated<T>> {
+    pub(super) fn get(&self, generations: Generations, table: &Table, build: impl FnOnce() -> T) -> Arc<Dated<T>> {
         let last = self.last.load_full();
         if let Some(last) = &last
             && last.serves(generations)

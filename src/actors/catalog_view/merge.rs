@@ -12,9 +12,7 @@
 //! | same life | details if newer, stock and price if newer | taken if newer |
 //! | newer life | known | other life |
 
-use std::sync::Arc;
-
-use super::entry::{Entry, Origin, Removal};
+use super::entry::{Entry, Labels, Origin, Removal};
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
@@ -50,6 +48,8 @@ pub struct Level {
     /// `None` where the event doesn't say: the price stays.
     pub price: Option<Cents>,
     pub at_ms: EpochMs,
+    /// The price before it, where the event tells of a drop.
+    pub dropped_from: Option<Cents>,
     /// It is the product's last: the catalogue drops it.
     pub last: bool,
 }
@@ -68,13 +68,13 @@ pub fn is_news(held: Option<&Entry>, origin: &Origin, trust: Trust) -> bool {
     }
 }
 
-/// Takes a whole record. `category` is the shared copy of the product's own.
+/// Takes a whole record. `labels` are the shared copies of the product's own.
 #[must_use]
-pub fn take_whole(held: Option<&Entry>, product: &Product, category: Arc<str>, origin: Origin, trust: Trust) -> Merged {
+pub fn take_whole(held: Option<&Entry>, product: &Product, labels: Labels, origin: Origin, trust: Trust) -> Merged {
     if !is_news(held, &origin, trust) {
         return Merged::Known;
     }
-    let taken = Entry::render(product, category, origin);
+    let taken = Entry::render(product, labels, origin);
     match held {
         Some(held) if !held.is_removed() && held.revision.life == origin.revision.life => {
             Merged::Taken(joined(held, taken, trust))
@@ -91,7 +91,7 @@ fn joined(held: &Entry, taken: Entry, trust: Trust) -> Entry {
     match (details, level) {
         (true, false) => taken.with_level_of(held),
         (false, true) => held.clone().with_level_of(&taken).told_at(taken.source_offset),
-        (true, true) | (false, false) => taken,
+        (true, true) | (false, false) => taken.following(held),
     }
 }
 
@@ -102,13 +102,21 @@ pub fn take_level(held: Option<&Entry>, level: &Level) -> Merged {
         None => Merged::Unknown,
         Some(held) if held.is_removed() => Merged::Unknown,
         Some(held) if held.revision.life != level.revision.life => Merged::OtherLife,
-        Some(held) if held.revision.version >= level.revision.version => Merged::Known,
+        Some(held) if held.revision.version >= level.revision.version => {
+            told_drop(held, level).map_or(Merged::Known, Merged::Taken)
+        }
         Some(held) => {
             let price = level.price.unwrap_or(held.price);
             let next = held.with_level(level.revision.version, level.stock, price, level.at_ms);
+            let next = told_drop(&next, level).unwrap_or(next);
             Merged::Taken(if level.last { next.leaving() } else { next })
         }
     }
+}
+
+/// The entry with the drop that a level tells of, if that is news: also an old level may tell of the last drop.
+fn told_drop(held: &Entry, level: &Level) -> Option<Entry> {
+    level.dropped_from.and_then(|from| held.dropped_from(from, level.at_ms))
 }
 
 /// Takes a removal: a tombstone of `products`.
@@ -124,6 +132,8 @@ pub fn take_removal(held: Option<&Entry>, gone: &Removal) -> Merged {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::ids::ProductId;
     use crate::domain::product::Details;
@@ -138,16 +148,27 @@ mod tests {
         }
     }
 
+    fn labels() -> Labels {
+        Labels { category: Arc::from(""), brand: Arc::from("") }
+    }
+
     fn origin(life: i64, version: u64, source_offset: i64) -> Origin {
         Origin { revision: Revision { life, version }, changed_at_ms: 10, source_offset }
     }
 
     fn whole(held: Option<&Entry>, name: &str, stock: i64, life: i64, version: u64, offset: i64) -> Merged {
-        take_whole(held, &product(name, stock), Arc::from(""), origin(life, version, offset), Trust::Held)
+        take_whole(held, &product(name, stock), labels(), origin(life, version, offset), Trust::Held)
     }
 
     fn level(life: i64, version: u64, stock: i64) -> Level {
-        Level { revision: Revision { life, version }, stock: Stock::new(stock).unwrap(), price: None, at_ms: 20, last: false }
+        Level {
+            revision: Revision { life, version },
+            stock: Stock::new(stock).unwrap(),
+            price: None,
+            at_ms: 20,
+            dropped_from: None,
+            last: false,
+        }
     }
 
     fn tombstone(source_offset: i64, revision: Option<Revision>) -> Removal {
@@ -242,10 +263,10 @@ mod tests {
         let mut held = taken(whole(None, "a", 10, 1, 2, 3));
         held.stock = Stock::new(99).unwrap();
         assert_eq!(whole(Some(&held), "a", 10, 1, 2, 3), Merged::Known);
-        let again = take_whole(Some(&held), &product("a", 10), Arc::from(""), origin(1, 2, 3), Trust::Log);
+        let again = take_whole(Some(&held), &product("a", 10), labels(), origin(1, 2, 3), Trust::Log);
         assert_eq!(taken(again).stock.units(), 10);
         let newer = taken(take_level(Some(&held), &level(1, 5, 3)));
-        let kept = take_whole(Some(&newer), &product("a", 10), Arc::from(""), origin(1, 2, 3), Trust::Log);
+        let kept = take_whole(Some(&newer), &product("a", 10), labels(), origin(1, 2, 3), Trust::Log);
         assert_eq!(taken(kept).stock.units(), 3, "what is newer than the record stays");
     }
 }

@@ -9,12 +9,17 @@
 //! outlives it: a view that is being restarted is read as before, and the restart takes everything from the log again.
 
 mod actor;
+mod body;
 mod decode;
 mod entry;
+mod facets;
+mod front;
 mod history;
 mod intake;
 mod lists;
 mod merge;
+mod related;
+mod search;
 mod shared_text;
 mod store;
 mod table;
@@ -28,12 +33,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 pub use actor::{CatalogView, CatalogViewMsg, CatalogViewState};
-pub use entry::{Entry, Needle, Presence};
+pub use entry::{Entry, Presence};
+pub use facets::Facets;
+pub use front::{Asked, Front};
 pub use history::{Change, History};
-pub use lists::{Query, Sort};
+pub use lists::{Found, Query, Sort};
+pub use search::Needle;
 pub use shared_text::{Pieces, SharedText};
 pub use store::Tallies;
 pub use table::{Chunked, Slot, SlotNo};
@@ -44,11 +53,12 @@ pub(crate) use store::Catalog;
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
+use crate::domain::product::Revision;
 use crate::log::{Offset, Topic, TopicPartition};
 pub use crate::wire::status::CatalogState;
 
 /// Queries over more products than this leave the async workers alone.
-const QUERY_INLINE_MAX: u64 = 20_000;
+const QUERY_INLINE_MAX: u64 = 5_000;
 /// So many of those at once.
 const QUERIES_AT_ONCE: usize = 2;
 
@@ -126,18 +136,66 @@ impl CatalogHandle {
     #[must_use]
     pub fn etag(&self, entry: &Entry) -> String {
         let log = self.catalog.log_tag();
-        format!("\"{log:08x}-{:x}.{:x}.{:x}\"", entry.revision.life, entry.revision.version, entry.details_version)
+        let Revision { life, version } = entry.revision;
+        let details = entry.details_version;
+        match entry.was() {
+            None => format!("\"{log:08x}-{life:x}.{version:x}.{details:x}\""),
+            Some(was) => format!("\"{log:08x}-{life:x}.{version:x}.{details:x}.{:x}.{:x}\"", was.price.cents(), was.at_ms),
+        }
     }
 
-    /// The products that a query asks for, in its order. Over a large catalogue it waits for its turn beside the async workers.
-    pub async fn query(&self, query: Query) -> Vec<Arc<Entry>> {
+    /// A strong entity tag of a list of products: the same in every process for the same versions of the same products.
+    #[must_use]
+    pub fn list_etag(&self, total: usize, entries: &[Arc<Entry>]) -> String {
+        let mut digest = Sha256::new();
+        digest.update(total.to_le_bytes());
+        for entry in entries {
+            digest.update(entry.product_id());
+            digest.update(self.etag(entry));
+        }
+        let digest = digest.finalize();
+        let tag = digest.first_chunk::<16>().map_or(0, |head| u128::from_be_bytes(*head));
+        format!("\"l{tag:032x}\"")
+    }
+
+    /// The products that a query asks for, in its order.
+    pub async fn query(&self, query: Query) -> Found {
+        self.look(move |catalog| {
+            let found = catalog.lists.answer(&catalog.table, catalog.generations(), &query);
+            // A query that narrows nothing does not count: all are known.
+            let all = usize::try_from(catalog.listed()).unwrap_or(usize::MAX);
+            Found { total: if query.is_open() { all } else { found.total }, ..found }
+        })
+        .await
+    }
+
+    /// What the products of a query can be narrowed by.
+    pub async fn facets(&self, query: Query) -> Facets {
+        self.look(move |catalog| Facets::count(&catalog.table, &query)).await
+    }
+
+    /// The shelves of the first page.
+    pub async fn front(&self, asked: Asked) -> Front {
+        self.look(move |catalog| {
+            let (moves, changes) = (catalog.moves.load_full(), catalog.changes.load(Ordering::Acquire));
+            catalog.lists.front(&catalog.table, catalog.generations(), changes, &moves, &asked)
+        })
+        .await
+    }
+
+    /// The products most like this one, in stock first.
+    pub async fn like(&self, product: Arc<Entry>, count: usize) -> Vec<Arc<Entry>> {
+        self.look(move |catalog| related::like(&catalog.table, &product, count)).await
+    }
+
+    /// Looks through the catalogue. A large one waits for its turn beside the async workers.
+    async fn look<T: Default + Send + 'static>(&self, look: impl FnOnce(&Catalog) -> T + Send + 'static) -> T {
         let catalog = self.catalog.clone();
         if catalog.listed() <= QUERY_INLINE_MAX {
-            return catalog.lists.answer(&catalog.table, catalog.generations(), &query);
+            return look(&catalog);
         }
         let _turn = self.large_queries.clone().acquire_owned().await;
-        let answer = move || catalog.lists.answer(&catalog.table, catalog.generations(), &query);
-        tokio::task::spawn_blocking(answer).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || look(&catalog)).await.unwrap_or_default()
     }
 
     /// All products, in the order in which the view met them.

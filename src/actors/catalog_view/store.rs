@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use sha2::{Digest, Sha256};
 
 use super::entry::Entry;
+use super::front::Moved;
 use super::intake::Writer;
 use super::lists::{Generations, Lists};
 use super::table::{Slot, SlotNo, Table};
@@ -51,6 +52,11 @@ pub struct Catalog {
     pub(super) is_live: AtomicBool,
     pub(super) details_generation: AtomicU64,
     pub(super) prices_generation: AtomicU64,
+    pub(super) stocked_generation: AtomicU64,
+    /// Batches that changed anything at all.
+    pub(super) changes: AtomicU64,
+    /// The last moves.
+    pub(super) moves: ArcSwap<Vec<Moved>>,
     pub(super) listed: AtomicU64,
     /// Bytes of bodies that gave way to newer ones.
     pub(super) replaced: AtomicU64,
@@ -144,6 +150,7 @@ impl Catalog {
         Generations {
             details: self.details_generation.load(Ordering::Acquire),
             prices: self.prices_generation.load(Ordering::Acquire),
+            stocked: self.stocked_generation.load(Ordering::Acquire),
         }
     }
 

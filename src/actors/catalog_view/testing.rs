@@ -101,7 +101,7 @@ impl Shop {
         };
         let heard = Heard {
             id: ProductId::new(id).unwrap(),
-            level: Level { revision, stock: Stock::new(stock).unwrap(), price: None, at_ms: 1, last: false },
+            level: Level { revision, stock: Stock::new(stock).unwrap(), price: None, at_ms: 1, dropped_from: None, last: false },
             change: Arc::new(change),
             trace: TraceContext::parse(TRACE),
             offset,
@@ -197,5 +197,6 @@ pub fn order(order_id: &str, session_id: &str) -> crate::wire::order::Order {
         updated_at: 1,
         timestamp: 1,
         use_cdc: false,
+        timeline: Vec::new(),
     }
 }

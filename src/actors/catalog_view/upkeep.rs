@@ -16,12 +16,25 @@ const REMEMBERED_MAX: u64 = 400_000;
 impl Catalog {
     /// Looks after a part of the slots: lets histories go that are an hour old or too many, and the text of products long removed.
     pub fn tend(&self, writer: &mut Writer, slots: u32, now_ms: EpochMs) {
+        self.end_drops(writer, now_ms);
         let len = self.table.count();
         for _ in 0..slots.min(len) {
             writer.hand = if writer.hand + 1 >= len { 0 } else { writer.hand + 1 };
             if let Some(slot) = self.table.slot(writer.hand) {
                 self.tend_history(writer, slot, now_ms);
                 self.tend_removed(slot, now_ms);
+            }
+        }
+    }
+
+    /// Lets every price go from which a product dropped an hour ago.
+    fn end_drops(&self, writer: &mut Writer, now_ms: EpochMs) {
+        while let Some((at_ms, number)) = writer.drops.first().copied().filter(|(at_ms, _)| *at_ms <= now_ms - REMEMBERED_MS) {
+            writer.drops.pop_first();
+            let Some(slot) = self.table.slot(number) else { continue };
+            let held = slot.entry.load_full();
+            if let Some(held) = held.filter(|held| held.was().is_some_and(|was| was.at_ms == at_ms)) {
+                self.put(writer, number, slot, held.without_was());
             }
         }
     }

@@ -237,8 +237,14 @@ async fn heartbeats_come_in_time_and_say_what_runs() {
     let stage = Stage::new(1, SETTINGS);
     let mut page = stage.page(true, None);
     page.read();
-    let status =
-        Status { inventory: RunState::Running, cdc: RunState::Unknown, since: None, catalog: CatalogState::Live, tracing: false };
+    let status = Status {
+        inventory: RunState::Running,
+        cdc: RunState::Unknown,
+        since: None,
+        catalog: CatalogState::Live,
+        tracing: false,
+        low_stock: 9,
+    };
     stage.fanout.set_status(status);
     let before = tokio::time::Instant::now();
     let burst = page.subscription.next_burst().await.unwrap();

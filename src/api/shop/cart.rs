@@ -5,18 +5,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 
+use super::products::unknown;
 use crate::actors::catalog_view::CatalogHandle;
 use crate::api::body::JsonBody;
 use crate::api::failure::Failure;
 use crate::api::observe::Trace;
-use crate::api::problem::Problem;
 use crate::api::state::Shop;
-use crate::domain::ids::{ProductId, SessionId, UserId};
+use crate::domain::ids::{InvalidValue, ProductId, SessionId, UserId};
 use crate::domain::money::{CENTS_MAX, Cents};
 use crate::domain::order::Totals;
 use crate::store::{Cart, CartLine};
 use crate::telemetry::context::TraceContext;
-use crate::wire::cart::{self, CartAdd, CartItem, Quote};
+use crate::wire::cart::{self, CartAdd, CartItem, CartSet, Quote};
 use crate::wire::order::GUEST;
 
 /// The session's cart; an empty one for an unknown session.
@@ -37,15 +37,50 @@ pub async fn add(
     JsonBody { value: wanted, .. }: JsonBody<CartAdd>,
 ) -> Result<Json<cart::Cart>, Failure> {
     let session = SessionId::new(&session)?;
-    let user = wanted.user_id.as_deref().filter(|user| !user.is_empty()).map(UserId::new).transpose()?;
+    let user = user(wanted.user_id.as_deref())?;
     let product = ProductId::new(&wanted.product_id)?;
     let quantity = crate::wire::client_message::cart_quantity(wanted.quantity.unwrap_or(1))?;
-    if shop.catalog.entry(product.as_str()).is_none() {
-        let problem = Problem::not_found(format!("there is no product {product}"));
-        return Err(Problem { code: "unknown_product", ..problem }.into());
-    }
+    shop.catalog.entry(product.as_str()).ok_or_else(|| unknown(product.as_str()))?;
     let cart = shop.store.add_to_cart(&session, user.as_ref(), &product, quantity).await?;
     Ok(Json(changed(&shop, &cart, trace)))
+}
+
+/// Makes a line's quantity exactly this; 0 or less takes it out, also if its product is no longer sold.
+#[utoipa::path(put, path = "/api/ecommerce/cart/{sessionId}/items/{productId}", tag = "cart",
+    params(("sessionId" = String, Path), ("productId" = String, Path)),
+    request_body = CartSet, responses((status = 200, body = cart::Cart)))]
+pub async fn set(
+    State(shop): State<Arc<Shop>>,
+    Path((session, product)): Path<(String, String)>,
+    Extension(Trace(trace)): Extension<Trace>,
+    JsonBody { value: wanted, .. }: JsonBody<CartSet>,
+) -> Result<Json<cart::Cart>, Failure> {
+    let (session, product) = (SessionId::new(&session)?, ProductId::new(&product)?);
+    let user = user(wanted.user_id.as_deref())?;
+    let cart = if wanted.quantity <= 0 {
+        shop.store.remove_from_cart(&session, &product).await?
+    } else {
+        shop.catalog.entry(product.as_str()).ok_or_else(|| unknown(product.as_str()))?;
+        shop.store.set_cart_quantity(&session, user.as_ref(), &product, wanted.quantity).await?
+    };
+    Ok(Json(changed(&shop, &cart, trace)))
+}
+
+/// Takes a product out of the cart, whether it is there and still sold or not.
+#[utoipa::path(delete, path = "/api/ecommerce/cart/{sessionId}/items/{productId}", tag = "cart",
+    params(("sessionId" = String, Path), ("productId" = String, Path)), responses((status = 200, body = cart::Cart)))]
+pub async fn remove(
+    State(shop): State<Arc<Shop>>,
+    Path((session, product)): Path<(String, String)>,
+    Extension(Trace(trace)): Extension<Trace>,
+) -> Result<Json<cart::Cart>, Failure> {
+    let (session, product) = (SessionId::new(&session)?, ProductId::new(&product)?);
+    let cart = shop.store.remove_from_cart(&session, &product).await?;
+    Ok(Json(changed(&shop, &cart, trace)))
+}
+
+fn user(id: Option<&str>) -> Result<Option<UserId>, InvalidValue> {
+    id.filter(|user| !user.is_empty()).map(UserId::new).transpose()
 }
 
 /// A cart that was changed: shown to its session's pages, and returned as they see it.
@@ -83,6 +118,7 @@ fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Cents) {
     let price = listing.as_ref().map_or(Cents::ZERO, |listing| listing.price);
     let quantity = line.quantity.units();
     let subtotal = price.checked_mul(quantity).unwrap_or_else(|| Cents::new(CENTS_MAX).unwrap_or_default());
+    let available = listing.is_some();
     let gone = || (format!("{} (no longer sold)", line.product_id), String::new());
     let (name, image_url) = listing.map_or_else(gone, |listing| (listing.name, listing.image_url));
     let item = CartItem {
@@ -93,6 +129,7 @@ fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Cents) {
         subtotal: subtotal.into(),
         image_url,
         added_at: line.added_at_ms,
+        available,
     };
     (item, subtotal)
 }

@@ -4,6 +4,7 @@ pub mod affinity;
 pub mod cart;
 pub mod checkout;
 pub mod events;
+pub mod front;
 pub mod inventory_state;
 pub mod listed;
 pub mod orders;

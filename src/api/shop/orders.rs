@@ -11,10 +11,11 @@ use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Shop;
 use crate::clock::Clock;
+use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, SessionId};
 use crate::domain::order::OrderStatus;
 use crate::store::{Order, OrderItem, PublishVia};
-use crate::wire::order::{self, OrderLine, PaymentInfo, ShippingAddress};
+use crate::wire::order::{self, OrderLine, OrderStep, PaymentInfo, ShippingAddress, StepClock, TimelineStep};
 use crate::wire::product::generated_image_url;
 
 /// The session's orders, newest first.
@@ -65,7 +66,28 @@ pub fn view(order: &Order, catalog: &CatalogHandle, clock: &Clock) -> order::Ord
         updated_at: order.updated_at_ms,
         timestamp: clock.now_ms(),
         use_cdc: order.items.iter().any(|item| item.publish_via == PublishVia::Wal),
+        timeline: timeline(order),
     }
+}
+
+/// The steps that are known of an order. A step of several items is that of the last of them.
+fn timeline(order: &Order) -> Vec<TimelineStep> {
+    let last = |time: fn(&OrderItem) -> Option<EpochMs>| -> Option<EpochMs> {
+        let times: Option<Vec<EpochMs>> = order.items.iter().map(time).collect();
+        times.and_then(|times| times.into_iter().max())
+    };
+    let settled = last(|item| item.outcome.as_ref().map(|outcome| outcome.settled_at_ms));
+    let known =
+        [(OrderStep::Placed, Some(order.created_at_ms), StepClock::Database), (OrderStep::Settled, settled, StepClock::Database)];
+    let mut latest = EpochMs::MIN;
+    let steps = known.into_iter().filter_map(|(step, at, clock)| Some((step, at?, clock)));
+    steps
+        .map(|(step, at, clock)| {
+            // Clocks differ: no step lies before the one it follows.
+            latest = latest.max(at);
+            TimelineStep { step, at: latest, clock }
+        })
+        .collect()
 }
 
 /// The status of an order that somebody else wrote with a word of their own.
@@ -98,5 +120,6 @@ fn line(item: &OrderItem, order: &Order, catalog: &CatalogHandle) -> OrderLine {
         added_at: item.added_at_ms.unwrap_or(order.created_at_ms),
         allocated: item.outcome.as_ref().map(|outcome| outcome.allocated),
         shortfall: item.outcome.as_ref().map(|outcome| outcome.shortfall),
+        settled_at: item.outcome.as_ref().map(|outcome| outcome.settled_at_ms),
     }
 }

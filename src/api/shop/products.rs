@@ -1,24 +1,27 @@
-//! Products: lists, one, its picture, its last changes. All from the read model: no SQL, no actor.
+//! Products: lists and their facets, one, its picture, its last changes. All from the read model: no SQL, no actor.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::listed::Listed;
 use super::picture::{self, Subject};
 use super::query::{Parameters, Parsed};
-use crate::actors::catalog_view::{Needle, Query, Sort};
+use crate::actors::catalog_view::{Found, Needle, Query, Sort};
 use crate::api::failure::Failure;
 use crate::api::page;
 use crate::api::problem::Problem;
 use crate::api::shared_body;
 use crate::api::state::Shop;
 use crate::domain::money::Cents;
+use crate::wire::Money;
+use crate::wire::front::{FacetCount, Facets};
 use crate::wire::history::ProductChange;
 
 /// Products of the featured and trending shelves.
@@ -28,6 +31,10 @@ const FEATURED_RATING: f32 = 4.0;
 /// Most products of one answer of `/products`.
 const LIMIT_MAX: usize = 1000;
 const LIMIT_DEFAULT: usize = 20;
+/// Brands of one question: as many as facets tell.
+const BRANDS_MAX: usize = 100;
+/// How many products there are on all pages of a list.
+const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 /// The view keeps an hour of changes.
 const HISTORY_MINUTES_MAX: i64 = 60;
 
@@ -37,30 +44,55 @@ const HISTORY_MINUTES_MAX: i64 = 60;
         ("category" = Option<String>, Query, description = "ignores case"),
         ("search" = Option<String>, Query, description = "in name, description, brand and tags; ignores case"),
         ("limit" = Option<u16>, Query, minimum = 0, maximum = 1000, description = "20 if left out"),
+        ("brand" = Option<String>, Query, description = "ignores case; may be repeated, then any of them"),
         ("page" = Option<u32>, Query, minimum = 1, description = "from 1"),
-        ("sort" = Option<String>, Query, description = "featured, price-low, price-high, rating, popular, newest"),
+        ("sort" = Option<String>, Query,
+            description = "relevance, featured, price-low, price-high, rating, popular, newest; relevance if there is a search, else featured"),
         ("minPrice" = Option<f64>, Query), ("maxPrice" = Option<f64>, Query), ("inStock" = Option<bool>, Query),
     ),
-    responses((status = 200, body = [crate::wire::product::ProductBody])))]
-pub async fn list(State(shop): State<Arc<Shop>>, parameters: Parsed) -> Result<Response, Failure> {
-    let query = read_query(Parameters::new(parameters)?)?;
-    Ok(array(&shop, query).await)
+    responses((status = 200, body = [crate::wire::product::ProductBody],
+        headers(("etag" = String), ("x-total-count" = u64, description = "products on all pages"))), (status = 304)))]
+pub async fn list(State(shop): State<Arc<Shop>>, parameters: Parsed, headers: HeaderMap) -> Result<Response, Failure> {
+    let query = read_query(&Parameters::new(parameters)?)?;
+    Ok(array(&shop, query, &headers).await)
+}
+
+/// What the products of a list can be narrowed by: the same filters, each facet counted without its own.
+#[utoipa::path(get, path = "/api/ecommerce/products/facets", tag = "products",
+    params(
+        ("category" = Option<String>, Query), ("brand" = Option<String>, Query, description = "may be repeated"),
+        ("search" = Option<String>, Query), ("minPrice" = Option<f64>, Query), ("maxPrice" = Option<f64>, Query),
+        ("inStock" = Option<bool>, Query),
+    ),
+    responses((status = 200, body = Facets)))]
+pub async fn facets(State(shop): State<Arc<Shop>>, parameters: Parsed) -> Result<Json<Facets>, Failure> {
+    let found = shop.catalog.facets(read_query(&Parameters::new(parameters)?)?).await;
+    let counts = |kinds: Vec<(Arc<str>, usize)>| {
+        kinds.into_iter().map(|(name, count)| FacetCount { name: name.to_string(), count }).collect()
+    };
+    Ok(Json(Facets {
+        total: found.total,
+        categories: counts(found.categories),
+        brands: counts(found.brands),
+        min_price: found.prices.map(|(least, _)| Money::from(least)),
+        max_price: found.prices.map(|(_, most)| Money::from(most)),
+    }))
 }
 
 /// The best rated products.
 #[utoipa::path(get, path = "/api/ecommerce/products/featured", tag = "products",
     responses((status = 200, body = [crate::wire::product::ProductBody])))]
-pub async fn featured(State(shop): State<Arc<Shop>>) -> Response {
+pub async fn featured(State(shop): State<Arc<Shop>>, headers: HeaderMap) -> Response {
     let query = Query { min_rating: Some(FEATURED_RATING), sort: Sort::Rating, limit: SHELF, ..Query::default() };
-    array(&shop, query).await
+    array(&shop, query, &headers).await
 }
 
 /// The most reviewed products.
 #[utoipa::path(get, path = "/api/ecommerce/products/trending", tag = "products",
     responses((status = 200, body = [crate::wire::product::ProductBody])))]
-pub async fn trending(State(shop): State<Arc<Shop>>) -> Response {
+pub async fn trending(State(shop): State<Arc<Shop>>, headers: HeaderMap) -> Response {
     let query = Query { sort: Sort::Popular, limit: SHELF, ..Query::default() };
-    array(&shop, query).await
+    array(&shop, query, &headers).await
 }
 
 /// One product, with a strong entity tag made of its revision. The front answers most of these itself.
@@ -99,7 +131,8 @@ pub fn image(State(shop): State<Arc<Shop>>, Path(id): Path<String>, headers: Hea
     ready(Ok(tagged(&headers, &tag, "image/svg+xml", || Bytes::from(picture::draw(subject)))))
 }
 
-fn unknown(id: &str) -> Problem {
+/// 404 for a product that the catalogue does not have.
+pub(super) fn unknown(id: &str) -> Problem {
     let shown: String = id.chars().take(60).collect();
     Problem { code: "unknown_product", ..Problem::not_found(format!("there is no product {shown}")) }
 }
@@ -111,20 +144,32 @@ fn tagged(headers: &HeaderMap, tag: &str, media_type: &'static str, body: impl F
     } else {
         ([(header::CONTENT_TYPE, media_type)], Body::from(body())).into_response()
     };
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
+    put_tag(&mut response, tag);
     response
 }
 
-/// The products that a query asks for, as a JSON array.
-async fn array(shop: &Shop, query: Query) -> Response {
-    let products = shop.catalog.query(query).await;
-    let text = shop.catalog.text(products.into_iter(), |_, _| (Bytes::from_static(b"["), Bytes::from_static(b"]")));
-    shared_body::json(text.pieces())
+fn put_tag(response: &mut Response, tag: &str) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
 }
 
-fn read_query(parameters: Parameters) -> Result<Query, Problem> {
+/// The products that a query asks for, as a JSON array.
+async fn array(shop: &Shop, query: Query, headers: &HeaderMap) -> Response {
+    let Found { total, entries } = shop.catalog.query(query).await;
+    let tag = shop.catalog.list_etag(total, &entries);
+    let mut response = if page::matches(headers, &tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let text = shop.catalog.text(entries.into_iter(), |_, _| (Bytes::from_static(b"["), Bytes::from_static(b"]")));
+        shared_body::json(text.pieces())
+    };
+    response.headers_mut().insert(TOTAL_COUNT, HeaderValue::from(total));
+    put_tag(&mut response, &tag);
+    response
+}
+
+fn read_query(parameters: &Parameters) -> Result<Query, Problem> {
     let limit = parameters.number("limit", 0, LIMIT_MAX as i64)?.map_or(LIMIT_DEFAULT, to_usize);
     let page = parameters.number("page", 1, i64::from(u32::MAX))?.map_or(1, to_usize);
     let price = |name| -> Result<Option<Cents>, Problem> {
@@ -132,28 +177,36 @@ fn read_query(parameters: Parameters) -> Result<Query, Problem> {
         let amount = text.parse::<f64>().ok().and_then(|amount| Cents::from_units(amount).ok());
         amount.map(Some).ok_or_else(|| Problem::field(name, "expected an amount of at least 0"))
     };
+    let search = parameters.text("search").and_then(Needle::new);
+    let brands: Vec<String> = parameters.texts("brand").map(str::to_owned).collect();
+    if brands.len() > BRANDS_MAX {
+        return Err(Problem::field("brand", format!("is there {} times, at most {BRANDS_MAX} are accepted", brands.len())));
+    }
     Ok(Query {
         category: parameters.text("category").filter(|text| !text.is_empty()).map(str::to_owned),
-        search: parameters.text("search").and_then(Needle::new),
+        brands,
         min_price: price("minPrice")?,
         max_price: price("maxPrice")?,
         in_stock: parameters.truth("inStock")?,
         min_rating: None,
-        sort: read_sort(parameters.text("sort"))?,
+        sort: read_sort(parameters.text("sort"), search.is_some())?,
+        search,
         skip: (page - 1).saturating_mul(limit),
         limit,
     })
 }
 
-fn read_sort(text: Option<&str>) -> Result<Sort, Problem> {
+fn read_sort(text: Option<&str>, searches: bool) -> Result<Sort, Problem> {
     match text.unwrap_or_default() {
+        "" if searches => Ok(Sort::Relevance),
         "" | "featured" => Ok(Sort::Featured),
+        "relevance" => Ok(Sort::Relevance),
         "price-low" => Ok(Sort::PriceLow),
         "price-high" => Ok(Sort::PriceHigh),
         "rating" => Ok(Sort::Rating),
         "popular" => Ok(Sort::Popular),
         "newest" => Ok(Sort::Newest),
-        _ => Err(Problem::field("sort", "expected featured, price-low, price-high, rating, popular or newest")),
+        _ => Err(Problem::field("sort", "expected relevance, featured, price-low, price-high, rating, popular or newest")),
     }
 }
 

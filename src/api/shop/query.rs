@@ -9,7 +9,7 @@ use crate::api::problem::Problem;
 /// What the framework gives for a query string.
 pub type Parsed = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
-/// The parameters of one request. Unknown ones are ignored, a repeated one counts with its last value.
+/// The parameters of one request. Unknown ones are ignored; a repeated one counts with its last value, but where a list is asked for.
 #[derive(Debug)]
 pub struct Parameters(Vec<(String, String)>);
 
@@ -29,6 +29,11 @@ impl Parameters {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All texts of a parameter that may be repeated, but for empty ones.
+    pub fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// An integer within bounds.

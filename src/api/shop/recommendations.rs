@@ -7,10 +7,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
+use super::front;
 use super::listed::Listed;
+use super::products::unknown;
 use super::query::{Parameters, Parsed};
-use crate::actors::catalog_view::{Query, Sort};
+use crate::actors::catalog_view::{Entry, Query, Sort};
 use crate::api::failure::Failure;
 use crate::api::state::Shop;
 use crate::domain::ids::{SessionId, UserId};
@@ -49,6 +54,30 @@ pub async fn read(
     Ok(Json(recommend(&shop, &Shopper { user: &user, session: session.as_ref(), cart: cart.as_ref() }).await))
 }
 
+/// What goes with a product: what was bought with it, then what is like it.
+#[utoipa::path(get, path = "/api/ecommerce/recommendations/product/{id}", tag = "products", params(("id" = String, Path)),
+    responses((status = 200, body = crate::wire::recommendation::Related)))]
+pub async fn of_product(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Result<Response, Failure> {
+    let product = shop.catalog.entry(&id).ok_or_else(|| unknown(&id))?;
+    let beside = shop.affinity.read().beside(std::slice::from_ref(&id));
+    let mut products: Vec<Arc<Entry>> = beside.iter().filter_map(|(id, _)| shop.catalog.entry(id)).collect();
+    let together = !products.is_empty();
+    // Some that are like it are those that were bought with it.
+    for alike in shop.catalog.like(product, COUNT + products.len()).await {
+        if products.iter().all(|known| !known.is_same_product(&alike)) {
+            products.push(alike);
+        }
+    }
+    products.sort_by_key(|product| product.stock.units() == 0);
+    products.truncate(COUNT);
+    let kind = if together { RecommendationType::FrequentlyBoughtTogether } else { RecommendationType::SimilarItems };
+    let ids: Vec<String> = products.iter().map(|product| product.product_id()).collect();
+    let mut json = format!("{{\"productIds\":{},\"recommendationType\":{},\"products\":", json!(ids), json!(kind)).into_bytes();
+    front::push_products(&mut json, &products);
+    json.push(b'}');
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
 /// The best recommendation there is: what goes with the cart, what is like it, what is like earlier purchases, what sells.
 pub async fn recommend(shop: &Shop, shopper: &Shopper<'_>) -> Recommendation {
     use RecommendationType::{FrequentlyBoughtTogether, Personalized, SimilarItems, TrendingNow};
@@ -77,7 +106,7 @@ pub async fn recommend(shop: &Shop, shopper: &Shopper<'_>) -> Recommendation {
     let mut trending: Vec<String> = affinity.best_selling(COUNT).iter().map(ToString::to_string).collect();
     trending.retain(|id| is_sold(shop, id));
     let query = Query { sort: Sort::Popular, limit: COUNT, in_stock: Some(true), ..Query::default() };
-    for id in shop.catalog.query(query).await.iter().map(|entry| Listed::of(entry).product_id) {
+    for id in shop.catalog.query(query).await.entries.iter().map(|entry| Listed::of(entry).product_id) {
         if trending.len() < COUNT && !trending.contains(&id) {
             trending.push(id);
         }
@@ -103,7 +132,7 @@ async fn like(shop: &Shop, ids: &[String]) -> Vec<String> {
             limit: share + ids.len(),
             ..Query::default()
         };
-        let entries = shop.catalog.query(query).await;
+        let entries = shop.catalog.query(query).await.entries;
         found.extend(entries.iter().map(|entry| Listed::of(entry).product_id).filter(|id| !ids.contains(id)).take(share));
     }
     found

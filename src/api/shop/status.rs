@@ -40,6 +40,8 @@ pub struct StatusSources {
     pub fanout: FanoutHandle,
     pub clock: Clock,
     pub tracing: bool,
+    /// Stock from 1 to this is low.
+    pub low_stock: i64,
 }
 
 impl StatusBoard {
@@ -52,6 +54,7 @@ impl StatusBoard {
             since: None,
             catalog: catalog_state(&sources.catalog),
             tracing: sources.tracing,
+            low_stock: sources.low_stock,
         };
         let board = Self { last: Arc::new(ArcSwap::from_pointee(first)), catalog: sources.catalog.clone() };
         let (stop, asking) = (lifeline.stop.clone(), board.clone());

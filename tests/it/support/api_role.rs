@@ -120,5 +120,6 @@ fn render() -> RenderOrder {
         updated_at: order.updated_at_ms,
         timestamp: order.updated_at_ms,
         use_cdc: false,
+        timeline: Vec::new(),
     })
 }

@@ -1,4 +1,4 @@
-import type { Cart, Envelope, Heartbeat, Order, Product, ProductChange, Status } from '../wire'
+import type { Cart, ChangeReason, Envelope, Heartbeat, Order, Product, ProductChange, Status } from '../wire'
 
 type Fields = Record<string, unknown>
 
@@ -37,7 +37,14 @@ export function readProduct(value: unknown): Product | null {
     version: number(value['version']),
     detailsVersion: number(value['detailsVersion']),
     timestamp: number(value['timestamp']),
+    ...readWas(value),
   }
+}
+
+/** The price before the last drop: both fields or none. */
+function readWas(value: Fields): Pick<Product, 'wasPrice' | 'wasAt'> {
+  const [wasPrice, wasAt] = [numberOrNull(value['wasPrice']), numberOrNull(value['wasAt'])]
+  return wasPrice === null || wasAt === null ? {} : { wasPrice, wasAt }
 }
 
 export function readProducts(value: unknown): Product[] {
@@ -58,8 +65,13 @@ export function readChange(value: unknown, of: Pick<Product, 'life' | 'version' 
     timestamp: numberOrNull(value['timestamp']) ?? of.timestamp,
     life: numberOrNull(value['life']) ?? of.life,
     version: numberOrNull(value['version']) ?? of.version,
+    reason: readReason(value['reason']),
   }
 }
+
+const REASONS: readonly ChangeReason[] = ['order', 'restock', 'correction', 'price', 'added', 'removed', 'details', 'rejected', 'stale', 'other']
+
+const readReason = (value: unknown): ChangeReason => REASONS.find((known) => known === value) ?? 'other'
 
 export function readHeartbeat(value: unknown): Heartbeat {
   const fields = isFields(value) ? value : {}

@@ -7,4 +7,8 @@ export type CartItem = { productId: string, productName: string,
 /**
  * The catalogue's, never the client's.
  */
-price: number, quantity: number, subtotal: number, imageUrl: string, addedAt: number, };
+price: number, quantity: number, subtotal: number, imageUrl: string, addedAt: number, 
+/**
+ * Whether the catalogue still has the product. If not, the line shows it as it was when it was added and counts in no total.
+ */
+available: boolean, };

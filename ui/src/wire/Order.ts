@@ -3,6 +3,7 @@ import type { OrderItem } from "./OrderItem";
 import type { OrderStatus } from "./OrderStatus";
 import type { PaymentInfo } from "./PaymentInfo";
 import type { ShippingAddress } from "./ShippingAddress";
+import type { TimelineStep } from "./TimelineStep";
 
 /**
  * An order with its items and, once the inventory has answered, what each of them got.
@@ -15,4 +16,8 @@ timestamp: number,
 /**
  * Whether it reaches the inventory by change data capture.
  */
-useCdc: boolean, };
+useCdc: boolean, 
+/**
+ * How far it has come: the steps that are known, in their order.
+ */
+timeline: Array<TimelineStep>, };

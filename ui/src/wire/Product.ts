@@ -7,7 +7,15 @@ export type Product = { life: number, version: number, detailsVersion: number,
 /**
  * Time of the last change, in epoch milliseconds.
  */
-timestamp: number, productId: string, name: string, description: string, category: string, brand: string, price: number, 
+timestamp: number, 
+/**
+ * The price before the last drop: there only while it is higher than `price` and the drop is less than an hour old.
+ */
+wasPrice?: number, 
+/**
+ * When that drop was, in epoch milliseconds.
+ */
+wasAt?: number, productId: string, name: string, description: string, category: string, brand: string, price: number, 
 /**
  * Units in stock.
  */

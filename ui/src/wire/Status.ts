@@ -13,4 +13,8 @@ since: number | null, catalog: CatalogState,
 /**
  * Whether spans are exported.
  */
-tracing: boolean, };
+tracing: boolean, 
+/**
+ * Stock from 1 to this is low, in units.
+ */
+lowStock: number, };
