@@ -25,7 +25,12 @@ export type Call = {
 }
 
 /** One call of the shop's API. Throws `Refused`, `Unanswered`, or an `AbortError` if `signal` fired. */
-export async function call<T>(path: string, { method = 'GET', body, headers, signal, timeoutMs = 15_000 }: Call = {}): Promise<T> {
+export async function call<T>(path: string, how: Call = {}): Promise<T> {
+  return (await callWithHeaders<T>(path, how)).body
+}
+
+/** The same for who needs the answer's headers too. */
+export async function callWithHeaders<T>(path: string, { method = 'GET', body, headers, signal, timeoutMs = 15_000 }: Call = {}): Promise<{ body: T; headers: Headers }> {
   const limit = AbortSignal.timeout(timeoutMs)
   const init: RequestInit = {
     method,
@@ -36,7 +41,7 @@ export async function call<T>(path: string, { method = 'GET', body, headers, sig
   try {
     const response = await fetch(`/api/ecommerce${path}`, init)
     if (!response.ok) throw new Refused(await readProblem(response))
-    return (await response.json()) as T
+    return { body: (await response.json()) as T, headers: response.headers }
   } catch (error) {
     if (error instanceof Refused || signal?.aborted) throw error
     throw new Unanswered(limit.aborted ? 'The shop took too long to answer.' : 'The shop could not be reached.', { cause: error })

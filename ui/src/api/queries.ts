@@ -1,10 +1,11 @@
 import { QueryClient, queryOptions } from '@tanstack/react-query'
 
 import { newerCart } from '../cart/wishes'
-import { readProducts, readProduct } from '../live/decode'
 import { catalogue } from '../live/catalogue'
+import { readChange, readProduct, readProducts } from '../live/decode'
+import { recall } from '../live/moves'
 import { isSettled, newerOrder } from '../orders/order'
-import type { Order, Status } from '../wire'
+import type { Order, Product, Status } from '../wire'
 import { Refused } from './http'
 import { shop } from './shop'
 
@@ -33,22 +34,53 @@ export const statusQuery = queryOptions({
 export function noticed(status: Status): Status {
   const before = queryClient.getQueryData<Status>(['status'])
   if (before && before.catalog !== status.catalog) {
-    for (const queryKey of [['listing'], ['categories'], ['product'], ['history']]) void queryClient.invalidateQueries({ queryKey })
+    for (const queryKey of [['listing'], ['facets'], ['front'], ['product'], ['history']]) void queryClient.invalidateQueries({ queryKey })
   }
   return status
 }
 
-/** Ids of the products that a search gives, in its order; the products themselves go to the catalogue. */
-export function listingQuery(search: string) {
+/** One page of a list: ids in the shop's order, and how many products the whole list has, if the shop says so. */
+export type Listing = { ids: readonly string[]; total: number | null }
+
+/** A page of a list by its query; the products themselves go to the catalogue. */
+export function listingQuery(query: string) {
   return queryOptions({
-    queryKey: ['listing', search],
-    queryFn: async ({ signal }) => {
-      const products = readProducts(await shop.products(new URLSearchParams(search), { signal }))
-      for (const product of products) catalogue.take(product)
-      return products.map((product) => product.productId)
+    queryKey: ['listing', query],
+    queryFn: async ({ signal }): Promise<Listing> => {
+      const { products, total } = await shop.products(query, { signal })
+      return { ids: taken(readProducts(products)), total }
     },
   })
 }
+
+function taken(products: readonly Product[]): string[] {
+  for (const product of products) catalogue.take(product)
+  return products.map((product) => product.productId)
+}
+
+/** Categories, brands and prices of a selection, with counts. */
+export function facetsQuery(selection: string) {
+  return queryOptions({ queryKey: ['facets', selection], queryFn: ({ signal }) => shop.facets(selection, { signal }) })
+}
+
+/**
+ * What the front page shows above the shelves, as ids; its moves go to those that are pushed. Asked once: the shelves wait for it, and
+ * are there without it when it fails.
+ */
+export const frontQuery = queryOptions({
+  queryKey: ['front'],
+  retry: false,
+  queryFn: async ({ signal }) => {
+    const { moves, drops, almostGone, trending } = await shop.front({ signal })
+    const known = moves.flatMap(({ product: sent, change: said }) => {
+      const product = readProduct(sent)
+      const change = product && readChange(said, product)
+      return product && change ? [{ product, change }] : []
+    })
+    recall(known, Date.now())
+    return { drops: taken(readProducts(drops)), almostGone: taken(readProducts(almostGone)), trending: taken(readProducts(trending)) }
+  },
+})
 
 /** One product, read once for a page that opens on it; afterwards the catalogue has it. */
 export function productQuery(productId: string) {
@@ -116,13 +148,3 @@ export function orderQuery(orderId: string) {
     staleTime: 0,
   })
 }
-
-/** Categories of a catalogue that is too large to be pushed whole: those of its best-liked thousand. */
-export const categoriesQuery = queryOptions({
-  queryKey: ['categories'],
-  queryFn: async ({ signal }) => {
-    const products = readProducts(await shop.products(new URLSearchParams({ limit: '1000' }), { signal }))
-    return [...new Set(products.map((product) => product.category).filter(Boolean))].toSorted((a, b) => a.localeCompare(b))
-  },
-  staleTime: 300_000,
-})

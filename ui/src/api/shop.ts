@@ -1,13 +1,20 @@
 import { identity } from '../lib/identity'
-import type { Cart, CartAdd, CheckoutRequest, InventoryState, Order, Product, ProductChange, Status, TrackedEvents } from '../wire'
-import { call } from './http'
+import type { Cart, CartAdd, CheckoutRequest, Facets, Front, InventoryState, Order, Product, ProductChange, Status, TrackedEvents } from '../wire'
+import { call, callWithHeaders } from './http'
 
 type Options = { signal?: AbortSignal | undefined }
 const id = encodeURIComponent
 
 /** The calls of the shop, one function each. */
 export const shop = {
-  products: (query: URLSearchParams, options?: Options) => call<Product[]>(`/products?${query}`, options),
+  /** One page of a list, and how many products the whole list has; null where the shop does not say. */
+  products: async (query: string, options?: Options): Promise<{ products: unknown; total: number | null }> => {
+    const { body, headers } = await callWithHeaders<unknown>(`/products?${query}`, options)
+    const total = headers.get('x-total-count')
+    return { products: body, total: total === null ? null : Number(total) }
+  },
+  facets: (query: string, options?: Options) => call<Facets>(`/products/facets?${query}`, options),
+  front: (options?: Options) => call<Front>('/front', { ...options, timeoutMs: 4_000 }),
   product: (productId: string, options?: Options) => call<Product>(`/product/${id(productId)}`, options),
   /** Changes of stock and price in the last `minutes`. */
   history: (productId: string, minutes: number, options?: Options) => call<ProductChange[]>(`/product/${id(productId)}/history?minutes=${minutes}`, options),

@@ -115,10 +115,10 @@ export function forgetOwnChanges(): void {
   asked.clear()
 }
 
-/** Connected again: wishes are sent anew (they are absolute, so twice does no harm) and the cart is read. */
-export function cartConnected(): void {
+/** Connected: wishes are sent anew (they are absolute, so twice does no harm), and if that was not the first time, the cart is read again. */
+export function cartConnected(again: boolean): void {
   for (const [productId, quantity] of wishes.get()) sendWish(productId, quantity)
-  void queryClient.invalidateQueries({ queryKey: cartQuery.queryKey })
+  if (again) rereadCart()
 }
 
 /** The cart changed at the server, by an order or a new price: it is read again. */

@@ -30,7 +30,7 @@ export function withAdditions(lines: readonly CartLine[], additions: Additions):
     .filter(({ product }) => !lines.some((line) => line.productId === product.productId))
     .map((addition): CartLine => {
       const { productId, name, price, imageUrl } = addition.product
-      return { productId, productName: name, price, imageUrl, quantity: unitsWith(0, addition), subtotal: 0, addedAt: 0, waiting: true }
+      return { productId, productName: name, price, imageUrl, quantity: unitsWith(0, addition), subtotal: 0, addedAt: 0, available: true, waiting: true }
     })
   return [...known, ...fresh]
 }

@@ -52,6 +52,7 @@ describe('Catalogue', () => {
 
   it('says when lists are out of date: a new product, a removed one, not a stock change', () => {
     const catalogue = new Catalogue()
+    catalogue.replace([])
     expect(catalogue.take(aProduct())).toBe(true)
     expect(catalogue.take(aProduct({ version: 2, inventory: 3 }))).toBe(false)
     expect(catalogue.take(aProduct({ version: 3, inventory: 0 }), aChange({ type: 'PRODUCT_REMOVED', version: 3 }))).toBe(true)
@@ -74,27 +75,50 @@ describe('Catalogue', () => {
     expect(catalogue.get('PROD_0001')).toMatchObject({ backAt: 2_000, movedBy: 5, movedAt: 2_000 })
   })
 
-  it('keeps the price before a drop until the price is back', () => {
-    const catalogue = new Catalogue(() => 7)
-    const priced = (version: number, price: number) => {
-      catalogue.take(aProduct({ version, price }))
-      return catalogue.get('PROD_0001')?.droppedFrom
-    }
-    expect(priced(1, 50)).toBeNull()
-    expect(priced(2, 45)).toBe(50)
-    expect(priced(3, 40)).toBe(50)
-    expect(priced(4, 48)).toBe(50)
-    expect(priced(5, 50)).toBeNull()
-    expect(priced(6, 60)).toBeNull()
+  it('takes the price before a drop from the shop, with the price', () => {
+    const catalogue = new Catalogue()
+    catalogue.take(aProduct({ version: 2, price: 40, wasPrice: 50, wasAt: 7 }))
+    catalogue.take(aProduct({ version: 1, detailsVersion: 2, name: 'Ash Stool', price: 50 }))
+    expect(catalogue.get('PROD_0001')?.product).toMatchObject({ name: 'Ash Stool', price: 40, wasPrice: 50, wasAt: 7 })
+    catalogue.take(aProduct({ version: 3, detailsVersion: 1, price: 55 }))
+    expect(catalogue.get('PROD_0001')?.product).not.toHaveProperty('wasPrice')
   })
 
-  it('lists categories sorted, as one array until they change', () => {
+  it('forgets an old drop with the next sync', () => {
     const catalogue = new Catalogue()
-    catalogue.replace([aProduct({ productId: 'A', category: 'Toys' }), aProduct({ productId: 'B', category: 'Books' }), aProduct({ productId: 'C', category: 'Toys' })])
-    const categories = catalogue.categories()
-    expect(categories).toEqual(['Books', 'Toys'])
-    catalogue.take(aProduct({ productId: 'A', version: 2, detailsVersion: 1, category: 'Toys', inventory: 1 }))
-    expect(catalogue.categories()).toBe(categories)
+    catalogue.replace([aProduct({ wasPrice: 50, wasAt: 7 })])
+    catalogue.replace([aProduct()])
+    expect(catalogue.get('PROD_0001')?.product).not.toHaveProperty('wasPrice')
+  })
+
+  it('takes an unknown product for a new one only where it knows all, or is told so', () => {
+    const catalogue = new Catalogue()
+    expect(catalogue.take(aProduct({ productId: 'A' }), aChange())).toBe(false)
+    expect(catalogue.take(aProduct({ productId: 'B' }), aChange({ type: 'PRODUCT_ADDED' }))).toBe(true)
+    catalogue.replace([aProduct({ productId: 'A' })])
+    expect(catalogue.take(aProduct({ productId: 'C' }), aChange())).toBe(true)
+  })
+
+  it('tells a storm of changes once, and those out of sight later', () => {
+    const asked: { act: () => void; everyMs: number; times: number }[] = []
+    const catalogue = new Catalogue(Date.now, (act, everyMs) => {
+      const pulse = { act, everyMs, times: 0 }
+      asked.push(pulse)
+      return () => void (pulse.times += 1)
+    })
+    const [seen, unseen] = asked.toSorted((a, b) => a.everyMs - b.everyMs)
+    catalogue.replace([aProduct({ productId: 'A' }), aProduct({ productId: 'B' })])
+    const [near, far] = [vi.fn(), vi.fn()]
+    catalogue.watch('A', near)
+    catalogue.watch('B', far, () => false)
+    for (let version = 2; version < 50; version++) for (const productId of ['A', 'B']) catalogue.take(aProduct({ productId, version, inventory: version }))
+    expect(catalogue.get('A')?.product.inventory, 'what is read is the newest').toBe(49)
+    expect(near).not.toHaveBeenCalled()
+    seen?.act()
+    expect([near.mock.calls.length, far.mock.calls.length]).toEqual([1, 0])
+    expect(unseen?.times).toBe(1)
+    unseen?.act()
+    expect([near.mock.calls.length, far.mock.calls.length]).toEqual([1, 1])
   })
 
   it('is whole after a sync and in doubt when told so', () => {

@@ -50,4 +50,10 @@ describe('merge', () => {
       expect(last).toMatchObject({ version: 8, detailsVersion: 7, inventory: 4, name: 'Seventh' })
     }
   })
+
+  it('takes a drop that the shop tells of later, with the revision that it had', () => {
+    const current = aProduct({ version: 4, price: 40 })
+    expect(merge(current, { ...current, wasPrice: 50, wasAt: 9 })).toMatchObject({ price: 40, wasPrice: 50, wasAt: 9 })
+    expect(merge(current, { ...current, version: 3, wasPrice: 50, wasAt: 9 })).toBe(current)
+  })
 })

@@ -1,4 +1,4 @@
-import { cartQuery, historyQuery, noticed, orderQuery, ordersQuery, queryClient, statusQuery } from '../api/queries'
+import { cartQuery, historyQuery, type Listing, noticed, orderQuery, ordersQuery, queryClient, statusQuery } from '../api/queries'
 import { cartConnected, connectCart, rereadCart, takeCart } from '../cart/cart'
 import { identity } from '../lib/identity'
 import { toast } from '../lib/toasts'
@@ -22,6 +22,9 @@ const CHANGES_CARTS = new Set(['PRICE_CHANGED', 'PRODUCT_REMOVED', 'PRODUCT_ADDE
 
 const notices = new Throttle((text) => toast(text))
 let openProduct: string | null = null
+/** Whether a socket was open before, and a whole catalogue came. What a new page has read itself is not read again for their sake. */
+let wasOpen = false
+let wasSynced = false
 let reread: ReturnType<typeof setTimeout> | undefined
 
 function socketUrl(): string {
@@ -35,25 +38,33 @@ export const feed = new Feed({
   open: (url, subprotocol) => new WebSocket(url, subprotocol),
   onFrame: take,
   onHeartbeat: beat,
-  onOpen: () => {
-    cartConnected()
-    void queryClient.invalidateQueries({ queryKey: statusQuery.queryKey })
-    void queryClient.invalidateQueries({ queryKey: ['order'] })
-    void queryClient.refetchQueries({ predicate: ({ state }) => state.status === 'error' })
-  },
+  onOpen: opened,
   isOnline: () => navigator.onLine,
 })
 
-/** Starts the page's live part. */
-export function openShop(): void {
+/** Starts the page's live part; `first`: what its first page waits for. */
+export function openShop(first: Promise<unknown>): void {
   connectCart((message) => feed.send(message))
   addEventListener('online', feed.hurry)
   addEventListener('offline', feed.networkLost)
   addEventListener('pagehide', flushAtEnd)
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && feed.hurry())
   onOrderElsewhere(() => void queryClient.invalidateQueries({ queryKey: ordersQuery.queryKey }))
-  feed.connect()
   rereadWithout(feed.connection)
+  connectAfter(first)
+}
+
+/** However long the first answer takes, in milliseconds. */
+const CONNECT_WITHIN_MS = 1_500
+
+/** Opens the socket once the first products are drawn: reading the whole catalogue would hold them up. */
+function connectAfter(first: Promise<unknown>): void {
+  const timer = setTimeout(feed.connect, CONNECT_WITHIN_MS)
+  const drawn = () => {
+    clearTimeout(timer)
+    feed.connect()
+  }
+  void first.then(() => requestAnimationFrame(() => setTimeout(drawn)))
 }
 
 /** The product whose page is open: its changes are told even if it is not in the cart. */
@@ -64,8 +75,7 @@ export function setOpenProduct(productId: string | null): void {
 function take({ eventType, payload }: Envelope): void {
   switch (eventType) {
     case 'PRODUCT_CACHE_SYNC':
-      catalogue.replace(readProducts((payload as { products?: unknown } | null)?.products))
-      return rereadLists()
+      return takeAll(readProducts((payload as { products?: unknown } | null)?.products))
     case 'PRODUCT_UPDATE':
       return takeProduct(readProduct(payload), (payload as { change?: unknown } | null)?.change)
     case 'SHOPPING_CART': {
@@ -77,6 +87,32 @@ function take({ eventType, payload }: Envelope): void {
       return order ? takeOrder(order) : undefined
     }
   }
+}
+
+function opened(): void {
+  cartConnected(wasOpen)
+  if (wasOpen) {
+    void queryClient.invalidateQueries({ queryKey: statusQuery.queryKey })
+    void queryClient.invalidateQueries({ queryKey: ['order'] })
+  }
+  wasOpen = true
+  void queryClient.refetchQueries({ predicate: ({ state }) => state.status === 'error' })
+}
+
+function takeAll(products: readonly Product[]): void {
+  catalogue.replace(products)
+  if (wasSynced || listsDiffer()) rereadLists()
+  wasSynced = true
+}
+
+/** Whether a list that was read holds other products than the shop has sent. */
+function listsDiffer(): boolean {
+  const lists = queryClient.getQueriesData<Listing>({ queryKey: ['listing'] })
+  return lists.some(([key, list]) => {
+    if (!list) return false
+    const isOfAll = !/(^|&)(search|category|brand|minPrice|maxPrice|inStock)=/.test(String(key[1]))
+    return list.ids.some((id) => !catalogue.get(id)) || (isOfAll && list.total !== null && list.total !== catalogue.size)
+  })
 }
 
 function takeProduct(product: Product | null, said: unknown): void {
@@ -115,5 +151,7 @@ function beat({ status, reload }: Heartbeat): void {
 
 function rereadLists(): void {
   clearTimeout(reread)
-  reread = setTimeout(() => void queryClient.invalidateQueries({ queryKey: ['listing'] }), REREAD_AFTER_MS)
+  reread = setTimeout(() => {
+    for (const queryKey of [['listing'], ['facets'], ['front']]) void queryClient.invalidateQueries({ queryKey })
+  }, REREAD_AFTER_MS)
 }

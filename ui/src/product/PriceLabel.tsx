@@ -3,27 +3,47 @@ import { money, percentOff } from '../lib/money'
 import { useUntil } from '../lib/now'
 import { NEWS_MS } from './stock'
 
-/** The price on a label that hangs from the shelf's edge; yellow with the old price while it is lower than it was. */
-export function PriceLabel({ live, was = null, large = false }: { live: LiveProduct; was?: number | null; large?: boolean }) {
-  const { price } = live.product
-  const before = live.droppedFrom ?? was
-  const off = before === null ? 0 : percentOff(before, price)
-  const justDropped = useUntil(live.droppedAt === 0 ? 0 : live.droppedAt + NEWS_MS)
+/** A bold figure's width, in units of its font's size. */
+const FIGURE = 0.6
+/** Sizes of the price before and of the percentage, in units of the price's. */
+const BEFORE = 0.7
+const PERCENT = 0.7
+/** What the label's padding leaves of its container's width, in percent. */
+const ROOM = 80
+
+/**
+ * The price on a label that hangs from the shelf's edge; yellow with the old price while it is lower than it was. One line of one height
+ * whatever it says, so that no change of price moves what is below: its letters get smaller where it is long.
+ */
+export function PriceLabel({ live, large = false }: { live: LiveProduct; large?: boolean }) {
+  const { price, wasPrice, wasAt = 0 } = live.product
+  const off = wasPrice === undefined ? 0 : percentOff(wasPrice, price)
+  const justDropped = useUntil(wasAt === 0 ? 0 : wasAt + NEWS_MS)
+  const [now, before, percent] = [money(price), money(wasPrice), `${justDropped && large ? 'dropped ' : ''}−${off}%`]
+  const figures = now.length + (off > 0 ? before.length * BEFORE + percent.length * PERCENT + 1.5 : 0)
+  const fontSize = `min(${large ? 2.25 : 1.25}rem, ${(ROOM / (figures * FIGURE)).toFixed(1)}cqi)`
   return (
-    <p className={`hang inline-flex flex-wrap items-baseline gap-x-2 font-bold tabular-nums ${large ? 'px-5 pb-5 pt-3 text-4xl' : 'px-3 pb-3 pt-1 text-xl'} ${off > 0 ? 'bg-label text-on-label' : 'bg-well'}`} data-testid="price">
-      {off > 0 && before !== null && (
-        <>
-          <span className="sr-only">Was</span>
-          <s className={`font-normal ${large ? 'text-xl' : 'text-base'}`}>{money(before)}</s>
-          <span className="sr-only">, now</span>
-        </>
-      )}
-      {money(price)}
-      {off > 0 && (
-        <span className={large ? 'text-lg' : 'text-sm'}>
-          {justDropped ? 'dropped ' : ''}−{off}%
-        </span>
-      )}
-    </p>
+    <div className="@container">
+      <p
+        className={`hang inline-flex max-w-full items-center gap-x-[0.4em] whitespace-nowrap align-top font-bold leading-none tabular-nums ${large ? 'h-18 px-5 pb-2' : 'h-11 px-2.5 pb-2 sm:px-3'} ${off > 0 ? 'bg-label text-on-label' : 'bg-well'}`}
+        style={{ fontSize }}
+        data-testid="price"
+      >
+        {off > 0 && (
+          <>
+            <span className="sr-only">Was</span>
+            <s className="text-[0.7em] font-normal">{before}</s>
+            <span className="sr-only">, now</span>
+          </>
+        )}
+        {now}
+        {off > 0 && (
+          <span className="text-[0.7em]">
+            {justDropped && !large && <span className="sr-only">dropped </span>}
+            {percent}
+          </span>
+        )}
+      </p>
+    </div>
   )
 }

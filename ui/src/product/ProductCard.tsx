@@ -1,11 +1,11 @@
 import { Plus } from 'lucide-react'
-import { memo } from 'react'
+import { memo, useRef } from 'react'
 import { Link } from 'wouter'
 
 import { productHref } from '../lib/address'
 import { Name, Words } from '../lib/Name'
 import { inText } from '../lib/text'
-import { useLiveProduct } from '../live/catalogue'
+import { useLiveProductInSight } from '../live/catalogue'
 import { Picture } from './Picture'
 import { PriceLabel } from './PriceLabel'
 import { Rating } from './Rating'
@@ -13,16 +13,17 @@ import { StockBadge } from './StockBadge'
 import { stockOf } from './stock'
 import { useAdd } from './useAdd'
 
-/** One product on the shelf. Subscribes to its own product only: a change elsewhere renders nothing here. */
+/** One product on the shelf. Subscribes to its own product only, and closely only while it is in sight: a change elsewhere renders nothing here. */
 export const ProductCard = memo(function ProductCard({ productId, eager }: { productId: string; eager: boolean }) {
-  const live = useLiveProduct(productId)
+  const card = useRef<HTMLLIElement>(null)
+  const live = useLiveProductInSight(productId, card)
   const { add, adding } = useAdd(live?.product ?? { productId, name: '', price: 0, imageUrl: '' })
   if (!live) return null
   const { product } = live
   const stock = stockOf(live, false)
   const buyable = stock === 'in' || stock === 'low'
   return (
-    <li data-product={productId} className="group relative flex flex-col pb-8 [contain-intrinsic-size:auto_460px] [content-visibility:auto]">
+    <li ref={card} data-product={productId} className="group relative flex flex-col pb-8 [contain-intrinsic-size:auto_460px] [content-visibility:auto]">
       <div className="relative px-2 sm:px-3">
         <Picture productId={productId} url={product.imageUrl} alt="" eager={eager} className={`aspect-square h-auto w-full rounded-t-xl object-cover transition-opacity ${buyable ? '' : 'opacity-45 grayscale'}`} />
         <button type="button" disabled={!buyable} onClick={() => add(1)} className="absolute bottom-2.5 right-4 z-10 grid size-11 place-items-center rounded-lg bg-leaf text-on-leaf transition-colors hover:bg-ink hover:text-paper disabled:bg-well disabled:text-soft sm:right-5">

@@ -17,7 +17,7 @@ import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import { track } from '../track/track'
 import { BuyBox } from './BuyBox'
-import { priceBefore, recentFirst, resultOf, textOf, type Change } from './history'
+import { recentFirst, resultOf, textOf, type Change } from './history'
 import { Picture } from './Picture'
 import { PriceLabel } from './PriceLabel'
 import { Rating } from './Rating'
@@ -73,7 +73,7 @@ export function ProductPage({ productId }: { productId: string }) {
           {/* Price, stock and button stand together: what it costs, whether it is there, and how to get it. */}
           <div className="mt-5 border-t-4 border-edge">
             <div className="flex flex-wrap items-center gap-x-6 gap-y-2 px-1">
-              <PriceLabel live={live} was={history ? priceBefore(history, product.price) : null} large />
+              <PriceLabel live={live} large />
               <StockBadge live={live} />
             </div>
           </div>

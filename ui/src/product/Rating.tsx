@@ -1,3 +1,5 @@
+import { count } from '../lib/locale'
+
 /** Stars out of five and the number of reviews. */
 export function Rating({ rating, reviewCount }: { rating: number; reviewCount: number }) {
   if (reviewCount <= 0) return <p className="text-[0.95rem] text-soft">No reviews yet</p>
@@ -8,7 +10,7 @@ export function Rating({ rating, reviewCount }: { rating: number; reviewCount: n
       </svg>
       <span>
         <span className="font-semibold text-ink">{rating.toFixed(1)}</span>
-        <span className="sr-only"> of 5 stars,</span> ({reviewCount}
+        <span className="sr-only"> of 5 stars,</span> ({count(reviewCount)}
         <span className="sr-only"> reviews</span>)
       </span>
     </p>

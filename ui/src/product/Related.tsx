@@ -17,7 +17,7 @@ export function Related({ product }: { product: Product }) {
   const related = useQuery(relatedQuery(product.productId))
   const none = related.isError || related.data?.length === 0
   const alike = useQuery({ ...listingQuery(new URLSearchParams({ sort: 'popular', inStock: 'true', limit: String(SHOWN + 1), category: product.category }).toString()), enabled: none && product.category !== '' })
-  const ids = (none ? alike.data : related.data)?.filter((productId) => productId !== product.productId).slice(0, SHOWN)
+  const ids = (none ? alike.data?.ids : related.data)?.filter((productId) => productId !== product.productId).slice(0, SHOWN)
   if (ids?.length === 0 || (none && (alike.isError || product.category === ''))) return null
   return (
     <section className="mt-8" aria-labelledby="related">

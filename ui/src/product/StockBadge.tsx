@@ -1,4 +1,7 @@
+import { useState } from 'react'
+
 import type { LiveProduct } from '../live/catalogue'
+import { count } from '../lib/locale'
 import { useUntil } from '../lib/now'
 import { NEWS_MS, stockOf, stockText, type Stock } from './stock'
 
@@ -7,15 +10,16 @@ const COLOURS: Record<Stock, string> = { in: 'text-leaf', low: 'text-low', out: 
 /** Stock in words with a shape and colour of its own, and for a moment by how much it just moved. */
 export function StockBadge({ live }: { live: LiveProduct }) {
   const stock = stockOf(live, useUntil(live.backAt === 0 ? 0 : live.backAt + NEWS_MS))
-  const justMoved = useUntil(live.movedAt === 0 ? 0 : live.movedAt + 2_400)
+  // What moved before this was drawn is no news here. The animation ends in nothing by itself: no timer, no second rendering.
+  const [drawnAfter] = useState(live.movedAt)
   return (
     <p className={`flex items-center gap-1.5 font-semibold tabular-nums ${COLOURS[stock]}`} data-testid="stock" data-stock={stock}>
       <Shape stock={stock} />
       {stockText(stock, live.product.inventory)}
-      {justMoved && (
+      {live.movedAt !== drawnAfter && (
         <span key={live.movedAt} aria-hidden className="animate-moved font-bold">
           {live.movedBy > 0 ? '+' : '−'}
-          {Math.abs(live.movedBy)}
+          {count(Math.abs(live.movedBy))}
         </span>
       )}
     </p>

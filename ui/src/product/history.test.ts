@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { aChange } from '../testing'
-import { courseFrom, courseOf, priceBefore, reasonOf, recentFirst, resultOf, textOf, withChange } from './history'
+import { courseFrom, courseOf, reasonOf, recentFirst, resultOf, textOf, withChange, type Change } from './history'
 
 describe('history', () => {
   it('takes a pushed change once', () => {
@@ -11,19 +11,19 @@ describe('history', () => {
     expect(withChange(history, aChange({ version: 2, type: 'PRICE_CHANGED' }))).toHaveLength(2)
   })
 
-  it.each([
+  it.each<[Partial<Change>, string | null]>([
     [{ type: 'INVENTORY_DECREASED', orderId: 'o' }, '2 sold'],
-    [{ type: 'INVENTORY_DECREASED', orderId: null }, 'Corrected −2'],
+    [{ type: 'INVENTORY_DECREASED', orderId: null, reason: 'correction' }, 'Corrected −2'],
     [{ type: 'INVENTORY_DECREASED', orderId: 'o', reason: 'correction' }, 'Corrected −2'],
     [{ type: 'INVENTORY_DECREASED', orderId: null, reason: 'order' }, '2 sold'],
-    [{ type: 'INVENTORY_INCREASED', currentInventory: 1_015 }, '+1,005 restocked'],
-    [{ type: 'BACK_IN_STOCK', previousInventory: 0, currentInventory: 8 }, '+8 restocked'],
+    [{ type: 'INVENTORY_INCREASED', currentInventory: 1_015, reason: 'restock' }, '+1,005 restocked'],
+    [{ type: 'BACK_IN_STOCK', previousInventory: 0, currentInventory: 8, reason: 'restock' }, '+8 restocked'],
     [{ type: 'OUT_OF_STOCK', orderId: 'o', previousInventory: 1, currentInventory: 0 }, '1 sold, the last'],
     [{ type: 'OUT_OF_STOCK', previousInventory: 0, currentInventory: 0 }, null],
     [{ type: 'PRODUCT_UPDATED', reason: 'correction' }, 'Corrected −2'],
     [{ type: 'PRODUCT_UPDATED', reason: 'details' }, null],
     [{ type: 'OUT_OF_STOCK', reason: 'rejected', previousInventory: 0, currentInventory: 0 }, null],
-    [{ type: 'STALE_INVENTORY' }, null],
+    [{ type: 'STALE_INVENTORY', reason: 'stale' }, null],
   ])('%j reads "%s"', (change, text) => expect(textOf({ ...aChange(), ...change })).toBe(text))
 
   it('believes the server’s reason before the type', () => {
@@ -37,7 +37,7 @@ describe('history', () => {
   })
 
   it('lists what can be seen, newest first', () => {
-    const changes = [aChange({ version: 1, timestamp: 1 }), aChange({ version: 3, timestamp: 9, type: 'STALE_INVENTORY' }), aChange({ version: 2, timestamp: 5 })]
+    const changes = [aChange({ version: 1, timestamp: 1 }), aChange({ version: 3, timestamp: 9, type: 'STALE_INVENTORY', reason: 'stale' }), aChange({ version: 2, timestamp: 5 })]
     expect(recentFirst(changes).map((change) => change.version)).toEqual([2, 1])
   })
 
@@ -71,12 +71,5 @@ describe('history', () => {
     expect(courseFrom([added, sold], 9.5 * hour, 10.5 * hour)).toBe(9.5 * hour)
     expect(courseFrom([sold], 8.5 * hour, 9.5 * hour)).toBe(8.5 * hour)
     expect(courseFrom([added], 8 * hour, 9 * hour), 'a minute at least').toBe(9 * hour - 60_000)
-  })
-
-  it('knows what a cheaper product cost before', () => {
-    const changes = [aChange({ type: 'PRICE_CHANGED', previousPrice: 50, currentPrice: 40 })]
-    expect(priceBefore(changes, 40)).toBe(50)
-    expect(priceBefore(changes, 60)).toBeNull()
-    expect(priceBefore([], 40)).toBeNull()
   })
 })

@@ -77,13 +77,6 @@ export function resultOf({ type, reason, previousPrice, currentPrice, currentInv
   return previousPrice === null ? money(currentPrice) : `${money(previousPrice)} → ${money(currentPrice)}`
 }
 
-/** The highest price within `changes` that is above `now`: what the product was, for a was/now price. */
-export function priceBefore(changes: readonly ProductChange[], now: number): number | null {
-  const prices = changes.flatMap(({ type, previousPrice }) => (type === 'PRICE_CHANGED' && previousPrice !== null ? [previousPrice] : []))
-  const last = prices.at(-1)
-  return last !== undefined && last > now ? last : null
-}
-
 /** The shortest course that is drawn, in milliseconds. */
 const SHORTEST_MS = 60_000
 

@@ -1,3 +1,4 @@
+import { count } from '../lib/locale'
 import type { LiveProduct } from '../live/catalogue'
 
 /** Below this many units a product counts as low: the shop's first alert level. */
@@ -23,10 +24,10 @@ export function stockText(stock: Stock, units: number): string {
     case 'out':
       return 'Sold out'
     case 'back':
-      return `Back in stock: ${units}`
+      return `Back in stock: ${count(units)}`
     case 'low':
-      return `Only ${units} left`
+      return `Only ${count(units)} left`
     case 'in':
-      return `${units} in stock`
+      return `${count(units)} in stock`
   }
 }

@@ -1,14 +1,10 @@
+import { lazy, Suspense, useEffect } from 'react'
 import { Route, Switch } from 'wouter'
 
-import { CartPage } from '../cart/CartPage'
 import { cartDrawer } from '../cart/drawer'
-import { CheckoutPage } from '../checkout/CheckoutPage'
 import { GridPage } from '../grid/GridPage'
 import { idIn, usePathname } from '../lib/address'
 import { useObservable } from '../lib/observable'
-import { OrderPage } from '../orders/OrderPage'
-import { OrdersPage } from '../orders/OrdersPage'
-import { ProductPage } from '../product/ProductPage'
 import { ConnectionBanner } from './ConnectionBanner'
 import { Footer } from './Footer'
 import { Header } from './Header'
@@ -17,34 +13,62 @@ import { NotFound } from './NotFound'
 import { Notes } from './Notes'
 import { useArrivals } from './useArrivals'
 
+const pages = {
+  product: () => import('../product/ProductPage'),
+  cart: () => import('../cart/CartPage'),
+  checkout: () => import('../checkout/CheckoutPage'),
+  orders: () => import('../orders/OrdersPage'),
+  order: () => import('../orders/OrderPage'),
+}
+const ProductPage = lazy(async () => ({ default: (await pages.product()).ProductPage }))
+const CartPage = lazy(async () => ({ default: (await pages.cart()).CartPage }))
+const CheckoutPage = lazy(async () => ({ default: (await pages.checkout()).CheckoutPage }))
+const OrdersPage = lazy(async () => ({ default: (await pages.orders()).OrdersPage }))
+const OrderPage = lazy(async () => ({ default: (await pages.order()).OrderPage }))
+
+/** Pages come in parts of their own. They are fetched once the first is at rest: a click then finds them here. */
+const FETCHED_AFTER_MS = 2_000
+
 export function App() {
   useArrivals()
+  useEffect(() => {
+    const timer = setTimeout(() => Object.values(pages).forEach((fetchPage) => void fetchPage().catch(() => undefined)), FETCHED_AFTER_MS)
+    return () => clearTimeout(timer)
+  }, [])
   const drawerOpen = useObservable(cartDrawer)
-  const id = idIn(usePathname())
+  const path = usePathname()
+  const id = idIn(path)
+  const isGrid = path === '/' || path === '/products'
   return (
     <div className="flex min-h-dvh flex-col">
-      <a href="#main" className="btn-main sr-only focus:not-sr-only focus:absolute focus:left-3 focus:top-3 focus:z-50">
+      <a href="#main" className="btn-main sr-only focus:not-sr-only focus:fixed focus:left-3 focus:top-3 focus:z-50">
         Skip to content
       </a>
       <Header />
-      <ConnectionBanner />
-      <main id="main" tabIndex={-1} className="mx-auto w-full max-w-[84rem] grow px-4 pb-20 sm:px-6">
+      <main id="main" tabIndex={-1} className={`mx-auto w-full grow px-4 pb-20 sm:px-6 ${isGrid ? 'max-w-[120rem]' : 'max-w-[84rem]'}`}>
         <Mishap>
-          <Switch>
-            <Route path="/" component={GridPage} />
-            <Route path="/products" component={GridPage} />
-            <Route path="/product/:id"><ProductPage key={id} productId={id} /></Route>
-            <Route path="/cart" component={CartPage} />
-            <Route path="/checkout" component={CheckoutPage} />
-            <Route path="/orders" component={OrdersPage} />
-            <Route path="/orders/:id"><OrderPage key={id} orderId={id} /></Route>
-            <Route>
-              <NotFound />
-            </Route>
-          </Switch>
+          <Suspense fallback={<div className="min-h-dvh" aria-busy="true" />}>
+            <Switch>
+              <Route path="/" component={GridPage} />
+              <Route path="/products" component={GridPage} />
+              <Route path="/product/:id">
+                <ProductPage key={id} productId={id} />
+              </Route>
+              <Route path="/cart" component={CartPage} />
+              <Route path="/checkout" component={CheckoutPage} />
+              <Route path="/orders" component={OrdersPage} />
+              <Route path="/orders/:id">
+                <OrderPage key={id} orderId={id} />
+              </Route>
+              <Route>
+                <NotFound />
+              </Route>
+            </Switch>
+          </Suspense>
         </Mishap>
       </main>
       <Footer />
+      <ConnectionBanner />
       {!drawerOpen && <Notes />}
     </div>
   )

@@ -8,15 +8,17 @@ import { useObservable } from '../lib/observable'
 import { timeOfDay } from '../lib/time'
 import type { Status } from '../wire'
 
-/** Says so when what is on the page may not be current, and why. Empty while all is well. */
+/**
+ * Says so when what is on the page may not be current, and why; empty while all is well. It is a live region, there from the start, and
+ * lies over the page's lower edge, so that it moves nothing when it comes and goes.
+ */
 export function ConnectionBanner() {
   const connection = useObservable(feed.connection)
   const { data: status } = useQuery(statusQuery)
   const text = textOf(connection, status, useObservable(rereadAt))
-  if (!text) return null
   return (
-    <div className="border-b border-line bg-well">
-      <p className="mx-auto w-full max-w-[84rem] px-4 py-2 text-[0.95rem] sm:px-6">{text}</p>
+    <div aria-live="polite" aria-atomic="true" data-testid="banner" className="pointer-events-none fixed inset-x-0 bottom-0 z-30 sm:inset-x-auto sm:bottom-4 sm:left-4 sm:max-w-[36rem]">
+      {text && <p className="pointer-events-auto border-l-8 border-low bg-ink px-4 py-3 text-[0.95rem] leading-snug text-paper shadow-xl sm:rounded-lg">{text}</p>}
     </div>
   )
 }

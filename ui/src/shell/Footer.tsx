@@ -13,7 +13,7 @@ export function Footer() {
   }, [scheme])
   return (
     <footer className="border-t border-line">
-      <div className="mx-auto flex w-full max-w-[84rem] flex-wrap items-center justify-between gap-x-8 gap-y-3 px-4 py-5 text-[0.95rem] text-soft sm:px-6">
+      <div className="mx-auto flex w-full max-w-[120rem] flex-wrap items-center justify-between gap-x-8 gap-y-3 px-4 py-5 text-[0.95rem] text-soft sm:px-6">
         <p>A demonstration shop: nothing is charged, nothing is shipped.</p>
         <div className="flex flex-wrap items-center gap-x-6 gap-y-2">
           <a href="/docs" className="link -mx-2.5 inline-flex min-h-11 min-w-11 items-center px-2.5">

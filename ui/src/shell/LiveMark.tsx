@@ -17,9 +17,9 @@ export function LiveMark() {
   const { phase, since } = useObservable(feed.connection)
   const reading = useObservable(rereadAt) > 0
   return (
-    <span data-connection={phase} title={phase === 'live' ? 'Prices and stock are live' : `Last word from the shop: ${timeOfDay(since)}`} className="inline-flex items-center gap-2 text-[0.95rem] text-soft sm:min-w-24">
+    <span data-connection={phase} title={phase === 'live' ? 'Prices and stock are live' : `Last word from the shop: ${timeOfDay(since)}`} className="inline-flex items-center gap-2 text-[0.95rem] text-soft lg:min-w-28 shrink-0">
       <span aria-hidden className={`inline-block size-2.5 ${LOOKS[phase]}`} />
-      <span className="max-sm:sr-only">{reading ? 'Not live' : NAMES[phase]}</span>
+      <span className="max-lg:sr-only">{reading ? 'Not live' : NAMES[phase]}</span>
     </span>
   )
 }

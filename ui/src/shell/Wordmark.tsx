@@ -1,4 +1,4 @@
-/** The shop's name on a shelf's edge, with a price label hanging from it. */
+/** The shop's name on a shelf's edge, with a price label hanging from it; on a phone the label alone. */
 export function Wordmark() {
   return (
     <span className="inline-flex items-center gap-2.5 text-2xl font-bold tracking-tight">
@@ -7,7 +7,7 @@ export function Wordmark() {
         <path d="M8 9h16v17l-4-3-4 3-4-3-4 3z" className="fill-label" />
         <path d="M12 14h8M12 18h5" className="stroke-on-label" strokeWidth="2" strokeLinecap="round" />
       </svg>
-      KartShoppe
+      <span className="max-sm:sr-only">KartShoppe</span>
     </span>
   )
 }

@@ -1,32 +1,42 @@
-import { useEffect, useRef } from 'react'
+import { useEffect, useLayoutEffect, useRef } from 'react'
 
 import { cartDrawer } from '../cart/drawer'
-import { usePathname } from '../lib/address'
+import { usePathname, useSearch } from '../lib/address'
 import { track } from '../track/track'
+import { lastArrival, restorePlace } from './places'
 
-/** On every new page: focus and reading start at its content, the view at its top (unless the browser went back), and it is tracked. */
+/** The part of a page that a new choice renews; the view goes back to its start when that is scrolled away. */
+export const RESULTS = 'results'
+
+/**
+ * On every new page: focus and reading start at its content, the view at its top, and it is tracked. Back, Forward and a reload lead to
+ * where the view was.
+ */
 export function useArrivals(): void {
   const path = usePathname()
-  const first = useRef(true)
-  const wentBack = useRef(false)
+  const search = useSearch()
+  const before = useRef<{ path: string; search: string } | null>(null)
 
-  useEffect(() => {
-    const note = () => {
-      wentBack.current = true
-    }
-    addEventListener('popstate', note)
-    return () => removeEventListener('popstate', note)
-  }, [])
+  useEffect(() => track('PAGE_VIEW', { page: path }), [path])
 
-  useEffect(() => {
-    track('PAGE_VIEW', { page: path })
-    if (first.current) {
-      first.current = false
-      return
+  useLayoutEffect(() => {
+    const isFirst = before.current === null
+    const isNewPage = !isFirst && before.current?.path !== path
+    const isNewChoice = !isFirst && before.current?.search !== search
+    before.current = { path, search }
+    if (isNewPage) {
+      cartDrawer.set(false)
+      // Who types into the search goes on typing on the page that it leads to.
+      if (!document.activeElement?.matches('input[type=search]')) document.getElementById('main')?.focus({ preventScroll: true })
     }
-    cartDrawer.set(false)
-    document.getElementById('main')?.focus({ preventScroll: true })
-    if (!wentBack.current) scrollTo({ top: 0, behavior: 'instant' })
-    wentBack.current = false
-  }, [path])
+    const arrival = lastArrival()
+    if (arrival === 'pop' || isFirst) restorePlace()
+    else if (isNewPage) scrollTo({ top: 0, behavior: 'instant' })
+    else if (isNewChoice && arrival === 'push') showResults()
+  }, [path, search])
+}
+
+function showResults(): void {
+  const results = document.getElementById(RESULTS)
+  if (results && results.getBoundingClientRect().top < 0) results.scrollIntoView({ behavior: 'instant' })
 }
