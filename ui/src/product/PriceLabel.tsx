@@ -1,3 +1,5 @@
+import type { CSSProperties } from 'react'
+
 import type { LiveProduct } from '../live/catalogue'
 import { money, percentOff } from '../lib/money'
 import { useUntil } from '../lib/now'
@@ -8,25 +10,27 @@ const FIGURE = 0.6
 /** Sizes of the price before and of the percentage, in units of the price's. */
 const BEFORE = 0.7
 const PERCENT = 0.7
+const GAP = 0.75
 /** What the label's padding leaves of its container's width, in percent. */
 const ROOM = 80
 
 /**
  * The price on a label that hangs from the shelf's edge; yellow with the old price while it is lower than it was. One line of one height
- * whatever it says, so that no change of price moves what is below: its letters get smaller where it is long.
+ * whatever it says, so that no change of price moves what is below: its letters get smaller where it is long, and a narrow card leaves out the percentage.
  */
 export function PriceLabel({ live, large = false }: { live: LiveProduct; large?: boolean }) {
   const { price, wasPrice, wasAt = 0 } = live.product
   const off = wasPrice === undefined ? 0 : percentOff(wasPrice, price)
   const justDropped = useUntil(wasAt === 0 ? 0 : wasAt + NEWS_MS)
   const [now, before, percent] = [money(price), money(wasPrice), `${justDropped && large ? 'dropped ' : ''}−${off}%`]
-  const figures = now.length + (off > 0 ? before.length * BEFORE + percent.length * PERCENT + 1.5 : 0)
-  const fontSize = `min(${large ? 2.25 : 1.25}rem, ${(ROOM / (figures * FIGURE)).toFixed(1)}cqi)`
+  const narrow = now.length + (off > 0 ? before.length * BEFORE + GAP : 0)
+  const wide = narrow + (off > 0 ? percent.length * PERCENT + GAP : 0)
+  const most = large ? 2.25 : 1.25
   return (
     <div className="@container">
       <p
-        className={`hang inline-flex max-w-full items-center gap-x-[0.4em] whitespace-nowrap align-top font-bold leading-none tabular-nums ${large ? 'h-18 px-5 pb-2' : 'h-11 px-2.5 pb-2 sm:px-3'} ${off > 0 ? 'bg-label text-on-label' : 'bg-well'}`}
-        style={{ fontSize }}
+        className={`hang inline-flex max-w-full items-center gap-x-[0.4em] whitespace-nowrap align-top font-bold leading-none tabular-nums [font-size:var(--narrow)] @min-[10rem]:[font-size:var(--wide)] ${large ? 'h-18 px-5 pb-2' : 'h-11 px-2.5 pb-2 sm:px-3'} ${off > 0 ? 'bg-label text-on-label' : 'bg-well'}`}
+        style={{ '--narrow': sizeFor(narrow, most), '--wide': sizeFor(wide, most) } as CSSProperties}
         data-testid="price"
       >
         {off > 0 && (
@@ -38,7 +42,7 @@ export function PriceLabel({ live, large = false }: { live: LiveProduct; large?:
         )}
         {now}
         {off > 0 && (
-          <span className="text-[0.7em]">
+          <span className="text-[0.7em] @max-[10rem]:sr-only">
             {justDropped && !large && <span className="sr-only">dropped </span>}
             {percent}
           </span>
@@ -46,4 +50,8 @@ export function PriceLabel({ live, large = false }: { live: LiveProduct; large?:
       </p>
     </div>
   )
+}
+
+function sizeFor(figures: number, most: number): string {
+  return `min(${most}rem, ${(ROOM / (figures * FIGURE)).toFixed(1)}cqi)`
 }
