@@ -28,7 +28,7 @@ enum What {
     Reset,
     /// Where the database is, and whether it has the newest shape.
     Status,
-    /// Print the URL of the database, password included.
+    /// Print the URL of the database, password included, as psql takes it: psql "$(kartshoppe db url)".
     Url,
 }
 
@@ -79,7 +79,7 @@ async fn status(config: &Config) -> anyhow::Result<()> {
         let status = match private_server::status(&config.data_dir)? {
             Status::Absent => "not made yet; `kartshoppe serve` makes it".to_owned(),
             Status::Stopped => "stopped; it runs while `kartshoppe serve` does".to_owned(),
-            Status::Running { pid, port } => format!("process {pid} on port {port}"),
+            Status::Running { pid, socket } => format!("process {pid}, socket in {}", socket.display()),
         };
         return Ok(output::line(format_args!("private server: {status}"))?);
     }

@@ -1,6 +1,6 @@
 //! The private PostgreSQL: made, stopped, adopted after a crash, started again when it dies, as root and as anybody.
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn what_was_kept_is_there_after_a_stop_and_a_start() {
 async fn the_server_wants_passwords_and_can_feed_a_wal_reader() {
     let folder = open_folder();
     let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
-    let wrong = server.urls().database.replace("kartshoppe:", "kartshoppe:x");
+    let wrong = server.urls().database.replace("//kartshoppe:", "//kartshoppe:x");
     PgConnection::connect(&wrong).await.unwrap_err();
     let mut own = PgConnection::connect(&server.urls().database).await.unwrap();
     let wal_level: String = sqlx::query_scalar("SHOW wal_level").fetch_one(&mut own).await.unwrap();
@@ -91,8 +91,93 @@ async fn the_server_wants_passwords_and_can_feed_a_wal_reader() {
     server.stop().await.unwrap();
 }
 
+/// Nobody else can be where the passwords are sent, wherever the data directory is.
 #[tokio::test]
-async fn a_server_that_dies_comes_back_on_the_same_port_with_everything_committed() {
+async fn it_listens_on_a_socket_in_a_folder_of_its_owners_alone() {
+    let folder = open_folder();
+    let deep = folder.path().join("d".repeat(120)).join("data");
+    std::fs::create_dir_all(&deep).unwrap();
+    let server = PrivateServer::start(&deep, bin_dir().as_deref()).await.unwrap();
+    let mut admin = PgConnection::connect(&server.urls().admin).await.unwrap();
+    let listens: String = sqlx::query_scalar("SHOW listen_addresses").fetch_one(&mut admin).await.unwrap();
+    assert_eq!(listens, "");
+    let Status::Running { pid, socket } = private_server::status(&deep).unwrap() else { panic!("it runs") };
+    let (owner, runs_as) = (std::fs::metadata(&socket).unwrap(), std::fs::metadata(format!("/proc/{pid}")).unwrap());
+    assert_eq!((owner.permissions().mode() & 0o7777, owner.uid()), (0o700, runs_as.uid()), "{}", socket.display());
+    // Somebody tidies up.
+    std::fs::remove_dir_all(&socket).unwrap();
+    let replaced = || matches!(private_server::status(&deep), Ok(Status::Running { pid: now, .. }) if now != pid);
+    until("another process serves", replaced).await;
+    store(&server).await.add_to_cart(&session("s"), None, &product("P"), 1).await.unwrap();
+    server.stop().await.unwrap();
+    assert!(!socket.exists(), "nothing is left");
+}
+
+/// A link, somebody else's folder, or another server: each is named, and gets no password.
+#[tokio::test]
+async fn a_stranger_in_the_place_of_the_socket_is_refused_by_name() {
+    let folder = open_folder();
+    let data_dir = folder.path().join("data");
+    let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
+    let Status::Running { socket, .. } = private_server::status(&data_dir).unwrap() else { panic!("it runs") };
+    server.stop().await.unwrap();
+    let strangers = open_folder();
+    std::os::unix::fs::symlink(strangers.path(), &socket).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(strangers.path().join(".s.PGSQL.5432")).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let refused = async || {
+        let told = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap_err();
+        let asked = private_server::urls(&data_dir).unwrap_err();
+        for told in [told, asked] {
+            assert!(matches!(&told, PrivateServerError::ForeignFolder { path, .. } if Path::new(path) == socket), "{told}");
+        }
+        assert!(listener.accept().is_err(), "nobody has called");
+    };
+    refused().await;
+    std::fs::remove_file(&socket).unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::fs::create_dir(&socket).unwrap();
+        chown(&socket, Some(54_321), Some(54_321)).unwrap();
+        refused().await;
+        std::fs::remove_dir(&socket).unwrap();
+    }
+    let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
+    let mut other = PgConnection::connect(&server.urls().admin).await.unwrap();
+    other.execute("SELECT 1").await.unwrap();
+    // Files of a killed server are no hindrance.
+    let lock = std::fs::read_to_string(socket.join(".s.PGSQL.5432.lock")).unwrap();
+    server.stop().await.unwrap();
+    std::fs::create_dir(&socket).unwrap();
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(socket.join(".s.PGSQL.5432.lock"), lock.replacen(lock.lines().next().unwrap(), "1", 1)).unwrap();
+    std::fs::write(socket.join(".s.PGSQL.5432"), "").unwrap();
+    let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o7777, 0o700);
+    server.stop().await.unwrap();
+}
+
+/// Versions before had a port, and wrote no folder; a server that such a shop left behind is replaced.
+#[tokio::test]
+async fn a_shop_of_a_version_with_a_port_gets_a_socket_by_itself() {
+    let folder = open_folder();
+    let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+    store(&server).await.add_to_cart(&session("s"), None, &product("P"), 3).await.unwrap();
+    server.stop().await.unwrap();
+    let path = folder.path().join("postgres/credentials");
+    let mut known: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    known["port"] = port.into();
+    known.as_object_mut().unwrap().remove("socket");
+    std::fs::write(&path, known.to_string()).unwrap();
+    assert!(matches!(private_server::urls(folder.path()), Err(PrivateServerError::FormerVersion { .. })));
+    let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+    assert_eq!(store(&server).await.cart(&session("s")).await.unwrap().lines[0].quantity.units(), 3);
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "nothing listens there");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_dies_comes_back_at_the_same_socket_with_everything_committed() {
     let folder = open_folder();
     let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
     let store = store(&server).await;

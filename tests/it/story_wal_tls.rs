@@ -25,6 +25,15 @@ impl TlsServer {
         let (folder, certificates) = (open_folder(), open_folder());
         let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
         let mut admin = PgConnection::connect(&server.urls().admin).await.unwrap();
+        admin.execute("ALTER SYSTEM SET listen_addresses = '127.0.0.1'").await.unwrap();
+        server.stop().await.unwrap();
+        // The number in the socket's name is the port, too.
+        let credentials = folder.path().join("postgres/credentials");
+        let mut known: Value = serde_json::from_slice(&std::fs::read(&credentials).unwrap()).unwrap();
+        known["port"] = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().into();
+        std::fs::write(&credentials, known.to_string()).unwrap();
+        let server = PrivateServer::start(folder.path(), bin_dir().as_deref()).await.unwrap();
+        let mut admin = PgConnection::connect(&server.urls().admin).await.unwrap();
         let cluster: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut admin).await.unwrap();
         make_certificates(certificates.path());
         // PostgreSQL takes a key only if it is its own and nobody else's.
@@ -48,7 +57,9 @@ impl TlsServer {
 
     /// A URL with the certificate checked in full against this CA, under this name of the host.
     fn with_tls(&self, url: &str, host: &str, ca: &str) -> String {
-        let url = url.replace("127.0.0.1", host);
+        let (before, rest) = url.split_once('@').unwrap();
+        let (_, port_and_rest) = rest.split_once(':').unwrap();
+        let url = format!("{before}@{host}:{port_and_rest}");
         url.replace("sslmode=disable", &format!("sslmode=verify-full&sslrootcert={}", self.ca(ca).display()))
     }
 
@@ -87,7 +98,8 @@ on_each_log!(at length:
 async fn orders_settle_over_tls_that_is_checked_in_full(place: Place) {
     let tls = TlsServer::start().await;
     let urls = tls.server.urls().clone();
-    let plain = PgConnection::connect(&urls.database).await;
+    let plain = tls.with_tls(&urls.database, "127.0.0.1", "ca.crt").replace("sslmode=verify-full", "sslmode=disable");
+    let plain = PgConnection::connect(&plain).await;
     assert!(plain.is_err(), "nobody comes in without TLS");
     let (database, cdc) = (tls.with_tls(&urls.database, "127.0.0.1", "ca.crt"), tls.with_tls(&urls.cdc, "127.0.0.1", "ca.crt"));
     let server = Server::start_filled(options(&place, &database, &cdc)).await;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use super::PrivateServerError;
 use super::binaries::Binaries;
 use super::owner::Owner;
 use super::place::{self, Place};
+use super::runtime;
 
 /// A log that is larger when the server starts is put aside, and the one before it deleted. In bytes.
 const LOG_MAX_BYTES: u64 = 10_000_000;
@@ -25,8 +25,8 @@ const ENVIRONMENT: [&str; 4] = ["PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRA
 const SETTINGS: &str = "\
 # Written by KartShoppe at every start.
 cluster_name = 'kartshoppe'
-listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
+listen_addresses = ''
+unix_socket_permissions = 0700
 max_connections = 120
 # The WAL reader's slot and its successor's; a slot that nobody reads must not fill the disk.
 wal_level = logical
@@ -41,8 +41,11 @@ log_checkpoints = off
 jit = off
 ";
 
-/// Passwords for everybody; physical replication is nobody's.
-const ACCESS: &str = "# Written by KartShoppe at every start.\nhost all all 127.0.0.1/32 scram-sha-256\n";
+/// Passwords for everybody; physical replication is nobody's. Not `peer`: a container's user often has no name, and root's server
+/// has another user than the shop.
+const ACCESS: &str = "# Written by KartShoppe at every start.\nlocal all all scram-sha-256\n";
+/// Only a part of the socket's name, as nothing listens on a port.
+const PORT: u16 = 5432;
 
 /// A cluster that can be started.
 #[derive(Debug)]
@@ -57,10 +60,13 @@ pub(super) struct Cluster {
     pub passwords_lost: bool,
 }
 
-/// How to reach the server: its port and the passwords of its roles.
+/// How to reach the server: its socket and the passwords of its roles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Credentials {
     pub port: u16,
+    /// Folder of the socket. Versions that listened on a port wrote none; the next start does.
+    #[serde(default)]
+    pub socket: PathBuf,
     pub admin: String,
     pub database: String,
     pub cdc: String,
@@ -76,10 +82,12 @@ impl Cluster {
         let binaries = Binaries::find(bin_dir, made_by, &place.directory)?.reachable_by(owner, &beside)?;
         let known = Credentials::read(home)?;
         let passwords_lost = place.made && known.is_none();
-        let credentials = match known {
-            Some(credentials) => credentials,
-            None => Credentials::new(home)?,
-        };
+        let socket_before = known.as_ref().map(|known| known.socket.clone());
+        let mut credentials = known.unwrap_or_else(Credentials::new);
+        credentials.socket = runtime::folder_for(home, &place.id, owner, credentials.port)?;
+        if socket_before.is_some_and(|before| before != credentials.socket) {
+            credentials.write(home)?;
+        }
         let cluster =
             Self { home: home.to_owned(), directory: place.directory.clone(), binaries, owner, credentials, passwords_lost };
         if !place.made {
@@ -124,27 +132,20 @@ impl Cluster {
 
     /// Writes settings and access rules as this version of KartShoppe wants them.
     pub fn configure(&self) -> Result<(), PrivateServerError> {
-        let settings = format!("{SETTINGS}port = {}\n", self.credentials.port);
+        let (port, socket) = (self.credentials.port, self.credentials.socket.display());
+        let settings = format!("{SETTINGS}port = {port}\nunix_socket_directories = '{socket}'\n");
         self.write_owned("postgresql.conf", &settings)?;
         self.write_owned("pg_hba.conf", ACCESS)
     }
 
-    /// Keeps the port if it is free, else chooses another.
-    pub fn choose_port(&mut self) -> Result<(), PrivateServerError> {
-        if TcpListener::bind(("127.0.0.1", self.credentials.port)).is_err() {
-            self.credentials.port = free_port().map_err(in_file("choose a port for", &self.home))?;
-            self.credentials.write(&self.home)?;
-        }
-        Ok(())
+    /// Makes sure that the socket's folder is nobody else's.
+    pub fn claim_socket(&self) -> Result<(), PrivateServerError> {
+        runtime::claim(&self.credentials.socket, self.owner)
     }
 
-    /// The port of a server that was found running.
-    pub fn take_port(&mut self, port: u16) -> Result<(), PrivateServerError> {
-        if self.credentials.port != port {
-            self.credentials.port = port;
-            self.credentials.write(&self.home)?;
-        }
-        Ok(())
+    /// Where the server listens.
+    pub fn socket(&self) -> PathBuf {
+        runtime::socket_in(&self.credentials.socket, self.credentials.port)
     }
 
     /// A program of this PostgreSQL, run as the cluster's owner, out of reach of the terminal's Ctrl-C.
@@ -219,10 +220,9 @@ impl Credentials {
     }
 
     /// New ones, not written yet.
-    fn new(home: &Path) -> Result<Self, PrivateServerError> {
+    fn new() -> Self {
         let password = || Uuid::new_v4().simple().to_string();
-        let port = free_port().map_err(in_file("choose a port for", home))?;
-        Ok(Self { port, admin: password(), database: password(), cdc: password() })
+        Self { port: PORT, socket: PathBuf::new(), admin: password(), database: password(), cdc: password() }
     }
 
     fn write(&self, home: &Path) -> Result<(), PrivateServerError> {
@@ -250,10 +250,6 @@ fn major_of(directory: &Path) -> Result<Option<u32>, PrivateServerError> {
         Err(_) if fs::exists(directory).map_err(in_file("look at", directory))? => Err(damaged("it has no PG_VERSION")),
         Err(_) => Ok(None),
     }
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {

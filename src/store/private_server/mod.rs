@@ -2,24 +2,26 @@
 //!
 //! ```text
 //!  DATA_DIR/postgres/lock          held by the process whose server it is
-//!                    credentials   port and random passwords (0600)
+//!                    credentials   the socket's folder and random passwords (0600)
 //!                    id            the same in the cluster: what belongs together
 //!                    location      where the files are, if the server's user cannot reach this directory
 //!                    cluster/      the data directory of PostgreSQL
 //!                    server.log    what it has to say
 //! ```
-//! The server listens on loopback only and asks for passwords. Role `kartshoppe` owns the database and is no superuser; role
-//! `kartshoppe_cdc` may replicate and read order items. As root the server runs as `postgres` or `nobody`, as PostgreSQL refuses
-//! to be root.
-//! A server that a killed process left behind is adopted: PostgreSQL allows one postmaster per directory, and so do we. One that
-//! dies is started again on the same port. Durability is PostgreSQL's own: `fsync` and `synchronous_commit` stay on.
+//! The server listens on a Unix socket only, in a folder that is its owner's alone (docs/adr/0017), and asks for passwords. Role
+//! `kartshoppe` owns the database and is no superuser; role `kartshoppe_cdc` may replicate and read order items. As root the
+//! server runs as `postgres` or `nobody`, as PostgreSQL refuses to be root. A server that a killed process left behind is
+//! adopted: PostgreSQL allows one postmaster per directory, and so do we. One that dies is started again at the same socket.
+//! Durability is PostgreSQL's own: `fsync` and `synchronous_commit` stay on.
 
 mod binaries;
 mod cluster;
+mod error;
 mod owner;
 mod place;
 mod postmaster;
 mod process;
+mod runtime;
 
 use std::fs;
 use std::io;
@@ -33,13 +35,18 @@ use tokio_util::sync::CancellationToken;
 
 use binaries::Binaries;
 use cluster::{Cluster, Credentials};
+use owner::Owner;
 use postmaster::Postmaster;
 
 use crate::data_dir::{PidLock, PidLockError};
 
+pub use error::PrivateServerError;
+
 /// A crashed server is started again after this wait; doubled each time up to [`RESTART_WAIT_MAX`].
 const RESTART_WAIT_MIN: Duration = Duration::from_millis(50);
 const RESTART_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often the socket is looked for.
+const SOCKET_LOOK: Duration = Duration::from_secs(1);
 
 /// A running private server. [`PrivateServer::stop`] ends it, and so does the drop of the value, as soon as its runtime gets to it. Only a
 /// process that is killed leaves it running, to be adopted.
@@ -63,99 +70,16 @@ pub struct Urls {
 }
 
 /// Where a private server stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// It was never made.
     Absent,
     Stopped,
     Running {
         pid: i32,
-        port: u16,
+        /// Folder of its socket.
+        socket: PathBuf,
     },
-}
-
-/// Why there is no private server.
-#[derive(Debug, thiserror::Error)]
-pub enum PrivateServerError {
-    /// Another process has the lock.
-    #[error("the private PostgreSQL in {path} belongs to process {pid}, which is running")]
-    InUse { path: String, pid: String },
-    /// Nothing to start.
-    #[error(
-        "no PostgreSQL of version 15 or newer was found: install one, set KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb \
-         and postgres, or set DATABASE_URL; `make run` installs one for this directory"
-    )]
-    NoBinaries,
-    /// The configured directory is not what it should be.
-    #[error("KARTSHOPPE__POSTGRES__BIN_DIR is {path}, but {reason}")]
-    BadBinaries { path: String, reason: String },
-    /// Programs may be there, but the system does not let us see or run them: out of files, out of memory, no right.
-    #[error(
-        "no fitting PostgreSQL was found, but not everything could be looked at ({reasons}): mend that, or set \
-         KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb and postgres"
-    )]
-    Unreadable { reasons: String },
-    /// The files are another version's.
-    #[error(
-        "the private database in {path} was made by PostgreSQL {made_by}, which is not here (found: {found}): install it, or start anew \
-         with `kartshoppe db reset`"
-    )]
-    OtherVersion { path: String, made_by: u32, found: String },
-    /// It cannot be told which version's they are.
-    #[error(
-        "the private database in {path} is damaged: {what}; put it back from a backup, or start anew with `kartshoppe db reset`"
-    )]
-    Damaged { path: String, what: String },
-    /// Somebody put another cluster there.
-    #[error(
-        "the database in {cluster} is not that of {home}: their ids differ. Put back the one that belongs there, or start anew with \
-         `kartshoppe topics delete --all` and `kartshoppe db reset`"
-    )]
-    Foreign { home: String, cluster: String },
-    /// It was made once.
-    #[error(
-        "the database of {home} is gone: it was in {cluster}. Put it back, from a backup if need be, or start anew with \
-         `kartshoppe topics delete --all` and `kartshoppe db reset`"
-    )]
-    Gone { home: String, cluster: String },
-    /// A copy of a data directory whose cluster lies outside it.
-    #[error(
-        "{home} is a copy without a database of its own: the one in {place} belongs to {owner}. Use that directory, or give the copy an \
-         empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`; the original's stays as it is"
-    )]
-    Copied { home: String, place: String, owner: String },
-    /// The files of a running server were copied: parts of them from before a change, parts from after it.
-    #[error(
-        "{cluster} was copied while its PostgreSQL ran (process {pid} in {original}): such a copy is not whole. Stop that shop and copy \
-         again, or give the copy an empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
-    )]
-    CopiedRunning { cluster: String, pid: i32, original: String },
-    /// A file or directory cannot be used.
-    #[error("cannot {doing} {path}")]
-    File {
-        doing: &'static str,
-        path: String,
-        #[source]
-        source: io::Error,
-    },
-    /// A program of PostgreSQL failed; its own words, shortened.
-    #[error("{program} failed: {output}")]
-    Program { program: &'static str, output: String },
-    /// It neither came up nor gave up.
-    #[error("the private PostgreSQL did not get ready within {waited:?}; see {log}")]
-    NotReady { waited: Duration, log: String },
-    /// It does not go away.
-    #[error("the private PostgreSQL (process {pid}) did not stop within {waited:?}")]
-    NotStopped { pid: i32, waited: Duration },
-    /// It is up, but not usable.
-    #[error("cannot set up the private PostgreSQL")]
-    Setup(#[source] sqlx::Error),
-    /// The process answers on our port, but has other files.
-    #[error("the server on port {port} is not the private PostgreSQL of {path}")]
-    Stranger { port: u16, path: String },
-    /// A task of ours died.
-    #[error("the watch over the private PostgreSQL failed")]
-    Watch(#[source] tokio::task::JoinError),
 }
 
 impl PrivateServer {
@@ -175,7 +99,7 @@ impl PrivateServer {
         if cluster.passwords_lost {
             cluster = with_new_passwords(cluster).await?;
         }
-        let postmaster = Postmaster::adopt_or_start(&mut cluster).await?;
+        let postmaster = Postmaster::adopt_or_start(&cluster).await?;
         let urls = urls_of(&cluster.credentials);
         if let Err(error) = set_up(&cluster, &urls).await {
             postmaster.stop().await?;
@@ -220,10 +144,18 @@ pub fn end_all(time: Duration) {
 /// How to reach the private server of a data directory, running or not; `None` if it was never made.
 ///
 /// # Errors
-/// [`PrivateServerError::File`] if its files cannot be read; else if what is there is not this directory's own.
+/// [`PrivateServerError::File`] if its files cannot be read; else if what is there is not this directory's own, or the socket's
+/// folder not the server's: who gets a URL sends a password there.
 pub fn urls(data_dir: &Path) -> Result<Option<Urls>, PrivateServerError> {
-    place::check(&home_path(data_dir))?;
-    Ok(Credentials::read(&home_path(data_dir))?.as_ref().map(urls_of))
+    let home = home_path(data_dir);
+    place::check(&home)?;
+    let Some(credentials) = Credentials::read(&home)? else { return Ok(None) };
+    if credentials.socket.as_os_str().is_empty() {
+        return Err(PrivateServerError::FormerVersion { path: home.display().to_string() });
+    }
+    // Also where the server is stopped: from now on nobody else can make it.
+    runtime::claim(&credentials.socket, Owner::to_switch_to(&place::directory(&home)?))?;
+    Ok(Some(urls_of(&credentials)))
 }
 
 /// Where the private server of a data directory stands.
@@ -238,7 +170,7 @@ pub fn status(data_dir: &Path) -> Result<Status, PrivateServerError> {
     }
     place::check(&home)?;
     let running = postmaster::running(&cluster)?;
-    Ok(running.map_or(Status::Stopped, |found| Status::Running { pid: found.process.number(), port: found.file.port }))
+    Ok(running.map_or(Status::Stopped, |found| Status::Running { pid: found.process.number(), socket: found.file.socket }))
 }
 
 /// Deletes the private server of a data directory with everything in it; one that runs without a process of ours is stopped.
@@ -256,6 +188,9 @@ pub async fn delete(data_dir: &Path) -> Result<(), PrivateServerError> {
         && let Some(found) = postmaster::running(&place::directory(&home)?)?
     {
         Postmaster::of(found.process).stop_for_good().await?;
+    }
+    if let Ok(Some(credentials)) = Credentials::read(&home) {
+        runtime::release(&credentials.socket);
     }
     place::delete(&home)
 }
@@ -283,16 +218,24 @@ async fn with_new_passwords(mut cluster: Cluster) -> Result<Cluster, PrivateServ
     set.await.map_err(PrivateServerError::Watch)?
 }
 
-/// Starts the server again whenever it ends by itself, until it is to stop.
-async fn watch(mut cluster: Cluster, mut postmaster: Postmaster, stop: CancellationToken) -> Result<(), PrivateServerError> {
+/// Starts the server again whenever it ends by itself or loses its socket, until it is to stop.
+async fn watch(cluster: Cluster, mut postmaster: Postmaster, stop: CancellationToken) -> Result<(), PrivateServerError> {
     let mut wait = RESTART_WAIT_MIN;
     loop {
         tokio::select! {
-            () = stop.cancelled() => return postmaster.stop().await,
+            () = stop.cancelled() => {
+                postmaster.stop().await?;
+                runtime::release(&cluster.credentials.socket);
+                return Ok(());
+            }
             () = postmaster.ended() => tracing::warn!("the private PostgreSQL ended by itself: starting it again"),
+            () = lost(cluster.socket()) => {
+                tracing::warn!(socket = %cluster.socket().display(), "the private PostgreSQL's socket was removed: starting it again");
+                postmaster.stop().await?;
+            }
         }
         postmaster = loop {
-            match Postmaster::adopt_or_start_once(&mut cluster).await {
+            match Postmaster::adopt_or_start_once(&cluster).await {
                 Ok(started) => break started,
                 Err(error) => tracing::error!(%error, retry_in = ?wait, "the private PostgreSQL does not start"),
             }
@@ -306,6 +249,13 @@ async fn watch(mut cluster: Cluster, mut postmaster: Postmaster, stop: Cancellat
     }
 }
 
+/// Waits until the socket is gone: PostgreSQL does not notice when somebody tidies up.
+async fn lost(socket: PathBuf) {
+    while socket.exists() {
+        tokio::time::sleep(SOCKET_LOOK).await;
+    }
+}
+
 /// Checks that we talk to the right server, and makes roles and database where they are missing.
 async fn set_up(cluster: &Cluster, urls: &Urls) -> Result<(), PrivateServerError> {
     let setup = PrivateServerError::Setup;
@@ -314,7 +264,7 @@ async fn set_up(cluster: &Cluster, urls: &Urls) -> Result<(), PrivateServerError
     let directory: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.map_err(setup)?;
     if fs::canonicalize(&directory).ok() != fs::canonicalize(&cluster.directory).ok() {
         let path = cluster.directory.display().to_string();
-        return Err(PrivateServerError::Stranger { port: cluster.credentials.port, path });
+        return Err(PrivateServerError::Stranger { socket: cluster.socket().display().to_string(), path });
     }
     make_roles(&mut connection, &cluster.credentials).await.map_err(setup)?;
     connection.close().await.map_err(setup)
@@ -341,9 +291,11 @@ async fn make_roles(connection: &mut PgConnection, credentials: &Credentials) ->
 }
 
 fn urls_of(credentials: &Credentials) -> Urls {
+    // Both clients, and psql, take a host that begins with an encoded slash for the folder of a socket.
+    let folder = credentials.socket.display().to_string().replace('/', "%2F");
     let port = credentials.port;
     let url = |role: &str, password: &str, database: &str| {
-        format!("postgres://{role}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+        format!("postgres://{role}:{password}@{folder}:{port}/{database}?sslmode=disable")
     };
     Urls {
         database: url("kartshoppe", &credentials.database, "kartshoppe"),

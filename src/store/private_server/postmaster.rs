@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::PrivateServerError;
 use super::cluster::{Cluster, in_file, last_words};
 use super::process::{self, Process};
+use super::runtime;
 
 /// A server that recovers from a crash replays at most `max_wal_size`; longer than this and something else is wrong.
 const READY_WITHIN: Duration = Duration::from_secs(300);
@@ -27,7 +28,7 @@ const KILLED_WITHIN: Duration = Duration::from_secs(5);
 const DROPPED_WITHIN: Duration = Duration::from_secs(5);
 /// How often files are looked at while a server starts.
 const POLL: Duration = Duration::from_millis(5);
-/// A port that was free may be taken before the server has it, and the processes of a killed server need a moment to end.
+/// The processes of a killed server need a moment to end.
 const START_ATTEMPTS: u32 = 5;
 const START_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
@@ -49,6 +50,8 @@ pub(super) struct PidFile {
     /// In epoch seconds.
     pub started: String,
     pub port: u16,
+    /// Folder of its socket; empty if it has none, as servers of former versions.
+    pub socket: PathBuf,
     /// Whether it takes connections: not while it recovers, and no longer when it stops.
     pub ready: bool,
 }
@@ -79,12 +82,9 @@ impl Postmaster {
     }
 
     /// Adopts the server that runs on the cluster, or starts one; returns when it takes connections.
-    pub async fn adopt_or_start(cluster: &mut Cluster) -> Result<Self, PrivateServerError> {
+    pub async fn adopt_or_start(cluster: &Cluster) -> Result<Self, PrivateServerError> {
         let mut attempt = 1;
         loop {
-            if running(&cluster.directory)?.is_none() {
-                cluster.choose_port()?;
-            }
             match Self::adopt_or_start_once(cluster).await {
                 Err(error @ PrivateServerError::Program { .. }) if attempt < START_ATTEMPTS => {
                     tracing::info!(%error, "the private PostgreSQL did not start: trying again");
@@ -96,8 +96,8 @@ impl Postmaster {
         }
     }
 
-    /// The same, on the port that everybody knows.
-    pub async fn adopt_or_start_once(cluster: &mut Cluster) -> Result<Self, PrivateServerError> {
+    /// The same, trying once.
+    pub async fn adopt_or_start_once(cluster: &Cluster) -> Result<Self, PrivateServerError> {
         if let Some(found) = running(&cluster.directory)?
             && let Some(adopted) = Self::adopt(cluster, found).await?
         {
@@ -146,10 +146,11 @@ impl Postmaster {
         self.process.signal(Signal::CONT).map(drop)
     }
 
-    /// `None` if the server went away while it was waited for, or was ended as its files were moved: it knows them by their old path.
-    async fn adopt(cluster: &mut Cluster, found: Running) -> Result<Option<Self>, PrivateServerError> {
-        let (pid, port) = (found.process.number(), found.file.port);
-        tracing::info!(pid, port, "found the private PostgreSQL running");
+    /// `None` if the server went away while it was waited for, or was ended: as its files were moved, which it knows by their old
+    /// path, or as it does not listen where it should.
+    async fn adopt(cluster: &Cluster, found: Running) -> Result<Option<Self>, PrivateServerError> {
+        let pid = found.process.number();
+        tracing::info!(pid, "found the private PostgreSQL running");
         let mut found = Some(found);
         let give_up = Instant::now() + READY_WITHIN;
         while let Some(Running { process, file }) = found.take() {
@@ -159,8 +160,15 @@ impl Postmaster {
                 return Ok(None);
             }
             if file.ready {
-                cluster.take_port(file.port)?;
-                return Ok(Some(Self::of(process)));
+                if (&file.socket, file.port) == (&cluster.credentials.socket, cluster.credentials.port)
+                    && cluster.socket().exists()
+                {
+                    cluster.claim_socket()?;
+                    return Ok(Some(Self::of(process)));
+                }
+                tracing::info!(pid, "it does not listen at {}: starting it anew", cluster.socket().display());
+                Self::of(process).stop().await?;
+                return Ok(None);
             }
             if Instant::now() > give_up {
                 return Err(not_ready(cluster));
@@ -173,6 +181,8 @@ impl Postmaster {
 
     async fn start(cluster: &Cluster) -> Result<Self, PrivateServerError> {
         remove_strangers_pid(&cluster.directory)?;
+        cluster.claim_socket()?;
+        runtime::clear(&cluster.credentials.socket, cluster.credentials.port)?;
         cluster.configure()?;
         let log = cluster.open_log()?;
         let said_before = log.metadata().map(|meta| meta.len()).unwrap_or_default();
@@ -228,7 +238,7 @@ impl PidFile {
 
     /// Process, directory, start time, port, socket directory, address, shared memory, status. The file grows line by line while
     /// the server starts.
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         Some(Self {
             // A server in single-user mode writes its number negative.
@@ -236,6 +246,7 @@ impl PidFile {
             directory: (*lines.get(1)?).to_owned(),
             started: lines.get(2).copied().unwrap_or_default().to_owned(),
             port: lines.get(3).and_then(|port| port.parse().ok()).unwrap_or_default(),
+            socket: lines.get(4).map(PathBuf::from).unwrap_or_default(),
             ready: lines.get(7) == Some(&"ready"),
         })
     }
@@ -279,9 +290,10 @@ mod tests {
 
     #[test]
     fn the_pid_file_is_read_while_it_grows() {
-        let whole = "4711\n/data/cluster\n1732500000\n54321\n\n127.0.0.1\n  1234 5678\nready   \n";
+        let whole = "4711\n/data/cluster\n1732500000\n54321\n/tmp/socket\n\n  1234 5678\nready   \n";
         let file = PidFile::parse(whole).unwrap();
         assert_eq!((file.pid.as_raw_nonzero().get(), file.port, file.ready), (4711, 54_321, true));
+        assert_eq!(file.socket, Path::new("/tmp/socket"));
         let partial = PidFile::parse("4711\n/data/cluster\n").unwrap();
         assert_eq!((partial.directory.as_str(), partial.port, partial.ready), ("/data/cluster", 0, false));
         assert_eq!(PidFile::parse("4711\n"), None);

@@ -99,6 +99,11 @@ impl Process {
         }
     }
 
+    /// Whether it is a PostgreSQL, on whatever directory.
+    pub fn is_postgres(&self) -> bool {
+        fs::exists(self.working_directory().join("PG_VERSION")).unwrap_or(false)
+    }
+
     /// Where it works, as a path that leads there also if the directory was moved.
     pub fn working_directory(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/cwd", self.number()))

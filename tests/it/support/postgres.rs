@@ -97,8 +97,9 @@ fn server() -> &'static Urls {
 fn end_with_us(folder: &Path) {
     let script = r#"read -r folder; cat >/dev/null
         pid=$(head -n 1 "$folder/postgres/cluster/postmaster.pid") && kill -INT "$pid"
+        socket=$(sed -n 5p "$folder/postgres/cluster/postmaster.pid")
         while [ -e "$folder/postgres/cluster/postmaster.pid" ]; do sleep 0.1; done
-        rm -rf "$folder""#;
+        rm -rf "$folder"; rmdir "$socket""#;
     let mut shell = Command::new("sh")
         .args(["-c", script])
         .stdin(Stdio::piped())

@@ -1,0 +1,100 @@
+//! Why there is no private server.
+
+use std::io;
+use std::time::Duration;
+
+/// Why there is no private server.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateServerError {
+    /// Another process has the lock.
+    #[error("the private PostgreSQL in {path} belongs to process {pid}, which is running")]
+    InUse { path: String, pid: String },
+    /// Nothing to start.
+    #[error(
+        "no PostgreSQL of version 15 or newer was found: install one, set KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb \
+         and postgres, or set DATABASE_URL; `make run` installs one for this directory"
+    )]
+    NoBinaries,
+    /// The configured directory is not what it should be.
+    #[error("KARTSHOPPE__POSTGRES__BIN_DIR is {path}, but {reason}")]
+    BadBinaries { path: String, reason: String },
+    /// Programs may be there, but the system does not let us see or run them: out of files, out of memory, no right.
+    #[error(
+        "no fitting PostgreSQL was found, but not everything could be looked at ({reasons}): mend that, or set \
+         KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb and postgres"
+    )]
+    Unreadable { reasons: String },
+    /// The files are another version's.
+    #[error(
+        "the private database in {path} was made by PostgreSQL {made_by}, which is not here (found: {found}): install it, or start anew \
+         with `kartshoppe db reset`"
+    )]
+    OtherVersion { path: String, made_by: u32, found: String },
+    /// It cannot be told which version's they are.
+    #[error(
+        "the private database in {path} is damaged: {what}; put it back from a backup, or start anew with `kartshoppe db reset`"
+    )]
+    Damaged { path: String, what: String },
+    /// Somebody put another cluster there.
+    #[error(
+        "the database in {cluster} is not that of {home}: their ids differ. Put back the one that belongs there, or start anew with \
+         `kartshoppe topics delete --all` and `kartshoppe db reset`"
+    )]
+    Foreign { home: String, cluster: String },
+    /// It was made once.
+    #[error(
+        "the database of {home} is gone: it was in {cluster}. Put it back, from a backup if need be, or start anew with \
+         `kartshoppe topics delete --all` and `kartshoppe db reset`"
+    )]
+    Gone { home: String, cluster: String },
+    /// A copy of a data directory whose cluster lies outside it.
+    #[error(
+        "{home} is a copy without a database of its own: the one in {place} belongs to {owner}. Use that directory, or give the copy an \
+         empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`; the original's stays as it is"
+    )]
+    Copied { home: String, place: String, owner: String },
+    /// The files of a running server were copied: parts of them from before a change, parts from after it.
+    #[error(
+        "{cluster} was copied while its PostgreSQL ran (process {pid} in {original}): such a copy is not whole. Stop that shop and copy \
+         again, or give the copy an empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
+    )]
+    CopiedRunning { cluster: String, pid: i32, original: String },
+    /// A file or directory cannot be used.
+    #[error("cannot {doing} {path}")]
+    File {
+        doing: &'static str,
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    /// A program of PostgreSQL failed; its own words, shortened.
+    #[error("{program} failed: {output}")]
+    Program { program: &'static str, output: String },
+    /// It neither came up nor gave up.
+    #[error("the private PostgreSQL did not get ready within {waited:?}; see {log}")]
+    NotReady { waited: Duration, log: String },
+    /// It does not go away.
+    #[error("the private PostgreSQL (process {pid}) did not stop within {waited:?}")]
+    NotStopped { pid: i32, waited: Duration },
+    /// It is up, but not usable.
+    #[error("cannot set up the private PostgreSQL")]
+    Setup(#[source] sqlx::Error),
+    /// The process answers at our socket, but has other files.
+    #[error("the server at {socket} is not the private PostgreSQL of {path}")]
+    Stranger { socket: String, path: String },
+    /// Somebody else may be where our socket should be.
+    #[error(
+        "the folder of the private PostgreSQL's socket, {path}, is not to be trusted: {what}. Remove it, or set XDG_RUNTIME_DIR to a \
+         directory of yours"
+    )]
+    ForeignFolder { path: String, what: String },
+    /// Another server has our socket.
+    #[error("another PostgreSQL (process {pid} on {directory}) uses the socket in {path}: stop it")]
+    FolderInUse { path: String, pid: i32, directory: String },
+    /// It was made by a version that listened on a port.
+    #[error("the private PostgreSQL of {path} was last started by an earlier version: start the shop once with this one")]
+    FormerVersion { path: String },
+    /// A task of ours died.
+    #[error("the watch over the private PostgreSQL failed")]
+    Watch(#[source] tokio::task::JoinError),
+}
