@@ -10,7 +10,7 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor run run-kafka test test-kafka check fmt ui e2e audit sbom bench drill-kill drill-bugs reset reset-kafka up down sqlx
+.PHONY: help doctor run run-kafka test test-kafka check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up down sqlx
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ ui: ## build the page into ui/dist, if it has changed
 
 e2e: ## the browser tests alone, on the built binary
 	@tools/cargo.sh test --locked --no-run && tools/e2e.sh $(ARGS)
+
+screenshots: ## a picture of each page, light and dark, desktop and phone: target/screenshots, or ARGS=folder
+	@tools/cargo.sh test --locked --no-run && tools/screenshots.sh $(ARGS)
 
 audit: ## known holes, licences and sources of what is built in
 	@tools/audit.sh $(ARGS)
