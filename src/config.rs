@@ -234,6 +234,7 @@ pub struct Telemetry {
     pub log_format: LogFormat,
     pub log_file: bool,
     pub log_files_kept: usize,
+    pub log_file_max_bytes: u64,
 }
 
 /// How log lines look on standard error.
@@ -289,6 +290,8 @@ impl Config {
         check(self.http.min_rate > 0, "http.min_rate", "must be at least 1");
         check(self.ws.min_rate > 0, "ws.min_rate", "must be at least 1");
         check(self.ws.write_timeout > zero, "ws.write_timeout", "must be longer than nothing");
+        check(self.telemetry.log_files_kept > 0, "telemetry.log_files_kept", "must be at least 1");
+        check(self.telemetry.log_file_max_bytes >= 65_536, "telemetry.log_file_max_bytes", "must be at least 65536");
         check(self.postgres.max_connections > 0, "postgres.max_connections", "must be at least 1");
         check(self.ws.heartbeat_interval > zero, "ws.heartbeat_interval", "must be longer than nothing");
         check(self.ws.max_message_bytes >= 256, "ws.max_message_bytes", "must be at least 256");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  tracing ─┬─► queue ─► standard error (human or JSON)
-//!           ├─► queue ─► DATA_DIR/logs/kartshoppe.log (JSON, rotated daily)
+//!           ├─► queue ─► DATA_DIR/logs/kartshoppe.log (JSON, a new file each day and when one is full)
 //!           └─► OpenTelemetry ─► OTLP, only when an endpoint is set (OTEL_EXPORTER_OTLP_ENDPOINT)
 //!  metrics::Metrics ─► GET /metrics of the operators' listener
 //! ```
@@ -11,6 +11,7 @@ pub mod alarms;
 mod asked;
 mod causes;
 pub mod context;
+mod log_files;
 pub mod metrics;
 pub mod names;
 pub mod panics;

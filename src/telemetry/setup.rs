@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_appender::rolling::{Builder, Rotation};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::asked::Asked;
+use super::log_files::LogFiles;
 use super::metrics::{Kind, Metrics};
 use super::names::metric;
 use super::panics;
 use super::queue::LineQueue;
+use crate::clock::Clock;
 use crate::config::{LogFormat, Telemetry};
 
 /// Used when `RUST_LOG` is not set. The crates named here tell their every step at `info`.
@@ -69,14 +70,7 @@ pub enum SetupError {
     LogFile {
         folder: String,
         #[source]
-        source: tracing_appender::rolling::InitError,
-    },
-    /// The folder of the log file cannot be made.
-    #[error("cannot make {folder} for log files")]
-    LogFolder {
-        folder: String,
-        #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The system gives no thread or no handle for the log's lines.
     #[error("cannot start the log")]
@@ -107,7 +101,7 @@ pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> R
     };
     let file = match log_folder.filter(|_| config.log_file) {
         Some(folder) => {
-            let (layer, queue) = file_layer(folder, config.log_files_kept)?;
+            let (layer, queue) = file_layer(folder, config)?;
             guard.lines.push(queue);
             Some(layer)
         }
@@ -136,21 +130,13 @@ fn colours() -> bool {
     io::stderr().is_terminal() && able && !refused
 }
 
-fn file_layer<S>(folder: &Path, kept: usize) -> Result<(impl Layer<S> + use<S>, LineQueue), SetupError>
+fn file_layer<S>(folder: &Path, config: &Telemetry) -> Result<(impl Layer<S> + use<S>, LineQueue), SetupError>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    // The appender complains on standard error about a folder that is not there yet.
-    std::fs::create_dir_all(folder).map_err(|source| SetupError::LogFolder { folder: folder.display().to_string(), source })?;
-    let file = Builder::new()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("kartshoppe")
-        .filename_suffix("log")
-        .latest_symlink("kartshoppe.log")
-        .max_log_files(kept.max(1))
-        .build(folder)
+    let files = LogFiles::open(folder, config.log_file_max_bytes, config.log_files_kept, Clock::system())
         .map_err(|source| SetupError::LogFile { folder: folder.display().to_string(), source })?;
-    let queue = LineQueue::start("the log file", file).map_err(SetupError::Lines)?;
+    let queue = LineQueue::start("the log file", files).map_err(SetupError::Lines)?;
     Ok((tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(queue.clone()), queue))
 }
 
