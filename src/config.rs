@@ -4,6 +4,7 @@
 //! [`Config::load`] reports every unknown key and every bad value at once, and remembers where each value came from.
 
 mod layers;
+pub mod networks;
 pub mod postgres_url;
 mod report;
 pub mod web_names;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use networks::bad_network;
 use web_names::{bad_host, bad_origin};
 
 pub use layers::{ConfigError, LoadOptions, Loaded};
@@ -78,6 +80,7 @@ pub struct Http {
     pub listen: SocketAddr,
     pub allowed_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
+    pub trusted_proxies: Vec<String>,
     #[serde(with = "duration_text")]
     pub header_timeout: Duration,
     #[serde(with = "duration_text")]
@@ -278,6 +281,7 @@ impl Config {
         for (key, bad) in [
             ("http.allowed_hosts", bad_host(&self.http.allowed_hosts)),
             ("http.allowed_origins", bad_origin(&self.http.allowed_origins)),
+            ("http.trusted_proxies", bad_network(&self.http.trusted_proxies)),
             ("admin.allowed_hosts", bad_host(&self.admin.allowed_hosts)),
         ] {
             check(bad.is_none(), key, &bad.unwrap_or_default());

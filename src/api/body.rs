@@ -8,15 +8,29 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 
 use super::failure::Failure;
 use super::problem::Problem;
+
+/// Nothing is asked of a body's first seconds: a phone between two cells is silent for so long, and small bodies come at once.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// How much a listener takes, and how long it waits for it. Put on each request by the listener's front.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     pub max_bytes: usize,
     pub timeout: Duration,
+    /// Bytes per second that must come once the grace is over.
+    pub min_rate: u32,
+}
+
+impl BodyLimits {
+    /// When a body of which so much is here must go on.
+    fn deadline(&self, begun: Instant, received: usize) -> Instant {
+        let earned = Duration::from_secs_f64(received as f64 / f64::from(self.min_rate.max(1)));
+        begun + self.timeout.min(GRACE + earned)
+    }
 }
 
 /// A JSON body, with its bytes as they came.
@@ -60,23 +74,19 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
 /// 413 beyond the limit, 408 when it does not come in time, 400 when it breaks off.
 async fn read(request: Request) -> Result<Bytes, Failure> {
     let limits = request.extensions().get::<BodyLimits>().copied();
-    let limits = limits.unwrap_or(BodyLimits { max_bytes: 64 * 1024, timeout: Duration::from_secs(10) });
+    let limits = limits.unwrap_or(BodyLimits { max_bytes: 64 * 1024, timeout: Duration::from_secs(10), min_rate: 4096 });
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.max_bytes) {
         return Err(too_large(limits).into());
     }
-    match tokio::time::timeout(limits.timeout, collect(request.into_body(), limits)).await {
-        Ok(body) => body,
-        Err(_) => {
-            let detail = format!("the body did not arrive within {:?}", limits.timeout);
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail).closing().into())
-        }
-    }
+    collect(request.into_body(), limits).await
 }
 
 async fn collect(mut body: Body, limits: BodyLimits) -> Result<Bytes, Failure> {
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    let (mut whole, begun) = (BytesMut::new(), Instant::now());
+    loop {
+        let next = timeout_at(limits.deadline(begun, whole.len()), body.frame()).await;
+        let Some(frame) = next.map_err(|_| too_slow(limits, begun))? else { return Ok(whole.freeze()) };
         let broken = |_| Problem::new(StatusCode::BAD_REQUEST, "bad_body", "the body broke off").closing();
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         if whole.len() + data.len() > limits.max_bytes {
@@ -84,7 +94,15 @@ async fn collect(mut body: Body, limits: BodyLimits) -> Result<Bytes, Failure> {
         }
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+}
+
+fn too_slow(limits: BodyLimits, begun: Instant) -> Problem {
+    let detail = if begun.elapsed() >= limits.timeout {
+        format!("the body did not arrive within {:?}", limits.timeout)
+    } else {
+        format!("the body came slower than {} bytes per second", limits.min_rate)
+    };
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail).closing()
 }
 
 fn too_large(limits: BodyLimits) -> Problem {
@@ -173,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_have_limits() {
-        let limits = BodyLimits { max_bytes: 40, timeout: Duration::from_secs(5) };
+        let limits = BodyLimits { max_bytes: 40, timeout: Duration::from_secs(5), min_rate: 1 };
         let read = async |body: &str, media_type: &str| {
             let request = axum::http::Request::builder().header(header::CONTENT_TYPE, media_type).extension(limits);
             let request = request.body(Body::from(body.to_owned())).unwrap();
@@ -188,5 +206,31 @@ mod tests {
         for refused in ["text/html", "application/x-www-form-urlencoded", "multipart/form-data", "json"] {
             assert_eq!(read(&fits, refused).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE), "{refused}");
         }
+    }
+
+    /// Reads a body of which `bytes` come each `every`, until so many came.
+    async fn arriving(bytes: usize, every: Duration, whole: usize) -> Result<usize, StatusCode> {
+        let limits = BodyLimits { max_bytes: 65_536, timeout: Duration::from_secs(10), min_rate: 4096 };
+        let parts = futures_util::stream::unfold(whole, move |left| async move {
+            let part = bytes.min(left);
+            if part == 0 {
+                return None;
+            }
+            tokio::time::sleep(every).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from(vec![b' '; part])), left - part))
+        });
+        let request = axum::http::Request::builder().extension(limits).body(Body::from_stream(parts)).unwrap();
+        read(request).await.map(|body| body.len()).map_err(|failure| failure.problem().status)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_ended_and_a_slow_phone_is_not() {
+        let (second, started) = (Duration::from_secs(1), Instant::now());
+        assert_eq!(arriving(1, second / 4, 65_536).await, Err(StatusCode::REQUEST_TIMEOUT));
+        assert!(started.elapsed() < second * 4, "{:?}", started.elapsed());
+        assert_eq!(arriving(3_000, second, 65_536).await, Err(StatusCode::REQUEST_TIMEOUT));
+        assert_eq!(arriving(8_192, second, 65_536).await, Ok(65_536));
+        assert_eq!(arriving(1_500, second * 2, 2_000).await, Err(StatusCode::REQUEST_TIMEOUT));
+        assert_eq!(arriving(2_000, second * 5 / 2, 2_000).await, Ok(2_000));
     }
 }

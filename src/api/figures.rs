@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::recorder::RecorderCounts;
+use super::server::EndedCounts;
 use super::socket::SocketCounts;
 use crate::actors::alert_desk::AlertHandle;
 use crate::actors::fanout::FanoutHandle;
@@ -123,6 +124,7 @@ fn known_method(method: &axum::http::Method) -> &'static str {
 #[derive(Debug, Clone)]
 pub struct ShopFigures {
     pub http: Figures,
+    pub connections: Arc<EndedCounts>,
     pub sockets: Arc<SocketCounts>,
     pub recorder: Arc<RecorderCounts>,
 }
@@ -131,7 +133,12 @@ impl ShopFigures {
     /// Registers everything that the shop's listener counts.
     #[must_use]
     pub fn register(metrics: &Metrics, http: &HttpFigures, fanout: &FanoutHandle) -> Self {
-        let figures = Self { http: http.of("shop"), sockets: Arc::default(), recorder: Arc::default() };
+        let figures =
+            Self { http: http.of("shop"), connections: Arc::default(), sockets: Arc::default(), recorder: Arc::default() };
+        let ended = figures.connections.clone();
+        metrics.observe(metric::CONNECTION_CUTS, "Connections that made room for others", Kind::Counter, move || {
+            labelled("cause", &[("seat", &ended.seat)])
+        });
         let pages = fanout.clone();
         #[expect(clippy::cast_precision_loss, reason = "a number of connections")]
         metrics.observe(metric::PAGES, "Pages that are connected", Kind::Gauge, move || vec![(Vec::new(), pages.pages() as f64)]);
@@ -146,7 +153,8 @@ impl ShopFigures {
         });
         let sockets = figures.sockets.clone();
         metrics.observe(metric::PAGE_CUTS, "Pages that were disconnected", Kind::Counter, move || {
-            labelled("cause", &[("violation", &sockets.violations), ("stalled", &sockets.stalled), ("slow", &sockets.slow)])
+            let SocketCounts { violations, stalled, slow, seat, .. } = &*sockets;
+            labelled("cause", &[("violation", violations), ("stalled", stalled), ("slow", slow), ("seat", seat)])
         });
         let recorder = figures.recorder.clone();
         metrics.observe(metric::TRACKED, "Tracked events and changed carts", Kind::Counter, move || {

@@ -16,7 +16,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::Request;
-use hyper::body::Incoming;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -28,7 +27,7 @@ use super::health::NOT_READY;
 use super::observe::Trace;
 use super::page;
 use super::problem::Problem;
-use super::server::{Handler, OutBody, Reply};
+use super::server::{Handler, OutBody, Peer, Reply, RequestBody};
 use crate::actors::catalog_view::CatalogHandle;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::seldom::Seldom;
@@ -127,9 +126,9 @@ impl ShopFront {
 }
 
 impl Handler for ShopFront {
-    fn call(&self, request: Request<Incoming>) -> Reply {
+    fn call(&self, request: Request<RequestBody>, peer: Peer) -> Reply {
         let (parts, body) = request.into_parts();
-        let origin = match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts)) {
+        let origin = match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts, peer)) {
             Ok(origin) => origin,
             Err(problem) => return refuse(problem, &parts, None),
         };
@@ -141,7 +140,7 @@ impl Handler for ShopFront {
             gate::put_preflight(response.headers_mut());
             return Reply::Ready(finish(response, &Asked::of(&parts, origin)));
         }
-        self.inner.clone().route(parts, body, origin)
+        self.inner.clone().route(parts, body, origin, peer)
     }
 }
 
@@ -154,20 +153,19 @@ impl OperatorsFront {
 }
 
 impl Handler for OperatorsFront {
-    const WANTS_PEER: bool = true;
-
-    fn call(&self, request: Request<Incoming>) -> Reply {
+    fn call(&self, request: Request<RequestBody>, peer: Peer) -> Reply {
         let (parts, body) = request.into_parts();
-        match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts)) {
-            Ok(()) => self.inner.clone().route(parts, body, None),
+        match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts, peer)) {
+            Ok(()) => self.inner.clone().route(parts, body, None, peer),
             Err(problem) => refuse(problem, &parts, None),
         }
     }
 }
 
 impl Inner {
-    fn route(self: Arc<Self>, mut parts: Parts, body: Incoming, origin: Option<HeaderValue>) -> Reply {
+    fn route(self: Arc<Self>, mut parts: Parts, body: RequestBody, origin: Option<HeaderValue>, peer: Peer) -> Reply {
         let asked = Asked::of(&parts, origin);
+        parts.extensions.insert(peer);
         parts.extensions.insert(self.limits);
         parts.extensions.insert(Trace(asked.trace));
         let request = Request::from_parts(parts, Body::new(body));

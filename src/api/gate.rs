@@ -124,6 +124,11 @@ pub(super) mod tests {
 
     use super::*;
 
+    /// Whoever asks.
+    pub(super) fn stranger() -> crate::api::server::Peer {
+        crate::api::server::Peer { socket: ([192, 0, 2, 1], 5000).into(), client: None }
+    }
+
     /// The head of a request.
     pub(super) fn head(method: Method, uri: &str, pairs: &[(&'static str, &str)]) -> Parts {
         let (mut parts, ()) = Request::builder().method(method).uri(uri).body(()).unwrap().into_parts();

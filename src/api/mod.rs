@@ -126,9 +126,9 @@ pub fn serve_shop(listener: TcpListener, shop: Arc<Shop>, limits: Limits) -> std
     let observer = Observer { figures: figures.clone(), tracing: shop.tracing };
     let routes = shop_routes().route_layer(middleware::from_fn_with_state(shop.clone(), shop::until_restored));
     let router = observed(routes, observer, docs::shop(), page_fallback).with_state(shop.clone());
-    let body = BodyLimits { max_bytes: http.max_body_bytes, timeout: http.body_timeout };
+    let body = BodyLimits { max_bytes: http.max_body_bytes, timeout: http.body_timeout, min_rate: http.min_rate };
     let front = ShopFront::new(router, body, ShopGate::new(http), shop.catalog.clone(), figures, shop.tracing);
-    Server::start(listener, Arc::new(front), limits, shop.lifeline.clone())
+    Server::start(listener, Arc::new(front), limits, shop.figures.connections.clone(), shop.lifeline.clone())
 }
 
 /// Opens the operators' listener.
@@ -151,9 +151,13 @@ pub fn serve_operators(
         nothing_there,
     )
     .with_state(operators.clone());
-    let body = BodyLimits { max_bytes: OPERATORS_MAX_BODY_BYTES, timeout: OPERATORS_BODY_TIMEOUT };
+    let body = BodyLimits {
+        max_bytes: OPERATORS_MAX_BODY_BYTES,
+        timeout: OPERATORS_BODY_TIMEOUT,
+        min_rate: operators.config.http.min_rate,
+    };
     let gate = OperatorsGate::new(&operators.config.admin.allowed_hosts, listener.local_addr()?);
-    Server::start(listener, Arc::new(OperatorsFront::new(router, body, gate)), limits, lifeline)
+    Server::start(listener, Arc::new(OperatorsFront::new(router, body, gate)), limits, Arc::default(), lifeline)
 }
 
 type Fallback = fn(Method, Uri, HeaderMap) -> std::future::Ready<axum::response::Response>;

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::figures::{Figures, ShopFigures};
 use super::health::Readiness;
 use super::recorder::Recorder;
-use super::server::Lifeline;
+use super::server::{Lifeline, Seats};
 use super::shop::affinity::AffinityHandle;
 use super::shop::status::StatusBoard;
 use crate::actors::alert_desk::AlertHandle;
@@ -43,8 +41,8 @@ pub struct Shop {
     pub tracing: bool,
     /// Work that outlives its request, and the news that the server stops.
     pub lifeline: Lifeline,
-    /// One permit per connected page.
-    pub seats: Arc<Semaphore>,
+    /// Of connected pages.
+    pub seats: Arc<Seats>,
 }
 
 /// What the operators' routes share.

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use super::door::{Door, OpenShop};
 use super::progress::Progress;
@@ -21,7 +20,7 @@ use crate::actors::root::RootHandle;
 use crate::api::figures::{HttpFigures, ShopFigures};
 use crate::api::health::{Readiness, SignOfLife, alarm_of_log};
 use crate::api::recorder::Recorder;
-use crate::api::server::{Lifeline, Limits, Server, bind, raise_file_limit};
+use crate::api::server::{Lifeline, Limits, Seats, Server, bind, raise_file_limit};
 use crate::api::shop::affinity::AffinityHandle;
 use crate::api::shop::orders;
 use crate::api::shop::status::{StatusBoard, StatusSources};
@@ -92,7 +91,7 @@ impl Api {
             late: late.clone(),
         };
         let limits = Limits::new(&config.http, &config.ws, raise_file_limit());
-        let open: OpenShop = Arc::new(move |listener, lifeline| shop.open(listener, lifeline, limits));
+        let open: OpenShop = Arc::new(move |listener, lifeline| shop.open(listener, lifeline, &limits));
         let door = Door::take(config.http.listen, config.http.drain_timeout, open, &parts.supervision).await?;
         let alerts = AlertHandle::new(catalog.clone(), rules);
         Ok(Self { log, store: store.clone(), catalog, fanout, alerts, publisher, tracker, http, door, late })
@@ -285,7 +284,8 @@ struct ShopParts {
 }
 
 impl ShopParts {
-    fn open(&self, listener: TcpListener, lifeline: Lifeline, limits: Limits) -> std::io::Result<Server> {
+    fn open(&self, listener: TcpListener, lifeline: Lifeline, limits: &Limits) -> std::io::Result<Server> {
+        let ws = &self.config.ws;
         let late = self.late.get().ok_or_else(|| std::io::Error::other("the process is still starting"))?;
         let sources = StatusSources {
             log: self.log.clone(),
@@ -319,8 +319,8 @@ impl ShopParts {
             figures: self.figures.clone(),
             tracing: self.tracing,
             lifeline,
-            seats: Arc::new(Semaphore::new(limits.max_pages)),
+            seats: Seats::of_pages(limits.max_pages, ws.min_rate, ws.heartbeat_interval, Arc::default()),
         };
-        crate::api::serve_shop(listener, Arc::new(shop), limits)
+        crate::api::serve_shop(listener, Arc::new(shop), limits.clone())
     }
 }

@@ -60,9 +60,12 @@ fn names_of_hosts_and_origins_are_checked() {
         ("KARTSHOPPE__HTTP__ALLOWED_HOSTS", "https://shop.example"),
         ("KARTSHOPPE__HTTP__ALLOWED_ORIGINS", "*"),
         ("KARTSHOPPE__ADMIN__ALLOWED_HOSTS", "localhost, ops.example/path"),
+        ("KARTSHOPPE__HTTP__TRUSTED_PROXIES", "10.0.0.7, 10.0.0.0/33"),
     ]);
     let ConfigError(problems) = Config::load(&wrong).unwrap_err();
-    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    let proxies = problems.iter().find(|problem| problem.contains("KARTSHOPPE__HTTP__TRUSTED_PROXIES"));
+    assert!(proxies.is_some_and(|problem| problem.contains("\"10.0.0.0/33\"")), "{problems:#?}");
     assert!(
         problems[0].contains("KARTSHOPPE__HTTP__ALLOWED_HOSTS") && problems[0].contains("https://shop.example"),
         "{problems:#?}"

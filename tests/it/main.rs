@@ -40,6 +40,7 @@ mod kafka_strangers;
 mod kafka_trouble;
 mod kafka_undecided;
 mod log_conformance;
+mod seats;
 mod serve_log;
 mod slow_readers;
 mod socket_pages;

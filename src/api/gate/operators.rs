@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use super::refusals::{Reason, Refusals};
 use super::{Authority, OPERATOR_HEADER, Origin, Scheme, host_of, is_probe, is_same_site, origin_of, shown};
 use crate::api::problem::Problem;
+use crate::api::server::Peer;
 
 const HOSTS_KEY: &str = "admin.allowed_hosts";
 
@@ -32,21 +33,21 @@ impl OperatorsGate {
     ///
     /// # Errors
     /// 403 with the reason, 400 for what is no host.
-    pub fn admit(&self, parts: &Parts) -> Result<(), Problem> {
+    pub fn admit(&self, parts: &Parts, peer: Peer) -> Result<(), Problem> {
         if !is_probe(parts) {
             let host = host_of(parts)?;
             if !self.lists(&host) {
-                return Err(self.refuse_host(parts));
+                return Err(self.refuse_host(parts, peer));
             }
         }
         if let Some((written, origin)) = origin_of(&parts.headers) {
             let host = host_of(parts)?;
             if !origin.is_some_and(|origin| self.is_own(&origin, &host)) {
-                return Err(self.refuse_page(parts, &format!("pages of the origin {}", shown(written))));
+                return Err(self.refuse_page(parts, peer, &format!("pages of the origin {}", shown(written))));
             }
         }
         if !is_same_site(&parts.headers) && !opens_page(parts) {
-            return Err(self.refuse_page(parts, "pages of other origins"));
+            return Err(self.refuse_page(parts, peer, "pages of other origins"));
         }
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if !reads && !parts.headers.contains_key(OPERATOR_HEADER) {
@@ -66,21 +67,21 @@ impl OperatorsGate {
         reachable && self.lists(host) && origin.is_at(host)
     }
 
-    fn refuse_host(&self, parts: &Parts) -> Problem {
+    fn refuse_host(&self, parts: &Parts, peer: Peer) -> Problem {
         let host = parts.headers.get("host").map_or_else(String::new, shown);
         let detail = format!(
             "the operators' listener does not know itself by the Host {host}: if it is one of its names, list it in {HOSTS_KEY}"
         );
-        self.refusals.refuse("admin", parts, Reason { code: "host_refused", detail, setting: HOSTS_KEY })
+        self.refusals.refuse("admin", parts, peer, Reason { code: "host_refused", detail, setting: HOSTS_KEY })
     }
 
-    fn refuse_page(&self, parts: &Parts, who: &str) -> Problem {
+    fn refuse_page(&self, parts: &Parts, peer: Peer, who: &str) -> Problem {
         let host = parts.headers.get("host").map_or_else(String::new, shown);
         let detail = format!(
             "{who} may not call the operators' listener, which was asked by the Host {host}: behind a proxy let it pass on the \
              browser's Host unchanged, and list that in {HOSTS_KEY}"
         );
-        self.refusals.refuse("admin", parts, Reason { code: "origin_refused", detail, setting: HOSTS_KEY })
+        self.refusals.refuse("admin", parts, peer, Reason { code: "origin_refused", detail, setting: HOSTS_KEY })
     }
 }
 
@@ -102,14 +103,14 @@ fn says(headers: &HeaderMap, name: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::gate::tests::head;
+    use crate::api::gate::tests::{head, stranger};
 
     const OPERATOR: (&str, &str) = ("x-kartshoppe-operator", "me");
 
     fn admitted(method: Method, uri: &str, pairs: &[(&'static str, &str)]) -> Result<(), &'static str> {
         let allowed = ["localhost".to_owned(), "[::1]".to_owned(), "ops.example".to_owned(), "one.example:8443".to_owned()];
         let gate = OperatorsGate::new(&allowed, "127.0.0.1:9464".parse().unwrap());
-        gate.admit(&head(method, uri, pairs)).map_err(|problem| problem.code)
+        gate.admit(&head(method, uri, pairs), stranger()).map_err(|problem| problem.code)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::shown;
 use crate::api::problem::Problem;
+use crate::api::server::Peer;
 use crate::telemetry::seldom::Seldom;
 
 /// Strangers may ask as often as they like, and the log is not theirs to fill.
@@ -33,7 +34,7 @@ pub(super) struct Reason {
 
 impl Refusals {
     /// 403 with what was seen and the setting that would allow it.
-    pub(super) fn refuse(&self, listener: &'static str, parts: &Parts, reason: Reason) -> Problem {
+    pub(super) fn refuse(&self, listener: &'static str, parts: &Parts, peer: Peer, reason: Reason) -> Problem {
         let seen = |name| parts.headers.get(name).map(shown);
         let (host, origin) = (seen(header::HOST), seen(header::ORIGIN));
         if let Some(untold) = self.is_told_now() {
@@ -41,6 +42,7 @@ impl Refusals {
             let shown = |value: &Option<String>| value.clone().unwrap_or_default();
             tracing::warn!(
                 listener,
+                %peer,
                 code,
                 setting,
                 host = shown(&host),

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use super::refusals::{Reason, Refusals};
 use super::{Authority, Origin, host_of, is_probe, is_same_site, origin_of, shown};
 use crate::api::problem::Problem;
+use crate::api::server::Peer;
 use crate::config::Http;
 use crate::config::web_names::Host;
 
@@ -33,13 +34,13 @@ impl ShopGate {
     ///
     /// # Errors
     /// 403 for a host or an origin that is not allowed, 400 for what is no host.
-    pub fn admit(&self, parts: &Parts) -> Result<Option<HeaderValue>, Problem> {
+    pub fn admit(&self, parts: &Parts, peer: Peer) -> Result<Option<HeaderValue>, Problem> {
         let Some((written, origin)) = origin_of(&parts.headers) else {
             if is_probe(parts) {
                 return Ok(None);
             }
             let host = host_of(parts)?;
-            return if self.is_ours(&host) { Ok(None) } else { Err(self.refuse_host(parts)) };
+            return if self.is_ours(&host) { Ok(None) } else { Err(self.refuse_host(parts, peer)) };
         };
         // A page that is listed is trusted, whatever name a proxy asks us by.
         if origin.as_ref().is_some_and(|origin| self.origins.contains(origin)) {
@@ -47,9 +48,9 @@ impl ShopGate {
         }
         let host = host_of(parts)?;
         if !origin.is_some_and(|origin| origin.is_at(&host)) || !is_same_site(&parts.headers) {
-            return Err(self.refuse_origin(parts, written));
+            return Err(self.refuse_origin(parts, peer, written));
         }
-        if self.is_ours(&host) { Ok(Some(written.clone())) } else { Err(self.refuse_host(parts)) }
+        if self.is_ours(&host) { Ok(Some(written.clone())) } else { Err(self.refuse_host(parts, peer)) }
     }
 
     /// Only names can be pointed at this machine by a stranger's DNS: addresses cannot, and browsers keep localhost to themselves.
@@ -60,20 +61,20 @@ impl ShopGate {
         }
     }
 
-    fn refuse_host(&self, parts: &Parts) -> Problem {
+    fn refuse_host(&self, parts: &Parts, peer: Peer) -> Problem {
         let host = parts.headers.get("host").map_or_else(String::new, shown);
         let detail =
             format!("this shop does not know itself by the Host {host}: if it is one of its names, list it in {HOSTS_KEY}");
-        self.refusals.refuse("http", parts, Reason { code: "host_refused", detail, setting: HOSTS_KEY })
+        self.refusals.refuse("http", parts, peer, Reason { code: "host_refused", detail, setting: HOSTS_KEY })
     }
 
-    fn refuse_origin(&self, parts: &Parts, origin: &HeaderValue) -> Problem {
+    fn refuse_origin(&self, parts: &Parts, peer: Peer, origin: &HeaderValue) -> Problem {
         let (origin, host) = (shown(origin), parts.headers.get("host").map_or_else(String::new, shown));
         let detail = format!(
             "pages of the origin {origin} may not call the shop, which was asked by the Host {host}: if these are its own pages \
              behind a proxy that changes the Host, or pages that may call it, list the origin in {ORIGINS_KEY}"
         );
-        self.refusals.refuse("http", parts, Reason { code: "origin_refused", detail, setting: ORIGINS_KEY })
+        self.refusals.refuse("http", parts, peer, Reason { code: "origin_refused", detail, setting: ORIGINS_KEY })
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::gate::tests::head;
+    use crate::api::gate::tests::{head, stranger};
 
     fn gate() -> ShopGate {
         let loaded = crate::config::Config::load(&crate::config::LoadOptions {
@@ -98,7 +99,7 @@ mod tests {
     }
 
     fn admitted(gate: &ShopGate, uri: &str, pairs: &[(&'static str, &str)]) -> Result<(), &'static str> {
-        gate.admit(&head(Method::GET, uri, pairs)).map(|_| ()).map_err(|problem| problem.code)
+        gate.admit(&head(Method::GET, uri, pairs), stranger()).map(|_| ()).map_err(|problem| problem.code)
     }
 
     #[test]
@@ -185,14 +186,14 @@ mod tests {
     #[test]
     fn a_refusal_names_what_was_seen_and_the_setting() {
         let pairs = [("host", "127.0.0.1:8081"), ("origin", "https://new.example")];
-        let refused = gate().admit(&head(Method::POST, "/", &pairs)).unwrap_err();
+        let refused = gate().admit(&head(Method::POST, "/", &pairs), stranger()).unwrap_err();
         assert!(refused.detail.contains("https://new.example") && refused.detail.contains(ORIGINS_KEY), "{refused:?}");
         let extra = refused.extra.unwrap();
         assert_eq!(
             (&extra["host"], &extra["origin"], &extra["setting"]),
             (&json!("127.0.0.1:8081"), &json!("https://new.example"), &json!(ORIGINS_KEY))
         );
-        let refused = gate().admit(&head(Method::GET, "/", &[("host", "new.example")])).unwrap_err();
+        let refused = gate().admit(&head(Method::GET, "/", &[("host", "new.example")]), stranger()).unwrap_err();
         assert!(refused.detail.contains("new.example") && refused.detail.contains(HOSTS_KEY), "{refused:?}");
     }
 }

@@ -1,7 +1,5 @@
 //! A line in the log for every change that an operator asks for: who, from where, what, and how it ended.
 
-use std::net::SocketAddr;
-
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -30,7 +28,7 @@ pub async fn audit(request: Request, next: Next) -> Response {
 /// Written when it is dropped: also for a caller that leaves before the answer, whose change may have happened.
 struct Line {
     operator: String,
-    peer: Option<SocketAddr>,
+    peer: Option<Peer>,
     method: Method,
     path: String,
     outcome: Option<Outcome>,
@@ -47,7 +45,7 @@ impl Line {
         let text = |value: &HeaderValue| shortened(&String::from_utf8_lossy(value.as_bytes()));
         Self {
             operator: request.headers().get(OPERATOR_HEADER).map_or_else(String::new, text),
-            peer: request.extensions().get::<Peer>().map(|Peer(peer)| *peer),
+            peer: request.extensions().get::<Peer>().copied(),
             method: request.method().clone(),
             path: shortened(request.uri().path()),
             outcome: None,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,18 +12,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
-use super::stream::{Doing, Progress, Watched};
-use super::{Handler, Limits, Mood, Peer, Reply};
+use super::progress::{Doing, Progress};
+use super::{Handler, Limits, Reply, RequestBody, Seat, Serving, Watched};
 
 /// Largest head of a request in bytes, request line included; more is answered 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a request; more is answered 431.
 const MAX_HEADERS: usize = 64;
-/// While the listener is crowded an idle connection goes after so long, and a slow head too.
-const CROWDED_TIMEOUT: Duration = Duration::from_millis(500);
 /// The watchdog's first look; it sets the right time itself, as soon as it is polled.
 const FIRST_LOOK: Duration = Duration::from_secs(3600);
 /// A peer that acknowledges nothing for so long is gone: the kernel ends the connection.
@@ -37,61 +35,42 @@ pub(super) fn protocol() -> http1::Builder {
     http
 }
 
-pub(super) struct Connection {
-    patience: Patience,
-    mood: watch::Receiver<Mood>,
-    progress: Arc<Progress>,
-}
-
-impl Connection {
-    pub(super) fn new(limits: &Limits, mood: watch::Receiver<Mood>) -> Self {
-        let patience = Patience {
-            head: limits.header_timeout,
-            idle: limits.idle_timeout,
-            answer: limits.idle_timeout,
-            min_rate: limits.min_rate,
-        };
-        Self { patience, mood, progress: Arc::new(Progress::new()) }
-    }
-
+impl<H: Handler> Serving<H> {
     /// Serves requests until the connection ends, is ended, or becomes a socket.
-    pub(super) async fn serve<H: Handler>(mut self, http: http1::Builder, stream: TcpStream, handler: Arc<H>) {
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, socket: SocketAddr, seat: Seat) {
         prepare(&stream);
-        let progress = self.progress.clone();
-        let peer = if H::WANTS_PEER { stream.peer_addr().ok() } else { None };
+        let progress = &seat.progress;
         let io = TokioIo::new(Watched::new(stream, progress.clone()));
-        let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
             progress.set(Doing::Answering);
-            if let Some(peer) = peer {
-                request.extensions_mut().insert(Peer(peer));
+            let peer = self.limits.proxies.peer_of(socket, request.headers());
+            if let Some(client) = peer.client {
+                seat.belongs_to(client);
             }
-            let (reply, progress) = (handler.call(request), progress.clone());
+            let reply = self.handler.call(request.map(|body| RequestBody::new(body, progress)), peer);
             async move {
                 let response = match reply {
                     Reply::Ready(response) => response,
                     Reply::Later(response) => response.await,
                 };
                 progress.set(Doing::Idle);
-                progress.count_anew();
+                progress.count_from_first_wait();
                 Ok::<_, Infallible>(response)
             }
         });
-        let mut connection = pin!(http.serve_connection(io, service).with_upgrades());
+        let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
         let mut watchdog =
-            Watchdog { patience: self.patience, progress: self.progress, armed: pin!(tokio::time::sleep(FIRST_LOOK)) };
+            Watchdog { patience: Patience::new(&self.limits), progress, armed: pin!(tokio::time::sleep(FIRST_LOOK)) };
         let mut told = false;
         loop {
             tokio::select! {
                 biased;
                 // An error here is the client's (reset, bad request): hyper has answered what can be answered.
                 _ = poll_fn(|cx| watchdog.poll_beside(connection.as_mut(), cx)) => return,
-                changed = self.mood.changed(), if !told => {
-                    let mood = *self.mood.borrow_and_update();
-                    watchdog.patience = if mood == Mood::Open { self.patience } else { self.patience.crowded() };
-                    if changed.is_err() || mood == Mood::Draining {
-                        connection.as_mut().graceful_shutdown();
-                        told = true;
-                    }
+                _ = progress.ended() => return,
+                () = self.stop.cancelled(), if !told => {
+                    connection.as_mut().graceful_shutdown();
+                    told = true;
                 }
             }
         }
@@ -109,9 +88,9 @@ struct Patience {
 }
 
 impl Patience {
-    fn crowded(self) -> Self {
-        let shorter = |time: Duration| time.min(CROWDED_TIMEOUT);
-        Self { head: shorter(self.head), idle: shorter(self.idle), ..self }
+    fn new(limits: &Limits) -> Self {
+        let (head, idle) = (limits.header_timeout, limits.idle_timeout);
+        Self { head, idle, answer: idle, min_rate: limits.min_rate }
     }
 
     fn deadline(self, progress: &Progress) -> Instant {
@@ -119,14 +98,14 @@ impl Patience {
             (Doing::Idle, since) => since + self.idle,
             (Doing::ReadingHead, since) => since + self.head,
             // The request's own limits apply; look again when the next wait could have ended.
-            (Doing::Answering, _) => Instant::now() + self.idle,
+            (Doing::Receiving | Doing::Answering, _) => Instant::now() + self.idle,
             (Doing::Sending, _) => self.sending_until(progress),
         }
     }
 
     /// Judges a client that takes an answer once in `answer`: what it took until then must have been enough.
     fn sending_until(self, progress: &Progress) -> Instant {
-        let (taken, from) = progress.taken();
+        let (taken, from) = progress.moved();
         let elapsed = from.elapsed();
         if elapsed < self.answer {
             return from + self.answer;
@@ -142,7 +121,7 @@ impl Patience {
 /// Ends a connection whose client takes too long. Its timer is moved only to an earlier time: at a later one it looks again.
 struct Watchdog<'a> {
     patience: Patience,
-    progress: Arc<Progress>,
+    progress: &'a Progress,
     armed: Pin<&'a mut Sleep>,
 }
 
@@ -152,12 +131,12 @@ impl Watchdog<'_> {
         if connection.poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let deadline = self.patience.deadline(&self.progress);
+        let deadline = self.patience.deadline(self.progress);
         if deadline < self.armed.deadline() {
             self.armed.as_mut().reset(deadline);
         }
         while self.armed.as_mut().poll(cx).is_ready() {
-            let deadline = self.patience.deadline(&self.progress);
+            let deadline = self.patience.deadline(self.progress);
             if deadline <= Instant::now() {
                 return Poll::Ready(());
             }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use super::TrustedProxies;
 use crate::config::{Http, Ws};
 
-/// Descriptors that are not connections: event log, database pool, listeners, log files.
-const RESERVED_DESCRIPTORS: u64 = 128;
+/// Descriptors that are not seated connections: event log, database pool, listeners, log files, and those that wait for a seat.
+const RESERVED_DESCRIPTORS: u64 = 192;
 /// So many connections are served however few descriptors there are.
 const LEAST_CONNECTIONS: usize = 16;
 
 /// Limits of a listener's connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// From the first byte of a request's head to its last.
     pub header_timeout: Duration,
@@ -18,6 +19,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Bytes per second that a client must take of an answer, over `idle_timeout`.
     pub min_rate: u32,
+    /// Whose word about their clients counts.
+    pub proxies: TrustedProxies,
     /// Connections at once that are not sockets.
     pub max_connections: usize,
     /// Sockets at once.
@@ -41,6 +44,7 @@ impl Limits {
             header_timeout: http.header_timeout,
             idle_timeout: http.idle_timeout,
             min_rate: http.min_rate,
+            proxies: TrustedProxies::new(&http.trusted_proxies),
             max_connections: connections,
             max_pages: pages,
         }
@@ -53,6 +57,7 @@ impl Limits {
             header_timeout: http.header_timeout,
             idle_timeout: http.idle_timeout,
             min_rate: http.min_rate,
+            proxies: TrustedProxies::new(&http.trusted_proxies),
             max_connections: 64,
             max_pages: 0,
         }
@@ -90,7 +95,7 @@ mod tests {
     #[test]
     fn few_descriptors_are_shared_in_proportion() {
         assert_eq!(fit(10_000, 15_000, 100_000), (10_000, 15_000));
-        assert_eq!(fit(10_000, 15_000, 1128), (400, 600));
+        assert_eq!(fit(10_000, 15_000, 1192), (400, 600));
         assert_eq!(fit(10_000, 15_000, 64), (LEAST_CONNECTIONS, LEAST_CONNECTIONS));
         assert!(raise_file_limit() > 0);
     }

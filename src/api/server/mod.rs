@@ -1,16 +1,21 @@
 //! The HTTP server below the routes: an accept loop of our own, because the framework's has no time limits.
 //!
 //! ```text
-//!  listen queue ──► accept ──► connection (watched: head, idle) ──► Handler::call ──► routes
-//!                     │                                    └──upgrade──► api::socket, tracked like a connection
-//!                     └── out of descriptors or at the cap: idle connections are asked to go, the loop lives on
+//!  listen queue ──► accept ──► seat ──► connection (watched: head, idle) ──► Handler::call ──► routes
+//!                     │          │                                  └──upgrade──► api::socket, tracked like a connection
+//!                     │          └── all taken: the slowest of the largest peer goes (seats), else a short wait, else 503
+//!                     └── out of descriptors: some of the slowest go, the loop lives on
 //! ```
-//! Promises: a slow or silent client costs one connection for a bounded time; more connections than the cap wait in the listen queue;
+//! Promises: a slow or silent client costs one connection for a bounded time; whoever takes all seats keeps nobody else out;
 //! [`Server::drain`] stops accepting, tells keep-alive connections and sockets, and waits for the work under way.
 
 mod connection;
 mod limits;
+mod peer;
 mod ports;
+mod progress;
+mod request_body;
+mod seats;
 mod stream;
 
 use std::net::SocketAddr;
@@ -20,15 +25,18 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
 use hyper::{Request, Response};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use limits::{Limits, raise_file_limit};
+pub use peer::{Peer, TrustedProxies};
 pub use ports::{BindError, bind};
+pub(in crate::api) use progress::{Doing, Ending, Progress};
+pub use request_body::RequestBody;
+pub use seats::{EndedCounts, Seat, Seats};
 pub use stream::Watched;
 
 /// What goes out: pre-rendered bytes without a box around them, or whatever the router gave.
@@ -40,17 +48,10 @@ pub enum Reply {
     Later(std::pin::Pin<Box<dyn Future<Output = Response<OutBody>> + Send>>),
 }
 
-/// Whoever is at the other end of the request's connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
 /// Answers requests of one listener.
 pub trait Handler: Send + Sync + 'static {
-    /// Whether requests carry their [`Peer`]: it costs an allocation.
-    const WANTS_PEER: bool = false;
-
     /// Answers one request; never fails, as every failure has a status.
-    fn call(&self, request: Request<Incoming>) -> Reply;
+    fn call(&self, request: Request<RequestBody>, peer: Peer) -> Reply;
 }
 
 /// Work that outlives its request (sockets) but not the server.
@@ -62,23 +63,18 @@ pub struct Lifeline {
     pub tasks: TaskTracker,
 }
 
-/// How connections should behave just now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mood {
-    Open,
-    /// Descriptors or connections have run out: idle ones make room.
-    Crowded,
-    Draining,
-}
-
-/// After a failed accept (no descriptors) the loop waits so long: idle connections go meanwhile.
+/// After a failed accept (no descriptors) the loop waits so long: slow connections go meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// So many connections may wait for a seat, and so long: more are told to come again.
+const WAITING_MAX: usize = 64;
+const SEAT_PATIENCE: Duration = Duration::from_secs(1);
+/// What a connection hears that gets no seat.
+const NO_SEAT: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// A listener at work.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    mood: watch::Sender<Mood>,
     lifeline: Lifeline,
 }
 
@@ -87,12 +83,20 @@ impl Server {
     ///
     /// # Errors
     /// If the listener does not know its address.
-    pub fn start(listener: TcpListener, handler: Arc<impl Handler>, limits: Limits, lifeline: Lifeline) -> std::io::Result<Self> {
+    pub fn start(
+        listener: TcpListener,
+        handler: Arc<impl Handler>,
+        limits: Limits,
+        ended: Arc<EndedCounts>,
+        lifeline: Lifeline,
+    ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
-        let (mood, _) = watch::channel(Mood::Open);
-        let accept = Accept { listener, handler, limits, mood: mood.clone(), lifeline: lifeline.clone() };
+        let seats = Seats::of_connections(limits.max_connections, limits.min_rate, ended);
+        let serving = Arc::new(Serving { handler, http: connection::protocol(), limits, stop: lifeline.stop.clone() });
+        let accept =
+            Accept { listener, serving, seats, waiting: Arc::new(Semaphore::new(WAITING_MAX)), lifeline: lifeline.clone() };
         tokio::spawn(accept.run());
-        Ok(Self { address, mood, lifeline })
+        Ok(Self { address, lifeline })
     }
 
     /// Where it listens.
@@ -104,7 +108,6 @@ impl Server {
     /// Stops accepting, lets requests under way finish, tells keep-alive connections and sockets to go. Returns how many were
     /// still there when the patience ended; they end with the process.
     pub async fn drain(self, patience: Duration) -> usize {
-        self.mood.send_replace(Mood::Draining);
         self.lifeline.stop.cancel();
         self.lifeline.tasks.close();
         let waited = tokio::time::timeout(patience, self.lifeline.tasks.wait()).await;
@@ -112,70 +115,67 @@ impl Server {
     }
 }
 
+/// What every connection is served with.
+struct Serving<H> {
+    handler: Arc<H>,
+    http: hyper::server::conn::http1::Builder,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
 struct Accept<H> {
     listener: TcpListener,
-    handler: Arc<H>,
-    limits: Limits,
-    mood: watch::Sender<Mood>,
+    serving: Arc<Serving<H>>,
+    seats: Arc<Seats>,
+    /// Room for connections without a seat.
+    waiting: Arc<Semaphore>,
     lifeline: Lifeline,
 }
 
 impl<H: Handler> Accept<H> {
     async fn run(self) {
-        let stop = self.lifeline.stop.clone();
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = self.lifeline.stop.cancelled() => {}
             () = self.accept_all() => {}
         }
     }
 
     async fn accept_all(&self) {
-        let seats = Arc::new(Semaphore::new(self.limits.max_connections));
-        let http = connection::protocol();
         loop {
-            let seat = match seats.clone().try_acquire_owned() {
-                Ok(seat) => seat,
-                Err(_) => {
-                    self.crowded("every connection is taken; idle ones make room");
-                    let Ok(seat) = seats.clone().acquire_owned().await else { return };
-                    seat
-                }
-            };
             match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    let connection = connection::Connection::new(&self.limits, self.mood.subscribe());
-                    let served = connection.serve(http.clone(), stream, self.handler.clone());
-                    self.lifeline.tasks.spawn(async move {
-                        served.await;
-                        drop(seat);
-                    });
-                }
+                Ok((stream, socket)) => self.seat(stream, socket),
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections; idle ones make room");
-                    self.crowded("out of descriptors");
+                    tracing::warn!(%error, "cannot accept connections; the slowest make room");
+                    self.seats.end_some();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
                 }
-            }
-            if *self.mood.borrow() == Mood::Crowded && seats.available_permits() > self.limits.max_connections / 10 {
-                self.mood.send_replace(Mood::Open);
             }
         }
     }
 
-    fn crowded(&self, why: &str) {
-        let changed = self.mood.send_if_modified(|mood| {
-            let changed = *mood == Mood::Open;
-            if changed {
-                *mood = Mood::Crowded;
-            }
-            changed
-        });
-        if changed {
-            tracing::warn!(why, "the listener is crowded");
+    fn seat(&self, stream: TcpStream, socket: SocketAddr) {
+        let serving = self.serving.clone();
+        if let Some(seat) = self.seats.take(socket.ip()) {
+            self.lifeline.tasks.spawn(serving.serve(stream, socket, seat));
+            return;
         }
+        let Ok(place) = self.waiting.clone().try_acquire_owned() else { return refuse(&stream) };
+        let seats = self.seats.clone();
+        self.lifeline.tasks.spawn(async move {
+            let seat = seats.wait(socket.ip(), SEAT_PATIENCE).await;
+            drop(place);
+            match seat {
+                Some(seat) => serving.serve(stream, socket, seat).await,
+                None => refuse(&stream),
+            }
+        });
     }
+}
+
+/// Says in one write, if it can be taken, that there is no seat.
+fn refuse(stream: &TcpStream) {
+    let _ = stream.try_write(NO_SEAT);
 }
 
 /// Errors of `accept` that say nothing about the listener: the peer was gone before we looked.

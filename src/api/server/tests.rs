@@ -13,7 +13,7 @@ struct Greeter {
 }
 
 impl Handler for Greeter {
-    fn call(&self, request: Request<Incoming>) -> Reply {
+    fn call(&self, request: Request<RequestBody>, _: Peer) -> Reply {
         let hello = || Response::new(Either::Left(Full::new(Bytes::from_static(b"hello"))));
         match request.uri().path() {
             "/large" => Reply::Ready(Response::new(Either::Left(Full::new(Bytes::from(vec![b'x'; 32 << 20]))))),
@@ -32,12 +32,13 @@ impl Handler for Greeter {
 
 fn limits() -> Limits {
     let short = Duration::from_millis(300);
-    Limits { header_timeout: short, idle_timeout: short * 2, min_rate: 4096, max_connections: 8, max_pages: 8 }
+    let proxies = TrustedProxies::default();
+    Limits { header_timeout: short, idle_timeout: short * 2, min_rate: 4096, proxies, max_connections: 8, max_pages: 8 }
 }
 
 async fn start(handler: Arc<Greeter>, limits: Limits) -> Server {
     let listener = bind("127.0.0.1:0".parse().unwrap(), "KEY").await.unwrap();
-    Server::start(listener, handler, limits, Lifeline::default()).unwrap()
+    Server::start(listener, handler, limits, Arc::default(), Lifeline::default()).unwrap()
 }
 
 async fn send(server: &Server, text: &str) -> TcpStream {
@@ -102,14 +103,14 @@ async fn malformed_heads_are_refused_and_closed() {
 }
 
 #[tokio::test]
-async fn more_connections_than_the_cap_wait_and_are_served() {
+async fn silent_connections_make_room_when_seats_run_out() {
     let patient = Limits { header_timeout: Duration::from_secs(60), idle_timeout: Duration::from_secs(60), ..limits() };
     let server = start(Arc::default(), patient).await;
     let mut silent = Vec::new();
     for _ in 0..20 {
         silent.push(send(&server, "GET").await);
     }
-    // The cap is taken by silent ones; crowded, the server lets them go long before their minute.
+    // The seats are taken by silent ones: they make room long before their minute.
     let mut stream = send(&server, GET).await;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();

@@ -18,11 +18,14 @@ use super::pace::{Pace, Verdict};
 use super::{Page, SocketCounts};
 use crate::actors::catalog_view::CatalogState;
 use crate::actors::fanout::{PageInfo, PageSubscription};
+use crate::api::server::Ending;
 
 /// Bytes taken from the socket at once.
 const READ_BYTES: usize = 4096;
 /// Kernel memory for what a page has not yet taken, in bytes: one burst. Beyond it the page waits, not the shop.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// The same for the last frame and the reason why it is the last.
+const LAST_BUFFER_BYTES: usize = 4 * SEND_BUFFER_BYTES;
 /// A page may send so many frames at once, and so many per second for long.
 const FRAMES_AT_ONCE: u32 = 200;
 const FRAMES_PER_SECOND: f64 = 50.0;
@@ -62,6 +65,8 @@ enum End {
     Gone,
     /// With a close frame.
     Close(u16, &'static str),
+    /// It must go: with a close frame if it takes that at once, behind the frame that has begun.
+    Cut(CloseCode, &'static str),
 }
 
 impl From<io::Error> for End {
@@ -78,6 +83,7 @@ impl From<Violation> for End {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, page: Page, info: PageInfo) -> Self {
+        let pace = Pace::new(page.seat.progress.clone());
         // Best effort: without it the kernel holds more for a slow page.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
         Self {
@@ -90,7 +96,7 @@ impl Connection {
             work: None,
             greeting: Greeting::Due,
             answers: 0,
-            pace: Pace::default(),
+            pace,
         }
     }
 
@@ -102,13 +108,20 @@ impl Connection {
             Ok(()) => self.serve().await,
             Err(end) => end,
         };
-        if let End::Close(code, reason) = end {
-            let counts = &self.page.shop.figures.sockets;
-            if code >= CloseCode::Protocol as u16 && code < CloseCode::Restart as u16 {
-                SocketCounts::count(&counts.violations);
-                tracing::debug!(code, reason, "a page broke the rules of its socket");
+        match end {
+            End::Gone => {}
+            End::Close(code, reason) => {
+                if code >= CloseCode::Protocol as u16 && code < CloseCode::Restart as u16 {
+                    SocketCounts::count(&self.page.shop.figures.sockets.violations);
+                    tracing::debug!(code, reason, "a page broke the rules of its socket");
+                }
+                let _ = tokio::time::timeout(FAREWELL, self.say_farewell(code, reason)).await;
             }
-            let _ = tokio::time::timeout(FAREWELL, self.say_farewell(code, reason)).await;
+            End::Cut(code, reason) => {
+                if self.say_last_word(code, reason) {
+                    let _ = tokio::time::timeout(FAREWELL, self.until_closed()).await;
+                }
+            }
         }
     }
 
@@ -133,6 +146,7 @@ impl Connection {
         let ws = &self.page.shop.config.ws;
         let every = ws.heartbeat_interval.min(ws.write_timeout);
         let stop = self.page.shop.lifeline.stop.clone();
+        let progress = self.page.seat.progress.clone();
         let mut tick = Box::pin(tokio::time::sleep(every));
         loop {
             if let Err(end) = self.write() {
@@ -142,6 +156,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return End::Close(CloseCode::GoingAway as u16, "the shop is stopping"),
+                why = progress.ended() => return self.ended(why),
                 frames = finished(&mut self.work) => {
                     self.work = None;
                     if self.greeting == Greeting::UnderWay {
@@ -218,6 +233,7 @@ impl Connection {
         match self.stream.try_read(&mut bytes) {
             Ok(0) => Err(End::Gone),
             Ok(count) => {
+                self.page.seat.progress.note_heard();
                 self.decoder.feed(&bytes[..count]);
                 self.take_frames()
             }
@@ -255,7 +271,29 @@ impl Connection {
             Verdict::Stalled => SocketCounts::count(&counts.stalled),
             Verdict::TooSlow => SocketCounts::count(&counts.slow),
         }
-        Err(End::Gone)
+        Err(End::Cut(CloseCode::Policy, "the page takes too little of what waits for it"))
+    }
+
+    /// Somebody else ended it.
+    fn ended(&self, why: Ending) -> End {
+        let counts = &self.page.shop.figures.sockets;
+        match why {
+            Ending::Seat => {
+                SocketCounts::count(&counts.seat);
+                End::Cut(CloseCode::TryLater, "others need the seat; try again later")
+            }
+        }
+    }
+
+    /// Lets go of what waits and sends the close frame, if it is taken at once: the kernel is given room for it behind what a slow page
+    /// has not yet taken.
+    fn say_last_word(&mut self, code: CloseCode, reason: &str) -> bool {
+        let Some(mut last) = self.outgoing.cut() else { return false };
+        last.extend_from_slice(&frame::close(code as u16, reason));
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.stream, LAST_BUFFER_BYTES);
+        // Not by way of tokio, which remembers that there was no room before.
+        let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
+        rustix::net::send(&self.stream, &last, flags).is_ok_and(|sent| sent == last.len())
     }
 
     /// Sends what waits and the close frame, then reads until the page has closed too: a reset would take the reason from it.
@@ -266,6 +304,10 @@ impl Connection {
                 return;
             }
         }
+        self.until_closed().await;
+    }
+
+    async fn until_closed(&mut self) {
         if self.stream.shutdown().await.is_err() {
             return;
         }

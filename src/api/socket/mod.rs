@@ -14,6 +14,7 @@ mod messages;
 mod outgoing;
 mod pace;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,7 +24,7 @@ use hyper_util::rt::TokioIo;
 
 use super::failure::Failure;
 use super::problem::Problem;
-use super::server::Watched;
+use super::server::{Peer, Seat, Watched};
 use super::shop::query::{Parameters, Parsed};
 use super::state::Shop;
 use crate::actors::fanout::PageInfo;
@@ -43,6 +44,8 @@ pub struct SocketCounts {
     pub stalled: AtomicU64,
     /// Connections that ended because the page took less than the least rate.
     pub slow: AtomicU64,
+    /// Connections that ended because others needed their seat.
+    pub seat: AtomicU64,
 }
 
 /// A connected page.
@@ -50,7 +53,7 @@ struct Page {
     shop: Arc<Shop>,
     session: SessionId,
     user: UserId,
-    _seat: tokio::sync::OwnedSemaphorePermit,
+    seat: Seat,
 }
 
 /// Upgrades to the page's socket.
@@ -71,10 +74,11 @@ pub async fn open(
     if shop.lifeline.stop.is_cancelled() {
         return Err(Problem::unavailable("stopping", "the shop is stopping").into());
     }
-    let seat = shop.seats.clone().try_acquire_owned();
-    let seat = seat.map_err(|_| Problem::unavailable("too_many_pages", "every seat is taken; try again"))?;
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Peer::ip);
+    let seat = shop.seats.take(peer);
+    let seat = seat.ok_or_else(|| Problem::unavailable("too_many_pages", "every seat is taken; try again"))?;
     let info = PageInfo { session_id: session.to_string(), user_id: user.to_string(), v1: accepted.v1, resume };
-    let page = Page { shop: shop.clone(), session, user, _seat: seat };
+    let page = Page { shop: shop.clone(), session, user, seat };
     let upgrade = hyper::upgrade::on(&mut request);
     shop.lifeline.tasks.spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use crate::actors::catalog_view::Pieces;
@@ -12,11 +12,18 @@ use crate::actors::fanout::Burst;
 /// Pieces of one write.
 const SLICES: usize = 16;
 
+/// What is left of a frame that has begun is worth no more bytes than these, if all else is let go.
+const LAST_FRAME_MAX: usize = 128 * 1024;
+
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     frames: VecDeque<Bytes>,
-    /// The rest of the catalogue: it comes before all frames but the first.
+    /// So much of the first is gone.
+    gone: usize,
+    /// The catalogue's one frame, of which the first bytes are a piece: its rest comes before all other frames.
     catalogue: Option<Pieces>,
+    /// Some of the catalogue is gone.
+    catalogue_begun: bool,
 }
 
 impl Outgoing {
@@ -32,7 +39,8 @@ impl Outgoing {
             Burst::Frames(frames) => self.push(frames),
             Burst::Catalogue(mut pieces) => {
                 self.frames.extend(pieces.next());
-                self.catalogue = Some(pieces).filter(|pieces| pieces.left() > 0);
+                self.catalogue = Some(pieces);
+                self.catalogue_begun = false;
             }
         }
     }
@@ -50,7 +58,7 @@ impl Outgoing {
             let ready = if self.catalogue.is_some() { 1 } else { SLICES };
             let mut used = 0;
             for (slice, frames) in slices.iter_mut().zip(&self.frames).take(ready) {
-                *slice = IoSlice::new(frames);
+                *slice = IoSlice::new(if used == 0 { &frames[self.gone..] } else { frames });
                 used += 1;
             }
             match stream.try_write_vectored(&slices[..used]) {
@@ -68,17 +76,71 @@ impl Outgoing {
     }
 
     fn consume(&mut self, mut count: usize) {
-        while let Some(first) = self.frames.front_mut() {
-            if count < first.len() {
-                first.advance(count);
+        self.catalogue_begun |= self.catalogue.is_some() && count > 0;
+        while let Some(first) = self.frames.front() {
+            let left = first.len() - self.gone;
+            if count < left {
+                self.gone += count;
                 return;
             }
-            count -= first.len();
+            count -= left;
+            self.gone = 0;
             self.frames.pop_front();
-            if let Some(piece) = self.catalogue.as_mut().and_then(Pieces::next) {
-                self.frames.push_front(piece);
+            match self.catalogue.as_mut().and_then(Pieces::next) {
+                Some(piece) => self.frames.push_front(piece),
+                None => self.catalogue = None,
             }
-            self.catalogue = self.catalogue.take().filter(|pieces| pieces.left() > 0);
+        }
+    }
+
+    /// Lets go of everything and gives the rest of the frame that has begun; `None` if that is too much, so that nothing can follow it.
+    pub(super) fn cut(&mut self) -> Option<Vec<u8>> {
+        let first = std::mem::take(&mut self.frames).into_iter().next().unwrap_or_default();
+        let gone = std::mem::take(&mut self.gone);
+        match self.catalogue.take() {
+            None => Some(first[gone..end_of_frame(&first, gone)].to_vec()),
+            Some(_) if !self.catalogue_begun => Some(Vec::new()),
+            Some(pieces) if pieces.left() > LAST_FRAME_MAX => None,
+            Some(pieces) => Some([&first[gone..], &pieces.collect::<Vec<_>>().concat()].concat()),
+        }
+    }
+}
+
+/// Where the frame ends that the byte at `at` belongs to, if it is not the first of its frame.
+fn end_of_frame(frames: &[u8], at: usize) -> usize {
+    let mut end = 0;
+    while end < at {
+        let [_, short, rest @ ..] = &frames[end..] else { return frames.len() };
+        let long = |bytes: usize| rest.iter().take(bytes).fold(0, |length, byte| length << 8 | usize::from(*byte));
+        let (header, payload) = match short {
+            126 => (4, long(2)),
+            127 => (10, long(8)),
+            short => (2, usize::from(*short)),
+        };
+        end += header + payload;
+    }
+    end.min(frames.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::socket::frame::{Opcode, encode};
+
+    #[test]
+    fn what_is_cut_ends_with_a_whole_frame() {
+        let frames = [0, 5, 125, 126, 70_000].map(|bytes| encode(Opcode::Text, &vec![b'x'; bytes]));
+        let run = frames.concat();
+        let ends: Vec<usize> = frames.iter().scan(0, |end, frame| Some((*end += frame.len(), *end).1)).collect();
+        for gone in (0..1_000).chain([run.len() - 1]) {
+            let mut outgoing = Outgoing::default();
+            outgoing.push(Bytes::from(run.clone()));
+            outgoing.push(Bytes::from(frames[1].clone()));
+            outgoing.consume(gone);
+            let left = outgoing.cut().unwrap().len();
+            assert!(outgoing.is_empty());
+            let end = if gone == 0 { 0 } else { *ends.iter().find(|end| **end >= gone).unwrap() };
+            assert_eq!(gone + left, end, "after {gone}");
         }
     }
 }

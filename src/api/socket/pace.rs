@@ -1,15 +1,13 @@
 //! How fast a page takes what waits for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::api::server::{Doing, Progress};
 
-/// What a page took since something began to wait, or since it was last judged.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    since: Option<Instant>,
-    taken: u64,
-}
+/// What a page took since something began to wait, or since it was last judged: noted where others see it who need its seat.
+#[derive(Debug)]
+pub(super) struct Pace(Arc<Progress>);
 
 /// What that says.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,27 +20,39 @@ pub(super) enum Verdict {
 }
 
 impl Pace {
-    /// Nothing waits.
-    pub(super) fn rest(&mut self) {
-        self.since = None;
+    pub(super) fn new(progress: Arc<Progress>) -> Self {
+        Self(progress)
     }
 
-    /// The page took so much, and more waits.
-    pub(super) fn note(&mut self, bytes: usize) {
-        match self.since {
-            Some(_) => self.taken += bytes as u64,
-            // What went out at once says only how large the system's buffers are.
-            None => (self.since, self.taken) = (Some(Instant::now()), 0),
+    fn is_waiting(&self) -> bool {
+        self.0.doing() == Doing::Sending
+    }
+
+    /// Nothing waits.
+    pub(super) fn rest(&self) {
+        if self.is_waiting() {
+            self.0.set(Doing::Idle);
         }
     }
 
+    /// The page took so much, and more waits.
+    pub(super) fn note(&self, bytes: usize) {
+        if self.is_waiting() {
+            return self.0.count(bytes);
+        }
+        // What went out at once says only how large the system's buffers are.
+        self.0.count_anew();
+        self.0.set(Doing::Sending);
+    }
+
     /// Judges once something has waited for this time, and begins to count anew.
-    pub(super) fn judge(&mut self, over: Duration, min_rate: u32) -> Verdict {
-        let Some(elapsed) = self.since.map(|since| since.elapsed()).filter(|elapsed| *elapsed >= over) else {
+    pub(super) fn judge(&self, over: Duration, min_rate: u32) -> Verdict {
+        let (taken, since) = self.0.moved();
+        let elapsed = since.elapsed();
+        if !self.is_waiting() || elapsed < over {
             return Verdict::Well;
-        };
-        let taken = std::mem::take(&mut self.taken);
-        self.since = Some(Instant::now());
+        }
+        self.0.count_anew();
         match taken {
             0 => Verdict::Stalled,
             _ if (taken as f64) < f64::from(min_rate) * elapsed.as_secs_f64() => Verdict::TooSlow,
@@ -59,7 +69,7 @@ mod tests {
     async fn any_byte_is_not_enough() {
         let over = Duration::from_secs(30);
         let after = async |per_second: usize| {
-            let mut pace = Pace::default();
+            let pace = Pace::new(Arc::default());
             pace.note(100_000);
             for _ in 0..30 {
                 assert_eq!(pace.judge(over, 4096), Verdict::Well);
@@ -76,7 +86,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_takes_all_is_never_judged() {
-        let mut pace = Pace::default();
+        let pace = Pace::new(Arc::default());
         pace.note(1);
         pace.rest();
         tokio::time::advance(Duration::from_secs(3600)).await;

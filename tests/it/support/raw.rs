@@ -108,7 +108,8 @@ impl RawSocket {
         Self::over(socket.connect(address).await.unwrap(), path, extra).await
     }
 
-    async fn over(mut stream: TcpStream, path: &str, extra: &str) -> Self {
+    /// The same on a connection that is there.
+    pub async fn over(mut stream: TcpStream, path: &str, extra: &str) -> Self {
         let address = stream.peer_addr().unwrap();
         stream.write_all(handshake(address, path, extra).as_bytes()).await.unwrap();
         let mut head = Vec::new();

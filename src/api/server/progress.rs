@@ -1,0 +1,189 @@
+//! What a connection or page is doing, since when, and how fast: written by whoever serves it, read by whoever needs its seat.
+
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) enum Doing {
+    /// Nothing was asked.
+    Idle,
+    /// Part of a request's head is here.
+    ReadingHead,
+    /// A request's body is being sent to us.
+    Receiving,
+    /// A request is being answered: its own limits apply.
+    Answering,
+    /// An answer, or frames, wait for the client to take them.
+    Sending,
+}
+
+/// Why somebody else ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) enum Ending {
+    /// Others need the seat.
+    Seat = 1,
+}
+
+/// Of an answer for which nobody had to wait so far.
+const NOT_YET: u64 = u64::MAX;
+
+/// What a connection is doing and since when. The state is one word, as it is written at every read.
+#[derive(Debug)]
+pub(in crate::api) struct Progress {
+    born: Instant,
+    /// Milliseconds since `born`, shifted by three bits, and the kind of work in those bits.
+    word: AtomicU64,
+    /// Bytes that the client sent of a body or took of an answer since `counted_from`, in milliseconds since `born`.
+    moved: AtomicU64,
+    counted_from: AtomicU64,
+    /// When a page said something last, in milliseconds since `born` and one more; 0: never.
+    heard: AtomicU64,
+    ending: AtomicU8,
+    ended: Notify,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            born: Instant::now(),
+            word: AtomicU64::new(Doing::Idle as u64),
+            moved: AtomicU64::new(0),
+            counted_from: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            ending: AtomicU8::new(0),
+            ended: Notify::new(),
+        }
+    }
+}
+
+impl Progress {
+    pub(in crate::api) fn set(&self, doing: Doing) {
+        self.word.store(self.now() << 3 | doing as u64, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 3)
+    }
+
+    fn at(&self, ms: u64) -> Instant {
+        self.born + Duration::from_millis(ms)
+    }
+
+    pub(in crate::api) fn doing(&self) -> Doing {
+        match self.word.load(Ordering::Relaxed) & 7 {
+            0 => Doing::Idle,
+            1 => Doing::ReadingHead,
+            2 => Doing::Receiving,
+            3 => Doing::Answering,
+            _ => Doing::Sending,
+        }
+    }
+
+    /// What it does, and since when.
+    pub(in crate::api) fn get(&self) -> (Doing, Instant) {
+        (self.doing(), self.at(self.word.load(Ordering::Relaxed) >> 3))
+    }
+
+    /// Begins to count what the client moves.
+    pub(in crate::api) fn count_anew(&self) {
+        self.counted_from.store(self.now(), Ordering::Relaxed);
+        self.moved.store(0, Ordering::Relaxed);
+    }
+
+    /// Begins to count at the client's first wait: what goes out before says only how large the system's buffers are.
+    pub(super) fn count_from_first_wait(&self) {
+        self.counted_from.store(NOT_YET, Ordering::Relaxed);
+    }
+
+    pub(in crate::api) fn count(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// What the client moved, and since when.
+    pub(in crate::api) fn moved(&self) -> (u64, Instant) {
+        match self.counted_from.load(Ordering::Relaxed) {
+            NOT_YET => (0, Instant::now()),
+            from => (self.moved.load(Ordering::Relaxed), self.at(from)),
+        }
+    }
+
+    /// A body begins.
+    pub(super) fn receive(&self) {
+        self.count_anew();
+        self.set(Doing::Receiving);
+    }
+
+    /// The body is here, or nobody wants more of it.
+    pub(super) fn received(&self) {
+        if self.doing() == Doing::Receiving {
+            self.set(Doing::Answering);
+        }
+    }
+
+    pub(super) fn note_read(&self, bytes: usize) {
+        match self.doing() {
+            // Later bytes of a head do not give it more time.
+            Doing::Idle if bytes > 0 => self.set(Doing::ReadingHead),
+            Doing::Receiving => self.count(bytes),
+            Doing::Idle | Doing::ReadingHead | Doing::Answering | Doing::Sending => {}
+        }
+    }
+
+    /// The client took some of what waits for it, or cannot take more for now.
+    pub(super) fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.count(*bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending if self.doing() == Doing::Idle => {
+                if self.counted_from.load(Ordering::Relaxed) == NOT_YET {
+                    self.count_anew();
+                }
+                self.set(Doing::Sending);
+            }
+            Poll::Pending => {}
+        }
+    }
+
+    /// Nothing waits for the client just now.
+    pub(super) fn note_flushed(&self) {
+        if self.doing() == Doing::Sending {
+            self.set(Doing::Idle);
+        }
+    }
+
+    /// A page said something.
+    pub(in crate::api) fn note_heard(&self) {
+        self.heard.store(self.now() + 1, Ordering::Relaxed);
+    }
+
+    /// When a page said something last.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.heard.load(Ordering::Relaxed).checked_sub(1).map(|ms| self.at(ms))
+    }
+
+    pub(super) fn born(&self) -> Instant {
+        self.born
+    }
+
+    /// Ends it, from outside.
+    pub(super) fn end(&self, why: Ending) {
+        self.ending.store(why as u8, Ordering::Release);
+        self.ended.notify_one();
+    }
+
+    /// Waits until somebody else ends it. For one caller.
+    pub(in crate::api) async fn ended(&self) -> Ending {
+        loop {
+            match self.ending.load(Ordering::Acquire) {
+                0 => self.ended.notified().await,
+                _ => return Ending::Seat,
+            }
+        }
+    }
+}
