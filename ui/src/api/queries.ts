@@ -5,6 +5,7 @@ import { catalogue } from '../live/catalogue'
 import { readChange, readProduct, readProducts } from '../live/decode'
 import { recall } from '../live/moves'
 import { isSettled, newerOrder } from '../orders/order'
+import { lowStock } from '../product/stock'
 import type { Order, Product, Status } from '../wire'
 import { Refused } from './http'
 import { shop } from './shop'
@@ -33,6 +34,7 @@ export const statusQuery = queryOptions({
 /** Takes a status; when the catalogue came, went or was restored, what was read of it before is out of date. */
 export function noticed(status: Status): Status {
   const before = queryClient.getQueryData<Status>(['status'])
+  if (Number.isFinite(status.lowStock)) lowStock.set(status.lowStock)
   if (before && before.catalog !== status.catalog) {
     for (const queryKey of [['listing'], ['facets'], ['front'], ['product'], ['history']]) void queryClient.invalidateQueries({ queryKey })
   }

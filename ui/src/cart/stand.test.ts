@@ -5,7 +5,7 @@ import type { LiveProduct } from '../live/catalogue'
 import { standOf } from './stand'
 
 const live = (inventory: number, removed = false) => ({ product: aProduct({ inventory }), removed }) as LiveProduct
-const line = (available?: boolean) => ({ ...aLine('A', 5), ...(available === undefined ? {} : { available }) })
+const line = (available = true) => ({ ...aLine('A', 5), available })
 
 it.each([
   ['enough of it', line(), live(5), true, { is: 'fine' }],

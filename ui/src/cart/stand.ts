@@ -3,25 +3,22 @@ import { useMemo, useSyncExternalStore } from 'react'
 import { catalogue, type LiveProduct } from '../live/catalogue'
 import type { CartItem } from '../wire'
 
-/** `available`: whether the catalogue still has the product. */
-type Line = CartItem & { available?: boolean }
-
 /** How a line stands against the shelf. `left`: units there are. */
 export type Stand = { readonly is: 'fine' } | { readonly is: 'gone' } | { readonly is: 'out' } | { readonly is: 'short'; readonly left: number }
 
 /** A line that can't be ordered any more: the shop said so, or knows everything it sells and not this. */
-export function isGone(line: Line, live: LiveProduct | undefined, isWhole: boolean): boolean {
-  return live ? live.removed || line.available === false : line.available === false || isWhole
+export function isGone(line: CartItem, live: LiveProduct | undefined, isWhole: boolean): boolean {
+  return !line.available || (live ? live.removed : isWhole)
 }
 
-export function standOf(line: Line, live: LiveProduct | undefined, isWhole: boolean): Stand {
+export function standOf(line: CartItem, live: LiveProduct | undefined, isWhole: boolean): Stand {
   if (isGone(line, live, isWhole)) return { is: 'gone' }
   if (!live || live.product.inventory >= line.quantity) return { is: 'fine' }
   return live.product.inventory <= 0 ? { is: 'out' } : { is: 'short', left: live.product.inventory }
 }
 
 /** The lines that can't be ordered any more; renders again when that changes. */
-export function useGone<T extends Line>(lines: readonly T[]): T[] {
+export function useGone<T extends CartItem>(lines: readonly T[]): T[] {
   const ids = useSyncExternalStore(catalogue.watchShelf, () => {
     const gone = lines.filter((line) => isGone(line, catalogue.get(line.productId), catalogue.isWhole()))
     return JSON.stringify(gone.map((line) => line.productId))

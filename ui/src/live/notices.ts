@@ -1,6 +1,7 @@
 import { count } from '../lib/locale'
 import { money } from '../lib/money'
 import { inText } from '../lib/text'
+import { lowStock } from '../product/stock'
 import type { Product, ProductChange } from '../wire'
 
 /** At most one notice in this time, in milliseconds; what comes meanwhile is counted and told at its end. */
@@ -16,7 +17,7 @@ export function noticeOf(product: Product, change: ProductChange): string | null
     case 'PRODUCT_REMOVED':
       return `${inText(product.name)} is no longer sold`
     case 'INVENTORY_DECREASED':
-      return product.inventory < 10 ? `${inText(product.name)}: only ${count(product.inventory)} left` : null
+      return product.inventory <= lowStock.get() ? `${inText(product.name)}: only ${count(product.inventory)} left` : null
     case 'PRICE_CHANGED':
       return `${inText(product.name)} now costs ${money(product.price)}`
     default:

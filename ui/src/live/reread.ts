@@ -8,7 +8,7 @@ export const REREAD_EVERY_MS = 4_000
 /** A first connection that takes longer than this counts as none, in milliseconds. */
 const PATIENCE_MS = 4_000
 /** What is read again, where the page shows it. */
-const READ: ReadonlySet<unknown> = new Set(['listing', 'product', 'history', 'cart', 'order', 'orders', 'related'])
+const READ: ReadonlySet<unknown> = new Set(['listing', 'product', 'history', 'cart', 'order', 'orders', 'related', 'front', 'facets'])
 
 /** When the page last read by REST what the socket would have pushed, in epoch milliseconds; 0 = by socket, or not at all. */
 export const rereadAt = new Observable(0)

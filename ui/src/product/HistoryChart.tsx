@@ -2,15 +2,15 @@ import { HISTORY_MINUTES } from '../api/queries'
 import { count } from '../lib/locale'
 import { money } from '../lib/money'
 import { ago } from '../lib/time'
-import type { Product } from '../wire'
-import { courseFrom, courseOf, type Change, type Corner, type Series } from './history'
+import type { Product, ProductChange } from '../wire'
+import { courseFrom, courseOf, type Corner, type Series } from './history'
 
 const WIDTH = 480
 const HEIGHT = 96
 /** Room above and below a course, so that its line and marks are whole. */
 const INSET = 9
 
-type Props = { product: Product; changes: readonly Change[]; own: readonly Change[]; now: number }
+type Props = { product: Product; changes: readonly ProductChange[]; own: readonly ProductChange[]; now: number }
 
 /** Stock and price over the last hour, or since the product came, as step lines one above the other. The list beside it says the same in words. */
 export function HistoryChart({ product, changes, own, now }: Props) {
@@ -40,7 +40,7 @@ export function HistoryChart({ product, changes, own, now }: Props) {
 const NAMES: Record<Series, string> = { stock: 'Stock', price: 'Price' }
 const shown = (series: Series, value: number) => (series === 'stock' ? count(value) : money(value))
 
-function Panel({ series, corners, from, own }: { series: Series; corners: readonly Corner[]; from: number; own: readonly Change[] }) {
+function Panel({ series, corners, from, own }: { series: Series; corners: readonly Corner[]; from: number; own: readonly ProductChange[] }) {
   const values = corners.map(([, value]) => value)
   const [lowest, highest] = [Math.min(...values), Math.max(...values)]
   const last = values.at(-1) ?? 0

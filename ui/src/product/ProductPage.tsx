@@ -16,8 +16,9 @@ import { NotFound } from '../shell/NotFound'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import { track } from '../track/track'
+import type { ProductChange } from '../wire'
 import { BuyBox } from './BuyBox'
-import { recentFirst, resultOf, textOf, type Change } from './history'
+import { recentFirst, resultOf, textOf } from './history'
 import { Picture } from './Picture'
 import { PriceLabel } from './PriceLabel'
 import { Rating } from './Rating'
@@ -114,7 +115,7 @@ function Breadcrumb({ category }: { category: string }) {
 }
 
 /** When anything about it last changed, beside the figures that did. Its place does not depend on whether there was anything. */
-function LastChange({ history }: { history: readonly Change[] | undefined }) {
+function LastChange({ history }: { history: readonly ProductChange[] | undefined }) {
   const now = useNow(5_000)
   const last = recentFirst(history ?? [])[0]
   return (

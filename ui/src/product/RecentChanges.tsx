@@ -1,14 +1,14 @@
 import { useNow } from '../lib/now'
 import { ago, timeOfDay } from '../lib/time'
 import { isMine } from '../orders/mine'
-import type { Product } from '../wire'
+import type { Product, ProductChange } from '../wire'
 import { HistoryChart } from './HistoryChart'
-import { recentFirst, resultOf, textOf, type Change } from './history'
+import { recentFirst, resultOf, textOf } from './history'
 
 const SHOWN = 8
 
 /** The last hour of a product: stock and price as lines, each change with its reason as a list. */
-export function RecentChanges({ product, history }: { product: Product; history: readonly Change[] | undefined }) {
+export function RecentChanges({ product, history }: { product: Product; history: readonly ProductChange[] | undefined }) {
   const now = useNow(5_000)
   const changes = recentFirst(history ?? [])
   const own = changes.filter(({ orderId }) => orderId !== null && isMine(orderId))
@@ -37,7 +37,7 @@ export function RecentChanges({ product, history }: { product: Product; history:
   )
 }
 
-function Row({ change, now, own }: { change: Change; now: number; own: boolean }) {
+function Row({ change, now, own }: { change: ProductChange; now: number; own: boolean }) {
   return (
     <li className="flex flex-wrap items-baseline gap-x-4 py-2.5 tabular-nums">
       <span className="font-semibold">{textOf(change)}</span>

@@ -3,12 +3,14 @@ import { useState } from 'react'
 import type { LiveProduct } from '../live/catalogue'
 import { count } from '../lib/locale'
 import { useUntil } from '../lib/now'
-import { NEWS_MS, stockOf, stockText, type Stock } from './stock'
+import { useObservable } from '../lib/observable'
+import { lowStock, NEWS_MS, stockOf, stockText, type Stock } from './stock'
 
 const COLOURS: Record<Stock, string> = { in: 'text-leaf', low: 'text-low', out: 'text-out', back: 'text-back', gone: 'text-soft' }
 
 /** Stock in words with a shape and colour of its own, and for a moment by how much it just moved. */
 export function StockBadge({ live }: { live: LiveProduct }) {
+  useObservable(lowStock)
   const stock = stockOf(live, useUntil(live.backAt === 0 ? 0 : live.backAt + NEWS_MS))
   // What moved before this was drawn is no news here. The animation ends in nothing by itself: no timer, no second rendering.
   const [drawnAfter] = useState(live.movedAt)

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import { aChange } from '../testing'
-import { courseFrom, courseOf, reasonOf, recentFirst, resultOf, textOf, withChange, type Change } from './history'
+import type { ProductChange } from '../wire'
+import { courseFrom, courseOf, reasonOf, recentFirst, resultOf, textOf, withChange } from './history'
 
 describe('history', () => {
   it('takes a pushed change once', () => {
@@ -11,7 +12,7 @@ describe('history', () => {
     expect(withChange(history, aChange({ version: 2, type: 'PRICE_CHANGED' }))).toHaveLength(2)
   })
 
-  it.each<[Partial<Change>, string | null]>([
+  it.each<[Partial<ProductChange>, string | null]>([
     [{ type: 'INVENTORY_DECREASED', orderId: 'o' }, '2 sold'],
     [{ type: 'INVENTORY_DECREASED', orderId: null, reason: 'correction' }, 'Corrected −2'],
     [{ type: 'INVENTORY_DECREASED', orderId: 'o', reason: 'correction' }, 'Corrected −2'],
@@ -32,8 +33,8 @@ describe('history', () => {
 
   it('says what a change left', () => {
     expect(resultOf(aChange({ currentInventory: 1_200 }))).toBe('1,200 left')
-    expect(resultOf(aChange({ type: 'PRICE_CHANGED', previousPrice: 50, currentPrice: 40 }))).toBe('$50.00 → $40.00')
-    expect(resultOf(aChange({ type: 'PRICE_CHANGED', previousPrice: null, currentPrice: 40 }))).toBe('$40.00')
+    expect(resultOf(aChange({ type: 'PRICE_CHANGED', reason: 'price', previousPrice: 50, currentPrice: 40 }))).toBe('$50.00 → $40.00')
+    expect(resultOf(aChange({ type: 'PRICE_CHANGED', reason: 'price', previousPrice: null, currentPrice: 40 }))).toBe('$40.00')
   })
 
   it('lists what can be seen, newest first', () => {

@@ -2,9 +2,6 @@ import { count } from '../lib/locale'
 import { cents, money } from '../lib/money'
 import type { ProductChange } from '../wire'
 
-/** `reason`: why a product changed, in one word. A server that does not tell leaves it to the type. */
-export type Change = ProductChange & { readonly reason?: string }
-
 /** Changes kept for one page: an hour of a busy product. */
 const AT_MOST = 500
 
@@ -17,39 +14,22 @@ export function withChange<T extends ProductChange>(known: readonly T[], change:
 }
 
 /** Changes a shopper cares about, newest first. */
-export function recentFirst(changes: readonly Change[]): Change[] {
+export function recentFirst(changes: readonly ProductChange[]): ProductChange[] {
   return changes.filter((change) => textOf(change) !== null).toSorted((a, b) => b.timestamp - a.timestamp || b.version - a.version)
 }
 
-/** Why a change happened. */
+/** Why a change happened, as far as shoppers care. */
 export type Reason = 'order' | 'restock' | 'correction' | 'price' | 'added' | 'removed'
 
 const REASONS: ReadonlySet<string> = new Set<Reason>(['order', 'restock', 'correction', 'price', 'added', 'removed'])
 
-/** The reason that the server tells, or what the type and the order say; null for what no shopper sees. */
-export function reasonOf({ reason, type, orderId, previousInventory, currentInventory }: Change): Reason | null {
-  if (reason !== undefined) return REASONS.has(reason) ? (reason as Reason) : null
-  switch (type) {
-    case 'PRICE_CHANGED':
-      return 'price'
-    case 'PRODUCT_ADDED':
-      return 'added'
-    case 'PRODUCT_REMOVED':
-      return 'removed'
-    case 'BACK_IN_STOCK':
-    case 'INVENTORY_INCREASED':
-      return 'restock'
-    case 'INVENTORY_DECREASED':
-    case 'OUT_OF_STOCK':
-      if (previousInventory === null || previousInventory <= currentInventory) return null
-      return orderId === null ? 'correction' : 'order'
-    default:
-      return null
-  }
+/** The reason of a change, or null for what no shopper sees. */
+export function reasonOf({ reason }: ProductChange): Reason | null {
+  return REASONS.has(reason) ? (reason as Reason) : null
 }
 
 /** One change in words, or null if it is none that can be seen. */
-export function textOf(change: Change): string | null {
+export function textOf(change: ProductChange): string | null {
   const { previousInventory, currentInventory } = change
   const units = currentInventory - (previousInventory ?? currentInventory)
   const last = currentInventory === 0 ? ', the last' : ''
@@ -72,8 +52,8 @@ export function textOf(change: Change): string | null {
 }
 
 /** What the change left: the price before and after, or the units in stock. */
-export function resultOf({ type, reason, previousPrice, currentPrice, currentInventory }: Change): string {
-  if (type !== 'PRICE_CHANGED' && reason !== 'price') return `${count(currentInventory)} left`
+export function resultOf({ reason, previousPrice, currentPrice, currentInventory }: ProductChange): string {
+  if (reason !== 'price') return `${count(currentInventory)} left`
   return previousPrice === null ? money(currentPrice) : `${money(previousPrice)} → ${money(currentPrice)}`
 }
 

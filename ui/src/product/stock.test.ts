@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 
 import { aProduct } from '../testing'
-import { stockOf, stockText } from './stock'
+import { lowStock, stockOf, stockText } from './stock'
 
 it.each([
   [10, false, false, 'in', '10 in stock'],
@@ -13,4 +13,12 @@ it.each([
 ])('%i units, removed %s, back %s: %s', (inventory, removed, back, stock, text) => {
   expect(stockOf({ product: aProduct({ inventory }), removed }, back)).toBe(stock)
   expect(stockText(stock as ReturnType<typeof stockOf>, inventory)).toBe(text)
+})
+
+it('takes what is low from the shop', () => {
+  const live = { product: aProduct({ inventory: 12 }), removed: false }
+  expect(stockOf(live, false)).toBe('in')
+  lowStock.set(12)
+  expect(stockOf(live, false)).toBe('low')
+  lowStock.set(9)
 })

@@ -1,8 +1,9 @@
 import { count } from '../lib/locale'
+import { Observable } from '../lib/observable'
 import type { LiveProduct } from '../live/catalogue'
 
-/** Below this many units a product counts as low: the shop's first alert level. */
-export const LOW_BELOW = 10
+/** Stock from 1 to this is low, in units: as the shop's status tells it, and the usual level until it has. */
+export const lowStock = new Observable(9)
 /** How long "back in stock" and "price dropped" stay, in milliseconds. */
 export const NEWS_MS = 60_000
 
@@ -13,7 +14,7 @@ export function stockOf({ product, removed }: Pick<LiveProduct, 'product' | 'rem
   if (removed) return 'gone'
   if (product.inventory <= 0) return 'out'
   if (backIsNews) return 'back'
-  return product.inventory < LOW_BELOW ? 'low' : 'in'
+  return product.inventory <= lowStock.get() ? 'low' : 'in'
 }
 
 /** The stock in words. */
