@@ -6,6 +6,7 @@
 //! ```
 
 mod api;
+pub mod backup;
 mod database;
 mod door;
 mod event_log;

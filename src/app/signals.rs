@@ -58,6 +58,12 @@ impl StopSignals {
         Ok(Self { told })
     }
 
+    /// Whether the first has come.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.told.is_cancelled()
+    }
+
     /// Waits for the first.
     pub async fn wait(&self) {
         self.told.cancelled().await;

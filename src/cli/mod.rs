@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. They parse, call the library, and turn an error into a text and an exit code.
 
+mod backup;
 mod cdc;
 mod check;
 mod config;
@@ -45,6 +46,10 @@ enum Command {
     Db(db::Args),
     /// The WAL reader's slot: how it is doing, and its repair.
     Cdc(cdc::Args),
+    /// Write event log and database to one file, beside the running shop or while it is stopped.
+    Backup(backup::Args),
+    /// Fill an empty data directory from such a file.
+    Restore(backup::Args),
     /// Check that the ledger adds up.
     Check(check::Args),
     /// Break the shop while it sells, and give a verdict.
@@ -71,6 +76,8 @@ impl Cli {
             Command::Serve(args) => serve::run(&self, args),
             Command::Db(args) => db::run(&self, args),
             Command::Cdc(args) => cdc::run(&self, args),
+            Command::Backup(args) => backup::back_up(&self, args),
+            Command::Restore(args) => backup::restore(&self, args),
             Command::Check(args) => check::run(&self, args),
             Command::Drill(args) => drill::run(&self, args),
             Command::Topics(args) => topics::run(&self, args),

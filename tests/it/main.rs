@@ -54,6 +54,7 @@ mod store_private_places;
 mod store_private_server;
 mod store_rescue;
 mod story_actors;
+mod story_backup;
 mod story_kill;
 mod story_lost_log;
 mod story_order;

@@ -21,6 +21,7 @@ mod reader;
 mod schema;
 mod session;
 mod shelf;
+mod snapshot;
 mod trouble;
 mod watcher;
 mod writer;
@@ -52,6 +53,7 @@ use crate::clock::Clock;
 use crate::wire::topics::Topic;
 
 pub use options::EmbeddedConfig;
+pub use snapshot::LogSnapshot;
 
 /// The log of this process.
 #[derive(Debug)]

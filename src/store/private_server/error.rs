@@ -94,6 +94,9 @@ pub enum PrivateServerError {
     /// It was made by a version that listened on a port.
     #[error("the private PostgreSQL of {path} was last started by an earlier version: start the shop once with this one")]
     FormerVersion { path: String },
+    /// Its files cannot be copied.
+    #[error("the private PostgreSQL cannot be copied")]
+    Copy(#[source] sqlx::Error),
     /// A task of ours died.
     #[error("the watch over the private PostgreSQL failed")]
     Watch(#[source] tokio::task::JoinError),

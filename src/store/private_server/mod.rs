@@ -17,10 +17,12 @@
 mod binaries;
 mod cluster;
 mod error;
+mod online;
 mod owner;
 mod place;
 mod postmaster;
 mod process;
+mod restored;
 mod runtime;
 
 use std::fs;
@@ -41,6 +43,8 @@ use postmaster::Postmaster;
 use crate::data_dir::{PidLock, PidLockError};
 
 pub use error::PrivateServerError;
+pub use online::{CopyEnd, OnlineCopy, Piece};
+pub use restored::{Restored, can_restore};
 
 /// A crashed server is started again after this wait; doubled each time up to [`RESTART_WAIT_MAX`].
 const RESTART_WAIT_MIN: Duration = Duration::from_millis(50);

@@ -57,13 +57,21 @@ impl Server {
 
     /// The same, with its standard output and error at `output`.
     pub fn launch_into(options: Options, output: Option<OwnedFd>) -> Self {
+        let mut server = Self::unstarted(options);
+        server.output = output;
+        server.spawn();
+        server
+    }
+
+    /// What [`Self::resume`] starts, on a data directory that is not there yet.
+    pub fn unstarted(options: Options) -> Self {
         let own = options.folder.is_none().then(|| tempfile::tempdir().unwrap());
         let folder = options.folder.unwrap_or_else(|| own.as_ref().unwrap().path().to_owned());
         let data = folder.join("data");
-        let mut server = Self {
+        Self {
             child: None,
             data,
-            output,
+            output: None,
             environment: options.environment,
             arguments: options.arguments,
             info: ServerInfo { pid: 0, http: None, admin: ([127, 0, 0, 1], 0).into(), roles: Vec::new(), started_at_ms: 0 },
@@ -73,9 +81,7 @@ impl Server {
                 .build()
                 .unwrap(),
             _folder: own,
-        };
-        server.spawn();
-        server
+        }
     }
 
     /// Waits until the process says that it is not ready, with these words among its reasons; gives all of them.

@@ -1,0 +1,127 @@
+//! Taking a backup.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+
+use super::archive::{ArchiveWriter, DatabasePart, LogPart, Manifest};
+use super::{CLUSTER, CREDENTIALS, INSTANCE, LOG};
+use crate::app::{StopSignals, bin_dir, event_log_folder};
+use crate::clock::Clock;
+use crate::config::{Config, LogKind};
+use crate::data_dir::{self, DataDir};
+use crate::log::embedded::{EmbeddedLog, LogSnapshot};
+use crate::store::private_server::{OnlineCopy, Piece, PrivateServer};
+
+/// Writes everything of this data directory to one file, beside the running shop or without it.
+///
+/// # Errors
+/// If something cannot be read or written, or is not whole; then there is no file.
+pub async fn back_up(config: &Config, target: &Path, stop: &StopSignals) -> anyhow::Result<Manifest> {
+    ensure!(!target.try_exists()?, "{} is there already: choose another name", target.display());
+    let is_private = config.postgres.database_url.is_empty();
+    let has_log = config.log.kind == LogKind::Embedded;
+    if has_log && !EmbeddedLog::is_in(&event_log_folder(&config.data_dir)) {
+        bail!("there is no event log in {}: no shop has run here", config.data_dir.display());
+    }
+    if data_dir::is_locked(&config.data_dir) {
+        ensure!(
+            is_private || !has_log,
+            "the shop runs, and its database (DATABASE_URL) is copied by another program: stop the shop, and copy both"
+        );
+        return write(config, target, stop).await;
+    }
+    ensure!(config.data_dir.join("lock").exists(), "no shop has run in {}", config.data_dir.display());
+    let _directory = DataDir::open(&config.data_dir, &config.instance)?;
+    if !is_private {
+        return write(config, target, stop).await;
+    }
+    let started = stop.unless_told(async { Ok(PrivateServer::start(&config.data_dir, bin_dir(config)).await?) });
+    let server = started.await.context("starting the private PostgreSQL")?.context("a signal broke it off")?;
+    let written = write(config, target, stop).await;
+    server.stop().await.context("stopping the private PostgreSQL")?;
+    written
+}
+
+async fn write(config: &Config, target: &Path, stop: &StopSignals) -> anyhow::Result<Manifest> {
+    let go_on = || !stop.is_told();
+    let mut archive = ArchiveWriter::create(target, &go_on)?;
+    let database = if config.postgres.database_url.is_empty() {
+        let copy = OnlineCopy::begin(&config.data_dir).await.context("copying the private PostgreSQL")?;
+        Some(copy)
+    } else {
+        None
+    };
+    let (log, database) = match database {
+        Some(copy) => {
+            let (log, database) = write_database(config, &mut archive, copy).await?;
+            (log, Some(database))
+        }
+        None => (snapshot(config)?, None),
+    };
+    let log = match log {
+        Some(log) => Some(tokio::task::block_in_place(|| write_log(&mut archive, &log, &go_on))?),
+        None => None,
+    };
+    archive.file(INSTANCE, &config.data_dir.join("instance"))?;
+    tokio::task::block_in_place(|| archive.finish(log, database, Clock::system().now_ms()))
+}
+
+/// The database, and the log's moment, which is the end of the database's copy.
+async fn write_database(
+    config: &Config,
+    archive: &mut ArchiveWriter<'_>,
+    mut copy: OnlineCopy,
+) -> anyhow::Result<(Option<LogSnapshot>, DatabasePart)> {
+    const COPYING: &str = "copying the private PostgreSQL";
+    let cluster = copy.cluster().to_owned();
+    let mut add = |pieces: Vec<Piece>, must_be_there: bool| {
+        tokio::task::block_in_place(|| pieces.iter().try_for_each(|piece| write_piece(archive, &cluster, piece, must_be_there)))
+    };
+    add(vec![Piece::Directory("pg_replslot".into())], true)?;
+    add(copy.slot_pieces(), true)?;
+    add(copy.data_pieces().context(COPYING)?, false)?;
+    copy.hold_outcomes().await.context(COPYING)?;
+    let log = snapshot(config)?;
+    let end = copy.end().await.context(COPYING)?;
+    add(copy.wal_pieces(&end).context(COPYING)?, true)?;
+    copy.close().await;
+    archive.bytes(&format!("{CLUSTER}/backup_label"), end.label.as_bytes())?;
+    if !end.tablespaces.is_empty() {
+        bail!("the private PostgreSQL has tablespaces outside of its directory, which are not copied");
+    }
+    let credentials = config.data_dir.join(CREDENTIALS);
+    ensure!(archive.file(CREDENTIALS, &credentials)?, "{} is missing: start the shop once", credentials.display());
+    let version = fs::read_to_string(cluster.join("PG_VERSION")).context(COPYING)?;
+    let postgres_major = version.trim().parse().context("PG_VERSION holds no version")?;
+    Ok((log, DatabasePart { postgres_major, architecture: super::ARCHITECTURE.to_owned() }))
+}
+
+fn write_piece(archive: &mut ArchiveWriter<'_>, cluster: &Path, piece: &Piece, must_be_there: bool) -> anyhow::Result<()> {
+    let name = |path: &Path| path.to_str().map(|path| format!("{CLUSTER}/{path}")).context("a file's name is not UTF-8");
+    match piece {
+        Piece::Directory(path) => archive.directory(&name(path)?),
+        Piece::File(path) => {
+            let is_there = archive.file(&name(path)?, &cluster.join(path))?;
+            ensure!(is_there || !must_be_there, "{} is gone", cluster.join(path).display());
+            Ok(())
+        }
+    }
+}
+
+fn snapshot(config: &Config) -> anyhow::Result<Option<LogSnapshot>> {
+    if config.log.kind == LogKind::Kafka {
+        return Ok(None);
+    }
+    let folder = event_log_folder(&config.data_dir);
+    tokio::task::block_in_place(|| LogSnapshot::take(&folder)).context("copying the event log").map(Some)
+}
+
+fn write_log(archive: &mut ArchiveWriter<'_>, log: &LogSnapshot, go_on: &dyn Fn() -> bool) -> anyhow::Result<LogPart> {
+    let aside = archive.aside();
+    log.copy_to(&aside, go_on).context("copying the event log")?;
+    archive.file(LOG, &aside)?;
+    fs::remove_file(&aside)?;
+    Ok(LogPart { partitions: log.partitions()? })
+}
