@@ -143,10 +143,13 @@ fn complain(error: &LogError) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
     use crate::clock::Clock;
     use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
-    use crate::log::{Headers, Topic};
+    use crate::log::layer::LogLayer;
+    use crate::log::{Headers, Session, SessionConfig, Topic};
 
     const PARTITION: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
 
@@ -177,6 +180,65 @@ mod tests {
         fn ends(&self) -> &BTreeMap<TopicPartition, Offset> {
             &self.ends
         }
+    }
+
+    /// Opened as often as asked, and never read: what a right to describe without one to read gives.
+    struct Unreadable {
+        positions: BTreeMap<TopicPartition, Offset>,
+    }
+
+    impl Reader for Unreadable {
+        fn read(&mut self, _max_records: usize, _max_wait: Duration) -> LogFuture<'_, Vec<Record>> {
+            Box::pin(async { Err(LogError::Unavailable("may not be read".to_owned())) })
+        }
+
+        fn positions(&self) -> &BTreeMap<TopicPartition, Offset> {
+            &self.positions
+        }
+
+        fn ends(&self) -> &BTreeMap<TopicPartition, Offset> {
+            &self.positions
+        }
+    }
+
+    struct Forbidden {
+        log: EmbeddedLog,
+        opened: Arc<AtomicU32>,
+    }
+
+    impl LogLayer for Forbidden {
+        fn beneath(&self) -> &dyn EventLog {
+            &self.log
+        }
+
+        fn session(&self, config: SessionConfig) -> LogFuture<'_, Box<dyn Session>> {
+            self.log.session(config)
+        }
+
+        fn reader(&self, from: &[(TopicPartition, Start)], _stop: Stop) -> LogFuture<'_, Box<dyn Reader>> {
+            assert_eq!(from, [(PARTITION, Start::Offset(7))], "it goes on where it stood");
+            self.opened.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Ok(unreadable()) })
+        }
+    }
+
+    fn unreadable() -> Box<dyn Reader> {
+        Box::new(Unreadable { positions: [(PARTITION, 7)].into() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_can_be_opened_and_not_read_is_opened_again_ever_more_seldom() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(EmbeddedConfig::new(folder.path(), 1), Clock::system()).await.unwrap();
+        let opened = Arc::new(AtomicU32::new(0));
+        let forbidden = Forbidden { log, opened: opened.clone() };
+        let open: Open = Box::new(|| Box::pin(async { Ok(unreadable()) }));
+        let _follower = Follower::start(Arc::new(forbidden), open, Stop::Never, |_| Ok(()));
+        tokio::time::sleep(BACKOFF_MAX * 4).await;
+        let at_first = opened.load(Ordering::Relaxed);
+        tokio::time::sleep(BACKOFF_MAX * 10).await;
+        let later = opened.load(Ordering::Relaxed) - at_first;
+        assert!((5..=10).contains(&at_first) && (9..=11).contains(&later), "{at_first}, then {later}");
     }
 
     #[tokio::test]

@@ -288,3 +288,37 @@ impl Flight {
         positions
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::envelope::Mailbox;
+
+    /// A storm asks for the place of each of ten thousand products: one index answers all of them.
+    #[test]
+    fn every_product_of_a_large_batch_is_found_through_one_index() {
+        const PRODUCTS: usize = 10_000;
+        let id = |number: usize| ProductId::new(&format!("P{number}")).unwrap();
+        let cell = |number: usize| {
+            let group = Arc::new(Group { product_id: id(number), items: Vec::new() });
+            Cell { group, basis: None, failures: 0, hung: false, down_since: None, steps: None }
+        };
+        let flight = Flight {
+            batch: 1,
+            collector: Arc::new(Collector::new(1, Mailbox::new("shard/0"), PRODUCTS)),
+            cells: (0..PRODUCTS).map(cell).collect(),
+            places: OnceCell::new(),
+            part: Part::default(),
+            highest_before_ms: 0,
+            highest_append_ms: 0,
+            next: None,
+            overdue: None,
+        };
+        assert!(flight.places.get().is_none(), "nobody has asked");
+        for number in 0..PRODUCTS {
+            assert_eq!(flight.pending_cell(&id(number)), Some(number));
+        }
+        assert_eq!(flight.place_of(&id(PRODUCTS)), None);
+        assert_eq!(flight.places.get().map(HashMap::len), Some(PRODUCTS));
+    }
+}
