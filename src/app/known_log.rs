@@ -10,8 +10,8 @@ use anyhow::bail;
 
 use super::event_log::Log;
 use crate::actors::order_tracker::opening::{OpeningError, strangeness};
+use crate::log::EventLog;
 use crate::log::embedded::EmbeddedLog;
-use crate::log::{EventLog, Topic};
 use crate::store::Store;
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
@@ -20,8 +20,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 const WHAT_TO_DO: &str = "Stop the shop and put the right log back (the folder `log` of the data directory), or restore a backup of both; \
      to forget every order and begin anew: `make reset`, or `kartshoppe topics delete --all` and `kartshoppe db reset`";
 
-/// Refuses a log that PostgreSQL knows better. A database that does not answer is asked again until it does; an empty log is not
-/// written before.
+/// Refuses a log that PostgreSQL knows better. A database that does not answer is asked again until it does; before that the log is
+/// not written, and the order tracker does not take it for the right one.
 ///
 /// # Errors
 /// If the log is not the one of the database's orders.
@@ -34,9 +34,7 @@ pub(super) async fn prove(log: &Log, store: &Store, alarms: &Alarms) -> anyhow::
             bail!("{}", told(&reason));
         }
         Err(error) => {
-            if is_empty(&embedded).await {
-                embedded.withhold(Some(format!("the database must say first whether it knows another log: {error}")));
-            }
+            embedded.withhold(Some(format!("the database must say first whether it knows another log: {error}")));
             tokio::spawn(prove_later(embedded, store.clone(), alarms.clone()));
         }
     }
@@ -61,12 +59,6 @@ async fn prove_later(log: Arc<EmbeddedLog>, store: Store, alarms: Alarms) {
 
 async fn ask(log: &EmbeddedLog, store: &Store) -> Result<Option<String>, OpeningError> {
     if store.has_positions_table().await? { strangeness(log, store).await } else { Ok(None) }
-}
-
-async fn is_empty(log: &EmbeddedLog) -> bool {
-    let topics = log.topics().await.unwrap_or_default();
-    let events = topics.iter().filter(|info| info.topic == Topic::InventoryEvents);
-    events.flat_map(|info| &info.partitions).all(|partition| partition.end == 0)
 }
 
 fn told(reason: &str) -> String {

@@ -36,6 +36,10 @@ pub struct Opening {
 /// # Errors
 /// [`OpeningError`] while database or log cannot be asked.
 pub async fn open(log: &dyn EventLog, store: &Store) -> Result<Opening, OpeningError> {
+    // What is noted as a gap is forgotten as a position: nobody could tell then that the log is another one.
+    if let Some(reason) = log.refusal() {
+        return Err(LogError::Refused(reason).into());
+    }
     let stored: BTreeMap<PartitionId, TrackerPosition> =
         store.tracker_positions().await?.into_iter().map(|position| (position.partition, position)).collect();
     let topics = log.topics().await?;
