@@ -31,7 +31,7 @@ use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 pub(super) const NOT_READY: &str = "not_ready";
 
 /// Whoever is asked answers by then or counts as not ready.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// An error of the log, for everybody and in full.
 #[must_use]

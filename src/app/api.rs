@@ -35,7 +35,7 @@ use crate::store::Store;
 use crate::telemetry::alarms::{Alarm, Cause};
 
 /// The log answers by then or counts as silent; shorter than the patience of those who ask for readiness.
-const LOG_PATIENCE: Duration = Duration::from_millis(950);
+const LOG_PATIENCE: Duration = Duration::from_millis(2_900);
 /// The key that an operators' port in use names.
 const ADMIN_KEY: &str = "KARTSHOPPE__ADMIN__LISTEN";
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use kartshoppe::log::EventLog;
 use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
+use kartshoppe::telemetry::alarms::Cause;
+use kartshoppe::wire::topics::Topic;
 use serde_json::Value;
 
+use crate::support::alarm::{is_over, stands};
 use crate::support::engine::{Ledger, ids, order, product, until_committed};
 use crate::support::java::Rights;
 use crate::support::kafka::prefix;
@@ -115,4 +118,27 @@ async fn a_missing_right_is_named_and_gone_on_with_once_it_is_granted() {
 async fn order_of_each(log: &dyn EventLog, from: usize) -> usize {
     append(log, ids(PRODUCTS).enumerate().map(|(n, id)| order(from + n, &id, 1)).collect()).await;
     PRODUCTS
+}
+
+/// What only looks need: without this right the shop is ready, and says what goes unnoticed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_only_looks_need_is_warned_about() {
+    let Some(secured) = secured() else { return };
+    let mut rights = Rights::of(&format!("User:{CLERK}"), &secured.broker.internal_address());
+    let prefix = prefix("looks");
+    let (group, id) = (format!("{prefix}kartshoppe-inventory"), format!("{prefix}kartshoppe-inventory-"));
+    rights.grant("TRANSACTIONAL_ID", &id, "WRITE");
+    rights.grant("GROUP", &group, "READ");
+    for topic in Topic::ALL.into_iter().filter(|topic| *topic != Topic::Health) {
+        rights.grant("TOPIC", &format!("{prefix}{}", topic.name()), "CREATE,DESCRIBE,DESCRIBE_CONFIGS,READ,WRITE");
+    }
+    let health = format!("{prefix}{}", Topic::Health.name());
+    rights.grant("TOPIC", &health, "CREATE,DESCRIBE,DESCRIBE_CONFIGS,READ");
+    let files = tempfile::tempdir().unwrap();
+    let options = options(&secured, &prefix, &files.path().join("products.json")).await;
+    let options = options.set("KARTSHOPPE__HEALTH__TRIAL_WRITE_AFTER", "1s");
+    let server = Server::start(options).await;
+    stands(&server, Cause::TrialWriteRefused, &["the topic health cannot be made or written to"]).await;
+    rights.grant("TOPIC", &health, "WRITE");
+    is_over(&server, Cause::TrialWriteRefused).await;
 }

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kartshoppe::actors::catalog_view::CatalogState;
+use kartshoppe::check;
 use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
 use kartshoppe::log::{EventLog, NewRecord, Topic};
+use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::telemetry::alarms::{Alarm, Alarms};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
@@ -12,6 +15,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::sync::Arc;
 
+use crate::support::api_role::ApiRole;
 use crate::support::engine::{Setup, Shop, eventually, ids, order, product};
 use crate::support::kafka::{Broker, prefix};
 use crate::support::log::{read_all, within};
@@ -47,6 +51,46 @@ async fn records_of_every_codec_are_read() {
         send(&producer, &place, &order(number, &id, 1));
         within(eventually(|| async { shop.ledger().await.outcomes().len() > number })).await;
     }
+    shop.close().await;
+}
+
+/// What the shop reads back of its own, however a broker compresses it: states by a restore and the read model, events by the checker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn states_and_events_of_every_codec_are_read_back() {
+    let (Some(place), Some(broker)) = (Place::kafka(), Broker::shared()) else { return };
+    let named = |topic| place.reach(topic).1;
+    let mut ordered = 0;
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        let shop = Shop::open(&place, &Setup::default()).await;
+        alter(broker, &named(Topic::Products), &[("cleanup.policy", "compact"), ("compression.type", codec)]).await;
+        alter(broker, &named(Topic::InventoryEvents), &[("retention.ms", "-1"), ("compression.type", codec)]).await;
+        if ordered == 0 {
+            shop.stock(ids(8), STOCK).await;
+        }
+        shop.append(ids(8).enumerate().map(|(number, id)| order(ordered + number, &id, 1)).collect()).await;
+        ordered += 8;
+        shop.settle().await;
+        shop.close().await;
+    }
+    // One more life reads all of them.
+    let shop = Shop::open(&place, &Setup::default()).await;
+    shop.append(ids(8).enumerate().map(|(number, id)| order(ordered + number, &id, 1)).collect()).await;
+    shop.settle().await;
+    shop.ledger().await.check_conservation(8, STOCK, ordered + 8);
+    let role = ApiRole::start(&shop.log, None).await;
+    within(eventually(|| async { role.catalog.progress().products == 8 && role.catalog.state() == CatalogState::Live })).await;
+    role.stop().await;
+    let subject = check::Subject {
+        log: &*shop.log,
+        group: INVENTORY_GROUP,
+        thresholds: check::Thresholds { critical_max: 5, warning_max: 9 },
+        pool: None,
+        read_model: None,
+        patience: check::PATIENCE,
+    };
+    let report = check::run(&subject).await.unwrap();
+    assert!(report.holds(), "{report}");
+    assert_eq!(shop.supervision.alarms.list(), []);
     shop.close().await;
 }
 

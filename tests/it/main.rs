@@ -8,6 +8,7 @@
     reason = "a failed test stops where it fails, and prints what it measured; helpers stand outside #[test]"
 )]
 
+mod alarms;
 mod anonymous;
 mod api_operators;
 mod api_shop;
@@ -27,7 +28,6 @@ mod engine_passivation;
 mod engine_poison;
 mod engine_stale;
 mod engine_strangers;
-mod health;
 mod hostile_catalogue;
 mod kafka_broker;
 mod kafka_java;

@@ -1,5 +1,6 @@
 //! What the stories share.
 
+pub mod alarm;
 pub mod api_role;
 pub mod child;
 pub mod disk;

@@ -203,7 +203,7 @@ impl Server {
     }
 
     /// Where the process writes its log.
-    fn log_path(&self) -> PathBuf {
+    pub fn log_path(&self) -> PathBuf {
         self.data.join("stderr.log")
     }
 

@@ -1,0 +1,118 @@
+//! PostgreSQL: frozen, read-only, refusing, and with rows of others.
+
+use kartshoppe::store::StoreOptions;
+use kartshoppe::telemetry::alarms::Cause;
+use rustix::process::Signal;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use crate::support::alarm::{all_over, stands};
+use crate::support::page::Page;
+use crate::support::postgres::{TestDatabase, database, empty_database, signal_all};
+use crate::support::server::{Options, Server};
+use crate::support::shopper::Shopper;
+
+fn options() -> Options {
+    Options::default().set("KARTSHOPPE__HEALTH__STALLED_AFTER", "4s")
+}
+
+fn on(database: &TestDatabase) -> Options {
+    options().set("DATABASE_URL", &database.url).set("KARTSHOPPE__CDC__DATABASE_URL", &database.cdc_url)
+}
+
+async fn admin(database: &TestDatabase, sql: &str) {
+    let mut admin = PgConnection::connect(&database.admin_url).await.unwrap();
+    admin.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    admin.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_postgresql_is_told_until_it_is_back() {
+    let mut server = Server::start_filled(options()).await;
+    signal_all(server.data(), Signal::STOP);
+    stands(&server, Cause::Database, &["database: ", "see to PostgreSQL"]).await;
+    signal_all(server.data(), Signal::CONT);
+    all_over(&mut server, &[Cause::Database, Cause::WalReader, Cause::RoleFailing, Cause::WalReaderStarting]).await;
+    let shopper = Shopper::new("afterwards");
+    shopper.add(&server, "PROD_0001", 1).await;
+    assert_eq!(shopper.checkout(&server, true).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_only_database_is_told_until_it_is_writable() {
+    let mut server = Server::start_filled(options()).await;
+    let url = server.database_url();
+    for (setting, is_read_only) in [("on", true), ("off", false)] {
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        connection.execute("SET default_transaction_read_only = off").await.unwrap();
+        let sql = format!("ALTER ROLE current_user SET default_transaction_read_only = {setting}");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kartshoppe'";
+        connection.execute(end_all).await.unwrap();
+        if is_read_only {
+            stands(&server, Cause::DatabaseReadOnly, &["database: it is read-only", "lead the shop to the primary"]).await;
+        }
+    }
+    all_over(&mut server, &[Cause::DatabaseReadOnly]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_cannot_be_made_are_told_until_they_can() {
+    let database = empty_database(StoreOptions::default()).await;
+    admin(&database, "CREATE VIEW orders AS SELECT 1 AS one").await;
+    let mut server = Server::launch(on(&database).set("KARTSHOPPE__CDC__SLOT", "alarms_of_tables"));
+    server.until_not_ready_because("database").await;
+    let words = ["the database's tables could not be brought to the newest shape", "waiting does not help"];
+    stands(&server, Cause::DatabaseMigration, &words).await;
+    stands(&server, Cause::DatabaseBehind, &["its tables do not have this version's shape", "kartshoppe db migrate"]).await;
+    admin(&database, "DROP VIEW orders").await;
+    all_over(&mut server, &[Cause::DatabaseMigration, Cause::DatabaseBehind, Cause::WalReader]).await;
+    server.terminate();
+    admin(&database, "SELECT pg_drop_replication_slot('alarms_of_tables')").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_cannot_be_shown_is_told_until_it_can() {
+    let database = database().await;
+    let options = Options { arguments: ["--roles", "api,inventory"].map(str::to_owned).to_vec(), ..on(&database) };
+    let mut server = Server::start_filled(options).await;
+    admin(&database, "ALTER TABLE orders DROP CONSTRAINT orders_money_sane").await;
+    // The tracker reads the order when its outcome comes: the inventory is stopped until the row is spoilt.
+    let (status, _) = server.operate("/admin/roles/inventory/stop", &serde_json::Value::Null).await;
+    assert_eq!(status, 200);
+    let shopper = Shopper::new("odd");
+    // Orders are read for the pages that show them.
+    let _page = Page::open(&server.socket_url(&shopper.session)).await;
+    shopper.add(&server, "PROD_0001", 1).await;
+    let (status, order) = shopper.checkout(&server, false).await;
+    assert_eq!(status, 200, "{order}");
+    let id = order["orderId"].as_str().unwrap();
+    admin(&database, "UPDATE orders SET tax = 'NaN'").await;
+    let (status, _) = server.operate("/admin/roles/inventory/start", &serde_json::Value::Null).await;
+    assert_eq!(status, 200);
+    stands(&server, Cause::OrderUnreadable, &[id]).await;
+    admin(&database, "UPDATE orders SET tax = 0.5").await;
+    all_over(&mut server, &[Cause::OrderUnreadable]).await;
+    shopper.settled(&server, id).await;
+}
+
+/// Also when the role is stopped while it stands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wal_reader_that_may_not_read_is_told_until_it_may() {
+    let database = database().await;
+    let mut server = Server::start_filled(on(&database).set("KARTSHOPPE__CDC__SLOT", "alarms_of_the_reader")).await;
+    let words = ["orders are not read from the WAL", "GRANT SELECT ON order_items"];
+    for stopped in [false, true] {
+        admin(&database, "REVOKE SELECT ON order_items FROM PUBLIC, kartshoppe_cdc").await;
+        stands(&server, Cause::WalReader, &words).await;
+        if stopped {
+            let (status, _) = server.operate("/admin/roles/cdc/stop", &serde_json::Value::Null).await;
+            assert_eq!(status, 200);
+            all_over(&mut server, &[Cause::WalReader]).await;
+        } else {
+            admin(&database, "GRANT SELECT ON order_items TO kartshoppe_cdc").await;
+            all_over(&mut server, &[Cause::WalReader]).await;
+        }
+    }
+    server.terminate();
+    admin(&database, "SELECT pg_drop_replication_slot('alarms_of_the_reader')").await;
+}
