@@ -31,8 +31,8 @@ export function Block({ filters, eager, page, products, stays }: Props) {
   const { data, isPlaceholderData, error, refetch } = useQuery({ ...listingQuery(pageQueryOf(filters, page)), enabled: gap === null, placeholderData: keepPreviousData })
   const from = (page - 1) * STEP + 1
   const isFirst = page === filters.page
-  // The first screen is drawn at once, the rest of the page right after it.
-  const [atOnce] = useState(() => (isFirst && !isRestoring() ? FIRST_SCREEN : STEP))
+  // The first screen is drawn at once, the rest right after it; but all where something follows, which the rest would push away.
+  const [atOnce] = useState(() => (filters.shown === STEP && !isRestoring() ? FIRST_SCREEN : STEP))
   const drawn = useDeferredValue(STEP, atOnce)
   return (
     <div ref={box} data-page={page} style={gap === null ? undefined : { height: gap }}>
