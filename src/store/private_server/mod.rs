@@ -26,7 +26,6 @@ mod restored;
 mod runtime;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
