@@ -2,11 +2,13 @@
 //!
 //! Pure; [`super::carts`] keeps it. Prices are not the cart's: they are the catalogue's at the moment they are shown.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::EpochMs;
 use crate::domain::ids::{ProductId, Quantity, SessionId, UserId};
+use crate::domain::money::Cents;
 
 /// Most lines of one cart.
 pub const MAX_LINES: usize = 100;
@@ -37,6 +39,45 @@ pub struct CartLine {
     pub product_id: ProductId,
     pub quantity: Quantity,
     pub added_at_ms: EpochMs,
+    /// What it showed when it was last added to; `None` for a line of an older version.
+    pub shown: Option<Shown>,
+}
+
+/// What a line shows of its product, kept for the time when the catalogue no longer has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    pub name: String,
+    #[serde(with = "cents")]
+    pub price: Cents,
+    /// Empty where it is too long to be kept with each cart.
+    pub image_url: String,
+}
+
+/// A product that is put into a cart, and what its line shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub product_id: &'a ProductId,
+    pub shown: Option<&'a Shown>,
+}
+
+impl<'a> From<&'a ProductId> for Wanted<'a> {
+    fn from(product_id: &'a ProductId) -> Self {
+        Self { product_id, shown: None }
+    }
+}
+
+mod cents {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::domain::money::Cents;
+
+    pub(super) fn serialize<S: Serializer>(price: &Cents, json: S) -> Result<S::Ok, S::Error> {
+        json.serialize_i64(price.cents())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(json: D) -> Result<Cents, D::Error> {
+        Cents::new(i64::deserialize(json)?).map_err(serde::de::Error::custom)
+    }
 }
 
 /// Why a cart was not changed.
@@ -91,9 +132,17 @@ impl Cart {
         } else if self.lines.len() == MAX_LINES {
             return Err(CartError::CartFull);
         } else {
-            self.lines.push(CartLine { product_id: product_id.clone(), quantity, added_at_ms: now_ms });
+            self.lines.push(CartLine { product_id: product_id.clone(), quantity, added_at_ms: now_ms, shown: None });
         }
         Ok(())
+    }
+
+    /// Keeps what the product's line shows now.
+    pub fn show(&mut self, wanted: Wanted<'_>) {
+        let line = self.lines.iter_mut().find(|line| line.product_id == *wanted.product_id);
+        if let (Some(line), Some(shown)) = (line, wanted.shown) {
+            line.shown = Some(shown.clone());
+        }
     }
 
     /// Takes the product's line out, if there is one.

@@ -1,6 +1,8 @@
 //! Keeping carts: one row per session, changed only at the version it was read at.
 
-use super::cart::{Cart, CartError, CartLine};
+use std::collections::{BTreeMap, HashMap};
+
+use super::cart::{Cart, CartError, CartLine, Shown, Wanted};
 use super::{CALL_DEADLINE, Store, StoreError};
 use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, ProductId, Quantity, SessionId, UserId};
@@ -11,6 +13,8 @@ pub(super) struct CartRow {
     pub product_ids: Option<Vec<String>>,
     pub quantities: Option<Vec<i64>>,
     pub added_at_ms: Option<Vec<i64>>,
+    /// JSON, by product id.
+    pub shown: Option<String>,
     pub version: Option<i64>,
     pub created_at_ms: Option<EpochMs>,
     pub updated_at_ms: Option<EpochMs>,
@@ -30,28 +34,40 @@ impl Store {
     ///
     /// # Errors
     /// Those of [`Cart::add`] and of every call.
-    pub async fn add_to_cart(
+    pub async fn add_to_cart<'a>(
         &self,
         session_id: &SessionId,
         user_id: Option<&UserId>,
-        product_id: &ProductId,
+        wanted: impl Into<Wanted<'a>>,
         units: i64,
     ) -> Result<Cart, CartError> {
-        self.change_cart(session_id, user_id, |cart, now_ms| cart.add(product_id, units, now_ms)).await
+        let wanted = wanted.into();
+        let add = |cart: &mut Cart, now_ms| {
+            cart.add(wanted.product_id, units, now_ms)?;
+            cart.show(wanted);
+            Ok(())
+        };
+        self.change_cart(session_id, user_id, add).await
     }
 
     /// Makes a line's quantity exactly this; 0 or less removes it.
     ///
     /// # Errors
     /// Those of [`Cart::set_quantity`] and of every call.
-    pub async fn set_cart_quantity(
+    pub async fn set_cart_quantity<'a>(
         &self,
         session_id: &SessionId,
         user_id: Option<&UserId>,
-        product_id: &ProductId,
+        wanted: impl Into<Wanted<'a>>,
         units: i64,
     ) -> Result<Cart, CartError> {
-        self.change_cart(session_id, user_id, |cart, now_ms| cart.set_quantity(product_id, units, now_ms)).await
+        let wanted = wanted.into();
+        let set = |cart: &mut Cart, now_ms| {
+            cart.set_quantity(wanted.product_id, units, now_ms)?;
+            cart.show(wanted);
+            Ok(())
+        };
+        self.change_cart(session_id, user_id, set).await
     }
 
     /// Takes a product out of the cart, if it is there.
@@ -110,7 +126,7 @@ impl Store {
             sqlx::query_as!(
                 CartRow,
                 r#"SELECT user_id AS "user_id?", product_ids AS "product_ids?", quantities AS "quantities?",
-                          added_at_ms AS "added_at_ms?", version AS "version?",
+                          added_at_ms AS "added_at_ms?", shown::text AS shown, version AS "version?",
                           kartshoppe_ms(created_at) AS created_at_ms,
                           kartshoppe_ms(updated_at) AS updated_at_ms,
                           (extract(epoch FROM now()) * 1000)::bigint AS "now_ms!"
@@ -130,13 +146,17 @@ impl Store {
         let product_ids: Vec<String> = cart.lines.iter().map(|line| line.product_id.to_string()).collect();
         let quantities: Vec<i64> = cart.lines.iter().map(|line| line.quantity.units()).collect();
         let added_at_ms: Vec<EpochMs> = cart.lines.iter().map(|line| line.added_at_ms).collect();
+        let shown: BTreeMap<&str, &Shown> =
+            cart.lines.iter().filter_map(|line| Some((line.product_id.as_str(), line.shown.as_ref()?))).collect();
+        // Texts and numbers, written to memory, have nothing to fail on.
+        let shown = serde_json::to_string(&shown).unwrap_or_else(|_| "{}".to_owned());
         let keep = || async {
             sqlx::query!(
-                r#"INSERT INTO carts AS kept (session_id, user_id, product_ids, quantities, added_at_ms)
-                   VALUES ($1, $2, $3, $4, $5)
+                r#"INSERT INTO carts AS kept (session_id, user_id, product_ids, quantities, added_at_ms, shown)
+                   VALUES ($1, $2, $3, $4, $5, $7::text::jsonb)
                    ON CONFLICT (session_id) DO UPDATE
                    SET user_id = excluded.user_id, product_ids = excluded.product_ids, quantities = excluded.quantities,
-                       added_at_ms = excluded.added_at_ms, version = kept.version + 1, updated_at = now()
+                       added_at_ms = excluded.added_at_ms, shown = excluded.shown, version = kept.version + 1, updated_at = now()
                    WHERE kept.version = $6
                    RETURNING version, kartshoppe_ms(created_at) AS "created_at_ms!",
                              kartshoppe_ms(updated_at) AS "updated_at_ms!""#,
@@ -145,7 +165,8 @@ impl Store {
                 &product_ids,
                 &quantities,
                 &added_at_ms,
-                cart.version
+                cart.version,
+                shown
             )
             .fetch_optional(&self.pool)
             .await
@@ -178,9 +199,13 @@ impl CartRow {
     pub(super) fn into_cart(self, session_id: &SessionId) -> Result<Cart, StoreError> {
         let corrupt =
             |error: InvalidValue| StoreError::Corrupt { table: "carts", id: session_id.to_string(), reason: error.to_string() };
+        // What a line shows is no reason to lose the cart.
+        let shown = self.shown.as_deref().and_then(|json| serde_json::from_str::<HashMap<String, Shown>>(json).ok());
+        let mut shown = shown.unwrap_or_default();
         let lines = self.product_ids.unwrap_or_default().into_iter().zip(self.quantities.unwrap_or_default());
         let lines = lines.zip(self.added_at_ms.unwrap_or_default()).map(|((product_id, quantity), added_at_ms)| {
-            Ok(CartLine { product_id: ProductId::new(&product_id)?, quantity: Quantity::new(quantity)?, added_at_ms })
+            let (shown, quantity) = (shown.remove(&product_id), Quantity::new(quantity)?);
+            Ok(CartLine { product_id: ProductId::new(&product_id)?, quantity, added_at_ms, shown })
         });
         Ok(Cart {
             session_id: session_id.clone(),

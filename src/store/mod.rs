@@ -41,7 +41,7 @@ use crate::config::postgres_url;
 use crate::domain::EpochMs;
 
 pub use baskets::Basket;
-pub use cart::{Cart, CartError, CartLine, MAX_LINE_UNITS, MAX_LINES, MAX_UNITS_PER_ADD};
+pub use cart::{Cart, CartError, CartLine, MAX_LINE_UNITS, MAX_LINES, MAX_UNITS_PER_ADD, Shown, Wanted};
 pub use checkout::{Checkout, CheckoutError, CheckoutRequest, Offer};
 pub use error::StoreError;
 pub use idempotency::IdempotencyKey;

@@ -68,6 +68,10 @@ pub struct ItemOutcome {
     pub shortfall: i64,
     /// Why, where it was rejected.
     pub reason: Option<String>,
+    /// When the log had the record that orders the item, and when it had the answer, by its clock; `None` for older rows.
+    pub published_at_ms: Option<EpochMs>,
+    pub applied_at_ms: Option<EpochMs>,
+    /// When the answer was written down, by the database's clock.
     pub settled_at_ms: EpochMs,
 }
 
@@ -142,6 +146,8 @@ struct Row {
     allocated: Option<i64>,
     shortfall: Option<i64>,
     outcome_reason: Option<String>,
+    published_at_ms: Option<EpochMs>,
+    applied_at_ms: Option<EpochMs>,
     settled_at_ms: Option<EpochMs>,
 }
 
@@ -248,7 +254,8 @@ impl Store {
                           kartshoppe_cents(i.unit_price) AS unit_price, kartshoppe_cents(i.line_total) AS line_total,
                           i.added_at_ms AS "added_at_ms?",
                           i.publish_via AS "publish_via?", kartshoppe_ms(i.expires_at) AS expires_at_ms,
-                          i.outcome, i.allocated, i.shortfall, i.outcome_reason, kartshoppe_ms(i.settled_at) AS settled_at_ms
+                          i.outcome, i.allocated, i.shortfall, i.outcome_reason,
+                          i.published_at_ms, i.applied_at_ms, kartshoppe_ms(i.settled_at) AS settled_at_ms
                    FROM orders o LEFT JOIN order_items i USING (order_id)
                    WHERE o.order_id = ANY ($1)
                    ORDER BY coalesce(o.created_at, o.order_date, 'epoch') DESC, o.order_id DESC, i.order_item_id"#,
@@ -344,6 +351,8 @@ impl Row {
             allocated: self.allocated?,
             shortfall: self.shortfall?,
             reason: self.outcome_reason.clone(),
+            published_at_ms: self.published_at_ms,
+            applied_at_ms: self.applied_at_ms,
             settled_at_ms: self.settled_at_ms?,
         })
     }

@@ -16,6 +16,7 @@ use super::positions::move_forward;
 use super::rescue::flip;
 use super::{Store, StoreError, TrackerPosition};
 use crate::bugs::{self, Bug};
+use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId};
 use crate::domain::order::OrderStatus;
 
@@ -31,6 +32,9 @@ pub struct Outcome {
     pub event_id: String,
     /// Why, where the item was rejected.
     pub reason: Option<String>,
+    /// When the record that orders the item was appended, and when this answer was, by the log's clock.
+    pub published_at_ms: Option<EpochMs>,
+    pub applied_at_ms: Option<EpochMs>,
 }
 
 /// What a tracker read in one go.
@@ -128,9 +132,10 @@ async fn write_outcomes(connection: &mut PgConnection, outcomes: &[Outcome]) -> 
     let written = sqlx::query!(
         "UPDATE order_items i
          SET outcome = o.kind, allocated = o.allocated, shortfall = o.shortfall, outcome_event_id = o.event_id,
-             outcome_reason = o.reason, settled_at = clock_timestamp()
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
-              AS o (item_id, order_id, kind, allocated, shortfall, event_id, reason)
+             outcome_reason = o.reason, settled_at = clock_timestamp(),
+             published_at_ms = o.published_at_ms, applied_at_ms = o.applied_at_ms
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bigint[])
+              AS o (item_id, order_id, kind, allocated, shortfall, event_id, reason, published_at_ms, applied_at_ms)
          WHERE i.order_item_id = o.item_id AND i.order_id = o.order_id AND i.outcome IS NULL AND i.publish_via <> 'history'",
         &text(|outcome| outcome.order_item_id.to_string()),
         &text(|outcome| outcome.order_id.to_string()),
@@ -138,7 +143,9 @@ async fn write_outcomes(connection: &mut PgConnection, outcomes: &[Outcome]) -> 
         &firsts.iter().map(|outcome| outcome.allocated).collect::<Vec<_>>(),
         &firsts.iter().map(|outcome| outcome.shortfall).collect::<Vec<_>>(),
         &text(|outcome| outcome.event_id.clone()),
-        &firsts.iter().map(|outcome| outcome.reason.clone()).collect::<Vec<_>>() as &[Option<String>]
+        &firsts.iter().map(|outcome| outcome.reason.clone()).collect::<Vec<_>>() as &[Option<String>],
+        &firsts.iter().map(|outcome| outcome.published_at_ms).collect::<Vec<_>>() as &[Option<EpochMs>],
+        &firsts.iter().map(|outcome| outcome.applied_at_ms).collect::<Vec<_>>() as &[Option<EpochMs>]
     )
     .execute(connection)
     .await?;

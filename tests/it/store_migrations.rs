@@ -162,6 +162,8 @@ async fn the_wal_reader_sees_wal_rows_and_flips_as_inserts_and_nothing_else_as_o
         shortfall: 0,
         event_id: "e".to_owned(),
         reason: None,
+        published_at_ms: None,
+        applied_at_ms: None,
     });
     db.store.record_outcomes(&TrackerBatch { outcomes: outcomes.collect(), ..TrackerBatch::default() }).await.unwrap();
     assert_eq!(changes(&mut admin, &slot).await, ["U", "U"], "outcomes are updates");

@@ -29,6 +29,8 @@ fn outcome(order: &Order, item: usize, allocated: i64) -> Outcome {
         shortfall: item.quantity - allocated,
         event_id: format!("event of {}", item.order_item_id),
         reason: None,
+        published_at_ms: None,
+        applied_at_ms: None,
     }
 }
 

@@ -36,6 +36,8 @@ fn outcome((order_id, order_item_id): &(OrderId, OrderItemId)) -> Outcome {
         shortfall: 0,
         event_id: "e".to_owned(),
         reason: None,
+        published_at_ms: None,
+        applied_at_ms: None,
     }
 }
 

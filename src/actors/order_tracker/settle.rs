@@ -68,6 +68,9 @@ impl Settlement {
             shortfall: order.shortfall,
             event_id: fact.event_id.unwrap_or_else(|| digest(record)),
             reason: rejected.then(|| printable(&fact.reason)),
+            // The inventory dates an answer with the time at which the log took the order's record.
+            published_at_ms: Some(fact.timestamp_ms).filter(|at_ms| *at_ms > 0),
+            applied_at_ms: Some(record.append_time_ms).filter(|at_ms| *at_ms > 0),
         });
     }
 

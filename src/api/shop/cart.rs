@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Extension, Path, State};
 
 use super::products::unknown;
-use crate::actors::catalog_view::CatalogHandle;
+use crate::actors::catalog_view::{CatalogHandle, Listing};
 use crate::api::body::JsonBody;
 use crate::api::failure::Failure;
 use crate::api::observe::Trace;
@@ -14,10 +14,14 @@ use crate::api::state::Shop;
 use crate::domain::ids::{InvalidValue, ProductId, SessionId, UserId};
 use crate::domain::money::{CENTS_MAX, Cents};
 use crate::domain::order::Totals;
-use crate::store::{Cart, CartLine};
+use crate::store::{Cart, CartLine, Shown, Wanted};
 use crate::telemetry::context::TraceContext;
 use crate::wire::cart::{self, CartAdd, CartItem, CartSet, Quote};
 use crate::wire::order::GUEST;
+use crate::wire::product::generated_image_url;
+
+/// Longest address of a picture that is kept with a cart, in bytes: a picture that is its own address is not.
+const KEPT_URL_MAX: usize = 300;
 
 /// The session's cart; an empty one for an unknown session.
 #[utoipa::path(get, path = "/api/ecommerce/cart/{sessionId}", tag = "cart", params(("sessionId" = String, Path)),
@@ -40,8 +44,9 @@ pub async fn add(
     let user = user(wanted.user_id.as_deref())?;
     let product = ProductId::new(&wanted.product_id)?;
     let quantity = crate::wire::client_message::cart_quantity(wanted.quantity.unwrap_or(1))?;
-    shop.catalog.entry(product.as_str()).ok_or_else(|| unknown(product.as_str()))?;
-    let cart = shop.store.add_to_cart(&session, user.as_ref(), &product, quantity).await?;
+    let shown = shown(&shop.catalog, &product).ok_or_else(|| unknown(product.as_str()))?;
+    let wanted = Wanted { product_id: &product, shown: Some(&shown) };
+    let cart = shop.store.add_to_cart(&session, user.as_ref(), wanted, quantity).await?;
     Ok(Json(changed(&shop, &cart, trace)))
 }
 
@@ -60,8 +65,9 @@ pub async fn set(
     let cart = if wanted.quantity <= 0 {
         shop.store.remove_from_cart(&session, &product).await?
     } else {
-        shop.catalog.entry(product.as_str()).ok_or_else(|| unknown(product.as_str()))?;
-        shop.store.set_cart_quantity(&session, user.as_ref(), &product, wanted.quantity).await?
+        let shown = shown(&shop.catalog, &product).ok_or_else(|| unknown(product.as_str()))?;
+        let line = Wanted { product_id: &product, shown: Some(&shown) };
+        shop.store.set_cart_quantity(&session, user.as_ref(), line, wanted.quantity).await?
     };
     Ok(Json(changed(&shop, &cart, trace)))
 }
@@ -77,6 +83,13 @@ pub async fn remove(
     let (session, product) = (SessionId::new(&session)?, ProductId::new(&product)?);
     let cart = shop.store.remove_from_cart(&session, &product).await?;
     Ok(Json(changed(&shop, &cart, trace)))
+}
+
+/// What a cart keeps of a product; `None` if the catalogue does not have it.
+pub fn shown(catalog: &CatalogHandle, product: &ProductId) -> Option<Shown> {
+    let Listing { name, price, image_url, .. } = catalog.listing(product.as_str())?;
+    let image_url = if image_url.len() > KEPT_URL_MAX { String::new() } else { image_url };
+    Some(Shown { name, price, image_url })
 }
 
 fn user(id: Option<&str>) -> Result<Option<UserId>, InvalidValue> {
@@ -112,22 +125,28 @@ pub fn view(cart: &Cart, catalog: &CatalogHandle) -> cart::Cart {
     }
 }
 
-/// A line with its price. One that is no longer sold costs nothing and says so: checkout will refuse it.
+/// A line with its price. One that is no longer sold shows what it did when it was added, and counts in no total.
 fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Cents) {
     let listing = catalog.listing(line.product_id.as_str());
-    let price = listing.as_ref().map_or(Cents::ZERO, |listing| listing.price);
-    let quantity = line.quantity.units();
-    let subtotal = price.checked_mul(quantity).unwrap_or_else(|| Cents::new(CENTS_MAX).unwrap_or_default());
     let available = listing.is_some();
-    let gone = || (format!("{} (no longer sold)", line.product_id), String::new());
-    let (name, image_url) = listing.map_or_else(gone, |listing| (listing.name, listing.image_url));
+    let Shown { name, price, image_url } = match listing {
+        Some(Listing { name, price, image_url, .. }) => Shown { name, price, image_url },
+        None => line.shown.clone().unwrap_or_else(|| Shown {
+            name: line.product_id.to_string(),
+            price: Cents::ZERO,
+            image_url: String::new(),
+        }),
+    };
+    let quantity = line.quantity.units();
+    let whole = price.checked_mul(quantity).unwrap_or_else(|| Cents::new(CENTS_MAX).unwrap_or_default());
+    let subtotal = if available { whole } else { Cents::ZERO };
     let item = CartItem {
         product_id: line.product_id.to_string(),
         product_name: name,
         price: price.into(),
         quantity,
         subtotal: subtotal.into(),
-        image_url,
+        image_url: if image_url.is_empty() && !available { generated_image_url(&line.product_id) } else { image_url },
         added_at: line.added_at_ms,
         available,
     };

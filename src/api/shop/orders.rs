@@ -76,9 +76,15 @@ fn timeline(order: &Order) -> Vec<TimelineStep> {
         let times: Option<Vec<EpochMs>> = order.items.iter().map(time).collect();
         times.and_then(|times| times.into_iter().max())
     };
+    let published = last(|item| item.outcome.as_ref()?.published_at_ms);
+    let applied = last(|item| item.outcome.as_ref()?.applied_at_ms);
     let settled = last(|item| item.outcome.as_ref().map(|outcome| outcome.settled_at_ms));
-    let known =
-        [(OrderStep::Placed, Some(order.created_at_ms), StepClock::Database), (OrderStep::Settled, settled, StepClock::Database)];
+    let known = [
+        (OrderStep::Placed, Some(order.created_at_ms), StepClock::Database),
+        (OrderStep::Published, published, StepClock::Broker),
+        (OrderStep::Applied, applied, StepClock::Broker),
+        (OrderStep::Settled, settled, StepClock::Database),
+    ];
     let mut latest = EpochMs::MIN;
     let steps = known.into_iter().filter_map(|(step, at, clock)| Some((step, at?, clock)));
     steps

@@ -10,8 +10,8 @@ use super::{Page, SocketCounts};
 use crate::actors::fanout::frame::text_message;
 use crate::api::shop::{cart, recommendations};
 use crate::api::state::Shop;
-use crate::domain::ids::{ProductId, SessionId, UserId};
-use crate::store::{Cart, CartError};
+use crate::domain::ids::{SessionId, UserId};
+use crate::store::{Cart, CartError, Wanted};
 use crate::wire::client_message::{self, CartChange, ClientMessage};
 use crate::wire::frame::Frame;
 use crate::wire::tracked_event::said;
@@ -73,15 +73,21 @@ pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
 
 /// Changes the cart; `None` for a product that the catalogue does not have.
 async fn change_cart(shop: &Shop, session: &SessionId, user: &UserId, change: &CartChange) -> Result<Option<Cart>, CartError> {
-    let is_known = |id: &ProductId| shop.catalog.entry(id.as_str()).is_some();
     match change {
-        CartChange::Add { product_id, quantity } if is_known(product_id) => {
-            shop.store.add_to_cart(session, Some(user), product_id, *quantity).await.map(Some)
+        CartChange::Add { product_id, quantity } => {
+            let Some(shown) = cart::shown(&shop.catalog, product_id) else { return Ok(None) };
+            let wanted = Wanted { product_id, shown: Some(&shown) };
+            shop.store.add_to_cart(session, Some(user), wanted, *quantity).await.map(Some)
         }
-        CartChange::SetQuantity { product_id, quantity } if is_known(product_id) => {
-            shop.store.set_cart_quantity(session, Some(user), product_id, *quantity).await.map(Some)
+        // What is no longer sold can still be taken out.
+        CartChange::SetQuantity { product_id, quantity } if *quantity <= 0 => {
+            shop.store.remove_from_cart(session, product_id).await.map(Some)
         }
-        CartChange::Add { .. } | CartChange::SetQuantity { .. } => Ok(None),
+        CartChange::SetQuantity { product_id, quantity } => {
+            let Some(shown) = cart::shown(&shop.catalog, product_id) else { return Ok(None) };
+            let wanted = Wanted { product_id, shown: Some(&shown) };
+            shop.store.set_cart_quantity(session, Some(user), wanted, *quantity).await.map(Some)
+        }
         CartChange::Remove { product_id } => shop.store.remove_from_cart(session, product_id).await.map(Some),
         CartChange::Clear => shop.store.clear_cart(session).await.map(Some),
     }

@@ -51,7 +51,7 @@ impl Together for Look {
         let read = || async {
             sqlx::query!(
                 r#"SELECT c.user_id AS "user_id?", c.product_ids AS "product_ids?", c.quantities AS "quantities?",
-                          c.added_at_ms AS "added_at_ms?", c.version AS "version?",
+                          c.added_at_ms AS "added_at_ms?", c.shown::text AS shown, c.version AS "version?",
                           kartshoppe_ms(c.created_at) AS created_at_ms,
                           kartshoppe_ms(c.updated_at) AS updated_at_ms,
                           (extract(epoch FROM now()) * 1000)::bigint AS "now_ms!",
@@ -82,6 +82,7 @@ impl Together for Look {
                 product_ids: row.product_ids,
                 quantities: row.quantities,
                 added_at_ms: row.added_at_ms,
+                shown: row.shown,
                 version: row.version,
                 created_at_ms: row.created_at_ms,
                 updated_at_ms: row.updated_at_ms,

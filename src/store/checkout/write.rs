@@ -73,7 +73,7 @@ impl Together for Write {
                        RETURNING key
                    ), emptied AS (
                        UPDATE carts c
-                       SET product_ids = '{}', quantities = '{}', added_at_ms = '{}', version = c.version + 1, updated_at = now()
+                       SET product_ids = '{}', quantities = '{}', added_at_ms = '{}', shown = '{}', version = c.version + 1, updated_at = now()
                        FROM asked a JOIN cart USING (session_id)
                        WHERE c.session_id = a.session_id AND (a.key IS NULL OR a.key IN (SELECT key FROM key))
                        RETURNING c.session_id, c.version, c.updated_at
