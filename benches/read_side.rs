@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kartshoppe::actors::catalog_view::{CatalogHandle, CatalogState, CatalogView};
+use kartshoppe::actors::catalog_view::{Asked, CatalogHandle, CatalogState, CatalogView, Needle, Query, Sort};
 use kartshoppe::actors::fanout::{FanoutHandle, FanoutSettings, PageInfo, WebSocketFanout};
 use kartshoppe::actors::faults::FaultBoard;
 use kartshoppe::actors::role::SupervisionContext;
@@ -37,6 +37,8 @@ use tokio::time::Instant;
 const PARTITIONS: i32 = 4;
 const PAGES: usize = 1_000;
 const READS: u32 = 2_000_000;
+/// Repetitions of what looks through the whole catalogue.
+const LOOKS: u32 = 20;
 const STORM: Duration = Duration::from_secs(5);
 
 fn main() -> anyhow::Result<()> {
@@ -154,6 +156,37 @@ fn read_products(products: u32) -> anyhow::Result<()> {
         f64::from(READS) / cpu.as_secs_f64(),
         bytes / READS as usize
     );
+    look_through(&shop, products)
+}
+
+/// What a storefront asks of the whole catalogue, each beside one product read of the same catalogue.
+fn look_through(shop: &Shop, products: u32) -> anyhow::Result<()> {
+    let narrow = || Query { category: Some("Books".to_owned()), in_stock: Some(true), limit: 20, ..Query::default() };
+    let search = || Query { search: Needle::new("lamp"), sort: Sort::Relevance, limit: 20, ..Query::default() };
+    let asked = Asked { low_stock: 9, now_ms: Clock::system().now_ms() };
+    let time = |what: &str, ask: &dyn Fn() -> usize| {
+        let began = Instant::now();
+        let found = ask();
+        let first = began.elapsed();
+        let began = Instant::now();
+        for _ in 0..LOOKS {
+            std::hint::black_box(ask());
+        }
+        println!(
+            "look      {products:>9} products  {what:<20} first {first:>9.3?}, then {:>9.3?}  ({found} found)",
+            began.elapsed() / LOOKS
+        );
+    };
+    let run = |query: Query| shop.runtime.block_on(shop.catalog.query(query)).total;
+    time("first page", &|| run(Query { limit: 20, ..Query::default() }));
+    time("page 2000", &|| run(Query { limit: 20, skip: 40_000, ..Query::default() }));
+    time("category, in stock", &|| run(narrow()));
+    time("search", &|| run(search()));
+    time("facets", &|| shop.runtime.block_on(shop.catalog.facets(narrow())).total);
+    time("facets of a search", &|| shop.runtime.block_on(shop.catalog.facets(search())).total);
+    time("front", &|| shop.runtime.block_on(shop.catalog.front(asked)).trending.len());
+    let one = shop.catalog.entry("PROD_0000000").ok_or_else(|| anyhow::anyhow!("there is no first product"))?;
+    time("related", &|| shop.runtime.block_on(shop.catalog.like(one.clone(), 8)).len());
     Ok(())
 }
 

@@ -9,6 +9,7 @@
 
 pub mod body;
 pub mod docs;
+mod encoding;
 pub mod failure;
 pub mod figures;
 mod front;
@@ -16,6 +17,7 @@ pub mod gate;
 pub mod health;
 pub mod observe;
 pub mod operators;
+pub mod packed;
 pub mod page;
 pub mod predicate;
 pub mod problem;

@@ -1,13 +1,17 @@
 //! The page: React's build, compiled into the binary (a development build reads it from disk).
 //!
-//! Hashed assets may be kept for ever, the page itself is asked for again each time. A path that is neither a file nor an API path is
-//! a route of the page; one that looks like a file (`/product/A.1`) is, if who asks is a browser that opens a page. Without a build there is a page that says how to make one.
+//! Hashed assets may be kept for ever, the page itself is asked for again each time. A path that the page has a route for is answered
+//! with the page; so is any other that is no file and no program's, but with 404. A name that looks like a file (`/product/A.1`) is a
+//! route if who asks is a browser that opens a page. Without a build there is a page that says how to make one.
+//!
+//! The build leaves smaller copies beside its files (`app.js.br`, `app.js.gz`): who takes one gets it, with an entity tag of its own.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 
+use super::encoding::{self, Encoding};
 use super::problem::Problem;
 
 #[derive(Embed)]
@@ -22,7 +26,7 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 /// Nothing from elsewhere: no script, style, picture or connection. To 'self' belong WebSockets to the page's own host and port.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
+    "default-src 'self'; img-src 'self' data:; style-src 'self'; connect-src 'self'; \
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 /// Paths of programs: what is not there is a 404 and never the page.
@@ -51,10 +55,29 @@ pub fn answer(method: &axum::http::Method, uri: &Uri, headers: &HeaderMap) -> Re
             Problem::not_found(format!("there is nothing at {path}")).into_response()
         }
         None => match Files::get(INDEX) {
-            Some(file) => serve(INDEX, &file, headers),
+            Some(file) if is_route(path) => serve(INDEX, &file, headers),
+            Some(file) => unknown(&file, headers),
             None => not_built(),
         },
     }
+}
+
+/// Whether the page has a route for this path (ui/src/shell/App.tsx).
+fn is_route(path: &str) -> bool {
+    let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty());
+    matches!(path.strip_suffix('/').unwrap_or(path), "" | "/cart" | "/checkout" | "/orders")
+        || below("/product/")
+        || below("/orders/")
+}
+
+/// The page, which says that there is nothing here; never "unchanged", as that would say that there is.
+fn unknown(file: &EmbeddedFile, headers: &HeaderMap) -> Response {
+    let mut asked = headers.clone();
+    asked.remove(header::IF_NONE_MATCH);
+    let mut response = serve(INDEX, file, &asked);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.headers_mut().remove(header::ETAG);
+    response
 }
 
 fn is_file_name(path: &str) -> bool {
@@ -67,17 +90,30 @@ fn opens_page(headers: &HeaderMap) -> bool {
 }
 
 fn serve(name: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
-    let hash = file.metadata.sha256_hash();
+    let smaller = encoding::accepted(headers).find_map(|encoding| {
+        let copy = Files::get(&format!("{name}{}", encoding.extension()))?;
+        Some((copy, encoding))
+    });
+    let has_copies =
+        smaller.is_some() || Encoding::ALL.iter().any(|one| Files::get(&format!("{name}{}", one.extension())).is_some());
+    let sent = smaller.as_ref().map_or(file, |(copy, _)| copy);
+    let hash = sent.metadata.sha256_hash();
     let tag = format!("\"{}\"", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     let unchanged = matches(headers, &tag);
     let mut response = if unchanged {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Response::new(Body::from(file.data.clone().into_owned()))
+        Response::new(Body::from(sent.data.clone().into_owned()))
     };
     let answer = response.headers_mut();
     if !unchanged && let Ok(kind) = HeaderValue::from_str(file.metadata.mimetype()) {
         answer.insert(header::CONTENT_TYPE, kind);
+        if let Some((_, encoding)) = &smaller {
+            answer.insert(header::CONTENT_ENCODING, encoding.name());
+        }
+    }
+    if has_copies {
+        answer.insert(header::VARY, encoding::VARY);
     }
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         answer.insert(header::ETAG, tag);
@@ -125,6 +161,12 @@ mod tests {
             HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"))]);
         let open = |path: &'static str| answer(&axum::http::Method::GET, &Uri::from_static(path), &browser);
         assert_eq!(open("/assets/old-1234.js").status(), StatusCode::NOT_FOUND);
+        for route in ["/", "/cart", "/cart/", "/checkout", "/orders", "/orders/0194", "/product/a%2Fb", "/product/A.1/"] {
+            assert!(is_route(route), "{route}");
+        }
+        for nowhere in ["/nothing", "/product", "/product/", "/carts", "/cart/1", "//", "/index.php", "/wp-login"] {
+            assert!(!is_route(nowhere), "{nowhere}");
+        }
         for page in [get("/product/PROD_0001"), open("/product/PROD_0001"), open("/product/A.1")] {
             assert!(matches!(page.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE));
             assert!(page.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));

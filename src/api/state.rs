@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::figures::{Figures, ShopFigures};
 use super::health::Readiness;
+use super::packed::Packed;
 use super::recorder::Recorder;
 use super::server::{Lifeline, Seats};
 use super::shop::affinity::AffinityHandle;
@@ -36,6 +37,7 @@ pub struct Shop {
     pub affinity: AffinityHandle,
     pub status: StatusBoard,
     pub readiness: Readiness,
+    pub packed: Packed,
     pub figures: ShopFigures,
     /// Whether spans leave this process.
     pub tracing: bool,

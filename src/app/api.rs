@@ -19,6 +19,7 @@ use crate::actors::role::MakeChildren;
 use crate::actors::root::RootHandle;
 use crate::api::figures::{HttpFigures, ShopFigures};
 use crate::api::health::{Readiness, SignOfLife, alarm_of_log};
+use crate::api::packed::Packed;
 use crate::api::recorder::Recorder;
 use crate::api::server::{Lifeline, Limits, Seats, Server, bind, raise_file_limit};
 use crate::api::shop::affinity::AffinityHandle;
@@ -316,6 +317,7 @@ impl ShopParts {
             affinity: AffinityHandle::start(self.store.clone(), &lifeline),
             status: StatusBoard::start(sources, &lifeline),
             readiness: late.readiness.clone(),
+            packed: Packed::default(),
             figures: self.figures.clone(),
             tracing: self.tracing,
             lifeline,

@@ -83,6 +83,42 @@ async fn every_document_says_what_may_run_in_it() {
 }
 
 #[tokio::test]
+async fn a_path_that_leads_nowhere_says_so_and_shows_the_page() {
+    let server = Server::start_filled(Options::default()).await;
+    let open = async |path: &str| request(server.info.http.unwrap(), "GET", path, &[("Accept", "text/html")], b"").await;
+    let page = open("/").await;
+    // Without a built page there is one that says so.
+    if page.status == 503 {
+        return;
+    }
+    for route in ["/cart", "/checkout", "/orders", "/orders/0194", "/product/a%2Fb"] {
+        assert_eq!(open(route).await.status, 200, "{route}");
+    }
+    for nowhere in ["/nothing", "/product", "/wp-login.php", "/cart/more"] {
+        let answer = open(nowhere).await;
+        assert_eq!((answer.status, &answer.body), (404, &page.body), "{nowhere}");
+    }
+    let policy = page.head.lines().find_map(|line| line.strip_prefix("content-security-policy: ")).unwrap();
+    assert!(!policy.contains("unsafe-inline") && policy.contains("connect-src 'self';"), "{policy}");
+    let script = page.body.split('"').find(|text| text.starts_with("/assets/") && text.ends_with(".js")).unwrap();
+    let mut tags = std::collections::BTreeSet::new();
+    for (accepts, named) in [("gzip, br", "br"), ("gzip", "gzip"), ("identity", ""), ("br;q=0", "")] {
+        let packed = request(server.info.http.unwrap(), "GET", script, &[("Accept-Encoding", accepts)], b"").await;
+        let value =
+            |name: &str| packed.head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+        assert_eq!((packed.status, value("content-encoding:").as_str()), (200, named), "{accepts}: {}", packed.head);
+        assert_eq!((value("vary:").as_str(), value("content-type:").contains("javascript")), ("accept-encoding", true));
+        let tag = value("etag:");
+        let asked = [("Accept-Encoding", accepts), ("If-None-Match", tag.as_str())];
+        assert_eq!(request(server.info.http.unwrap(), "GET", script, &asked, b"").await.status, 304, "{accepts}");
+        tags.insert(tag);
+    }
+    assert_eq!(tags.len(), 3, "one tag for each form");
+    let robots = open("/robots.txt").await;
+    assert!(robots.status == 200 && robots.body.to_lowercase().contains("user-agent: *"), "{robots:?}");
+}
+
+#[tokio::test]
 async fn a_search_holds_the_newest_and_no_more_than_an_answer_may() {
     let server = Server::start_filled(Options::default()).await;
     let path = "/admin/topics/ecommerce_events/records";

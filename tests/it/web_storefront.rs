@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::raw::PATIENCE;
+use crate::support::raw::{PATIENCE, request};
 use crate::support::server::{Options, Server};
 use crate::support::shopper::Shopper;
 
@@ -303,8 +303,85 @@ async fn a_cart_is_changed_without_a_socket() {
     remove(&server, "a/b").await;
     let cart = server.get(&format!("/api/ecommerce/cart/{}", shopper.session)).await;
     assert_eq!((&cart["items"][0]["available"], &cart["items"][1]["available"]), (&json!(false), &json!(true)));
+    let lost = &cart["items"][0];
+    assert_eq!((&lost["productName"], &lost["price"], &lost["quantity"]), (&json!("Slash"), &json!(1.0), &json!(4)), "{cart}");
+    assert_eq!(lost["imageUrl"], "/api/ecommerce/product/a%2Fb/image");
     assert_eq!(cart["quote"]["subtotal"], cart["items"][1]["subtotal"], "only what is sold counts");
+    assert_eq!(cart["totalAmount"], cart["items"][1]["subtotal"]);
+    let (status, problem) = shopper.checkout(&server, false).await;
+    assert_eq!((status, &problem["code"], &problem["productIds"]), (409, &json!("product_gone"), &json!(["a/b"])));
+    assert_eq!(problem["cart"]["items"][0]["productName"], "Slash");
     assert_eq!(set("a%2Fb", json!(2)).await.0, 404, "no longer sold");
     let left = server.http.delete(line("a%2Fb")).send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(ids(&left["items"]), ["PROD_0003"]);
+}
+
+#[tokio::test]
+async fn an_order_tells_its_steps_and_each_item_its_end() {
+    let server = Server::start_filled(Options::default()).await;
+    put(&server, &json!({"productId": "FEW", "name": "Few", "price": 1.0, "inventory": 1})).await;
+    until(&server, "/api/ecommerce/product/FEW", |_| true).await;
+    for use_cdc in [false, true] {
+        let shopper = Shopper::new(&format!("steps-{use_cdc}"));
+        shopper.add(&server, "PROD_0001", 1).await;
+        shopper.add(&server, "FEW", 2).await;
+        let (_, placed) = shopper.checkout(&server, use_cdc).await;
+        assert_eq!(placed["timeline"], json!([{"step": "placed", "at": placed["createdAt"], "clock": "database"}]));
+        let order = shopper.settled(&server, placed["orderId"].as_str().unwrap()).await;
+        let steps = order["timeline"].as_array().unwrap();
+        let told: Vec<_> = steps.iter().map(|step| (step["step"].as_str().unwrap(), step["clock"].as_str().unwrap())).collect();
+        assert_eq!(told, [("placed", "database"), ("published", "broker"), ("applied", "broker"), ("settled", "database")]);
+        let times: Vec<i64> = steps.iter().map(|step| step["at"].as_i64().unwrap()).collect();
+        assert!(times.is_sorted() && times[0] == order["createdAt"].as_i64().unwrap(), "{order}");
+        for item in order["items"].as_array().unwrap() {
+            assert_eq!(
+                item["allocated"].as_i64().unwrap() + item["shortfall"].as_i64().unwrap(),
+                item["quantity"].as_i64().unwrap()
+            );
+            assert!(item["settledAt"].as_i64().unwrap() >= times[0], "{item}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_no_reader_could_be_handed_is_a_dead_letter() {
+    let server = Server::start_filled(Options::default()).await;
+    put(&server, &json!({"productId": "BAD", "name": "Bad\u{fffe}", "price": 1.0, "inventory": 1})).await;
+    put(&server, &json!({"productId": "TURN", "name": "Cable \u{202e}(kcotsni)", "price": 1.0, "inventory": 1})).await;
+    let turned = until(&server, "/api/ecommerce/product/TURN", |_| true).await;
+    assert_eq!(turned["name"], "Cable (kcotsni)");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let letters = server.http.get(server.admin("/admin/dead-letters")).send().await.unwrap().text().await.unwrap();
+        if letters.contains("name contains U+FFFE") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{letters}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.http.get(server.url("/api/ecommerce/product/BAD")).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn lists_and_shelves_are_packed_for_who_takes_it_and_nothing_of_one_shopper_is() {
+    let server = Server::start_filled(Options::default()).await;
+    let shop = server.info.http.unwrap();
+    let head = async |path: &str, accepts: &str| request(shop, "GET", path, &[("Accept-Encoding", accepts)], b"").await.head;
+    let value = |head: &str, name: &str| head.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
+    for path in ["/api/ecommerce/products?limit=50", "/api/ecommerce/front"] {
+        let mut tags = std::collections::BTreeSet::new();
+        let mut sizes = Vec::new();
+        for (accepts, named) in [("br, gzip", Some("br")), ("gzip", Some("gzip")), ("identity", None)] {
+            let head = head(path, accepts).await;
+            assert_eq!(value(&head, "content-encoding:").as_deref(), named, "{path} {accepts}: {head}");
+            assert_eq!(value(&head, "vary:").as_deref(), Some("accept-encoding"), "{head}");
+            tags.insert(value(&head, "etag:").unwrap());
+            sizes.push(value(&head, "content-length:").unwrap().parse::<usize>().unwrap());
+        }
+        assert_eq!(tags.len(), 3, "each form has its own tag");
+        assert!(sizes[0] < sizes[2] / 2 && sizes[1] < sizes[2] / 2, "{sizes:?}");
+    }
+    for path in ["/api/ecommerce/product/PROD_0001", "/api/ecommerce/cart/anna", "/api/ecommerce/orders?sessionId=anna"] {
+        assert_eq!(value(&head(path, "br, gzip").await, "content-encoding:"), None, "{path}");
+    }
 }

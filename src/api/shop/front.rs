@@ -3,18 +3,24 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use sha2::{Digest, Sha256};
 
 use crate::actors::catalog_view::{Asked, Entry, Front};
+use crate::api::packed::Text;
 use crate::api::state::Shop;
 
 /// What moved last, what became cheaper, what is nearly gone, what sells.
-#[utoipa::path(get, path = "/api/ecommerce/front", tag = "products", responses((status = 200, body = crate::wire::front::Front)))]
-pub async fn read(State(shop): State<Arc<Shop>>) -> Response {
+#[utoipa::path(get, path = "/api/ecommerce/front", tag = "products",
+    responses((status = 200, body = crate::wire::front::Front, headers(("etag" = String))), (status = 304)))]
+pub async fn read(State(shop): State<Arc<Shop>>, headers: HeaderMap) -> Response {
     let asked = Asked { low_stock: shop.config.inventory.warning_max, now_ms: shop.clock.now_ms() };
     let front = shop.catalog.front(asked).await;
-    ([(header::CONTENT_TYPE, "application/json")], write(&front)).into_response()
+    let json = write(&front);
+    let digest = Sha256::digest(&json);
+    let tag = digest.first_chunk::<16>().map_or(0, |head| u128::from_be_bytes(*head));
+    shop.packed.answer(&headers, &format!("\"f{tag:032x}\""), Text::Whole(json)).await
 }
 
 /// The answer, as [`crate::wire::front::Front`] describes it: products are rendered already.

@@ -15,9 +15,9 @@ use super::picture::{self, Subject};
 use super::query::{Parameters, Parsed};
 use crate::actors::catalog_view::{Found, Needle, Query, Sort};
 use crate::api::failure::Failure;
+use crate::api::packed::Text;
 use crate::api::page;
 use crate::api::problem::Problem;
-use crate::api::shared_body;
 use crate::api::state::Shop;
 use crate::domain::money::Cents;
 use crate::wire::Money;
@@ -144,28 +144,19 @@ fn tagged(headers: &HeaderMap, tag: &str, media_type: &'static str, body: impl F
     } else {
         ([(header::CONTENT_TYPE, media_type)], Body::from(body())).into_response()
     };
-    put_tag(&mut response, tag);
-    response
-}
-
-fn put_tag(response: &mut Response, tag: &str) {
     if let Ok(tag) = HeaderValue::from_str(tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
+    response
 }
 
 /// The products that a query asks for, as a JSON array.
 async fn array(shop: &Shop, query: Query, headers: &HeaderMap) -> Response {
     let Found { total, entries } = shop.catalog.query(query).await;
     let tag = shop.catalog.list_etag(total, &entries);
-    let mut response = if page::matches(headers, &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let text = shop.catalog.text(entries.into_iter(), |_, _| (Bytes::from_static(b"["), Bytes::from_static(b"]")));
-        shared_body::json(text.pieces())
-    };
+    let text = shop.catalog.text(entries.into_iter(), |_, _| (Bytes::from_static(b"["), Bytes::from_static(b"]")));
+    let mut response = shop.packed.answer(headers, &tag, Text::Shared(text.pieces())).await;
     response.headers_mut().insert(TOTAL_COUNT, HeaderValue::from(total));
-    put_tag(&mut response, &tag);
     response
 }
 
