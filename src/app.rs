@@ -118,7 +118,7 @@ impl Shop {
         let settings = InventoryConfig::new(&parts.config.inventory, instance);
         let inventory = Inventory::new(log.log.clone(), &settings, parts.clock.clone(), &parts.supervision);
         let reader = WalConfig::new(&database.cdc_url, &parts.config.cdc.slot);
-        let wal = Wal::new(log.log.clone(), reader, &parts.supervision);
+        let wal = Wal::after_migrations(log.log.clone(), reader, &parts.supervision, &database.store);
         wal.register(&parts.metrics);
         let api = Api::prepare(parts, log.log.clone(), &database.store, settings.rules).await?;
         let roles = vec![

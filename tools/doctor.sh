@@ -35,6 +35,8 @@ find_postgres() {
 }
 find_chromium() { find_browser; }
 find_psql() { psql --version 2>/dev/null; }
+# Debian has it where only root looks.
+find_pgbouncer() { PATH="$PATH:/usr/sbin" pgbouncer --version 2>/dev/null | sed -n 1p | grep .; }
 find_certificates() { openssl version 2>/dev/null; }
 find_jdk() {
   local java
@@ -92,6 +94,7 @@ install_perl() { apt_install perl; }
 install_postgres() { apt_install postgresql; }
 install_chromium() { apt_install chromium; }
 install_psql() { apt_install postgresql-client; }
+install_pgbouncer() { apt_install pgbouncer; }
 install_certificates() { apt_install openssl; }
 install_jdk() { apt_install default-jdk-headless; }
 install_go() { apt_offers golang-go "$go_oldest" && apt_install golang-go; }
@@ -109,6 +112,7 @@ line_perl="apt-get install perl"
 line_postgres="apt-get install postgresql"
 line_chromium="apt-get install chromium, or set KARTSHOPPE_CHROMIUM to a Chrome"
 line_psql="apt-get install postgresql-client"
+line_pgbouncer="apt-get install pgbouncer"
 line_certificates="apt-get install openssl"
 line_jdk="apt-get install default-jdk-headless, or https://adoptium.net"
 line_go="https://go.dev/dl"
@@ -165,6 +169,7 @@ case $purpose in
   *)
     check chromium "Chromium" "the browser tests"
     check psql "psql" "the tests of orders by hand, and make bench"
+    check pgbouncer "PgBouncer" "the tests of connection poolers"
     check certificates "openssl" "the tests of TLS to PostgreSQL"
     [ "$purpose" = test ] || check go "Go >= $go_oldest" "the check of compose.yml"
     ;;

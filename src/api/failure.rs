@@ -102,7 +102,9 @@ fn of_store(error: &StoreError) -> Problem {
             let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, "database_timeout", "the database did not answer in time");
             Problem { retry_after_s: Some(RETRY_AFTER_S), ..problem }
         }
-        StoreError::Unavailable { .. } => Problem::unavailable("database_unavailable", "the database is not available"),
+        StoreError::Unavailable { .. } | StoreError::Pooled { .. } => {
+            Problem::unavailable("database_unavailable", "the database is not available")
+        }
         StoreError::Contended { .. } | StoreError::Held { .. } => {
             Problem::unavailable("contended", "others kept changing the same rows")
         }

@@ -126,7 +126,7 @@ impl Database {
 
 /// What waiting cannot cure, for everybody.
 fn incurable(error: &StoreError) -> String {
-    if matches!(error, StoreError::TooOld { .. } | StoreError::Newer { .. }) {
+    if matches!(error, StoreError::TooOld { .. } | StoreError::Newer { .. } | StoreError::Pooled { .. }) {
         return error.to_string();
     }
     "the database's tables could not be brought to the newest shape, and waiting does not help: the operators' listener and the log say why"
@@ -165,5 +165,6 @@ pub fn options(config: &Config) -> StoreOptions {
         acquire_timeout: config.postgres.acquire_timeout,
         direct_expiry: config.orders.direct_expiry,
         probe_interval: config.orders.probe_interval,
+        slot: config.cdc.slot.clone(),
     }
 }

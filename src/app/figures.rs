@@ -97,6 +97,7 @@ pub(super) fn register_orders(metrics: &Metrics, publisher: &PublisherHandle, tr
             ("publish-unclear", &published.unclear),
             ("left-to-rescue", &published.left_to_rescue),
             ("probed", &tracked.probes),
+            ("taken-back", &tracked.taken_back),
             ("rescued", &tracked.flipped),
             ("outcome-written", &tracked.outcomes),
         ];

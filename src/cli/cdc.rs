@@ -64,10 +64,11 @@ async fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn table(found: &SlotStatus) -> String {
-    let slot = match (found.exists, found.reader_pid) {
-        (false, _) => "none yet: the reader makes it when it starts".to_owned(),
-        (true, Some(pid)) => format!("{}, being read (PostgreSQL process {pid})", found.slot),
-        (true, None) => format!("{}, read by nobody", found.slot),
+    let slot = match (found.exists, found.reader_pid, found.maker_pid) {
+        (false, ..) => "none yet: the reader makes it when it starts".to_owned(),
+        (true, Some(pid), _) => format!("{}, being read (PostgreSQL process {pid})", found.slot),
+        (true, None, Some(pid)) => format!("{}, being made (PostgreSQL process {pid})", found.slot),
+        (true, None, None) => format!("{}, read by nobody", found.slot),
     };
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
     let position = match (&found.position, &found.position_unknown) {

@@ -26,6 +26,7 @@
 //!
 //! Nothing here blocks an async worker.
 
+pub mod cdc_position;
 pub mod embedded;
 pub mod kafka;
 pub mod layer;

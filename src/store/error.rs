@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::PoolMode;
+
 /// Why a call to the store failed. [`StoreError::is_retryable`] says whether waiting can help.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -44,6 +46,12 @@ pub enum StoreError {
     /// Somebody's open transaction holds a table that a migration changes.
     #[error("the tables cannot be brought to the newest shape while others hold them: end {by}")]
     Held { by: String },
+    /// The URL leads to a pooler that does not keep a session together.
+    #[error(
+        "the database URL leads to a pooler in {mode} mode (PgBouncer: pool_mode = {mode}), which gives each {mode} another connection of \
+         PostgreSQL: set pool_mode = session for this database, or lead the URL to PostgreSQL itself"
+    )]
+    Pooled { mode: PoolMode },
     /// Not the URL of a PostgreSQL.
     #[error("the database URL cannot be used: it {reason}")]
     BadUrl { reason: String },
@@ -78,12 +86,17 @@ impl StoreError {
         source.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| !may_stand(&code))
     }
 
-    /// Whether PostgreSQL or its client could not bring one row into the shape that was asked for: a query without that row may work.
+    /// Whether one row was in the way: it cannot be brought into the shape that was asked for, holds what none of ours can, or may not be
+    /// changed, as it breaks a constraint already or a trigger objects. A statement without that row may work.
     pub(super) fn is_of_a_row(&self) -> bool {
         const DATA: &str = "22";
-        let Self::Failed { source, .. } = self else { return false };
+        const CONSTRAINT: &str = "23";
+        const RAISED: &str = "P0";
+        let Self::Failed { source, .. } = self else { return matches!(self, Self::Corrupt { .. }) };
         match source.as_database_error() {
-            Some(refusal) => refusal.code().is_some_and(|code| code.starts_with(DATA)),
+            Some(refusal) => {
+                refusal.code().is_some_and(|code| [DATA, CONSTRAINT, RAISED].iter().any(|class| code.starts_with(class)))
+            }
             None => matches!(**source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
         }
     }
@@ -96,7 +109,12 @@ impl StoreError {
             Self::Migration(error) => {
                 matches!(&**error, sqlx::migrate::MigrateError::Execute(source) if is_transient(source))
             }
-            Self::Failed { .. } | Self::Corrupt { .. } | Self::TooOld { .. } | Self::Newer { .. } | Self::BadUrl { .. } => false,
+            Self::Failed { .. }
+            | Self::Corrupt { .. }
+            | Self::TooOld { .. }
+            | Self::Newer { .. }
+            | Self::Pooled { .. }
+            | Self::BadUrl { .. } => false,
         }
     }
 }

@@ -7,6 +7,7 @@
 //!  order_tracker ──► outcomes   one transaction a batch: outcomes, settlement, flips, positions
 //!                ──► positions  where to go on, and gaps that a human must look at
 //!                ──► rescue     direct items that wait too long: whom to ask about, and whom never to flip
+//!                ──► passed_over  items of the WAL reader that nobody will handle
 //!  sources::wal ──► reads the publication that the migrations make
 //! ```
 //! Callers hold a [`Store`] (cheap to clone) and get domain types; SQL text stays in this room. Queries are checked at compile
@@ -22,12 +23,15 @@ mod idempotency;
 mod migrations;
 mod orders;
 mod outcomes;
+mod passed_over;
+mod pooling;
 mod positions;
 pub mod private_server;
 mod rescue;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod session;
+mod unusable;
 
 use std::future::Future;
 use std::str::FromStr;
@@ -48,9 +52,11 @@ pub use idempotency::IdempotencyKey;
 pub use migrations::{MIGRATOR, MigrationState};
 pub use orders::{ItemOutcome, Order, OrderItem, Orders, OutcomeKind, PublishVia, Unreadable};
 pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
+pub use pooling::PoolMode;
 pub use positions::{Gap, TrackerPosition};
 pub use rescue::{Overdue, Probe, Stranded, Waiting};
 pub(crate) use session::PIN_SCHEMA;
+pub use unusable::UnusableItem;
 
 /// No call takes longer: a request that waits is worth less than one that is refused and asked again.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(6);
@@ -72,6 +78,8 @@ pub struct StoreOptions {
     pub direct_expiry: Duration,
     /// At most one probe per item in this time.
     pub probe_interval: Duration,
+    /// The replication slot whose reader publishes `wal` rows.
+    pub slot: String,
 }
 
 impl Default for StoreOptions {
@@ -82,6 +90,7 @@ impl Default for StoreOptions {
             acquire_timeout: Duration::from_secs(2),
             direct_expiry: Duration::from_secs(15),
             probe_interval: Duration::from_secs(60),
+            slot: "kartshoppe".to_owned(),
         }
     }
 }
@@ -103,6 +112,8 @@ pub struct Store {
     options: StoreOptions,
     desks: Arc<checkout::Desks>,
     migrated: migrations::Remembered,
+    unusables: unusable::Unusables,
+    gate: Arc<pooling::Gate>,
     /// Whether each connection looks for the schema of our tables; a URL that names one is obeyed.
     pins_schema: bool,
 }
@@ -136,7 +147,15 @@ impl Store {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, options, desks: Arc::default(), migrated: Arc::default(), pins_schema })
+        Ok(Self {
+            pool,
+            options,
+            desks: Arc::default(),
+            migrated: Arc::default(),
+            unusables: unusable::Unusables::default(),
+            gate: Arc::default(),
+            pins_schema,
+        })
     }
 
     /// The connections, for the checker and for tests.
@@ -165,18 +184,23 @@ impl Store {
         .await
     }
 
-    /// Whether the shop can work with this database: it answers, has our tables in their newest shape, and can be written to.
+    /// Whether the shop can work with this database: it answers, has our tables in their newest shape, and can be written to. Asked for each
+    /// `/readyz`: one question, once the tables are known to have that shape.
     ///
     /// # Errors
     /// Those of every call.
     pub async fn state(&self) -> Result<DatabaseState, StoreError> {
-        let read_only = self.run("ask whether the database can be written to", || async {
-            sqlx::query_scalar("SELECT current_setting('transaction_read_only')::bool").fetch_one(&self.pool).await
-        });
-        if read_only.await? {
+        let ask = || async {
+            let question =
+                "SELECT current_setting('transaction_read_only')::bool, to_regclass('order_tracker_positions') IS NOT NULL";
+            sqlx::query_as::<_, (bool, bool)>(question).fetch_one(&self.pool).await
+        };
+        let (is_read_only, has_tables) = self.run("ask whether the database can be used", ask).await?;
+        if is_read_only {
             return Ok(DatabaseState::ReadOnly);
         }
-        Ok(if self.is_migrated().await? { DatabaseState::Writable } else { DatabaseState::NotMigrated })
+        let is_known = has_tables && self.migration_state() == MigrationState::Done;
+        Ok(if is_known || self.is_migrated().await? { DatabaseState::Writable } else { DatabaseState::NotMigrated })
     }
 
     /// The database's clock, in epoch milliseconds.
@@ -255,6 +279,7 @@ impl Store {
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         let calls = async {
+            self.gate.pass(&self.pool.connect_options()).await?;
             let mut attempt = 1;
             loop {
                 match call().await {
@@ -262,14 +287,12 @@ impl Store {
                         tokio::time::sleep(session::wait_before(attempt)).await;
                         attempt += 1;
                     }
-                    done => return done,
+                    done => return done.map_err(|source| StoreError::new(doing, source)),
                 }
             }
         };
-        match tokio::time::timeout(CALL_DEADLINE, calls).await {
-            Ok(done) => done.map_err(|source| StoreError::new(doing, source)),
-            Err(_) => Err(StoreError::TimedOut { doing, waited: CALL_DEADLINE }),
-        }
+        let silent = |_| Err(StoreError::TimedOut { doing, waited: CALL_DEADLINE });
+        tokio::time::timeout(CALL_DEADLINE, calls).await.unwrap_or_else(silent)
     }
 }
 

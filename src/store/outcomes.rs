@@ -44,6 +44,8 @@ pub struct TrackerBatch {
     /// Items whose probe was answered with `ORDER_EXPIRED`: the WAL reader publishes those that are still `direct` without an
     /// outcome, also of this batch.
     pub expired: Vec<(OrderId, OrderItemId)>,
+    /// The latest expiry that an answer of the batch names, as those of earlier versions do not.
+    pub named_expiries: BTreeMap<OrderItemId, EpochMs>,
     /// The last record read, per partition.
     pub positions: Vec<TrackerPosition>,
 }
@@ -97,10 +99,10 @@ async fn record(transaction: &mut Transaction<'_, Postgres>, batch: &TrackerBatc
     if !order_ids.is_empty() {
         recorded.orders = lock_orders(transaction, &order_ids).await?;
         if bugs::is(Bug::FlipBeforeOutcome) {
-            recorded.flipped = flip(transaction, &batch.expired).await?;
+            recorded.flipped = flip(transaction, batch).await?;
         }
         recorded.outcomes_written = write_outcomes(transaction, &batch.outcomes).await?;
-        recorded.flipped.extend(flip(transaction, &batch.expired).await?);
+        recorded.flipped.extend(flip(transaction, batch).await?);
         settle(transaction, &order_ids, &mut recorded.orders).await?;
     }
     move_forward(transaction, &batch.positions).await?;

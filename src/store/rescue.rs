@@ -1,4 +1,4 @@
-//! Direct items whose publisher may have died between commit and publish.
+//! Direct items whose publisher may have died between commit and publish, and those that were taken back (`passed_over`).
 //!
 //! Nobody publishes such an item a second time on a guess. The tracker asks the shard by a probe; only after the shard's answer,
 //! which comes behind everything that was ever applied of the item, the row is given to the WAL reader
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use super::{Store, StoreError};
+use super::unusable::RawId;
+use super::{Store, StoreError, TrackerBatch};
 use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId};
 use crate::telemetry::context::TraceContext;
@@ -33,7 +34,7 @@ pub struct Waiting {
     pub direct: i64,
     /// Direct items past their time: being rescued.
     pub expired: i64,
-    /// Expired items from before a gap: never flipped, a human decides.
+    /// Items from before a gap that should have an outcome: never published anew, a human decides.
     pub stranded: i64,
 }
 
@@ -66,42 +67,52 @@ struct ProbeRow {
 
 impl Store {
     /// The items to probe now, oldest first, at most `limit`. Each is marked, so that nobody asks about it again before
-    /// [`probe_interval`](super::StoreOptions::probe_interval) is over.
+    /// [`probe_interval`](super::StoreOptions::probe_interval) is over. What cannot be used is passed over ([`Store::unusable_items`]).
     ///
     /// # Errors
     /// Those of every call.
     pub async fn due_probes(&self, limit: i64) -> Result<Vec<Probe>, StoreError> {
-        let interval_ms = i64::try_from(self.options.probe_interval.as_millis()).unwrap_or(i64::MAX);
-        let mark = || async {
-            sqlx::query_as!(
-                ProbeRow,
-                r#"WITH due AS (
-                       SELECT order_item_id FROM order_items
-                       WHERE publish_via = 'direct' AND outcome IS NULL AND expires_at < clock_timestamp()
-                         AND (last_probe_at IS NULL OR last_probe_at < clock_timestamp() - $2::bigint * interval '1 millisecond')
-                         AND inserted_at > coalesce((SELECT max(noticed_at) FROM order_tracker_gaps), '-infinity')
-                       ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
-                   ), marked AS (
-                       UPDATE order_items i SET last_probe_at = clock_timestamp() FROM due
-                       WHERE i.order_item_id = due.order_item_id
-                       RETURNING i.order_id, i.order_item_id, i.product_id, i.expires_at, i.traceparent
-                   )
-                   SELECT order_id, order_item_id, product_id, traceparent,
-                          kartshoppe_ms(expires_at) AS "expires_at_ms!"
-                   FROM marked ORDER BY expires_at, order_item_id"#,
+        let passed_over = self.unusables.passed_over();
+        let (interval_ms, passed_over) = (self.probe_interval_ms(), &passed_over);
+        let find = || async {
+            sqlx::query_scalar!(
+                r#"SELECT convert_to(order_item_id, getdatabaseencoding()) AS "id!"
+                   FROM order_items, (SELECT max(noticed_at) AS noticed_at FROM order_tracker_gaps) AS gap
+                   WHERE publish_via = 'direct' AND outcome IS NULL AND expires_at < clock_timestamp()
+                     AND (last_probe_at IS NULL OR last_probe_at < clock_timestamp() - $2::bigint * interval '1 millisecond')
+                     AND coalesce(inserted_at > gap.noticed_at, gap.noticed_at IS NULL)
+                     AND convert_to(order_item_id, getdatabaseencoding()) <> ALL ($3::bytea[])
+                   ORDER BY expires_at LIMIT $1"#,
                 limit,
-                interval_ms
+                interval_ms,
+                passed_over
             )
             .fetch_all(&self.pool)
             .await
         };
-        let rows = self.run("look for items to rescue", mark).await?;
-        // One that cannot be read is passed over: it must not keep the others from being rescued.
-        let readable = |row: ProbeRow| {
-            let complain = |error: &StoreError| tracing::error!(%error, "an order item cannot be rescued: put its row right");
-            row.into_probe().inspect_err(complain).ok()
+        let ids = self.run("look for items to rescue", find).await?;
+        self.for_usable(ids, |ids| self.probes(ids, interval_ms)).await
+    }
+
+    async fn probes(&self, ids: Vec<RawId>, interval_ms: i64) -> Result<Vec<Probe>, StoreError> {
+        let ids = &ids;
+        let mark = || async {
+            let mut transaction = self.begin().await?;
+            let rows = mark_probed(&mut transaction, ids, interval_ms).await;
+            let probes = rows.map(|rows| rows.into_iter().map(ProbeRow::into_probe).collect::<Result<Vec<_>, _>>());
+            // Waited for: the rest is asked for at once, and must not find itself locked.
+            if matches!(probes, Ok(Ok(_))) {
+                transaction.commit().await?
+            } else {
+                transaction.rollback().await?
+            }
+            probes
         };
-        Ok(rows.into_iter().filter_map(readable).collect())
+        self.run("mark items to rescue", mark).await?
+    }
+
+    pub(super) fn probe_interval_ms(&self) -> i64 {
+        i64::try_from(self.options.probe_interval.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// How many items wait for an outcome, and for what.
@@ -109,18 +120,20 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn waiting(&self) -> Result<Waiting, StoreError> {
+        let waited_ms = self.probe_interval_ms();
         let count = || async {
             sqlx::query_as!(
                 Waiting,
-                r#"SELECT count(*) FILTER (WHERE publish_via = 'wal') AS "wal!",
-                          count(*) FILTER (WHERE publish_via = 'direct' AND expires_at >= clock_timestamp()) AS "direct!",
-                          count(*) FILTER (WHERE publish_via = 'direct' AND expires_at < clock_timestamp() AND inserted_at > gap)
-                              AS "expired!",
-                          count(*) FILTER (WHERE publish_via = 'direct' AND expires_at < clock_timestamp() AND inserted_at <= gap)
-                              AS "stranded!"
-                   FROM (SELECT publish_via, expires_at, inserted_at,
-                                coalesce((SELECT max(noticed_at) FROM order_tracker_gaps), '-infinity') AS gap
-                         FROM order_items WHERE outcome IS NULL AND publish_via <> 'history') AS waiting"#
+                r#"SELECT count(*) FILTER (WHERE publish_via = 'wal' AND (rescued OR NOT overdue)) AS "wal!",
+                          count(*) FILTER (WHERE publish_via = 'direct' AND NOT overdue) AS "direct!",
+                          count(*) FILTER (WHERE publish_via = 'direct' AND overdue AND rescued) AS "expired!",
+                          count(*) FILTER (WHERE overdue AND NOT rescued) AS "stranded!"
+                   FROM (SELECT publish_via, coalesce(inserted_at > gap.noticed_at, gap.noticed_at IS NULL) AS rescued,
+                                CASE publish_via WHEN 'direct' THEN expires_at < clock_timestamp()
+                                     ELSE coalesce(inserted_at < clock_timestamp() - $1::bigint * interval '1 millisecond', true) END AS overdue
+                         FROM order_items, (SELECT max(noticed_at) AS noticed_at FROM order_tracker_gaps) AS gap
+                         WHERE outcome IS NULL AND publish_via <> 'history') AS waiting"#,
+                waited_ms
             )
             .fetch_one(&self.pool)
             .await
@@ -137,18 +150,20 @@ impl Store {
         let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
         let count = || async {
             // Items from before a gap are left to a human. A time that somebody set to infinity has no age.
-            let sql = "SELECT count(*) FILTER (WHERE publish_via = 'direct'), count(*) FILTER (WHERE publish_via = 'wal'),
+            let sql = "WITH gap AS (SELECT max(noticed_at) AS noticed_at FROM order_tracker_gaps)
+                SELECT count(*) FILTER (WHERE publish_via = 'direct'), count(*) FILTER (WHERE publish_via = 'wal'),
                        coalesce(max(extract(epoch FROM clock_timestamp() - due)) FILTER (WHERE isfinite(due)), 0)::bigint
                 FROM (
-                    (SELECT publish_via, expires_at AS due FROM order_items
+                    (SELECT publish_via, expires_at AS due FROM order_items, gap
                      WHERE outcome IS NULL AND publish_via = 'direct'
                        AND expires_at < clock_timestamp() - $1 * interval '1 millisecond'
-                       AND inserted_at > coalesce((SELECT max(noticed_at) FROM order_tracker_gaps), '-infinity')
+                       AND coalesce(inserted_at > gap.noticed_at, gap.noticed_at IS NULL)
                      ORDER BY expires_at LIMIT 1000)
                     UNION ALL
-                    (SELECT publish_via, greatest(inserted_at, expires_at) AS due FROM order_items
+                    (SELECT publish_via, greatest(inserted_at, expires_at) AS due FROM order_items, gap
                      WHERE outcome IS NULL AND publish_via = 'wal'
-                       AND greatest(inserted_at, expires_at) < clock_timestamp() - $1 * interval '1 millisecond'
+                       AND coalesce(greatest(inserted_at, expires_at), '-infinity') < clock_timestamp() - $1 * interval '1 millisecond'
+                       AND coalesce(inserted_at > gap.noticed_at, gap.noticed_at IS NULL)
                      LIMIT 1000)
                 ) AS overdue";
             sqlx::query_as::<_, (i64, i64, i64)>(sql).bind(after_ms).fetch_one(&self.pool).await
@@ -162,16 +177,37 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn stranded(&self, limit: i64) -> Result<Vec<Stranded>, StoreError> {
+        let waited_ms = self.probe_interval_ms();
+        let find = || async {
+            sqlx::query_scalar!(
+                r#"SELECT convert_to(order_item_id, getdatabaseencoding()) AS "id!"
+                   FROM order_items, (SELECT max(noticed_at) AS noticed_at FROM order_tracker_gaps) AS gap
+                   WHERE publish_via <> 'history' AND outcome IS NULL
+                     AND CASE publish_via WHEN 'direct' THEN expires_at < clock_timestamp()
+                              ELSE coalesce(inserted_at < clock_timestamp() - $2::bigint * interval '1 millisecond', true) END
+                     AND NOT coalesce(inserted_at > gap.noticed_at, gap.noticed_at IS NULL)
+                   ORDER BY coalesce(expires_at, inserted_at), order_item_id LIMIT $1"#,
+                limit,
+                waited_ms
+            )
+            .fetch_all(&self.pool)
+            .await
+        };
+        let ids = self.run("look for stranded items", find).await?;
+        self.for_usable(ids, |ids| self.stranded_of(ids)).await
+    }
+
+    async fn stranded_of(&self, ids: Vec<RawId>) -> Result<Vec<Stranded>, StoreError> {
+        let ids = &ids;
         let list = || async {
             sqlx::query_as!(
                 Stranded,
-                r#"SELECT order_id, order_item_id, product_id, quantity::bigint AS "quantity!",
-                          kartshoppe_ms(expires_at) AS "expired_at_ms!"
+                r#"SELECT order_id, order_item_id, product_id, coalesce(quantity, 0)::bigint AS "quantity!",
+                          kartshoppe_ms(coalesce(expires_at, inserted_at, '-infinity')) AS "expired_at_ms!"
                    FROM order_items
-                   WHERE publish_via = 'direct' AND outcome IS NULL AND expires_at < clock_timestamp()
-                     AND inserted_at <= (SELECT max(noticed_at) FROM order_tracker_gaps)
-                   ORDER BY expires_at, order_item_id LIMIT $1"#,
-                limit
+                   WHERE order_item_id IN (SELECT convert_from(id, getdatabaseencoding()) FROM unnest($1::bytea[]) AS id)
+                   ORDER BY coalesce(expires_at, inserted_at), order_item_id"#,
+                ids
             )
             .fetch_all(&self.pool)
             .await
@@ -180,23 +216,48 @@ impl Store {
     }
 }
 
-/// Gives expired items to the WAL reader: those that are still `direct`, without an outcome, and not from before a gap. Their
+async fn mark_probed(connection: &mut PgConnection, ids: &[RawId], interval_ms: i64) -> Result<Vec<ProbeRow>, sqlx::Error> {
+    sqlx::query_as!(
+        ProbeRow,
+        r#"WITH due AS (
+               SELECT order_item_id FROM order_items
+               WHERE order_item_id IN (SELECT convert_from(id, getdatabaseencoding()) FROM unnest($1::bytea[]) AS id)
+                 AND publish_via = 'direct' AND outcome IS NULL
+                 AND (last_probe_at IS NULL OR last_probe_at < clock_timestamp() - $2::bigint * interval '1 millisecond')
+               FOR UPDATE SKIP LOCKED
+           ), marked AS (
+               UPDATE order_items i SET last_probe_at = clock_timestamp() FROM due
+               WHERE i.order_item_id = due.order_item_id
+               RETURNING i.order_id, i.order_item_id, i.product_id, i.expires_at, i.traceparent
+           )
+           SELECT order_id, order_item_id, product_id, traceparent, kartshoppe_ms(expires_at) AS "expires_at_ms!"
+           FROM marked ORDER BY expires_at, order_item_id"#,
+        ids,
+        interval_ms
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Gives expired items to the WAL reader: those that are still `direct`, without an outcome, and not from before a gap. One that was
+/// taken back only if the answer names its present expiry, as the answer to an earlier probe says nothing about later events. Their
 /// orders are locked.
-pub(super) async fn flip(
-    connection: &mut PgConnection,
-    expired: &[(OrderId, OrderItemId)],
-) -> Result<Vec<OrderItemId>, sqlx::Error> {
+pub(super) async fn flip(connection: &mut PgConnection, batch: &TrackerBatch) -> Result<Vec<OrderItemId>, sqlx::Error> {
+    let TrackerBatch { expired, named_expiries, .. } = batch;
     if expired.is_empty() {
         return Ok(Vec::new());
     }
     let flipped = sqlx::query_scalar!(
-        "UPDATE order_items i SET publish_via = 'wal'
-         FROM unnest($1::text[], $2::text[]) AS e (order_id, item_id)
+        "UPDATE order_items i SET publish_via = 'wal', taken_back = NULL, inserted_before = NULL
+         FROM unnest($1::text[], $2::text[], $3::bigint[]) AS e (order_id, item_id, expiry_ms),
+              (SELECT max(noticed_at) AS noticed_at FROM order_tracker_gaps) AS gap
          WHERE i.order_item_id = e.item_id AND i.order_id = e.order_id AND i.publish_via = 'direct' AND i.outcome IS NULL
-           AND i.inserted_at > coalesce((SELECT max(noticed_at) FROM order_tracker_gaps), '-infinity')
+           AND CASE WHEN e.expiry_ms IS NULL THEN i.taken_back IS NULL ELSE kartshoppe_ms(i.expires_at) = e.expiry_ms END
+           AND coalesce(i.inserted_at > gap.noticed_at, gap.noticed_at IS NULL)
          RETURNING i.order_item_id",
         &expired.iter().map(|(order_id, _)| order_id.to_string()).collect::<Vec<_>>(),
-        &expired.iter().map(|(_, item_id)| item_id.to_string()).collect::<Vec<_>>()
+        &expired.iter().map(|(_, item_id)| item_id.to_string()).collect::<Vec<_>>(),
+        &expired.iter().map(|(_, item_id)| named_expiries.get(item_id).copied()).collect::<Vec<_>>() as &[Option<EpochMs>]
     )
     .fetch_all(connection)
     .await?;

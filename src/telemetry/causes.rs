@@ -77,6 +77,10 @@ causes! {
     ItemsUnsettled = "items-unsettled",
     /// Rows of orders hold what cannot be shown.
     OrderUnreadable = "order-unreadable",
+    /// Rows of items keep them from being rescued.
+    ItemUnusable = "item-unusable",
+    /// Items from before a gap in the outcomes have none.
+    ItemsStranded = "items-stranded",
     /// Actors of a role are being started.
     RoleStarting = "role-starting",
     /// An actor keeps ending, or a role does not answer.
@@ -115,7 +119,7 @@ impl Cause {
     pub const fn role(self) -> Option<&'static str> {
         if matches!(self, Self::CommitRefused | Self::PositionForeign | Self::BootstrapFile) {
             Some("inventory")
-        } else if matches!(self, Self::OrderUnreadable | Self::DiskLow) {
+        } else if matches!(self, Self::OrderUnreadable | Self::ItemUnusable | Self::ItemsStranded | Self::DiskLow) {
             Some("api")
         } else if matches!(self, Self::WalReader) {
             Some("cdc")

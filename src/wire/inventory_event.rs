@@ -65,6 +65,9 @@ pub struct InventoryEventValue<'a> {
     event_id: String,
     #[serde(flatten)]
     order: Option<OrderFields<'a>>,
+    /// Of the probe that this answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe_expires_at: Option<EpochMs>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,6 +108,7 @@ impl<'a> From<&'a InventoryEvent> for InventoryEventValue<'a> {
             version: event.revision.map(|revision| revision.version),
             event_id: event_id(&event.cause, &event.product_id, event.ordinal),
             order: event.order.as_ref().map(OrderFields::from),
+            probe_expires_at: event.probed_expiry_ms,
         }
     }
 }
@@ -136,6 +140,8 @@ pub struct InventoryFact {
     pub event_id: Option<String>,
     /// The order's part; `None` if the event names no order, or not with all of its figures.
     pub order: Option<OrderOutcome>,
+    /// Of the probe that it answers.
+    pub probed_expiry_ms: Option<EpochMs>,
 }
 
 /// The type of an event that was read.
@@ -196,6 +202,7 @@ struct Fields {
     quantity: Option<i64>,
     allocated: Option<i64>,
     shortfall: Option<i64>,
+    probe_expires_at: Option<EpochMs>,
 }
 
 impl Fields {
@@ -213,6 +220,7 @@ impl Fields {
             revision: self.life.zip(self.version).map(|(life, version)| Revision { life, version }),
             event_id: self.event_id,
             order,
+            probed_expiry_ms: self.probe_expires_at,
         })
     }
 

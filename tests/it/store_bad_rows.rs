@@ -6,6 +6,7 @@ use kartshoppe::domain::ids::OrderId;
 use kartshoppe::store::{Checkout, CheckoutRequest, PublishVia, Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use crate::support::log::within;
 use crate::support::postgres::{TestDatabase, count, database, database_with, product, request, session, ten};
 
 /// Without the constraints that keep new rows well: older rows may be anything.
@@ -143,4 +144,59 @@ async fn new_rows_have_times_that_end() {
         assert!(refused.execute(db.store.pool()).await.is_err(), "{change}");
     }
     assert_eq!(count(&db.store, "SELECT count(*) FROM orders WHERE NOT isfinite(created_at)").await, 0);
+}
+
+/// A row that breaks a constraint already, or that a trigger keeps as it is: no statement about many may fail for it.
+#[tokio::test]
+async fn an_item_that_may_not_be_changed_keeps_no_other_from_being_rescued() {
+    let options = StoreOptions { direct_expiry: Duration::ZERO, probe_interval: Duration::ZERO, ..StoreOptions::default() };
+    let db = database_with(options).await;
+    sql(&db, AS_BEFORE).await;
+    let (well, odd) = (order(&db.store, PublishVia::Direct).await, order(&db.store, PublishVia::Direct).await);
+    let (well_wal, odd_wal) = (order(&db.store, PublishVia::Wal).await, order(&db.store, PublishVia::Wal).await);
+    sql(
+        &db,
+        &format!(
+            "UPDATE order_items SET product_id = repeat('x', 50), unit_price = 'NaN' WHERE order_id IN ('{odd}', '{odd_wal}');
+             ALTER TABLE order_items ADD CONSTRAINT order_items_money_sane CHECK (unit_price <> 'NaN') NOT VALID"
+        ),
+    )
+    .await;
+    for _ in 0..3 {
+        let due: Vec<_> = db.store.due_probes(10).await.unwrap().into_iter().map(|probe| probe.order_id.to_string()).collect();
+        assert_eq!(due, [well.as_str()]);
+    }
+    assert_eq!(db.store.mark_waiting(10).await.unwrap(), 1, "{well_wal}");
+    let unusable = db.store.unusable_items();
+    assert_eq!(unusable.len(), 2, "{unusable:?}");
+    assert!(unusable.iter().all(|item| item.reason.contains("order_items_money_sane")), "{unusable:?}");
+    // Put right, they are rescued like any other, once they are tried again.
+    sql(&db, "ALTER TABLE order_items DROP CONSTRAINT order_items_money_sane; UPDATE order_items SET unit_price = 1").await;
+    within(async {
+        while db.store.due_probes(10).await.unwrap().len() < 2 || db.store.mark_waiting(10).await.unwrap() < 2 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert_eq!(db.store.unusable_items(), []);
+}
+
+/// Times and quantities that nobody of ours writes: what is asked about all items still gets its answer.
+#[tokio::test]
+async fn questions_about_all_items_survive_odd_ones() {
+    let options = StoreOptions { direct_expiry: Duration::ZERO, probe_interval: Duration::ZERO, ..StoreOptions::default() };
+    let db = database_with(options).await;
+    sql(&db, AS_BEFORE).await;
+    sql(&db, "ALTER TABLE order_items DROP CONSTRAINT order_items_quantity_positive, ALTER COLUMN quantity DROP NOT NULL").await;
+    for change in ["inserted_at = NULL", "inserted_at = '-infinity'", "quantity = NULL", "product_id = repeat('x', 50)"] {
+        let odd = order(&db.store, PublishVia::Direct).await;
+        sql(&db, &format!("UPDATE order_items SET {change} WHERE order_id = '{odd}'")).await;
+        let due = db.store.due_probes(10).await.unwrap();
+        assert!(due.iter().any(|probe| probe.order_id.as_str() == odd), "{change}: it is rescued");
+    }
+    assert_eq!(db.store.waiting().await.unwrap().expired, 4);
+    assert_eq!(db.store.overdue(Duration::ZERO).await.unwrap().direct, 4);
+    db.store.note_gap(0, "a test", None).await.unwrap();
+    assert_eq!(db.store.stranded(10).await.unwrap().len(), 4);
+    assert_eq!(db.store.waiting().await.unwrap().stranded, 4);
 }

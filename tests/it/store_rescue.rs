@@ -6,6 +6,7 @@ use kartshoppe::domain::ids::{OrderId, OrderItemId};
 use kartshoppe::store::{
     Checkout, CheckoutRequest, Outcome, OutcomeKind, PublishVia, Store, StoreOptions, TrackerBatch, Waiting,
 };
+use kartshoppe::wire::cdc_position::{CdcPosition, Lsn};
 
 use crate::support::postgres::{TestDatabase, count, database_with, product, request, session, ten};
 
@@ -116,4 +117,61 @@ async fn nothing_from_before_a_gap_is_probed_or_flipped_but_it_is_counted() {
     let probes = db.store.due_probes(10).await.unwrap();
     assert_eq!(probes.iter().map(|probe| &probe.order_item_id).collect::<Vec<_>>(), [&after.1]);
     assert_eq!(db.store.record_outcomes(&expired(&[&before, &after])).await.unwrap().flipped, [after.1]);
+}
+
+fn read_to(lsn: &str, system_id: String) -> CdcPosition {
+    CdcPosition { system_id, timeline: 1, resume_lsn: Lsn::parse(lsn).unwrap(), part_commit_lsn: None, part_index: 0 }
+}
+
+/// An item that the WAL reader published is asked about only when that is proven, and published anew only after an answer that came since.
+#[tokio::test]
+async fn an_item_that_was_passed_over_is_taken_back_and_only_later_answers_count() {
+    let db = expiring(Duration::ZERO).await;
+    let store = &db.store;
+    let item = direct_item(store, "lost").await;
+    let first = store.due_probes(10).await.unwrap();
+    assert_eq!(
+        store.record_outcomes(&expired(&[&item])).await.unwrap().flipped,
+        std::slice::from_ref(&item.1),
+        "an answer of earlier versions"
+    );
+    let system: String =
+        sqlx::query_scalar("SELECT system_identifier::text FROM pg_control_system()").fetch_one(store.pool()).await.unwrap();
+    assert_eq!(store.mark_waiting(10).await.unwrap(), 1);
+    let end = async || -> String {
+        sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text").fetch_one(store.pool()).await.unwrap()
+    };
+    for unproven in [read_to("0/1", system.clone()), read_to(&end().await, "7".to_owned())] {
+        assert_eq!(store.take_back(&unproven, 10).await.unwrap(), 0, "{unproven:?}");
+    }
+    assert_eq!(store.take_back(&read_to(&end().await, system.clone()), 10).await.unwrap(), 1);
+    assert_eq!(store.take_back(&read_to(&end().await, system.clone()), 10).await.unwrap(), 0);
+    // Answers to the first probe, with its expiry or as earlier versions gave them, say nothing about what was published since.
+    let naming = |expiry_ms| TrackerBatch { named_expiries: [(item.1.clone(), expiry_ms)].into(), ..expired(&[&item]) };
+    for stale in [expired(&[&item]), naming(first[0].expires_at_ms)] {
+        assert!(store.record_outcomes(&stale).await.unwrap().flipped.is_empty());
+    }
+    let again = store.due_probes(10).await.unwrap();
+    assert!(again[0].expires_at_ms > first[0].expires_at_ms);
+    // A process of an earlier version does not know that.
+    let flip = "UPDATE order_items SET publish_via = 'wal' WHERE publish_via = 'direct' AND outcome IS NULL";
+    assert!(sqlx::query(flip).execute(store.pool()).await.is_err());
+    assert_eq!(store.record_outcomes(&naming(again[0].expires_at_ms)).await.unwrap().flipped, std::slice::from_ref(&item.1));
+    assert_eq!(store.waiting().await.unwrap(), Waiting { wal: 1, ..Waiting::default() });
+    assert_eq!(
+        store.take_back(&read_to(&end().await, system), 10).await.unwrap(),
+        0,
+        "it was published anew, and is not marked yet"
+    );
+}
+
+#[tokio::test]
+async fn a_wal_item_from_before_a_gap_is_never_taken_back_but_listed() {
+    let db = expiring(Duration::ZERO).await;
+    let item = direct_item(&db.store, "lost").await;
+    db.store.record_outcomes(&expired(&[&item])).await.unwrap();
+    db.store.note_gap(1, "another log", None).await.unwrap();
+    assert_eq!(db.store.mark_waiting(10).await.unwrap(), 0);
+    assert_eq!(db.store.waiting().await.unwrap(), Waiting { stranded: 1, ..Waiting::default() });
+    assert_eq!(db.store.stranded(10).await.unwrap()[0].order_item_id, item.1.to_string());
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use kartshoppe::store::StoreOptions;
 use pg_walstream::{LogicalReplicationStream, ReplicationStreamConfig};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::support::log::within;
 use super::support::own_server::{OwnServer, shop_on};
 use super::support::place::{Place, on_each_log};
-use super::support::postgres::{TestDatabase, database};
+use super::support::postgres::{TestDatabase, database, empty_database};
 use super::support::wal::WalShop;
 
 on_each_log!(at length:
@@ -172,4 +173,81 @@ async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(place
     shop.end([reader]).await;
     server.stop().await;
     let _ = std::fs::remove_dir_all(backup);
+}
+
+/// Somebody's transaction, open in another database; a reader that is gone while its slot is being made, and one that lives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_waits_names_for_whom_and_its_maker_is_no_stand_by() {
+    let mut server = OwnServer::start().await;
+    server.admin("ALTER SYSTEM SET max_prepared_transactions = 2").await;
+    server.stop().await;
+    let urls = server.resume().await;
+    let mut somebody = PgConnection::connect(&urls.admin).await.unwrap();
+    somebody.execute(sqlx::raw_sql("SET application_name = 'lunch'; BEGIN; SELECT txid_current()")).await.unwrap();
+    let mut forgotten = PgConnection::connect(&urls.admin).await.unwrap();
+    forgotten.execute(sqlx::raw_sql("BEGIN; SELECT txid_current(); PREPARE TRANSACTION 'coffee'")).await.unwrap();
+    let place = Place::embedded();
+    let shop = shop_on(&place, &urls).await;
+    let first = shop.reader().await;
+    first.alarms("lunch, user postgres, database postgres").await;
+    let status = kartshoppe::sources::wal::status(&shop.config, Ok(&*shop.log())).await.unwrap();
+    assert!(status.alarm.is_some_and(|alarm| alarm.contains("lunch")));
+    assert!(status.reader_pid.is_none() && status.maker_pid.is_some());
+
+    // One beside it waits with it, and says for whom, too; it ends nothing.
+    let beside = shop.reader().await;
+    beside.alarms("lunch").await;
+    let making = "SELECT active_pid::text FROM pg_replication_slots WHERE slot_name = 'SLOT'";
+    let maker = shop.ask(making).await;
+    assert_eq!(first.lives(), 1);
+    let refused = shop_repair(&shop).await.unwrap_err().to_string();
+    assert!(refused.contains("is being read"), "{refused}");
+
+    // Both are gone; the server's process does not notice. The next one ends it and makes the slot anew.
+    beside.stop().await;
+    first.stop().await;
+    assert_eq!(shop.ask(making).await, maker, "an orphan");
+    let second = shop.reader().await;
+    second.alarms("lunch").await;
+    assert!(!second.wal.report().is_ready());
+    assert_ne!(shop.ask(making).await, maker);
+    somebody.execute("ROLLBACK").await.unwrap();
+    second.alarms("prepared transaction 'coffee' (user postgres, database postgres, prepared ").await;
+    somebody.execute("ROLLBACK PREPARED 'coffee'").await.unwrap();
+    second.streams().await;
+    let ids = shop.orders("after", 2).await;
+    shop.await_exactly(&ids).await;
+    second.stop().await;
+}
+
+/// Without waiting for the slot to be free.
+async fn shop_repair(shop: &WalShop) -> Result<kartshoppe::sources::wal::Begun, kartshoppe::sources::wal::RepairError> {
+    kartshoppe::sources::wal::repair(&shop.config, &*shop.log()).await
+}
+
+/// Tables that are still to come are no alarm where this process brings them; where nobody does, they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_waits_for_the_migrations_of_its_process_without_an_alarm() {
+    let place = Place::embedded();
+    let shop = WalShop::over(&place, empty_database(StoreOptions::default()).await).await;
+    let lonely = shop.reader().await;
+    lonely.alarms("kartshoppe db migrate").await;
+    lonely.stop().await;
+    let patient = shop.reader_after_migrations().await;
+    patient
+        .reports(|report| {
+            assert_eq!(report.alarm(), None);
+            report.sentence().contains("newest shape")
+        })
+        .await;
+    shop.database.store.migrate().await.unwrap();
+    patient
+        .reports(|report| {
+            assert_eq!(report.alarm(), None);
+            report.is_ready()
+        })
+        .await;
+    let ids = shop.orders("after", 2).await;
+    shop.await_exactly(&ids).await;
+    shop.end([patient]).await;
 }

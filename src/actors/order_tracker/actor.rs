@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::opening::{self, Opening};
 use super::record::Recorder;
 use super::settle::{Settlement, furthest, settle};
-use super::{RenderOrder, TrackerHandle, rescue};
+use super::{RenderOrder, TrackerHandle, passed_over, rescue};
 use crate::actors::envelope::Mailbox;
 use crate::actors::fanout::FanoutHandle;
 use crate::actors::follower::{Chunk, Followed, Follower, Open};
@@ -187,7 +187,9 @@ impl OrderTracker {
         let (log, recorder, mailbox) = (self.log.clone(), self.recorder.clone(), self.mailbox.clone());
         let now_ms = self.clock.now_ms();
         AbortOnDropHandle::new(tokio::spawn(async move {
+            passed_over::take_back(&*log, &recorder.store, &recorder.handle).await;
             rescue::probe_due(&*log, &recorder.store, &recorder.handle, now_ms).await;
+            recorder.tell_unrescued().await;
             let _ = mailbox.tell(OrderTrackerMsg { incarnation, news: News::Rescued });
         }))
     }

@@ -3,13 +3,15 @@
 //! ```text
 //!  log: inventory-events ─► OrderTracker ─► settle (pure) ─► store: one transaction a batch ─► fan-out: ORDER_UPDATE
 //!                                │                                  (outcomes, orders, flips, positions)
-//!                                └─ every few seconds ─► rescue: items past their expiry ─► probes on order-events
+//!                                └─ every few seconds ─► passed_over: wal items that wait for long ─► taken back: direct, expired
+//!                                                     ─► rescue: items past their expiry ─► probes on order-events
 //! ```
 //! Every api process reads all events, so each can tell its own pages; whoever writes first, writes. Nothing is kept here that the log
 //! and the tables don't have, but for orders whose pages are still to be told.
 
 mod actor;
 pub mod opening;
+mod passed_over;
 mod record;
 mod rescue;
 mod settle;
@@ -40,6 +42,8 @@ pub struct TrackerCounts {
     pub probes: AtomicU64,
     /// Items given to the WAL reader.
     pub flipped: AtomicU64,
+    /// Items of the WAL reader that were asked about, as the inventory had long not handled them.
+    pub taken_back: AtomicU64,
     /// Places where outcomes may be missing: each is an alarm.
     pub gaps: AtomicU64,
     /// Outcomes that the database refused: each is an alarm.

@@ -8,13 +8,17 @@ use super::{RenderOrder, TrackerHandle};
 use crate::actors::fanout::FanoutHandle;
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
-use crate::store::{Orders, Recorded, Store, StoreError, TrackerBatch, Unreadable};
+use crate::store::{Orders, Recorded, Store, StoreError, Stranded, TrackerBatch, Unreadable, UnusableItem};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 use crate::telemetry::names::span;
 use crate::telemetry::spans;
 
 /// Orders whose rows hold what cannot be shown.
 const UNREADABLE: About = About::cause(Cause::OrderUnreadable);
+/// Items whose rows keep them from being rescued.
+const UNUSABLE: About = About::cause(Cause::ItemUnusable);
+/// Items from before a gap: nobody may publish them anew.
+const STRANDED: About = About::cause(Cause::ItemsStranded);
 /// Most ids that an alarm names.
 const NAMED_IDS: usize = 5;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -63,7 +67,12 @@ impl Recorder {
 
     /// The database refuses something in the batch: what it refuses alone is left out, so that one event cannot hold up all orders.
     async fn record_one_by_one(&self, batch: &TrackerBatch) {
-        let alone = |outcomes, expired| TrackerBatch { outcomes, expired, positions: Vec::new() };
+        let alone = |outcomes, expired| TrackerBatch {
+            outcomes,
+            expired,
+            named_expiries: batch.named_expiries.clone(),
+            ..TrackerBatch::default()
+        };
         let outcomes = batch.outcomes.iter().map(|outcome| alone(vec![outcome.clone()], Vec::new()));
         let expired = batch.expired.iter().map(|item| alone(Vec::new(), vec![item.clone()]));
         let positions = TrackerBatch { positions: batch.positions.clone(), ..TrackerBatch::default() };
@@ -113,6 +122,15 @@ impl Recorder {
         }
     }
 
+    /// Sets the alarms about items that no rescue helps.
+    pub async fn tell_unrescued(&self) {
+        self.alarms.set(UNUSABLE, alarm_of_unusable(&self.store.unusable_items()));
+        // A database that does not answer is a reason of its own.
+        if let Ok(stranded) = self.store.stranded(NAMED_IDS as i64 + 1).await {
+            self.alarms.set(STRANDED, alarm_of_stranded(&stranded));
+        }
+    }
+
     /// Shows every order that somebody was owed to its session's pages here.
     pub async fn tell_owed(&self) {
         let owed = self.handle.owed();
@@ -146,13 +164,38 @@ impl Recorder {
     }
 }
 
+fn named<'a>(ids: impl Iterator<Item = &'a str>, all: usize) -> String {
+    let named = ids.take(NAMED_IDS).map(|id| format!("{id:?}")).collect::<Vec<_>>().join(", ");
+    if all > NAMED_IDS { format!("{named} and more") } else { named }
+}
+
+/// Names the items that are passed over until somebody puts their rows right.
+fn alarm_of_unusable(unusable: &[UnusableItem]) -> Option<Alarm> {
+    let first = unusable.first()?;
+    let text = format!(
+        "{} order items without an outcome cannot be rescued, as their rows in PostgreSQL hold what none of ours can: put right or delete {}",
+        unusable.len(),
+        named(unusable.iter().map(|item| item.order_item_id.as_str()), unusable.len())
+    );
+    Some(Alarm::warns(text).with_detail(format!("the first one says: {}", first.reason)))
+}
+
+/// Names the items that a human must decide about.
+fn alarm_of_stranded(stranded: &[Stranded]) -> Option<Alarm> {
+    stranded.first()?;
+    let text = format!(
+        "order items from before a gap in the outcomes have none ({}): /admin/rescue lists them; whether their units were taken, only the          event log tells",
+        named(stranded.iter().map(|item| item.order_item_id.as_str()), stranded.len())
+    );
+    Some(Alarm::warns(text))
+}
+
 /// Names the orders that stay untold until somebody puts their rows right.
 fn alarm_of(unreadable: &[Unreadable]) -> Option<Alarm> {
     let first = unreadable.first()?;
-    let named = unreadable.iter().take(NAMED_IDS).map(|one| format!("{:?}", one.order_id)).collect::<Vec<_>>().join(", ");
-    let more = if unreadable.len() > NAMED_IDS { " and more" } else { "" };
+    let named = named(unreadable.iter().map(|one| one.order_id.as_str()), unreadable.len());
     let text = format!(
-        "{} orders cannot be shown to their pages, as their rows in PostgreSQL hold what no order can: put right or delete {named}{more}; \
+        "{} orders cannot be shown to their pages, as their rows in PostgreSQL hold what no order can: put right or delete {named}; \
          the first one says: {}",
         unreadable.len(),
         first.reason

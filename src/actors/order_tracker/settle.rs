@@ -50,6 +50,10 @@ impl Settlement {
         let Some(order_item_id) = order.order_item_id else { return };
         if fact.event_type == EventType::Known(EventKind::OrderExpired) {
             self.told_append_ms = self.told_append_ms.max(Some(fact.timestamp_ms));
+            if let Some(expiry_ms) = fact.probed_expiry_ms {
+                let latest_ms = self.batch.named_expiries.entry(order_item_id.clone()).or_insert(expiry_ms);
+                *latest_ms = expiry_ms.max(*latest_ms);
+            }
             self.batch.expired.push((order.order_id, order_item_id));
             return;
         }

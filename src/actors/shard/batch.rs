@@ -235,7 +235,8 @@ impl Shard {
             let known = touched.map_or_else(|| slots.state(&probe.product_id), |cell| next[cell].as_ref());
             let item = ProbedItem { product_id: &probe.product_id, cause: probe.cause, outcome: probe.outcome.clone() };
             let highest_ms = before_ms.max(probe.expiry.seen_ms);
-            let answer = order_expired(&self.products.rules, known.map(Arc::as_ref), &item, highest_ms);
+            let mut answer = order_expired(&self.products.rules, known.map(Arc::as_ref), &item, highest_ms);
+            answer.probed_expiry_ms = Some(probe.expiry.expires_at_ms);
             output.records.push(inventory_event::record(&answer, probe.origin.trace().as_ref()));
         }
     }

@@ -87,5 +87,6 @@ fn answer(rules: &Rules, state: Option<&ProductState>, kind: EventKind, refused:
         cause,
         ordinal: 0,
         order: Some(outcome),
+        probed_expiry_ms: None,
     }
 }

@@ -114,4 +114,6 @@ pub struct InventoryEvent {
     /// Which event of its cause this is, from 0: with the cause it makes the event's id.
     pub ordinal: u8,
     pub order: Option<OrderOutcome>,
+    /// Of the probe that it answers, which names the probe.
+    pub probed_expiry_ms: Option<EpochMs>,
 }

@@ -140,6 +140,7 @@ fn remove(known: &ProductState, input: &Input) -> Transition {
         cause: input.cause,
         ordinal: 0,
         order: None,
+        probed_expiry_ms: None,
     };
     Transition { next: None, effects: vec![Effect::Publish(fact)], outcome: Outcome::Applied }
 }
@@ -227,6 +228,7 @@ fn fact(rules: &Rules, next: &ProductState, kind: EventKind, reason: String, inp
         cause: input.cause,
         ordinal: 0,
         order: None,
+        probed_expiry_ms: None,
     }
 }
 

@@ -17,6 +17,10 @@ pub enum Alarm {
          ?sslmode=verify-full&sslrootcert=FILE in KARTSHOPPE__CDC__DATABASE_URL, with the host as the certificate has it ({reason})"
     )]
     Tls { reason: String },
+    #[error(
+        "the WAL reader's URL leads to a pooler, which cannot replicate: set KARTSHOPPE__CDC__DATABASE_URL to PostgreSQL itself ({reason})"
+    )]
+    Pooler { reason: String },
     #[error("wal_level is {found}: set wal_level = logical in PostgreSQL's configuration and restart it")]
     WalLevel { found: String },
     #[error("this PostgreSQL is a stand-by, and the slot lives on the primary: set KARTSHOPPE__CDC__DATABASE_URL to the primary")]
@@ -56,6 +60,10 @@ pub enum Alarm {
          if it acknowledged anything, `kartshoppe cdc status` says so and what to do then"
     )]
     SlotTaken { slot: String, program: String, pid: i32 },
+    #[error(
+        "the replication slot {slot} cannot be made while transactions are open that began before it, in any database: end {by}"
+    )]
+    SlotWaits { slot: String, by: String },
     #[error("the replication slot {slot} is not ours ({what}): choose another name with KARTSHOPPE__CDC__SLOT, or drop it")]
     SlotForeign { slot: String, what: String },
     #[error(
@@ -89,9 +97,10 @@ pub enum Alarm {
 
 impl Alarm {
     /// Every [`Alarm::kind`], for a metric that shows each of them at 0 or 1.
-    pub const KINDS: [&str; 20] = [
+    pub const KINDS: [&str; 22] = [
         "credential",
         "tls",
+        "pooler",
         "wal-level",
         "stand-by",
         "no-replication",
@@ -103,6 +112,7 @@ impl Alarm {
         "slot-missing",
         "slot-lost",
         "slot-taken",
+        "slot-waits",
         "slot-foreign",
         "other-server",
         "position-behind-slot",
@@ -118,6 +128,7 @@ impl Alarm {
         match self {
             Self::Credential { .. } => "credential",
             Self::Tls { .. } => "tls",
+            Self::Pooler { .. } => "pooler",
             Self::WalLevel { .. } => "wal-level",
             Self::StandBy => "stand-by",
             Self::NoReplication { .. } => "no-replication",
@@ -129,6 +140,7 @@ impl Alarm {
             Self::SlotMissing { .. } => "slot-missing",
             Self::SlotLost { .. } => "slot-lost",
             Self::SlotTaken { .. } => "slot-taken",
+            Self::SlotWaits { .. } => "slot-waits",
             Self::SlotForeign { .. } => "slot-foreign",
             Self::OtherServer { .. } => "other-server",
             Self::PositionBehindSlot { .. } => "position-behind-slot",
@@ -137,6 +149,19 @@ impl Alarm {
             Self::NotRepaired { .. } => "not-repaired",
             Self::PartMissing { .. } | Self::Column { .. } => "rows-missing",
         }
+    }
+
+    /// Whether the migrations make good what it is about.
+    #[must_use]
+    pub fn is_of_tables(&self) -> bool {
+        matches!(
+            self,
+            Self::NotMigrated { .. }
+                | Self::NoSelect { .. }
+                | Self::PublicationMissing { .. }
+                | Self::PublicationAltered { .. }
+                | Self::ReplicaIdentity { .. }
+        )
     }
 
     /// Whether rows may have passed by while it held, so that it is remembered until the slot is repaired.

@@ -47,6 +47,7 @@ use crate::actors::role::{MakeChildren, SupervisionContext};
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
 use crate::log::{EventLog, LogError};
+use crate::store::{MigrationState, Store};
 use actor::{WalMsg, WalReader};
 
 /// How the reader works.
@@ -184,11 +185,24 @@ struct WalContext {
     vitals: Vitals,
     /// A step that the actor does not let pass for so long: it hangs, and its watchdog will end both.
     patience: Duration,
+    /// Whoever brings the tables to their shape in this process.
+    store: Option<Store>,
+}
+
+impl WalContext {
+    /// Whether the tables are still being brought to their shape.
+    fn is_migrating(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.migration_state() == MigrationState::Pending)
+    }
 }
 
 impl Steps for WalContext {
     async fn at(&self, step: Step) -> Result<(), ReadError> {
         Ok(self.mailbox.ask(self.patience, |go_on| WalMsg::At(step, go_on)).await?)
+    }
+
+    fn stalled(&self, alarm: &Alarm) {
+        self.report.raise(alarm);
     }
 }
 
@@ -205,6 +219,16 @@ impl Wal {
     /// Puts the reader together. Nothing runs before the role is started.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, config: WalConfig, supervision: &SupervisionContext) -> Self {
+        Self::with(log, config, supervision, None)
+    }
+
+    /// The same for a process that brings the tables to their shape: what they lack until then is no alarm.
+    #[must_use]
+    pub fn after_migrations(log: Arc<dyn EventLog>, config: WalConfig, supervision: &SupervisionContext, store: &Store) -> Self {
+        Self::with(log, config, supervision, Some(store.clone()))
+    }
+
+    fn with(log: Arc<dyn EventLog>, config: WalConfig, supervision: &SupervisionContext, store: Option<Store>) -> Self {
         let id = ActorKind::WalReader.as_str();
         let report = Arc::new(ReportCell::new(supervision.alarms.clone()));
         let context = Arc::new(WalContext {
@@ -214,6 +238,7 @@ impl Wal {
             mailbox: Mailbox::new(id),
             vitals: supervision.vitals(ActorKind::WalReader, id),
             patience: supervision.hang_after.saturating_mul(4),
+            store,
         });
         let restart = supervision.restart;
         let make = move || {

@@ -7,26 +7,32 @@
 //! before the commit leaves a slot without a position, and the next start begins here again.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
+use std::time::Duration;
 
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Connection, Executor, FromRow};
 use tracing::Span;
 
-use super::position::{gap_record, read_chunk};
+use super::alarm::Alarm;
+use super::position::read_chunk;
 use super::server::{Server, ServerError};
-use super::stream::NewSlot;
+use super::stream::{NewSlot, StreamError};
 use super::transactions::{Item, record};
 use super::visible::Xid;
 use super::{ReadError, Step, WalConfig};
 use crate::domain::EpochMs;
+use crate::log::cdc_position::gap_record;
 use crate::log::{Batch, EventLog, NewRecord, Positions, Session, Start, Stop, read_topics};
 use crate::wire::cdc_position::{CdcPosition, Lsn};
 use crate::wire::order_event::OrderSource;
 use crate::wire::topics::Topic;
 
+/// A slot that is not made by then waits for somebody.
+pub(super) const NAME_BLOCKERS_AFTER: Duration = Duration::from_secs(5);
 /// Rows that the reader owes: nothing says that they were published or what became of them.
 const WAITING: &str = "
-SELECT order_item_id, order_id, product_id, quantity::bigint AS quantity, traceparent,
+SELECT order_item_id, coalesce(order_id, '') AS order_id, coalesce(product_id, '') AS product_id, coalesce(quantity, 0)::bigint AS quantity, traceparent,
        (extract(epoch FROM CASE WHEN isfinite(inserted_at) THEN inserted_at ELSE clock_timestamp() END) * 1000)::bigint AS inserted_at_ms, xmin::text::bigint AS xid
 FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL ORDER BY inserted_at, order_item_id";
 
@@ -54,6 +60,11 @@ pub struct Begun {
 pub trait Steps: Send + Sync {
     /// Returns when the work may go on.
     fn at(&self, step: Step) -> impl Future<Output = Result<(), ReadError>> + Send;
+
+    /// The work waits for somebody.
+    fn stalled(&self, alarm: &Alarm) {
+        tracing::warn!(%alarm, "the replication slot is not made yet");
+    }
 }
 
 /// Makes the slot anew and publishes what is owed. The session must have been opened before: nobody else writes as this reader then.
@@ -67,8 +78,11 @@ pub async fn begin(
     server: &mut Server,
     steps: &impl Steps,
 ) -> Result<Begun, ReadError> {
+    if !server.may_make(&config.slot).await? {
+        return Err(StreamError::SlotInUse.into());
+    }
     server.drop_slot(&config.slot).await?;
-    let slot = NewSlot::create(&config.url, &config.slot).await?;
+    let slot = make_slot(config, server, steps).await?;
     steps.at(Step::SlotMade).await?;
     let mut waiting = waiting_rows(&config.url, &slot.snapshot).await?;
     if !waiting.is_empty() {
@@ -92,8 +106,26 @@ pub async fn begin(
     records.push(gap_record(&config.slot, None));
     session.commit(Batch { records, positions: Positions::new() }).await?;
     drop(spans);
+    server.has_made().await?;
     steps.at(Step::Begun).await?;
     Ok(Begun { position, published: waiting.len() })
+}
+
+/// Makes the slot. PostgreSQL lets it wait for every transaction that was open before it, in any database: after a while it is told for whom.
+async fn make_slot(config: &WalConfig, server: &mut Server, steps: &impl Steps) -> Result<NewSlot, ReadError> {
+    let (mut making, mut told) = (pin!(NewSlot::create(&config.url, &config.slot)), None);
+    loop {
+        tokio::select! {
+            made = &mut making => return Ok(made?),
+            () = tokio::time::sleep(NAME_BLOCKERS_AFTER) => {
+                let alarm = server.slot_waits(&config.slot).await?;
+                if told.as_ref() != Some(&alarm) {
+                    steps.stalled(&alarm);
+                    told = Some(alarm);
+                }
+            }
+        }
+    }
 }
 
 impl WaitingRow {

@@ -5,47 +5,22 @@ use std::time::Duration;
 use super::alarm::Alarm;
 use super::server::Facts;
 use super::stream::ServerIdentity;
-use crate::log::{EventLog, LogError, NewRecord, PartitionId, Reader, Start, Stop, TopicPartition};
+use crate::log::cdc_position::{self, PARTITION, Stored};
+use crate::log::{EventLog, LogError, Reader, Start, Stop, TopicPartition};
 use crate::wire::cdc_position::CdcPosition;
-use crate::wire::record::Headers;
+use crate::wire::invalid::Invalid;
 use crate::wire::topics::Topic;
 
-const PARTITION: PartitionId = 0;
 const CHUNK: usize = 1_000;
 /// A reader of what is there already waits for nothing but commits that are under way.
 const READ_WAIT: Duration = Duration::from_secs(1);
-
-/// What the log keeps about a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Stored {
-    pub position: Option<CdcPosition>,
-    /// Rows may have passed by unseen since: nothing is read until the slot is repaired.
-    pub gap: Option<String>,
-}
 
 /// Reads what is stored about a slot, to the end as it stands.
 ///
 /// # Errors
 /// [`StoredError`].
 pub async fn read(log: &dyn EventLog, slot: &str) -> Result<Stored, StoredError> {
-    let from = [(TopicPartition::new(Topic::CdcPositions, PARTITION), Start::Beginning)];
-    let mut reader = log.reader(&from, Stop::AtEnd).await?;
-    let (gap_key, mut stored) = (gap_key(slot), Stored::default());
-    loop {
-        let records = read_chunk(&mut *reader).await?;
-        for record in &records {
-            match record.key.as_deref() {
-                Some(key) if key == slot.as_bytes() => stored.position = record.value.as_deref().map(decode).transpose()?,
-                Some(key) if key == gap_key.as_bytes() => {
-                    stored.gap = record.value.as_ref().map(|value| String::from_utf8_lossy(value).into_owned());
-                }
-                Some(_) | None => {}
-            }
-        }
-        if records.is_empty() && reader.caught_up() {
-            return Ok(stored);
-        }
-    }
+    Ok(cdc_position::read(log, slot).await?)
 }
 
 /// The positions of a slot that everybody sees. An answered commit may still be lost with a broker (docs/adr/0008), and PostgreSQL
@@ -93,7 +68,7 @@ pub(super) async fn read_chunk(reader: &mut dyn Reader) -> Result<Vec<crate::log
 }
 
 fn decode(value: &[u8]) -> Result<CdcPosition, StoredError> {
-    CdcPosition::decode(value).map_err(|invalid| StoredError::Alarm(Alarm::PositionUnreadable { reason: invalid.to_string() }))
+    CdcPosition::decode(value).map_err(|invalid| unreadable(&invalid))
 }
 
 /// Why the stored position is not known.
@@ -105,22 +80,17 @@ pub enum StoredError {
     Alarm(#[from] Alarm),
 }
 
-/// Remembers that rows may have passed by, or forgets it.
-#[must_use]
-pub fn gap_record(slot: &str, gap: Option<&Alarm>) -> NewRecord {
-    let value = gap.map(|alarm| alarm.to_string().into());
-    NewRecord {
-        topic: Topic::CdcPositions,
-        partition: Some(PARTITION),
-        key: Some(gap_key(slot).into()),
-        value,
-        headers: Headers::none(),
+impl From<cdc_position::StoredError> for StoredError {
+    fn from(error: cdc_position::StoredError) -> Self {
+        match error {
+            cdc_position::StoredError::Log(error) => Self::Log(error),
+            cdc_position::StoredError::Unreadable(invalid) => unreadable(&invalid),
+        }
     }
 }
 
-/// No slot has a slash in its name.
-fn gap_key(slot: &str) -> String {
-    format!("{slot}/gap")
+fn unreadable(invalid: &Invalid) -> StoredError {
+    StoredError::Alarm(Alarm::PositionUnreadable { reason: invalid.to_string() })
 }
 
 /// Whether the server can go on where we stopped: `confirmed ≤ stored ≤ flushed`, on the same history.

@@ -10,9 +10,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::alarm::Alarm;
-use super::new_slot::{self, Steps};
-use super::position::{self, Stored, StoredError, gap_record};
+use super::new_slot::{self, NAME_BLOCKERS_AFTER, Steps};
+use super::position::{self, StoredError};
 use super::pump::pump;
 use super::report::Phase;
 use super::server::{Facts, PUBLICATION, Server, ServerError};
@@ -21,6 +23,7 @@ use super::transactions::Confused;
 use super::{ReadError, Step, WalContext};
 #[cfg(feature = "seeded-bugs")]
 use crate::bugs::{self, Bug};
+use crate::log::cdc_position::{Stored, gap_record};
 use crate::log::{LogError, Session, SessionConfig};
 use crate::wire::cdc_position::CdcPosition;
 use crate::wire::topics::Topic;
@@ -30,6 +33,8 @@ const SLOT_WAIT_MIN: Duration = Duration::from_millis(5);
 const SLOT_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long the stored position may take before the fencing; after it, it counts anyway.
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+/// What a reader says whose tables are not there yet.
+const MIGRATING: &str = "the database's tables are being brought to their newest shape";
 /// How long the log may take to remember an alarm.
 const REMEMBER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -50,6 +55,10 @@ pub(super) async fn run(context: &WalContext) -> ReadError {
             Ok(never) => match never {},
             Err(End::SlotInUse) => {}
             Err(End::Failed(error)) => return error,
+            Err(End::Alarm(alarm)) if alarm.is_of_tables() && context.is_migrating() => {
+                context.report.phase(Phase::Starting { error: Some(MIGRATING.to_owned()) });
+                tokio::time::sleep(context.config.look_every).await;
+            }
             Err(End::Alarm(alarm)) => {
                 context.report.raise(&alarm);
                 if raised.as_ref() != Some(&alarm) {
@@ -109,17 +118,39 @@ pub(super) fn session_config(slot: &str) -> SessionConfig {
 
 /// Waits until nobody reads from the slot.
 async fn slot_free(context: &WalContext, server: &mut Server) -> Result<Facts, End> {
-    let mut wait = SLOT_WAIT_MIN;
+    let (mut wait, mut making) = (SLOT_WAIT_MIN, None);
     loop {
         let facts = server.facts(&context.config.slot).await?;
         if !facts.is_slot_active() {
             return Ok(facts);
         }
         facts.check_ours(&context.config.slot)?;
-        context.report.waiting(facts.slot_pid);
+        match facts.maker() {
+            Some(pid) => await_maker(context, server, pid, &mut making).await?,
+            None => context.report.waiting(facts.slot_pid),
+        }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(SLOT_WAIT_MAX);
     }
+}
+
+/// Somebody makes the slot. Whose reader is gone is ended; whose is there waits for others, and so do we: that is no stand-by. One of an
+/// earlier version does not say that it is there, and has some seconds.
+async fn await_maker(
+    context: &WalContext,
+    server: &mut Server,
+    pid: i32,
+    making: &mut Option<(i32, Instant)>,
+) -> Result<(), ServerError> {
+    let (_, since) = *making.get_or_insert((pid, Instant::now()));
+    if making.is_some_and(|(known, _)| known != pid) {
+        *making = None;
+    } else if since.elapsed() < NAME_BLOCKERS_AFTER {
+        context.report.phase(Phase::FirstStart);
+    } else if !server.end_orphan(&context.config.slot, pid).await? {
+        context.report.raise(&server.slot_waits(&context.config.slot).await?);
+    }
+    Ok(())
 }
 
 /// Whether it is any use to go on, as far as SQL and the log can tell.
@@ -154,7 +185,7 @@ async fn remember_gap(context: &WalContext, alarm: &Alarm) -> Result<(), LogErro
     match position::read(&*context.log, slot).await {
         Ok(Stored { position: None, .. } | Stored { gap: Some(_), .. }) | Err(StoredError::Alarm(_)) => Ok(()),
         Ok(Stored { .. }) => {
-            context.log.append(vec![gap_record(slot, Some(alarm))], REMEMBER_TIMEOUT).await?;
+            context.log.append(vec![gap_record(slot, Some(alarm.to_string()))], REMEMBER_TIMEOUT).await?;
             Ok(())
         }
         Err(StoredError::Log(error)) => Err(error),
@@ -209,6 +240,9 @@ impl From<ReadError> for End {
         match error {
             ReadError::Alarm(alarm) | ReadError::Server(ServerError::Alarm(alarm)) => Self::Alarm(alarm),
             ReadError::Stream(StreamError::SlotInUse) => Self::SlotInUse,
+            ReadError::Stream(StreamError::Ended(reason)) if reason.contains("unsupported startup parameter") => {
+                Self::Alarm(Alarm::Pooler { reason })
+            }
             ReadError::Server(_) | ReadError::Stream(_) | ReadError::Log(_) | ReadError::Confused(_) | ReadError::Actor(_) => {
                 Self::Failed(error)
             }

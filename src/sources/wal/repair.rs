@@ -42,8 +42,14 @@ pub async fn repair_in_steps(config: &WalConfig, log: &dyn EventLog, steps: &imp
 
 async fn try_in_steps(config: &WalConfig, log: &dyn EventLog, steps: &impl Steps) -> Result<Begun, RepairError> {
     let mut server = Server::connect(&config.url).await.map_err(ReadError::from)?;
-    let facts = server.facts(&config.slot).await.map_err(ReadError::from)?;
+    let mut facts = server.facts(&config.slot).await.map_err(ReadError::from)?;
     facts.check_database().and_then(|()| facts.check_ours(&config.slot)).map_err(ReadError::from)?;
+    if let Some(pid) = facts.maker()
+        && server.end_orphan(&config.slot, pid).await.map_err(ReadError::from)?
+    {
+        tokio::time::sleep(AGAIN_AFTER).await;
+        facts = server.facts(&config.slot).await.map_err(ReadError::from)?;
+    }
     if let Some(pid) = facts.slot_pid.filter(|_| facts.is_slot_active()) {
         return Err(RepairError::InUse { slot: config.slot.clone(), pid });
     }

@@ -73,7 +73,7 @@ impl SlotState {
         match (facts.has_slot(), facts.slot_status.as_deref()) {
             (false, _) => Self::Missing,
             (true, Some("lost")) => Self::Lost,
-            (true, _) if facts.is_slot_active() => Self::Read,
+            (true, _) if facts.is_slot_active() && facts.maker().is_none() => Self::Read,
             (true, _) => Self::Unread,
         }
     }

@@ -113,6 +113,19 @@ LEFT JOIN pg_publication p ON p.pubname = $1
 LEFT JOIN pg_publication_tables t ON t.pubname = $1 AND t.schemaname = n.nspname AND t.tablename = c.relname
 LEFT JOIN pg_replication_slots s ON s.slot_name = $2";
 
+/// For whom the process waits that makes a slot. When another role's transaction began, only members of pg_read_all_stats may see.
+const BLOCKERS: &str = "
+SELECT DISTINCT coalesce(
+    'process ' || b.pid || ' (' || concat_ws(', ', coalesce(nullif(a.application_name, ''), 'a program without a name'),
+        'user ' || a.usename, 'database ' || a.datname,
+        coalesce('open since ' || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'older than the slot')) || ')',
+    (SELECT string_agg('prepared transaction ' || concat_ws(', ', quote_literal(p.gid) || ' (user ' || p.owner, 'database ' || p.database,
+         'prepared ' || to_char(p.prepared AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC)'), ', ' ORDER BY p.prepared)
+     FROM pg_prepared_xacts p))
+FROM pg_replication_slots s CROSS JOIN LATERAL unnest(pg_blocking_pids(s.active_pid)) AS b (pid)
+LEFT JOIN pg_stat_activity a ON a.pid = b.pid AND b.pid <> 0
+WHERE s.slot_name = $1 AND (b.pid = 0 OR a.pid IS NOT NULL)";
+
 impl Server {
     /// Connects.
     ///
@@ -136,6 +149,59 @@ impl Server {
     pub async fn facts(&mut self, slot: &str) -> Result<Facts, ServerError> {
         let question = sqlx::query_as(FACTS).bind(PUBLICATION).bind(slot).bind(TABLE).fetch_one(&mut self.connection);
         in_time("ask PostgreSQL about slot and publication", question).await
+    }
+
+    /// For whom a slot waits that is being made.
+    ///
+    /// # Errors
+    /// [`ServerError`], after which the connection is of no use.
+    pub async fn slot_waits(&mut self, slot: &str) -> Result<Alarm, ServerError> {
+        let blockers = self.blockers(slot).await?;
+        let by = if blockers.is_empty() { "those that pg_stat_activity shows".to_owned() } else { blockers.join(", ") };
+        Ok(Alarm::SlotWaits { slot: slot.to_owned(), by })
+    }
+
+    /// Their names; empty if the slot waits for nobody.
+    ///
+    /// # Errors
+    /// Those of [`Server::slot_waits`].
+    pub async fn blockers(&mut self, slot: &str) -> Result<Vec<String>, ServerError> {
+        let question = sqlx::query_scalar::<_, Option<String>>(BLOCKERS).bind(slot).fetch_all(&mut self.connection);
+        Ok(in_time("ask PostgreSQL for whom the slot waits", question).await?.into_iter().flatten().collect())
+    }
+
+    /// Whether nobody else makes this slot: whoever does holds this lock until it is made or their connection ends.
+    ///
+    /// # Errors
+    /// [`ServerError`], after which the connection is of no use.
+    pub async fn may_make(&mut self, slot: &str) -> Result<bool, ServerError> {
+        let name = format!("kartshoppe/{slot}");
+        let lock = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))").bind(name);
+        in_time("ask who makes the replication slot", lock.fetch_one(&mut self.connection)).await
+    }
+
+    /// Lets others make the slot.
+    ///
+    /// # Errors
+    /// [`ServerError`], after which the connection is of no use.
+    pub async fn has_made(&mut self) -> Result<(), ServerError> {
+        let unlock = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut self.connection);
+        in_time("let others make the replication slot", unlock).await.map(drop_result)
+    }
+
+    /// Ends the server's process that makes a slot for a reader that is gone: while it waits, it does not notice. Whether it was one.
+    ///
+    /// # Errors
+    /// [`ServerError`], also if our role may not.
+    pub async fn end_orphan(&mut self, slot: &str, pid: i32) -> Result<bool, ServerError> {
+        if !self.may_make(slot).await? {
+            return Ok(false);
+        }
+        let end = sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&mut self.connection);
+        in_time("end the process that makes the replication slot", end).await?;
+        tracing::warn!(pid, slot, "ended PostgreSQL's process that was making our replication slot: its reader is gone");
+        self.has_made().await?;
+        Ok(true)
     }
 
     /// Drops a slot that nobody reads; none there is fine.
@@ -170,6 +236,12 @@ impl Facts {
     #[must_use]
     pub fn is_slot_active(&self) -> bool {
         self.slot_active == Some(true)
+    }
+
+    /// The server's process that is making the slot: nobody reads from it yet.
+    #[must_use]
+    pub fn maker(&self) -> Option<i32> {
+        self.slot_pid.filter(|_| self.is_slot_active() && self.confirmed().is_none())
     }
 
     /// What the slot was told to forget.

@@ -4,10 +4,11 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use super::alarm::Alarm;
-use super::position::{self, Stored};
+use super::position;
 use super::server::{Facts, Server, ServerError, in_time};
 use super::{ReadError, WalConfig};
 use crate::log::EventLog;
+use crate::log::cdc_position::Stored;
 use crate::wire::cdc_position::CdcPosition;
 
 /// A slot that nobody reads and that PostgreSQL gives up after less WAL than this is told of: some minutes of a busy shop.
@@ -22,6 +23,8 @@ pub struct SlotStatus {
     pub exists: bool,
     /// The server's process that feeds a reader, if one reads.
     pub reader_pid: Option<i32>,
+    /// The server's process that makes the slot, which nobody reads yet.
+    pub maker_pid: Option<i32>,
     pub wal_status: Option<String>,
     /// The stored position, if there is one and the log could be read.
     pub position: Option<CdcPosition>,
@@ -64,12 +67,18 @@ pub async fn status(config: &WalConfig, log: Result<&dyn EventLog, String>) -> R
         Some(true) => owed(&mut server).await?,
         Some(false) | None => Owed { items: 0, oldest_ms: 0 },
     };
-    let alarm = alarm_of(config, &facts, &stored);
+    let blockers = if facts.maker().is_some() { server.blockers(&config.slot).await? } else { Vec::new() };
+    let alarm = if blockers.is_empty() {
+        alarm_of(config, &facts, &stored)
+    } else {
+        Some(Alarm::SlotWaits { slot: config.slot.clone(), by: blockers.join(", ") })
+    };
     Ok(SlotStatus {
         slot: config.slot.clone(),
         database: facts.database.clone(),
         exists: facts.has_slot(),
-        reader_pid: facts.slot_pid,
+        reader_pid: facts.slot_pid.filter(|_| facts.maker().is_none()),
+        maker_pid: facts.maker(),
         wal_status: facts.slot_status.clone(),
         lag_bytes: facts.confirmed().map(|confirmed| facts.flushed().0.saturating_sub(confirmed.0)),
         lag_ms: owed.oldest_ms,

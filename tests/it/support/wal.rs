@@ -74,8 +74,25 @@ impl WalShop {
         reader
     }
 
+    /// A reader of a process that also brings the tables to their shape.
+    pub async fn reader_after_migrations(&self) -> Reader {
+        let store = &self.database.store;
+        let make = |log, config, supervision: &SupervisionContext| Wal::after_migrations(log, config, supervision, store);
+        let reader = Self::idle_reader_of(self.config.clone(), self.log(), make).await;
+        reader.start().await;
+        reader
+    }
+
     /// A reader that is not started yet, so that faults can wait for it.
     pub async fn idle_reader(&self, config: WalConfig, log: Arc<dyn EventLog>) -> Reader {
+        Self::idle_reader_of(config, log, Wal::new).await
+    }
+
+    async fn idle_reader_of(
+        config: WalConfig,
+        log: Arc<dyn EventLog>,
+        make: impl FnOnce(Arc<dyn EventLog>, WalConfig, &SupervisionContext) -> Wal,
+    ) -> Reader {
         let supervision = SupervisionContext {
             alarms: kartshoppe::telemetry::alarms::Alarms::default(),
             directory: Directory::default(),
@@ -83,7 +100,7 @@ impl WalShop {
             restart: RestartPolicy { backoff_max: Duration::from_millis(50), ..RestartPolicy::default() },
             hang_after: Duration::from_millis(500),
         };
-        let wal = Wal::new(log, config, &supervision);
+        let wal = make(log, config, &supervision);
         let role = RoleSpec { name: ROLE, children: wal.children.clone() };
         let root = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
         Reader { wal, faults: supervision.faults, directory: supervision.directory, root }
@@ -126,6 +143,20 @@ impl WalShop {
             self.events().await.iter().map(|event| value(event)["orderItemId"].as_str().unwrap().to_owned()).collect();
         ids.sort();
         ids
+    }
+
+    /// Waits until all of these are published.
+    pub async fn await_published(&self, ids: &[String]) {
+        within(async {
+            loop {
+                let published: BTreeSet<String> = self.published().await.into_iter().collect();
+                if ids.iter().all(|id| published.contains(id)) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
     }
 
     /// Waits until all of these are published, then checks that exactly these are, each once.

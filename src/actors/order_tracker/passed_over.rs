@@ -1,0 +1,51 @@
+//! Takes back what the WAL reader published and the inventory does not handle, so that the rescue asks about it.
+//!
+//! Somebody may have moved the inventory's position over the event, or a version before this one may have believed such a position. Only
+//! what is on the log for certain is taken back: its INSERT lies before the reader's stored position, which is written in the commit of the
+//! events that it covers.
+
+use std::sync::atomic::Ordering;
+
+use super::TrackerHandle;
+use crate::log::EventLog;
+use crate::log::cdc_position::{self, Stored};
+use crate::store::Store;
+
+/// Items that are marked, and that are asked about in the same minute.
+const ITEMS: i64 = 1_000;
+
+/// One round: marks what has waited for long, and takes back what is proven to be on the log.
+pub async fn take_back(log: &dyn EventLog, store: &Store, handle: &TrackerHandle) {
+    match store.mark_waiting(ITEMS).await {
+        Ok(0) => return,
+        Ok(_) => {}
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            return tracing::warn!(error, "cannot look for order items that wait for the inventory; trying again");
+        }
+    }
+    let position = match cdc_position::read(log, store.slot()).await {
+        Ok(Stored { position: Some(position), gap: None }) => position,
+        // While rows may have passed the reader by, its position proves nothing; without one it has published nothing.
+        Ok(Stored { .. }) => return,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            return tracing::warn!(error, "cannot read how far the WAL reader has come; trying again");
+        }
+    };
+    match store.take_back(&position, ITEMS).await {
+        Ok(0) => {}
+        Ok(items) => {
+            handle.counts.taken_back.fetch_add(items, Ordering::Relaxed);
+            tracing::warn!(
+                items,
+                kartshoppe.pg.lsn = %position.resume_lsn,
+                "order items are on the log for long and have no outcome: the inventory is asked about them"
+            );
+        }
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "cannot take order items back that were passed over; trying again");
+        }
+    }
+}

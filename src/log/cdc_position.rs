@@ -1,0 +1,73 @@
+//! What the log keeps about a replication slot, on `cdc-positions`: where its reader goes on, and whether rows may have passed it by.
+//!
+//! Written by the WAL reader, in the commit of the rows that it covers. Read by it at its start, and by the order tracker, which must know
+//! that an item's event is on the log before it asks about it.
+
+use std::time::Duration;
+
+use super::{EventLog, LogError, NewRecord, PartitionId, Record, Start, Stop, TopicPartition};
+use crate::wire::cdc_position::CdcPosition;
+use crate::wire::invalid::Invalid;
+use crate::wire::record::Headers;
+use crate::wire::topics::Topic;
+
+/// Where they are.
+pub const PARTITION: PartitionId = 0;
+const CHUNK: usize = 1_000;
+/// A reader of what is there already waits for nothing but commits that are under way.
+const READ_WAIT: Duration = Duration::from_secs(1);
+
+/// What is kept about a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stored {
+    pub position: Option<CdcPosition>,
+    /// Rows may have passed by unseen since: nothing is read until the slot is repaired.
+    pub gap: Option<String>,
+}
+
+/// Why it is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("the stored position of the WAL reader cannot be read: {0}")]
+    Unreadable(Invalid),
+}
+
+/// Reads what is kept about a slot, to the end as it stands.
+///
+/// # Errors
+/// [`StoredError`].
+pub async fn read(log: &dyn EventLog, slot: &str) -> Result<Stored, StoredError> {
+    let from = [(TopicPartition::new(Topic::CdcPositions, PARTITION), Start::Beginning)];
+    let mut reader = log.reader(&from, Stop::AtEnd).await?;
+    let (gap_key, mut position, mut gap) = (gap_key(slot), None, None);
+    while !reader.caught_up() {
+        for Record { key, value, .. } in reader.read(CHUNK, READ_WAIT).await? {
+            match key.as_deref() {
+                Some(key) if key == slot.as_bytes() => position = value,
+                Some(key) if key == gap_key.as_bytes() => gap = value,
+                Some(_) | None => {}
+            }
+        }
+    }
+    let position = position.as_deref().map(CdcPosition::decode).transpose().map_err(StoredError::Unreadable)?;
+    Ok(Stored { position, gap: gap.map(|text| String::from_utf8_lossy(&text).into_owned()) })
+}
+
+/// Remembers that rows may have passed by, or forgets it.
+#[must_use]
+pub fn gap_record(slot: &str, gap: Option<String>) -> NewRecord {
+    NewRecord {
+        topic: Topic::CdcPositions,
+        partition: Some(PARTITION),
+        key: Some(gap_key(slot).into()),
+        value: gap.map(Into::into),
+        headers: Headers::none(),
+    }
+}
+
+/// No slot has a slash in its name.
+fn gap_key(slot: &str) -> String {
+    format!("{slot}/gap")
+}

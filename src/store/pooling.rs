@@ -1,0 +1,115 @@
+//! Whether the database is reached through a pooler that gives each transaction another connection of PostgreSQL (docs/adr/0021).
+//!
+//! Our settings would go to others' transactions there, and prepared statements to connections that have others of the same name. So nothing is
+//! set, and nothing else asked, before it is known.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Executor, Row};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::StoreError;
+
+/// What is refused is asked again after this long: somebody may have put it right.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A second connection that is not served by then tells nothing, as where a pooler has only one for us.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Who asks, in turns that fit no order in which a pooler hands out its connections.
+const TURNS: [Who; 9] = [Who::One, Who::One, Who::Other, Who::Other, Who::One, Who::Other, Who::One, Who::One, Who::Other];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    One,
+    Other,
+}
+
+/// What a pooler pools, if not sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolMode {
+    Transaction,
+    Statement,
+}
+
+impl fmt::Display for PoolMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transaction => "transaction",
+            Self::Statement => "statement",
+        })
+    }
+}
+
+/// What is known of the way to the database.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// Each connection is one of PostgreSQL's own. Stays so.
+    is_open: AtomicBool,
+    refused: Mutex<Option<(PoolMode, Instant)>>,
+}
+
+impl Gate {
+    /// Returns when the database may be used.
+    ///
+    /// # Errors
+    /// [`StoreError::Pooled`]; those of a connection.
+    pub async fn pass(&self, options: &PgConnectOptions) -> Result<(), StoreError> {
+        if self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut refused = self.refused.lock().await;
+        if self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if let Some((mode, at)) = *refused
+            && at.elapsed() < AGAIN_AFTER
+        {
+            return Err(StoreError::Pooled { mode });
+        }
+        let found = pooled(options).await.map_err(|source| StoreError::new("connect to PostgreSQL", source))?;
+        *refused = found.map(|mode| (mode, Instant::now()));
+        match found {
+            Some(mode) => Err(StoreError::Pooled { mode }),
+            None => {
+                self.is_open.store(true, Ordering::Release);
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn pooled(options: &PgConnectOptions) -> Result<Option<PoolMode>, sqlx::Error> {
+    let mut one = PgConnection::connect_with(options).await?;
+    let first = server_process(&mut one).await?;
+    let other = async {
+        let mut other = PgConnection::connect_with(options).await?;
+        server_process(&mut other).await.map(|process| (other, process))
+    };
+    // Where two cannot be had at once, the first is not shared either.
+    let Ok(Ok((mut other, second))) = timeout(PATIENCE, other).await else { return Ok(None) };
+    let (mut of_one, mut of_other) = (BTreeSet::from([first]), BTreeSet::from([second]));
+    for who in TURNS {
+        match who {
+            Who::One => of_one.insert(server_process(&mut one).await?),
+            Who::Other => of_other.insert(server_process(&mut other).await?),
+        };
+    }
+    let is_shared = of_one.len() > 1 || of_other.len() > 1 || !of_one.is_disjoint(&of_other);
+    Ok(if is_shared { Some(mode_of(&mut one).await) } else { None })
+}
+
+/// In one simple query: whoever pools transactions would mix up prepared statements.
+async fn server_process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    connection.fetch_one(sqlx::raw_sql("SELECT pg_backend_pid()")).await?.try_get(0)
+}
+
+/// A pooler of statements refuses a transaction, and hangs up.
+async fn mode_of(connection: &mut PgConnection) -> PoolMode {
+    let began = connection.execute(sqlx::raw_sql("BEGIN")).await.is_ok();
+    let ended = connection.execute(sqlx::raw_sql("ROLLBACK")).await.is_ok();
+    if began && ended { PoolMode::Transaction } else { PoolMode::Statement }
+}
