@@ -39,6 +39,8 @@ fn provoked_in(cause: Cause) -> (&'static str, &'static str) {
             ("alarms/database.rs", "tables_that_cannot_be_made_are_told_until_they_can")
         }
         Cause::OrderUnreadable => ("alarms/database.rs", "an_order_that_cannot_be_shown_is_told_until_it_can"),
+        Cause::ItemUnusable => ("alarms/database.rs", "an_item_that_cannot_be_rescued_is_told_until_it_can"),
+        Cause::ItemsStranded => ("alarms/database.rs", "items_from_before_a_gap_are_told_until_they_have_outcomes"),
         Cause::WalReader => ("alarms/database.rs", "a_wal_reader_that_may_not_read_is_told_until_it_may"),
         Cause::EventLog => ("alarms/kafka.rs", "a_broker_that_is_down_is_told_until_it_is_back"),
         Cause::TopicPolicy => ("alarms/kafka.rs", "a_policy_is_told_until_it_is_put_right"),

@@ -184,7 +184,8 @@ fn alarm_of_unusable(unusable: &[UnusableItem]) -> Option<Alarm> {
 fn alarm_of_stranded(stranded: &[Stranded]) -> Option<Alarm> {
     stranded.first()?;
     let text = format!(
-        "order items from before a gap in the outcomes have none ({}): /admin/rescue lists them; whether their units were taken, only the          event log tells",
+        "order items from before a gap in the outcomes have none ({}): /admin/rescue lists them; whether their units were taken, only the \
+         event log tells",
         named(stranded.iter().map(|item| item.order_item_id.as_str()), stranded.len())
     );
     Some(Alarm::warns(text))

@@ -116,3 +116,46 @@ async fn a_wal_reader_that_may_not_read_is_told_until_it_may() {
     server.terminate();
     admin(&database, "SELECT pg_drop_replication_slot('alarms_of_the_reader')").await;
 }
+
+/// A shop whose inventory is stopped, with one order without an outcome, whose items are past their time.
+async fn waiting(database: &TestDatabase) -> (Server, Shopper, String) {
+    let mut options = Options { arguments: ["--roles", "api,inventory"].map(str::to_owned).to_vec(), ..on(database) };
+    for (key, value) in [("DIRECT_EXPIRY", "5s"), ("PUBLISH_TIMEOUT", "2s"), ("PROBE_INTERVAL", "1s")] {
+        options = options.set(&format!("KARTSHOPPE__ORDERS__{key}"), value);
+    }
+    let server = Server::start_filled(options).await;
+    assert_eq!(server.operate("/admin/roles/inventory/stop", &serde_json::Value::Null).await.0, 200);
+    let shopper = Shopper::new("waiting");
+    shopper.add(&server, "PROD_0001", 1).await;
+    let (status, order) = shopper.checkout(&server, false).await;
+    assert_eq!(status, 200, "{order}");
+    let id = order["orderId"].as_str().unwrap().to_owned();
+    (server, shopper, id)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_item_that_cannot_be_rescued_is_told_until_it_can() {
+    let database = database().await;
+    let (mut server, shopper, id) = waiting(&database).await;
+    // As in a database of before there was this constraint: the row breaks it, so that it cannot be written.
+    let spoil = "UPDATE order_items SET unit_price = 'NaN';
+         ALTER TABLE order_items ADD CONSTRAINT alarms_money CHECK (unit_price <> 'NaN') NOT VALID";
+    admin(&database, "ALTER TABLE order_items DROP CONSTRAINT IF EXISTS order_items_money_sane").await;
+    admin(&database, spoil).await;
+    stands(&server, Cause::ItemUnusable, &["cannot be rescued", "alarms_money"]).await;
+    admin(&database, "ALTER TABLE order_items DROP CONSTRAINT alarms_money; UPDATE order_items SET unit_price = 1").await;
+    assert_eq!(server.operate("/admin/roles/inventory/start", &serde_json::Value::Null).await.0, 200);
+    all_over(&mut server, &[Cause::ItemUnusable]).await;
+    shopper.settled(&server, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_from_before_a_gap_are_told_until_they_have_outcomes() {
+    let database = database().await;
+    let (mut server, shopper, id) = waiting(&database).await;
+    admin(&database, "INSERT INTO order_tracker_gaps (partition, reason) VALUES (0, 'a test')").await;
+    stands(&server, Cause::ItemsStranded, &["before a gap", "/admin/rescue"]).await;
+    assert_eq!(server.operate("/admin/roles/inventory/start", &serde_json::Value::Null).await.0, 200);
+    shopper.settled(&server, &id).await;
+    all_over(&mut server, &[Cause::ItemsStranded]).await;
+}
