@@ -27,6 +27,24 @@ test('an order appears on the orders page of another tab, and settles there', as
   await expect(other.locator('li[data-order]')).toHaveCount(2)
 })
 
+for (const useCdc of [false, true]) {
+  test(`the timeline of ${useCdc ? 'a captured' : 'a direct'} order: every step, its milliseconds and its clock`, async ({ page, request }) => {
+    const product = await someProduct(request, 27)
+    await order(page, product.productId, 1, useCdc)
+    await expect(orderStatus(page)).toHaveText('Confirmed')
+    const timeline = page.getByTestId('timeline')
+    await expect(timeline.locator('li')).toHaveCount(5)
+    await expect(timeline.locator('[data-step="published"]')).toContainText(useCdc ? 'Read from the WAL' : 'Published')
+    await expect(timeline.locator('li[data-done="true"]')).toHaveCount(5)
+    await expect(page.getByTestId('timeline-total')).toContainText(/in .+ (ms|s), by the database’s clock/)
+    for (const step of ['published', 'applied', 'settled']) await expect(timeline.locator(`[data-step="${step}"]`)).toContainText(/\+[\d.,]+ (ms|s)/)
+    for (const step of ['placed', 'published', 'applied', 'settled', 'told']) await expect(timeline.locator(`[data-step="${step}"]`)).toContainText(/clock$/)
+    await expect(timeline).not.toContainText('-')
+    await page.reload()
+    await expect(timeline.locator('li[data-done="true"]'), 'the server’s steps are there for everyone').toHaveCount(4)
+  })
+}
+
 test.describe('orders that come out short', () => {
   test.skip(!canProduce, 'KARTSHOPPE_ADMIN_URL is not set')
 

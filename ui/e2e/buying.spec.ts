@@ -1,7 +1,7 @@
 import { expect, test, type APIRequestContext, type Page } from '@playwright/test'
 
 import { isClean } from './axe'
-import { addToCart, ADDRESS, canProduce, fillAddress, isLive, isSold, orderStatus, placeOrder, produce, someProduct } from './shop'
+import { addToCart, ADDRESS, canProduce, discontinue, fillAddress, isLive, isSold, orderStatus, placeOrder, produce, someProduct } from './shop'
 
 /** A product of this spec's own, so that its price, stock and end are this spec's to choose. */
 async function ownProduct(request: APIRequestContext, productId: string, name: string, price: number, inventory: number): Promise<void> {
@@ -73,6 +73,41 @@ test.describe('the total that was shown', () => {
     await other.locator('[data-line="OWN-1"]').getByRole('button', { name: 'One more' }).click()
     await expect(page.getByRole('group', { name: 'The total has changed' })).toContainText('5 → 6 units')
     await accept(page).click()
+    await placeOrder(page).click()
+    await expect(orderStatus(page)).toHaveText('Confirmed')
+  })
+})
+
+test.describe('a product that is no longer sold', () => {
+  test.skip(!canProduce, 'KARTSHOPPE_ADMIN_URL is not set')
+
+  test('keeps its name in the cart, costs nothing, holds the order and can be removed', async ({ page, request }) => {
+    await ownProduct(request, 'GONE-1', 'Vanishing Vase', 30, 5)
+    await ownProduct(request, 'STAYS-1', 'Staying Stool', 10, 5)
+    await addToCart(page, 'STAYS-1', 1)
+    await page.goto('/product/GONE-1')
+    await isLive(page)
+    await page.getByRole('main').getByRole('button', { name: 'Add to cart' }).click()
+    await expect(page.getByTestId('cart-count')).toContainText('2')
+    await page.goto('/checkout')
+    await isLive(page)
+    await fillAddress(page)
+    await discontinue(request, 'GONE-1')
+
+    const line = page.locator('[data-line="GONE-1"]')
+    for (const at of ['/checkout', '/cart', '/cart after a reload']) {
+      if (at !== '/checkout') await page.goto('/cart')
+      await expect(line.locator('s'), at).toHaveText('Vanishing Vase')
+      await expect(line, at).toContainText('No longer sold')
+      await expect(line, at).not.toContainText('$0.00')
+      await expect(page.getByRole('main').getByRole('link', { name: 'Check out' }), at).toHaveCount(0)
+      await expect(page.getByText(/^Remove what is no longer sold/), at).toBeVisible()
+    }
+    await page.goto('/checkout')
+    await expect(page.getByRole('button', { name: /^Not all of it is sold/ })).toBeDisabled()
+    await line.getByRole('button', { name: 'Remove Vanishing Vase' }).click()
+    await expect(line).toHaveCount(0)
+    await expect(placeOrder(page)).toBeEnabled()
     await placeOrder(page).click()
     await expect(orderStatus(page)).toHaveText('Confirmed')
   })
