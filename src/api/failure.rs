@@ -89,7 +89,6 @@ fn of_invalid(invalid: &InvalidValue) -> Problem {
         InvalidValue::Empty { field }
         | InvalidValue::TooLong { field, .. }
         | InvalidValue::ControlCharacter { field }
-        | InvalidValue::Noncharacter { field, .. }
         | InvalidValue::PathSegment { field, .. }
         | InvalidValue::OutOfRange { field, .. } => field,
     };

@@ -27,9 +27,6 @@ pub enum InvalidValue {
     /// An id with a control character, which PostgreSQL or a terminal would choke on.
     #[error("{field} contains a control character")]
     ControlCharacter { field: &'static str },
-    /// A text with a code point that is no character, such as U+FFFE: XML has no way to write it.
-    #[error("{field} contains U+{code:04X}, which is no character and can be written in no XML")]
-    Noncharacter { field: &'static str, code: u32 },
     /// An id that no address can name: browsers and proxies resolve it as the folder itself or the one above.
     #[error("{field} is {text:?}, which no web address can name")]
     PathSegment { field: &'static str, text: String },

@@ -219,8 +219,7 @@ impl Fields<'_> {
         let name = needed(self.name, "name")?;
         let price = needed(self.price, "price")?;
         let inventory = needed(self.inventory, "inventory")?;
-        let name = checked("name", name.0, NAME_MAX, Lines::One).map_err(E::custom)?;
-        if name.is_empty() {
+        if name.0.is_empty() {
             return Err(E::custom(InvalidValue::Empty { field: "name" }));
         }
         let line = |field, text: Option<Option<Text<'_>>>, max| {
@@ -229,7 +228,7 @@ impl Fields<'_> {
         let description =
             self.description.flatten().map_or(Ok(String::new()), |t| checked("description", t.0, DESCRIPTION_MAX, Lines::Many));
         let details = Details {
-            name: name.into(),
+            name: checked("name", name.0, NAME_MAX, Lines::One).map_err(E::custom)?.into(),
             description: description.map_err(E::custom)?.into(),
             category: line("category", self.category, LABEL_MAX).map_err(E::custom)?.into(),
             brand: line("brand", self.brand, LABEL_MAX).map_err(E::custom)?.into(),
@@ -261,41 +260,7 @@ fn checked(field: &'static str, text: Cow<'_, str>, max: usize, lines: Lines) ->
     if text.chars().any(|c| c.is_control() && !allowed(c)) {
         return Err(InvalidValue::ControlCharacter { field });
     }
-    if text.contains(steers_direction) {
-        return Ok(text.chars().filter(|c| !steers_direction(*c)).collect());
-    }
     Ok(text.into_owned())
-}
-
-/// Whether a character makes text run the other way until another one ends it: left in, it would turn whatever a page shows around it.
-/// Letters of languages that run right to left need none of them. They are taken out rather than refused: what is left says the same.
-fn steers_direction(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Refuses a product with a text that somebody who is handed it could not write down. Asked at the door only: a product that an older
-/// version let in is still read.
-pub(super) fn check_characters(product: &Product) -> Result<(), InvalidValue> {
-    let Details { name, description, category, brand, image_url, tags, .. } = &*product.details;
-    let texts = [
-        ("productId", product.id.as_str()),
-        ("name", name),
-        ("description", description),
-        ("category", category),
-        ("brand", brand),
-        ("imageUrl", image_url),
-    ];
-    let tags = tags.iter().map(|tag| ("tags", &**tag));
-    texts.into_iter().chain(tags).try_for_each(|(field, text)| match text.chars().find(|c| is_noncharacter(*c)) {
-        Some(c) => Err(InvalidValue::Noncharacter { field, code: u32::from(c) }),
-        None => Ok(()),
-    })
-}
-
-/// The last two code points of each plane, and 32 more that Unicode promises never to use.
-fn is_noncharacter(c: char) -> bool {
-    let code = u32::from(c);
-    code & 0xfffe == 0xfffe || (0xfdd0..=0xfdef).contains(&code)
 }
 
 fn served(id: &ProductId, image_url: String) -> String {

@@ -44,7 +44,7 @@ pub fn decode(record: &Record) -> Vec<Element> {
         return vec![Element { index: 0, part: None, asked: removal(key) }];
     };
     if !is_array(value) {
-        let asked = door(value).and_then(|product| upsert(product, key));
+        let asked = product::decode(value).and_then(|product| upsert(product, key));
         return vec![Element { index: 0, part: None, asked }];
     }
     match parts(value) {
@@ -58,14 +58,7 @@ pub fn decode(record: &Record) -> Vec<Element> {
 /// # Errors
 /// [`Invalid`] if the whole is not a JSON array; each element has its own besides.
 pub fn decode_list(json: &[u8]) -> Result<Vec<Result<Product, Invalid>>, Invalid> {
-    Ok(parts(json)?.into_iter().map(|part| door(part.get().as_bytes())).collect())
-}
-
-/// Reads a product that somebody wants to be sold.
-fn door(json: &[u8]) -> Result<Product, Invalid> {
-    let product = product::decode(json)?;
-    product::check_characters(&product)?;
-    Ok(product)
+    Ok(parts(json)?.into_iter().map(|part| product::decode(part.get().as_bytes())).collect())
 }
 
 fn parts(json: &[u8]) -> Result<Vec<&RawValue>, Invalid> {
@@ -78,7 +71,7 @@ fn is_array(value: &[u8]) -> bool {
 
 fn element(record: &Bytes, index: u32, part: &RawValue, key: Option<&[u8]>) -> Element {
     let json = part.get().as_bytes();
-    let asked = door(json).and_then(|product| upsert(product, key));
+    let asked = product::decode(json).and_then(|product| upsert(product, key));
     Element { index, part: Some(record.slice_ref(json)), asked }
 }
 
@@ -109,37 +102,6 @@ mod tests {
     use super::*;
     use crate::wire::record::Headers;
     use crate::wire::topics::Topic;
-
-    #[test]
-    fn what_no_reader_could_be_handed_is_refused_by_name_and_what_turns_text_is_taken_out() {
-        let asked = |fields: &str| {
-            let product = format!(r#"{{"productId":"MUG","name":"Mug","price":9.5,"inventory":3,{fields}}}"#);
-            let json = product.replace(r#""name":"Mug","#, if fields.contains(r#""name""#) { "" } else { r#""name":"Mug","# });
-            decode(&record(Some("MUG"), Some(&json))).remove(0).asked.map(|asked| asked.command)
-        };
-        for (fields, said) in [
-            (r#""name":"A\ufffe""#, "name contains U+FFFE"),
-            (r#""name":"A\ud83f\udfff""#, "name contains U+1FFFF"),
-            (r#""brand":"\uffff""#, "brand contains U+FFFF"),
-            (r#""category":"\ufdd0""#, "category contains U+FDD0"),
-            (r#""description":"a\n\ufffe""#, "description contains U+FFFE"),
-            (r#""tags":["x","\uffff"]"#, "tags contains U+FFFF"),
-            (r#""tags":["\u0085"]"#, "tags contains a control character"),
-            (r#""description":"\u0000""#, "description contains a control character"),
-            (r#""name":"\u202e\u2069""#, "name is empty"),
-            (r#""name":"\ud800""#, ""),
-        ] {
-            let refused = asked(fields).unwrap_err().to_string();
-            assert!(refused.contains(said), "{fields}: {refused}");
-        }
-        let taken = asked(
-            r#""name":"Cable \u202e(kcotsni)\u202c","brand":"\u2066Moss\u2069","tags":["a\u202ab"],"description":"עברית é 👩‍👩‍👧""#,
-        );
-        let Ok(Command::Upsert(product)) = taken else { panic!("{taken:?}") };
-        let details = product.details;
-        assert_eq!((&*details.name, &*details.brand, &*details.tags[0]), ("Cable (kcotsni)", "Moss", "ab"));
-        assert_eq!(&*details.description, "עברית é 👩‍👩‍👧");
-    }
 
     const MUG: &str = r#"{"productId":"MUG","name":"Mug","price":9.5,"inventory":3}"#;
     const POT: &str = r#"{"productId":"POT","name":"Pot","price":29.5,"inventory":0}"#;
