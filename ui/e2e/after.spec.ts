@@ -119,8 +119,11 @@ test('the product page has price, stock and button above the fold, related produ
     await page.goto(`/product/${product.productId}`)
     await isLive(page)
     const main = page.getByRole('main')
+    const price = main.getByTestId('price').first()
+    expect(await price.evaluate((label) => parseFloat(getComputedStyle(label).fontSize)), 'the price can be read').toBeGreaterThan(20)
+    expect(await price.evaluate((label) => label.scrollWidth - label.clientWidth), 'all of it').toBeLessThanOrEqual(0)
     if (size.width > 1000) {
-      await expect(main.getByTestId('price').first()).toBeInViewport({ ratio: 1 })
+      await expect(price).toBeInViewport({ ratio: 1 })
       await expect(stockOf(page)).toBeInViewport({ ratio: 1 })
       await expect(main.getByRole('button', { name: 'Add to cart' })).toBeInViewport({ ratio: 1 })
     }

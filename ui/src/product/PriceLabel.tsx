@@ -17,6 +17,7 @@ const ROOM = 80
 /**
  * The price on a label that hangs from the shelf's edge; yellow with the old price while it is lower than it was. One line of one height
  * whatever it says, so that no change of price moves what is below: its letters get smaller where it is long, and a narrow card leaves out the percentage.
+ * A large one is measured by the container that it stands in beside other things, where it has no width of its own to fill.
  */
 export function PriceLabel({ live, large = false }: { live: LiveProduct; large?: boolean }) {
   const { price, wasPrice, wasAt = 0 } = live.product
@@ -27,7 +28,7 @@ export function PriceLabel({ live, large = false }: { live: LiveProduct; large?:
   const wide = narrow + (off > 0 ? percent.length * PERCENT + GAP : 0)
   const most = large ? 2.25 : 1.25
   return (
-    <div className="@container">
+    <div className={large ? 'max-w-full' : '@container'}>
       <p
         className={`hang inline-flex max-w-full items-center gap-x-[0.4em] whitespace-nowrap align-top font-bold leading-none tabular-nums [font-size:var(--narrow)] @min-[10rem]:[font-size:var(--wide)] ${large ? 'h-18 px-5 pb-2' : 'h-11 px-2.5 pb-2 sm:px-3'} ${off > 0 ? 'bg-label text-on-label' : 'bg-well'}`}
         style={{ '--narrow': sizeFor(narrow, most), '--wide': sizeFor(wide, most) } as CSSProperties}

@@ -73,7 +73,7 @@ export function ProductPage({ productId }: { productId: string }) {
           </div>
           {/* Price, stock and button stand together: what it costs, whether it is there, and how to get it. */}
           <div className="mt-5 border-t-4 border-edge">
-            <div className="flex flex-wrap items-center gap-x-6 gap-y-2 px-1">
+            <div className="@container flex flex-wrap items-center gap-x-6 gap-y-2 px-1">
               <PriceLabel live={live} large />
               <StockBadge live={live} />
             </div>
