@@ -33,19 +33,22 @@ impl BodyLimits {
     }
 }
 
-/// A JSON body, with its bytes as they came.
+/// A JSON body, with its bytes as they came: an object, or where `ARRAYS` says so an array too.
 #[derive(Debug)]
-pub struct JsonBody<T> {
+pub struct JsonBody<T, const ARRAYS: bool = false> {
     pub value: T,
     pub bytes: Bytes,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned, S: Send + Sync, const ARRAYS: bool> FromRequest<S> for JsonBody<T, ARRAYS> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
         check_media_type(request.headers())?;
         let bytes = read(request).await?;
+        if !ARRAYS {
+            check_object(&bytes)?;
+        }
         let value = serde_json::from_slice(&bytes).map_err(|error| json_problem(&bytes, &error))?;
         Ok(Self { value, bytes })
     }
@@ -64,6 +67,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
+        check_object(&bytes)?;
         Ok(Self(serde_json::from_slice(&bytes).map_err(|error| json_problem(&bytes, &error))?))
     }
 }
@@ -122,6 +126,14 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
         "application/json" | "text/plain" => Ok(()),
         other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
         _ => refused("the body must be application/json"),
+    }
+}
+
+/// Serde reads a struct from an array too, by the order of its fields, which nobody was promised.
+fn check_object(bytes: &[u8]) -> Result<(), Problem> {
+    match bytes.trim_ascii_start().first() {
+        Some(b'[') => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_fields", "expected a JSON object, not an array")),
+        _ => Ok(()),
     }
 }
 

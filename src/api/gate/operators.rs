@@ -50,8 +50,9 @@ impl OperatorsGate {
             return Err(self.refuse_page(parts, peer, "pages of other origins"));
         }
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
-        if !reads && !parts.headers.contains_key(OPERATOR_HEADER) {
-            let detail = "the header X-KartShoppe-Operator is missing: it names who changes something";
+        let is_named = parts.headers.get(OPERATOR_HEADER).is_some_and(|name| !name.as_bytes().trim_ascii().is_empty());
+        if !reads && !is_named {
+            let detail = "the header X-KartShoppe-Operator is missing or empty: it names who changes something";
             return Err(Problem::new(StatusCode::FORBIDDEN, "operator_header_missing", detail));
         }
         Ok(())
@@ -144,6 +145,8 @@ mod tests {
         }
         assert_eq!(admitted(Method::GET, "/metrics/", &[("host", "evil.example")]), Err("host_refused"));
         assert_eq!(admitted(Method::POST, "/admin/roles", &[("host", "localhost")]), Err("operator_header_missing"));
+        let unnamed = [("host", "localhost"), ("x-kartshoppe-operator", " ")];
+        assert_eq!(admitted(Method::POST, "/admin/roles", &unnamed), Err("operator_header_missing"));
     }
 
     #[test]

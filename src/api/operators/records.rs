@@ -96,7 +96,7 @@ pub async fn read(
 pub async fn append(
     State(operators): State<Arc<Operators>>,
     Path(topic): Path<String>,
-    JsonBody { value: drafts, .. }: JsonBody<Drafts>,
+    JsonBody { value: drafts, .. }: JsonBody<Drafts, true>,
 ) -> Result<(Extension<Change>, Json<RecordsAppended>), Failure> {
     let topic = named(&topic)?;
     let partitions = partitions(&*operators.log, topic).await?.len();
