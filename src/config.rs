@@ -106,6 +106,7 @@ pub struct Admin {
 pub struct Log {
     pub kind: LogKind,
     pub tracked_bytes_per_second: u64,
+    pub tracked_retained_bytes: u64,
     pub disk_reserve_bytes: u64,
     pub embedded: EmbeddedLog,
 }
@@ -294,6 +295,11 @@ impl Config {
         check(self.http.min_rate > 0, "http.min_rate", "must be at least 1");
         check(self.ws.min_rate > 0, "ws.min_rate", "must be at least 1");
         check(self.ws.write_timeout > zero, "ws.write_timeout", "must be longer than nothing");
+        check(
+            (1 << 20..=i64::MAX.unsigned_abs()).contains(&self.log.tracked_retained_bytes),
+            "log.tracked_retained_bytes",
+            "must be at least 1048576",
+        );
         check(self.telemetry.log_files_kept > 0, "telemetry.log_files_kept", "must be at least 1");
         check(self.telemetry.log_file_max_bytes >= 65_536, "telemetry.log_file_max_bytes", "must be at least 65536");
         check(self.postgres.max_connections > 0, "postgres.max_connections", "must be at least 1");

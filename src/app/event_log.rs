@@ -102,6 +102,7 @@ impl Log {
         let embedded = EmbeddedConfig {
             fsync: config.log.embedded.fsync,
             tombstone_retention: config.log.embedded.tombstone_retention,
+            tracked_bytes: Some(config.log.tracked_retained_bytes),
             alarms: alarms.clone(),
             ..EmbeddedConfig::new(folder, config.inventory.partitions)
         };
@@ -137,10 +138,12 @@ impl Log {
 }
 
 async fn open_kafka(config: &Config, alarms: &Alarms) -> anyhow::Result<KafkaLog> {
-    KafkaLog::open_with(kafka_config(config), alarms.clone()).await.with_context(|| {
+    let opened = KafkaLog::open_with(kafka_config(config), alarms.clone()).await.with_context(|| {
         let servers = &config.kafka.bootstrap_servers;
         format!("opening the event log on Kafka at {servers} (KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS)")
-    })
+    })?;
+    opened.limit_tracked(config.log.tracked_retained_bytes);
+    Ok(opened)
 }
 
 /// The Kafka that is configured.

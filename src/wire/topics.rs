@@ -123,6 +123,12 @@ impl Topic {
         self.is_ours() && self != Self::Health
     }
 
+    /// Whether its records come from anybody: they are bounded in bytes, too.
+    #[must_use]
+    pub fn is_tracked(self) -> bool {
+        matches!(self, Self::EcommerceEvents | Self::ShoppingCartEvents)
+    }
+
     /// The contract's policy.
     #[must_use]
     pub fn retention(self) -> Retention {

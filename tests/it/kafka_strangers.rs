@@ -180,3 +180,29 @@ async fn a_policy_that_loses_states_is_refused_until_it_is_put_right() {
     within(eventually(|| async { warned() })).await;
     assert_eq!(log.trouble(), None);
 }
+
+/// What anybody may write is bounded on the brokers' disks: from the first on, and told if somebody lifts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tracked_topics_are_made_with_a_bound_and_one_without_is_told() {
+    let Some(broker) = Broker::shared() else { return };
+    let topic_prefix = prefix("retained");
+    let carts = format!("{topic_prefix}shopping-cart-events");
+    let config = KafkaConfig { bootstrap_servers: broker.address.clone(), topic_prefix, properties: [].into(), partitions: 4 };
+    let alarms = Alarms::default();
+    let log = Arc::new(KafkaLog::open_with(config, alarms.clone()).await.unwrap());
+    log.limit_tracked(40 << 20);
+    log.oversee().await;
+    // A topic that was made without it would be told.
+    assert_eq!(alarms.list(), []);
+    let told = |wanted: bool| {
+        let is_told = alarms.list().iter().any(|(about, alarm)| {
+            about.topic.as_deref() == Some("shopping-cart-events") && alarm.text.contains("retention.bytes") && !alarm.blocks
+        });
+        async move { is_told == wanted }
+    };
+    alter(broker, &carts, &[("retention.bytes", "-1")]).await;
+    within(eventually(|| told(true))).await;
+    assert_eq!(log.trouble(), None);
+    alter(broker, &carts, &[("retention.bytes", "10485760")]).await;
+    within(eventually(|| told(false))).await;
+}

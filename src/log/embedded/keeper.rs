@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod compaction;
+mod retained;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::wire::topics::{Retention, Topic};
 
 use checkpoint::Checkpoints;
 use compaction::Compacted;
+use retained::Retained;
 
 /// Bytes written between two checkpoints. SQLite's own default; larger ones only make the WAL larger.
 pub(super) const CHECKPOINT_BYTES: u64 = 4 << 20;
@@ -54,6 +56,8 @@ pub(super) enum Signal {
 #[derive(Debug, Clone)]
 pub(super) struct Policy {
     pub(super) retention: BTreeMap<Topic, Retention>,
+    /// Bytes that each tracked topic keeps at most.
+    pub(super) tracked_bytes: Option<u64>,
     pub(super) tombstones: Duration,
     pub(super) compact_after: u64,
 }
@@ -77,6 +81,8 @@ pub(super) struct Keeper {
     pub(super) compacted: BTreeMap<i64, Compacted>,
     pub(super) checkpoints: Checkpoints,
     pub(super) failures: Seldom,
+    /// What tracked topics hold, by the id of the shelf.
+    pub(super) retained: BTreeMap<i64, Retained>,
 }
 
 impl Keeper {
@@ -89,7 +95,8 @@ impl Keeper {
         policy: Policy,
     ) -> Self {
         let (compacted, checkpoints, failures) = (BTreeMap::new(), Checkpoints::default(), Seldom::new(FAILURES_EVERY));
-        Self { connection, writer, shelves, guard, clock, policy, compacted, checkpoints, failures }
+        let retained = BTreeMap::new();
+        Self { connection, writer, shelves, guard, clock, policy, compacted, checkpoints, failures, retained }
     }
 
     /// Works until the writer says stop.
@@ -116,6 +123,7 @@ impl Keeper {
                 self.report("retention", Self::expire_all);
             }
             let force = done.is_some();
+            self.report("the budget of tracked events", |keeper| keeper.trim_all(force));
             self.report("compaction", |keeper| keeper.compact_all(force));
             if let Some(done) = done {
                 self.report("checkpoint", Self::checkpoint);
@@ -146,13 +154,13 @@ impl Keeper {
     }
 
     /// Deletes the records before the first one that is not older than `oldest_ms`.
-    fn expire(&self, shelf: &Arc<Shelf>, oldest_ms: EpochMs) -> Result<(), LogError> {
+    fn expire(&mut self, shelf: &Arc<Shelf>, oldest_ms: EpochMs) -> Result<(), LogError> {
         let (start, end) = (shelf.start(), shelf.end());
         let stop = read_pool::seek(&self.connection, &shelf.table, start, end, oldest_ms).map_err(unavailable)?;
         let mut at = start;
         while at < stop {
             at = stop.min(at + i64::try_from(SLICE).unwrap_or(1));
-            self.prune(Prune::Before(Arc::clone(shelf), at))?;
+            self.prune_before(shelf, at)?;
         }
         Ok(())
     }

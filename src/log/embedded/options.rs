@@ -23,6 +23,8 @@ pub struct EmbeddedConfig {
     pub max_bytes: Option<u64>,
     /// Retention other than the contract's.
     pub retention: BTreeMap<Topic, Retention>,
+    /// Bytes that each topic of anonymous origin keeps at most; the oldest records go first. `None`: no limit but the retention.
+    pub tracked_bytes: Option<u64>,
     /// How long the tombstone of a compacted topic stays: time for every follower to see it.
     pub tombstone_retention: Duration,
     /// New records in a partition before it is worth a compaction; a partition with more live records waits for as many again.
@@ -42,6 +44,7 @@ impl EmbeddedConfig {
             fsync: true,
             max_bytes: None,
             retention: BTreeMap::new(),
+            tracked_bytes: None,
             tombstone_retention: Duration::from_secs(24 * 3600),
             compact_after: 10_000,
             alarms: Alarms::default(),
@@ -49,6 +52,11 @@ impl EmbeddedConfig {
     }
 
     pub(super) fn policy(&self) -> Policy {
-        Policy { retention: self.retention.clone(), tombstones: self.tombstone_retention, compact_after: self.compact_after }
+        Policy {
+            retention: self.retention.clone(),
+            tracked_bytes: self.tracked_bytes,
+            tombstones: self.tombstone_retention,
+            compact_after: self.compact_after,
+        }
     }
 }

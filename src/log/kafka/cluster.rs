@@ -3,7 +3,7 @@
 //! The client's calls block, so each runs on a blocking thread.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -32,6 +32,8 @@ const REASONS: Duration = Duration::from_millis(20);
 pub(super) struct Cluster {
     pub config: KafkaConfig,
     pub board: Arc<Board>,
+    /// Bytes that each tracked topic keeps; not set: no limit.
+    pub tracked_bytes: OnceLock<u64>,
     inspector: BaseConsumer<Told>,
     pub formers: Formers,
     /// The same questions, answered with what is decided only.
@@ -42,7 +44,13 @@ impl Cluster {
     pub fn new(config: KafkaConfig, board: Arc<Board>) -> Result<Self, LogError> {
         let client = |config: ClientConfig| config.create_with_context(Told(board.clone())).map_err(|error| cannot_make(&error));
         let (inspector, arbiter) = (client(config.inspector("read_uncommitted"))?, client(config.inspector("read_committed"))?);
-        Ok(Self { config, board, inspector, formers: Formers::default(), arbiter })
+        Ok(Self { config, board, tracked_bytes: OnceLock::new(), inspector, formers: Formers::default(), arbiter })
+    }
+
+    /// Bytes that each partition of this topic keeps, which Kafka counts by partition.
+    pub fn retained_bytes(&self, topic: Topic) -> Option<u64> {
+        let partitions = topic.partitions().among(self.config.partitions).max(1);
+        self.tracked_bytes.get().filter(|_| topic.is_tracked()).map(|bytes| bytes / partitions.unsigned_abs() as u64)
     }
 
     /// Runs a question on a blocking thread.

@@ -100,6 +100,12 @@ impl KafkaLog {
         Ok(log)
     }
 
+    /// Says how many bytes each topic of anonymous origin keeps: when topics are made, and when their settings are compared.
+    pub fn limit_tracked(&self, bytes: u64) {
+        // Once for a process; a second caller could only say the same.
+        let _ = self.cluster.tracked_bytes.set(bytes);
+    }
+
     async fn first_contact(&self) -> Result<(), LogError> {
         let deadline = Instant::now() + FIRST_CONTACT;
         while Instant::now() < deadline {

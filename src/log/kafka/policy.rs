@@ -19,9 +19,9 @@ pub(super) struct Finding {
     pub text: String,
 }
 
-/// Compares a topic's settings with the contract's.
-pub(super) fn findings(topic: Topic, settings: &Settings) -> Vec<Finding> {
-    let wanted = settings_of(topic);
+/// Compares a topic's settings with the contract's, and with the bytes that each of its partitions should keep at most.
+pub(super) fn findings(topic: Topic, settings: &Settings, retained_bytes: Option<u64>) -> Vec<Finding> {
+    let wanted = settings_of(topic, retained_bytes);
     let of = |name: &str| settings.get(name).map(String::as_str);
     let number = |name: &str| of(name).and_then(|value| value.parse::<i64>().ok());
     let mut found = Vec::new();
@@ -70,6 +70,13 @@ pub(super) fn findings(topic: Topic, settings: &Settings) -> Vec<Finding> {
             let kept = wanted.iter().find(|(name, _)| *name == "retention.ms").and_then(|(_, value)| value.parse().ok());
             if !compacts && number("retention.ms") != kept && of("retention.ms").is_some() {
                 add(false, "retention.ms", "records stay longer or shorter than the contract says");
+            }
+            // Fewer bytes are an operator's choice.
+            let most = retained_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+            if let (Some(most), Some(kept)) = (most, number("retention.bytes"))
+                && !(0..=most).contains(&kept)
+            {
+                add(false, "retention.bytes", "what anybody may write can fill the brokers' disks (log.tracked_retained_bytes)");
             }
         }
     }
@@ -126,8 +133,11 @@ pub(super) fn kept(settings: &Settings) -> String {
 mod tests {
     use super::*;
 
+    const KEPT: Option<u64> = Some(1_000);
+
     fn settings(topic: Topic, changes: &[(&str, &str)]) -> Settings {
-        let made = settings_of(topic).into_iter().map(|(name, value)| (name.to_owned(), value));
+        let made =
+            settings_of(topic, KEPT.filter(|_| topic.is_tracked())).into_iter().map(|(name, value)| (name.to_owned(), value));
         let mut settings: Settings = made.collect();
         settings.insert("compression.type".to_owned(), "producer".to_owned());
         settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -137,7 +147,7 @@ mod tests {
     #[test]
     fn topics_as_we_make_them_are_right() {
         for topic in Topic::ALL {
-            assert_eq!(findings(topic, &settings(topic, &[])), [], "{topic}");
+            assert_eq!(findings(topic, &settings(topic, &[]), KEPT.filter(|_| topic.is_tracked())), [], "{topic}");
         }
     }
 
@@ -159,9 +169,11 @@ mod tests {
             (Topic::OrderEvents, "max.message.bytes", "1048588", false),
             (Topic::WebsocketFanout, "retention.ms", "1000", false),
             (Topic::InventoryAlerts, "cleanup.policy", "compact", false),
+            (Topic::EcommerceEvents, "retention.bytes", "-1", false),
+            (Topic::ShoppingCartEvents, "retention.bytes", "1001", false),
         ];
         for (topic, name, value, is_fatal) in cases {
-            let found = findings(topic, &settings(topic, &[(name, value)]));
+            let found = findings(topic, &settings(topic, &[(name, value)]), KEPT.filter(|_| topic.is_tracked()));
             assert_eq!((found.len(), found[0].is_fatal), (1, is_fatal), "{topic} {name} {value}: {found:?}");
             assert!(found[0].text.contains(name), "{found:?}");
             assert_eq!(alarm("x", &found).unwrap().blocks, is_fatal);

@@ -129,7 +129,10 @@ impl Admin {
         let (mut refusals, mut limits) = (Vec::new(), Vec::new());
         for (topic, settings) in &settings {
             let Ok(settings) = settings else { continue };
-            let alarm = policy::alarm(&self.cluster.config.name_of(*topic), &policy::findings(*topic, settings));
+            let alarm = policy::alarm(
+                &self.cluster.config.name_of(*topic),
+                &policy::findings(*topic, settings, self.cluster.retained_bytes(*topic)),
+            );
             refusals.extend(alarm.iter().filter(|alarm| alarm.blocks).map(|alarm| alarm.text.clone()));
             limits.extend(settings.get("max.message.bytes").and_then(|limit| limit.parse::<usize>().ok()));
             self.cluster.board.alarms.set(policy::about(*topic), alarm);
@@ -222,7 +225,7 @@ struct Plan {
 impl Plan {
     fn new(cluster: &Cluster, topic: Topic) -> Self {
         let partitions = topic.partitions().among(cluster.config.partitions);
-        Self { name: cluster.config.name_of(topic), partitions, settings: settings_of(topic) }
+        Self { name: cluster.config.name_of(topic), partitions, settings: settings_of(topic, cluster.retained_bytes(topic)) }
     }
 
     fn new_topic(&self) -> NewTopic<'_> {
@@ -232,8 +235,12 @@ impl Plan {
     }
 }
 
-/// The contract's policies as Kafka's settings.
-pub(super) fn settings_of(topic: Topic) -> Vec<(&'static str, String)> {
+/// Kafka 4 takes no smaller segments.
+const SEGMENT_BYTES_MIN: u64 = 1 << 20;
+const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+
+/// The contract's policies as Kafka's settings. A tracked topic keeps so many bytes in each partition.
+pub(super) fn settings_of(topic: Topic, retained_bytes: Option<u64>) -> Vec<(&'static str, String)> {
     let mut settings = match topic.retention() {
         Retention::Kept => vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", "-1".to_owned())],
         Retention::Delete(after) => {
@@ -252,6 +259,11 @@ pub(super) fn settings_of(topic: Topic) -> Vec<(&'static str, String)> {
     if topic.retention() == Retention::Kept {
         settings.push(("retention.bytes", "-1".to_owned()));
     }
+    if let Some(bytes) = retained_bytes {
+        settings.push(("retention.bytes", bytes.to_string()));
+        // Whole segments go: those of the default size would be larger than all that may stay.
+        settings.push(("segment.bytes", (bytes / 4).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX).to_string()));
+    }
     let time = if topic.is_log_append_time() { "LogAppendTime" } else { "CreateTime" };
     settings.push(("message.timestamp.type", time.to_owned()));
     // What we write about a record is larger than the record.
@@ -265,12 +277,20 @@ mod tests {
 
     #[test]
     fn policies_are_those_of_the_contract() {
-        let value = |topic, key| settings_of(topic).into_iter().find(|(known, _)| *known == key).map(|(_, value)| value);
+        let value = |topic, key| {
+            settings_of(topic, topic.is_tracked().then_some(40_000_000))
+                .into_iter()
+                .find(|(known, _)| *known == key)
+                .map(|(_, value)| value)
+        };
         assert_eq!(value(Topic::Products, "cleanup.policy").as_deref(), Some("compact"));
         assert_eq!(value(Topic::OrderEvents, "retention.ms").as_deref(), Some("-1"));
         assert_eq!(value(Topic::OrderEvents, "message.timestamp.type").as_deref(), Some("LogAppendTime"));
         assert_eq!(value(Topic::Products, "message.timestamp.type").as_deref(), Some("CreateTime"));
         assert_eq!(value(Topic::WebsocketFanout, "retention.ms").as_deref(), Some("3600000"));
         assert_eq!(value(Topic::DeadLetters, "retention.ms").as_deref(), Some("2592000000"));
+        assert_eq!(value(Topic::EcommerceEvents, "retention.bytes").as_deref(), Some("40000000"));
+        assert_eq!(value(Topic::ShoppingCartEvents, "segment.bytes").as_deref(), Some("10000000"));
+        assert_eq!(value(Topic::WebsocketFanout, "retention.bytes"), None);
     }
 }

@@ -44,6 +44,34 @@ async fn the_file_stays_bounded_while_one_key_is_written() {
     log.close().await;
 }
 
+/// What anybody may write is bounded in bytes: the oldest go first, also of what was there before a restart, and nothing else goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tracked_topics_keep_their_newest_bytes() {
+    const BUDGET: u64 = 4 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let config = || EmbeddedConfig { fsync: false, tracked_bytes: Some(BUDGET), ..EmbeddedConfig::new(folder.path(), 4) };
+    let (cart, value) = (TopicPartition { topic: Topic::ShoppingCartEvents, partition: 1 }, "x".repeat(10_000));
+    let (mut sizes, mut written) = (Vec::new(), 0);
+    for restart in 0..3 {
+        let log = open_with(config(), Clock::system()).await;
+        append(&log, vec![record_at(EVENTS, "kept", &value); 10]).await;
+        for _ in 0..5 {
+            append(&log, vec![record_at(cart, "a", &value); 200]).await;
+            written += 200;
+            log.keep_house().await.unwrap();
+            sizes.push(folder_bytes(folder.path()));
+        }
+        let left = read_all(&log, Topic::ShoppingCartEvents).await;
+        let bytes: usize = left.iter().map(|record| record.value.as_ref().unwrap().len()).sum();
+        assert_eq!(left.last().unwrap().offset, written - 1, "the newest stay");
+        // A quarter of the budget for one of four partitions.
+        assert!(bytes as u64 <= BUDGET / 4 && bytes as u64 > BUDGET / 4 - 20_000, "{bytes} bytes are left");
+        assert_eq!(read_all(&log, Topic::InventoryEvents).await.len(), 10 * (restart + 1));
+        log.close().await;
+    }
+    assert!(sizes.iter().all(|size| *size < 24 << 20), "the file grows on: {sizes:?}");
+}
+
 /// Compaction begins without being asked once enough was written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compaction_starts_by_itself() {
