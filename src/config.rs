@@ -92,6 +92,7 @@ pub struct Http {
     #[serde(with = "duration_text")]
     pub drain_timeout: Duration,
     pub min_rate: u32,
+    pub max_waiting_bytes: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -293,6 +294,7 @@ impl Config {
         check(self.http.max_body_bytes >= 1024, "http.max_body_bytes", "must be at least 1024");
         check(self.http.max_connections > 0, "http.max_connections", "must be at least 1");
         check(self.http.min_rate > 0, "http.min_rate", "must be at least 1");
+        check(self.http.max_waiting_bytes >= 1 << 20, "http.max_waiting_bytes", "must be at least 1048576");
         check(self.ws.min_rate > 0, "ws.min_rate", "must be at least 1");
         check(self.ws.write_timeout > zero, "ws.write_timeout", "must be longer than nothing");
         check(

@@ -36,3 +36,4 @@ pub mod root;
 pub mod shard;
 pub mod stats;
 pub mod supervision;
+pub mod waiting;

@@ -136,9 +136,17 @@ impl ShopFigures {
         let figures =
             Self { http: http.of("shop"), connections: Arc::default(), sockets: Arc::default(), recorder: Arc::default() };
         let ended = figures.connections.clone();
-        metrics.observe(metric::CONNECTION_CUTS, "Connections that made room for others", Kind::Counter, move || {
-            labelled("cause", &[("seat", &ended.seat)])
+        metrics.observe(metric::CONNECTION_CUTS, "Connections that were ended for others' sake", Kind::Counter, move || {
+            labelled("cause", &[("seat", &ended.seat), ("memory", &ended.memory)])
         });
+        let waiting = fanout.waiting().clone();
+        #[expect(clippy::cast_precision_loss, reason = "a number of bytes")]
+        metrics.observe(
+            metric::WAITING_BYTES,
+            "Bytes that wait for readers, shared ones once, and lists kept packed for the next",
+            Kind::Gauge,
+            move || vec![(Vec::new(), waiting.bytes() as f64)],
+        );
         let pages = fanout.clone();
         #[expect(clippy::cast_precision_loss, reason = "a number of connections")]
         metrics.observe(metric::PAGES, "Pages that are connected", Kind::Gauge, move || vec![(Vec::new(), pages.pages() as f64)]);
@@ -153,8 +161,9 @@ impl ShopFigures {
         });
         let sockets = figures.sockets.clone();
         metrics.observe(metric::PAGE_CUTS, "Pages that were disconnected", Kind::Counter, move || {
-            let SocketCounts { violations, stalled, slow, seat, .. } = &*sockets;
-            labelled("cause", &[("violation", violations), ("stalled", stalled), ("slow", slow), ("seat", seat)])
+            let SocketCounts { violations, stalled, slow, seat, memory, .. } = &*sockets;
+            let rules = [("violation", violations), ("stalled", stalled), ("slow", slow), ("seat", seat), ("memory", memory)];
+            labelled("cause", &rules)
         });
         let recorder = figures.recorder.clone();
         metrics.observe(metric::TRACKED, "Tracked events and changed carts", Kind::Counter, move || {

@@ -28,7 +28,9 @@ use super::observe::Trace;
 use super::page;
 use super::problem::Problem;
 use super::server::{Handler, OutBody, Peer, Reply, RequestBody};
+use super::waiting_body::{IsCounted, WaitingBody};
 use crate::actors::catalog_view::CatalogHandle;
+use crate::actors::waiting::WaitingOutput;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::seldom::Seldom;
 use crate::wire::headers::TRACEPARENT;
@@ -66,6 +68,8 @@ pub struct OperatorsFront {
 struct Inner {
     router: Router,
     limits: BodyLimits,
+    /// Where the bytes of answers count. Not set: operators are few.
+    waiting: Option<WaitingOutput>,
 }
 
 /// Figures of the hot path, found once.
@@ -87,7 +91,8 @@ impl ShopFront {
     ) -> Self {
         let of = |status| figures.of(&Method::GET, PRODUCT_ROUTE, status);
         let hot = HotFigures { ok: of(StatusCode::OK), unchanged: of(StatusCode::NOT_MODIFIED) };
-        Self { gate, catalog, hot, tracing, inner: Arc::new(Inner { router, limits }) }
+        let waiting = Some(catalog.waiting().clone());
+        Self { gate, catalog, hot, tracing, inner: Arc::new(Inner { router, limits, waiting }) }
     }
 
     /// A product that is there, asked for plainly. Everything else takes the long way.
@@ -148,7 +153,7 @@ impl OperatorsFront {
     /// Puts the front before the routes.
     #[must_use]
     pub fn new(router: Router, limits: BodyLimits, gate: OperatorsGate) -> Self {
-        Self { gate, inner: Arc::new(Inner { router, limits }) }
+        Self { gate, inner: Arc::new(Inner { router, limits, waiting: None }) }
     }
 }
 
@@ -174,8 +179,18 @@ impl Inner {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-            finish(response, &asked)
+            finish(self.counted(response), &asked)
         }))
+    }
+
+    /// What of it waits for the client counts.
+    fn counted(&self, response: Response) -> Response {
+        match &self.waiting {
+            Some(waiting) if response.extensions().get::<IsCounted>().is_none() => {
+                response.map(|body| WaitingBody::wrap(body, waiting))
+            }
+            _ => response,
+        }
     }
 }
 

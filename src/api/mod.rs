@@ -29,6 +29,7 @@ pub mod shop;
 pub mod socket;
 pub mod state;
 pub mod tracked_budget;
+mod waiting_body;
 
 use std::future::ready;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ use body::BodyLimits;
 use front::{OperatorsFront, ShopFront};
 use gate::{OperatorsGate, ShopGate};
 use observe::{Observer, observe};
-use server::{Lifeline, Limits, Server};
+use server::{Lifeline, Limits, Seats, Server};
 use state::{Operators, Shop};
 
 /// A table of routes: the router, and the list of methods and paths for whoever compares it with the document.
@@ -130,7 +131,21 @@ pub fn serve_shop(listener: TcpListener, shop: Arc<Shop>, limits: Limits) -> std
     let router = observed(routes, observer, docs::shop(), page_fallback).with_state(shop.clone());
     let body = BodyLimits { max_bytes: http.max_body_bytes, timeout: http.body_timeout, min_rate: http.min_rate };
     let front = ShopFront::new(router, body, ShopGate::new(http), shop.catalog.clone(), figures, shop.tracing);
-    Server::start(listener, Arc::new(front), limits, shop.figures.connections.clone(), shop.lifeline.clone())
+    let seats = Seats::of_connections(limits.max_connections, limits.min_rate, shop.figures.connections.clone());
+    spawn_curb(&shop, seats.clone());
+    Server::start(listener, Arc::new(front), limits, seats, shop.lifeline.clone())
+}
+
+/// Bounds what waits for slow readers, until the server stops.
+fn spawn_curb(shop: &Arc<Shop>, connections: Arc<Seats>) {
+    let (shop, waiting, stop) = (shop.clone(), shop.catalog.waiting().clone(), shop.lifeline.stop.clone());
+    waiting.limit_to(shop.config.http.max_waiting_bytes);
+    let all = [connections, shop.seats.clone()];
+    let spare = move || {
+        shop.fanout.forget_sync();
+        shop.packed.forget();
+    };
+    tokio::spawn(async move { stop.run_until_cancelled(server::end_slow_readers(&waiting, all, spare)).await });
 }
 
 /// Opens the operators' listener.
@@ -159,7 +174,8 @@ pub fn serve_operators(
         min_rate: operators.config.http.min_rate,
     };
     let gate = OperatorsGate::new(&operators.config.admin.allowed_hosts, listener.local_addr()?);
-    Server::start(listener, Arc::new(OperatorsFront::new(router, body, gate)), limits, Arc::default(), lifeline)
+    let seats = Seats::of_connections(limits.max_connections, limits.min_rate, Arc::default());
+    Server::start(listener, Arc::new(OperatorsFront::new(router, body, gate)), limits, seats, lifeline)
 }
 
 type Fallback = fn(Method, Uri, HeaderMap) -> std::future::Ready<axum::response::Response>;

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -16,7 +16,9 @@ use flate2::write::GzEncoder;
 use super::encoding::{self, Encoding};
 use super::page;
 use super::shared_body;
+use super::waiting_body::IsCounted;
 use crate::actors::catalog_view::Pieces;
+use crate::actors::waiting::WaitingOutput;
 
 /// Less is not worth packing: it fits one packet either way.
 const PACKED_MIN: usize = 1_200;
@@ -31,7 +33,11 @@ const GZIP_LEVEL: u32 = 5;
 
 /// Packed answers, the latest first, each by its entity tag.
 #[derive(Debug, Default)]
-pub struct Packed(Mutex<VecDeque<(String, Bytes)>>);
+pub struct Packed {
+    kept: Mutex<VecDeque<(String, Bytes)>>,
+    /// Where they count, once for all their readers; so does what is kept for the next.
+    waiting: WaitingOutput,
+}
 
 /// A JSON text that is not sent yet.
 pub enum Text {
@@ -63,6 +69,17 @@ impl Text {
 }
 
 impl Packed {
+    /// Packed answers that count there.
+    #[must_use]
+    pub fn new(waiting: WaitingOutput) -> Self {
+        Self { kept: Mutex::default(), waiting }
+    }
+
+    /// Gives up what is kept only to be quick.
+    pub fn forget(&self) {
+        self.kept().clear();
+    }
+
     /// Answers with a text, or says that it is unchanged. `tag` is the plain text's strong entity tag; each form has its own.
     pub async fn answer(&self, headers: &HeaderMap, tag: &str, text: Text) -> Response {
         let encoding = encoding::accepted(headers).next().filter(|_| text.len() >= PACKED_MIN);
@@ -74,7 +91,9 @@ impl Packed {
             Some(encoding) => {
                 let packed = self.packed(&tag, encoding, text).await;
                 let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                ([kind, (header::CONTENT_ENCODING, encoding.name())], Body::from(packed)).into_response()
+                let mut response = ([kind, (header::CONTENT_ENCODING, encoding.name())], Body::from(packed)).into_response();
+                response.extensions_mut().insert(IsCounted);
+                response
             }
         };
         response.headers_mut().insert(header::VARY, encoding::VARY);
@@ -94,17 +113,21 @@ impl Packed {
             // Packing has nothing to panic on.
             tokio::task::spawn_blocking(move || pack(encoding, text)).await.unwrap_or_default()
         };
+        let packed = self.waiting.hold(packed);
         self.keep(tag, &packed);
         packed
     }
 
+    fn kept(&self) -> MutexGuard<'_, VecDeque<(String, Bytes)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn known(&self, tag: &str) -> Option<Bytes> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(known, _)| known == tag).map(|(_, packed)| packed.clone())
+        self.kept().iter().find(|(known, _)| known == tag).map(|(_, packed)| packed.clone())
     }
 
     fn keep(&self, tag: &str, packed: &Bytes) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         kept.push_front((tag.to_owned(), packed.clone()));
         let mut bytes = 0;
         let fitting = kept.iter().take(KEPT_MAX).take_while(|(_, packed)| {
@@ -183,7 +206,23 @@ mod tests {
         for number in 0..1_000 {
             packed.keep(&number.to_string(), &Bytes::from(vec![0; 1 << 17]));
         }
-        let kept = packed.0.lock().unwrap();
+        let kept = packed.kept();
         assert_eq!((kept.len(), kept[0].0.as_str()), (KEPT_BYTES_MAX >> 17, "999"));
+    }
+
+    #[tokio::test]
+    async fn readers_of_a_packed_answer_share_its_bytes() {
+        let waiting = WaitingOutput::default();
+        let packed = Packed::new(waiting.clone());
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let ask = || packed.answer(&headers, "\"a\"", Text::Whole(vec![b'1'; 10_000]));
+        let first = ask().await;
+        let once = waiting.bytes();
+        let second = ask().await;
+        assert!(once > 0 && waiting.bytes() == once && second.extensions().get::<IsCounted>().is_some());
+        packed.forget();
+        assert_eq!(waiting.bytes(), once, "the readers hold it on");
+        drop((first, second));
+        assert_eq!(waiting.bytes(), 0);
     }
 }

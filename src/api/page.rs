@@ -6,13 +6,17 @@
 //!
 //! The build leaves smaller copies beside its files (`app.js.br`, `app.js.gz`): who takes one gets it, with an entity tag of its own.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use rust_embed::{Embed, EmbeddedFile};
 
 use super::encoding::{self, Encoding};
 use super::problem::Problem;
+use super::waiting_body::IsCounted;
 
 #[derive(Embed)]
 #[folder = "ui/dist"]
@@ -100,11 +104,7 @@ fn serve(name: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
     let hash = sent.metadata.sha256_hash();
     let tag = format!("\"{}\"", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     let unchanged = matches(headers, &tag);
-    let mut response = if unchanged {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        Response::new(Body::from(sent.data.clone().into_owned()))
-    };
+    let mut response = if unchanged { StatusCode::NOT_MODIFIED.into_response() } else { content(sent.data.clone()) };
     let answer = response.headers_mut();
     if !unchanged && let Ok(kind) = HeaderValue::from_str(file.metadata.mimetype()) {
         answer.insert(header::CONTENT_TYPE, kind);
@@ -124,6 +124,17 @@ fn serve(name: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
         answer.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     }
     response
+}
+
+fn content(data: Cow<'static, [u8]>) -> Response {
+    match data {
+        Cow::Owned(bytes) => Response::new(Body::from(bytes)),
+        Cow::Borrowed(bytes) => {
+            let mut response = Response::new(Body::from(Bytes::from_static(bytes)));
+            response.extensions_mut().insert(IsCounted);
+            response
+        }
+    }
 }
 
 fn not_built() -> Response {

@@ -317,7 +317,7 @@ impl ShopParts {
             affinity: AffinityHandle::start(self.store.clone(), &lifeline),
             status: StatusBoard::start(sources, &lifeline),
             readiness: late.readiness.clone(),
-            packed: Packed::default(),
+            packed: Packed::new(self.catalog.waiting().clone()),
             figures: self.figures.clone(),
             tracing: self.tracing,
             lifeline,

@@ -50,6 +50,19 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
+fn budgets_in_bytes_have_a_least_size() {
+    let keys = ["KARTSHOPPE__HTTP__MAX_WAITING_BYTES", "KARTSHOPPE__LOG__TRACKED_RETAINED_BYTES"];
+    for (bytes, wrong) in [("1048575", 2), ("0", 2), ("1048576", 0)] {
+        let problems = match Config::load(&options(&keys.map(|key| (key, bytes)))) {
+            Ok(_) => Vec::new(),
+            Err(ConfigError(problems)) => problems,
+        };
+        assert_eq!(problems.len(), wrong, "{bytes}: {problems:#?}");
+        assert!(problems.iter().zip(keys).all(|(problem, key)| problem.contains(key)), "{problems:#?}");
+    }
+}
+
+#[test]
 fn names_of_hosts_and_origins_are_checked() {
     let named = options(&[
         ("KARTSHOPPE__HTTP__ALLOWED_HOSTS", "shop.example, shop.example:8443"),

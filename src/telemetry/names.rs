@@ -57,6 +57,7 @@ pub mod metric {
     pub const ACTOR_MAILBOX_DEPTH: &str = "kartshoppe_actor_mailbox_depth";
     pub const HTTP_DURATION: &str = "http_server_request_duration_seconds";
     pub const HTTP_ACTIVE: &str = "http_server_active_requests";
+    pub const WAITING_BYTES: &str = "kartshoppe_waiting_output_bytes";
     pub const CONNECTION_CUTS: &str = "kartshoppe_connection_cuts";
     pub const PAGES: &str = "kartshoppe_pages";
     pub const FRAMES: &str = "kartshoppe_frames";

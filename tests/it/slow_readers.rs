@@ -43,8 +43,12 @@ fn resident_kib(server: &Server) -> u64 {
 }
 
 async fn page_cuts(server: &Server, cause: &str) -> u64 {
+    cuts(server, "page", cause).await
+}
+
+async fn cuts(server: &Server, what: &str, cause: &str) -> u64 {
     let figures = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();
-    let wanted = format!("kartshoppe_page_cuts_total{{cause=\"{cause}\"}}");
+    let wanted = format!("kartshoppe_{what}_cuts_total{{cause=\"{cause}\"}}");
     let line = figures.lines().find(|line| line.starts_with(&wanted)).unwrap_or_else(|| panic!("no {wanted} in {figures}"));
     line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64
 }
@@ -71,6 +75,47 @@ async fn readers_of_the_whole_catalogue_share_its_bytes() {
     }
     let grown = resident_kib(&server).saturating_sub(before) / 1024;
     assert!(grown < 150, "120 readers of a catalogue of 5 MB cost {grown} MiB");
+    drop(readers);
+}
+
+async fn figure(server: &Server, name: &str) -> f64 {
+    let figures = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();
+    let line = figures.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
+    let line = line.unwrap_or_else(|| panic!("no {name} in {figures}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_waits_for_all_slow_readers_together_is_bounded_and_a_page_is_served() {
+    const BUDGET: u64 = 4 << 20;
+    let (server, _folder) = large_shop(Options::default().set("KARTSHOPPE__HTTP__MAX_WAITING_BYTES", BUDGET)).await;
+    let before = resident_kib(&server);
+    let (mut readers, mut largest) = (Vec::new(), 0.0_f64);
+    for n in 0..100 {
+        readers.push(narrow(&server, STATE).await);
+        readers.push(narrow(&server, "GET /api/ecommerce/products?limit=100 HTTP/1.1\r\nHost: localhost\r\n\r\n").await);
+        readers.push(RawSocket::open_narrow(server.info.http.unwrap(), &format!("/ecommerce/slow-{n}/guest"), "").await.stream);
+        if n % 10 == 9 {
+            largest = largest.max(figure(&server, "kartshoppe_waiting_output_bytes").await);
+            for reader in &mut readers {
+                // They trickle: each has taken something since it was looked at last.
+                let _ = tokio::time::timeout(Duration::from_millis(1), reader.read(&mut [0; 100])).await;
+            }
+        }
+    }
+    assert!(largest > 500_000.0, "nothing is counted: {largest}");
+    let deadline = tokio::time::Instant::now() + crate::support::raw::PATIENCE;
+    while figure(&server, "kartshoppe_waiting_output_bytes").await > BUDGET as f64 {
+        assert!(tokio::time::Instant::now() < deadline, "the slowest readers are not ended");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let ended = page_cuts(&server, "memory").await as f64 + cuts(&server, "connection", "memory").await as f64;
+    assert!(ended > 50.0, "{ended} readers were ended");
+    let mut page = RawSocket::open(server.info.http.unwrap(), "/ecommerce/regular/guest", "").await;
+    page.until("RECOMMENDATION").await;
+    assert_eq!(server.get("/api/ecommerce/inventory/state").await["totalProducts"], PRODUCTS);
+    let grown = resident_kib(&server).saturating_sub(before) / 1024;
+    assert!(grown < 100, "300 readers cost {grown} MiB");
     drop(readers);
 }
 

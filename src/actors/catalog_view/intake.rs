@@ -162,7 +162,7 @@ impl Catalog {
             writer.changed.push(number);
         }
         if let Some(held) = held.as_ref().filter(|held| held.body().as_ptr() != entry.body().as_ptr()) {
-            self.replaced.fetch_add(held.body().len() as u64, Ordering::Relaxed);
+            self.waiting.note_replaced(held.body().len());
         }
         slot.entry.store(Some(Arc::new(entry)));
     }

@@ -50,6 +50,7 @@ pub use taken::{Note, SourcePositions, Taken, TakenFeed};
 
 pub(crate) use store::Catalog;
 
+use crate::actors::waiting::WaitingOutput;
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
@@ -210,13 +211,13 @@ impl CatalogHandle {
         products: impl Iterator<Item = Arc<Entry>>,
         around: impl FnOnce(usize, usize) -> (Bytes, Bytes),
     ) -> Arc<SharedText> {
-        Arc::new(SharedText::new(products, self.replaced_bytes(), around))
+        Arc::new(SharedText::new(products, self.waiting(), around))
     }
 
-    /// Bytes of products that gave way to newer states since the process started.
+    /// What waits for readers of this process.
     #[must_use]
-    pub fn replaced_bytes(&self) -> u64 {
-        self.catalog.replaced.load(Ordering::Relaxed)
+    pub fn waiting(&self) -> &WaitingOutput {
+        &self.catalog.waiting
     }
 
     /// The distinct categories in order of their names.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::entry::Entry;
+use crate::actors::waiting::{HeldText, WaitingOutput};
 
 /// A piece ends after the product with which it reaches this many bytes: about what a socket takes at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -17,29 +18,25 @@ pub struct SharedText {
     products: Vec<Arc<Entry>>,
     tail: Bytes,
     len: usize,
-    /// What the catalogue had replaced by then: everything since may be kept only by texts.
-    replaced: u64,
+    _held: HeldText,
 }
 
 impl SharedText {
     /// Puts products into a text. `around` is told how many there are and the bytes between beginning and end, and gives those.
     pub(super) fn new(
         products: impl Iterator<Item = Arc<Entry>>,
-        replaced: u64,
+        waiting: &WaitingOutput,
         around: impl FnOnce(usize, usize) -> (Bytes, Bytes),
     ) -> Self {
+        // Before the products are taken: what is replaced from here on may be theirs alone.
+        let made = waiting.replaced();
         // A product that was removed this moment may have lost its text.
         let products: Vec<_> = products.filter(|entry| !entry.body().is_empty()).collect();
         let inner = products.iter().map(|entry| entry.body().len() + 1).sum::<usize>().saturating_sub(1);
         let (head, tail) = around(products.len(), inner);
         let len = head.len() + inner + tail.len();
-        Self { head, products, tail, len, replaced }
-    }
-
-    /// What the catalogue had replaced when this was made.
-    #[must_use]
-    pub fn replaced(&self) -> u64 {
-        self.replaced
+        let held = waiting.hold_text(made, products.len(), inner);
+        Self { head, products, tail, len, _held: held }
     }
 
     /// Begins to read it.
@@ -63,12 +60,6 @@ impl Pieces {
     #[must_use]
     pub fn left(&self) -> usize {
         self.left
-    }
-
-    /// The text that is read.
-    #[must_use]
-    pub fn text(&self) -> &SharedText {
-        &self.text
     }
 }
 
@@ -105,7 +96,9 @@ mod tests {
     use super::*;
 
     fn array(products: impl Iterator<Item = Arc<Entry>>) -> Arc<SharedText> {
-        Arc::new(SharedText::new(products, 0, |_, _| (Bytes::from_static(b"["), Bytes::from_static(b"]"))))
+        Arc::new(SharedText::new(products, &WaitingOutput::default(), |_, _| {
+            (Bytes::from_static(b"["), Bytes::from_static(b"]"))
+        }))
     }
 
     #[test]

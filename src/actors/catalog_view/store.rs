@@ -16,6 +16,7 @@ use super::intake::Writer;
 use super::lists::{Generations, Lists};
 use super::table::{Slot, SlotNo, Table};
 use super::taken::{SourcePositions, TakenFeed};
+use crate::actors::waiting::WaitingOutput;
 use crate::domain::ids::ProductId;
 use crate::log::partitioner::partition_of;
 use crate::log::{Offset, PartitionId, TopicPartition};
@@ -58,8 +59,7 @@ pub struct Catalog {
     /// The last moves.
     pub(super) moves: ArcSwap<Vec<Moved>>,
     pub(super) listed: AtomicU64,
-    /// Bytes of bodies that gave way to newer ones.
-    pub(super) replaced: AtomicU64,
+    pub(super) waiting: WaitingOutput,
     /// Where the view stands on `inventory-events`; `None` before it followed it.
     event_positions: ArcSwapOption<BTreeMap<TopicPartition, Offset>>,
     incarnations: AtomicU64,

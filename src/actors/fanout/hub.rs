@@ -191,7 +191,8 @@ impl Hub {
     }
 
     /// Puts a frame into the outbox of every page of a session.
-    pub fn to_session(&self, session_id: &str, subject: &Subject, frame: &Bytes) {
+    pub fn to_session(&self, session_id: &str, subject: &Subject, frame: Bytes) {
+        let frame = self.catalog.waiting().hold(frame);
         for page in self.of_session(session_id) {
             let mut outbox = page.outbox.lock().unwrap_or_else(PoisonError::into_inner);
             if outbox.put(subject.clone(), frame.clone()) {
@@ -314,7 +315,7 @@ impl Hub {
             }
             self.journal.push(*number, frame);
         }
-        shared.then(|| (run.freeze(), frames))
+        shared.then(|| (self.catalog.waiting().hold(run.freeze()), frames))
     }
 
     /// The product as its next change shows it.
@@ -341,6 +342,11 @@ impl Hub {
         let (id, entry) = self.shown(number)?;
         let changed = catalog.changed_since(catalog.slot(number)?, &entry, positions);
         if changed { frame::product_update(id, &entry, None, self.clock.now_ms()) } else { None }
+    }
+
+    /// The catalogue that was sent last is rendered again for the next page.
+    pub fn forget_sync(&self) {
+        *self.last_sync() = None;
     }
 
     pub fn count_sync(&self) {

@@ -31,6 +31,7 @@ pub use hub::{Counts, FanoutSettings};
 pub use page::{Burst, PageInfo, PageSubscription};
 
 use crate::actors::catalog_view::CatalogHandle;
+use crate::actors::waiting::WaitingOutput;
 use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
 use crate::wire::cart::Cart;
@@ -59,6 +60,17 @@ impl FanoutHandle {
         PageSubscription::new(self.hub.clone(), page)
     }
 
+    /// What waits for readers of this process.
+    #[must_use]
+    pub fn waiting(&self) -> &WaitingOutput {
+        self.hub.catalog.waiting()
+    }
+
+    /// Gives up what is kept only to be quick.
+    pub fn forget_sync(&self) {
+        self.hub.forget_sync();
+    }
+
     /// How many pages are connected.
     #[must_use]
     pub fn pages(&self) -> u64 {
@@ -85,7 +97,7 @@ impl FanoutHandle {
     fn show(&self, session_id: &str, subject: &Subject, frame: &Frame<'_>) {
         if self.has_session(session_id) {
             let message = frame.to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
-            self.hub.to_session(session_id, subject, &frame::text_message(&message));
+            self.hub.to_session(session_id, subject, frame::text_message(&message));
         }
     }
 

@@ -154,7 +154,7 @@ impl PageSubscription {
         frames += self.products_into(&mut run);
         frames += self.heartbeat_into(&mut run);
         self.hub.count_frames(frames);
-        (!run.is_empty()).then(|| Burst::Frames(run.freeze()))
+        (!run.is_empty()).then(|| Burst::Frames(self.hub.catalog.waiting().hold(run.freeze())))
     }
 
     async fn wait(&self) {

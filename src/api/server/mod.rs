@@ -36,6 +36,7 @@ pub use peer::{Peer, TrustedProxies};
 pub use ports::{BindError, bind};
 pub(in crate::api) use progress::{Doing, Ending, Progress};
 pub use request_body::RequestBody;
+pub(in crate::api) use seats::end_slow_readers;
 pub use seats::{EndedCounts, Seat, Seats};
 pub use stream::Watched;
 
@@ -79,7 +80,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts accepting. `lifeline` is shared with the routes that spawn work of their own.
+    /// Starts accepting, each connection on one of the seats. `lifeline` is shared with the routes that spawn work of their own.
     ///
     /// # Errors
     /// If the listener does not know its address.
@@ -87,11 +88,10 @@ impl Server {
         listener: TcpListener,
         handler: Arc<impl Handler>,
         limits: Limits,
-        ended: Arc<EndedCounts>,
+        seats: Arc<Seats>,
         lifeline: Lifeline,
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
-        let seats = Seats::of_connections(limits.max_connections, limits.min_rate, ended);
         let serving = Arc::new(Serving { handler, http: connection::protocol(), limits, stop: lifeline.stop.clone() });
         let accept =
             Accept { listener, serving, seats, waiting: Arc::new(Semaphore::new(WAITING_MAX)), lifeline: lifeline.clone() };

@@ -28,6 +28,8 @@ pub(in crate::api) enum Doing {
 pub(in crate::api) enum Ending {
     /// Others need the seat.
     Seat = 1,
+    /// Too much waits for slow readers.
+    Memory = 2,
 }
 
 /// Of an answer for which nobody had to wait so far.
@@ -182,7 +184,8 @@ impl Progress {
         loop {
             match self.ending.load(Ordering::Acquire) {
                 0 => self.ended.notified().await,
-                _ => return Ending::Seat,
+                1 => return Ending::Seat,
+                _ => return Ending::Memory,
             }
         }
     }

@@ -15,14 +15,19 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::progress::{Doing, Ending, Progress};
+use crate::actors::waiting::WaitingOutput;
 use crate::telemetry::seldom::Seldom;
 
 /// How fast somebody is shows after this.
 const FRESH: Duration = Duration::from_secs(1);
 /// This part of all seats is freed at once, so that a flood does not look through all of them for every newcomer.
 const PART_FREED: usize = 128;
+/// A reader that was ended has let go of its bytes after this, mostly.
+const LET_GO: Duration = Duration::from_millis(10);
 /// Whoever waits for a seat looks again after this: somebody may have become slow.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// This part of all readers is ended at once when too much waits for them.
+const PART_OF_READERS: usize = 32;
 static RUN_OUT: Seldom = Seldom::new(Duration::from_secs(60));
 
 /// Who ended connections from outside, since the process started.
@@ -30,6 +35,8 @@ static RUN_OUT: Seldom = Seldom::new(Duration::from_secs(60));
 pub struct EndedCounts {
     /// Others needed their seat.
     pub seat: AtomicU64,
+    /// Too much waited for slow readers.
+    pub memory: AtomicU64,
 }
 
 /// The seats of a listener, or of its pages.
@@ -66,6 +73,15 @@ pub struct Seat {
     seats: Arc<Seats>,
     id: u64,
     pub(in crate::api) progress: Arc<Progress>,
+}
+
+/// Somebody whom something waits for; the first goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Reader {
+    is_fresh: bool,
+    rate: u64,
+    from: Instant,
+    id: u64,
 }
 
 /// How somebody uses a seat; the first goes first.
@@ -148,6 +164,25 @@ impl Seats {
         self.end(table, chosen.into_iter().map(|(.., id)| id))
     }
 
+    /// Whom something waits for. In order: those of whom it shows how fast they are, the slowest first, then the rest.
+    fn readers(&self) -> Vec<Reader> {
+        let (table, now) = (self.table(), Instant::now());
+        let sending = table.taken.iter().filter(|(_, taken)| taken.progress.doing() == Doing::Sending);
+        let judged = sending.map(|(id, taken)| {
+            let (rate, from) = rate_of(&taken.progress, now);
+            Reader { is_fresh: now.saturating_duration_since(from) < FRESH, rate, from, id: *id }
+        });
+        judged.collect()
+    }
+
+    /// Ends this reader, as too much waits.
+    fn end_reader(&self, reader: &Reader) {
+        if let Some(taken) = self.table().remove(reader.id) {
+            taken.progress.end(Ending::Memory);
+            self.ended.memory.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn end(&self, table: &mut Table, chosen: impl Iterator<Item = u64>) -> bool {
         let mut ended = 0;
         for taken in chosen.filter_map(|id| table.remove(id)) {
@@ -168,10 +203,8 @@ impl Seats {
         match (doing, self.silent_after) {
             (Doing::Answering, _) => None,
             (Doing::Receiving | Doing::Sending, _) => {
-                let (moved, from) = progress.moved();
-                let elapsed = now.saturating_duration_since(from);
-                let rate = (moved as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
-                let is_slow = elapsed >= FRESH && rate < u64::from(self.min_rate);
+                let (rate, from) = rate_of(progress, now);
+                let is_slow = now.saturating_duration_since(from) >= FRESH && rate < u64::from(self.min_rate);
                 Some(if is_slow { Use::Slow(from) } else { Use::Busy(rate, from) })
             }
             (Doing::Idle | Doing::ReadingHead, None) => Some(Use::Slow(since)),
@@ -225,6 +258,35 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.table().remove(self.id);
         self.seats.freed.notify_one();
+    }
+}
+
+/// Bytes per second that it moves, and since when.
+fn rate_of(progress: &Progress, now: Instant) -> (u64, Instant) {
+    let (moved, from) = progress.moved();
+    let elapsed = now.saturating_duration_since(from).as_secs_f64().max(0.001);
+    ((moved as f64 / elapsed) as u64, from)
+}
+
+/// Ends the slowest readers, some at a time, while more waits than may; for ever. `spare` lets go of what nobody reads.
+pub(in crate::api) async fn end_slow_readers(waiting: &WaitingOutput, all: [Arc<Seats>; 2], spare: impl Fn()) {
+    loop {
+        waiting.exceeded().await;
+        spare();
+        if !waiting.is_exceeded() {
+            continue;
+        }
+        let mut readers: Vec<(Reader, &Arc<Seats>)> =
+            all.iter().flat_map(|seats| seats.readers().into_iter().map(move |reader| (reader, seats))).collect();
+        readers.sort_unstable_by_key(|(reader, _)| *reader);
+        let most = 1 + readers.len() / PART_OF_READERS;
+        if let (Some((slowest, _)), Some(untold)) = (readers.first(), RUN_OUT.is_told("memory")) {
+            let (bytes, rate, readers) = (waiting.bytes(), slowest.rate, readers.len());
+            tracing::warn!(bytes, readers, rate, untold, "too much waits for slow readers: the slowest are ended");
+        }
+        readers.iter().take(most).for_each(|(reader, seats)| seats.end_reader(reader));
+        // Each lets go of what it holds in its own time.
+        tokio::time::sleep(LET_GO).await;
     }
 }
 
@@ -349,6 +411,37 @@ mod tests {
         assert!(is_ended(&silent) && is_ended(&stuck) && !is_ended(&answering));
         assert!(seats.take(ip(1)).is_none() && seats.take(ip(2)).is_some(), "another peer gets one all the same");
         drop(next);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slowest_readers_are_ended_while_too_much_waits() {
+        let (waiting, seats) = (WaitingOutput::default(), connections(100));
+        waiting.limit_to(10_000);
+        let mut readers: Vec<(Seat, Vec<bytes::Bytes>)> =
+            (1..=20).map(|last| (seats.take(ip(last)).unwrap(), Vec::new())).collect();
+        readers[1..].iter().for_each(|(seat, _)| seat.progress.set(Doing::Sending));
+        tokio::time::advance(SECOND * 2).await;
+        for (number, (seat, held)) in readers.iter_mut().enumerate() {
+            seat.progress.count(number * 1_000);
+            held.push(waiting.hold(vec![0; 1_000].into()));
+        }
+        let fresh = seats.take(ip(21)).unwrap();
+        fresh.progress.count_anew();
+        fresh.progress.set(Doing::Sending);
+        let pages = Seats::of_pages(1, 1, SECOND, Arc::default());
+        let curb = tokio::spawn({
+            let (waiting, all) = (waiting.clone(), [seats.clone(), pages]);
+            async move { end_slow_readers(&waiting, all, || ()).await }
+        });
+        while waiting.is_exceeded() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            readers.iter_mut().filter(|(seat, _)| is_ended(seat)).for_each(|(_, held)| held.clear());
+        }
+        curb.abort();
+        let left: Vec<bool> = readers.iter().map(|(seat, _)| !is_ended(seat)).collect();
+        assert_eq!(left, (0..20).map(|number| number == 0 || number > 10).collect::<Vec<_>>(), "who is idle holds nothing up");
+        assert!(!is_ended(&fresh) && readers[1].0.progress.ended().await == Ending::Memory);
+        assert_eq!(seats.ended.memory.load(Ordering::Relaxed), 10);
     }
 
     #[test]

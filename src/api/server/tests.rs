@@ -38,7 +38,8 @@ fn limits() -> Limits {
 
 async fn start(handler: Arc<Greeter>, limits: Limits) -> Server {
     let listener = bind("127.0.0.1:0".parse().unwrap(), "KEY").await.unwrap();
-    Server::start(listener, handler, limits, Arc::default(), Lifeline::default()).unwrap()
+    let seats = Seats::of_connections(limits.max_connections, limits.min_rate, Arc::default());
+    Server::start(listener, handler, limits, seats, Lifeline::default()).unwrap()
 }
 
 async fn send(server: &Server, text: &str) -> TcpStream {

@@ -83,6 +83,7 @@ impl From<Violation> for End {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, page: Page, info: PageInfo) -> Self {
+        let sum = page.shop.catalog.waiting().clone();
         let pace = Pace::new(page.seat.progress.clone());
         // Best effort: without it the kernel holds more for a slow page.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
@@ -91,7 +92,7 @@ impl Connection {
             decoder: Decoder::new(page.shop.config.ws.max_message_bytes),
             stream,
             page,
-            outgoing: Outgoing::default(),
+            outgoing: Outgoing::new(sum),
             allowance: Allowance::new(),
             work: None,
             greeting: Greeting::Due,
@@ -199,7 +200,7 @@ impl Connection {
 
     fn answer(&mut self, frames: Bytes) {
         self.answers += frames.len();
-        self.outgoing.push(frames);
+        self.outgoing.push(self.page.shop.catalog.waiting().hold(frames));
     }
 
     /// What to wait for: to write if something waits, to read if more is wanted.
@@ -281,6 +282,10 @@ impl Connection {
             Ending::Seat => {
                 SocketCounts::count(&counts.seat);
                 End::Cut(CloseCode::TryLater, "others need the seat; try again later")
+            }
+            Ending::Memory => {
+                SocketCounts::count(&counts.memory);
+                End::Cut(CloseCode::Policy, "too much waits for slow pages, and this is one of them")
             }
         }
     }

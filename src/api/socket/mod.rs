@@ -46,6 +46,8 @@ pub struct SocketCounts {
     pub slow: AtomicU64,
     /// Connections that ended because others needed their seat.
     pub seat: AtomicU64,
+    /// Connections that ended because too much waited for slow readers.
+    pub memory: AtomicU64,
 }
 
 /// A connected page.

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::actors::catalog_view::Pieces;
 use crate::actors::fanout::Burst;
+use crate::actors::waiting::WaitingOutput;
 
 /// Pieces of one write.
 const SLICES: usize = 16;
@@ -15,8 +16,10 @@ const SLICES: usize = 16;
 /// What is left of a frame that has begun is worth no more bytes than these, if all else is let go.
 const LAST_FRAME_MAX: usize = 128 * 1024;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outgoing {
+    /// Where pieces of the catalogue count: all other bytes do already.
+    sum: WaitingOutput,
     frames: VecDeque<Bytes>,
     /// So much of the first is gone.
     gone: usize,
@@ -27,6 +30,10 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    pub(super) fn new(sum: WaitingOutput) -> Self {
+        Self { sum, frames: VecDeque::new(), gone: 0, catalogue: None, catalogue_begun: false }
+    }
+
     pub(super) fn push(&mut self, frames: Bytes) {
         if !frames.is_empty() {
             self.frames.push_back(frames);
@@ -38,7 +45,7 @@ impl Outgoing {
         match burst {
             Burst::Frames(frames) => self.push(frames),
             Burst::Catalogue(mut pieces) => {
-                self.frames.extend(pieces.next());
+                self.frames.extend(pieces.next().map(|piece| self.sum.hold(piece)));
                 self.catalogue = Some(pieces);
                 self.catalogue_begun = false;
             }
@@ -87,7 +94,7 @@ impl Outgoing {
             self.gone = 0;
             self.frames.pop_front();
             match self.catalogue.as_mut().and_then(Pieces::next) {
-                Some(piece) => self.frames.push_front(piece),
+                Some(piece) => self.frames.push_front(self.sum.hold(piece)),
                 None => self.catalogue = None,
             }
         }
@@ -133,7 +140,7 @@ mod tests {
         let run = frames.concat();
         let ends: Vec<usize> = frames.iter().scan(0, |end, frame| Some((*end += frame.len(), *end).1)).collect();
         for gone in (0..1_000).chain([run.len() - 1]) {
-            let mut outgoing = Outgoing::default();
+            let mut outgoing = Outgoing::new(WaitingOutput::default());
             outgoing.push(Bytes::from(run.clone()));
             outgoing.push(Bytes::from(frames[1].clone()));
             outgoing.consume(gone);
