@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
@@ -16,6 +17,9 @@ use crate::support::log::within;
 use crate::support::place::Place;
 use crate::support::postgres::{empty_database, open_folder, product, request, session, ten};
 use crate::support::wal::WalShop;
+
+/// The user and the group that own nothing.
+const NOBODY: u32 = 65_534;
 
 /// A running pooler; ends with the test.
 struct Bouncer {
@@ -48,10 +52,12 @@ impl Bouncer {
     /// One before the database of this URL, with these settings.
     async fn start(url: &str, settings: &str) -> Option<Self> {
         let program = program()?;
-        let (credential, place) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
-        let (user, password) = credential.split_once(':').unwrap();
-        let (address, name) = place.split('?').next().unwrap().split_once('/').unwrap();
-        let (host, server_port) = address.split_once(':').unwrap();
+        let options = PgConnectOptions::from_str(url).unwrap();
+        let (name, user, server_port) = (options.get_database().unwrap(), options.get_username(), options.get_port());
+        let credential = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap().0;
+        let password = credential.split_once(':').unwrap().1;
+        let socket = options.get_socket();
+        let host = socket.map_or_else(|| options.get_host().to_owned(), |folder| folder.display().to_string());
         let target = format!("{name} = host={host} port={server_port} dbname={name} user={user} password={password}");
         let folder = open_folder();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -59,9 +65,10 @@ impl Bouncer {
         let mut bouncer = Self { child: Command::new("true").spawn().unwrap(), folder, port, target };
         bouncer.write(settings);
         let mut command = Command::new(program);
-        // It refuses to run as root.
+        // It refuses to run as root; whoever the server's socket belongs to reaches it.
         if rustix::process::getuid().is_root() {
-            command.args(["-u", "nobody"]);
+            let owner = socket.map(|folder| std::fs::metadata(folder).unwrap().uid()).filter(|uid| *uid != 0);
+            command.uid(owner.unwrap_or(NOBODY)).gid(NOBODY);
         }
         command.arg(bouncer.file()).stdout(Stdio::null()).stderr(Stdio::null());
         bouncer.child.wait().unwrap();
