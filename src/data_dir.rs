@@ -82,6 +82,7 @@ impl DataDirError {
 /// # Errors
 /// If it cannot be made.
 pub fn own_folder(path: &Path) -> io::Result<()> {
+    let is_new = !path.exists();
     fs::create_dir_all(path)?;
     let found = fs::metadata(path)?;
     let (open, wanted) = (found.mode() & 0o7777, if shares_with_postgres(path) { 0o711 } else { 0o700 });
@@ -89,6 +90,7 @@ pub fn own_folder(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     match fs::set_permissions(path, fs::Permissions::from_mode(wanted)) {
+        Ok(()) if is_new => {}
         Ok(()) => tracing::info!(path = %path.display(), "others could look into this folder: now its owner alone can"),
         Err(error) => tracing::warn!(
             path = %path.display(), owner = found.uid(), %error,

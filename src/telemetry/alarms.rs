@@ -121,7 +121,7 @@ impl Alarms {
     /// What it was about is well again. Nothing happens if no alarm stands.
     pub fn clear(&self, about: &About) {
         let Some(Standing { since, .. }) = self.standing().remove(about) else { return };
-        let stood = Duration::from_secs(since.elapsed().as_secs());
+        let stood = Duration::from_millis(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
         let (cause, topic, partition) = (about.cause.as_str(), about.topic.as_deref(), about.partition);
         tracing::info!(kartshoppe.cause = cause, topic, partition, ?stood, "over: {cause}");
     }

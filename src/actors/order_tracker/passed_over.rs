@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::TrackerHandle;
+use super::{TrackerHandle, rescue};
 use crate::log::EventLog;
 use crate::log::cdc_position::{self, Stored};
 use crate::store::Store;
@@ -19,10 +19,7 @@ pub async fn take_back(log: &dyn EventLog, store: &Store, handle: &TrackerHandle
     match store.mark_waiting(ITEMS).await {
         Ok(0) => return,
         Ok(_) => {}
-        Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            return tracing::warn!(error, "cannot look for order items that wait for the inventory; trying again");
-        }
+        Err(error) => return rescue::complain(&error, "order items that wait for the inventory"),
     }
     let position = match cdc_position::read(log, store.slot()).await {
         Ok(Stored { position: Some(position), gap: None }) => position,

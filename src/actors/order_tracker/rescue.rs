@@ -7,7 +7,7 @@ use super::TrackerHandle;
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::log::EventLog;
-use crate::store::{Probe, Store, TrackerBatch};
+use crate::store::{Probe, Store, StoreError, TrackerBatch};
 use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
 
 /// Probes of one append, oldest first.
@@ -27,12 +27,22 @@ pub async fn probe_due(log: &dyn EventLog, store: &Store, handle: &TrackerHandle
     }
 }
 
+/// A database that does not answer has an alarm of its own, and is asked again each second or two.
+pub(super) fn complain(error: &StoreError, wanted: &str) {
+    let cause = error as &dyn std::error::Error;
+    if error.is_retryable() {
+        tracing::debug!(error = cause, "cannot look for {wanted}; trying again");
+    } else {
+        tracing::warn!(error = cause, "cannot look for {wanted}; trying again");
+    }
+}
+
 /// Asks about the oldest that are due; returns how many items were asked about for certain.
 async fn probe_oldest(log: &dyn EventLog, store: &Store, handle: &TrackerHandle, now_ms: EpochMs) -> usize {
     let due = match store.due_probes(i64::try_from(PROBES).unwrap_or(i64::MAX)).await {
         Ok(due) => due,
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot look for order items to rescue; trying again");
+            complain(&error, "order items to rescue");
             return 0;
         }
     };

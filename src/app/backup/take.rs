@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
@@ -12,7 +13,11 @@ use crate::clock::Clock;
 use crate::config::{Config, LogKind};
 use crate::data_dir::{self, DataDir};
 use crate::log::embedded::{EmbeddedLog, LogSnapshot};
-use crate::store::private_server::{OnlineCopy, Piece, PrivateServer};
+use crate::store::private_server::{OnlineCopy, Piece, PrivateServer, PrivateServerError};
+
+const COPYING: &str = "copying the private PostgreSQL";
+/// PostgreSQL answers each step within this, or there is no backup. The longest one is a checkpoint of all that it has in memory.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Writes everything of this data directory to one file, beside the running shop or without it.
 ///
@@ -48,14 +53,13 @@ async fn write(config: &Config, target: &Path, stop: &StopSignals) -> anyhow::Re
     let go_on = || !stop.is_told();
     let mut archive = ArchiveWriter::create(target, &go_on)?;
     let database = if config.postgres.database_url.is_empty() {
-        let copy = OnlineCopy::begin(&config.data_dir).await.context("copying the private PostgreSQL")?;
-        Some(copy)
+        Some(answered(stop, OnlineCopy::begin(&config.data_dir)).await?)
     } else {
         None
     };
     let (log, database) = match database {
         Some(copy) => {
-            let (log, database) = write_database(config, &mut archive, copy).await?;
+            let (log, database) = write_database(config, &mut archive, copy, stop).await?;
             (log, Some(database))
         }
         None => (snapshot(config)?, None),
@@ -73,8 +77,8 @@ async fn write_database(
     config: &Config,
     archive: &mut ArchiveWriter<'_>,
     mut copy: OnlineCopy,
+    stop: &StopSignals,
 ) -> anyhow::Result<(Option<LogSnapshot>, DatabasePart)> {
-    const COPYING: &str = "copying the private PostgreSQL";
     let cluster = copy.cluster().to_owned();
     let mut add = |pieces: Vec<Piece>, must_be_there: bool| {
         tokio::task::block_in_place(|| pieces.iter().try_for_each(|piece| write_piece(archive, &cluster, piece, must_be_there)))
@@ -82,11 +86,12 @@ async fn write_database(
     add(vec![Piece::Directory("pg_replslot".into())], true)?;
     add(copy.slot_pieces(), true)?;
     add(copy.data_pieces().context(COPYING)?, false)?;
-    copy.hold_outcomes().await.context(COPYING)?;
+    answered(stop, copy.hold_outcomes()).await?;
     let log = snapshot(config)?;
-    let end = copy.end().await.context(COPYING)?;
+    let end = answered(stop, copy.end()).await?;
     add(copy.wal_pieces(&end).context(COPYING)?, true)?;
-    copy.close().await;
+    // Whatever it says, the copy is whole.
+    let _ = tokio::time::timeout(PATIENCE, copy.close()).await;
     archive.bytes(&format!("{CLUSTER}/backup_label"), end.label.as_bytes())?;
     if !end.tablespaces.is_empty() {
         bail!("the private PostgreSQL has tablespaces outside of its directory, which are not copied");
@@ -96,6 +101,14 @@ async fn write_database(
     let version = fs::read_to_string(cluster.join("PG_VERSION")).context(COPYING)?;
     let postgres_major = version.trim().parse().context("PG_VERSION holds no version")?;
     Ok((log, DatabasePart { postgres_major, architecture: super::ARCHITECTURE.to_owned() }))
+}
+
+/// What PostgreSQL answers, if it does so in time and nobody wants an end before.
+async fn answered<T>(stop: &StopSignals, asked: impl Future<Output = Result<T, PrivateServerError>>) -> anyhow::Result<T> {
+    let answer = stop.unless_told(async { Ok(tokio::time::timeout(PATIENCE, asked).await) }).await?;
+    let answer = answer.context("a signal broke it off")?;
+    let answer = answer.map_err(|_| anyhow::anyhow!("PostgreSQL did not answer within {PATIENCE:?}")).context(COPYING)?;
+    answer.context(COPYING)
 }
 
 fn write_piece(archive: &mut ArchiveWriter<'_>, cluster: &Path, piece: &Piece, must_be_there: bool) -> anyhow::Result<()> {
