@@ -344,25 +344,6 @@ async fn an_order_tells_its_steps_and_each_item_its_end() {
 }
 
 #[tokio::test]
-async fn what_no_reader_could_be_handed_is_a_dead_letter() {
-    let server = Server::start_filled(Options::default()).await;
-    put(&server, &json!({"productId": "BAD", "name": "Bad\u{fffe}", "price": 1.0, "inventory": 1})).await;
-    put(&server, &json!({"productId": "TURN", "name": "Cable \u{202e}(kcotsni)", "price": 1.0, "inventory": 1})).await;
-    let turned = until(&server, "/api/ecommerce/product/TURN", |_| true).await;
-    assert_eq!(turned["name"], "Cable (kcotsni)");
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let letters = server.http.get(server.admin("/admin/dead-letters")).send().await.unwrap().text().await.unwrap();
-        if letters.contains("name contains U+FFFE") {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{letters}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(server.http.get(server.url("/api/ecommerce/product/BAD")).send().await.unwrap().status(), 404);
-}
-
-#[tokio::test]
 async fn lists_and_shelves_are_packed_for_who_takes_it_and_nothing_of_one_shopper_is() {
     let server = Server::start_filled(Options::default()).await;
     let shop = server.info.http.unwrap();
