@@ -177,7 +177,6 @@ async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(place
 
 /// Somebody's transaction, open in another database; a reader that is gone while its slot is being made, and one that lives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "does not hold yet: an alarm that it waits for never comes"]
 async fn a_slot_that_waits_names_for_whom_and_its_maker_is_no_stand_by() {
     let mut server = OwnServer::start().await;
     server.admin("ALTER SYSTEM SET max_prepared_transactions = 2").await;

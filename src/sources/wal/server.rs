@@ -115,13 +115,13 @@ LEFT JOIN pg_replication_slots s ON s.slot_name = $2";
 
 /// For whom the process waits that makes a slot. When another role's transaction began, only members of pg_read_all_stats may see.
 const BLOCKERS: &str = "
-SELECT DISTINCT coalesce(
+SELECT DISTINCT CASE WHEN b.pid <> 0 THEN
     'process ' || b.pid || ' (' || concat_ws(', ', coalesce(nullif(a.application_name, ''), 'a program without a name'),
         'user ' || a.usename, 'database ' || a.datname,
-        coalesce('open since ' || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'older than the slot')) || ')',
-    (SELECT string_agg('prepared transaction ' || concat_ws(', ', quote_literal(p.gid) || ' (user ' || p.owner, 'database ' || p.database,
+        coalesce('open since ' || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'older than the slot')) || ')'
+    ELSE (SELECT string_agg('prepared transaction ' || concat_ws(', ', quote_literal(p.gid) || ' (user ' || p.owner, 'database ' || p.database,
          'prepared ' || to_char(p.prepared AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC)'), ', ' ORDER BY p.prepared)
-     FROM pg_prepared_xacts p))
+     FROM pg_prepared_xacts p) END
 FROM pg_replication_slots s CROSS JOIN LATERAL unnest(pg_blocking_pids(s.active_pid)) AS b (pid)
 LEFT JOIN pg_stat_activity a ON a.pid = b.pid AND b.pid <> 0
 WHERE s.slot_name = $1 AND (b.pid = 0 OR a.pid IS NOT NULL)";
