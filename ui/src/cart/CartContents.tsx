@@ -1,6 +1,6 @@
 import { Link } from 'wouter'
 
-import { Popular } from '../product/Popular'
+import { Nothing } from '../product/Nothing'
 import { Rows } from '../shell/Rows'
 import { Trouble } from '../shell/Trouble'
 import { useCart } from './cart'
@@ -14,7 +14,7 @@ export function CartContents({ onLeave }: { onLeave?: () => void }) {
   const gone = useGone(lines)
   if (error) return <Trouble error={error} what="Your cart could not be read" />
   if (!cart && lines.length === 0) return <Reading />
-  if (lines.length === 0) return <Empty onLeave={onLeave} />
+  if (lines.length === 0) return <div className="mt-4"><Nothing text="There is nothing in it yet." onLeave={onLeave} /></div>
   return (
     <>
       <ul className={`mt-4 divide-y divide-line ${onLeave ? 'grow [@media(min-height:34rem)]:-mx-1 [@media(min-height:34rem)]:min-h-0 [@media(min-height:34rem)]:overflow-y-auto [@media(min-height:34rem)]:overscroll-contain [@media(min-height:34rem)]:px-1' : ''}`} aria-label="Items">
@@ -47,17 +47,5 @@ function Reading() {
       <p className="sr-only">Reading your cart…</p>
       <Rows count={2} className="mt-4" />
     </>
-  )
-}
-
-function Empty({ onLeave }: { onLeave?: (() => void) | undefined }) {
-  return (
-    <div className="mt-4">
-      <p className="text-soft">There is nothing in it yet.</p>
-      <Link href="/" onClick={onLeave} className="btn-plain mt-4">
-        Look at the shelves
-      </Link>
-      {!onLeave && <Popular />}
-    </div>
   )
 }

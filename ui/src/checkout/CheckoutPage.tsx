@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'react'
-import { Link, useLocation } from 'wouter'
+import { useLocation } from 'wouter'
 
 import { useCart } from '../cart/cart'
 import { CartLineRow } from '../cart/CartLineRow'
@@ -7,7 +7,7 @@ import { useGone } from '../cart/stand'
 import { Totals } from '../cart/Totals'
 import { orderHref } from '../lib/address'
 import { money } from '../lib/money'
-import { Popular } from '../product/Popular'
+import { Nothing } from '../product/Nothing'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import { track } from '../track/track'
@@ -36,20 +36,8 @@ export function CheckoutPage() {
       <h1 className="text-3xl font-bold sm:text-[2.6rem]">Checkout</h1>
       {unfinished && <Unfinished attempt={attempt} />}
       {error && <Trouble error={error} what="Your cart could not be read" />}
-      {cart && lines.length === 0 && !locked && attempt.step !== 'placed' && <Empty />}
+      {cart && lines.length === 0 && !locked && attempt.step !== 'placed' && <div className="mt-6"><Nothing text="There is nothing in your cart." /></div>}
       {cart && lines.length > 0 && <Body locked={locked} />}
-    </div>
-  )
-}
-
-function Empty() {
-  return (
-    <div className="mt-6">
-      <p className="text-soft">There is nothing in your cart.</p>
-      <Link href="/" className="btn-plain mt-4">
-        Look at the shelves
-      </Link>
-      <Popular />
     </div>
   )
 }

@@ -9,7 +9,7 @@ import { money } from '../lib/money'
 import { Name } from '../lib/Name'
 import { dateAndTime } from '../lib/time'
 import { Picture } from '../product/Picture'
-import { Popular } from '../product/Popular'
+import { Nothing } from '../product/Nothing'
 import { Rows } from '../shell/Rows'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
@@ -38,7 +38,7 @@ export function OrdersPage() {
           <Rows count={3} className="mt-6 border-t-4 border-line" />
         </>
       )}
-      {orders?.length === 0 && <Empty />}
+      {orders?.length === 0 && <div className="mt-4"><Nothing text="None yet in this browser. They appear here as soon as you place one, in any tab." /></div>}
       {orders && orders.length > 0 && (
         <ul className="mt-6 divide-y divide-line border-t-4 border-edge">
           {orders.map((order) => (
@@ -46,18 +46,6 @@ export function OrdersPage() {
           ))}
         </ul>
       )}
-    </div>
-  )
-}
-
-function Empty() {
-  return (
-    <div className="mt-4">
-      <p className="text-soft">None yet in this browser. They appear here as soon as you place one, in any tab.</p>
-      <Link href="/" className="btn-plain mt-4">
-        Look at the shelves
-      </Link>
-      <Popular />
     </div>
   )
 }
