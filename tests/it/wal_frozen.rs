@@ -6,15 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kartshoppe::actors::faults::FaultBoard;
-use kartshoppe::actors::role::SupervisionContext;
-use kartshoppe::actors::root::{RoleSpec, RootHandle};
-use kartshoppe::actors::stats::Directory;
-use kartshoppe::actors::supervision::RestartPolicy;
-use kartshoppe::clock::Clock;
-use kartshoppe::domain::inventory::Rules;
+use kartshoppe::actors::root::RootHandle;
 use kartshoppe::log::EventLog;
-use kartshoppe::sources::{Inventory, InventoryConfig};
 use kartshoppe::store::{Checkout, CheckoutRequest, Order, PublishVia, StoreOptions};
 use kartshoppe::wire::topics::Topic;
 
@@ -24,7 +17,7 @@ use super::support::gated_log::GatedLog;
 use super::support::log::{append, read_all, within};
 use super::support::place::{Place, on_each_log};
 use super::support::postgres::{count, database_with, product, request, session, ten};
-use super::support::wal::{Reader, WalShop, value};
+use super::support::wal::{Reader, WalShop, start_inventory, value};
 
 on_each_log!(at length: frozen_before_its_probe_goes_out, frozen_between_the_answer_and_the_flip, frozen_with_the_order_locked);
 
@@ -42,24 +35,7 @@ impl Shop {
         let second = Duration::from_secs(1);
         let options = StoreOptions { direct_expiry: Duration::ZERO, probe_interval: second, ..StoreOptions::default() };
         let wal = WalShop::over(place, database_with(options).await).await;
-        let supervision = SupervisionContext {
-            alarms: kartshoppe::telemetry::alarms::Alarms::default(),
-            directory: Directory::default(),
-            faults: FaultBoard::default(),
-            restart: RestartPolicy::default(),
-            hang_after: Duration::from_secs(5),
-        };
-        let config = InventoryConfig {
-            instance: "test".to_owned(),
-            rules: Rules::default(),
-            max_live_products: 100,
-            bootstrap_file: None,
-            batch_max_records: 10_000,
-        };
-        let inventory = Inventory::new(wal.log(), &config, Clock::system(), &supervision);
-        let role = RoleSpec { name: "inventory", children: inventory.children.clone() };
-        let inventory = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
-        inventory.start("inventory").await.unwrap();
+        let inventory = start_inventory(wal.log(), Duration::from_secs(5)).await;
         append(&*wal.log, vec![stock_of("A", STOCK)]).await;
         let reader = wal.reader().await;
         reader.streams().await;

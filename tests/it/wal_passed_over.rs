@@ -3,20 +3,13 @@
 //! Everything is real: inventory, tracker, WAL reader, PostgreSQL. Nothing is published anew before the inventory has answered that nothing
 //! of it comes any more.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kartshoppe::actors::faults::FaultBoard;
-use kartshoppe::actors::role::SupervisionContext;
-use kartshoppe::actors::root::{RoleSpec, RootHandle};
-use kartshoppe::actors::stats::Directory;
-use kartshoppe::actors::supervision::RestartPolicy;
+use kartshoppe::actors::root::RootHandle;
 use kartshoppe::check;
-use kartshoppe::clock::Clock;
-use kartshoppe::domain::inventory::Rules;
-use kartshoppe::log::{Batch, EventLog, Polled, Position, Positions, SessionConfig, TopicPartition};
-use kartshoppe::sources::{INVENTORY_GROUP, Inventory, InventoryConfig};
+use kartshoppe::log::{Batch, Polled, Position, Positions, SessionConfig, TopicPartition};
+use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::store::StoreOptions;
 use kartshoppe::wire::topics::Topic;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -27,11 +20,12 @@ use super::support::engine::{product, until_committed};
 use super::support::log::{append, within};
 use super::support::place::{Place, on_each_log};
 use super::support::postgres::{count, database_with};
-use super::support::wal::{Reader, WalShop, value};
+use super::support::wal::{Reader, WalShop, start_inventory, value};
 
 on_each_log!(items_that_were_passed_over_are_published_anew_and_settle_once, items_that_only_wait_are_taken_once,);
 
 const STOCK: i64 = 100;
+const HANG_AFTER: Duration = Duration::from_secs(20);
 const OPEN: &str = "SELECT count(*) FROM order_items WHERE outcome IS NULL";
 
 struct Shop {
@@ -50,28 +44,6 @@ impl Shop {
         let reader = wal.reader().await;
         reader.streams().await;
         Self { wal, reader }
-    }
-
-    async fn inventory(&self, log: Arc<dyn EventLog>) -> RootHandle {
-        let supervision = SupervisionContext {
-            alarms: kartshoppe::telemetry::alarms::Alarms::default(),
-            directory: Directory::default(),
-            faults: FaultBoard::default(),
-            restart: RestartPolicy::default(),
-            hang_after: Duration::from_secs(20),
-        };
-        let config = InventoryConfig {
-            instance: "test".to_owned(),
-            rules: Rules::default(),
-            max_live_products: 100,
-            bootstrap_file: None,
-            batch_max_records: 10_000,
-        };
-        let inventory = Inventory::new(log, &config, Clock::system(), &supervision);
-        let role = RoleSpec { name: "inventory", children: inventory.children.clone() };
-        let root = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
-        root.start("inventory").await.unwrap();
-        root
     }
 
     /// Products as the orders of these tests name them.
@@ -168,7 +140,7 @@ fn commit_as_a_consumer(place: &Place, positions: &Positions) {
 
 async fn items_that_were_passed_over_are_published_anew_and_settle_once(place: Place) {
     let shop = Shop::open(&place).await;
-    let inventory = shop.inventory(shop.wal.log()).await;
+    let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;
     shop.stock().await;
     let roles = vec![
         ApiRole::start(&shop.wal.log(), Some(&shop.wal.database.store)).await,
@@ -182,7 +154,7 @@ async fn items_that_were_passed_over_are_published_anew_and_settle_once(place: P
     shop.wal.await_published(&ids).await;
     shop.move_positions(&place).await;
     // Those who come later are handled, so that states and outputs prove a position behind the others.
-    let inventory = shop.inventory(shop.wal.log()).await;
+    let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;
     assert!(shop.check().await.contains("expected an outcome, found none"), "they are passed over");
     ids.extend(shop.wal.orders("later", 3).await);
     shop.each_once(i64::try_from(ids.len()).unwrap()).await;
@@ -196,7 +168,7 @@ async fn items_that_were_passed_over_are_published_anew_and_settle_once(place: P
 /// The inventory stands still for longer than anybody waits: what is taken back meanwhile is handled once it goes on, and only once.
 async fn items_that_only_wait_are_taken_once(place: Place) {
     let shop = Shop::open(&place).await;
-    let inventory = shop.inventory(shop.wal.log()).await;
+    let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;
     shop.stock().await;
     inventory.stop_all().await.unwrap();
     let roles = vec![
@@ -213,7 +185,7 @@ async fn items_that_only_wait_are_taken_once(place: Place) {
         }
     })
     .await;
-    let inventory = shop.inventory(shop.wal.log()).await;
+    let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;
     shop.until("every item has its outcome", OPEN, 0).await;
     let published = shop.wal.events().await.iter().map(value).filter(|event| event["source"] == "wal").count();
     assert_eq!(published, 5, "nothing was published anew");

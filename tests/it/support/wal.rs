@@ -11,8 +11,10 @@ use kartshoppe::actors::root::{RoleSpec, RootHandle};
 use kartshoppe::actors::stats::Directory;
 use kartshoppe::actors::supervision::{ActorKind, RestartPolicy};
 use kartshoppe::clock::Clock;
+use kartshoppe::domain::inventory::Rules;
 use kartshoppe::log::{EventLog, Record};
 use kartshoppe::sources::wal::{Begun, Phase, RepairError, Wal, WalConfig, WalReport, repair};
+use kartshoppe::sources::{Inventory, InventoryConfig};
 use kartshoppe::wire::cdc_position::CdcPosition;
 use kartshoppe::wire::topics::Topic;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -262,6 +264,29 @@ impl Reader {
 }
 
 /// The value of a record.
+/// The inventory of a small shop, running on its log. An actor that is silent for so long counts as hung.
+pub async fn start_inventory(log: Arc<dyn EventLog>, hang_after: Duration) -> RootHandle {
+    let supervision = SupervisionContext {
+        alarms: kartshoppe::telemetry::alarms::Alarms::default(),
+        directory: Directory::default(),
+        faults: FaultBoard::default(),
+        restart: RestartPolicy::default(),
+        hang_after,
+    };
+    let config = InventoryConfig {
+        instance: "test".to_owned(),
+        rules: Rules::default(),
+        max_live_products: 100,
+        bootstrap_file: None,
+        batch_max_records: 10_000,
+    };
+    let inventory = Inventory::new(log, &config, Clock::system(), &supervision);
+    let role = RoleSpec { name: "inventory", children: inventory.children.clone() };
+    let root = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
+    root.start("inventory").await.unwrap();
+    root
+}
+
 pub fn value(record: &Record) -> serde_json::Value {
     serde_json::from_slice(record.value.as_ref().unwrap()).unwrap()
 }
