@@ -55,6 +55,17 @@ pub(super) struct Hit {
     pub alarm: Option<Cause>,
 }
 
+impl Hit {
+    pub(super) fn new(struck: u64, in_flight: i64, from: Instant) -> Self {
+        Self { struck, in_flight, from, alarm: None }
+    }
+
+    /// The alarm of this cause must be over soon after recovery.
+    pub(super) fn until_over(self, cause: Cause) -> Self {
+        Self { alarm: Some(cause), ..self }
+    }
+}
+
 impl Striker<'_> {
     /// Whether the shop is complete and sells by both paths, before anything is broken.
     ///
@@ -147,7 +158,7 @@ impl Striker<'_> {
                 // The database lives on: what the kill hit can be counted exactly.
                 let in_flight = self.database.open_items().await?;
                 shop.at(*seat)?.start().await?;
-                return Ok(Hit { struck: 1, in_flight, from, alarm: None });
+                return Ok(Hit::new(1, in_flight, from));
             }
             Fault::ProcessStop(seat) => {
                 shop.at(*seat)?.terminate().await?;
@@ -158,13 +169,13 @@ impl Striker<'_> {
                 shop.broker()?.kill().await?;
                 let in_flight = self.database.open_items().await?;
                 shop.broker()?.resume().await?;
-                return Ok(Hit { struck: 1, in_flight, from, alarm: None });
+                return Ok(Hit::new(1, in_flight, from));
             }
             Fault::PostgresKill => self.database.end(Signal::KILL).await?,
             Fault::PostgresRestart => self.database.end(Signal::INT).await?,
             Fault::ConnectionCut => {
                 let cut = self.database.cut_connections().await?;
-                return Ok(Hit { struck: u64::try_from(cut).unwrap_or(0).min(1), in_flight, from, alarm: None });
+                return Ok(Hit::new(u64::try_from(cut).unwrap_or(0).min(1), in_flight, from));
             }
             Fault::LogMoved => return self.move_log(shop, in_flight).await,
             Fault::DiskFull => return self.fill_disk(shop, in_flight).await,
@@ -173,7 +184,7 @@ impl Striker<'_> {
             Fault::ForeignMember => return self.foreign_member(shop).await,
             Fault::PolicyChanged => return self.change_policy(shop, in_flight).await,
         }
-        Ok(Hit { struck: 1, in_flight, from, alarm: None })
+        Ok(Hit::new(1, in_flight, from))
     }
 
     /// On Kafka somebody else takes over meanwhile, and the frozen one must hear of it: otherwise the freeze proves nothing.
@@ -187,11 +198,11 @@ impl Striker<'_> {
         let (from, deadline) = (Instant::now(), Instant::now() + FENCED_WITHIN);
         while has_broker && !process.said_since(said, &FENCED) {
             if Instant::now() > deadline {
-                return Ok(Hit { struck: 0, in_flight, from, alarm: None });
+                return Ok(Hit::new(0, in_flight, from));
             }
             tokio::time::sleep(LOOK_EVERY * 20).await;
         }
-        Ok(Hit { struck: 1, in_flight, from, alarm: None })
+        Ok(Hit::new(1, in_flight, from))
     }
 
     async fn strike_actors(&self, target: &str, kind: &str, count: u32, in_flight: i64) -> anyhow::Result<Hit> {
@@ -202,7 +213,7 @@ impl Striker<'_> {
         let struck = u64::from(count) - left;
         // Whoever is struck while it handles something has work by definition; an idle one may be killed too.
         let in_flight = if struck > at_once { in_flight.max(1) } else { in_flight };
-        Ok(Hit { struck, in_flight, from, alarm: None })
+        Ok(Hit::new(struck, in_flight, from))
     }
 
     /// A batch is held up by a slow product, given up because somebody above dies, and handed out again to products that die of it.
@@ -218,7 +229,7 @@ impl Striker<'_> {
         let in_flight = self.database.open_items().await.unwrap_or(0);
         let armed = fault.strikes();
         let struck = armed - self.all_struck(armed - at_once).await?;
-        Ok(Hit { struck, in_flight: if struck > at_once { in_flight.max(1) } else { in_flight }, from, alarm: None })
+        Ok(Hit::new(struck, if struck > at_once { in_flight.max(1) } else { in_flight }, from))
     }
 
     /// Waits until the armed faults have struck, or have waited too long; how many are left. Takes them away.

@@ -58,7 +58,7 @@ impl Striker<'_> {
             std::fs::remove_dir_all(&log)?;
         }
         std::fs::rename(&away, &log).with_context(|| format!("moving {} back", log.display()))?;
-        Ok(Hit { struck: 1, in_flight, from: Instant::now(), alarm: Some(Cause::LogMoved) })
+        Ok(Hit::new(1, in_flight, Instant::now()).until_over(Cause::LogMoved))
     }
 
     /// The file system of the data directory is filled to the last byte, and emptied.
@@ -74,7 +74,7 @@ impl Striker<'_> {
         }
         std::fs::remove_file(&filler).with_context(|| format!("removing {}", filler.display()))?;
         filled?;
-        Ok(Hit { struck: 1, in_flight, from: Instant::now(), alarm: Some(Cause::DiskFull) })
+        Ok(Hit::new(1, in_flight, Instant::now()).until_over(Cause::DiskFull))
     }
 
     /// Nobody reads the shop's output, whose pipe is full, while it has much to say: it sells on, and is read again.
@@ -91,7 +91,7 @@ impl Striker<'_> {
             let limit = self.plan.sick_after;
             self.record.breach(Breach::BadAnswer, format!("nothing was sold for {limit:?} while nobody read the shop's output"));
         }
-        Ok(Hit { struck: 1, in_flight, from, alarm: None })
+        Ok(Hit::new(1, in_flight, from))
     }
 
     /// Pages take a few bytes a second: none of them holds up another one.
@@ -105,14 +105,14 @@ impl Striker<'_> {
         while let Some(page) = pages.join_next().await {
             connected += u64::from(page?.is_ok());
         }
-        Ok(Hit { struck: connected.min(1), in_flight, from, alarm: None })
+        Ok(Hit::new(connected.min(1), in_flight, from))
     }
 
     /// Another program joins the inventory's group, takes what it is given, moves positions, and leaves.
     pub(super) async fn foreign_member(&self, shop: &mut Shop) -> anyhow::Result<Hit> {
         let taken = shop.broker()?.consume(ORDERS, INVENTORY_GROUP, FOREIGN_FOR).await?;
         let in_flight = self.database.open_items().await?;
-        Ok(Hit { struck: taken.min(1), in_flight, from: Instant::now(), alarm: None })
+        Ok(Hit::new(taken.min(1), in_flight, Instant::now()))
     }
 
     /// The states' topic is given a policy that would lose them, and its own again.
@@ -121,7 +121,7 @@ impl Striker<'_> {
         set_policy(broker, "cleanup.policy=[compact,delete],retention.ms=604800000").await?;
         self.missed(Cause::TopicPolicy).await;
         set_policy(broker, "cleanup.policy=compact,retention.ms=-1").await?;
-        Ok(Hit { struck: 1, in_flight, from: Instant::now(), alarm: Some(Cause::TopicPolicy) })
+        Ok(Hit::new(1, in_flight, Instant::now()).until_over(Cause::TopicPolicy))
     }
 
     /// The shop must say by its alarm and its readiness that something is gone, and bear it for a while.

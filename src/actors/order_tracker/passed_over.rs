@@ -19,7 +19,7 @@ pub async fn take_back(log: &dyn EventLog, store: &Store, handle: &TrackerHandle
     match store.mark_waiting(ITEMS).await {
         Ok(0) => return,
         Ok(_) => {}
-        Err(error) => return rescue::complain(&error, "order items that wait for the inventory"),
+        Err(error) => return rescue::could_not_look(&error, "order items that wait for the inventory"),
     }
     let position = match cdc_position::read(log, store.slot()).await {
         Ok(Stored { position: Some(position), gap: None }) => position,

@@ -28,7 +28,7 @@ pub async fn probe_due(log: &dyn EventLog, store: &Store, handle: &TrackerHandle
 }
 
 /// A database that does not answer has an alarm of its own, and is asked again each second or two.
-pub(super) fn complain(error: &StoreError, wanted: &str) {
+pub(super) fn could_not_look(error: &StoreError, wanted: &str) {
     let cause = error as &dyn std::error::Error;
     if error.is_retryable() {
         tracing::debug!(error = cause, "cannot look for {wanted}; trying again");
@@ -42,7 +42,7 @@ async fn probe_oldest(log: &dyn EventLog, store: &Store, handle: &TrackerHandle,
     let due = match store.due_probes(i64::try_from(PROBES).unwrap_or(i64::MAX)).await {
         Ok(due) => due,
         Err(error) => {
-            complain(&error, "order items to rescue");
+            could_not_look(&error, "order items to rescue");
             return 0;
         }
     };
