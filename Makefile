@@ -10,7 +10,7 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor run run-kafka test test-kafka check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up down sqlx
+.PHONY: help doctor run run-kafka test test-kafka check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up down sqlx wire
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -74,3 +74,7 @@ down: ## stop those containers; their data stays
 
 sqlx: ## renew .sqlx/ after a change of SQL or migrations
 	@tools/sqlx.sh $(ARGS)
+
+wire: ## renew what is generated from the wire types and routes: ui/src/wire/ and docs/reference/
+	@TS_RS_EXPORT_DIR=$(CURDIR)/ui/src/wire REFERENCE_DIR=$(CURDIR)/docs/reference \
+	  tools/cargo.sh test --locked --lib -- export_bindings reference_is_current
