@@ -14,6 +14,7 @@ use super::follower::{Chunk, Followed, Follower, Open};
 use super::role::SupervisionContext;
 use super::stats::Vitals;
 use super::supervision::{ActorKind, ChildSpec};
+use crate::domain::EpochMs;
 use crate::domain::inventory::{Rules, Severity, StockLevel};
 use crate::log::{EventLog, Offset, Record, Start, Stop, TopicPartition, read_topics};
 use crate::wire::alert_event::{self, AlertEvent};
@@ -23,7 +24,8 @@ use crate::wire::topics::Topic;
 const ID: &str = "alert-desk";
 /// Alerts that are remembered.
 const RECENT_MAX: usize = 1_000;
-/// Products with a remembered stock alert: more than operators can act on. Further ones are only counted.
+/// Products with a remembered stock alert: more than operators can act on. Beyond it alerts that are no longer open are forgotten, and
+/// further ones only counted.
 const STOCK_ALERTS_MAX: usize = 100_000;
 /// The alert that is about a price and never open.
 const PRICE_DROP: &str = "PRICE_DROP";
@@ -85,6 +87,16 @@ impl AlertHandle {
     #[must_use]
     pub fn counts(&self) -> AlertCounts {
         self.desk().counts
+    }
+
+    fn take_chunk(&self, chunk: &Chunk) {
+        let mut desk = self.desk();
+        if desk.by_product.len() + chunk.records.len() > STOCK_ALERTS_MAX {
+            // The catalogue may not have what the newest alerts speak of yet.
+            let recent_ms = desk.recent.front().map_or(EpochMs::MAX, |alert| alert.timestamp);
+            desk.by_product.retain(|id, alert| alert.timestamp >= recent_ms || self.is_open(id));
+        }
+        desk.take_chunk(chunk);
     }
 
     fn is_open(&self, product_id: &str) -> bool {
@@ -225,7 +237,7 @@ impl Actor for AlertDesk {
         let _handling = self.vitals.begin(&myself).await?;
         match message {
             AlertDeskMsg::Read { incarnation, followed } if incarnation == state.incarnation => match followed {
-                Followed::Chunk(chunk) => self.handle.desk().take_chunk(&chunk),
+                Followed::Chunk(chunk) => self.handle.take_chunk(&chunk),
                 Followed::Lost(error) => {
                     tracing::warn!(%error, "alerts were lost: the desk goes on with what the log still has");
                     self.handle.desk().positions.clear();

@@ -60,6 +60,13 @@ impl Moves {
         self.changed = true;
     }
 
+    /// The number is no longer this product's.
+    pub(super) fn forget(&mut self, number: SlotNo) {
+        let before = self.last.len();
+        self.last.retain(|(other, _)| *other != number);
+        self.changed |= self.last.len() != before;
+    }
+
     /// All of them, if they changed since they were last asked for.
     pub(super) fn news(&mut self) -> Option<Arc<Vec<Moved>>> {
         std::mem::take(&mut self.changed).then(|| Arc::new(self.last.clone()))
@@ -114,8 +121,9 @@ impl Asked {
 impl Shelves {
     fn fill(table: &Table, asked: &Asked) -> Self {
         let (mut drops, mut low, mut sold) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, slot) in table.slots(0, table.count()) {
-            let entry = slot.entry.load();
+        let slots: Vec<_> = table.slots(0, table.count()).collect();
+        for (number, slot) in &slots {
+            let (number, entry) = (*number, slot.entry.load());
             let Some(entry) = entry.as_ref().filter(|entry| !entry.is_removed()) else { continue };
             let id = slot.id.as_str();
             if let Some(was) = entry.was().filter(|_| asked.is_fresh_drop(entry)) {

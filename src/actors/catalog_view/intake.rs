@@ -1,6 +1,6 @@
 //! How the view changes what it holds: a batch of records, one after the other, then one announcement of all that changed.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -34,8 +34,11 @@ pub struct Writer {
     moves: Moves,
     /// When the drops were that products show, and whose, so that they end after their time.
     pub(super) drops: BTreeSet<(EpochMs, SlotNo)>,
-    /// Seen while restoring, by slot number: the rest was removed while nobody looked.
+    /// Seen while restoring, by slot number: the rest was removed while no view was running.
     seen: Option<Vec<bool>>,
+    /// Products without a slot in records that an earlier incarnation had read: most were removed and their slots given back, so they
+    /// are only listed if the restore finds no removal.
+    unlisted: BTreeMap<String, (Product, Origin)>,
     /// Changes held in all histories, and the slot whose history is looked at next.
     pub(super) remembered: u64,
     pub(super) hand: SlotNo,
@@ -66,22 +69,34 @@ impl Catalog {
 
     /// Takes a whole record.
     pub fn take_whole(&self, writer: &mut Writer, product: &Product, origin: Origin, trust: Trust) {
+        if writer.seen.is_some() && self.was_read_before(&product.id, &origin) && self.table.find(product.id.as_str()).is_none() {
+            writer.unlisted.insert(product.id.as_str().to_owned(), (product.clone(), origin));
+            return;
+        }
+        writer.unlisted.remove(product.id.as_str());
         let (number, slot) = self.table.find_or_add(&product.id);
         writer.mark_seen(number);
         let labels = writer.shared_labels(&product.details.category, &product.details.brand);
         let merged = merge::take_whole(slot.entry.load().as_deref(), product, labels, origin, trust);
-        self.keep(writer, number, slot, merged);
+        self.keep(writer, number, &slot, merged);
+    }
+
+    /// Whether an incarnation that got to the end had read the record.
+    fn was_read_before(&self, id: &ProductId, origin: &Origin) -> bool {
+        let positions = self.positions.load();
+        self.is_live.load(Ordering::Relaxed) && positions.get(self.place_of(id)).is_some_and(|end| origin.source_offset < *end)
     }
 
     /// Takes a tombstone.
     pub fn take_removal(&self, writer: &mut Writer, id: &str, gone: &Removal) {
         let Some((number, slot)) = self.table.find(id) else {
+            writer.unlisted.remove(id);
             self.tallies.known.fetch_add(1, Ordering::Relaxed);
             return;
         };
         writer.mark_seen(number);
         let merged = merge::take_removal(slot.entry.load().as_deref(), gone);
-        self.keep(writer, number, slot, merged);
+        self.keep(writer, number, &slot, merged);
     }
 
     /// Takes an event: stock and price if they are news, the change into the history, and the note for pages.
@@ -96,7 +111,7 @@ impl Catalog {
         };
         let merged = merge::take_level(slot.entry.load().as_deref(), &heard.level);
         let stranger = matches!(merged, Merged::OtherLife);
-        self.keep(writer, number, slot, merged);
+        self.keep(writer, number, &slot, merged);
         if stranger {
             return;
         }
@@ -222,8 +237,11 @@ impl Catalog {
                 // Its tombstone was compacted away: any place up to here can have been its own.
                 let removed_at = self.positions.load().get(self.place_of(&slot.id)).map_or(held.source_offset, |end| end - 1);
                 let gone = Removal { revision: None, source_offset: removed_at, at_ms: now_ms };
-                self.put(writer, number, slot, held.as_removed(&gone));
+                self.put(writer, number, &slot, held.as_removed(&gone));
             }
+        }
+        for (product, origin) in std::mem::take(&mut writer.unlisted).into_values() {
+            self.take_whole(writer, &product, origin, Trust::Log);
         }
         // Removals before this place may have been compacted away: only later ones are sure to have been seen.
         if self.floor.load().is_empty() {
@@ -237,6 +255,17 @@ impl Catalog {
 }
 
 impl Writer {
+    /// A product's slot was given back: nothing stays kept by its number here, and the fan-out learns of it with the next batch.
+    pub(super) fn forget(&mut self, number: SlotNo) {
+        self.moves.forget(number);
+        self.changed.push(number);
+    }
+
+    /// Lets go of the labels that no entry has any more.
+    pub(super) fn forget_labels(&mut self) {
+        self.labels.retain(|label| Arc::strong_count(label) > 1);
+    }
+
     fn mark_seen(&mut self, number: SlotNo) {
         if let Some(place) = self.seen.as_mut().and_then(|all| all.get_mut(number as usize)) {
             *place = true;

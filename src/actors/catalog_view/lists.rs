@@ -1,7 +1,8 @@
 //! The catalogue in the orders that shoppers ask for.
 //!
 //! An order is a list of slot numbers, built when somebody asks and something changed. What a list shows of each product is read when
-//! it is shown, so only the *order* can be late, never a figure. Membership is never late: slots that were added since are appended.
+//! it is shown, so only the *order* can be late, never a figure. Membership is never late: numbers that were added since are
+//! appended, and an order holds every number, those without a product last: whichever product gets the number is in the list.
 //! With a million products building takes a part of a second, so a list is built again only when that costs at most a tenth of the
 //! time; until then the last one serves, and whoever comes while it is built does not wait.
 
@@ -188,10 +189,10 @@ impl Lists {
     }
 
     fn order(&self, table: &Table, generations: Generations, sort: Sort) -> Arc<Dated<Vec<SlotNo>>> {
-        let slots_only = Generations { details: u64::from(table.count()), ..Generations::default() };
+        let ids = Generations { details: u64::from(table.count()) + table.reuses(), ..Generations::default() };
         let details_only = Generations { prices: 0, stocked: 0, ..generations };
         let prices = Generations { stocked: 0, ..generations };
-        let by_id = || self.by_id.get(slots_only, table, || ids_in_order(table)).value.clone();
+        let by_id = || self.by_id.get(ids, table, || ids_in_order(table)).value.clone();
         match sort {
             Sort::Featured | Sort::Relevance => {
                 self.featured.get(Generations { prices: 0, ..generations }, table, || interleaved(table, &by_id()))
@@ -218,7 +219,7 @@ fn open(table: &Table, numbers: impl Iterator<Item = SlotNo>, query: &Query) -> 
 
 /// One product of each category after the other: the categories in the order of their best products, the products of each by rating.
 fn interleaved(table: &Table, by_id: &[SlotNo]) -> Vec<SlotNo> {
-    let mut best_first: Vec<_> = by_id.iter().filter_map(|number| Some((standing(&*table.entry(*number)?), *number))).collect();
+    let (mut best_first, vacant) = keyed(table, by_id, standing);
     best_first.sort_by_key(|(standing, _)| *standing);
     let mut categories: HashMap<Arc<str>, (usize, [u32; 2])> = HashMap::new();
     let mut places: Vec<_> = best_first
@@ -233,7 +234,7 @@ fn interleaved(table: &Table, by_id: &[SlotNo]) -> Vec<SlotNo> {
         })
         .collect();
     places.sort_unstable();
-    places.into_iter().map(|(_, number)| number).collect()
+    places.into_iter().map(|(_, number)| number).chain(vacant).collect()
 }
 
 /// What sorts the products of a shelf: those in stock first, then the best rated, then the most reviewed.
@@ -250,16 +251,30 @@ pub(super) fn listed(table: &Table) -> impl Iterator<Item = Arc<Entry>> {
 }
 
 fn ids_in_order(table: &Table) -> Vec<SlotNo> {
-    let mut slots: Vec<_> = table.slots(0, table.count()).map(|(number, slot)| (slot.id.as_str(), number)).collect();
-    slots.sort_unstable();
+    let mut slots: Vec<_> = (0..table.count()).map(|number| (table.slot(number), number)).collect();
+    slots.sort_unstable_by(|(a, _), (b, _)| match (a, b) {
+        (Some(a), Some(b)) => a.id.as_str().cmp(b.id.as_str()),
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    });
     slots.into_iter().map(|(_, number)| number).collect()
 }
 
 fn sorted<K: Ord>(table: &Table, by_id: &[SlotNo], key: impl Fn(&Entry) -> K) -> Vec<SlotNo> {
-    let keyed = by_id.iter().filter_map(|number| Some((key(&*table.entry(*number)?), *number)));
-    let mut keyed: Vec<_> = keyed.collect();
+    let (mut keyed, vacant) = keyed(table, by_id, key);
     keyed.sort_by(|a, b| a.0.cmp(&b.0));
-    keyed.into_iter().map(|(_, number)| number).collect()
+    keyed.into_iter().map(|(_, number)| number).chain(vacant).collect()
+}
+
+/// The numbers of entries, with what they are sorted by, and the numbers without an entry.
+fn keyed<K>(table: &Table, numbers: &[SlotNo], key: impl Fn(&Entry) -> K) -> (Vec<(K, SlotNo)>, Vec<SlotNo>) {
+    let (mut keyed, mut vacant) = (Vec::with_capacity(numbers.len()), Vec::new());
+    for number in numbers {
+        match table.entry(*number) {
+            Some(entry) => keyed.push((key(&entry), *number)),
+            None => vacant.push(*number),
+        }
+    }
+    (keyed, vacant)
 }
 
 /// Something built from the catalogue as it was.
@@ -303,7 +318,7 @@ impl<T> Cached<T> {
             (Ok(guard), _) => guard,
             (Err(TryLockError::Poisoned(guard)), _) => guard.into_inner(),
             (Err(TryLockError::WouldBlock), Some(last)) => return last,
-            // The very first list: there is nothing else to show, so wait for whoever builds it.
+            // The very first list: there is nothing else to show, so wait until it is built.
             (Err(TryLockError::WouldBlock), None) => self.building.lock().unwrap_or_else(PoisonError::into_inner),
         };
         if let Some(last) = self.last.load_full()

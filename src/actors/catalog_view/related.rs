@@ -19,8 +19,9 @@ const SAME_PRICE: u32 = 10;
 pub(super) fn like(table: &Table, product: &Entry, count: usize) -> Vec<Arc<Entry>> {
     let tags: Vec<&[u8]> = product.tags().collect();
     let mut alike = Vec::new();
-    for (number, slot) in table.slots(0, table.count()) {
-        let entry = slot.entry.load();
+    let slots: Vec<_> = table.slots(0, table.count()).collect();
+    for (number, slot) in &slots {
+        let (number, entry) = (*number, slot.entry.load());
         let Some(entry) = entry.as_ref().filter(|entry| !entry.is_removed() && !entry.is_same_product(product)) else { continue };
         let likeness = likeness(product, &tags, entry);
         if likeness > 0 {

@@ -92,11 +92,11 @@ impl Catalog {
 
     /// The slot of a number.
     #[must_use]
-    pub fn slot(&self, number: SlotNo) -> Option<&Slot> {
+    pub fn slot(&self, number: SlotNo) -> Option<Arc<Slot>> {
         self.table.slot(number)
     }
 
-    /// How many slots there are, those of removed products included.
+    /// The first number that no product ever had.
     #[must_use]
     pub fn slots(&self) -> u32 {
         self.table.count()

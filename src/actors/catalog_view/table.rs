@@ -1,17 +1,18 @@
-//! Where entries live: numbered slots that are only ever added, and an index from product id to slot number.
+//! Where entries live: numbered slots, and an index from product id to slot number.
 //!
-//! One writer (the view), any number of readers, no lock: a slot is written before the index names it, and neither moves. A slot's
-//! number stays the same for the life of the process, so fan-out and lists speak of products by number (4 bytes).
+//! One writer (the view), any number of readers, no lock: a slot is written before the index names it. A product keeps its number for as
+//! long as it has a slot, so fan-out and lists speak of products by number (4 bytes). A number that was given back may become another
+//! product's after a while; a slot never does, so a reader that holds one still has the product that it looked up.
 //!
 //! ```text
-//!  "PROD_0001" ─ hash ─► index: [ 0 │ 7 │ 0 │ 3 … ]  (open addressing; slot number + 1, 0 = free; grows to twice the size)
+//!  "PROD_0001" ─ hash ─► index: [ 0 │ 7 │ 0 │ 3 … ]  (open addressing; slot number + 1, 0 = free, MAX = given back; built again when full)
 //!                                    │
 //!  chunks of 1024, 2048, 4096 …:  [ slot 0 │ slot 1 │ … │ slot 6 … ]   slot: id, entry, history
 //! ```
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -23,6 +24,8 @@ use crate::domain::ids::ProductId;
 const FIRST_CHUNK: usize = 1024;
 /// With the doubling, room for 2^32 slots.
 const CHUNKS: usize = 23;
+/// A bucket whose slot was given back: a search goes on behind it.
+const GIVEN_BACK: u32 = u32::MAX;
 
 /// Number of a slot: names a product within this process.
 pub type SlotNo = u32;
@@ -76,14 +79,29 @@ fn locate(number: u32) -> (usize, usize) {
 /// All slots, with their index.
 #[derive(Debug, Default)]
 pub struct Table {
-    slots: Chunked<OnceLock<Slot>>,
+    slots: Chunked<ArcSwapOption<Slot>>,
     len: AtomicU32,
     index: ArcSwap<Index>,
     hasher: RandomState,
+    /// For the writer only.
+    idle: Mutex<Idle>,
+    reuses: AtomicU64,
+}
+
+/// Numbers without a slot.
+#[derive(Debug, Default)]
+struct Idle {
+    /// Given back not long ago: what is kept by number may still belong to the product that had it.
+    resting: Vec<SlotNo>,
+    free: Vec<SlotNo>,
 }
 
 #[derive(Debug)]
-struct Index(Box<[AtomicU32]>);
+struct Index {
+    buckets: Box<[AtomicU32]>,
+    /// Buckets that are not free.
+    used: AtomicU32,
+}
 
 impl Default for Index {
     fn default() -> Self {
@@ -92,7 +110,7 @@ impl Default for Index {
 }
 
 impl Table {
-    /// How many slots there are, those of removed products included.
+    /// The first number that no product ever had.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.len.load(Ordering::Acquire)
@@ -100,8 +118,14 @@ impl Table {
 
     /// The slot of a number.
     #[must_use]
-    pub fn slot(&self, number: SlotNo) -> Option<&Slot> {
-        self.slots.get(number)?.get()
+    pub fn slot(&self, number: SlotNo) -> Option<Arc<Slot>> {
+        self.slots.get(number)?.load_full()
+    }
+
+    /// How often a number became another product's.
+    #[must_use]
+    pub fn reuses(&self) -> u64 {
+        self.reuses.load(Ordering::Acquire)
     }
 
     /// The entry of a number; removed products included.
@@ -112,72 +136,113 @@ impl Table {
 
     /// Finds a product's slot.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<(SlotNo, &Slot)> {
+    pub fn find(&self, id: &str) -> Option<(SlotNo, Arc<Slot>)> {
         let index = self.index.load();
         for bucket in index.probe(self.hasher.hash_one(id)) {
-            let number = bucket.load(Ordering::Acquire).checked_sub(1)?;
-            let slot = self.slot(number)?;
-            if slot.id.as_str() == id {
-                return Some((number, slot));
+            let named = bucket.load(Ordering::Acquire);
+            if named == GIVEN_BACK {
+                continue;
+            }
+            let number = named.checked_sub(1)?;
+            let slot = self.slots.get(number)?.load();
+            if let Some(slot) = slot.as_ref().filter(|slot| slot.id.as_str() == id) {
+                return Some((number, slot.clone()));
             }
         }
         None
     }
 
     /// Finds or adds a product's slot. Only the one writer may call this.
-    pub fn find_or_add(&self, id: &ProductId) -> (SlotNo, &Slot) {
+    pub fn find_or_add(&self, id: &ProductId) -> (SlotNo, Arc<Slot>) {
         if let Some(found) = self.find(id.as_str()) {
             return found;
         }
-        let number = self.count();
-        let fresh = || Slot { id: id.clone(), entry: ArcSwapOption::empty(), history: ArcSwapOption::empty() };
-        let slot = self.slots.cell(number).get_or_init(fresh);
-        self.len.store(number + 1, Ordering::Release);
-        if self.index.load().has_room_for(number + 1) {
+        let reused = self.idle().free.pop();
+        let number = reused.unwrap_or_else(|| self.count());
+        let slot = Arc::new(Slot { id: id.clone(), entry: ArcSwapOption::empty(), history: ArcSwapOption::empty() });
+        self.slots.cell(number).store(Some(slot.clone()));
+        match reused {
+            Some(_) => drop(self.reuses.fetch_add(1, Ordering::Release)),
+            None => self.len.store(number + 1, Ordering::Release),
+        }
+        if self.index.load().has_room() {
             self.index.load().enter(self.hasher.hash_one(id.as_str()), number);
         } else {
-            self.grow(number + 1);
+            self.grow();
         }
         (number, slot)
     }
 
-    /// The slots below `end`, in order of their number.
-    pub fn slots(&self, from: SlotNo, end: SlotNo) -> impl Iterator<Item = (SlotNo, &Slot)> {
-        (from..end).map_while(|number| Some((number, self.slot(number)?)))
+    /// Takes a product's slot away; its number rests until [`Table::rested`]. Only the one writer may call this.
+    pub fn give_back(&self, number: SlotNo) {
+        let Some(slot) = self.slots.get(number).and_then(|cell| cell.swap(None)) else { return };
+        let index = self.index.load();
+        if let Some(bucket) = index.bucket_of(self.hasher.hash_one(slot.id.as_str()), number) {
+            bucket.store(GIVEN_BACK, Ordering::Release);
+        }
+        self.idle().resting.push(number);
     }
 
-    fn grow(&self, slots: u32) {
-        let index = Index::with_room(slots as usize * 2);
+    /// Lets the numbers that rest be used again: by now nothing kept by number belongs to their old products. Only the one writer may
+    /// call this.
+    pub fn rested(&self) {
+        let mut idle = self.idle();
+        let rested = std::mem::take(&mut idle.resting);
+        idle.free.extend(rested);
+    }
+
+    /// The slots below `end`, in order of their number.
+    pub fn slots(&self, from: SlotNo, end: SlotNo) -> impl Iterator<Item = (SlotNo, Arc<Slot>)> {
+        (from..end).filter_map(|number| Some((number, self.slot(number)?)))
+    }
+
+    fn grow(&self) {
+        let slots = self.count();
+        let living = self.slots(0, slots).count();
+        let index = Index::with_room(living * 2);
         for (number, slot) in self.slots(0, slots) {
             index.enter(self.hasher.hash_one(slot.id.as_str()), number);
         }
         self.index.store(Arc::new(index));
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Index {
     /// At most two thirds full with this many slots.
     fn with_room(slots: usize) -> Self {
-        let buckets = (slots + slots / 2).next_power_of_two();
-        Self((0..buckets).map(|_| AtomicU32::new(0)).collect())
+        let buckets = (slots + slots / 2).next_power_of_two().max(FIRST_CHUNK);
+        Self { buckets: (0..buckets).map(|_| AtomicU32::new(0)).collect(), used: AtomicU32::new(0) }
     }
 
-    fn has_room_for(&self, slots: u32) -> bool {
-        slots as usize + slots as usize / 2 <= self.0.len()
+    /// Whether one more leaves it at most two thirds full.
+    fn has_room(&self) -> bool {
+        let used = self.used.load(Ordering::Relaxed) as usize + 1;
+        used + used / 2 <= self.buckets.len()
     }
 
     /// The buckets from the hash on, around the end; there is always a free one among them.
     fn probe(&self, hash: u64) -> impl Iterator<Item = &AtomicU32> {
-        let mask = self.0.len() - 1;
+        let mask = self.buckets.len() - 1;
         #[expect(clippy::cast_possible_truncation, reason = "the low bits of a hash are as good as any")]
         let start = hash as usize & mask;
-        (0..self.0.len()).map(move |step| &self.0[(start + step) & mask])
+        (0..self.buckets.len()).map(move |step| &self.buckets[(start + step) & mask])
     }
 
     fn enter(&self, hash: u64, number: SlotNo) {
-        if let Some(free) = self.probe(hash).find(|bucket| bucket.load(Ordering::Relaxed) == 0) {
-            free.store(number + 1, Ordering::Release);
+        let is_free = |bucket: &&AtomicU32| matches!(bucket.load(Ordering::Relaxed), 0 | GIVEN_BACK);
+        if let Some(free) = self.probe(hash).find(is_free) {
+            let before = free.swap(number + 1, Ordering::Release);
+            self.used.fetch_add(u32::from(before == 0), Ordering::Relaxed);
         }
+    }
+
+    fn bucket_of(&self, hash: u64, number: SlotNo) -> Option<&AtomicU32> {
+        let until_free = self.probe(hash).take_while(|bucket| bucket.load(Ordering::Relaxed) != 0);
+        until_free.into_iter().find(|bucket| bucket.load(Ordering::Relaxed) == number + 1)
     }
 }
 
@@ -223,5 +288,41 @@ mod tests {
         });
         assert_eq!(table.find_or_add(&id(17)).0, 17, "known ids keep their number");
         assert!(table.find("nobody").is_none());
+    }
+
+    /// Products come and go; others stay, and are found all the time, also by readers that look meanwhile.
+    #[test]
+    fn numbers_that_were_given_back_are_used_again_and_no_id_finds_another_product() {
+        const STAY: u32 = 500;
+        const EACH: u32 = 1_000;
+        let table = Table::default();
+        (0..STAY).for_each(|number| drop(table.find_or_add(&id(number))));
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for round in 1..=100 {
+                    let of_round = || (round * EACH..(round + 1) * EACH).map(id);
+                    let numbers: Vec<_> = of_round().map(|id| table.find_or_add(&id).0).collect();
+                    of_round().for_each(|id| assert_eq!(table.find(id.as_str()).unwrap().1.id, id));
+                    numbers.into_iter().for_each(|number| table.give_back(number));
+                    of_round().for_each(|id| assert!(table.find(id.as_str()).is_none()));
+                    table.rested();
+                }
+                done.store(true, Ordering::Release);
+            });
+            threads.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    for number in 0..STAY {
+                        let found = table.find(id(number).as_str()).map(|(at, slot)| (at, slot.id.clone()));
+                        assert_eq!(found, Some((number, id(number))));
+                    }
+                    for number in (EACH..EACH * 100).step_by(997) {
+                        assert!(table.find(id(number).as_str()).is_none_or(|(_, slot)| slot.id == id(number)));
+                    }
+                }
+            });
+        });
+        assert_eq!((table.count(), table.reuses()), (STAY + EACH, 99 * u64::from(EACH)));
+        assert!(table.index.load().buckets.len() <= 8 * (STAY + EACH) as usize, "the index does not grow with what was");
     }
 }

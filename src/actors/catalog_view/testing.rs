@@ -81,6 +81,33 @@ impl Shop {
         catalog.finish_batch(&mut writer, &[(0, self.end())]);
     }
 
+    /// A restarted view reads old records again, each an id with its offset, and the removals among them (`None`: a tombstone).
+    pub fn replay(&self, records: &[(&str, i64, Option<u64>)], meanwhile: impl Fn(&CatalogHandle)) {
+        let catalog = self.catalog.catalog();
+        let mut writer = catalog.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        catalog.begin_restore(&mut writer);
+        for (id, source_offset, version) in records {
+            match version {
+                Some(version) => {
+                    let revision = Revision { life: 0, version: *version };
+                    let origin = Origin { revision, changed_at_ms: 1, source_offset: *source_offset };
+                    catalog.take_whole(&mut writer, &product(id, 5, *version), origin, Trust::Log);
+                }
+                None => catalog.take_removal(&mut writer, id, &Removal { revision: None, source_offset: *source_offset, at_ms: 1 }),
+            }
+            meanwhile(&self.catalog);
+        }
+        catalog.finish_restore(&mut writer, &[(0, self.end())], 1);
+    }
+
+    /// The sweep goes round once.
+    pub fn tend(&self, now_ms: i64) {
+        let catalog = self.catalog.catalog();
+        let mut writer = catalog.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        catalog.tend(&mut writer, catalog.slots(), now_ms);
+        catalog.finish_batch(&mut writer, &[]);
+    }
+
     /// An event.
     pub fn event(&self, id: &str, version: u64, stock: i64, order_id: &str) {
         let offset = {

@@ -1,13 +1,13 @@
-//! What keeps the read model small: histories end after an hour, removed products leave nothing but their place.
+//! What keeps the read model small: histories end after an hour, and so do removed products, whose slots are given back.
 //!
-//! A hand goes round the slots, a sixtieth of them a second.
+//! Clock sweep: 1/60 of the slots per second.
 
 use std::sync::Arc;
 
 use super::history::{History, REMEMBERED_MS};
 use super::intake::Writer;
 use super::store::Catalog;
-use super::table::Slot;
+use super::table::{Slot, SlotNo};
 use crate::domain::EpochMs;
 
 /// Changes in all histories together: at 200 bytes each, 80 MB. Beyond it the hand lets the oldest halves go.
@@ -20,9 +20,14 @@ impl Catalog {
         let len = self.table.count();
         for _ in 0..slots.min(len) {
             writer.hand = if writer.hand + 1 >= len { 0 } else { writer.hand + 1 };
-            if let Some(slot) = self.table.slot(writer.hand) {
-                self.tend_history(writer, slot, now_ms);
-                self.tend_removed(slot, now_ms);
+            if writer.hand == 0 {
+                self.table.rested();
+                writer.forget_labels();
+            }
+            let number = writer.hand;
+            if let Some(slot) = self.table.slot(number) {
+                self.tend_history(writer, &slot, now_ms);
+                self.tend_removed(writer, number, &slot, now_ms);
             }
         }
     }
@@ -34,7 +39,7 @@ impl Catalog {
             let Some(slot) = self.table.slot(number) else { continue };
             let held = slot.entry.load_full();
             if let Some(held) = held.filter(|held| held.was().is_some_and(|was| was.at_ms == at_ms)) {
-                self.put(writer, number, slot, held.without_was());
+                self.put(writer, number, &slot, held.without_was());
             }
         }
     }
@@ -54,12 +59,20 @@ impl Catalog {
         slot.history.store(kept.map(Arc::new));
     }
 
-    fn tend_removed(&self, slot: &Slot, now_ms: EpochMs) {
-        let Some(entry) = slot.entry.load_full() else { return };
-        if !entry.is_removed() || entry.body().is_empty() || entry.changed_at_ms >= now_ms - REMEMBERED_MS {
+    /// An hour after a product's removal its text goes, a sweep later its slot. A slot that only ever got a history (the event that the
+    /// product was added, of a product whose records are compacted away) goes with that history.
+    fn tend_removed(&self, writer: &mut Writer, number: SlotNo, slot: &Slot, now_ms: EpochMs) {
+        let held = slot.entry.load_full();
+        let has_text = held.as_ref().is_some_and(|entry| !entry.body().is_empty());
+        if !has_text && slot.history.load().is_none() {
+            self.table.give_back(number);
+            return writer.forget(number);
+        }
+        let Some(entry) = held.filter(|entry| has_text && entry.is_removed()) else { return };
+        if entry.changed_at_ms >= now_ms - REMEMBERED_MS {
             return;
         }
-        // Whoever was not told of it by now must read the whole catalogue.
+        // A page that was not sent the removal by now must read the whole catalogue.
         let mut floor = Vec::clone(&self.floor.load());
         if let Some(place) = floor.get_mut(self.place_of(&slot.id)) {
             *place = (*place).max(entry.source_offset + 1);

@@ -16,7 +16,7 @@ use tracing::Span;
 use super::frame;
 use super::journal::{Journal, Sequence};
 use super::outbox::{Outbox, Subject};
-use crate::actors::catalog_view::{CatalogHandle, Entry, SharedText, SlotNo, SourcePositions, Taken};
+use crate::actors::catalog_view::{CatalogHandle, Entry, SharedText, Slot, SlotNo, SourcePositions, Taken};
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
@@ -305,7 +305,8 @@ impl Hub {
             }
             let older = bugs::is(Bug::OlderStateShown).then(|| self.shown(*number)).flatten();
             let shown = self.show(*number).map(|newer| older.filter(|_| now_ms % 10 == 7).unwrap_or(newer));
-            let frame = shown.and_then(|(id, entry)| frame::product_update(id, &entry, taken.notes.get(number), now_ms));
+            let frame =
+                shown.and_then(|(slot, entry)| frame::product_update(slot.id.as_str(), &entry, taken.notes.get(number), now_ms));
             if let Some(frame) = &frame {
                 shared &= run.len() + frame.len() <= SHARED_RUN_MAX;
                 if shared {
@@ -319,29 +320,33 @@ impl Hub {
     }
 
     /// The product as its next change shows it.
-    fn show(&self, number: SlotNo) -> Option<(&str, Arc<Entry>)> {
-        let slot = self.catalog.catalog().slot(number)?;
-        Some((slot.id.as_str(), self.journal.show(number, &slot.entry)?))
+    fn show(&self, number: SlotNo) -> Option<(Arc<Slot>, Arc<Entry>)> {
+        let Some(slot) = self.catalog.catalog().slot(number) else {
+            self.journal.forget(number);
+            return None;
+        };
+        let entry = self.journal.show(number, &slot.entry)?;
+        Some((slot, entry))
     }
 
     /// The product as its last change showed it.
-    fn shown(&self, number: SlotNo) -> Option<(&str, Arc<Entry>)> {
+    fn shown(&self, number: SlotNo) -> Option<(Arc<Slot>, Arc<Entry>)> {
         let slot = self.catalog.catalog().slot(number)?;
-        Some((slot.id.as_str(), self.journal.shown(number, &slot.entry)?))
+        let entry = self.journal.shown(number, &slot.entry)?;
+        Some((slot, entry))
     }
 
     /// The frame of a product's present state, for a page whose change has no frame any more.
     pub fn state_frame(&self, number: SlotNo) -> Option<Bytes> {
-        let (id, entry) = self.shown(number)?;
-        frame::product_update(id, &entry, None, self.clock.now_ms())
+        let (slot, entry) = self.shown(number)?;
+        frame::product_update(slot.id.as_str(), &entry, None, self.clock.now_ms())
     }
 
     /// The frame of a product's present state, if that may have changed at or after these positions.
     pub fn changed_since(&self, number: SlotNo, positions: &[Offset]) -> Option<Bytes> {
-        let catalog = self.catalog.catalog();
-        let (id, entry) = self.shown(number)?;
-        let changed = catalog.changed_since(catalog.slot(number)?, &entry, positions);
-        if changed { frame::product_update(id, &entry, None, self.clock.now_ms()) } else { None }
+        let (slot, entry) = self.shown(number)?;
+        let changed = self.catalog.catalog().changed_since(&slot, &entry, positions);
+        if changed { frame::product_update(slot.id.as_str(), &entry, None, self.clock.now_ms()) } else { None }
     }
 
     /// The catalogue that was sent last is rendered again for the next page.

@@ -105,6 +105,14 @@ impl Journal {
         self.marks.iter().for_each(|mark| mark.shown.store(None));
     }
 
+    /// The number is no product's any more.
+    pub fn forget(&self, number: SlotNo) {
+        if let Some(mark) = self.marks.get(number) {
+            mark.shown.store(None);
+            mark.frame.store(None);
+        }
+    }
+
     /// Adds a change. Only the one writer may call this.
     pub fn push(&self, number: SlotNo, frame: Option<Bytes>) {
         let sequence = self.head.load(Ordering::Relaxed);

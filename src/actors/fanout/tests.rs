@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::frame::tests::messages;
 use super::{FanoutHandle, FanoutSettings, PageInfo, PageSubscription};
 use crate::actors::catalog_view::testing::{self, Shop};
+use crate::actors::catalog_view::{Asked, CatalogHandle};
 use crate::clock::Clock;
 use crate::wire::status::{CatalogState, RunState, Status};
 
@@ -303,4 +304,70 @@ async fn all_pages_converge_after_a_storm() {
         page.read();
         assert_eq!(page.shown, expected, "page {place}");
     }
+}
+
+/// Products that come and go for ever: their slots are used again, and neither pages nor lists show one for another.
+#[tokio::test(start_paused = true)]
+async fn a_hundred_thousand_products_that_came_and_went_leave_nothing_behind() {
+    const EACH: u32 = 1_000;
+    let stage = Stage::new(20, SETTINGS);
+    let catalog = stage.shop.catalog.catalog();
+    let mut page = stage.page(true, None);
+    page.read();
+    let mut now_ms = 1;
+    for round in 0..100 {
+        let ids: Vec<String> = (0..EACH).map(|number| format!("R{round}-{number}")).collect();
+        ids.iter().for_each(|id| stage.shop.whole(id, 1, 5));
+        stage.flush();
+        page.read();
+        assert_eq!(page.shown.len(), 20 + EACH as usize, "round {round}");
+        assert_eq!(stage.expected(), page.shown, "round {round}");
+        ids.iter().for_each(|id| stage.shop.remove(id));
+        stage.flush();
+        page.read();
+        // An hour later the text goes, a sweep later the slot, and another sweep later its number may be used again.
+        now_ms += 2 * 3_600_000;
+        for _ in 0..3 {
+            stage.shop.tend(now_ms);
+            stage.flush();
+        }
+        page.read();
+        assert_eq!(stage.expected(), page.shown, "round {round}");
+    }
+    assert!(catalog.slots() <= 20 + 2 * EACH, "{} slots", catalog.slots());
+    stage.shop.sell("P3", "o");
+    stage.flush();
+    page.read();
+    assert_eq!(stage.expected(), page.shown);
+}
+
+/// The log may keep a removed product's records for long after its slot was given back: a view that restarts must not show it again.
+#[tokio::test(start_paused = true)]
+async fn a_restarted_view_does_not_show_a_product_whose_slot_was_given_back() {
+    let stage = Stage::new(2, SETTINGS);
+    stage.shop.whole("X", 1, 5); // at offset 2, its removal at 3
+    stage.shop.remove("X");
+    stage.flush();
+    (0..3).for_each(|_| stage.shop.tend(2 * 3_600_000));
+    let hidden = |catalog: &CatalogHandle| assert!(catalog.entry("X").is_none(), "shown while the view restores");
+    stage.shop.replay(&[("P0", 0, Some(1)), ("P1", 1, Some(1)), ("X", 2, Some(1)), ("X", 3, None)], hidden);
+    assert!(stage.shop.catalog.entry("X").is_none());
+    // Where the log has no removal, it is a product.
+    stage.shop.replay(&[("P0", 0, Some(1)), ("P1", 1, Some(1)), ("X", 2, Some(1))], hidden);
+    assert!(stage.shop.catalog.entry("X").is_some());
+}
+
+/// The front page's moves are kept by slot number and for as long as nothing newer moves.
+#[tokio::test(start_paused = true)]
+async fn a_reused_number_brings_no_old_move_to_another_product() {
+    let stage = Stage::new(0, SETTINGS);
+    stage.shop.whole("X", 1, 5);
+    stage.shop.sell("X", "o");
+    stage.shop.remove("X");
+    (0..4).for_each(|_| stage.shop.tend(2 * 3_600_000));
+    stage.shop.whole("Y", 1, 5);
+    assert_eq!(stage.shop.catalog.catalog().slots(), 1, "the number is used again");
+    let front = stage.shop.catalog.front(Asked { low_stock: 0, now_ms: 1 }).await;
+    assert!(front.moves.is_empty());
+    assert_eq!(stage.expected().into_keys().collect::<Vec<_>>(), ["Y"]);
 }
