@@ -18,12 +18,12 @@ use kartshoppe::domain::product::Product;
 use kartshoppe::log::{Headers, Record};
 use kartshoppe::telemetry::context::TraceContext;
 use kartshoppe::wire::envelope::uuid_of;
-use kartshoppe::wire::frame::ProductUpdate;
-use kartshoppe::wire::history::ProductChange;
+use kartshoppe::wire::pages::frame::ProductUpdate;
+use kartshoppe::wire::pages::history::ProductChange;
 use kartshoppe::wire::product::{self, ProductBody};
-use kartshoppe::wire::state_header::StateHeader;
 use kartshoppe::wire::topics::Topic;
-use kartshoppe::wire::{inventory_event, order_event, product_record, product_updates};
+use kartshoppe::wire::topics::state_header::StateHeader;
+use kartshoppe::wire::topics::{inventory_event, order_event, product_record, product_updates};
 
 const PARTITION: i32 = 2;
 

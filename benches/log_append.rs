@@ -15,8 +15,8 @@ use bytes::Bytes;
 use kartshoppe::clock::Clock;
 use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use kartshoppe::log::{EventLog, Headers, NewRecord, Start, Stop, read_topics};
-use kartshoppe::wire::headers;
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::headers;
 use tokio::time::Instant;
 
 /// Records of about 300 bytes, as order and inventory events are.

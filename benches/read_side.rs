@@ -30,7 +30,7 @@ use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use kartshoppe::log::partitioner::partition_of;
 use kartshoppe::log::{Batch, EventLog, NewRecord, Session, SessionConfig};
 use kartshoppe::wire::topics::Topic;
-use kartshoppe::wire::{inventory_event, product_record};
+use kartshoppe::wire::topics::{inventory_event, product_record};
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 

@@ -28,8 +28,8 @@ use kartshoppe::log::{EventLog, Headers, NewRecord, Start, Stop, read_topics};
 use kartshoppe::sources::wal::{PUBLICATION, Phase, Wal, WalConfig};
 use kartshoppe::store::private_server::{PrivateServer, Urls};
 use kartshoppe::store::{Store, StoreOptions};
-use kartshoppe::wire::cdc_position::{CdcPosition, Lsn};
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::cdc_position::{CdcPosition, Lsn};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::time::Instant;
 

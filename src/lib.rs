@@ -11,18 +11,26 @@
 //!                                                             ▼                                          │
 //!                            actors::committer ──► one atomic commit: products, events, alerts, frames ──┘
 //! ```
-//! Modules in reading order; each may use only those before it.
+//! Modules in reading order, floor by floor; each may use only those on the floors before its own.
+
+pub mod domain;
+
+pub mod clock;
 
 pub mod bugs;
-pub mod clock;
+
 pub mod config;
+
 pub mod data_dir;
-pub mod domain;
+
 pub mod telemetry;
+
 pub mod wire;
 
 pub mod log;
 pub mod store;
+
+pub mod records;
 
 pub mod actors;
 

@@ -13,7 +13,7 @@ use kartshoppe::domain::ids::ProductId;
 use kartshoppe::domain::inventory::{Cause, Command, Effect, Input, InputPosition, InputTopic, ProductState, Rules, apply};
 use kartshoppe::log::Record;
 use kartshoppe::wire::topics::Topic;
-use kartshoppe::wire::{alert_event, inventory_event, order_event, product_updates};
+use kartshoppe::wire::topics::{alert_event, inventory_event, order_event, product_updates};
 use model::{Happening, Model};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

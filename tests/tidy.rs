@@ -19,6 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["telemetry"],
     &["wire"],
     &["log", "store"],
+    &["records"],
     &["actors"],
     &["sources"],
     &["api", "check", "drill"],
@@ -67,6 +68,7 @@ const BANS: &[Ban] = &[
     },
     Ban { words: &["rdkafka"], never: &[], only: &["log/kafka"], reason: "one place knows the Kafka client" },
     Ban { words: &["rusqlite"], never: &[], only: &["log/embedded"], reason: "one place knows the file of the embedded log" },
+    Ban { words: &["pages"], never: &["wire/topics"], only: &[], reason: "what travels on topics knows no pages" },
     Ban { words: &["OutputPort"], never: &["actors/", "sources/", "api/"], only: &[], reason: "it loses events silently" },
 ];
 
@@ -76,6 +78,21 @@ const LONGEST_FILE_LINES: usize = 400;
 #[test]
 fn every_file_keeps_to_its_floor() {
     report(&sources().iter().flat_map(|(path, text)| floor_findings(path, text)).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_code_map_and_the_crate_show_the_same_floors() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let map = read("docs/ARCHITECTURE.md");
+    let rows = map.lines().skip_while(|line| *line != "## Floors").skip(1).take_while(|line| !line.starts_with("## "));
+    let cells = rows.filter(|line| line.starts_with('|')).skip(2).filter_map(|row| row.split('|').nth(2));
+    let shown: Vec<Vec<&str>> =
+        cells.flat_map(|cell| cell.split("then")).map(|floor| floor.split('`').skip(1).step_by(2).collect()).collect();
+    assert_eq!(shown, FLOORS, "the table of docs/ARCHITECTURE.md");
+    let crate_root = read("src/lib.rs");
+    let modules: Vec<&str> = crate_root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert_eq!(modules, FLOORS.concat(), "the modules of src/lib.rs");
 }
 
 #[test]
@@ -111,6 +128,7 @@ fn the_rules_find_what_they_are_for() {
         ("api/shop/cart.rs", "const Q: &str = \"SELECT 1\";"),
         ("api/shop/cart.rs", "const Q: &str = r#\"\n  update carts set x = 1\"#;"),
         ("store/orders.rs", "use rusqlite::Connection;"),
+        ("wire/topics/output.rs", "use crate::wire::pages::cart::Cart;"),
     ];
     for (path, text) in broken {
         assert!(findings(path, text) > 0, "{path} should be refused: {text}");

@@ -17,8 +17,8 @@ use super::supervision::{ActorKind, ChildSpec};
 use crate::domain::EpochMs;
 use crate::domain::inventory::{Rules, Severity, StockLevel};
 use crate::log::{EventLog, Offset, Record, Start, Stop, TopicPartition, read_topics};
-use crate::wire::alert_event::{self, AlertEvent};
 use crate::wire::topics::Topic;
+use crate::wire::topics::alert_event::{self, AlertEvent};
 
 /// The actor's id.
 const ID: &str = "alert-desk";

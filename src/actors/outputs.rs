@@ -7,11 +7,11 @@ use crate::domain::product::Product;
 use crate::log::{NewRecord, PartitionId};
 use crate::telemetry::context::TraceContext;
 use crate::wire::envelope::uuid_of;
-use crate::wire::frame::ProductUpdate;
-use crate::wire::history::ProductChange;
-use crate::wire::inventory_event::event_id;
+use crate::wire::pages::frame::ProductUpdate;
+use crate::wire::pages::history::ProductChange;
 use crate::wire::product::ProductBody;
-use crate::wire::{alert_event, inventory_event, product_record};
+use crate::wire::topics::inventory_event::event_id;
+use crate::wire::topics::{alert_event, inventory_event, product_record};
 
 /// The records that a product's commands give.
 #[derive(Debug, Default)]

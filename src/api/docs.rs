@@ -20,7 +20,7 @@ use crate::wire;
         shop::checkout::place, shop::orders::list, shop::orders::one, shop::events::track, shop::status::read, socket::open,
         health::livez, health::readyz,
     ),
-    components(schemas(wire::problem::Problem)),
+    components(schemas(wire::pages::problem::Problem)),
     modifiers(&Problems),
 )]
 struct ShopDocument;
@@ -34,7 +34,7 @@ struct ShopDocument;
         operators::alerts::list, operators::rescue::read, operators::records::dead_letters, operators::topics::list, operators::topics::create, operators::records::read,
         operators::records::append, operators::metrics::read, health::livez, health::readyz_in_full,
     ),
-    components(schemas(wire::problem::Problem)),
+    components(schemas(wire::pages::problem::Problem)),
     modifiers(&Problems),
 )]
 struct OperatorsDocument;

@@ -33,7 +33,7 @@ use crate::actors::catalog_view::CatalogHandle;
 use crate::actors::waiting::WaitingOutput;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::seldom::Seldom;
-use crate::wire::headers::TRACEPARENT;
+use crate::wire::topics::headers::TRACEPARENT;
 
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");

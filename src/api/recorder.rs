@@ -15,7 +15,7 @@ use crate::actors::fanout::FanoutHandle;
 use crate::clock::Clock;
 use crate::log::{EventLog, NewRecord};
 use crate::telemetry::context::TraceContext;
-use crate::wire::cart::Cart;
+use crate::wire::pages::cart::Cart;
 
 /// Records that wait for the log at most.
 const WAITING_MAX: usize = 10_000;

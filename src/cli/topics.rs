@@ -14,13 +14,12 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Cli, http, output};
-use crate::api::predicate::Predicate;
-use crate::api::record_view::{self, From};
 use crate::app::Log;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir;
 use crate::log::{EventLog, Stop, TopicPartition};
+use crate::records::{self, Predicate, ReadFrom};
 use crate::sources::inventory::INVENTORY_GROUP;
 use crate::wire::topics::{Retention, Topic};
 
@@ -139,7 +138,7 @@ async fn list(config: &Config) -> anyhow::Result<()> {
 struct Tail {
     topics: Vec<Topic>,
     predicate: Option<Predicate>,
-    from: From,
+    from: ReadFrom,
     follow: bool,
 }
 
@@ -147,7 +146,7 @@ impl Tail {
     fn new(topics: &[String], predicate: Option<&str>, from: Option<&str>, follow: bool) -> anyhow::Result<Self> {
         let predicate = predicate.map(Predicate::parse).transpose()?;
         let from = from.unwrap_or(if follow { "end" } else { "start" });
-        let from = From::parse(from).map_err(|reason| anyhow::anyhow!("--from {from}: {reason}"))?;
+        let from = ReadFrom::parse(from).map_err(|reason| anyhow::anyhow!("--from {from}: {reason}"))?;
         Ok(Self { topics: topics.iter().map(|name| named(name)).collect::<Result<_, _>>()?, predicate, from, follow })
     }
 
@@ -169,7 +168,7 @@ impl Tail {
                 return Ok(());
             }
             for record in &records {
-                let shown = record_view::view(record);
+                let shown = records::view(record);
                 if self.predicate.as_ref().is_none_or(|predicate| predicate.holds(&shown)) {
                     output::line(&shown)?;
                 }

@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use super::{EventLog, LogError, NewRecord, PartitionId, Record, Start, Stop, TopicPartition};
-use crate::wire::cdc_position::CdcPosition;
 use crate::wire::invalid::Invalid;
-use crate::wire::record::Headers;
 use crate::wire::topics::Topic;
+use crate::wire::topics::cdc_position::CdcPosition;
+use crate::wire::topics::record::Headers;
 
 /// Where they are.
 pub const PARTITION: PartitionId = 0;

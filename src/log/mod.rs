@@ -41,8 +41,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::EpochMs;
-pub use crate::wire::record::{Headers, NewRecord, Offset, PartitionId, Record};
 pub use crate::wire::topics::Topic;
+pub use crate::wire::topics::record::{Headers, NewRecord, Offset, PartitionId, Record};
 
 /// What the log's asynchronous methods return. Boxed: one allocation for a batch of records is noise.
 pub type LogFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogError>> + Send + 'a>>;

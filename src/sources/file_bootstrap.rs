@@ -17,7 +17,7 @@ use crate::domain::product::Product;
 use crate::log::PartitionId;
 use crate::log::partitioner::partition_of;
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause as AlarmCause};
-use crate::wire::product_updates::decode_list;
+use crate::wire::topics::product_updates::decode_list;
 
 const ABOUT: About = About::cause(AlarmCause::BootstrapFile);
 /// Wait between two looks at a file that cannot be used.

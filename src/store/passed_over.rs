@@ -10,7 +10,7 @@
 
 use super::unusable::RawId;
 use super::{Store, StoreError};
-use crate::wire::cdc_position::CdcPosition;
+use crate::wire::topics::cdc_position::CdcPosition;
 
 impl Store {
     /// The slot whose reader publishes `wal` rows.

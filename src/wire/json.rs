@@ -1,7 +1,7 @@
 //! Strict reading of JSON, for input that others write, and the one way to write it.
 //!
 //! serde's derived readers are too kind for a ledger: they take an array for an object and name no field in their errors. The
-//! readers of [`super::product`] and [`super::order_event`] are made of these parts instead: each known field once, integers as
+//! readers of [`super::product`] and [`super::topics::order_event`] are made of these parts instead: each known field once, integers as
 //! integers, and the rest skipped within serde_json's nesting limit (128) and only if it is valid JSON.
 
 use std::borrow::Cow;

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 
 use ts_rs::{Config, TS};
 
-use super::{
-    alert_event, cart, envelope, frame, front, history, inventory_state, order, problem, product, recommendation, status,
-    tracked_event,
-};
+use super::pages::{cart, frame, front, history, inventory_state, order, problem, recommendation, status, tracked_event};
+use super::topics::alert_event;
+use super::{envelope, product};
 
-/// A cart change sent over the socket, as [`super::client_message`] reads it. `quantity` is absolute for `UPDATE_QUANTITY`.
+/// A cart change sent over the socket, as [`super::pages::client_message`] reads it. `quantity` is absolute for `UPDATE_QUANTITY`.
 #[derive(TS)]
 #[ts(type = "{ type: \"CART_UPDATE\", action: \"ADD\" | \"REMOVE\" | \"UPDATE_QUANTITY\" | \"CLEAR\", \
              payload: { productId?: string, quantity?: number } }")]

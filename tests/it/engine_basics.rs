@@ -1,7 +1,7 @@
 //! The engine when nothing goes wrong: what comes in, what goes out, and how inputs are accounted for.
 
-use kartshoppe::wire::headers;
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::headers;
 
 use crate::support::engine::{Setup, Shop, ids, order};
 use crate::support::log::read_all;

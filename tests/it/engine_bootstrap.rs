@@ -8,9 +8,9 @@ use kartshoppe::domain::inventory::EventKind;
 use kartshoppe::log::NewRecord;
 use kartshoppe::log::partitioner::partition_of;
 use kartshoppe::sources::INVENTORY_GROUP;
-use kartshoppe::wire::headers;
-use kartshoppe::wire::inventory_event::EventType;
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::headers;
+use kartshoppe::wire::topics::inventory_event::EventType;
 
 use crate::support::engine::{START_MS, Setup, Shop, eventually, ids, order, product};
 use crate::support::log::{read_all, record, text};

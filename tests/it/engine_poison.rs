@@ -2,9 +2,9 @@
 
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::domain::inventory::EventKind;
-use kartshoppe::wire::headers::{self, dead_letter};
-use kartshoppe::wire::inventory_event::EventType;
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::headers::{self, dead_letter};
+use kartshoppe::wire::topics::inventory_event::EventType;
 
 use crate::support::engine::{Setup, Shop, ids, order};
 use crate::support::log::{read_all, record, text};

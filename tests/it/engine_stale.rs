@@ -3,8 +3,8 @@
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::{EventKind, Rules};
-use kartshoppe::wire::inventory_event::EventType;
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::inventory_event::EventType;
 
 use crate::support::engine::{Ledger, START_MS, Setup, Shop, eventually, ids, order, product};
 use crate::support::log::read_all;

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use kartshoppe::log::Record;
-use kartshoppe::wire::headers;
-use kartshoppe::wire::product_record::{self, Restored};
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::headers;
+use kartshoppe::wire::topics::product_record::{self, Restored};
 
 use crate::support::engine::{ROLE, Setup, Shop, eventually, ids, order};
 use crate::support::log::{read_all, record};

@@ -10,7 +10,7 @@ use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::EventKind;
 use kartshoppe::log::EventLog;
 use kartshoppe::log::partitioner::partition_of;
-use kartshoppe::wire::inventory_event::EventType;
+use kartshoppe::wire::topics::inventory_event::EventType;
 use serde_json::Value;
 use tokio::time::Instant;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
 use kartshoppe::log::{Batch, EventLog, LogError, NewRecord, Position, SessionConfig, Start, Stop, TopicPartition};
-use kartshoppe::wire::headers::TRANSACTION;
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::headers::TRANSACTION;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};

@@ -6,7 +6,7 @@ use kartshoppe::domain::ids::{OrderId, OrderItemId};
 use kartshoppe::store::{
     Checkout, CheckoutRequest, Outcome, OutcomeKind, PublishVia, Store, StoreOptions, TrackerBatch, Waiting,
 };
-use kartshoppe::wire::cdc_position::{CdcPosition, Lsn};
+use kartshoppe::wire::topics::cdc_position::{CdcPosition, Lsn};
 
 use crate::support::postgres::{TestDatabase, count, database_with, product, request, session, ten};
 

@@ -9,9 +9,9 @@ use kartshoppe::domain::ids::{OrderItemId, ProductId};
 use kartshoppe::domain::inventory::{Cause, InputPosition, InputTopic, ProbedItem, Rules, order_expired};
 use kartshoppe::log::{EventLog, Record};
 use kartshoppe::store::{CartError, Checkout, CheckoutRequest, Order, PublishVia, Store, StoreOptions};
-use kartshoppe::wire::inventory_event;
-use kartshoppe::wire::order_event::{self, OrderEvent, OrderSource, Wish};
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::inventory_event;
+use kartshoppe::wire::topics::order_event::{self, OrderEvent, OrderSource, Wish};
 
 use crate::support::api_role::{ApiRole, until};
 use crate::support::handle_page::Page;

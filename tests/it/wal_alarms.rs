@@ -141,7 +141,7 @@ async fn a_position_that_does_not_fit_the_server_is_an_alarm(place: Place) {
     shop.await_exactly(&ids).await;
     reader.stop().await;
     let sound = shop.position().await.unwrap();
-    let store = async |change: &dyn Fn(&mut kartshoppe::wire::cdc_position::CdcPosition)| {
+    let store = async |change: &dyn Fn(&mut kartshoppe::wire::topics::cdc_position::CdcPosition)| {
         let mut position = sound.clone();
         change(&mut position);
         append(&*shop.log, vec![position.record(&shop.config.slot)]).await;

@@ -11,11 +11,12 @@ use crate::domain::ids::Stock;
 use crate::domain::inventory::EventKind;
 use crate::domain::product::Product;
 use crate::log::Record;
-use crate::wire::inventory_event::{self, EventType, InventoryFact};
-use crate::wire::output::trace_of;
-use crate::wire::product_record::{self, Restored};
-use crate::wire::state_header::StateHeader;
-use crate::wire::{headers, topics::Topic};
+use crate::wire::topics::Topic;
+use crate::wire::topics::headers;
+use crate::wire::topics::inventory_event::{self, EventType, InventoryFact};
+use crate::wire::topics::output::trace_of;
+use crate::wire::topics::product_record::{self, Restored};
+use crate::wire::topics::state_header::StateHeader;
 
 /// What a record tells the view.
 #[derive(Debug)]

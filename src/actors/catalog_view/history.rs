@@ -11,7 +11,7 @@ use crate::domain::inventory::EventKind;
 use crate::domain::money::Cents;
 use crate::domain::product::Revision;
 use crate::wire::Money;
-use crate::wire::history::{ChangeReason, ProductChange, grown};
+use crate::wire::pages::history::{ChangeReason, ProductChange, grown};
 
 /// How long a change is remembered, in milliseconds.
 pub const REMEMBERED_MS: i64 = 3_600_000;

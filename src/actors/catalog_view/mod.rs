@@ -56,7 +56,7 @@ use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
 use crate::domain::product::Revision;
 use crate::log::{Offset, Topic, TopicPartition};
-pub use crate::wire::status::CatalogState;
+pub use crate::wire::pages::status::CatalogState;
 
 /// Queries over more products than this leave the async workers alone.
 const QUERY_INLINE_MAX: u64 = 5_000;

@@ -20,7 +20,7 @@ use crate::actors::waiting::WaitingOutput;
 use crate::domain::ids::ProductId;
 use crate::log::partitioner::partition_of;
 use crate::log::{Offset, PartitionId, TopicPartition};
-use crate::wire::status::CatalogState;
+use crate::wire::pages::status::CatalogState;
 use crate::wire::topics::Topic;
 
 /// What became of the records that the view read, since the process started.

@@ -93,7 +93,9 @@ impl Shop {
                     let origin = Origin { revision, changed_at_ms: 1, source_offset: *source_offset };
                     catalog.take_whole(&mut writer, &product(id, 5, *version), origin, Trust::Log);
                 }
-                None => catalog.take_removal(&mut writer, id, &Removal { revision: None, source_offset: *source_offset, at_ms: 1 }),
+                None => {
+                    catalog.take_removal(&mut writer, id, &Removal { revision: None, source_offset: *source_offset, at_ms: 1 })
+                }
             }
             meanwhile(&self.catalog);
         }
@@ -207,8 +209,8 @@ fn product(id: &str, stock: i64, version: u64) -> Product {
 }
 
 /// An order of a session.
-pub fn order(order_id: &str, session_id: &str) -> crate::wire::order::Order {
-    crate::wire::order::Order {
+pub fn order(order_id: &str, session_id: &str) -> crate::wire::pages::order::Order {
+    crate::wire::pages::order::Order {
         order_id: order_id.to_owned(),
         user_id: "u".to_owned(),
         session_id: session_id.to_owned(),

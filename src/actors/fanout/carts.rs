@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use super::frame;
 use super::hub::Hub;
 use super::outbox::Subject;
 use crate::log::Record;
 use crate::wire::envelope::EnvelopeType;
+use crate::wire::pages::websocket;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +21,6 @@ pub fn show(hub: &Hub, record: &Record) {
     if hub.has_session(session)
         && serde_json::from_slice(value).is_ok_and(|event: EventType<'_>| event.event_type == EnvelopeType::ShoppingCart.as_str())
     {
-        hub.to_session(session, &Subject::Cart, frame::text_message(value));
+        hub.to_session(session, &Subject::Cart, websocket::encode(websocket::TEXT, value));
     }
 }

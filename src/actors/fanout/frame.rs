@@ -1,6 +1,4 @@
-//! Frames as they stand on the wire: a WebSocket text message, header included, with one envelope in it.
-//!
-//! Encoded once and shared by all pages. A server's frames are not masked (RFC 6455, section 5.1), so the bytes are the same for all.
+//! The frames of product changes: a WebSocket text message, header included, with one envelope in it, encoded once for all pages.
 
 use std::sync::Arc;
 
@@ -10,11 +8,7 @@ use uuid::Uuid;
 
 use crate::actors::catalog_view::{CatalogHandle, Entry, Note, SharedText};
 use crate::domain::EpochMs;
-
-/// FIN and the opcode of text.
-const TEXT: u8 = 0x81;
-/// Longest header of a frame that a server sends.
-const HEADER_MAX: usize = 10;
+use crate::wire::pages::websocket::{self, HEADER_MAX};
 
 /// Writes one envelope into one text frame.
 #[derive(Debug)]
@@ -54,9 +48,8 @@ impl FrameWriter {
 
     /// Puts the header before what is here, for a message that goes on for so many bytes.
     fn headed(mut self, rest: usize) -> Bytes {
-        let (header, used) = header(self.buffer.len() - HEADER_MAX + rest);
-        let start = HEADER_MAX - used;
-        self.buffer[start..HEADER_MAX].copy_from_slice(&header[..used]);
+        let payload = self.buffer.len() - HEADER_MAX + rest;
+        let start = websocket::put_header(&mut self.buffer, websocket::TEXT, payload);
         Bytes::from(self.buffer).slice(start..)
     }
 
@@ -76,39 +69,6 @@ impl FrameWriter {
         // Texts and finite numbers, written to memory, have nothing to fail on.
         let _ = serde_json::to_writer(&mut self.buffer, value);
     }
-}
-
-/// The header of an unmasked text frame for a payload of this many bytes, and how many of its bytes are used.
-fn header(len: usize) -> ([u8; HEADER_MAX], usize) {
-    let mut header = [0; HEADER_MAX];
-    header[0] = TEXT;
-    #[expect(clippy::cast_possible_truncation, reason = "each arm holds the length")]
-    match len {
-        0..=125 => {
-            header[1] = len as u8;
-            (header, 2)
-        }
-        126..=0xffff => {
-            header[1] = 126;
-            header[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-            (header, 4)
-        }
-        _ => {
-            header[1] = 127;
-            header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
-            (header, 10)
-        }
-    }
-}
-
-/// A text frame with a message that is a whole envelope already.
-#[must_use]
-pub fn text_message(message: &[u8]) -> Bytes {
-    let (header, used) = header(message.len());
-    let mut frame = Vec::with_capacity(used + message.len());
-    frame.extend_from_slice(&header[..used]);
-    frame.extend_from_slice(message);
-    Bytes::from(frame)
 }
 
 /// `PRODUCT_UPDATE`: the whole product as it is now, with what changed and the trace of that, where an event told it.
@@ -147,7 +107,7 @@ pub(super) mod tests {
     pub fn messages(mut bytes: &[u8]) -> Vec<Value> {
         let mut found = Vec::new();
         while !bytes.is_empty() {
-            assert_eq!(bytes[0], TEXT);
+            assert_eq!(bytes[0], 0x81, "a whole text message");
             let (len, start) = match bytes[1] {
                 126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
                 127 => (usize::try_from(u64::from_be_bytes(bytes[2..10].try_into().unwrap())).unwrap(), 10),
@@ -170,7 +130,7 @@ pub(super) mod tests {
             assert_eq!(read.len(), 1);
             assert_eq!(read[0]["payload"].as_str().map(str::len), Some(len));
             assert_eq!(read[0]["toUserId"], "a\"b");
-            assert_eq!(messages(&[envelope.clone(), text_message(&text)].concat()).len(), 2);
+            assert_eq!(messages(&[envelope.clone(), websocket::encode(websocket::TEXT, &text)].concat()).len(), 2);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
 use crate::telemetry::names::span;
 use crate::telemetry::spans;
-use crate::wire::status::Status;
+use crate::wire::pages::status::Status;
 
 /// A run of frames that all pages at its beginning share is kept only up to this many bytes.
 const SHARED_RUN_MAX: usize = 128 * 1024;

@@ -13,7 +13,7 @@
 mod actor;
 mod carts;
 mod cursor;
-pub mod frame;
+mod frame;
 mod hub;
 mod journal;
 mod outbox;
@@ -34,10 +34,11 @@ use crate::actors::catalog_view::CatalogHandle;
 use crate::actors::waiting::WaitingOutput;
 use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
-use crate::wire::cart::Cart;
-use crate::wire::frame::Frame;
-use crate::wire::order::Order;
-use crate::wire::status::Status;
+use crate::wire::pages::cart::Cart;
+use crate::wire::pages::frame::Frame;
+use crate::wire::pages::order::Order;
+use crate::wire::pages::status::Status;
+use crate::wire::pages::websocket;
 use hub::Hub;
 use outbox::Subject;
 
@@ -97,7 +98,7 @@ impl FanoutHandle {
     fn show(&self, session_id: &str, subject: &Subject, frame: &Frame<'_>) {
         if self.has_session(session_id) {
             let message = frame.to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
-            self.hub.to_session(session_id, subject, frame::text_message(&message));
+            self.hub.to_session(session_id, subject, websocket::encode(websocket::TEXT, &message));
         }
     }
 

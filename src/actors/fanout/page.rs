@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cursor;
-use super::frame;
 use super::hub::{Hub, PageCell};
 use super::journal::{Due, Looked, Sequence};
 use crate::actors::catalog_view::{CatalogState, Pieces, SlotNo, SourcePositions};
 use crate::bugs::{self, Bug};
-use crate::wire::frame::{Frame, Heartbeat};
+use crate::wire::pages::frame::{Frame, Heartbeat};
+use crate::wire::pages::websocket;
 
 /// A burst ends after the frame with which it reaches this many bytes: about what a socket takes at once.
 const BURST_BYTES: usize = 32 * 1024;
@@ -290,7 +290,7 @@ impl PageSubscription {
         let cursor = cursor.map(|log_id| cursor::encode(log_id, claims_more.as_ref().unwrap_or(&self.proven)));
         let heartbeat = Heartbeat { cursor, status: self.hub.status(), reload };
         let message = Frame::Heartbeat(&heartbeat).to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
-        add(run, &frame::text_message(&message))
+        add(run, &websocket::encode(websocket::TEXT, &message))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{FanoutHandle, FanoutSettings, PageInfo, PageSubscription};
 use crate::actors::catalog_view::testing::{self, Shop};
 use crate::actors::catalog_view::{Asked, CatalogHandle};
 use crate::clock::Clock;
-use crate::wire::status::{CatalogState, RunState, Status};
+use crate::wire::pages::status::{CatalogState, RunState, Status};
 
 const SETTINGS: FanoutSettings = FanoutSettings { cache_sync_max: 100, heartbeat_interval: Duration::from_secs(5) };
 

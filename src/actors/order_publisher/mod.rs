@@ -31,8 +31,8 @@ use crate::store::{Order, OrderItem, PublishVia};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::span;
 use crate::telemetry::spans;
-use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
 use crate::wire::topics::Topic;
+use crate::wire::topics::order_event::{OrderEvent, OrderSource, Wish};
 
 /// The actor's id.
 const ID: &str = "order-publisher";

@@ -26,7 +26,7 @@ use super::order_publisher::Gate;
 use crate::store::Order;
 
 /// Shows an order as `GET orders/{id}` answers it.
-pub type RenderOrder = Arc<dyn Fn(&Order) -> crate::wire::order::Order + Send + Sync>;
+pub type RenderOrder = Arc<dyn Fn(&Order) -> crate::wire::pages::order::Order + Send + Sync>;
 
 /// Orders whose pages are still to be told, at most: beyond it pages find out when they ask.
 const OWED_MAX: usize = 100_000;

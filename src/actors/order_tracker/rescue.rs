@@ -8,7 +8,7 @@ use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::log::EventLog;
 use crate::store::{Probe, Store, StoreError, TrackerBatch};
-use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
+use crate::wire::topics::order_event::{OrderEvent, OrderSource, Wish};
 
 /// Probes of one append, oldest first.
 const PROBES: usize = 1_000;

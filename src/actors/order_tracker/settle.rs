@@ -9,8 +9,8 @@ use crate::domain::inventory::EventKind;
 use crate::log::{PartitionId, Record};
 use crate::store::{Outcome, OutcomeKind, TrackerBatch, TrackerPosition};
 use crate::telemetry::context::TraceContext;
-use crate::wire::inventory_event::{self, EventType, InventoryFact};
-use crate::wire::output;
+use crate::wire::topics::inventory_event::{self, EventType, InventoryFact};
+use crate::wire::topics::output;
 
 /// Every event that matters names a row by this field; the rest needs no decoding.
 const ROW_FIELD: &[u8] = b"\"orderItemId\"";

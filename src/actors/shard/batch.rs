@@ -19,7 +19,7 @@ use crate::domain::ids::ProductId;
 use crate::domain::inventory::answer::{ProbedItem, order_expired};
 use crate::domain::inventory::{Cause, Command, Input, InputTopic, ProductState};
 use crate::log::{Offset, PartitionId, Positions, TopicPartition};
-use crate::wire::{inventory_event, product_record};
+use crate::wire::topics::{inventory_event, product_record};
 
 /// Reminders that one batch fires at most: as many as a chunk has records.
 const REMINDERS_PER_BATCH: usize = 10_000;

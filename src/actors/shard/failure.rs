@@ -17,8 +17,8 @@ use crate::actors::supervision::{EndCause, RestartPolicy, end_of};
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Cause, Command, OrderOutcome, RefusedItem, order_refused};
 use crate::telemetry::context::TraceContext;
-use crate::wire::dead_letter::DeadLetter;
-use crate::wire::inventory_event;
+use crate::wire::topics::dead_letter::DeadLetter;
+use crate::wire::topics::inventory_event;
 
 /// A batch fails this often as a whole before its commands are tried one at a time.
 const FAILURES_AS_A_WHOLE: u32 = 2;

@@ -9,7 +9,7 @@ use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Cause, Input, InputTopic, OrderOutcome, Outcome};
 use crate::log::{NewRecord, Offset, Record};
 use crate::telemetry::context::TraceContext;
-use crate::wire::headers;
+use crate::wire::topics::headers;
 
 /// Number of a batch: rising, and unique in the process, so that whatever belongs to an earlier one is recognised.
 pub type BatchId = u64;

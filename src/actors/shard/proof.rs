@@ -12,8 +12,8 @@ use crate::domain::EpochMs;
 use crate::domain::inventory::InputTopic;
 use crate::log::{Offset, PartitionId, PartitionInfo, Position, Record, Start, Stop, TopicInfo, TopicPartition};
 use crate::telemetry::alarms::{About, Alarm, Cause as AlarmCause};
-use crate::wire::headers;
 use crate::wire::topics::Topic;
+use crate::wire::topics::headers;
 
 /// Outputs that are looked at for what was applied last: more than one commit makes.
 const LAST_OUTPUTS: Offset = 20_000;

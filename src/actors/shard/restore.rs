@@ -13,9 +13,9 @@ use super::proof::{self, GoOn, Known};
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Cause, InputTopic, ProductState};
 use crate::log::{LogError, Offset, PartitionId, PartitionInfo, Position, Record, Start, Stop, TopicPartition};
-use crate::wire::output;
-use crate::wire::product_record::{self, Restored, Unreadable};
 use crate::wire::topics::Topic;
+use crate::wire::topics::output;
+use crate::wire::topics::product_record::{self, Restored, Unreadable};
 
 /// Records per read: some 10 ms of decoding.
 pub(super) const CHUNK: usize = 10_000;

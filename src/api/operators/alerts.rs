@@ -8,7 +8,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use crate::api::state::Operators;
-use crate::wire::alert_event::AlertEvent;
+use crate::wire::topics::alert_event::AlertEvent;
 
 /// Alerts as operators see them.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

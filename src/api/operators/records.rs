@@ -13,12 +13,11 @@ use super::search::{EndedBy, Search, partitions};
 use super::topics::named;
 use crate::api::body::JsonBody;
 use crate::api::failure::Failure;
-use crate::api::predicate::Predicate;
 use crate::api::problem::Problem;
-use crate::api::record_view::{From, RecordDraft};
 use crate::api::shop::query::{Parameters, Parsed};
 use crate::api::state::Operators;
 use crate::log::{Appended, NewRecord};
+use crate::records::{Predicate, ReadFrom, RecordDraft};
 use crate::wire::topics::Topic;
 
 /// Records of one answer unless more are asked for, and at most.
@@ -78,7 +77,7 @@ pub async fn read(
 ) -> Result<Json<RecordsPage>, Failure> {
     let (topic, parameters) = (named(&topic)?, Parameters::new(parameters)?);
     let partition = parameters.number("partition", 0, i64::from(i32::MAX))?.and_then(|partition| i32::try_from(partition).ok());
-    let from = From::parse(parameters.text("from").unwrap_or("start")).map_err(|reason| Problem::field("from", reason))?;
+    let from = ReadFrom::parse(parameters.text("from").unwrap_or("start")).map_err(|reason| Problem::field("from", reason))?;
     let predicate = parameters.text("where").filter(|text| !text.trim().is_empty()).map(Predicate::parse).transpose();
     let search = Search {
         topic,
@@ -124,7 +123,7 @@ pub async fn dead_letters(State(operators): State<Arc<Operators>>, parameters: P
     let search = Search {
         topic: Topic::DeadLetters,
         partition: None,
-        from: From::Last(limit),
+        from: ReadFrom::Last(limit),
         limit: usize::try_from(limit).unwrap_or_default(),
         predicate: None,
     };

@@ -14,11 +14,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::records::RecordsPage;
 use crate::api::failure::Failure;
-use crate::api::predicate::Predicate;
 use crate::api::problem::Problem;
-use crate::api::record_view::{From, view};
 use crate::clock::Clock;
 use crate::log::{EventLog, LogError, Offset, PartitionId, PartitionInfo, Record, Start, Stop, TopicPartition};
+use crate::records::{Predicate, ReadFrom, view};
 use crate::wire::topics::Topic;
 
 /// Records read at once: a record may have a megabyte.
@@ -39,7 +38,7 @@ static SEATS: Semaphore = Semaphore::const_new(AT_ONCE);
 pub(super) struct Search {
     pub topic: Topic,
     pub partition: Option<PartitionId>,
-    pub from: From,
+    pub from: ReadFrom,
     pub limit: usize,
     pub predicate: Option<Predicate>,
 }
@@ -77,8 +76,8 @@ impl Search {
             return Err(Problem::field("partition", message).into());
         }
         let page = match self.from {
-            From::Last(count) => self.newest(log, clock, &wanted, count, until).await?,
-            from @ (From::Start | From::End | From::Offset(_) | From::Ago(_)) => {
+            ReadFrom::Last(count) => self.newest(log, clock, &wanted, count, until).await?,
+            from @ (ReadFrom::Start | ReadFrom::End | ReadFrom::Offset(_) | ReadFrom::Ago(_)) => {
                 self.pass(log, clock, &wanted, from, until).await?.into_page()
             }
         };
@@ -97,7 +96,7 @@ impl Search {
         let mut window = if self.predicate.is_some() { limit.max(FIRST_WINDOW) } else { limit }.min(count);
         let mut best = None;
         loop {
-            let kept = self.pass(log, clock, wanted, From::Last(window), until).await?;
+            let kept = self.pass(log, clock, wanted, ReadFrom::Last(window), until).await?;
             let out_of_time = kept.ended_by == Some(EndedBy::Time);
             let all_read = |(number, info): &(PartitionId, PartitionInfo)| {
                 info.end - info.start <= window || kept.fits.get(number).is_some_and(|fits| *fits >= self.limit)
@@ -118,13 +117,13 @@ impl Search {
         log: &dyn EventLog,
         clock: &Clock,
         wanted: &[(PartitionId, PartitionInfo)],
-        from: From,
+        from: ReadFrom,
         until: Instant,
     ) -> Result<Kept, LogError> {
         let start =
             |(number, info): &(PartitionId, PartitionInfo)| (TopicPartition::new(self.topic, *number), from.start(info, clock));
         let starts: Vec<(TopicPartition, Start)> = wanted.iter().map(start).collect();
-        let mut kept = Kept::new(self.limit, matches!(from, From::Last(_)));
+        let mut kept = Kept::new(self.limit, matches!(from, ReadFrom::Last(_)));
         let Ok(reader) = timeout_at(until, log.reader(&starts, Stop::AtEnd)).await else { return Ok(kept.out_of_time()) };
         let mut reader = reader?;
         loop {

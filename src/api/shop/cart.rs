@@ -16,8 +16,8 @@ use crate::domain::money::{CENTS_MAX, Cents};
 use crate::domain::order::Totals;
 use crate::store::{Cart, CartLine, Shown, Wanted};
 use crate::telemetry::context::TraceContext;
-use crate::wire::cart::{self, CartAdd, CartItem, CartSet, Quote};
-use crate::wire::order::GUEST;
+use crate::wire::pages::cart::{self, CartAdd, CartItem, CartSet, Quote};
+use crate::wire::pages::order::GUEST;
 use crate::wire::product::generated_image_url;
 
 /// Longest address of a picture that is kept with a cart, in bytes: a picture that is its own address is not.
@@ -43,7 +43,7 @@ pub async fn add(
     let session = SessionId::new(&session)?;
     let user = user(wanted.user_id.as_deref())?;
     let product = ProductId::new(&wanted.product_id)?;
-    let quantity = crate::wire::client_message::cart_quantity(wanted.quantity.unwrap_or(1))?;
+    let quantity = crate::wire::pages::client_message::cart_quantity(wanted.quantity.unwrap_or(1))?;
     let shown = shown(&shop.catalog, &product).ok_or_else(|| unknown(product.as_str()))?;
     let wanted = Wanted { product_id: &product, shown: Some(&shown) };
     let cart = shop.store.add_to_cart(&session, user.as_ref(), wanted, quantity).await?;

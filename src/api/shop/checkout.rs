@@ -29,7 +29,7 @@ use crate::domain::money::Cents;
 use crate::store::{Checkout, CheckoutError, CheckoutRequest, IdempotencyKey, Offer, PublishVia};
 use crate::telemetry::names::span;
 use crate::telemetry::spans;
-use crate::wire::order::{self, GUEST};
+use crate::wire::pages::order::{self, GUEST};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::api::body::JsonBody;
 use crate::api::observe::Trace;
 use crate::api::state::Shop;
-use crate::wire::tracked_event::TrackedEvents;
+use crate::wire::pages::tracked_event::TrackedEvents;
 
 /// Takes a batch of tracked events. Any well-formed batch is answered alike, whatever is in it; `accepted` says how many of its
 /// events will be written, as there is a budget.

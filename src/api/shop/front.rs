@@ -13,7 +13,7 @@ use crate::api::state::Shop;
 
 /// What moved last, what became cheaper, what is nearly gone, what sells.
 #[utoipa::path(get, path = "/api/ecommerce/front", tag = "products",
-    responses((status = 200, body = crate::wire::front::Front, headers(("etag" = String))), (status = 304)))]
+    responses((status = 200, body = crate::wire::pages::front::Front, headers(("etag" = String))), (status = 304)))]
 pub async fn read(State(shop): State<Arc<Shop>>, headers: HeaderMap) -> Response {
     let asked = Asked { low_stock: shop.config.inventory.warning_max, now_ms: shop.clock.now_ms() };
     let front = shop.catalog.front(asked).await;
@@ -23,7 +23,7 @@ pub async fn read(State(shop): State<Arc<Shop>>, headers: HeaderMap) -> Response
     shop.packed.answer(&headers, &format!("\"f{tag:032x}\""), Text::Whole(json)).await
 }
 
-/// The answer, as [`crate::wire::front::Front`] describes it: products are rendered already.
+/// The answer, as [`crate::wire::pages::front::Front`] describes it: products are rendered already.
 fn write(front: &Front) -> Vec<u8> {
     let mut json = b"{\"moves\":[".to_vec();
     let moves = front.moves.iter().filter(|(product, _)| !product.body().is_empty());

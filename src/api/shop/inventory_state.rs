@@ -17,7 +17,7 @@ const INLINE_MAX: u64 = 50_000;
 
 /// All products with their categories.
 #[utoipa::path(get, path = "/api/ecommerce/inventory/state", tag = "products",
-    responses((status = 200, body = crate::wire::inventory_state::InventoryState)))]
+    responses((status = 200, body = crate::wire::pages::inventory_state::InventoryState)))]
 pub async fn read(State(shop): State<Arc<Shop>>) -> Result<Response, Failure> {
     let text = if shop.catalog.progress().products <= INLINE_MAX {
         write(&shop)

@@ -15,7 +15,7 @@ use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, SessionId};
 use crate::domain::order::OrderStatus;
 use crate::store::{Order, OrderItem, PublishVia};
-use crate::wire::order::{self, OrderLine, OrderStep, PaymentInfo, ShippingAddress, StepClock, TimelineStep};
+use crate::wire::pages::order::{self, OrderLine, OrderStep, PaymentInfo, ShippingAddress, StepClock, TimelineStep};
 use crate::wire::product::generated_image_url;
 
 /// The session's orders, newest first.

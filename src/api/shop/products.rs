@@ -21,8 +21,8 @@ use crate::api::problem::Problem;
 use crate::api::state::Shop;
 use crate::domain::money::Cents;
 use crate::wire::Money;
-use crate::wire::front::{FacetCount, Facets};
-use crate::wire::history::ProductChange;
+use crate::wire::pages::front::{FacetCount, Facets};
+use crate::wire::pages::history::ProductChange;
 
 /// Products of the featured and trending shelves.
 const SHELF: usize = 8;

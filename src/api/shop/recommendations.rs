@@ -20,7 +20,7 @@ use crate::api::failure::Failure;
 use crate::api::state::Shop;
 use crate::domain::ids::{SessionId, UserId};
 use crate::store::Cart;
-use crate::wire::recommendation::{Recommendation, RecommendationType};
+use crate::wire::pages::recommendation::{Recommendation, RecommendationType};
 
 /// Products of one recommendation.
 const COUNT: usize = 8;
@@ -56,7 +56,7 @@ pub async fn read(
 
 /// What goes with a product: what was bought with it, then what is like it.
 #[utoipa::path(get, path = "/api/ecommerce/recommendations/product/{id}", tag = "products", params(("id" = String, Path)),
-    responses((status = 200, body = crate::wire::recommendation::Related)))]
+    responses((status = 200, body = crate::wire::pages::recommendation::Related)))]
 pub async fn of_product(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Result<Response, Failure> {
     let product = shop.catalog.entry(&id).ok_or_else(|| unknown(&id))?;
     let beside = shop.affinity.read().beside(std::slice::from_ref(&id));

@@ -16,7 +16,7 @@ use crate::api::server::Lifeline;
 use crate::api::state::Shop;
 use crate::clock::Clock;
 use crate::log::EventLog;
-use crate::wire::status::{CatalogState, RunState, Status};
+use crate::wire::pages::status::{CatalogState, RunState, Status};
 
 /// How often the log is asked who is there.
 const EVERY: Duration = Duration::from_secs(1);

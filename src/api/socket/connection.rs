@@ -11,7 +11,6 @@ use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::frame::{self, CloseCode, Decoder, Opcode, Received, Violation};
 use super::messages::{self, Work};
 use super::outgoing::Outgoing;
 use super::pace::{Pace, Verdict};
@@ -19,6 +18,7 @@ use super::{Page, SocketCounts};
 use crate::actors::catalog_view::CatalogState;
 use crate::actors::fanout::{PageInfo, PageSubscription};
 use crate::api::server::Ending;
+use crate::wire::pages::websocket::{self, CloseCode, Decoder, Received, Violation};
 
 /// Bytes taken from the socket at once.
 const READ_BYTES: usize = 4096;
@@ -252,7 +252,7 @@ impl Connection {
             }
             match received {
                 Received::Text(text) => self.work = messages::begin(&self.page, &text),
-                Received::Ping(payload) => self.answer(Bytes::from(frame::encode(Opcode::Pong, &payload))),
+                Received::Ping(payload) => self.answer(websocket::encode(websocket::PONG, &payload)),
                 Received::Pong | Received::Fragment => {}
                 Received::Close(code) => return Err(End::Close(code.unwrap_or(CloseCode::Normal as u16), "")),
             }
@@ -263,7 +263,7 @@ impl Connection {
     /// Now and then: a Ping, so that a dead peer is noticed, and an end for a page that takes nothing, or too little.
     fn tick(&mut self) -> Result<(), End> {
         if self.outgoing.is_empty() {
-            self.outgoing.push(Bytes::from_static(&[0x80 | Opcode::Ping as u8, 0]));
+            self.outgoing.push(websocket::encode(websocket::PING, &[]));
             return Ok(());
         }
         let (ws, counts) = (&self.page.shop.config.ws, &self.page.shop.figures.sockets);
@@ -294,7 +294,7 @@ impl Connection {
     /// has not yet taken.
     fn say_last_word(&mut self, code: CloseCode, reason: &str) -> bool {
         let Some(mut last) = self.outgoing.cut() else { return false };
-        last.extend_from_slice(&frame::close(code as u16, reason));
+        last.extend_from_slice(&websocket::close(code as u16, reason));
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.stream, LAST_BUFFER_BYTES);
         // Not by way of tokio, which remembers that there was no room before.
         let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
@@ -303,7 +303,7 @@ impl Connection {
 
     /// Sends what waits and the close frame, then reads until the page has closed too: a reset would take the reason from it.
     async fn say_farewell(&mut self, code: u16, reason: &str) {
-        self.outgoing.push(Bytes::from(frame::close(code, reason)));
+        self.outgoing.push(websocket::close(code, reason));
         while !self.outgoing.is_empty() {
             if self.stream.writable().await.is_err() || self.outgoing.flush(&self.stream).is_err() {
                 return;

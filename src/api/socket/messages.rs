@@ -7,14 +7,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Page, SocketCounts};
-use crate::actors::fanout::frame::text_message;
 use crate::api::shop::{cart, recommendations};
 use crate::api::state::Shop;
 use crate::domain::ids::{SessionId, UserId};
 use crate::store::{Cart, CartError, Wanted};
-use crate::wire::client_message::{self, CartChange, ClientMessage};
-use crate::wire::frame::Frame;
-use crate::wire::tracked_event::said;
+use crate::wire::pages::client_message::{self, CartChange, ClientMessage};
+use crate::wire::pages::frame::Frame;
+use crate::wire::pages::tracked_event::said;
+use crate::wire::pages::websocket;
 
 /// Something under way for one page, and the frames that it will be sent for it.
 pub(super) type Work = Pin<Box<dyn Future<Output = Bytes> + Send>>;
@@ -99,7 +99,7 @@ async fn recommendation(shop: &Shop, session: &SessionId, user: &UserId, cart: O
 }
 
 fn frame(shop: &Shop, frame: &Frame<'_>) -> Bytes {
-    text_message(&frame.to_json(&uuid::Uuid::new_v4().to_string(), shop.clock.now_ms()))
+    websocket::encode(websocket::TEXT, &frame.to_json(&uuid::Uuid::new_v4().to_string(), shop.clock.now_ms()))
 }
 
 fn owned(page: &Page) -> (Arc<Shop>, SessionId, UserId) {

@@ -8,7 +8,6 @@
 //! The bytes of a frame are made once for all pages; a connection adds nothing but the write. An idle one holds no buffer.
 
 mod connection;
-pub mod frame;
 mod handshake;
 mod messages;
 mod outgoing;

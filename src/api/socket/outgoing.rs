@@ -132,11 +132,11 @@ fn end_of_frame(frames: &[u8], at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::socket::frame::{Opcode, encode};
+    use crate::wire::pages::websocket::{TEXT, encode};
 
     #[test]
     fn what_is_cut_ends_with_a_whole_frame() {
-        let frames = [0, 5, 125, 126, 70_000].map(|bytes| encode(Opcode::Text, &vec![b'x'; bytes]));
+        let frames = [0, 5, 125, 126, 70_000].map(|bytes| encode(TEXT, &vec![b'x'; bytes]));
         let run = frames.concat();
         let ends: Vec<usize> = frames.iter().scan(0, |end, frame| Some((*end += frame.len(), *end).1)).collect();
         for gone in (0..1_000).chain([run.len() - 1]) {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::{Buf, BufMut, Bytes};
 
 use crate::log::Headers;
-use crate::wire::headers;
+use crate::wire::topics::headers;
 
 /// Names that records carry all the time: read back without an allocation each.
 const KNOWN: [&str; 4] = [headers::CAUSE, headers::TRACEPARENT, headers::STATE, headers::MOVED_FROM];

@@ -11,8 +11,8 @@ use super::super::{Headers, NewRecord, Offset, PartitionId, Record};
 use super::options::KafkaConfig;
 use super::transactions::DECIDING;
 use crate::domain::EpochMs;
-use crate::wire::headers;
 use crate::wire::topics::Topic;
+use crate::wire::topics::headers;
 
 /// A record as a client shows it, before it is copied.
 pub(super) struct Seen<'a, H> {

@@ -15,9 +15,9 @@ use crate::domain::inventory::{Cause, Command, Input, InputPosition, InputTopic}
 use crate::log::partitioner::partition_of;
 use crate::log::{NewRecord, Offset, PartitionId, Record};
 use crate::wire::invalid::Invalid;
-use crate::wire::order_event::{self, OrderEvent};
 use crate::wire::topics::Topic;
-use crate::wire::{dead_letter, headers, inventory_event, output, product_updates};
+use crate::wire::topics::order_event::{self, OrderEvent};
+use crate::wire::topics::{dead_letter, headers, inventory_event, output, product_updates};
 
 /// How far the records of a partition were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -3,7 +3,7 @@
 //! The reader stands still while one holds, looks again every few seconds, and goes on by itself once the cause is gone.
 
 use super::stream::ServerIdentity;
-use crate::wire::cdc_position::Lsn;
+use crate::wire::topics::cdc_position::Lsn;
 
 /// Why orders are not read from the WAL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

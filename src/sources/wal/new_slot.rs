@@ -24,9 +24,9 @@ use super::{ReadError, Step, WalConfig};
 use crate::domain::EpochMs;
 use crate::log::cdc_position::gap_record;
 use crate::log::{Batch, EventLog, NewRecord, Positions, Session, Start, Stop, read_topics};
-use crate::wire::cdc_position::{CdcPosition, Lsn};
-use crate::wire::order_event::OrderSource;
 use crate::wire::topics::Topic;
+use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
+use crate::wire::topics::order_event::OrderSource;
 
 /// A slot that is not made by then waits for somebody.
 pub(super) const NAME_BLOCKERS_AFTER: Duration = Duration::from_secs(5);

@@ -7,9 +7,9 @@ use super::server::Facts;
 use super::stream::ServerIdentity;
 use crate::log::cdc_position::{self, PARTITION, Stored};
 use crate::log::{EventLog, LogError, Reader, Start, Stop, TopicPartition};
-use crate::wire::cdc_position::CdcPosition;
 use crate::wire::invalid::Invalid;
 use crate::wire::topics::Topic;
+use crate::wire::topics::cdc_position::CdcPosition;
 
 const CHUNK: usize = 1_000;
 /// A reader of what is there already waits for nothing but commits that are under way.

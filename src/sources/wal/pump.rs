@@ -22,7 +22,7 @@ use super::{ReadError, Step, WalContext};
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::log::Session;
-use crate::wire::cdc_position::CdcPosition;
+use crate::wire::topics::cdc_position::CdcPosition;
 
 /// Feedback goes by the clock: the server hangs up on those who are silent, and a slot must not hold back WAL for long. It
 /// acknowledges what the log shows by then.

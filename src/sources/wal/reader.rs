@@ -25,8 +25,8 @@ use super::{ReadError, Step, WalContext};
 use crate::bugs::{self, Bug};
 use crate::log::cdc_position::{Stored, gap_record};
 use crate::log::{LogError, Session, SessionConfig};
-use crate::wire::cdc_position::CdcPosition;
 use crate::wire::topics::Topic;
+use crate::wire::topics::cdc_position::CdcPosition;
 
 /// First and longest wait for a slot that is in use: by a predecessor in its last moments, or by somebody who lives.
 const SLOT_WAIT_MIN: Duration = Duration::from_millis(5);

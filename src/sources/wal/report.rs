@@ -11,7 +11,7 @@ use super::alarm::Alarm;
 use super::server::Facts;
 use crate::domain::EpochMs;
 use crate::telemetry::alarms::{self, About, Alarms, Cause};
-use crate::wire::cdc_position::{CdcPosition, Lsn};
+use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 
 const ABOUT: About = About::cause(Cause::WalReader);
 /// Lag is told with this precision.

@@ -1,7 +1,7 @@
 //! What the seeded bugs of this room need beyond an `if`.
 
 use super::server::Facts;
-use crate::wire::cdc_position::{CdcPosition, Lsn};
+use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 
 /// Where the slot remembers to have been, instead of where the log says.
 pub(super) fn position_of_slot(facts: &Facts, stored: CdcPosition) -> CdcPosition {

@@ -10,7 +10,7 @@ use super::alarm::Alarm;
 use super::transactions::TABLE;
 use crate::domain::EpochMs;
 use crate::store::PIN_SCHEMA;
-use crate::wire::cdc_position::Lsn;
+use crate::wire::topics::cdc_position::Lsn;
 
 /// How our connections call themselves: a slot that is read under this name is read by one of us.
 pub(super) const APPLICATION: &str = "kartshoppe-cdc";

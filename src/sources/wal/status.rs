@@ -9,7 +9,7 @@ use super::server::{Facts, Server, ServerError, in_time};
 use super::{ReadError, WalConfig};
 use crate::log::EventLog;
 use crate::log::cdc_position::Stored;
-use crate::wire::cdc_position::CdcPosition;
+use crate::wire::topics::cdc_position::CdcPosition;
 
 /// A slot that nobody reads and that PostgreSQL gives up after less WAL than this is told of: some minutes of a busy shop.
 const SAFE_ENOUGH_BYTES: i64 = 1 << 30;

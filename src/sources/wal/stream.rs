@@ -16,7 +16,7 @@ use pg_walstream::{
 use super::server::APPLICATION;
 use super::visible::Xid;
 use crate::domain::EpochMs;
-use crate::wire::cdc_position::Lsn;
+use crate::wire::topics::cdc_position::Lsn;
 
 /// A server that does not take a connection in this time is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

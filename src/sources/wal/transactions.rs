@@ -14,11 +14,11 @@ use crate::log::{Batch, NewRecord, Positions};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::span;
 use crate::telemetry::spans;
-use crate::wire::cdc_position::{CdcPosition, Lsn};
-use crate::wire::order_event::{OrderEvent, OrderSource, Wish};
-use crate::wire::output;
-use crate::wire::record::Headers;
 use crate::wire::topics::Topic;
+use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
+use crate::wire::topics::order_event::{OrderEvent, OrderSource, Wish};
+use crate::wire::topics::output;
+use crate::wire::topics::record::Headers;
 
 /// The published table.
 pub const TABLE: &str = "order_items";

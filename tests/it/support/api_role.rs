@@ -18,7 +18,8 @@ use kartshoppe::domain::inventory::Rules;
 use kartshoppe::domain::order::OrderStatus;
 use kartshoppe::log::EventLog;
 use kartshoppe::store::{Order, Store};
-use kartshoppe::wire::{Money, order};
+use kartshoppe::wire::Money;
+use kartshoppe::wire::pages::order;
 
 use super::log::within;
 

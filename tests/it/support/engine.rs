@@ -14,9 +14,9 @@ use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::{EventKind, Rules};
 use kartshoppe::log::{EventLog, NewRecord, Offset, Start, TopicPartition};
 use kartshoppe::sources::{INVENTORY_GROUP, Inventory, InventoryConfig};
-use kartshoppe::wire::inventory_event::{self, EventType, InventoryFact};
-use kartshoppe::wire::product_record::{self, Restored};
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::inventory_event::{self, EventType, InventoryFact};
+use kartshoppe::wire::topics::product_record::{self, Restored};
 
 use super::log::{append, read_all, read_from, record, within};
 use super::place::{Opened, Place};

@@ -11,7 +11,7 @@ use kartshoppe::domain::money::Cents;
 use kartshoppe::domain::product::{Details, Product};
 use kartshoppe::log::partitioner::partition_of;
 use kartshoppe::log::{Batch, EventLog, NewRecord, PartitionId, Session, SessionConfig};
-use kartshoppe::wire::{alert_event, inventory_event, product_record};
+use kartshoppe::wire::topics::{alert_event, inventory_event, product_record};
 
 use super::log::within;
 

@@ -15,8 +15,8 @@ use kartshoppe::domain::inventory::Rules;
 use kartshoppe::log::{EventLog, Record};
 use kartshoppe::sources::wal::{Begun, Phase, RepairError, Wal, WalConfig, WalReport, repair};
 use kartshoppe::sources::{Inventory, InventoryConfig};
-use kartshoppe::wire::cdc_position::CdcPosition;
 use kartshoppe::wire::topics::Topic;
+use kartshoppe::wire::topics::cdc_position::CdcPosition;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::log::{read_all, within};

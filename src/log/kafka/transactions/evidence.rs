@@ -17,7 +17,7 @@ use super::super::rights::{Access, Lack};
 use super::super::trouble::refused;
 use super::super::unreadable::is_unreadable;
 use super::stamp::Stamp;
-use crate::wire::headers;
+use crate::wire::topics::headers;
 
 /// So many records before the end of each partition are looked through for what can be seen: its last record is stamped, and
 /// who follows are others.

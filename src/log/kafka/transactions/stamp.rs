@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::super::super::{Headers, NewRecord, TopicPartition, partitioner};
 use super::super::options::KafkaConfig;
 use super::TURNS;
-use crate::wire::headers;
+use crate::wire::topics::headers;
 
 /// Key and stamp of a record that is there for its transaction only, so that the end of that decides what lies before it.
 pub(in super::super) const DECIDING: &str = "deciding";

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::wire::order_event;
+use crate::wire::topics::order_event;
 
 fn start(resume: u64) -> CdcPosition {
     CdcPosition { system_id: "7".to_owned(), timeline: 1, resume_lsn: Lsn(resume), part_commit_lsn: None, part_index: 0 }

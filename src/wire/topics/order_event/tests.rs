@@ -63,7 +63,7 @@ fn the_key_must_name_the_product() {
         append_time_ms: 0,
         key: Some(Bytes::from_static(key.as_bytes())),
         value: value.map(|text| Bytes::from_static(text.as_bytes())),
-        headers: crate::wire::record::Headers::none(),
+        headers: crate::wire::topics::record::Headers::none(),
     };
     assert!(decode(&record("PROD_0001", Some(LEAST))).is_ok());
     assert!(decode(&record("", Some(LEAST))).is_ok());

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::Topic;
 use super::headers;
-use super::json;
-use super::topics::Topic;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::Cause;
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::{Headers, NewRecord};
+use crate::wire::json;
+use crate::wire::topics::record::{Headers, NewRecord};
 
 /// The headers of an output of the inventory: what made it, and the trace of that.
 #[must_use]
@@ -50,6 +50,6 @@ pub(super) fn keyed(topic: Topic, product_id: &ProductId, shape: &impl Serialize
 }
 
 /// A product's key.
-pub(super) fn key(product_id: &ProductId) -> Bytes {
+pub(crate) fn key(product_id: &ProductId) -> Bytes {
     Bytes::copy_from_slice(product_id.as_str().as_bytes())
 }

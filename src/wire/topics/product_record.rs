@@ -3,18 +3,18 @@
 //! The value is the product with its current stock, the header [`super::state_header`] the rest; a null value says that the
 //! product was removed, and the header [`headers::REVISION`] which of its versions that was. Written by the committer, read by shards that restore and by the catalogue view.
 
+use super::Topic;
 use super::headers;
-use super::invalid::Invalid;
-use super::json;
 use super::output;
-use super::product::{self, ProductValue};
 use super::state_header::{StateHeader, StateHeaderError};
-use super::topics::Topic;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Applied, Cause, ProductState};
 use crate::domain::product::Revision;
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::{Headers, NewRecord, Offset, PartitionId, Record};
+use crate::wire::invalid::Invalid;
+use crate::wire::json;
+use crate::wire::product::{self, ProductValue};
+use crate::wire::topics::record::{Headers, NewRecord, Offset, PartitionId, Record};
 
 /// The record that makes this state the committed one.
 /// It goes to the partition of the product's inputs, so that state and inputs move together.

@@ -4,10 +4,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::money::Money;
 use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, SessionId, UserId};
 use crate::domain::order::OrderStatus;
+use crate::wire::money::Money;
 
 /// The customer of a checkout that names none.
 pub const GUEST: &str = "guest";

@@ -5,8 +5,8 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::history::ProductChange;
-use super::money::Money;
-use super::product::ProductBody;
+use crate::wire::money::Money;
+use crate::wire::product::ProductBody;
 
 /// The shelves of the first page, at most twelve products each.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, TS, ToSchema)]

@@ -8,16 +8,16 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::invalid::Invalid;
-use super::json::{self, Integer, Skip, Text, needed, once};
+use super::Topic;
 use super::output;
 use super::product_updates::check_key;
-use super::topics::Topic;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
 use crate::domain::inventory::{OrderItem, OrderOutcome};
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::{NewRecord, Record};
+use crate::wire::invalid::Invalid;
+use crate::wire::json::{self, Integer, Skip, Text, needed, once};
+use crate::wire::topics::record::{NewRecord, Record};
 
 /// One record of `order-events`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl OrderEvent {
     /// The record that publishes it, keyed by its product.
     #[must_use]
     pub fn record(&self, trace: Option<&TraceContext>) -> NewRecord {
-        let mut headers = crate::wire::record::Headers::none();
+        let mut headers = crate::wire::topics::record::Headers::none();
         output::push_trace(&mut headers, trace);
         output::keyed(Topic::OrderEvents, &self.product_id, &OrderEventValue::from(self), headers)
     }

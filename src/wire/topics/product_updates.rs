@@ -11,13 +11,13 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::invalid::{Invalid, shortened};
-use super::json;
-use super::product;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::Command;
 use crate::domain::product::Product;
-use crate::wire::record::Record;
+use crate::wire::invalid::{Invalid, shortened};
+use crate::wire::json;
+use crate::wire::product;
+use crate::wire::topics::record::Record;
 
 /// One thing that a record asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,8 +100,8 @@ pub(super) fn check_key(key: Option<&[u8]>, product_id: &ProductId) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::record::Headers;
     use crate::wire::topics::Topic;
+    use crate::wire::topics::record::Headers;
 
     const MUG: &str = r#"{"productId":"MUG","name":"Mug","price":9.5,"inventory":3}"#;
     const POT: &str = r#"{"productId":"POT","name":"Pot","price":29.5,"inventory":0}"#;

@@ -5,18 +5,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::invalid::Invalid;
-use super::json;
-use super::money::Money;
+use super::Topic;
 use super::output;
-use super::topics::Topic;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Stock};
 use crate::domain::inventory::{Cause, EventKind, InventoryEvent, OrderOutcome, StockLevel};
 use crate::domain::money::Cents;
 use crate::domain::product::Revision;
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::NewRecord;
+use crate::wire::invalid::Invalid;
+use crate::wire::json;
+use crate::wire::money::Money;
+use crate::wire::topics::record::NewRecord;
 
 /// The name of a product that nobody knows.
 const UNKNOWN_PRODUCT: &str = "Unknown Product";

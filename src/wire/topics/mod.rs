@@ -1,4 +1,25 @@
 //! The topics of the contract: their names, keys and policies.
+//!
+//! | topic | shape |
+//! | --- | --- |
+//! | `product-updates`, `order-events` (in) | `product_updates`, `order_event` |
+//! | `products` (out) | `product_record` with `state_header` |
+//! | `inventory-events`, `inventory-alerts` (out) | `inventory_event`, `alert_event` |
+//! | `dead-letters`, `cdc-positions` | `dead_letter`, `cdc_position` |
+//!
+//! `record` is what a log keeps, `headers` names its headers, and `output` makes a record of a shape.
+
+pub mod alert_event;
+pub mod cdc_position;
+pub mod dead_letter;
+pub mod headers;
+pub mod inventory_event;
+pub mod order_event;
+pub mod output;
+pub mod product_record;
+pub mod product_updates;
+pub mod record;
+pub mod state_header;
 
 use std::time::Duration;
 

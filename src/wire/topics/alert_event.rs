@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::invalid::Invalid;
-use super::json;
+use super::Topic;
 use super::output;
-use super::topics::Topic;
 use crate::domain::EpochMs;
 use crate::domain::inventory::{Alert, Cause};
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::NewRecord;
+use crate::wire::invalid::Invalid;
+use crate::wire::json;
+use crate::wire::topics::record::NewRecord;
 
 /// One alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]

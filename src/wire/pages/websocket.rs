@@ -1,21 +1,21 @@
-//! The frames of RFC 6455, as strictly as it allows: what a page may send, and the headers of what we send.
+//! WebSocket frames, RFC 6455 as strictly as it allows: what a page may send, and the frames that it is sent.
 //!
-//! A page sends little (carts, events, pongs), so an idle connection keeps no buffer at all. What we send is encoded once for all
-//! pages; only the header is made here.
+//! A page sends little (carts, events, pongs), so an idle connection keeps no buffer at all. What pages are sent is encoded once for
+//! all of them: a server's frames are not masked (section 5.1), so the bytes are the same for each.
 
 use std::fmt;
+use std::io::Cursor;
 
-/// Kinds of frames, by their number on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Opcode {
-    Continuation = 0,
-    Text = 1,
-    Binary = 2,
-    Close = 8,
-    Ping = 9,
-    Pong = 10,
-}
+use bytes::Bytes;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use OpCode::{Control as ControlFrame, Data as DataFrame};
+
+pub const TEXT: OpCode = DataFrame(Data::Text);
+pub const PING: OpCode = ControlFrame(Control::Ping);
+pub const PONG: OpCode = ControlFrame(Control::Pong);
+const CLOSE: OpCode = ControlFrame(Control::Close);
 
 /// Why we close; RFC 6455, section 7.4.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Decoder {
     /// # Errors
     /// [`Violation`]: the connection must be closed with its code.
     pub fn take_frame(&mut self) -> Result<Option<Received>, Violation> {
-        let Some(header) = Header::parse(&self.buffer)? else { return Ok(None) };
+        let Some(header) = ClientHeader::parse(&self.buffer)? else { return Ok(None) };
         self.check(&header)?;
         let end = header.bytes + header.payload;
         if self.buffer.len() < end {
@@ -110,14 +110,14 @@ impl Decoder {
     }
 
     /// What can be said before the payload is here.
-    fn check(&self, header: &Header) -> Result<(), Violation> {
+    fn check(&self, header: &ClientHeader) -> Result<(), Violation> {
         use CloseCode::{Protocol, TooBig, Unsupported};
         match header.opcode {
-            Opcode::Close | Opcode::Ping | Opcode::Pong => return Ok(()),
-            Opcode::Binary => return Err(violation(Unsupported, "only text is understood")),
-            Opcode::Continuation if !self.fragmented => return Err(violation(Protocol, "nothing to continue")),
-            Opcode::Text if self.fragmented => return Err(violation(Protocol, "the last message has not ended")),
-            Opcode::Continuation | Opcode::Text => {}
+            DataFrame(Data::Continue) if !self.fragmented => return Err(violation(Protocol, "nothing to continue")),
+            DataFrame(Data::Text) if self.fragmented => return Err(violation(Protocol, "the last message has not ended")),
+            DataFrame(Data::Continue | Data::Text) => {}
+            DataFrame(Data::Binary | Data::Reserved(_)) => return Err(violation(Unsupported, "only text is understood")),
+            ControlFrame(_) => return Ok(()),
         }
         if header.payload > self.max_message - self.message.len() {
             return Err(violation(TooBig, "the message is too long"));
@@ -125,82 +125,71 @@ impl Decoder {
         Ok(())
     }
 
-    fn take(&mut self, header: &Header, payload: Vec<u8>) -> Result<Received, Violation> {
+    fn take(&mut self, header: &ClientHeader, payload: Vec<u8>) -> Result<Received, Violation> {
         match header.opcode {
-            Opcode::Ping => Ok(Received::Ping(payload)),
-            Opcode::Pong => Ok(Received::Pong),
-            Opcode::Close => close_code(&payload).map(Received::Close),
-            Opcode::Text | Opcode::Continuation | Opcode::Binary => {
-                if self.message.is_empty() {
-                    self.message = payload;
-                } else {
-                    self.message.extend_from_slice(&payload);
-                }
-                self.fragmented = !header.last;
-                if self.fragmented {
-                    return Ok(Received::Fragment);
-                }
-                let text = String::from_utf8(std::mem::take(&mut self.message));
-                text.map(Received::Text).map_err(|_| violation(CloseCode::InvalidText, "the text is not UTF-8"))
-            }
+            PING => return Ok(Received::Ping(payload)),
+            PONG => return Ok(Received::Pong),
+            ControlFrame(_) => return close_code(&payload).map(Received::Close),
+            DataFrame(_) => {}
         }
+        if self.message.is_empty() {
+            self.message = payload;
+        } else {
+            self.message.extend_from_slice(&payload);
+        }
+        self.fragmented = !header.last;
+        if self.fragmented {
+            return Ok(Received::Fragment);
+        }
+        let text = String::from_utf8(std::mem::take(&mut self.message));
+        text.map(Received::Text).map_err(|_| violation(CloseCode::InvalidText, "the text is not UTF-8"))
     }
 }
 
-/// Head of a frame from a client.
-struct Header {
+/// Header of a frame from a client.
+struct ClientHeader {
     last: bool,
-    opcode: Opcode,
+    opcode: OpCode,
     mask: [u8; 4],
     payload: usize,
-    /// Length of the head itself.
+    /// Length of the header itself.
     bytes: usize,
 }
 
-impl Header {
+impl ClientHeader {
     fn parse(bytes: &[u8]) -> Result<Option<Self>, Violation> {
         let [first, second, ..] = bytes else { return Ok(None) };
-        if first & 0x70 != 0 {
-            return Err(violation(CloseCode::Protocol, "a reserved bit is set"));
+        check_start(*first, *second)?;
+        let mut cursor = Cursor::new(bytes);
+        let parsed = FrameHeader::parse(&mut cursor).map_err(|_| violation(CloseCode::Protocol, "the header cannot be read"))?;
+        let Some((header, length)) = parsed else { return Ok(None) };
+        let bytes = header.len(length);
+        if cursor.position() != bytes as u64 || length >> 63 != 0 {
+            return Err(violation(CloseCode::Protocol, "the length is not written in its shortest form"));
         }
-        let opcode = parse_opcode(first & 0x0f)?;
-        let last = first & 0x80 != 0;
-        if second & 0x80 == 0 {
-            return Err(violation(CloseCode::Protocol, "the frame is not masked"));
-        }
-        let short = usize::from(second & 0x7f);
-        let is_control = opcode as u8 >= Opcode::Close as u8;
-        if is_control && (!last || short > CONTROL_MAX) {
-            return Err(violation(CloseCode::Protocol, "a control frame is fragmented or too long"));
-        }
-        let Some((payload, at)) = parse_length(short, bytes)? else { return Ok(None) };
-        let Some(mask) = bytes.get(at..at + 4).and_then(|mask| mask.try_into().ok()) else { return Ok(None) };
-        Ok(Some(Self { last, opcode, mask, payload, bytes: at + 4 }))
+        let payload = usize::try_from(length).map_err(|_| violation(CloseCode::TooBig, "the message is too long"))?;
+        let mask = header.mask.unwrap_or_default();
+        Ok(Some(Self { last: header.is_final, opcode: header.opcode, mask, payload, bytes }))
     }
 }
 
-fn parse_opcode(number: u8) -> Result<Opcode, Violation> {
-    use Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
-    let known = [Continuation, Text, Binary, Close, Ping, Pong].into_iter().find(|opcode| *opcode as u8 == number);
-    known.ok_or(violation(CloseCode::Protocol, "the opcode is reserved"))
-}
-
-/// Payload length and where the mask begins.
-fn parse_length(short: usize, bytes: &[u8]) -> Result<Option<(usize, usize)>, Violation> {
-    let (long, at, least) = match short {
-        126 => (bytes.get(2..4).map(|field| u64::from(u16::from_be_bytes([field[0], field[1]]))), 4, 126),
-        127 => {
-            let field = bytes.get(2..10).and_then(|field| <[u8; 8]>::try_from(field).ok());
-            (field.map(u64::from_be_bytes), 10, 0x1_0000)
-        }
-        short => return Ok(Some((short, 2))),
-    };
-    let Some(length) = long else { return Ok(None) };
-    if length < least || length >> 63 != 0 {
-        return Err(violation(CloseCode::Protocol, "the length is not written in its shortest form"));
+/// What the first two bytes may be: a client that is wrong in them may send no more.
+fn check_start(first: u8, second: u8) -> Result<(), Violation> {
+    if first & 0x70 != 0 {
+        return Err(violation(CloseCode::Protocol, "a reserved bit is set"));
     }
-    let length = usize::try_from(length).map_err(|_| violation(CloseCode::TooBig, "the message is too long"))?;
-    Ok(Some((length, at)))
+    if second & 0x80 == 0 {
+        return Err(violation(CloseCode::Protocol, "the frame is not masked"));
+    }
+    match OpCode::from(first & 0x0f) {
+        DataFrame(Data::Reserved(_)) | ControlFrame(Control::Reserved(_)) => {
+            Err(violation(CloseCode::Protocol, "the opcode is reserved"))
+        }
+        ControlFrame(_) if first & 0x80 == 0 || usize::from(second & 0x7f) > CONTROL_MAX => {
+            Err(violation(CloseCode::Protocol, "a control frame is fragmented or too long"))
+        }
+        ControlFrame(_) | DataFrame(_) => Ok(()),
+    }
 }
 
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
@@ -221,39 +210,34 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
 /// Longest header of a frame that we send.
 pub const HEADER_MAX: usize = 10;
 
-/// Appends the header of an unfragmented frame that we send.
-pub fn put_header(into: &mut Vec<u8>, opcode: Opcode, payload: usize) {
-    into.push(0x80 | opcode as u8);
-    #[expect(clippy::cast_possible_truncation, reason = "each arm has checked its range")]
-    match payload {
-        0..=125 => into.push(payload as u8),
-        126..=0xffff => {
-            into.push(126);
-            into.extend_from_slice(&(payload as u16).to_be_bytes());
-        }
-        _ => {
-            into.push(127);
-            into.extend_from_slice(&(payload as u64).to_be_bytes());
-        }
-    }
+/// Puts the header of an unfragmented frame with so many bytes of payload before what follows [`HEADER_MAX`] reserved bytes, and
+/// returns where the frame begins.
+pub fn put_header(buffer: &mut [u8], opcode: OpCode, payload: usize) -> usize {
+    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    let payload = payload as u64;
+    let start = HEADER_MAX - header.len(payload);
+    // It fits: nothing to fail on.
+    let _ = header.format(payload, &mut &mut buffer[start..HEADER_MAX]);
+    start
 }
 
 /// A whole frame.
 #[must_use]
-pub fn encode(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+pub fn encode(opcode: OpCode, payload: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(HEADER_MAX + payload.len());
-    put_header(&mut frame, opcode, payload.len());
+    frame.extend_from_slice(&[0; HEADER_MAX]);
     frame.extend_from_slice(payload);
-    frame
+    let start = put_header(&mut frame, opcode, payload.len());
+    Bytes::from(frame).slice(start..)
 }
 
 /// A close frame with a reason for people (at most 123 bytes of it are sent).
 #[must_use]
-pub fn close(code: u16, reason: &str) -> Vec<u8> {
+pub fn close(code: u16, reason: &str) -> Bytes {
     let mut payload = code.to_be_bytes().to_vec();
     let end = (0..=reason.len().min(CONTROL_MAX - 2)).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or(0);
     payload.extend_from_slice(&reason.as_bytes()[..end]);
-    encode(Opcode::Close, &payload)
+    encode(CLOSE, &payload)
 }
 
 #[cfg(test)]
@@ -262,8 +246,8 @@ mod tests {
 
     /// A frame as a client sends it.
     fn client(first: u8, payload: &[u8]) -> Vec<u8> {
-        let mut frame = vec![];
-        put_header(&mut frame, Opcode::Text, payload.len());
+        let mut frame = encode(TEXT, payload).to_vec();
+        frame.truncate(frame.len() - payload.len());
         frame[0] = first;
         frame[1] |= 0x80;
         let mask = [0x11, 0x22, 0x33, 0x44];
@@ -306,7 +290,7 @@ mod tests {
     #[test]
     fn refuses_everything_else_with_the_right_code() {
         use CloseCode::{InvalidText, Protocol, TooBig, Unsupported};
-        let unmasked = encode(Opcode::Text, b"hello");
+        let unmasked = encode(TEXT, b"hello").to_vec();
         let not_shortest = vec![0x81, 0xfe, 0, 5, 1, 2, 3, 4];
         let not_shortest_64 = vec![0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4];
         let negative = vec![0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4];
@@ -340,6 +324,10 @@ mod tests {
             ("code 5000", vec![client(0x88, &5000_u16.to_be_bytes())], Protocol),
             ("reason not utf-8", vec![client(0x88, b"\x03\xe8\xff")], InvalidText),
         ];
+        // Said before the rest of the header is here, which may never come.
+        for start in [[0xc1, 0x80], [0x83, 0x80], [0x89, 0xfe], [0x81, 0x05]] {
+            assert_eq!(all(&[start.to_vec()]), Err(Protocol), "{start:x?}");
+        }
         for (name, frames, code) in cases {
             assert_eq!(all(&frames), Err(code), "{name}");
         }
@@ -347,9 +335,9 @@ mod tests {
 
     #[test]
     fn headers_grow_with_the_payload() {
-        assert_eq!(encode(Opcode::Text, b"hi"), b"\x81\x02hi");
-        assert_eq!(encode(Opcode::Text, &[0; 126])[..4], [0x81, 126, 0, 126]);
-        assert_eq!(encode(Opcode::Text, &[0; 70_000])[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70]);
+        assert_eq!(encode(TEXT, b"hi")[..], b"\x81\x02hi"[..]);
+        assert_eq!(encode(TEXT, &[0; 126])[..4], [0x81, 126, 0, 126]);
+        assert_eq!(encode(TEXT, &[0; 70_000])[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70]);
         assert_eq!(close(1001, &"é".repeat(100)).len(), 2 + 2 + 122);
     }
 }

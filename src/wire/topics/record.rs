@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::topics::Topic;
+use super::Topic;
 use crate::domain::EpochMs;
 
 /// Position of a record in its partition, from 0. A *position* is the offset of the next record to read.

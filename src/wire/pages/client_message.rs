@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::invalid::Invalid;
-use super::json::RawObject;
 use crate::domain::ids::{InvalidValue, ProductId};
+use crate::wire::invalid::Invalid;
+use crate::wire::json::RawObject;
 
 /// Most units of one product in a cart line.
 pub const CART_QUANTITY_MAX: i64 = 1000;
@@ -124,7 +124,7 @@ fn missing(field: &str) -> Ignored {
 }
 
 fn malformed(reason: String) -> Ignored {
-    Ignored::Malformed(Invalid::Malformed { reason: super::invalid::shortened(&reason) })
+    Ignored::Malformed(Invalid::Malformed { reason: crate::wire::invalid::shortened(&reason) })
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl RecordDraft {
 
 /// Where reading a topic starts, as people say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum ReadFrom {
     Start,
     End,
     Offset(Offset),
@@ -98,7 +98,7 @@ pub enum From {
     Ago(Duration),
 }
 
-impl From {
+impl ReadFrom {
     /// Reads `start`, `end`, `1234`, `-20` or `-1h`.
     ///
     /// # Errors
@@ -139,19 +139,19 @@ mod tests {
 
     #[test]
     fn starts_are_read_as_people_say_them() {
-        assert_eq!(From::parse("start"), Ok(From::Start));
-        assert_eq!(From::parse("17"), Ok(From::Offset(17)));
-        assert_eq!(From::parse("-20"), Ok(From::Last(20)));
-        assert_eq!(From::parse("-1h"), Ok(From::Ago(Duration::from_secs(3600))));
+        assert_eq!(ReadFrom::parse("start"), Ok(ReadFrom::Start));
+        assert_eq!(ReadFrom::parse("17"), Ok(ReadFrom::Offset(17)));
+        assert_eq!(ReadFrom::parse("-20"), Ok(ReadFrom::Last(20)));
+        assert_eq!(ReadFrom::parse("-1h"), Ok(ReadFrom::Ago(Duration::from_secs(3600))));
         for bad in ["", "yesterday", "--1", "-", "1.5", "1h", "-é"] {
-            assert!(From::parse(bad).is_err(), "{bad}");
+            assert!(ReadFrom::parse(bad).is_err(), "{bad}");
         }
         let partition = PartitionInfo { start: 10, end: 30 };
         let clock = Clock::manual(5_000_000);
-        assert_eq!(From::Last(100).start(&partition, &clock), Start::Offset(10));
-        assert_eq!(From::Last(5).start(&partition, &clock), Start::Offset(25));
-        assert_eq!(From::Offset(99).start(&partition, &clock), Start::Offset(30));
-        assert_eq!(From::Ago(Duration::from_secs(60)).start(&partition, &clock), Start::Time(4_940_000));
+        assert_eq!(ReadFrom::Last(100).start(&partition, &clock), Start::Offset(10));
+        assert_eq!(ReadFrom::Last(5).start(&partition, &clock), Start::Offset(25));
+        assert_eq!(ReadFrom::Offset(99).start(&partition, &clock), Start::Offset(30));
+        assert_eq!(ReadFrom::Ago(Duration::from_secs(60)).start(&partition, &clock), Start::Time(4_940_000));
     }
 
     fn record(value: Option<&'static [u8]>) -> Record {

@@ -4,8 +4,8 @@ use serde::Serialize;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::product::ProductBody;
 use crate::domain::EpochMs;
+use crate::wire::product::ProductBody;
 
 /// All products, never a page of them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, TS, ToSchema)]

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::product::ProductBody;
 use crate::domain::EpochMs;
+use crate::wire::product::ProductBody;
 
 /// Some products, and why these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]

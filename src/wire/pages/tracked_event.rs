@@ -14,14 +14,14 @@ use sha2::{Digest, Sha256};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::envelope::{Envelope, EnvelopeType};
-use super::json::{self, RawObject};
-use super::output;
-use super::topics::Topic;
 use crate::domain::EpochMs;
 use crate::domain::ids::{SessionId, UserId};
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::{Headers, NewRecord};
+use crate::wire::envelope::{Envelope, EnvelopeType};
+use crate::wire::json::{self, RawObject};
+use crate::wire::topics::Topic;
+use crate::wire::topics::output;
+use crate::wire::topics::record::{Headers, NewRecord};
 
 /// `POST /api/ecommerce/events`.
 #[derive(Debug, Clone, TS, ToSchema)]

@@ -4,12 +4,12 @@ use serde::Serialize;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::inventory_event::{EventType, InventoryFact};
-use super::money::Money;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, Stock};
 use crate::domain::inventory::{EventKind, InventoryEvent};
 use crate::domain::money::Cents;
+use crate::wire::money::Money;
+use crate::wire::topics::inventory_event::{EventType, InventoryFact};
 
 /// A change of stock or price. `GET /product/{id}/history` answers an array of these, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, ToSchema)]

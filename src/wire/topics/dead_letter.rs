@@ -6,10 +6,10 @@
 
 use bytes::Bytes;
 
+use super::Topic;
 use super::headers::{self, dead_letter as name};
-use super::invalid::{Invalid, shortened};
-use super::topics::Topic;
-use crate::wire::record::{Headers, NewRecord, Record};
+use crate::wire::invalid::{Invalid, shortened};
+use crate::wire::topics::record::{Headers, NewRecord, Record};
 
 /// Most bytes of a value (or key) that are kept: headers and framing must still fit a broker's usual limit of 1 MiB.
 pub const VALUE_MAX: usize = 900_000;

@@ -8,19 +8,19 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::cart::Cart;
-use super::envelope::{Envelope, EnvelopeType};
 use super::history::ProductChange;
 use super::order::Order;
-use super::output;
-use super::product::ProductBody;
 use super::recommendation::Recommendation;
 use super::status::Status;
-use super::topics::Topic;
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::Cause;
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::NewRecord;
+use crate::wire::envelope::{Envelope, EnvelopeType};
+use crate::wire::product::ProductBody;
+use crate::wire::topics::Topic;
+use crate::wire::topics::output;
+use crate::wire::topics::record::NewRecord;
 
 /// Payload of a `PRODUCT_UPDATE` frame: one whole product, what changed, and the trace of the cause.
 /// A removed product is sent as its last state with inventory 0.
@@ -43,7 +43,7 @@ fn traceparent<S: Serializer>(trace: &Option<TraceContext>, json: S) -> Result<S
 }
 
 impl ProductUpdate<'_> {
-    /// The frame. `uuid` names the change: [`super::envelope::uuid_of`] its event.
+    /// The frame. `uuid` names the change: [`crate::wire::envelope::uuid_of`] its event.
     #[must_use]
     pub fn frame(&self, uuid: &str, at_ms: EpochMs) -> Bytes {
         let key = Some(self.product.product.product_id);
@@ -124,8 +124,8 @@ mod tests {
     use super::*;
     use crate::domain::product::Revision;
     use crate::wire::money::Money;
+    use crate::wire::pages::status::{CatalogState, RunState};
     use crate::wire::product;
-    use crate::wire::status::{CatalogState, RunState};
 
     #[test]
     fn a_product_update_is_one_whole_product_with_its_change() {
@@ -140,7 +140,7 @@ mod tests {
             timestamp: 1,
             life: 0,
             version: 4,
-            reason: crate::wire::history::ChangeReason::Order,
+            reason: crate::wire::pages::history::ChangeReason::Order,
         };
         let update = ProductUpdate {
             product: ProductBody::new(&mug, Revision { life: 0, version: 4 }, 2, 1),
@@ -169,9 +169,9 @@ mod tests {
         };
         let heartbeat = Heartbeat { cursor: Some("c".to_owned()), status: Some(status), reload: false };
         insta::assert_snapshot!(String::from_utf8_lossy(&Frame::Heartbeat(&heartbeat).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":null,"toUserId":null,"eventType":"HEARTBEAT","payload":{"cursor":"c","status":{"inventory":"running","cdc":"unknown","since":5,"catalog":"live","tracing":false,"lowStock":9},"reload":false}}"#);
-        let cart = crate::wire::cart::tests::cart();
+        let cart = crate::wire::pages::cart::tests::cart();
         insta::assert_snapshot!(String::from_utf8_lossy(&Frame::ShoppingCart(&cart).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"s-1","toUserId":"guest","eventType":"SHOPPING_CART","payload":{"cartId":"c-1","sessionId":"s-1","userId":"guest","items":[{"productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"/api/ecommerce/product/MUG/image","addedAt":1732500000000,"available":true}],"totalAmount":19.0,"createdAt":1732500000000,"updatedAt":1732500000001,"status":"ACTIVE","quote":{"subtotal":19.0,"tax":1.52,"shipping":5.99,"totalAmount":26.51}}}"#);
-        let order = crate::wire::order::tests::order();
+        let order = crate::wire::pages::order::tests::order();
         insta::assert_snapshot!(String::from_utf8_lossy(&Frame::OrderUpdate(&order).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"o-1","toUserId":"guest","eventType":"ORDER_UPDATE","payload":{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}]}}"#);
     }
 }

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::envelope::{Envelope, EnvelopeType};
-use super::money::Money;
-use super::output;
-use super::topics::Topic;
 use crate::domain::EpochMs;
 use crate::domain::order::Totals;
 use crate::telemetry::context::TraceContext;
-use crate::wire::record::{Headers, NewRecord};
+use crate::wire::envelope::{Envelope, EnvelopeType};
+use crate::wire::money::Money;
+use crate::wire::topics::Topic;
+use crate::wire::topics::output;
+use crate::wire::topics::record::{Headers, NewRecord};
 
 /// Status of a cart that can be added to; the only one that a client meets.
 pub const ACTIVE: &str = "ACTIVE";

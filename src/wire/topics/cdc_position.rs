@@ -7,10 +7,10 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::invalid::Invalid;
-use super::json;
-use super::topics::Topic;
-use crate::wire::record::{Headers, NewRecord};
+use super::Topic;
+use crate::wire::invalid::Invalid;
+use crate::wire::json;
+use crate::wire::topics::record::{Headers, NewRecord};
 
 /// A place in PostgreSQL's write-ahead log; on the wire `16/B374D848`, as PostgreSQL writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -1,0 +1,9 @@
+//! Records of the event log as people see them: shown as JSON, picked by a predicate, written by hand.
+//!
+//! Used by `topics tail` on the command line and by the operators' records routes.
+
+mod predicate;
+mod view;
+
+pub use predicate::{InvalidPredicate, Predicate};
+pub use view::{ReadFrom, RecordDraft, view};

@@ -1,0 +1,20 @@
+//! What travels between the api and pages: bodies of REST, messages of the socket, and the frames they travel in.
+//!
+//! | REST | socket, from a page | socket, to a page |
+//! | --- | --- | --- |
+//! | `cart`, `order`, `recommendation`, `status` | | the same, as frames |
+//! | `front`, `history`, `inventory_state`, `problem` | `client_message` | `frame` |
+//! | `tracked_event` | `tracked_event` | |
+
+pub mod cart;
+pub mod client_message;
+pub mod frame;
+pub mod front;
+pub mod history;
+pub mod inventory_state;
+pub mod order;
+pub mod problem;
+pub mod recommendation;
+pub mod status;
+pub mod tracked_event;
+pub mod websocket;
