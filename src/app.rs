@@ -28,6 +28,7 @@ pub use self::database::{Database, bin_dir, options as store_options};
 pub use self::event_log::{Log, folder as event_log_folder};
 pub use self::signals::{Second, StopSignals};
 use crate::actors::faults::FaultBoard;
+use crate::actors::inventory::{Inventory, InventoryConfig};
 use crate::actors::role::SupervisionContext;
 use crate::actors::root::{RoleSpec, RootHandle};
 use crate::actors::stats::Directory;
@@ -36,7 +37,7 @@ use crate::api::server::Server;
 use crate::clock::Clock;
 use crate::config::{Config, RoleName, Supervision};
 use crate::data_dir::{DataDir, ServerInfo};
-use crate::sources::inventory::{Inventory, InventoryConfig};
+use crate::sources::log_source::feed_from_log;
 use crate::sources::wal::{Wal, WalConfig};
 use crate::telemetry::alarms::Alarms;
 use crate::telemetry::metrics::Metrics;
@@ -116,7 +117,7 @@ impl Shop {
     async fn open(parts: &Parts, log: &Log, database: &Database, instance: &str) -> anyhow::Result<Self> {
         known_log::prove(log, &database.store, &parts.supervision.alarms).await?;
         let settings = InventoryConfig::new(&parts.config.inventory, instance);
-        let inventory = Inventory::new(log.log.clone(), &settings, parts.clock.clone(), &parts.supervision);
+        let inventory = Inventory::new(log.log.clone(), &settings, parts.clock.clone(), &parts.supervision, feed_from_log);
         let reader = WalConfig::new(&database.cdc_url, &parts.config.cdc.slot);
         let wal = Wal::after_migrations(log.log.clone(), reader, &parts.supervision, &database.store);
         wal.register(&parts.metrics);

@@ -6,10 +6,10 @@
 //!                              └──► sources::wal ──► log: order-events         ▼                         │
 //!                                                             │             fanout ──► sockets           │
 //!  data/initial-products.json ──► sources::file_bootstrap     ▼                                          │
-//!  log: product-updates ──► sources::log_source ──► actors::shard ──► actors::product (domain rules)     │
+//!  log: product-updates ──► sources::log_source ──► actors::inventory: shard ──► product (domain rules)  │
 //!                                                             │                                          │
 //!                                                             ▼                                          │
-//!                            actors::committer ──► one atomic commit: products, events, alerts, frames ──┘
+//!                             committer ──► one atomic commit: products, events, alerts, frames ──────────┘
 //! ```
 //! Modules in reading order, floor by floor; each may use only those on the floors before its own.
 

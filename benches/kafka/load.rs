@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use kartshoppe::sources::INVENTORY_GROUP;
+use kartshoppe::actors::inventory::INVENTORY_GROUP;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rdkafka::config::ClientConfig;

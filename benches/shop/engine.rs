@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kartshoppe::actors::faults::{Fault, FaultBoard, Target};
+use kartshoppe::actors::inventory::{INVENTORY_GROUP, Inventory, InventoryConfig};
 use kartshoppe::actors::role::SupervisionContext;
 use kartshoppe::actors::root::{RoleSpec, RootHandle};
 use kartshoppe::actors::stats::Directory;
@@ -15,7 +16,7 @@ use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::Rules;
 use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use kartshoppe::log::{EventLog, Headers, NewRecord, Reader, Start, Stop, read_topics};
-use kartshoppe::sources::{INVENTORY_GROUP, Inventory, InventoryConfig};
+use kartshoppe::sources::log_source::feed_from_log;
 use kartshoppe::wire::topics::Topic;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -83,7 +84,7 @@ impl Rig {
             bootstrap_file: None,
             batch_max_records: CHUNK,
         };
-        let inventory = Inventory::new(log.clone(), &config, Clock::system(), &supervision);
+        let inventory = Inventory::new(log.clone(), &config, Clock::system(), &supervision, feed_from_log);
         let roles = vec![RoleSpec { name: "inventory", children: inventory.children.clone() }];
         let root = RootHandle::spawn(&supervision, roles).await.unwrap();
         Self { folder, log, inventory, supervision, root, products }

@@ -21,19 +21,15 @@
 
 pub mod alert_desk;
 pub mod catalog_view;
-pub mod committer;
-pub mod engine;
 pub mod envelope;
 pub mod fanout;
 pub mod faults;
 pub mod follower;
+pub mod inventory;
 pub mod order_publisher;
 pub mod order_tracker;
-pub mod outputs;
-pub mod product;
 pub mod role;
 pub mod root;
-pub mod shard;
 pub mod stats;
 pub mod supervision;
 pub mod waiting;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::actors::inventory::Inventory;
+use crate::actors::inventory::ShardGauge;
 use crate::actors::order_publisher::PublisherHandle;
 use crate::actors::order_tracker::TrackerHandle;
-use crate::actors::shard::ShardGauge;
 use crate::actors::stats::{Directory, Entry};
 use crate::actors::supervision::EndCause;
 use crate::log::{EventLog, Setbacks};
-use crate::sources::inventory::Inventory;
 use crate::telemetry::metrics::{Kind, Metrics};
 use crate::telemetry::names::metric;
 

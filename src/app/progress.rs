@@ -21,11 +21,11 @@ use self::positions::{Ends, Stalls};
 use self::trial::Trial;
 use crate::actors::catalog_view::{CatalogHandle, CatalogState};
 use crate::actors::fanout::FanoutHandle;
+use crate::actors::inventory::INVENTORY_GROUP;
 use crate::actors::root::RootHandle;
 use crate::actors::supervision::ChildState;
 use crate::config::{Health, RoleName};
 use crate::log::{EventLog, LogError, Offset, PartitionInfo, Topic, TopicPartition};
-use crate::sources::inventory::INVENTORY_GROUP;
 use crate::store::Store;
 use crate::telemetry::alarms::Alarms;
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 
 use super::{Cli, output};
+use crate::actors::inventory::INVENTORY_GROUP;
 use crate::app::Log;
 use crate::check::{self, Subject, Thresholds};
 use crate::config::{Config, duration_text};
-use crate::sources::inventory::INVENTORY_GROUP;
 use crate::store::private_server;
 
 /// All products, as the running shop shows them.

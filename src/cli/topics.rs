@@ -14,13 +14,13 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Cli, http, output};
+use crate::actors::inventory::INVENTORY_GROUP;
 use crate::app::Log;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir;
 use crate::log::{EventLog, Stop, TopicPartition};
 use crate::records::{self, Predicate, ReadFrom};
-use crate::sources::inventory::INVENTORY_GROUP;
 use crate::wire::topics::{Retention, Topic};
 
 /// Records read at once, and how long a read waits for the first.

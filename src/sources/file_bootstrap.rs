@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::actors::shard::{Group, Incoming, Part};
+use crate::actors::inventory::batch::{IncomingCommand, Part, ProductCommands};
 use crate::domain::EpochMs;
 use crate::domain::inventory::{Cause, Command, Input};
 use crate::domain::product::Product;
@@ -25,7 +25,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// Why the file cannot be used. Nothing of it is taken then: a shop that opens with half a catalogue looks as if it were whole.
 #[derive(Debug, thiserror::Error)]
-pub enum BootstrapError {
+pub(crate) enum BootstrapError {
     #[error("cannot read the bootstrap file {path} (KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE)")]
     Read {
         path: PathBuf,
@@ -69,11 +69,11 @@ fn alarm(error: &BootstrapError) -> Alarm {
 
 /// The file's products by partition, each with its place in the file.
 #[derive(Debug, Default)]
-pub struct BootstrapFile(BTreeMap<PartitionId, Vec<(u32, Product)>>);
+pub(crate) struct BootstrapFile(BTreeMap<PartitionId, Vec<(u32, Product)>>);
 
 impl BootstrapFile {
     /// The same as [`BootstrapFile::load`], again and again until the file is mended; an alarm says what is wrong with it meanwhile.
-    pub async fn load_patiently(path: &Path, partitions: PartitionId, alarms: &Alarms) -> Self {
+    pub(crate) async fn load_patiently(path: &Path, partitions: PartitionId, alarms: &Alarms) -> Self {
         let raised = Raised(alarms);
         loop {
             match Self::load(path, partitions).await {
@@ -88,7 +88,7 @@ impl BootstrapFile {
     ///
     /// # Errors
     /// [`BootstrapError`] names the first thing that is wrong.
-    pub async fn load(path: &Path, partitions: PartitionId) -> Result<Self, BootstrapError> {
+    pub(crate) async fn load(path: &Path, partitions: PartitionId) -> Result<Self, BootstrapError> {
         let owned = path.to_owned();
         let read = tokio::task::spawn_blocking(move || Self::read(&owned, partitions));
         read.await.map_err(|_| BootstrapError::Ended { path: path.to_owned() })?
@@ -122,19 +122,19 @@ impl BootstrapFile {
 
     /// How many products a partition has.
     #[must_use]
-    pub fn len(&self, partition: PartitionId) -> usize {
+    pub(crate) fn len(&self, partition: PartitionId) -> usize {
         self.0.get(&partition).map_or(0, Vec::len)
     }
 
     /// At most `limit` products of a partition from the `from`th on.
     #[must_use]
-    pub fn part(&self, partition: PartitionId, from: usize, limit: usize, now_ms: EpochMs) -> Part {
+    pub(crate) fn part(&self, partition: PartitionId, from: usize, limit: usize, now_ms: EpochMs) -> Part {
         let products = self.0.get(&partition).into_iter().flatten().skip(from).take(limit);
         let group = |(place, product): &(u32, Product)| {
             let product_id = product.id.clone();
             let (command, cause) = (Command::Upsert(product.clone()), Cause::File { index: *place });
             let input = Input { product_id: product_id.clone(), command, cause, at_ms: now_ms };
-            Group { product_id, items: vec![Incoming { input, expiry: None, origin: None }] }
+            ProductCommands { product_id, items: vec![IncomingCommand { input, expiry: None, origin: None }] }
         };
         Part { groups: products.map(group).collect(), bootstrap: true, ..Part::default() }
     }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use kartshoppe::actors::faults::Fault;
+use kartshoppe::actors::inventory::INVENTORY_GROUP;
 use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::EventKind;
 use kartshoppe::log::NewRecord;
 use kartshoppe::log::partitioner::partition_of;
-use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::wire::topics::Topic;
 use kartshoppe::wire::topics::headers;
 use kartshoppe::wire::topics::inventory_event::EventType;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use kartshoppe::actors::inventory::INVENTORY_GROUP;
 use kartshoppe::log::{NewRecord, Position, Positions, Topic, TopicPartition};
-use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::telemetry::alarms::Alarm;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kartshoppe::actors::catalog_view::CatalogState;
+use kartshoppe::actors::inventory::INVENTORY_GROUP;
 use kartshoppe::check;
 use kartshoppe::log::kafka::{KafkaConfig, KafkaLog};
 use kartshoppe::log::{EventLog, NewRecord, Topic};
-use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::telemetry::alarms::{Alarm, Alarms};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use kartshoppe::actors::inventory::INVENTORY_GROUP;
 use kartshoppe::check;
 use kartshoppe::log::{EventLog, Start, Stop, Topic, TopicPartition, marks, read_topics};
-use kartshoppe::sources::inventory::INVENTORY_GROUP;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};

@@ -6,10 +6,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use kartshoppe::actors::inventory::INVENTORY_GROUP;
 use kartshoppe::actors::root::RootHandle;
 use kartshoppe::check;
 use kartshoppe::log::{Batch, Polled, Position, Positions, SessionConfig, TopicPartition};
-use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::store::StoreOptions;
 use kartshoppe::wire::topics::Topic;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};

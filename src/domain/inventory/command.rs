@@ -1,6 +1,7 @@
 //! What may be asked of one product, and where the asking came from.
 
 use std::fmt;
+use std::ops::{Index, IndexMut};
 
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
@@ -46,17 +47,8 @@ pub enum InputTopic {
 }
 
 impl InputTopic {
-    /// Both, in the order of their index.
+    /// Both, in the order in which a state's record names them.
     pub const ALL: [Self; 2] = [Self::ProductUpdates, Self::OrderEvents];
-
-    /// Position of this topic in an array with one place per input topic.
-    #[must_use]
-    pub fn index(self) -> usize {
-        match self {
-            Self::ProductUpdates => 0,
-            Self::OrderEvents => 1,
-        }
-    }
 
     /// The topic's name without a prefix.
     #[must_use]
@@ -64,6 +56,45 @@ impl InputTopic {
         match self {
             Self::ProductUpdates => "product-updates",
             Self::OrderEvents => "order-events",
+        }
+    }
+}
+
+/// One value per input topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PerInput<T> {
+    pub product_updates: T,
+    pub order_events: T,
+}
+
+impl<T> PerInput<T> {
+    /// The value that `of` gives for each input topic.
+    pub fn from_fn(mut of: impl FnMut(InputTopic) -> T) -> Self {
+        Self { product_updates: of(InputTopic::ProductUpdates), order_events: of(InputTopic::OrderEvents) }
+    }
+
+    /// Each topic with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (InputTopic, &T)> {
+        InputTopic::ALL.into_iter().map(|input| (input, &self[input]))
+    }
+}
+
+impl<T> Index<InputTopic> for PerInput<T> {
+    type Output = T;
+
+    fn index(&self, input: InputTopic) -> &T {
+        match input {
+            InputTopic::ProductUpdates => &self.product_updates,
+            InputTopic::OrderEvents => &self.order_events,
+        }
+    }
+}
+
+impl<T> IndexMut<InputTopic> for PerInput<T> {
+    fn index_mut(&mut self, input: InputTopic) -> &mut T {
+        match input {
+            InputTopic::ProductUpdates => &mut self.product_updates,
+            InputTopic::OrderEvents => &mut self.order_events,
         }
     }
 }

@@ -18,7 +18,7 @@ pub mod transition;
 
 pub use alert::{Alert, AlertKind, Severity, StockLevel};
 pub use answer::{ProbedItem, RefusedItem, nothing_allocated, order_expired, order_refused};
-pub use command::{Cause, Command, Input, InputPosition, InputTopic, OrderItem};
+pub use command::{Cause, Command, Input, InputPosition, InputTopic, OrderItem, PerInput};
 pub use effect::Effect;
 pub use event::{EventKind, InventoryEvent, OrderOutcome};
 pub use state::{Applied, ProductState, Rules};

@@ -1,7 +1,7 @@
 //! One product's state: what it is, what it has applied, and when it goes stale.
 
 use super::alert::StockLevel;
-use super::command::{Cause, InputPosition, InputTopic};
+use super::command::{Cause, InputPosition, InputTopic, PerInput};
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::product::{Product, Revision};
@@ -39,18 +39,18 @@ impl Rules {
 
 /// The last applied position per input topic, always of the product's own partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Applied([Option<InputPosition>; 2]);
+pub struct Applied(PerInput<Option<InputPosition>>);
 
 impl Applied {
     /// The last applied position of a topic; `None` before the first.
     #[must_use]
     pub fn get(&self, topic: InputTopic) -> Option<InputPosition> {
-        self.0[topic.index()]
+        self.0[topic]
     }
 
     /// Sets the position of a topic, as restored from a state record.
     pub fn set(&mut self, topic: InputTopic, position: InputPosition) {
-        self.0[topic.index()] = Some(position);
+        self.0[topic] = Some(position);
     }
 
     /// Whether a record was applied before. Causes that are no records never were.

@@ -1,80 +1,23 @@
-//! What waits to be dealt out, and the dealing: one batch at a time, to the shards that have a part in it.
+//! Dispatches one batch at a time, to the shards that have a part in it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::owned::{Owned, ShardPhase};
-use super::{Decoded, Draft, LogSource, SourceMsg, SourceState};
-use crate::actors::engine::TaskGuard;
-use crate::actors::shard::{BatchId, Part, ShardHandle};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::decode::DecodedChunk;
+use super::owned_partition::{OwnedPartition, ShardPhase};
+use super::pending::{OpenBatch, OpenPart, PendingRecords};
+use super::state::{LogSource, SourceMsg, SourceState};
+use crate::actors::inventory::batch::Part;
 use crate::bugs::{self, Bug};
+use crate::domain::inventory::PerInput;
 use crate::log::{PartitionId, Session};
 use crate::sources::file_bootstrap::BootstrapFile;
 
-/// Bytes of input that wait at most; a record may be a megabyte.
-const PENDING_BYTES: usize = 16 << 20;
-
-/// Decoded records that wait for the batch under way.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    drafts: BTreeMap<PartitionId, Draft>,
-    records: usize,
-    bytes: usize,
-}
-
-impl Pending {
-    /// How many records may still be added to a batch of this size.
-    pub fn room(&self, batch_max_records: usize) -> usize {
-        if self.bytes >= PENDING_BYTES { 0 } else { batch_max_records.saturating_sub(self.records) }
-    }
-
-    /// A partition is not ours any more.
-    pub fn forget(&mut self, partition: PartitionId) {
-        self.drafts.remove(&partition);
-    }
-
-    fn add(&mut self, decoded: Decoded) {
-        self.records += decoded.records;
-        self.bytes += decoded.bytes;
-        for (partition, draft) in decoded.drafts {
-            match self.drafts.get_mut(&partition) {
-                Some(known) => known.append(draft),
-                None => {
-                    self.drafts.insert(partition, draft);
-                }
-            }
-        }
-    }
-
-    /// A partition's part. What others have waiting still counts; the figures are exact again when all is dealt out.
-    fn take(&mut self, partition: PartitionId) -> Option<Part> {
-        let part = self.drafts.remove(&partition)?.part;
-        if self.drafts.is_empty() {
-            *self = Self::default();
-        }
-        Some(part)
-    }
-}
-
-/// The batch under way.
-#[derive(Debug)]
-pub(super) struct OpenBatch {
-    pub batch: BatchId,
-    pub parts: BTreeMap<PartitionId, OpenPart>,
-}
-
-/// What a part does besides its records.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct OpenPart {
-    /// Products of the bootstrap file.
-    pub from_file: usize,
-    pub ends_bootstrap: bool,
-}
-
 impl LogSource {
-    /// Takes in what a poll brought.
-    pub(super) fn take_in(&self, state: &mut SourceState, decoded: Decoded) {
+    /// Adds a decoded chunk to the pending records.
+    pub(super) fn take_in(&self, state: &mut SourceState, decoded: DecodedChunk) {
         for (partition, read) in &decoded.read {
             if let Some(owned) = state.owned.get_mut(partition) {
                 owned.read = *read;
@@ -84,22 +27,22 @@ impl LogSource {
         state.pending.add(decoded);
     }
 
-    /// Shards without states are told to read them.
+    /// Has shards without states read them.
     pub(super) fn restore_shards(&self, state: &mut SourceState) {
         for (partition, owned) in &mut state.owned {
             if owned.shard != ShardPhase::MustRestore {
                 continue;
             }
-            let ticket = self.batches.fetch_add(1, Ordering::Relaxed);
-            let told = self.shard(*partition).map(|shard| shard.restore(ticket, owned.committed.clone()));
-            // One that is not running will say so when it does.
-            if matches!(told, Some(Ok(()))) {
-                owned.shard = ShardPhase::Restoring { ticket };
+            let attempt = self.next_number();
+            let sent = self.shard(*partition).map(|shard| shard.restore(attempt, owned.committed.clone()));
+            // A shard that is not running reports when it has started.
+            if matches!(sent, Some(Ok(()))) {
+                owned.shard = ShardPhase::Restoring { attempt };
             }
         }
     }
 
-    /// Deals out what waits, when every shard is ready for it.
+    /// Dispatches a batch of the pending records, once every shard is ready.
     pub(super) fn dispatch(&self, state: &mut SourceState, session: &Arc<dyn Session>) {
         if state.owned.values().any(|owned| owned.shard != ShardPhase::Ready) {
             return;
@@ -114,23 +57,23 @@ impl LogSource {
         if parts.is_empty() {
             return;
         }
-        let batch = self.batches.fetch_add(1, Ordering::Relaxed);
+        let batch = self.next_number();
         let open = parts.iter().map(|(partition, (_, open))| (*partition, *open)).collect();
         state.open = Some(OpenBatch { batch, parts: open });
-        // Whoever is gone says so when it is back, and the batch is given up: nothing of it is lost.
+        // If committer or shard is not running, the batch is given up when it reports its start, and read again.
         let _ = self.committer.open(batch, parts.keys().copied().collect(), session.clone());
         for (partition, (part, _)) in parts {
             let _ = self.shard(partition).map(|shard| shard.begin(batch, part));
         }
     }
 
-    /// The next part of a partition: from the file while that counts, then from the log.
+    /// The next part of a partition: from the bootstrap file while it is needed, then from the log.
     fn part_of(
         &self,
         partition: PartitionId,
-        owned: &mut Owned,
+        owned: &mut OwnedPartition,
         file: Option<&BootstrapFile>,
-        pending: &mut Pending,
+        pending: &mut PendingRecords,
     ) -> Option<(Part, OpenPart)> {
         if let Some(done) = owned.bootstrap {
             let file = file?;
@@ -138,7 +81,7 @@ impl LogSource {
             let from_file = part.groups.len();
             let ends_bootstrap = done + from_file >= file.len(partition);
             if ends_bootstrap && (owned.committed.is_empty() || !bugs::is(Bug::RemovedComesBack)) {
-                part.next = owned.first.map(Some);
+                part.next = PerInput::from_fn(|input| Some(owned.first[input]));
             }
             return Some((part, OpenPart { from_file, ends_bootstrap }));
         }
@@ -147,7 +90,7 @@ impl LogSource {
         (!part.is_empty()).then_some((part, OpenPart::default()))
     }
 
-    /// Reads the bootstrap file while a partition wants it, and forgets it when none does.
+    /// Reads the bootstrap file while a partition needs it, and drops it when none does.
     fn read_file(&self, state: &mut SourceState) {
         let wanted = state.owned.values().any(|owned| owned.bootstrap.is_some());
         if !wanted {
@@ -156,8 +99,8 @@ impl LogSource {
         let Some(path) = self.bootstrap_file.clone().filter(|_| wanted && state.bootstrap.is_none()) else { return };
         if state.reading_file.is_none() {
             let context = self.0.clone();
-            state.reading_file = Some(TaskGuard(tokio::spawn(async move {
-                let file = BootstrapFile::load_patiently(&path, context.log.partitions(), &context.alarms).await;
+            state.reading_file = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                let file = BootstrapFile::load_patiently(&path, context.log.partitions(), &context.supervision.alarms).await;
                 let _ = context.mailbox.tell(SourceMsg::BootstrapRead(file));
             })));
         }
@@ -166,9 +109,5 @@ impl LogSource {
     pub(super) fn bootstrap_read(&self, state: &mut SourceState, file: BootstrapFile) {
         state.reading_file = None;
         state.bootstrap = Some(Arc::new(file));
-    }
-
-    pub(super) fn shard(&self, partition: PartitionId) -> Option<&ShardHandle> {
-        usize::try_from(partition).ok().and_then(|index| self.shards.get(index))
     }
 }

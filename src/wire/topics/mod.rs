@@ -23,6 +23,8 @@ pub mod state_header;
 
 use std::time::Duration;
 
+use crate::domain::inventory::InputTopic;
+
 /// A topic that KartShoppe knows. The log puts the configured prefix before its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
@@ -183,6 +185,23 @@ impl Topic {
     }
 }
 
+impl Topic {
+    /// Which input of the inventory it is, if it is one.
+    #[must_use]
+    pub fn as_input(self) -> Option<InputTopic> {
+        InputTopic::ALL.into_iter().find(|input| Self::from(*input) == self)
+    }
+}
+
+impl From<InputTopic> for Topic {
+    fn from(input: InputTopic) -> Self {
+        match input {
+            InputTopic::ProductUpdates => Self::ProductUpdates,
+            InputTopic::OrderEvents => Self::OrderEvents,
+        }
+    }
+}
+
 impl std::fmt::Display for Topic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
@@ -201,5 +220,14 @@ mod tests {
         assert_eq!(Topic::ALL.iter().filter(|topic| topic.is_ours()).count(), 11);
         assert_eq!(Topic::ALL.iter().filter(|topic| topic.is_needed()).count(), 10);
         assert_eq!(Topic::from_name("nothing"), None);
+    }
+
+    #[test]
+    fn an_input_has_the_same_name_in_the_domain_and_on_the_log() {
+        for input in InputTopic::ALL {
+            assert_eq!(Topic::from(input).name(), input.as_str());
+            assert_eq!(Topic::from(input).as_input(), Some(input));
+        }
+        assert_eq!(Topic::ALL.iter().filter(|topic| topic.as_input().is_some()).count(), InputTopic::ALL.len());
     }
 }

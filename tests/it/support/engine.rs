@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kartshoppe::actors::faults::{Fault, FaultBoard, Target};
+use kartshoppe::actors::inventory::{INVENTORY_GROUP, Inventory, InventoryConfig};
 use kartshoppe::actors::role::SupervisionContext;
 use kartshoppe::actors::root::{RoleSpec, RootHandle};
 use kartshoppe::actors::stats::Directory;
@@ -13,7 +14,7 @@ use kartshoppe::actors::supervision::RestartPolicy;
 use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::{EventKind, Rules};
 use kartshoppe::log::{EventLog, NewRecord, Offset, Start, TopicPartition};
-use kartshoppe::sources::{INVENTORY_GROUP, Inventory, InventoryConfig};
+use kartshoppe::sources::log_source::feed_from_log;
 use kartshoppe::wire::topics::Topic;
 use kartshoppe::wire::topics::inventory_event::{self, EventType, InventoryFact};
 use kartshoppe::wire::topics::product_record::{self, Restored};
@@ -87,7 +88,7 @@ impl Shop {
             bootstrap_file: setup.bootstrap_file.clone(),
             batch_max_records: setup.batch_max_records,
         };
-        let inventory = Inventory::new(wrap(log.clone()), &config, setup.clock.clone(), &supervision);
+        let inventory = Inventory::new(wrap(log.clone()), &config, setup.clock.clone(), &supervision, feed_from_log);
         let role = RoleSpec { name: ROLE, children: inventory.children.clone() };
         let root = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
         root.start(ROLE).await.unwrap();

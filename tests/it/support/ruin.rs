@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kartshoppe::actors::inventory::INVENTORY_GROUP;
 use kartshoppe::check::{self, Report, Subject, Thresholds};
 use kartshoppe::log::embedded::EmbeddedLog;
 use kartshoppe::log::{EventLog, Record, Topic};
-use kartshoppe::sources::inventory::INVENTORY_GROUP;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use sqlx::PgPool;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kartshoppe::actors::faults::{Fault, FaultBoard, Target};
+use kartshoppe::actors::inventory::{Inventory, InventoryConfig};
 use kartshoppe::actors::role::SupervisionContext;
 use kartshoppe::actors::root::{RoleSpec, RootHandle};
 use kartshoppe::actors::stats::Directory;
@@ -13,8 +14,8 @@ use kartshoppe::actors::supervision::{ActorKind, RestartPolicy};
 use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::Rules;
 use kartshoppe::log::{EventLog, Record};
+use kartshoppe::sources::log_source::feed_from_log;
 use kartshoppe::sources::wal::{Begun, Phase, RepairError, Wal, WalConfig, WalReport, repair};
-use kartshoppe::sources::{Inventory, InventoryConfig};
 use kartshoppe::wire::topics::Topic;
 use kartshoppe::wire::topics::cdc_position::CdcPosition;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -280,7 +281,7 @@ pub async fn start_inventory(log: Arc<dyn EventLog>, hang_after: Duration) -> Ro
         bootstrap_file: None,
         batch_max_records: 10_000,
     };
-    let inventory = Inventory::new(log, &config, Clock::system(), &supervision);
+    let inventory = Inventory::new(log, &config, Clock::system(), &supervision, feed_from_log);
     let role = RoleSpec { name: "inventory", children: inventory.children.clone() };
     let root = RootHandle::spawn(&supervision, vec![role]).await.unwrap();
     root.start("inventory").await.unwrap();

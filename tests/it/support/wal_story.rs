@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kartshoppe::actors::inventory::INVENTORY_GROUP;
 use kartshoppe::check;
 use kartshoppe::log::Topic;
-use kartshoppe::sources::INVENTORY_GROUP;
 use kartshoppe::store::private_server::{self, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};

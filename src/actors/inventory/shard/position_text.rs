@@ -1,18 +1,18 @@
-//! The text that is committed beside a position: that the position is ours, and what the shard must remember of the records before it.
+//! The text committed beside a position: it proves that the position is ours, and carries what the shard must know of earlier records.
 //!
-//! Whoever else moves a position (a console consumer in our group, `--reset-offsets`) leaves no such text, or leaves it beside another
-//! offset. Such a position says nothing about what was handled.
+//! A foreign position (of a console consumer in our group, or of `--reset-offsets`) has no such text, or has it beside another offset.
+//! It says nothing about which records were handled.
 
 use crate::domain::EpochMs;
 use crate::log::{Offset, Position};
 
-/// Names of the figures.
+/// Names of the numbers in the text.
 const HIGHEST: &str = "highest-append-ms=";
 const OFFSET: &str = "offset=";
 
-/// What the text says.
+/// The text, parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PositionText {
+pub(crate) struct PositionText {
     /// The highest append time of any record of `order-events` before the position; 0 before the first.
     pub highest_append_ms: EpochMs,
     /// The position that it was written for. Earlier versions did not write it.
@@ -21,28 +21,24 @@ pub struct PositionText {
 
 impl PositionText {
     /// The text of a position of ours.
-    #[must_use]
-    pub fn of(offset: Offset, highest_append_ms: EpochMs) -> Self {
+    pub(crate) fn of(offset: Offset, highest_append_ms: EpochMs) -> Self {
         Self { highest_append_ms, offset: Some(offset) }
     }
 
-    /// Reads what [`std::fmt::Display`] writes; `None` for whatever else stands there.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads what [`std::fmt::Display`] writes; `None` for any other text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let figure = |name| text.split(' ').find_map(|word| word.strip_prefix(name)).map(str::parse);
         let highest_append_ms = figure(HIGHEST)?.ok()?;
         Some(Self { highest_append_ms, offset: figure(OFFSET).transpose().ok()? })
     }
 
     /// The text of this position, if the position is ours.
-    #[must_use]
-    pub fn beside(position: &Position) -> Option<Self> {
+    pub(crate) fn beside(position: &Position) -> Option<Self> {
         Self::parse(&position.metadata).filter(|text| text.offset.is_none_or(|offset| offset == position.offset))
     }
 
-    /// Whether an earlier version wrote it, which left the positions of `product-updates` without any.
-    #[must_use]
-    pub fn is_of_earlier_version(&self) -> bool {
+    /// Whether an earlier version wrote it. Those versions wrote no text beside positions of `product-updates`.
+    pub(crate) fn is_of_earlier_version(&self) -> bool {
         self.offset.is_none()
     }
 }
@@ -59,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_writes_and_takes_the_rest_for_somebody_elses() {
+    fn reads_what_it_writes_and_takes_the_rest_for_foreign() {
         let text = PositionText::of(7, 1_732_500_000_000);
         assert_eq!(PositionText::parse(&text.to_string()), Some(text));
         let earlier = PositionText::parse("highest-append-ms=5").unwrap();

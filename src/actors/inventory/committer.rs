@@ -11,12 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use super::engine::{EngineMetrics, FeedNews, Report, Settled, TaskGuard};
-use super::envelope::{CallError, Mailbox};
-use super::shard::{BatchId, ShardHandle, Tally};
-use super::stats::Vitals;
+use super::batch::{BatchId, Tally};
+use super::metrics::EngineMetrics;
+use super::news::{FeedNews, NotifySource, Settled};
+use super::shard::ShardHandle;
+use crate::actors::envelope::{CallError, Mailbox};
+use crate::actors::stats::Vitals;
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
 use crate::domain::EpochMs;
@@ -29,7 +32,7 @@ const LINKS_MAX: usize = 32;
 
 /// What one shard made of its part.
 #[derive(Debug)]
-pub struct ShardOutput {
+pub(crate) struct ShardOutput {
     pub partition: PartitionId,
     pub batch: BatchId,
     pub records: Vec<NewRecord>,
@@ -43,15 +46,14 @@ pub struct ShardOutput {
 
 impl ShardOutput {
     /// Nothing yet.
-    #[must_use]
-    pub fn new(partition: PartitionId, batch: BatchId) -> Self {
+    pub(crate) fn new(partition: PartitionId, batch: BatchId) -> Self {
         let (records, positions, traces) = (Vec::new(), Positions::new(), Vec::new());
         Self { partition, batch, records, positions, tally: Tally::default(), traces, oldest_ms: None }
     }
 }
 
 /// What the committer is asked or told.
-pub enum CommitterMsg {
+pub(crate) enum CommitterMsg {
     /// A batch begins: these shards will deliver.
     Open {
         batch: BatchId,
@@ -69,17 +71,28 @@ pub enum CommitterMsg {
 
 /// The address of the committer. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct CommitterHandle {
+pub(crate) struct CommitterHandle {
     mailbox: Mailbox<CommitterMsg>,
     settled: watch::Receiver<BatchId>,
 }
 
 impl CommitterHandle {
+    /// A handle, and where its committer says which batch is settled.
+    pub(crate) fn new(vitals: &Vitals) -> (watch::Sender<BatchId>, Self) {
+        let (sender, settled) = watch::channel(0);
+        (sender, Self { mailbox: Mailbox::new(&vitals.entry().id), settled })
+    }
+
     /// A batch begins: these shards will deliver.
     ///
     /// # Errors
     /// [`CallError::NotRunning`].
-    pub fn open(&self, batch: BatchId, partitions: BTreeSet<PartitionId>, session: Arc<dyn Session>) -> Result<(), CallError> {
+    pub(crate) fn open(
+        &self,
+        batch: BatchId,
+        partitions: BTreeSet<PartitionId>,
+        session: Arc<dyn Session>,
+    ) -> Result<(), CallError> {
         self.mailbox.tell(CommitterMsg::Open { batch, partitions, session })
     }
 
@@ -87,7 +100,7 @@ impl CommitterHandle {
     ///
     /// # Errors
     /// [`CallError::NotRunning`].
-    pub fn output(&self, output: ShardOutput) -> Result<(), CallError> {
+    pub(crate) fn output(&self, output: ShardOutput) -> Result<(), CallError> {
         self.mailbox.tell(CommitterMsg::Output(Box::new(output)))
     }
 
@@ -95,36 +108,43 @@ impl CommitterHandle {
     ///
     /// # Errors
     /// [`CallError::NotRunning`].
-    pub fn give_up(&self, batch: BatchId) -> Result<(), CallError> {
+    pub(crate) fn give_up(&self, batch: BatchId) -> Result<(), CallError> {
         self.mailbox.tell(CommitterMsg::GiveUp { batch })
     }
 
     /// Waits until this batch, or a later one, is settled.
-    pub async fn settled(&self, batch: BatchId) {
+    pub(crate) async fn settled(&self, batch: BatchId) {
         // An error means that nobody is left who could settle it.
         let _ = self.settled.clone().wait_for(|settled| *settled >= batch).await;
     }
 }
 
 /// What the committer works with. Shared by its incarnations.
-pub struct CommitterContext {
+pub(crate) struct CommitterContext {
     pub clock: Clock,
     pub metrics: Arc<EngineMetrics>,
-    pub report: Report,
+    pub notify: NotifySource,
     pub vitals: Vitals,
     mailbox: Mailbox<CommitterMsg>,
     settled: watch::Sender<BatchId>,
+    /// Every shard of the process, by its partition.
+    shards: Arc<Vec<ShardHandle>>,
     committing: Mutex<Option<Committing>>,
 }
 
 impl CommitterContext {
-    /// A committer that answers at the returned handle.
-    #[must_use]
-    pub fn new(clock: Clock, metrics: Arc<EngineMetrics>, report: Report, vitals: Vitals) -> (Self, CommitterHandle) {
-        let mailbox = Mailbox::new(&vitals.entry().id);
-        let (settled, receiver) = watch::channel(0);
-        let handle = CommitterHandle { mailbox: mailbox.clone(), settled: receiver };
-        (Self { clock, metrics, report, vitals, mailbox, settled, committing: Mutex::new(None) }, handle)
+    /// A committer that answers at this handle, whose `settled` this is.
+    pub(crate) fn new(
+        handle: &CommitterHandle,
+        clock: Clock,
+        metrics: Arc<EngineMetrics>,
+        notify: NotifySource,
+        vitals: Vitals,
+        settled: watch::Sender<BatchId>,
+        shards: Arc<Vec<ShardHandle>>,
+    ) -> Self {
+        let mailbox = handle.mailbox.clone();
+        Self { clock, metrics, notify, vitals, mailbox, settled, shards, committing: Mutex::new(None) }
     }
 
     fn committing(&self) -> MutexGuard<'_, Option<Committing>> {
@@ -133,15 +153,11 @@ impl CommitterContext {
 }
 
 /// The actor.
-pub struct Committer {
-    pub context: Arc<CommitterContext>,
-    /// Every shard of the process, by its partition.
-    pub shards: Arc<Vec<ShardHandle>>,
-}
+pub(crate) struct Committer(pub Arc<CommitterContext>);
 
 /// What the committer keeps while it runs.
 #[derive(Default)]
-pub struct CommitterState {
+pub(crate) struct CommitterState {
     gathering: Option<Gathering>,
 }
 
@@ -161,7 +177,7 @@ struct Committing {
     oldest_ms: Option<EpochMs>,
     started: Instant,
     result: Option<Result<(), LogError>>,
-    _task: Option<TaskGuard>,
+    _task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Actor for Committer {
@@ -170,17 +186,17 @@ impl Actor for Committer {
     type Arguments = ();
 
     async fn pre_start(&self, myself: ActorRef<CommitterMsg>, (): ()) -> Result<CommitterState, ActorProcessingErr> {
-        self.context.vitals.starting()?;
-        self.context.mailbox.open(&myself, &self.context.vitals);
+        self.0.vitals.starting()?;
+        self.0.mailbox.open(&myself, &self.0.vitals);
         Ok(CommitterState::default())
     }
 
     async fn post_start(&self, _myself: ActorRef<CommitterMsg>, _: &mut CommitterState) -> Result<(), ActorProcessingErr> {
-        let committing = self.context.committing().as_ref().map(|committing| committing.batch);
-        (self.context.report)(FeedNews::CommitterUp { committing });
+        let committing = self.0.committing().as_ref().map(|committing| committing.batch);
+        (self.0.notify)(FeedNews::CommitterUp { committing });
         if committing.is_some() {
             // The predecessor may have been told the result, and not have come to it.
-            self.context.mailbox.tell(CommitterMsg::Done)?;
+            self.0.mailbox.tell(CommitterMsg::Done)?;
         }
         Ok(())
     }
@@ -191,7 +207,7 @@ impl Actor for Committer {
         message: CommitterMsg,
         state: &mut CommitterState,
     ) -> Result<(), ActorProcessingErr> {
-        let _handling = self.context.vitals.begin(&myself).await?;
+        let _handling = self.0.vitals.begin(&myself).await?;
         match message {
             CommitterMsg::Open { batch, partitions, session } => {
                 let outputs = Vec::with_capacity(partitions.len());
@@ -235,8 +251,8 @@ impl Committer {
         let (positions, records, started) = (write.positions.clone(), write.records.len(), Instant::now());
         let under_way =
             Committing { batch, partitions, positions, tally, records, oldest_ms, started, result: None, _task: None };
-        *self.context.committing() = Some(under_way);
-        let context = self.context.clone();
+        *self.0.committing() = Some(under_way);
+        let context = self.0.clone();
         let work = async move {
             if bugs::is(Bug::PositionBeforeOutputs) {
                 let positions = Batch { positions: std::mem::take(&mut write.positions), ..Batch::default() };
@@ -249,15 +265,15 @@ impl Committer {
             // A committer that is gone looks for the result when it is back.
             let _ = context.mailbox.tell(CommitterMsg::Done);
         };
-        let task = TaskGuard(tokio::spawn(work.instrument(commit_span(records, &traces))));
-        if let Some(committing) = self.context.committing().as_mut().filter(|committing| committing.batch == batch) {
+        let task = AbortOnDropHandle::new(tokio::spawn(work.instrument(commit_span(records, &traces))));
+        if let Some(committing) = self.0.committing().as_mut().filter(|committing| committing.batch == batch) {
             committing._task = Some(task);
         }
     }
 
     /// Tells everybody the result, if there is one. Nothing here waits, so a kill comes before or after, never between.
     fn done(&self) {
-        let taken = self.context.committing().take_if(|committing| committing.result.is_some());
+        let taken = self.0.committing().take_if(|committing| committing.result.is_some());
         let Some(mut committing) = taken else { return };
         let Some(result) = committing.result.take() else { return };
         let batch = committing.batch;
@@ -265,7 +281,7 @@ impl Committer {
             Ok(()) => {
                 self.count(&committing);
                 for partition in &committing.partitions {
-                    if let Some(shard) = usize::try_from(*partition).ok().and_then(|index| self.shards.get(index)) {
+                    if let Some(shard) = usize::try_from(*partition).ok().and_then(|index| self.0.shards.get(index)) {
                         // A shard that is gone restores from the log, which has it.
                         let _ = shard.committed(batch);
                     }
@@ -273,7 +289,7 @@ impl Committer {
                 Settled::Committed(committing.positions)
             }
             Err(error) => {
-                self.context.metrics.aborts.fetch_add(1, Ordering::Relaxed);
+                self.0.metrics.aborts.fetch_add(1, Ordering::Relaxed);
                 Settled::Failed(error)
             }
         };
@@ -287,19 +303,19 @@ impl Committer {
     }
 
     fn settle(&self, batch: BatchId, outcome: Settled) {
-        (self.context.report)(FeedNews::Settled { batch, outcome });
-        self.context.settled.send_replace(batch);
+        (self.0.notify)(FeedNews::Settled { batch, outcome });
+        self.0.settled.send_replace(batch);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts and milliseconds, for histograms")]
     fn count(&self, committing: &Committing) {
-        let metrics = &self.context.metrics;
+        let metrics = &self.0.metrics;
         metrics.commits.fetch_add(1, Ordering::Relaxed);
         metrics.count(&committing.tally);
         metrics.commit_seconds.observe(committing.started.elapsed().as_secs_f64());
         metrics.commit_records.observe(committing.records as f64);
         if let Some(oldest_ms) = committing.oldest_ms {
-            let age_ms = self.context.clock.now_ms().saturating_sub(oldest_ms).max(0);
+            let age_ms = self.0.clock.now_ms().saturating_sub(oldest_ms).max(0);
             metrics.event_age_seconds.observe(age_ms as f64 / 1000.0);
         }
     }

@@ -1,7 +1,9 @@
-//! What the commands of one product give the world, encoded: facts and alerts in order, the last state, the last frame.
+//! The records that the commands of one product write: events and alerts in order, its last state and its last frame.
 
-use crate::domain::ids::ProductId;
-use crate::domain::ids::Stock;
+use std::sync::Arc;
+
+use super::batch::Tally;
+use crate::domain::ids::{ProductId, Stock};
 use crate::domain::inventory::{Cause, Effect, InventoryEvent, Outcome, ProductState};
 use crate::domain::product::Product;
 use crate::log::{NewRecord, PartitionId};
@@ -13,9 +15,9 @@ use crate::wire::product::ProductBody;
 use crate::wire::topics::inventory_event::event_id;
 use crate::wire::topics::{alert_event, inventory_event, product_record};
 
-/// The records that a product's commands give.
+/// The encoded records of a product's commands.
 #[derive(Debug, Default)]
-pub struct Outputs {
+pub(crate) struct Outputs {
     /// Events and alerts, in the order in which they were decided.
     pub facts: Vec<NewRecord>,
     /// The last state, if it changed in any way.
@@ -24,25 +26,25 @@ pub struct Outputs {
     pub frame: Option<NewRecord>,
     /// Sampled traces that the commit's span is linked to.
     pub traces: Vec<TraceContext>,
-    last_change: Option<Change>,
+    last_change: Option<LastChange>,
 }
 
 /// The last change of the product, for its frame.
 #[derive(Debug)]
-struct Change {
+struct LastChange {
     event: InventoryEvent,
     trace: Option<TraceContext>,
 }
 
 impl Outputs {
-    /// Adds what one command gave.
-    pub fn add(&mut self, effects: Vec<Effect>, outcome: Outcome, cause: &Cause, trace: Option<&TraceContext>) {
+    /// Adds the effects of one command.
+    pub(crate) fn add(&mut self, effects: Vec<Effect>, outcome: Outcome, cause: &Cause, trace: Option<&TraceContext>) {
         for effect in effects {
             match effect {
                 Effect::Publish(event) => {
                     self.facts.push(inventory_event::record(&event, trace));
                     if outcome == Outcome::Applied {
-                        self.last_change = Some(Change { event, trace: trace.copied() });
+                        self.last_change = Some(LastChange { event, trace: trace.copied() });
                     }
                 }
                 Effect::Raise(alert) => self.facts.push(alert_event::record(&alert, cause, trace)),
@@ -50,11 +52,11 @@ impl Outputs {
         }
     }
 
-    /// Adds the state after the last command, and the frame of the last change among them. `before` is the state before the first.
-    pub fn close(&mut self, place: &Place<'_>, before: Option<&ProductState>, next: Option<&ProductState>) {
+    /// Adds the state after the last command and the frame of the last change. `before` is the state before the first command.
+    pub(crate) fn close(&mut self, origin: &StateOrigin<'_>, before: Option<&ProductState>, next: Option<&ProductState>) {
         let change = self.last_change.take();
         let trace = change.as_ref().and_then(|change| change.trace);
-        let Place { product_id, partition, cause } = *place;
+        let StateOrigin { product_id, partition, cause } = *origin;
         self.state = Some(match next {
             Some(next) => product_record::record(next, partition, cause, trace.as_ref()),
             None => {
@@ -65,14 +67,13 @@ impl Outputs {
         self.frame = change.and_then(|change| change.frame(before, next));
     }
 
-    /// The size of the largest record.
-    #[must_use]
-    pub fn largest(&self) -> usize {
+    /// The size of the largest record, in bytes.
+    pub(crate) fn largest(&self) -> usize {
         self.facts.iter().chain(&self.state).chain(&self.frame).map(NewRecord::size).max().unwrap_or_default()
     }
 
-    /// Adds what later commands of the same product gave.
-    pub fn then(&mut self, later: Self) {
+    /// Adds the outputs of later commands of the same product.
+    pub(crate) fn then(&mut self, later: Self) {
         let Self { facts, state, frame, traces, last_change: _ } = later;
         self.facts.extend(facts);
         self.state = state.or(self.state.take());
@@ -81,16 +82,16 @@ impl Outputs {
     }
 }
 
-/// Where a state belongs, and what made it.
+/// Which product's state was written, where, and because of what.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub(crate) struct StateOrigin<'a> {
     pub product_id: &'a ProductId,
     pub partition: PartitionId,
     pub cause: &'a Cause,
 }
 
-impl Change {
-    /// The frame: the whole product as it is now; a removed one as it was, with nothing in stock.
+impl LastChange {
+    /// The frame: the product as it is now, or as it was before its removal with no stock.
     fn frame(&self, before: Option<&ProductState>, next: Option<&ProductState>) -> Option<NewRecord> {
         let Self { event, trace } = self;
         let change = ProductChange::of_event(event);
@@ -105,5 +106,25 @@ impl Change {
         let price = event.current_price.or(before.map(|known| known.product.price))?;
         let gone = Product { id: event.product_id.clone(), price, stock: Stock::NONE, details };
         Some(record(ProductBody::new(&gone, revision, revision.version, event.at_ms)))
+    }
+}
+
+/// A product's state; `None` while the product does not exist.
+pub(crate) type KnownState = Option<Arc<ProductState>>;
+
+/// A product's answer to its commands of one batch.
+#[derive(Debug, Default)]
+pub(crate) struct ProductReply {
+    pub next: KnownState,
+    pub outputs: Outputs,
+    pub tally: Tally,
+}
+
+impl ProductReply {
+    /// Adds the reply to later commands.
+    pub(crate) fn then(&mut self, later: Self) {
+        self.next = later.next;
+        self.outputs.then(later.outputs);
+        self.tally += later.tally;
     }
 }

@@ -1,4 +1,4 @@
-//! What a shard is handed for one batch: its part of a chunk, grouped by product, with nothing left to decode.
+//! A batch as its source gives it to the shards: one part per partition, decoded and grouped by product.
 
 use std::sync::Arc;
 
@@ -6,31 +6,31 @@ use bytes::Bytes;
 
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
-use crate::domain::inventory::{Cause, Input, InputTopic, OrderOutcome, Outcome};
+use crate::domain::inventory::{Cause, Input, OrderOutcome, Outcome, PerInput};
 use crate::log::{NewRecord, Offset, Record};
 use crate::telemetry::context::TraceContext;
 use crate::wire::topics::headers;
 
-/// Number of a batch: rising, and unique in the process, so that whatever belongs to an earlier one is recognised.
-pub type BatchId = u64;
+/// Number of a batch: rising and unique in the process, so that late messages about an earlier batch are recognised.
+pub(crate) type BatchId = u64;
 
 /// One partition's share of a batch.
 #[derive(Debug, Default)]
-pub struct Part {
+pub(crate) struct Part {
     /// Commands by product, each product's in the order of the log.
-    pub groups: Vec<Group>,
+    pub groups: Vec<ProductCommands>,
     pub probes: Vec<Probe>,
-    /// Dead letters, and records that belong to other partitions: written as they are.
+    /// Dead letters, and records moved to their right partition: the shard writes them as they are.
     pub passed_on: Vec<NewRecord>,
-    /// How the records behind `passed_on`, and those that came twice, are accounted for.
+    /// Accounts for the records behind `passed_on` and for duplicates.
     pub tally: Tally,
-    /// Where each input topic goes on after this part; `None` where it brought nothing.
-    pub next: [Option<Offset>; InputTopic::ALL.len()],
+    /// The next offset of each input topic after this part; `None` where the part has no record of it.
+    pub next: PerInput<Option<Offset>>,
     /// The highest append time among the part's records of `order-events`.
     pub highest_append_ms: Option<EpochMs>,
-    /// Every record that the inputs held at this time is in this part or was in an earlier one: reminders up to here may fire.
+    /// Every record that the inputs held at this time is in this part or an earlier one: reminders due by then may fire.
     pub caught_up_ms: Option<EpochMs>,
-    /// From the bootstrap file: only products that nobody knows are created.
+    /// From the bootstrap file: creates only products that have no state yet.
     pub bootstrap: bool,
     /// The append time of its oldest record.
     pub oldest_ms: Option<EpochMs>,
@@ -38,97 +38,92 @@ pub struct Part {
 
 /// All commands of one product in a part.
 #[derive(Debug)]
-pub struct Group {
+pub(crate) struct ProductCommands {
     pub product_id: ProductId,
-    pub items: Vec<Incoming>,
+    pub items: Vec<IncomingCommand>,
 }
 
-/// One command with the record it came in.
+/// One command with the record that it came in.
 #[derive(Debug)]
-pub struct Incoming {
+pub(crate) struct IncomingCommand {
     pub input: Input,
     /// Only for events that expire.
     pub expiry: Option<Expiry>,
     /// `None` for the bootstrap file and reminders.
-    pub origin: Option<Origin>,
+    pub origin: Option<RecordOrigin>,
 }
 
-/// When an event expires, and how late the log's clock was known to be when it was read.
+/// When an event expires, and the log's time when it was read.
 #[derive(Debug, Clone, Copy)]
-pub struct Expiry {
+pub(crate) struct Expiry {
     pub expires_at_ms: EpochMs,
-    /// The highest append time in this part up to and including the event's own.
+    /// The highest append time in this part, up to and including the event's own.
     pub seen_ms: EpochMs,
 }
 
 impl Expiry {
     /// Whether it is past, given the highest append time before this part.
-    #[must_use]
-    pub fn is_past(&self, highest_before_ms: EpochMs) -> bool {
+    pub(crate) fn is_past(&self, highest_before_ms: EpochMs) -> bool {
         self.seen_ms.max(highest_before_ms) > self.expires_at_ms
     }
 }
 
-/// The question whether an order item has expired.
+/// The order tracker's question whether an order item has expired.
 #[derive(Debug)]
-pub struct Probe {
+pub(crate) struct Probe {
     pub product_id: ProductId,
     pub cause: Cause,
     /// Names the item; all quantities are 0.
     pub outcome: OrderOutcome,
     pub expiry: Expiry,
-    pub origin: Origin,
+    pub origin: RecordOrigin,
 }
 
-/// The record that a command came in: a place in the chunk that was polled, shared by all its records.
+/// The record that a command came in, as an index into the polled chunk, which all its records share.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub(crate) struct RecordOrigin {
     chunk: Arc<Vec<Record>>,
-    place: u32,
-    /// The element's own bytes, where the record is an array.
+    index: u32,
+    /// The bytes of one element, where the record is an array.
     part: Option<Box<Bytes>>,
 }
 
-impl Origin {
-    /// The record at this place of the chunk.
+impl RecordOrigin {
+    /// The record at this index of the chunk.
     ///
     /// # Panics
     /// Beyond the end of the chunk.
-    #[must_use]
-    pub fn new(chunk: &Arc<Vec<Record>>, place: u32, part: Option<Bytes>) -> Self {
-        assert!((place as usize) < chunk.len(), "no record {place} in a chunk of {}", chunk.len());
-        Self { chunk: chunk.clone(), place, part: part.map(Box::new) }
+    pub(crate) fn new(chunk: &Arc<Vec<Record>>, index: u32, part: Option<Bytes>) -> Self {
+        assert!((index as usize) < chunk.len(), "no record {index} in a chunk of {}", chunk.len());
+        Self { chunk: chunk.clone(), index, part: part.map(Box::new) }
     }
 
     /// The record as it was read.
-    #[must_use]
-    pub fn record(&self) -> &Record {
-        &self.chunk[self.place as usize]
+    pub(crate) fn record(&self) -> &Record {
+        &self.chunk[self.index as usize]
     }
 
     /// The bytes of the command alone, where the record has more.
-    #[must_use]
-    pub fn part(&self) -> Option<&Bytes> {
+    pub(crate) fn part(&self) -> Option<&Bytes> {
         self.part.as_deref()
     }
 
     /// The trace it belongs to, if it names one.
-    #[must_use]
-    pub fn trace(&self) -> Option<TraceContext> {
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
         self.record().headers.get_str(headers::TRACEPARENT).and_then(TraceContext::parse)
     }
 }
 
-/// How inputs were accounted for: each input is counted in exactly one of these.
+/// What became of the inputs: each is counted in exactly one of these fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// The product changed.
     pub applied: u64,
-    /// The product did not change; it may have been heard of, and the input may have an answer.
+    /// The product did not change, though its deadline may have moved and the input may have an answer.
     pub unchanged: u64,
     /// It had been applied before.
     pub duplicate: u64,
-    /// It came after its expiry and was absorbed.
+    /// It came after its expiry and no product saw it.
     pub expired: u64,
     pub probe: u64,
     /// It was written again to its right partition.
@@ -137,8 +132,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts what came of one command, if a record asked for it: reminders are no inputs.
-    pub fn count(&mut self, outcome: Outcome, cause: &Cause) {
+    /// Counts the outcome of one command, unless it came from a reminder, which is not an input.
+    pub(crate) fn count(&mut self, outcome: Outcome, cause: &Cause) {
         if matches!(cause, Cause::Timer { .. }) {
             return;
         }
@@ -149,9 +144,8 @@ impl Tally {
         }
     }
 
-    /// The figures with the names that metrics give them.
-    #[must_use]
-    pub fn by_outcome(&self) -> [(&'static str, u64); 7] {
+    /// The counts under the names that metrics use.
+    pub(crate) fn by_outcome(&self) -> [(&'static str, u64); 7] {
         [
             ("applied", self.applied),
             ("unchanged", self.unchanged),
@@ -178,15 +172,14 @@ impl std::ops::AddAssign for Tally {
 
 impl Part {
     /// Whether there is nothing to do and nothing to commit.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let Self { groups, probes, passed_on, next, caught_up_ms, tally, .. } = self;
         let no_work = groups.is_empty() && probes.is_empty() && passed_on.is_empty() && caught_up_ms.is_none();
-        no_work && next.iter().all(Option::is_none) && *tally == Tally::default()
+        no_work && next.iter().all(|(_, next)| next.is_none()) && *tally == Tally::default()
     }
 
-    /// Takes the events that came after their expiry out: no product ever sees them.
-    pub fn drop_expired(&mut self, highest_before_ms: EpochMs) {
+    /// Removes the events that came after their expiry, so that no product sees them.
+    pub(crate) fn drop_expired(&mut self, highest_before_ms: EpochMs) {
         let mut expired = 0;
         for group in &mut self.groups {
             group.items.retain(|item| {
@@ -203,14 +196,14 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::inventory::{Command, InputPosition};
+    use crate::domain::inventory::{Command, InputPosition, InputTopic};
 
-    fn item(offset: i64, expiry: Option<(EpochMs, EpochMs)>) -> Incoming {
+    fn item(offset: i64, expiry: Option<(EpochMs, EpochMs)>) -> IncomingCommand {
         let cause = Cause::Record { topic: InputTopic::OrderEvents, partition: 0, position: InputPosition { offset, index: 0 } };
         let product_id = ProductId::new("P").unwrap();
         let input = Input { product_id, command: Command::Remove, cause, at_ms: 0 };
         let expiry = expiry.map(|(expires_at_ms, seen_ms)| Expiry { expires_at_ms, seen_ms });
-        Incoming { input, expiry, origin: None }
+        IncomingCommand { input, expiry, origin: None }
     }
 
     #[test]
@@ -225,7 +218,7 @@ mod tests {
 
     #[test]
     fn expired_events_are_taken_out_and_counted() {
-        let group = |items| Group { product_id: ProductId::new("P").unwrap(), items };
+        let group = |items| ProductCommands { product_id: ProductId::new("P").unwrap(), items };
         let kept = vec![item(0, None), item(1, Some((100, 50)))];
         let mut part = Part { groups: vec![group(kept), group(vec![item(2, Some((80, 50)))])], ..Part::default() };
         part.drop_expired(90);

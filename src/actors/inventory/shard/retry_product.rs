@@ -1,8 +1,8 @@
-//! What becomes of a batch when a product ends: another attempt, one command at a time, or the dead letter of the poison.
+//! What happens to a batch when a product's actor ends: another attempt, one command at a time, or a dead letter for a poison command.
 //!
 //! Only a panic or an `Err` while a command is being handled counts as a failure of the commands; a kill, a hang or a failed start
-//! never does. After the second such failure the product gets its commands one at a time, and the one that fails again is the
-//! poison: it goes to `dead-letters`, an order item also gets its `ORDER_REJECTED`, and the product goes on with the next one.
+//! never does. After the second such failure the product gets its commands one at a time. A command that fails once more is poison:
+//! it goes to `dead-letters`, an order item also gets its `ORDER_REJECTED`, and the product continues with the next command.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,9 +10,11 @@ use std::time::Duration;
 use ractor::{ActorRef, SpawnErr, SupervisionEvent};
 use tokio::time::Instant;
 
-use super::batch::Steps;
-use super::{BatchId, Incoming, Shard, ShardMsg, ShardState};
-use crate::actors::product::Reply;
+use super::flight::CommandSteps;
+use super::handle::ShardMsg;
+use super::state::{Shard, ShardState};
+use crate::actors::inventory::batch::{BatchId, IncomingCommand};
+use crate::actors::inventory::outputs::ProductReply;
 use crate::actors::supervision::{EndCause, RestartPolicy, end_of};
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Cause, Command, OrderOutcome, RefusedItem, order_refused};
@@ -20,10 +22,10 @@ use crate::telemetry::context::TraceContext;
 use crate::wire::topics::dead_letter::DeadLetter;
 use crate::wire::topics::inventory_event;
 
-/// A batch fails this often as a whole before its commands are tried one at a time.
+/// A product's commands fail this often as a whole before they are tried one at a time.
 const FAILURES_AS_A_WHOLE: u32 = 2;
-/// A product waits no longer than this for its next attempt, however often it ended: its batch waits for it, and every product of
-/// the process for the batch. To start an actor costs next to nothing; ten attempts a second are few.
+/// Longest wait before a product's next attempt, however often its actor ended: its batch waits for it, and every product of the process
+/// for the batch. Starting an actor costs next to nothing; ten attempts a second are few.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Shard {
@@ -31,8 +33,8 @@ impl Shard {
     pub(super) fn product_ended(&self, state: &mut ShardState, event: &SupervisionEvent) {
         let Some((cell, cause, reason)) = end_of(event) else { return };
         let Some(id) = state.slots.ended(cell) else { return };
-        let owed = state.flight.as_ref().and_then(|flight| flight.pending_cell(&id));
-        let hung = owed.is_some_and(|index| state.flight.as_ref().is_some_and(|flight| flight.cells[index].hung));
+        let owed = state.flight.as_ref().and_then(|flight| flight.pending(&id));
+        let hung = owed.is_some_and(|index| state.flight.as_ref().is_some_and(|flight| flight.products[index].hung));
         let cause = if hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
         self.metrics.product_ends[cause.index()].fetch_add(1, Ordering::Relaxed);
         let reason = reason.unwrap_or_default();
@@ -52,13 +54,13 @@ impl Shard {
         self.try_again(state, index);
     }
 
-    /// Whoever has not replied by now is killed; the ends arrive as events.
+    /// Kills the products that missed the deadline; their ends arrive as supervision events.
     pub(super) fn overdue(&self, state: &mut ShardState, batch: BatchId) {
         let Some(flight) = state.flight.as_mut().filter(|flight| flight.batch == batch) else { return };
         for index in flight.collector.pending() {
-            let cell = &mut flight.cells[index];
-            if let Some(live) = state.slots.get(&cell.group.product_id).and_then(|slot| slot.live.as_ref()) {
-                cell.hung = true;
+            let product = &mut flight.products[index];
+            if let Some(live) = state.slots.get(&product.commands.product_id).and_then(|slot| slot.live.as_ref()) {
+                product.hung = true;
                 live.actor.kill();
             }
         }
@@ -78,21 +80,23 @@ impl Shard {
         if flight.collector.attempt(index) != attempt || !flight.collector.is_pending(index) {
             return;
         }
-        flight.cells[index].hung = false;
-        if flight.cells[index].is_through() {
+        flight.products[index].hung = false;
+        if flight.products[index].is_through() {
             return self.finish_steps(state, index);
         }
         self.send_work(myself, state, index).await;
     }
 
-    /// A product that is fed command by command is through with one.
+    /// A product that gets one command at a time has replied to one.
     pub(super) async fn stepped(&self, myself: &ActorRef<ShardMsg>, state: &mut ShardState, batch: BatchId, index: usize) {
         let Some(flight) = state.flight.as_mut().filter(|flight| flight.batch == batch) else { return };
-        let (Some(reply), Some(steps)) = (flight.collector.take_step(index), flight.cells[index].steps.as_mut()) else { return };
+        let (Some(reply), Some(steps)) = (flight.collector.take_step(index), flight.products[index].steps.as_mut()) else {
+            return;
+        };
         steps.sum.then(reply);
         steps.next += 1;
         flight.collector.next_attempt(index);
-        if flight.cells[index].is_through() {
+        if flight.products[index].is_through() {
             return self.finish_steps(state, index);
         }
         self.send_work(myself, state, index).await;
@@ -100,10 +104,10 @@ impl Shard {
 
     fn finish_steps(&self, state: &mut ShardState, index: usize) {
         let Some(flight) = &mut state.flight else { return };
-        let Some(steps) = flight.cells[index].steps.take() else { return };
+        let Some(steps) = flight.products[index].steps.take() else { return };
         if flight.collector.finish_stepwise(index, steps.sum) {
             let batch = flight.batch;
-            self.replied(state, batch);
+            self.deliver_when_complete(state, batch);
         }
     }
 
@@ -111,11 +115,11 @@ impl Shard {
     fn try_again(&self, state: &mut ShardState, index: usize) {
         let Some(flight) = &mut state.flight else { return };
         let attempt = flight.collector.next_attempt(index);
-        flight.cells[index].down_since.get_or_insert_with(Instant::now);
-        let slot = state.slots.slot(&flight.cells[index].group.product_id);
+        flight.products[index].down_since.get_or_insert_with(Instant::now);
+        let slot = state.slots.slot(&flight.products[index].commands.product_id);
         let policy = RestartPolicy { backoff_max: self.restart.backoff_max.min(LONGEST_WAIT), ..self.restart };
         let wait = slot.restarts.get_or_insert_default().next_wait(&policy, Instant::now(), rand::random());
-        self.mailbox.tell_after(wait, ShardMsg::Retry { batch: flight.batch, cell: index, attempt });
+        self.mailbox.tell_after(wait, ShardMsg::Retry { batch: flight.batch, product: index, attempt });
     }
 
     /// A command was being handled when its product failed.
@@ -124,26 +128,26 @@ impl Shard {
         if !flight.collector.was_handling(index) {
             return;
         }
-        let cell = &mut flight.cells[index];
-        cell.failures += 1;
-        match &mut cell.steps {
+        let product = &mut flight.products[index];
+        product.failures += 1;
+        match &mut product.steps {
             Some(steps) => {
-                let poison = &cell.group.items[steps.next];
-                steps.sum.then(self.dead_letter(&cell.group.product_id, poison, &steps.sum, reason));
+                let poison = &product.commands.items[steps.next];
+                steps.sum.then(self.dead_letter(&product.commands.product_id, poison, &steps.sum, reason));
                 steps.next += 1;
             }
-            None if cell.failures >= FAILURES_AS_A_WHOLE => {
+            None if product.failures >= FAILURES_AS_A_WHOLE => {
                 flight.collector.go_stepwise(index);
-                let sum = Reply { next: cell.basis.clone(), ..Reply::default() };
-                cell.steps = Some(Steps { next: 0, sum });
+                let sum = ProductReply { next: product.basis.clone(), ..ProductReply::default() };
+                product.steps = Some(CommandSteps { next: 0, sum });
             }
             None => {}
         }
     }
 
-    /// What is written instead of the effects of a poison command; the state stays as it was.
-    fn dead_letter(&self, id: &ProductId, poison: &Incoming, before: &Reply, reason: &str) -> Reply {
-        let mut reply = Reply { next: before.next.clone(), ..Reply::default() };
+    /// The records written instead of the effects of a poison command; the state stays as it was.
+    fn dead_letter(&self, id: &ProductId, poison: &IncomingCommand, before: &ProductReply, reason: &str) -> ProductReply {
+        let mut reply = ProductReply { next: before.next.clone(), ..ProductReply::default() };
         let Some(origin) = &poison.origin else {
             tracing::error!(product.id = %id, cause = %poison.input.cause, reason, "a command without a record failed again and is skipped");
             return reply;
