@@ -1,4 +1,4 @@
-//! Plain appends: one idempotent producer of this process, which gets every record once and never again.
+//! Plain appends: one idempotent producer of this process, to which every record is handed exactly once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,43 +8,45 @@ use futures_util::future::try_join_all;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
-use super::super::{Appended, LogError, NewRecord};
 use super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::codes::refused;
+use super::permissions::{Access, MissingPermission};
 use super::records::headers_of;
-use super::rights::{Access, Lack};
-use super::trouble::{Told, refused};
+use super::reporting::Reporting;
+use crate::log::{Appended, LogError, NewRecord};
 
-/// The process's own producer; another one after a fatal error.
-pub(super) struct Appender(ArcSwap<FutureProducer<Told>>);
+/// The producer of the process; replaced after a fatal error.
+pub(super) struct Appender(ArcSwap<FutureProducer<Reporting>>);
 
 impl Appender {
     pub fn new(cluster: &Cluster) -> Result<Self, LogError> {
         Ok(Self(ArcSwap::from_pointee(producer(cluster)?)))
     }
 
-    /// A producer that met a fatal error, as an idempotent one does when a record of a series is refused, delivers nothing ever again.
+    /// Replaces a producer that met a fatal error, as an idempotent one does when a record of a series is refused: it delivers nothing
+    /// any more.
     fn renew_if_fatal(&self, cluster: &Cluster) {
         let broken = self.0.load_full();
         let Some((code, reason)) = broken.client().fatal_error() else { return };
         match producer(cluster) {
             Ok(fresh) => {
-                tracing::warn!(error.code = ?code, error = reason, "the producer of single records is made anew");
+                tracing::warn!(error.code = ?code, error = reason, "the producer of single records is replaced after a fatal error");
                 self.0.compare_and_swap(&broken, Arc::new(fresh));
             }
-            Err(error) => tracing::warn!(%error, "the producer of single records cannot be made anew"),
+            Err(error) => tracing::warn!(%error, "the producer of single records cannot be replaced"),
         }
-        // Its end waits for its thread.
+        // Dropping it waits for its thread.
         tokio::task::spawn_blocking(move || drop(broken));
     }
 
-    /// Has the producer look at a topic that is new or was made anew: it keeps in mind that there was none.
-    pub async fn look_at(&self, name: String) {
+    /// Refreshes what the producer knows of a topic that was just made: it remembers that there was none.
+    pub async fn refresh(&self, name: String) {
         let producer = self.0.load_full();
-        // What it cannot see now it will be told with the next append.
+        // If this fails, the next append refreshes it.
         let _ = tokio::task::spawn_blocking(move || producer.client().fetch_metadata(Some(&name), PATIENCE).map(drop)).await;
     }
 
-    /// Hands the records over and waits for the broker's word on each.
+    /// Hands the records over and waits for the broker's answer to each.
     pub async fn append(
         &self,
         cluster: &Arc<Cluster>,
@@ -57,7 +59,7 @@ impl Appender {
             Err(error) => error,
         };
         self.renew_if_fatal(cluster);
-        // A topic that was deleted looks like brokers that are slow to say where it is.
+        // For the producer a deleted topic looks like brokers that are slow to name its leaders.
         let known = if failed.is_retryable() { cluster.ask(Cluster::topics).await.ok() } else { None };
         let missing = known.and_then(|known| records.iter().find(|record| !known.contains_key(&record.topic)));
         Err(missing.map_or(failed, |record| LogError::UnknownTopic(record.topic.name().to_owned())))
@@ -93,8 +95,8 @@ impl Appender {
     }
 }
 
-fn producer(cluster: &Cluster) -> Result<FutureProducer<Told>, LogError> {
-    cluster.config.appender().create_with_context(Told(cluster.board.clone())).map_err(|error| cannot_make(&error))
+fn producer(cluster: &Cluster) -> Result<FutureProducer<Reporting>, LogError> {
+    cluster.config.appender().create_with_context(Reporting(cluster.board.clone())).map_err(|error| cannot_make(&error))
 }
 
 fn failed(cluster: &Cluster, record: &NewRecord, error: &KafkaError) -> LogError {
@@ -107,8 +109,9 @@ fn failed(cluster: &Cluster, record: &NewRecord, error: &KafkaError) -> LogError
         return LogError::UnknownTopic(record.topic.name().to_owned());
     }
     if code == RDKafkaErrorCode::TopicAuthorizationFailed {
-        let lack = Lack::Topic(Access::Write, cluster.config.name_of(record.topic));
-        return if record.topic.is_needed() { cluster.board.lack(lack) } else { LogError::Refused(lack.to_string()) };
+        let missing = MissingPermission::Topic(Access::Write, cluster.config.name_of(record.topic));
+        let is_needed = record.topic.is_needed();
+        return if is_needed { cluster.board.permissions.refused(missing) } else { LogError::Refused(missing.to_string()) };
     }
     refused(code, &what).unwrap_or_else(|| cluster.board.unavailable(&format!("{what}: {error}")))
 }

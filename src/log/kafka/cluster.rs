@@ -1,8 +1,9 @@
-//! What this process asks the brokers besides reading and writing: topics, their ends, groups. One client, shared by all.
+//! What this process asks the brokers besides reading and writing: topics, their ends, groups, permissions.
 //!
-//! The client's calls block, so each runs on a blocking thread.
+//! The client's calls block, so each runs on a blocking thread ([`Cluster::ask`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,20 +13,24 @@ use rdkafka::groups::GroupMemberInfo;
 use rdkafka::{ClientConfig, Offset as ClientOffset, TopicPartitionList};
 use tokio::time::Instant;
 
-use super::super::{LogError, Offset, PartitionId, PartitionInfo, Position, Positions, TopicPartition};
-use super::former::Formers;
+use super::board::Board;
+use super::codes::refused;
+use super::foreign_members::ForeignMembers;
 use super::native;
 use super::options::KafkaConfig;
-use super::rights::{Access, Lack};
-use super::trouble::{Board, Told, refused};
+use super::permissions::{Access, MissingPermission};
+use super::records::Names;
+use super::repair::previous_sessions::PreviousSessions;
+use super::reporting::Reporting;
+use crate::log::{LogError, Offset, PartitionId, PartitionInfo, Position, Positions, TopicPartition};
 use crate::wire::topics::Topic;
 
-/// A question is answered by then, or the log counts as not available.
+/// A question that is not answered by then makes the log count as not available.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// So long are leaders and coordinators of new topics and groups looked for, and so often is asked meanwhile.
+/// How long to wait for the leaders and coordinators of new topics and groups, and how often to ask meanwhile.
 const SETTLING: Duration = Duration::from_secs(3);
 const ASK_AGAIN: Duration = Duration::from_millis(20);
-/// After a failed call its client is asked for so long what the reason was.
+/// How long the client of a failed call is polled for the reason.
 const REASONS: Duration = Duration::from_millis(20);
 
 /// The Kafka of this process.
@@ -34,20 +39,43 @@ pub(super) struct Cluster {
     pub board: Arc<Board>,
     /// Bytes that each tracked topic keeps; not set: no limit.
     pub tracked_bytes: OnceLock<u64>,
-    inspector: BaseConsumer<Told>,
-    pub formers: Formers,
-    /// The same questions, answered with what is decided only.
-    arbiter: BaseConsumer<Told>,
+    pub previous_sessions: PreviousSessions,
+    pub foreign_members: ForeignMembers,
+    /// Bytes of a record that the topics take; 0 while that is not known.
+    record_limit: AtomicUsize,
+    inspector: BaseConsumer<Reporting>,
+    /// Answers the same questions from what is committed only.
+    committed_inspector: BaseConsumer<Reporting>,
 }
 
 impl Cluster {
     pub fn new(config: KafkaConfig, board: Arc<Board>) -> Result<Self, LogError> {
-        let client = |config: ClientConfig| config.create_with_context(Told(board.clone())).map_err(|error| cannot_make(&error));
-        let (inspector, arbiter) = (client(config.inspector("read_uncommitted"))?, client(config.inspector("read_committed"))?);
-        Ok(Self { config, board, tracked_bytes: OnceLock::new(), inspector, formers: Formers::default(), arbiter })
+        let client =
+            |config: ClientConfig| config.create_with_context(Reporting(board.clone())).map_err(|error| cannot_make(&error));
+        Ok(Self {
+            inspector: client(config.inspector("read_uncommitted"))?,
+            committed_inspector: client(config.inspector("read_committed"))?,
+            foreign_members: ForeignMembers::new(board.alarms.clone()),
+            config,
+            board,
+            tracked_bytes: OnceLock::new(),
+            previous_sessions: PreviousSessions::default(),
+            record_limit: AtomicUsize::new(0),
+        })
     }
 
-    /// Bytes that each partition of this topic keeps, which Kafka counts by partition.
+    /// The topics take records of at most this many bytes.
+    pub fn limit_records(&self, limit: usize) {
+        self.record_limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Bytes of a record that our producers and every topic take, as far as is known.
+    pub fn record_limit(&self) -> usize {
+        let topics = Some(self.record_limit.load(Ordering::Relaxed)).filter(|limit| *limit > 0);
+        topics.unwrap_or(usize::MAX).min(self.config.record_limit())
+    }
+
+    /// Bytes that each partition of this topic keeps: Kafka limits partitions, not topics.
     pub fn retained_bytes(&self, topic: Topic) -> Option<u64> {
         let partitions = topic.partitions().among(self.config.partitions).max(1);
         self.tracked_bytes.get().filter(|_| topic.is_tracked()).map(|bytes| bytes / partitions.unsigned_abs() as u64)
@@ -66,7 +94,7 @@ impl Cluster {
     /// The topics of ours that exist, with their partition counts.
     pub fn topics(&self) -> Result<BTreeMap<Topic, PartitionId>, LogError> {
         let metadata = self.inspector.fetch_metadata(None, PATIENCE).map_err(|error| self.failed("listing topics", &error))?;
-        self.board.answered();
+        self.board.health.answered();
         let known = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
         let ours = known.filter_map(|topic| {
             let count = PartitionId::try_from(topic.partitions().len()).ok()?;
@@ -92,19 +120,19 @@ impl Cluster {
         self.offsets(&self.inspector, &partitions, |at| ClientOffset::Offset(times.get(at).copied().unwrap_or_default().max(0)))
     }
 
-    /// Where transactions stand that are not decided: the first offset of the oldest one, by partition.
+    /// Where undecided transactions begin: the first offset of the oldest one, by partition.
     pub fn undecided(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
-        // In this order: what is decided in between counts as undecided, never the other way round.
-        let mut decided = self.offsets(&self.arbiter, partitions, |_| ClientOffset::End)?;
+        // In this order: what is decided between the two questions counts as undecided, never the other way round.
+        let mut decided = self.offsets(&self.committed_inspector, partitions, |_| ClientOffset::End)?;
         let ends = self.offsets(&self.inspector, partitions, |_| ClientOffset::End)?;
         decided.retain(|at, decided| ends.get(at).is_some_and(|end| *decided < *end));
         Ok(decided)
     }
 
-    /// One request to each leader. What is asked for stands where the answer will: a time, or the protocol's words for both ends.
+    /// One request to each leader. `wanted` is a time, or the protocol's value for either end; the answer has the offset in its place.
     fn offsets(
         &self,
-        client: &BaseConsumer<Told>,
+        client: &BaseConsumer<Reporting>,
         partitions: &[TopicPartition],
         wanted: impl Fn(&TopicPartition) -> ClientOffset,
     ) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
@@ -121,7 +149,7 @@ impl Cluster {
             Ok(answer) => answer,
             Err(error) => return Err(self.unknown(partitions)?.unwrap_or_else(|| self.failed("asking for offsets", &error))),
         };
-        self.board.answered();
+        self.board.health.answered();
         let mut offsets = BTreeMap::new();
         for element in answer.elements() {
             let Some(topic) = self.config.topic_of(element.topic()) else { continue };
@@ -146,38 +174,43 @@ impl Cluster {
         Ok(topics.iter().copied().zip(described).filter_map(|(topic, known)| Some((topic, known?.id))).collect())
     }
 
-    /// Which of these topics, by their names in Kafka, may not be accessed so.
-    pub fn lacking<'a>(&self, access: Access, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Lack>, LogError> {
+    /// Which of these topics, by their names in Kafka, do not permit this access.
+    pub fn missing_permissions<'a>(
+        &self,
+        access: Access,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<MissingPermission>, LogError> {
         let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
         let described = self.describe(&names)?;
         let refused =
             names.into_iter().zip(described).filter(|(_, known)| !known.as_ref().is_some_and(|topic| topic.may(access)));
-        Ok(refused.map(|(name, _)| Lack::Topic(access, name)).collect())
+        Ok(refused.map(|(name, _)| MissingPermission::Topic(access, name)).collect())
     }
 
-    /// A client was refused access to one of these topics, without being told to which: says to which.
+    /// A client was refused access to one of these topics, but the error does not say to which: finds out.
     pub fn refused_topic<'a>(&self, access: Access, names: impl IntoIterator<Item = &'a str>) -> Option<LogError> {
-        let lacking = self.lacking(access, names).unwrap_or_default();
-        lacking.into_iter().map(|lack| self.board.lack(lack)).reduce(|first, _| first)
+        let missing = self.missing_permissions(access, names).unwrap_or_default();
+        missing.into_iter().map(|missing| self.board.permissions.refused(missing)).reduce(|first, _| first)
     }
 
     fn describe(&self, names: &[String]) -> Result<Vec<Option<native::Described>>, LogError> {
         let described = native::describe_topics(self.inspector.client(), names, PATIENCE)
             .map_err(|code| self.failed_with(code, "asking for the ids of topics"))?;
-        self.board.answered();
+        self.board.health.answered();
         Ok(described)
     }
 
-    /// What a group has committed on these topics; waits for transactions that hang over its positions.
+    /// What a group has committed on these topics; waits for open transactions that move its positions.
     pub fn committed(&self, group: &str, topics: &BTreeMap<Topic, PartitionId>) -> Result<Positions, LogError> {
-        let onlooker: BaseConsumer<Told> =
-            self.config.onlooker(group).create_with_context(Told(self.board.clone())).map_err(|error| cannot_make(&error))?;
+        let config = self.config.group_inspector(group);
+        let client: BaseConsumer<Reporting> =
+            config.create_with_context(Reporting(self.board.clone())).map_err(|error| cannot_make(&error))?;
         let mut list = TopicPartitionList::new();
         for (topic, count) in topics {
             list.add_partition_range(&self.config.name_of(*topic), 0, count - 1);
         }
         let patience = self.config.transaction_timeout() + PATIENCE;
-        let answer = when_settled(|| onlooker.committed_offsets(list.clone(), patience).and_then(without_errors));
+        let answer = when_settled(|| client.committed_offsets(list.clone(), patience).and_then(without_errors));
         let answer = answer.map_err(|error| self.failed("asking for the positions of a group", &error))?;
         self.positions_in(&answer)
     }
@@ -193,7 +226,7 @@ impl Cluster {
                 positions.insert(TopicPartition::new(topic, element.partition()), position);
             }
         }
-        self.board.answered();
+        self.board.health.answered();
         Ok(positions)
     }
 
@@ -202,15 +235,38 @@ impl Cluster {
         self.with_members(&self.config.prefixed(group), <[_]>::len)
     }
 
-    /// Looks at the members of a group, by its name in Kafka.
-    pub fn with_members<T: Default>(&self, name: &str, look: impl FnOnce(&[GroupMemberInfo]) -> T) -> Result<T, LogError> {
+    /// Passes the members of a group, by its name in Kafka, to `read`.
+    pub fn with_members<T: Default>(&self, name: &str, read: impl FnOnce(&[GroupMemberInfo]) -> T) -> Result<T, LogError> {
         let answer = self.inspector.client().fetch_group_list(Some(name), PATIENCE);
         let groups = answer.map_err(|error| self.failed("asking for the members of a group", &error))?;
-        self.board.answered();
-        Ok(groups.groups().iter().find(|group| group.name() == name).map(|group| look(group.members())).unwrap_or_default())
+        self.board.health.answered();
+        Ok(groups.groups().iter().find(|group| group.name() == name).map(|group| read(group.members())).unwrap_or_default())
     }
 
-    /// What the failure of a call means; its reason often comes only now, when its client is asked.
+    /// A consumer that reads these partitions from these offsets, and the names of their topics.
+    pub fn consumer_from(
+        &self,
+        config: &ClientConfig,
+        from: &BTreeMap<TopicPartition, Offset>,
+    ) -> Result<(BaseConsumer<Reporting>, Names), LogError> {
+        let failed = |error: KafkaError| self.failed("reading", &error);
+        let reporting = Reporting(self.board.clone());
+        let consumer: BaseConsumer<Reporting> = config.create_with_context(reporting).map_err(|error| cannot_make(&error))?;
+        let names = Names::new(&self.config, from.keys().map(|at| at.topic).collect::<BTreeSet<_>>());
+        // With the leaders known, the first fetch asks for everything at once.
+        for name in names.all() {
+            consumer.fetch_metadata(Some(name), PATIENCE).map_err(failed)?;
+        }
+        let mut list = TopicPartitionList::with_capacity(from.len());
+        for (at, offset) in from {
+            let name = self.config.name_of(at.topic);
+            list.add_partition_offset(&name, at.partition, ClientOffset::Offset(*offset)).map_err(failed)?;
+        }
+        consumer.assign(&list).map_err(failed)?;
+        Ok((consumer, names))
+    }
+
+    /// What the failure of a call means. The reason often comes as an event after the failure, so the client is polled for it.
     pub fn failed(&self, what: &str, error: &KafkaError) -> LogError {
         match error.rdkafka_error_code() {
             Some(code) => self.failed_with(code, what),
@@ -234,7 +290,7 @@ pub(super) fn partitions_of(topics: &BTreeMap<Topic, PartitionId>) -> Vec<TopicP
     topics.iter().flat_map(|(topic, count)| (0..*count).map(|partition| TopicPartition::new(*topic, partition))).collect()
 }
 
-/// Asks again for a moment while leaders and coordinators of what is new are still being found.
+/// Asks again for a moment while the leaders and coordinators of new topics and groups are still being found.
 fn when_settled<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
     let deadline = Instant::now() + SETTLING;
     loop {
@@ -260,14 +316,14 @@ fn is_settling(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// The first error that a partition has counts for all.
+/// Fails with the first error that a partition has.
 fn without_errors(list: TopicPartitionList) -> KafkaResult<TopicPartitionList> {
     let failed = list.elements().iter().find_map(|element| element.error().err());
     failed.map_or(Ok(list), Err)
 }
 
-/// A client that cannot even be made has a bad property. Its value is not shown: it may be a password under a misspelt name.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds say nothing of a value")]
+/// A client that cannot be made has a bad property. Its value is not shown: it may be a password under a misspelt name.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds contain no value")]
 pub(super) fn cannot_make(error: &KafkaError) -> LogError {
     let error = match error {
         KafkaError::ClientConfig(_, why, _, value) if value.is_empty() || !why.contains(value) => why.clone(),

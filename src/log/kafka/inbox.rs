@@ -1,11 +1,12 @@
-//! What the session's thread and its callers share: records that were read ahead, news of partitions, and who may commit.
+//! What the session's thread and its callers share: records that were read ahead, events about partitions, and the membership to commit
+//! under.
 //!
 //! ```text
 //!  thread ─► records, assigned, revoked, lost ─► inbox ─► poll
 //!  thread ◄─ rewind, broken commit, "settled" ◄─ inbox ◄─ rewind, commit, the poll after a revocation
 //! ```
-//! Records wait here, so a poll that is dropped loses nothing. A revocation is handed out like anything else; the thread, which stands in
-//! the client's callback meanwhile, goes on when the *next* poll says that the work was settled, and no longer waits than is bearable.
+//! Records wait here, so a poll that is dropped loses nothing. A poll returns a revocation like anything else; the thread, which is inside
+//! the client's callback meanwhile, goes on when the *next* poll shows that the work was settled, or after a limited wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,19 +16,19 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::super::{Assignment, LogError, PartitionId, Polled, Position, Positions, Record, TopicPartition};
+use crate::log::{Assignment, LogError, PartitionId, Polled, Position, Positions, Record, TopicPartition};
 
 /// Records that may wait; two batches of the engine.
 const RECORDS: usize = 20_000;
 /// Bytes of keys and values that may wait.
 const BYTES: usize = 32 << 20;
-/// How long those who lose partitions may take to commit what they have begun. The group waits for them.
+/// How long the owner of revoked partitions may take to commit what it has begun. The group waits for it.
 const HANDOVER: Duration = Duration::from_secs(10);
 
-/// The membership that a commit is made under. The broker refuses those of an older generation.
+/// The membership that a commit is made under. The broker refuses one of an older group generation.
 pub(super) type Membership = Arc<ConsumerGroupMetadata>;
 
-/// Partitions to go back in, and who waits for it.
+/// Partitions to go back in, and the caller that waits for it.
 pub(super) struct Rewind {
     pub partitions: BTreeSet<PartitionId>,
     pub done: oneshot::Sender<Result<(), LogError>>,
@@ -49,17 +50,17 @@ struct State {
     records: usize,
     bytes: usize,
     rewinds: Vec<Rewind>,
-    /// The session is over, for this reason.
+    /// Why the session is over.
     over: Option<LogError>,
-    /// It was closed in order: the group is to know.
+    /// It was closed in order, so its member leaves the group.
     leaves: bool,
-    /// Told once by a poll.
+    /// Returned once by a poll.
     trouble: Option<LogError>,
     membership: Option<Membership>,
-    /// Where each assigned partition is committed, and where it began when it was assigned.
+    /// Where each assigned partition is committed, and where it began at the assignment.
     committed: BTreeMap<TopicPartition, Place>,
     handover: Handover,
-    /// Everything must be made anew, for this reason.
+    /// Why all clients must be made again.
     broken: Option<String>,
 }
 
@@ -71,17 +72,17 @@ struct Place {
 
 enum Item {
     Records(VecDeque<Record>),
-    News(Polled),
+    Event(Polled),
 }
 
-/// How far a revocation is.
+/// How far a revocation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Handover {
     #[default]
     None,
     /// It waits to be polled.
     Offered,
-    /// It was polled; what was begun is being settled.
+    /// It was polled; the work that was begun is being settled.
     Taken,
 }
 
@@ -148,7 +149,7 @@ impl Inbox {
         if let Some(over) = &state.over {
             return Err(over.clone());
         }
-        // Whoever hands over, or was told that all is lost, begins from the committed positions anyhow.
+        // After a handover or a loss, reading begins at the committed positions anyway.
         if state.membership.is_none() || state.handover != Handover::None || state.broken.is_some() {
             return Ok(None);
         }
@@ -170,19 +171,19 @@ impl Inbox {
         self.turn.notify_all();
     }
 
-    /// Ends the session in order: the member leaves its group. One that is only dropped stays in it for its successor of the same name,
-    /// who then takes over without a word to the others.
+    /// Ends the session in order: the member leaves its group. One that is only dropped stays in it until a successor of the same name
+    /// takes over, without a rebalance.
     pub fn leave(&self) {
         self.state().leaves = true;
         self.end(LogError::Closed);
     }
 
-    /// Whether the group is to know that this member is gone.
+    /// Whether the member should leave its group.
     pub fn leaves(&self) -> bool {
         self.state().leaves
     }
 
-    /// What became of a commit is unknown, or nothing can be read any more: everything is to be made anew.
+    /// The result of a commit is unclear, or nothing can be read any more: all clients must be made again.
     pub fn break_off(&self, reason: String) {
         let mut state = self.state();
         state.broken.get_or_insert(reason);
@@ -193,19 +194,19 @@ impl Inbox {
 
     // --- For the thread. ---
 
-    /// Why everything must be made anew, if so.
+    /// Why all clients must be made again, if so.
     pub fn broken(&self) -> Option<String> {
         self.state().broken.clone()
     }
 
-    /// These records were read.
+    /// Adds records that were read.
     pub fn put(&self, records: Vec<Record>) {
         let mut state = self.state();
         state.records += records.len();
         state.bytes += records.iter().map(size_of_record).sum::<usize>();
         match state.items.back_mut() {
             Some(Item::Records(waiting)) => waiting.extend(records),
-            Some(Item::News(_)) | None => state.items.push_back(Item::Records(records.into())),
+            Some(Item::Event(_)) | None => state.items.push_back(Item::Records(records.into())),
         }
         drop(state);
         self.news.notify_one();
@@ -225,12 +226,12 @@ impl Inbox {
         }
     }
 
-    /// Those who want to go back.
+    /// Takes the requests to go back.
     pub fn rewinds(&self) -> Vec<Rewind> {
         std::mem::take(&mut self.state().rewinds)
     }
 
-    /// Where to go back to in these partitions. What was read ahead of them is dropped.
+    /// Where to go back to in these partitions. What was read ahead in them is dropped.
     pub fn go_back(&self, partitions: &BTreeSet<PartitionId>) -> Vec<(TopicPartition, i64)> {
         let mut state = self.state();
         state.drop_records(|record| partitions.contains(&record.partition));
@@ -244,7 +245,7 @@ impl Inbox {
         self.state().committed.iter().map(|(at, place)| (*at, offset(place))).collect()
     }
 
-    /// Partitions are ours from now on. `first` says where they begin.
+    /// Partitions were assigned. `first` says where they begin.
     pub fn assigned(&self, membership: Membership, first: BTreeMap<TopicPartition, i64>, positions: &Positions) {
         let mut state = self.state();
         let mut assignments: BTreeMap<PartitionId, Assignment> = BTreeMap::new();
@@ -260,13 +261,13 @@ impl Inbox {
         }
         state.membership = Some(membership);
         if !assignments.is_empty() {
-            state.items.push_back(Item::News(Polled::Assigned(assignments.into_values().collect())));
+            state.items.push_back(Item::Event(Polled::Assigned(assignments.into_values().collect())));
         }
         drop(state);
         self.news.notify_one();
     }
 
-    /// Everything is handed to somebody else. Returns when the work that was begun is settled, or when it took too long.
+    /// All partitions were revoked. Returns when the work that was begun is settled, or when it took too long.
     pub fn hand_over(&self) {
         let mut state = self.state();
         let partitions = state.partitions();
@@ -274,7 +275,7 @@ impl Inbox {
             return state.forget_all();
         }
         state.drop_records(|_| true);
-        state.items.push_back(Item::News(Polled::Revoked(partitions)));
+        state.items.push_back(Item::Event(Polled::Revoked(partitions)));
         state.handover = Handover::Offered;
         self.news.notify_one();
         let waits = |state: &mut State| state.handover != Handover::None && state.over.is_none() && state.broken.is_none();
@@ -282,26 +283,26 @@ impl Inbox {
         if waited.timed_out() {
             tracing::warn!("partitions are given away though the work on them was not settled: it is void");
         }
-        // A revocation that nobody has polled yet stays to be polled.
+        // A revocation that was not polled yet still will be.
         state.forget_all();
     }
 
-    /// Everything is lost: what was begun on it is void.
+    /// All partitions are lost: the work that was begun on them is void.
     pub fn lose(&self) {
         let mut state = self.state();
         let partitions = state.partitions();
         state.forget_all();
         state.broken = None;
         if !partitions.is_empty() {
-            state.items.push_back(Item::News(Polled::Lost(partitions)));
+            state.items.push_back(Item::Event(Polled::Lost(partitions)));
         }
         drop(state);
         self.news.notify_one();
         self.turn.notify_all();
     }
 
-    /// Something that a caller must hear of.
-    pub fn tell(&self, trouble: LogError) {
+    /// Returns this error from the next poll.
+    pub fn report(&self, trouble: LogError) {
         self.state().trouble = Some(trouble);
         self.news.notify_one();
     }
@@ -319,12 +320,12 @@ impl State {
                 self.bytes -= records.iter().map(size_of_record).sum::<usize>();
                 (!records.is_empty()).then_some(Polled::Records(records))
             }
-            Item::News(_) => {
-                let Some(Item::News(news)) = self.items.pop_front() else { return None };
-                if matches!(news, Polled::Revoked(_)) && self.handover == Handover::Offered {
+            Item::Event(_) => {
+                let Some(Item::Event(event)) = self.items.pop_front() else { return None };
+                if matches!(event, Polled::Revoked(_)) && self.handover == Handover::Offered {
                     self.handover = Handover::Taken;
                 }
-                Some(news)
+                Some(event)
             }
         }
     }
@@ -342,19 +343,19 @@ impl State {
         self.items.retain(|item| !matches!(item, Item::Records(waiting) if waiting.is_empty()));
         let waiting = |item: &Item| match item {
             Item::Records(waiting) => (waiting.len(), waiting.iter().map(size_of_record).sum()),
-            Item::News(_) => (0, 0_usize),
+            Item::Event(_) => (0, 0_usize),
         };
         (self.records, self.bytes) = self.items.iter().map(waiting).fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1));
     }
 
-    /// Nothing is assigned any more. News that nobody has heard yet still are.
+    /// Nothing is assigned any more. Events that were not polled yet still will be.
     fn forget_all(&mut self) {
         self.drop_records(|_| true);
         self.membership = None;
         self.committed.clear();
         self.handover = Handover::None;
         for rewind in self.rewinds.drain(..) {
-            // Whoever waits begins from the committed positions anyhow.
+            // Its caller begins at the committed positions anyway.
             let _ = rewind.done.send(Ok(()));
         }
     }

@@ -1,8 +1,8 @@
-//! The session's consumer: what happens when the group gives and takes partitions.
+//! The session's consumer: what happens when the group assigns and revokes partitions.
 //!
-//! Everything here runs inside the client's callback, on the session's thread, while the group waits. The order is what exactness rests
-//! on: producers are ready (so nothing of a predecessor is open any more), then the committed positions, and only then does anybody read
-//! states.
+//! Everything here runs inside the client's callback, on the session's thread, while the group waits. Exactness rests on the order:
+//! first the producers are ready, so that no transaction of a predecessor is open any more; then the committed positions are read, and
+//! only then the states.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -16,19 +16,19 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset as ClientOffset, TopicPartitionList};
 
-use super::super::{LogError, PartitionInfo, Positions, TopicPartition};
 use super::cluster::{Cluster, PATIENCE};
 use super::inbox::Inbox;
-use super::rights::Lack;
+use super::permissions::MissingPermission;
+use super::reporting::{log, report};
 use super::transactions::Transactions;
-use super::trouble::{log, note};
+use crate::log::{LogError, PartitionInfo, Positions, TopicPartition};
 
 /// Positions are usually decided within a few milliseconds.
 const DECIDED_SOON: Duration = Duration::from_secs(1);
-/// Two transactions that are opened and aborted.
-const DECIDE_PATIENCE: Duration = Duration::from_secs(30);
-/// How often the wait for the producers looks whether the session is over.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long the repair of the positions may take: two transactions that are opened and aborted.
+const REPAIR_PATIENCE: Duration = Duration::from_secs(30);
+/// How often the wait for the producers checks whether the session is over.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The context of a session's consumer.
 pub(super) struct Member {
@@ -36,7 +36,7 @@ pub(super) struct Member {
     /// By its name in Kafka.
     pub group: String,
     pub inbox: Arc<Inbox>,
-    /// Says once that the producers are ready.
+    /// Receives once, when the producers are ready.
     pub producers: Mutex<Option<Receiver<Result<(), LogError>>>>,
     pub transactions: Transactions,
 }
@@ -47,13 +47,13 @@ impl ClientContext for Member {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        note(&self.cluster.board, &error, reason);
+        report(&self.cluster.board, &error, reason);
     }
 }
 
 impl ConsumerContext for Member {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        // The client has two kinds of such news only.
+        // The client has two kinds of this event only.
         let done = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.take_over(consumer, list)
         } else {
@@ -61,8 +61,8 @@ impl ConsumerContext for Member {
         };
         if let Err(error) = done {
             self.inbox.break_off(error.to_string());
-            self.inbox.tell(error);
-            // Told to do nothing with it, the client goes on; this consumer is about to be dropped.
+            self.inbox.report(error);
+            // Without any partitions the client goes on; this consumer is about to be dropped.
             let _ = consumer.unassign();
         }
     }
@@ -86,15 +86,15 @@ impl Member {
             added.map_err(|error| self.cluster.failed("naming partitions", &error))?;
         }
         consumer.assign(&from).map_err(|error| self.cluster.failed("taking partitions over", &error))?;
-        self.cluster.board.lost(None);
-        self.cluster.board.granted(&Lack::Group(self.group.clone()));
+        self.cluster.board.health.lose_position(None);
+        self.cluster.board.permissions.granted(&MissingPermission::Group(self.group.clone()));
         let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
         let first = bounds.iter().map(|(at, place)| (*at, place.start)).collect();
         self.inbox.assigned(Arc::new(membership), first, &positions);
         Ok(())
     }
 
-    /// The committed position, or the beginning. A position that the partition does not have is never guessed about.
+    /// The committed position, or the beginning. A position outside the partition is refused, never replaced by a guess.
     fn start_of(
         &self,
         at: TopicPartition,
@@ -121,11 +121,12 @@ impl Member {
                 self.group
             )
         };
-        self.cluster.board.lost(Some(why));
+        self.cluster.board.health.lose_position(Some(why));
         Err(LogError::OutOfRange { partition: at, offset, start, end })
     }
 
-    /// The group's positions. Those that stay undecided for longer than a commit takes may be held by a transaction of our own past.
+    /// The group's positions. If they stay undecided for longer than a commit takes, an earlier transaction of this identity may hold
+    /// them, which is repaired first.
     fn committed(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -137,10 +138,10 @@ impl Member {
         }
         if let Some(at) = partitions.first() {
             let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
-            let decided = self.transactions.decide_positions(*at, Arc::new(membership)).recv_timeout(DECIDE_PATIENCE);
-            decided.unwrap_or_else(|_| Err(self.cluster.board.unavailable("deciding the group's positions")))?;
+            let repaired = self.transactions.repair_positions(*at, Arc::new(membership)).recv_timeout(REPAIR_PATIENCE);
+            repaired.unwrap_or_else(|_| Err(self.cluster.board.unavailable("deciding the group's positions")))?;
         }
-        // What is left is somebody else's: the broker ends it when its time is over.
+        // A transaction that is still open belongs to another writer; the broker aborts it after its timeout.
         let committed = consumer.committed_offsets(list.clone(), self.cluster.config.transaction_timeout() + PATIENCE);
         let committed = committed.map_err(|error| self.cluster.failed("asking for the committed positions", &error))?;
         self.cluster.positions_in(&committed)
@@ -149,7 +150,7 @@ impl Member {
     fn give_away(&self, consumer: &BaseConsumer<Self>) -> Result<(), LogError> {
         if consumer.assignment_lost() {
             tracing::warn!("the group has gone on without this process: its partitions are lost");
-            self.cluster.board.fenced();
+            self.cluster.board.health.fenced();
             self.inbox.lose();
         } else {
             self.inbox.hand_over();
@@ -162,7 +163,7 @@ impl Member {
         let mut producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(ready) = producers.as_ref() else { return Ok(()) };
         let answer = loop {
-            match ready.recv_timeout(LOOK) {
+            match ready.recv_timeout(CHECK_EVERY) {
                 Ok(answer) => break answer,
                 Err(RecvTimeoutError::Disconnected) => break Err(LogError::Closed),
                 Err(RecvTimeoutError::Timeout) => self.inbox.over().map_or(Ok(()), Err)?,

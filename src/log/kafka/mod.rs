@@ -1,35 +1,40 @@
 //! The log on Kafka: for real use, and for more than one process or machine.
 //!
 //! ```text
-//!  KafkaLog ─┬─ cluster   questions: topics, ends, groups           overseer  looks after the topics
-//!            ├─ admin     makes and deletes topics                  board     the last trouble, and what is refused
-//!            ├─ appender  one idempotent producer
-//!            ├─ reader    a consumer on a thread                    each reader its own
-//!            └─ session   a consumer on a thread, and two producers in turn on another; made anew together
+//!  KafkaLog ─┬─ cluster   questions: topics, ends, groups           overseer  checks the topics every few seconds
+//!            ├─ topics    makes and deletes topics                  board     health, permissions, rivals
+//!            ├─ append    one idempotent producer                   repair    what a broker's death leaves behind
+//!            ├─ reader    a consumer on a thread, one per reader
+//!            └─ session   member: a consumer on a thread ─── inbox ─── poll, rewind
+//!                         transactions: two producers in turn on another thread ─── commit
 //! ```
-//! Membership, assignment, fencing and replication are Kafka's. Each rule here was paid for by a measurement: docs/adr/0006.
+//! Membership, assignment, fencing and replication are Kafka's. The measurements behind the rules here are in docs/adr/0006. Read
+//! `session`, `member`, `inbox`, `transactions` and `reader` for the normal path; `repair` is entered from five marked places.
 //!
-//! A Kafka that cannot be reached is waited for: calls say [`LogError::Unavailable`] with the reason that the clients gave, and
-//! [`EventLog::trouble`] says it to whoever asks. A wrong password or an unknown certificate ends [`KafkaLog::open`].
+//! While Kafka cannot be reached, calls fail with [`LogError::Unavailable`] and the reason that the clients gave, which
+//! [`EventLog::trouble`] returns, too. A wrong password or an unknown certificate ends [`KafkaLog::open`].
 
 mod append;
+mod board;
 mod cluster;
-mod former;
+mod codes;
+mod foreign_members;
+mod health;
 mod inbox;
 mod member;
 mod native;
 mod options;
 mod overseer;
+mod permissions;
 mod policy;
 mod reader;
 mod records;
-mod rights;
+mod repair;
+mod reporting;
 mod session;
-mod standstill;
-mod strangers;
 mod topics;
+mod transaction;
 mod transactions;
-mod trouble;
 mod unreadable;
 
 use std::sync::Arc;
@@ -39,27 +44,26 @@ use rdkafka::producer::{BaseProducer, ProducerContext};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
+use self::append::Appender;
+use self::board::Board;
+use self::cluster::Cluster;
+pub use self::options::KafkaConfig;
+use self::reader::KafkaReader;
+use self::session::KafkaSession;
+use self::topics::Admin;
+use crate::log::{
     Appended, EventLog, LogError, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Setbacks, Start,
     Stop, TopicInfo, TopicPartition,
 };
 use crate::telemetry::alarms::Alarms;
 use crate::wire::topics::Topic;
 
-use append::Appender;
-use cluster::Cluster;
-pub use options::KafkaConfig;
-use reader::KafkaReader;
-use session::KafkaSession;
-use topics::Admin;
-use trouble::Board;
-
-/// How long the first contact may take before the rest goes on without it.
+/// How long to wait for the first answer before the process goes on without it.
 const FIRST_CONTACT: Duration = Duration::from_secs(5);
-/// Topics that could not be made are tried again after this.
+/// How often topics that could not be made are tried again.
 const MAKE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Commits a producer's open transaction as the sessions do; for the benchmark, whose bare loop must not be slower than need be.
+/// Commits a producer's open transaction as the sessions do: the bare loop of the benchmark must not be slower than this.
 ///
 /// # Errors
 /// What librdkafka says.
@@ -76,7 +80,7 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// Makes the clients and waits a few seconds for the first answer. One that does not come is waited for later, in every call.
+    /// Makes the clients and waits a few seconds for the first answer. If none comes, later calls wait for it.
     ///
     /// # Errors
     /// [`LogError::Refused`] for a bad property, a wrong password or an unknown certificate.
@@ -100,9 +104,9 @@ impl KafkaLog {
         Ok(log)
     }
 
-    /// Says how many bytes each topic of anonymous origin keeps: when topics are made, and when their settings are compared.
+    /// Sets how many bytes each topic of anonymous origin keeps: when topics are made, and when their settings are compared.
     pub fn limit_tracked(&self, bytes: u64) {
-        // Once for a process; a second caller could only say the same.
+        // Set once for a process; a second caller could only pass the same value.
         let _ = self.cluster.tracked_bytes.set(bytes);
     }
 
@@ -114,17 +118,17 @@ impl KafkaLog {
                 Err(refused @ LogError::Refused(_)) => return Err(refused),
                 Err(_) => {}
             }
-            if let Some(text) = self.cluster.board.credentials() {
+            if let Some(text) = self.cluster.board.health.wrong_credentials() {
                 return Err(LogError::Refused(text));
             }
         }
         let error = self.cluster.board.unavailable("Kafka does not answer");
-        tracing::warn!(%error, "going on without Kafka; it is waited for");
+        tracing::warn!(%error, "going on without Kafka until it answers");
         Ok(())
     }
 
-    /// Makes the shop's topics, now or as soon as Kafka answers, and looks after them from then on: missing, unequal or replaced ones
-    /// are refused, with what to do.
+    /// Makes the shop's topics, now or as soon as Kafka answers, and checks them from then on: missing, unequal or replaced ones are
+    /// refused, with what to do.
     pub async fn oversee(self: &Arc<Self>) {
         let are_made = self.trouble().is_none() && self.make_ours().await;
         let log = Arc::downgrade(self);
@@ -144,21 +148,21 @@ impl KafkaLog {
         let _ = self.overseer.set(AbortOnDropHandle::new(task));
     }
 
-    /// Nothing is restored from topics that lose states; the overseer takes it back when they are put right.
+    /// Refuses topics whose settings lose states, before anything is restored from them. The overseer withdraws that when they are right.
     async fn refuse_policies(&self) {
         match self.admin.check_policies().await {
-            Ok(Some(reason)) => self.cluster.board.refuse(Some(reason)),
+            Ok(Some(reason)) => self.cluster.board.health.refuse(Some(reason)),
             Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "the settings of the topics could not be looked at"),
+            Err(error) => tracing::debug!(%error, "the settings of the topics could not be read"),
         }
     }
 
-    /// Whether the shop's topics are there.
+    /// Makes the shop's topics that are missing; whether all are there now.
     async fn make_ours(&self) -> bool {
         let ours: Vec<_> = Topic::ALL.into_iter().filter(|topic| topic.is_needed()).collect();
         match self.create_topics(&ours).await {
             Ok(_) => return true,
-            Err(LogError::Refused(reason)) => self.cluster.board.refuse(Some(reason)),
+            Err(LogError::Refused(reason)) => self.cluster.board.health.refuse(Some(reason)),
             Err(error) => tracing::debug!(%error, "the topics could not be made yet"),
         }
         false
@@ -178,7 +182,7 @@ impl EventLog for KafkaLog {
         Box::pin(async move {
             let made = self.admin.create(&topics).await?;
             for topic in &made {
-                self.appender.look_at(self.cluster.config.name_of(*topic)).await;
+                self.appender.refresh(self.cluster.config.name_of(*topic)).await;
             }
             Ok(made)
         })
@@ -189,7 +193,7 @@ impl EventLog for KafkaLog {
         Box::pin(async move {
             self.admin.delete(&topics).await?;
             for topic in &topics {
-                self.appender.look_at(self.cluster.config.name_of(*topic)).await;
+                self.appender.refresh(self.cluster.config.name_of(*topic)).await;
             }
             Ok(())
         })
@@ -234,11 +238,11 @@ impl EventLog for KafkaLog {
     }
 
     fn record_limit(&self) -> usize {
-        self.cluster.board.record_limit().min(self.cluster.config.record_limit())
+        self.cluster.record_limit()
     }
 
     fn foreign_members(&self) -> Vec<String> {
-        self.cluster.board.strangers()
+        self.cluster.foreign_members.last_found()
     }
 
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
@@ -250,6 +254,6 @@ impl EventLog for KafkaLog {
     }
 
     fn setbacks(&self) -> Setbacks {
-        self.cluster.board.setbacks()
+        self.cluster.board.health.setbacks()
     }
 }

@@ -1,12 +1,12 @@
 //! What the safe client cannot do well, and the only `unsafe` of the shop.
 //!
-//! - Commit and abort: the client's own calls flush in steps of 100 ms, and hang for ever after one failed delivery. librdkafka's calls
+//! - Commit and abort: the safe client's calls flush in steps of 100 ms, and hang for ever after one failed delivery. librdkafka's calls
 //!   flush by themselves and can be resumed, so they are made in slices, between which delivery reports are served.
 //! - Reading in batches: 2.7 times as cheap as one message at a time, and the end of a partition comes with topic and offset, which
-//!   tells how far the markers of transactions reach. For clients that never joined a group: whose partitions come from a rebalance
-//!   must poll the safe way.
-//! - The id of a topic, which is another one after a reset, and what we may do with it.
-//! - A partition without a leader would end the process (docs/adr/0011).
+//!   shows how far the markers of transactions reach. Only for clients that never join a group: a member gets its partitions from
+//!   rebalances and must poll the safe way.
+//! - The id of a topic, which changes with a reset, and what we are permitted to do with it.
+//! - A partition without a leader, which would end the process (docs/adr/0011).
 #![expect(unsafe_code, reason = "librdkafka's own calls; each block says why it holds")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -20,14 +20,14 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka_sys as sys;
 use tokio::time::Instant;
 
-use super::super::{Offset, PartitionId};
+use super::permissions::Access;
 use super::records::Seen;
-use super::rights::Access;
 use crate::domain::EpochMs;
+use crate::log::{Offset, PartitionId};
 
 /// One slice of a commit or abort.
 const SLICE: Duration = Duration::from_millis(200);
-/// Between slices delivery reports are served for so long.
+/// How long delivery reports are served between slices.
 const SERVE: Duration = Duration::from_millis(5);
 /// Messages taken from the queue at once.
 const BATCH: usize = 1_000;
@@ -41,7 +41,7 @@ pub(super) struct Failure {
     pub text: String,
 }
 
-/// Commits the open transaction, flushing before. `Ok` means that it is decided; readers may see it a moment later.
+/// Flushes and commits the open transaction. `Ok` means that it is decided; readers may see it a moment later.
 pub(super) fn commit<C: ProducerContext>(producer: &BaseProducer<C>, patience: Duration) -> Result<(), Failure> {
     in_slices(producer, patience, |native, slice_ms| {
         // SAFETY: the pointer is the living producer's, and this thread alone calls it.
@@ -113,7 +113,7 @@ pub(super) enum Taken<'a> {
     },
 }
 
-/// The queue of a consumer that reads what it was assigned by hand.
+/// The queue of a consumer whose partitions were assigned by hand.
 pub(super) struct Queue<'c, C: ConsumerContext> {
     queue: *mut sys::rd_kafka_queue_t,
     _consumer: &'c BaseConsumer<C>,
@@ -208,7 +208,7 @@ unsafe fn text<'a>(start: *const c_char) -> &'a str {
     unsafe { CStr::from_ptr(start) }.to_str().unwrap_or_default()
 }
 
-/// The headers of a message, in order. A header whose name is not UTF-8 is nobody's; one without a value is empty.
+/// The headers of a message, in order. A header whose name is not UTF-8 is left out; one without a value is empty.
 pub(super) struct HeaderIter<'a> {
     headers: *mut sys::rd_kafka_headers_t,
     next: usize,
@@ -256,12 +256,12 @@ impl<'a> Iterator for HeaderIter<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Described {
     pub id: String,
-    /// What we may do with it; empty from brokers that do not tell.
+    /// What we may do with it; empty from brokers that do not say.
     operations: Vec<sys::rd_kafka_AclOperation_t>,
 }
 
 impl Described {
-    /// Whether nothing speaks against this access.
+    /// Whether this access is not known to be refused.
     pub fn may(&self, access: Access) -> bool {
         let operation = match access {
             Access::Read => sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_READ,
@@ -353,9 +353,9 @@ unsafe extern "C" {
     );
 }
 
-/// Makes room for the partitions of a topic whose leaders a broker tells us. librdkafka calls this instead of its own function, which
-/// leaves them without a value and later fills in only those that have a leader: so all begin as partitions that no topic has, which it
-/// passes over.
+/// Makes room for the partitions of a topic whose leaders a broker reports. librdkafka calls this instead of its own function, which
+/// leaves the entries uninitialised and later fills in only those that have a leader. Here every entry starts with a partition number
+/// that no topic has, which librdkafka passes over.
 ///
 /// # Safety
 /// As librdkafka calls it: `metadata` has more than `index` topics.

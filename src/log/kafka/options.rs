@@ -1,6 +1,6 @@
-//! What the clients are made of: brokers, names, and librdkafka's properties for each kind of client.
+//! How the clients are configured: brokers, names, and librdkafka's properties for each kind of client.
 //!
-//! Properties come in three layers: what measurement taught (docs/adr/0006), what the configuration says, and what the log's promises
+//! Properties come in three layers: defaults that were measured (docs/adr/0006), the shop's configuration, and what the log's promises
 //! rest on, which no configuration can change.
 
 use std::collections::BTreeMap;
@@ -9,19 +9,19 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use super::super::PartitionId;
+use crate::log::PartitionId;
 use crate::wire::topics::Topic;
 
-/// A transaction that its producer left open is aborted by the broker after so many milliseconds; so long do others wait.
+/// Milliseconds after which the broker aborts a transaction that its producer left open; others wait for as long.
 const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "10000");
 
-/// Bytes of a record that a producer takes.
+/// Bytes of the largest record that a producer takes.
 const MESSAGE_MAX: (&str, &str) = ("message.max.bytes", "8388608");
 
-/// A member that is not heard of for so long is given up by its group, unless the configuration says otherwise.
+/// How long a group waits for the heartbeat of a member, unless the configuration says otherwise.
 pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// How the names begin that only one kind of client knows; the other kind would warn of them.
+/// Prefixes of the properties that only one kind of client knows; the other kind would warn about them.
 const PRODUCERS_ONLY: [&str; 17] = [
     "acks",
     "batch.",
@@ -89,7 +89,7 @@ impl KafkaConfig {
         format!("{}{}", self.topic_prefix, topic.name())
     }
 
-    /// Which of ours has this name.
+    /// Which of our topics has this name.
     #[must_use]
     pub fn topic_of(&self, name: &str) -> Option<Topic> {
         Topic::from_name(name.strip_prefix(&self.topic_prefix)?)
@@ -100,7 +100,7 @@ impl KafkaConfig {
         format!("{}{id}", self.topic_prefix)
     }
 
-    /// Looks and asks; sees what is not committed yet, too.
+    /// Only asks questions.
     pub(super) fn inspector(&self, isolation: &str) -> ClientConfig {
         let mut client = self.consumer(&[]);
         client.set("isolation.level", isolation).set("enable.auto.commit", "false");
@@ -108,14 +108,14 @@ impl KafkaConfig {
     }
 
     /// Asks for the positions of a group, without being a member.
-    pub(super) fn onlooker(&self, group: &str) -> ClientConfig {
+    pub(super) fn group_inspector(&self, group: &str) -> ClientConfig {
         let mut client = self.consumer(&[]);
         committed_only(&mut client).set("group.id", self.prefixed(group));
         client
     }
 
-    /// Reads partitions that it is told. `wait` is how long a fetch may wait at the broker: the first one waits for partitions that
-    /// come to know their leader a moment later.
+    /// Reads partitions that are assigned by hand. `wait` is how long a fetch may wait at the broker: the first fetch also delays
+    /// partitions whose leader becomes known a moment later.
     pub(super) fn reader(&self, wait: Duration) -> ClientConfig {
         let wait = wait.as_millis().to_string();
         let mut client = self.consumer(&[
@@ -123,14 +123,14 @@ impl KafkaConfig {
             ("fetch.message.max.bytes", "8388608"),
             ("queued.max.messages.kbytes", "32768"),
         ]);
-        // A group's name is asked for; it never joins one and commits nothing.
+        // librdkafka requires a group's name; this client never joins it and commits nothing.
         committed_only(&mut client).set("group.id", self.prefixed("kartshoppe-reader")).set("enable.partition.eof", "true");
-        // Nobody serves its log lines; the other clients say the same.
+        // Its log lines are served by no poll; the other clients log the same.
         client.set_log_level(RDKafkaLogLevel::Emerg);
         client
     }
 
-    /// A member of a group. Static membership: who comes back within the session timeout has its partitions at once.
+    /// A member of a group. Membership is static: a member that comes back within the session timeout gets its partitions at once.
     pub(super) fn member(&self, group: &str, identity: &str) -> ClientConfig {
         let mut client = self.consumer(&[
             ("fetch.wait.max.ms", "100"),
@@ -153,19 +153,19 @@ impl KafkaConfig {
         client
     }
 
-    /// After this a transaction that is still open is aborted by the broker.
+    /// The broker aborts a transaction that is open for longer than this.
     pub(super) fn transaction_timeout(&self) -> Duration {
         let (name, default) = TRANSACTION_TIMEOUT;
         let configured = self.properties.get(name).map_or(default, String::as_str);
         Duration::from_millis(configured.parse().unwrap_or(10_000))
     }
 
-    /// Writes single records, each handed over once.
+    /// Writes single records, each of which is handed over once.
     pub(super) fn appender(&self) -> ClientConfig {
         self.producer(&[("linger.ms", "0"), ("message.timeout.ms", "30000"), ("topic.metadata.propagation.max.ms", "5000")])
     }
 
-    /// Bytes of a record that our producers take.
+    /// Bytes of the largest record that our producers take.
     pub(super) fn record_limit(&self) -> usize {
         let (name, default) = MESSAGE_MAX;
         let configured = self.properties.get(name).map_or(default, String::as_str);

@@ -1,7 +1,7 @@
-//! Looks after the topics while the process runs: that all are there, equally partitioned, still the same ones, and that none stands still.
+//! Checks the topics while the process runs: that all exist, are partitioned alike and were not replaced, and that none stands still.
 //!
-//! What it finds goes to the board: every session then refuses to go on, with what to do, until it is put right. A partition that stands
-//! still is only told: what is not behind that transaction goes on.
+//! A finding goes to the board, and every session then refuses to go on, with what to do, until it is put right. A partition that stands
+//! still is only reported: whatever is not behind that transaction goes on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,84 +9,106 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{LogError, Offset, PartitionId, TopicPartition};
 use super::cluster::{Cluster, partitions_of};
-use super::rights::Lack;
-use super::standstill::Watch;
+use super::foreign_members::foreign_in;
+use super::permissions::MissingPermission;
+use super::repair::standstill::Watch;
 use super::topics::Admin;
+use crate::log::{LogError, Offset, PartitionId, TopicPartition};
 use crate::wire::topics::Topic;
 
-/// Between two looks, when all is well and when something is not.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-const LOOK_SOON: Duration = Duration::from_secs(1);
-/// Topics whose offsets others keep: made anew under a running process, records of them would be skipped in silence.
+/// The time between two checks, when all is well and when something is not.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+const CHECK_SOON: Duration = Duration::from_secs(1);
+/// Topics whose offsets are kept elsewhere: if one is replaced under a running process, its first records would be skipped silently.
 const SAME: [Topic; 4] = [Topic::ProductUpdates, Topic::OrderEvents, Topic::Products, Topic::InventoryEvents];
 
-/// Looks until it is aborted.
+/// Checks until it is aborted.
 pub(super) async fn watch(cluster: Arc<Cluster>, admin: Arc<Admin>) {
     let mut known = BTreeMap::new();
     let mut policy = None;
     let mut standing = Watch::default();
     loop {
-        let well = match cluster.ask(look).await {
-            Ok(Look { topics, ids, undecided }) => {
-                ask_for_rights(&cluster).await;
-                cluster.board.stands_still(standing.look(&cluster.config, &undecided, Instant::now()));
+        let well = match cluster.ask(find).await {
+            Ok(Found { topics, ids, undecided }) => {
+                check_permissions(&cluster).await;
+                cluster.board.standstill.set(standing.check(&cluster.config, &undecided, Instant::now()));
                 match admin.check_policies().await {
                     Ok(refusal) => policy = refusal,
-                    Err(error) => tracing::debug!(%error, "the settings of the topics could not be looked at"),
+                    Err(error) => tracing::debug!(%error, "the settings of the topics could not be read"),
                 }
                 let finding =
                     counts(&topics, cluster.config.partitions).or_else(|| replaced(&known, &ids)).or_else(|| policy.clone());
                 if known.is_empty() {
                     known = ids;
                 }
-                let well = finding.is_none() && cluster.board.lacks().is_empty();
-                cluster.board.refuse(finding);
+                let well = finding.is_none() && cluster.board.permissions.all().is_empty();
+                cluster.board.health.refuse(finding);
                 well
             }
             // The board has the reason.
             Err(error) => {
-                tracing::debug!(%error, "the topics could not be looked at");
+                tracing::debug!(%error, "the topics could not be checked");
                 false
             }
         };
-        tokio::time::sleep(if well { LOOK_EVERY } else { LOOK_SOON }).await;
+        tokio::time::sleep(if well { CHECK_EVERY } else { CHECK_SOON }).await;
     }
 }
 
-/// Whether what was missing on topics is granted by now.
-async fn ask_for_rights(cluster: &Arc<Cluster>) {
+/// Asks whether permissions that were missing on topics are granted by now.
+async fn check_permissions(cluster: &Arc<Cluster>) {
     let ask = |cluster: &Cluster| {
-        for lack in cluster.board.lacks() {
-            if let Lack::Topic(access, name) = &lack
-                && cluster.lacking(*access, [name.as_str()])?.is_empty()
+        for missing in cluster.board.permissions.all() {
+            if let MissingPermission::Topic(access, name) = &missing
+                && cluster.missing_permissions(*access, [name.as_str()])?.is_empty()
             {
-                cluster.board.granted(&lack);
+                cluster.board.permissions.granted(&missing);
             }
         }
         Ok(())
     };
     if let Err(error) = cluster.ask(ask).await {
-        tracing::debug!(%error, "the rights on topics could not be asked for");
+        tracing::debug!(%error, "the permissions on topics could not be asked for");
     }
 }
 
-struct Look {
+struct Found {
     topics: BTreeMap<Topic, PartitionId>,
     ids: BTreeMap<Topic, String>,
     undecided: BTreeMap<TopicPartition, Offset>,
 }
 
-fn look(cluster: &Cluster) -> Result<Look, LogError> {
+fn find(cluster: &Cluster) -> Result<Found, LogError> {
     let topics = cluster.topics()?;
-    cluster.look_for_strangers();
-    cluster.look_at_unreadable()?;
-    Ok(Look { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&partitions_of(&topics))?, topics })
+    find_foreign_members(cluster);
+    drop_deleted_unreadable(cluster)?;
+    Ok(Found { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&partitions_of(&topics))?, topics })
+}
+
+fn find_foreign_members(cluster: &Cluster) {
+    for group in cluster.foreign_members.groups() {
+        let name = cluster.config.prefixed(&group);
+        // Without permission to describe the group, or without its coordinator, what was known before stays.
+        if let Ok(foreign) = cluster.with_members(&name, |members| foreign_in(&name, members)) {
+            cluster.foreign_members.found(&name, foreign);
+        }
+    }
+}
+
+/// Records that could not be read may have been deleted since.
+fn drop_deleted_unreadable(cluster: &Cluster) -> Result<(), LogError> {
+    let unreadable = &cluster.board.unreadable;
+    let partitions = unreadable.partitions();
+    if !partitions.is_empty() {
+        let bounds = cluster.bounds(&partitions)?;
+        unreadable.drop_before(|at| bounds.get(&at).map(|bounds| bounds.start));
+    }
+    Ok(())
 }
 
 /// Whether a topic is missing or has another number of partitions.
-pub(super) fn counts(topics: &BTreeMap<Topic, PartitionId>, partitions: PartitionId) -> Option<String> {
+fn counts(topics: &BTreeMap<Topic, PartitionId>, partitions: PartitionId) -> Option<String> {
     Topic::ALL.into_iter().filter(|topic| topic.is_needed()).find_map(|topic| {
         let expected = topic.partitions().among(partitions);
         match topics.get(&topic) {
@@ -130,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_was_made_anew_is_noticed() {
+    fn a_topic_that_was_replaced_is_noticed() {
         let ids = |id: &str| BTreeMap::from([(Topic::Products, id.to_owned())]);
         assert_eq!(replaced(&ids("a"), &ids("a")), None);
         assert_eq!(replaced(&BTreeMap::new(), &ids("a")), None);

@@ -1,25 +1,61 @@
-//! Whether the topics are kept as the contract says: their settings in Kafka, compared with those that we make them with.
+//! The contract's policies as Kafka's settings of a topic, and whether a topic that exists has them.
 //!
-//! Where states or the ledger can be lost the log is refused until it is put right; all else is only told.
+//! Where states or the ledger can be lost, the log is refused until the settings are right; everything else only raises a warning.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::topics::settings_of;
 use crate::telemetry::alarms::{About, Alarm, Cause};
 use crate::wire::topics::{Retention, Topic};
 
 /// The settings of a topic by their names.
 pub(super) type Settings = BTreeMap<String, String>;
 
-/// What is not as it should be.
+/// A setting that differs from the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub is_fatal: bool,
     pub text: String,
 }
 
-/// Compares a topic's settings with the contract's, and with the bytes that each of its partitions should keep at most.
+/// Kafka 4 takes no smaller segments.
+const SEGMENT_BYTES_MIN: u64 = 1 << 20;
+const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+
+/// The contract's policies as Kafka's settings. A tracked topic keeps at most `retained_bytes` in each partition.
+pub(super) fn settings_of(topic: Topic, retained_bytes: Option<u64>) -> Vec<(&'static str, String)> {
+    let mut settings = match topic.retention() {
+        Retention::Kept => vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", "-1".to_owned())],
+        Retention::Delete(after) => {
+            vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", after.as_millis().to_string())]
+        }
+        // A restore also reads what is not compacted yet, so segments are short and compacted soon. Tombstones stay a day, so that
+        // every follower sees them.
+        Retention::Compacted => vec![
+            ("cleanup.policy", "compact".to_owned()),
+            ("segment.ms", "600000".to_owned()),
+            ("segment.bytes", "67108864".to_owned()),
+            ("min.cleanable.dirty.ratio", "0.2".to_owned()),
+            ("max.compaction.lag.ms", "3600000".to_owned()),
+            ("delete.retention.ms", "86400000".to_owned()),
+        ],
+    };
+    if topic.retention() == Retention::Kept {
+        settings.push(("retention.bytes", "-1".to_owned()));
+    }
+    if let Some(bytes) = retained_bytes {
+        settings.push(("retention.bytes", bytes.to_string()));
+        // Kafka deletes whole segments; one of the default size would be larger than everything that may stay.
+        settings.push(("segment.bytes", (bytes / 4).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX).to_string()));
+    }
+    let time = if topic.is_log_append_time() { "LogAppendTime" } else { "CreateTime" };
+    settings.push(("message.timestamp.type", time.to_owned()));
+    // A dead letter is larger than the record that it holds.
+    settings.push(("max.message.bytes", "8388608".to_owned()));
+    settings
+}
+
+/// Compares a topic's settings with the contract's. `retained_bytes` is what each of its partitions may keep at most.
 pub(super) fn findings(topic: Topic, settings: &Settings, retained_bytes: Option<u64>) -> Vec<Finding> {
     let wanted = settings_of(topic, retained_bytes);
     let of = |name: &str| settings.get(name).map(String::as_str);
@@ -27,7 +63,7 @@ pub(super) fn findings(topic: Topic, settings: &Settings, retained_bytes: Option
     let mut found = Vec::new();
     let mut add = |is_fatal: bool, name: &str, why: &str| {
         let is = of(name).unwrap_or("unknown");
-        // What we leave to Kafka's defaults.
+        // The settings that topics are made without have Kafka's defaults.
         let default = if name == "compression.type" { "producer" } else { "0" };
         let wanted = wanted.iter().find(|(known, _)| *known == name).map_or(default, |(_, value)| value.as_str());
         found.push(Finding { is_fatal, text: format!("{name} is {is}, not {wanted}: {why}") });
@@ -71,7 +107,7 @@ pub(super) fn findings(topic: Topic, settings: &Settings, retained_bytes: Option
             if !compacts && number("retention.ms") != kept && of("retention.ms").is_some() {
                 add(false, "retention.ms", "records stay longer or shorter than the contract says");
             }
-            // Fewer bytes are an operator's choice.
+            // An operator may keep fewer bytes.
             let most = retained_bytes.and_then(|bytes| i64::try_from(bytes).ok());
             if let (Some(most), Some(kept)) = (most, number("retention.bytes"))
                 && !(0..=most).contains(&kept)
@@ -93,7 +129,7 @@ pub(super) fn findings(topic: Topic, settings: &Settings, retained_bytes: Option
     found
 }
 
-/// Topics whose records are states that nothing else holds.
+/// Whether the topic's records are states that are kept nowhere else.
 fn holds_states(topic: Topic) -> bool {
     matches!(topic, Topic::Products | Topic::CdcPositions)
 }
@@ -113,7 +149,7 @@ pub(super) fn about(topic: Topic) -> About {
     About::topic(Cause::TopicPolicy, topic.name())
 }
 
-/// How long records stay by these settings, for people.
+/// How long records stay by these settings, in words.
 pub(super) fn kept(settings: &Settings) -> String {
     let of = |name: &str| settings.get(name).map_or("", String::as_str);
     let mut words = Vec::new();
@@ -152,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_loses_states_or_the_ledger_is_refused_and_the_rest_is_told() {
+    fn what_loses_states_or_the_ledger_is_refused_and_the_rest_warns() {
         let cases = [
             (Topic::Products, "cleanup.policy", "delete", true),
             (Topic::Products, "cleanup.policy", "compact,delete", true),
@@ -188,5 +224,24 @@ mod tests {
         assert_eq!(kept_as(Topic::OrderEvents, &[("retention.ms", "60000")]), "1m");
         let both = [("cleanup.policy", "compact,delete"), ("retention.ms", "60000")];
         assert_eq!(kept_as(Topic::Products, &both), "the last of each key, for 1m");
+    }
+
+    #[test]
+    fn policies_are_those_of_the_contract() {
+        let value = |topic, key| {
+            settings_of(topic, topic.is_tracked().then_some(40_000_000))
+                .into_iter()
+                .find(|(known, _)| *known == key)
+                .map(|(_, value)| value)
+        };
+        assert_eq!(value(Topic::Products, "cleanup.policy").as_deref(), Some("compact"));
+        assert_eq!(value(Topic::OrderEvents, "retention.ms").as_deref(), Some("-1"));
+        assert_eq!(value(Topic::OrderEvents, "message.timestamp.type").as_deref(), Some("LogAppendTime"));
+        assert_eq!(value(Topic::Products, "message.timestamp.type").as_deref(), Some("CreateTime"));
+        assert_eq!(value(Topic::WebsocketFanout, "retention.ms").as_deref(), Some("3600000"));
+        assert_eq!(value(Topic::DeadLetters, "retention.ms").as_deref(), Some("2592000000"));
+        assert_eq!(value(Topic::EcommerceEvents, "retention.bytes").as_deref(), Some("40000000"));
+        assert_eq!(value(Topic::ShoppingCartEvents, "segment.bytes").as_deref(), Some("10000000"));
+        assert_eq!(value(Topic::WebsocketFanout, "retention.bytes"), None);
     }
 }

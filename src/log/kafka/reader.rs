@@ -1,33 +1,30 @@
 //! A reader: a consumer of its own on a thread of its own, which reads ahead a little and hands over in order.
 //!
-//! The client tells the end of a partition with its offset, beyond the markers of transactions, so that a reader knows when it has
+//! The client reports the end of a partition with its offset, beyond the markers of transactions, so that a reader knows when it has
 //! everything that was committed before it was opened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::{ClientConfig, Offset as ClientOffset, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::super::{LogError, LogFuture, Offset, PartitionInfo, Reader, Record, Start, Stop, TopicPartition, deadline_of};
-use super::cluster::{Cluster, PATIENCE, cannot_make};
+use super::board::Board;
+use super::cluster::Cluster;
+use super::codes::{is_unreadable, refused};
 use super::native::{Queue, Taken};
+use super::permissions::{Access, MissingPermission};
 use super::records::{Names, copy};
-use super::rights::{Access, Lack};
-use super::standstill::{self, TOO_LONG};
-use super::trouble::{Board, Told, refused};
-use super::unreadable::is_unreadable;
+use super::repair::standstill::{self, TOO_LONG};
+use crate::log::{LogError, LogFuture, Offset, PartitionInfo, Reader, Record, Start, Stop, TopicPartition, deadline_of};
 use crate::wire::topics::Topic;
 
-/// Batches that were read and not taken.
+/// Batches that may be read ahead.
 const AHEAD: usize = 4;
-/// How long the thread waits for a message before it looks whether its reader is still there.
+/// How long the thread waits for a message before it checks whether its reader is still there.
 const WAIT: Duration = Duration::from_millis(250);
-/// How long a fetch waits at the broker when there is nothing: short for who wants the end, longer for who follows for ever.
+/// How long a fetch waits at the broker when there is nothing: short for a reader that wants the end, longer for one that follows.
 const FETCH_WAIT_TO_END: Duration = Duration::from_millis(10);
 const FETCH_WAIT_FOLLOWING: Duration = Duration::from_millis(100);
 
@@ -43,7 +40,7 @@ pub(super) struct KafkaReader {
     positions: BTreeMap<TopicPartition, Offset>,
     ends: BTreeMap<TopicPartition, Offset>,
     stop: Stop,
-    /// What was received and not handed on.
+    /// What was received and not returned yet.
     ready: std::vec::IntoIter<Read>,
     /// `None` when there is nothing to read.
     batches: Option<mpsc::Receiver<Vec<Read>>>,
@@ -67,7 +64,7 @@ impl KafkaReader {
             let thread = std::thread::Builder::new().name("kafka-reader".to_owned());
             let spawned = thread.spawn(move || {
                 if let Err(error) = read(&cluster, &wanted, stop, &deliver) {
-                    // Nobody to tell is nobody to mind.
+                    // No receiver left; nothing to report.
                     let _ = deliver.blocking_send(vec![Read::Failed(error)]);
                 }
             });
@@ -93,7 +90,7 @@ impl KafkaReader {
                         let offset = self.limit(at).map_or(offset, |end| offset.min(end));
                         self.positions.entry(at).and_modify(|position| *position = (*position).max(offset));
                     }
-                    // What was read before comes first; the failure is told with the next call.
+                    // What was read before comes first; the next call returns the failure.
                     Some(failed @ Read::Failed(_)) if !records.is_empty() => {
                         self.ready = vec![failed].into_iter();
                         return Ok(records);
@@ -123,7 +120,8 @@ impl KafkaReader {
         self.ends.get(&at).copied().filter(|_| self.stop == Stop::AtEnd)
     }
 
-    /// Whoever stops at the end does not see what came after it, and goes on there: no position moves beyond what was not returned.
+    /// A reader that stops at the end leaves out what came after it, and its position stays there: positions never pass over a record
+    /// that was not returned.
     fn take(&mut self, record: Record, records: &mut Vec<Record>) {
         let at = record.topic_partition();
         let limit = self.limit(at);
@@ -175,7 +173,7 @@ fn find(cluster: &Cluster, from: &[(TopicPartition, Start)]) -> Result<Vec<(Topi
     from.iter().map(place).collect()
 }
 
-/// The thread: reads until nobody takes what it reads.
+/// The thread: reads until its reader is dropped.
 fn read(
     cluster: &Cluster,
     wanted: &BTreeMap<TopicPartition, Offset>,
@@ -183,7 +181,7 @@ fn read(
     deliver: &mpsc::Sender<Vec<Read>>,
 ) -> Result<(), LogError> {
     let wait = if stop == Stop::AtEnd { FETCH_WAIT_TO_END } else { FETCH_WAIT_FOLLOWING };
-    let (consumer, names) = consumer_from(cluster, &cluster.config.reader(wait), wanted)?;
+    let (consumer, names) = cluster.consumer_from(&cluster.config.reader(wait), wanted)?;
     let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
     let mut moved = Instant::now();
     while !deliver.is_closed() {
@@ -192,7 +190,7 @@ fn read(
         if !batch.is_empty() {
             moved = Instant::now();
         } else if stop == Stop::AtEnd && moved.elapsed() >= TOO_LONG {
-            batch.extend(standing(cluster, wanted));
+            batch.extend(standstill_of(cluster, wanted));
             moved = Instant::now();
         }
         if !batch.is_empty() && deliver.blocking_send(batch).is_err() {
@@ -202,31 +200,8 @@ fn read(
     Ok(())
 }
 
-/// A consumer that reads these partitions from these offsets, and the names of their topics.
-pub(super) fn consumer_from(
-    cluster: &Cluster,
-    config: &ClientConfig,
-    from: &BTreeMap<TopicPartition, Offset>,
-) -> Result<(BaseConsumer<Told>, Names), LogError> {
-    let failed = |error: KafkaError| cluster.failed("reading", &error);
-    let told = Told(cluster.board.clone());
-    let consumer: BaseConsumer<Told> = config.create_with_context(told).map_err(|error| cannot_make(&error))?;
-    let names = Names::new(&cluster.config, from.keys().map(|at| at.topic).collect::<BTreeSet<_>>());
-    // With the leaders known, the first fetch asks for everything at once.
-    for name in names.all() {
-        consumer.fetch_metadata(Some(name), PATIENCE).map_err(failed)?;
-    }
-    let mut list = TopicPartitionList::with_capacity(from.len());
-    for (at, offset) in from {
-        let name = cluster.config.name_of(at.topic);
-        list.add_partition_offset(&name, at.partition, ClientOffset::Offset(*offset)).map_err(failed)?;
-    }
-    consumer.assign(&list).map_err(failed)?;
-    Ok((consumer, names))
-}
-
-/// Whoever reads to the end would wait for ever for what nobody decides.
-fn standing(cluster: &Cluster, wanted: &BTreeMap<TopicPartition, Offset>) -> Option<Read> {
+/// A reader to the end would wait for ever for a transaction that no writer decides, so it fails.
+fn standstill_of(cluster: &Cluster, wanted: &BTreeMap<TopicPartition, Offset>) -> Option<Read> {
     let partitions: Vec<TopicPartition> = wanted.keys().copied().collect();
     let (at, offset) = cluster.undecided(&partitions).ok()?.into_iter().next()?;
     Some(Read::Failed(LogError::Unavailable(standstill::text(&cluster.config, at, offset))))
@@ -236,17 +211,18 @@ fn standing(cluster: &Cluster, wanted: &BTreeMap<TopicPartition, Offset>) -> Opt
 fn translate(names: &Names, board: &Board, stop: Stop, taken: Taken<'_>) -> Option<Read> {
     match taken {
         Taken::Message(seen) => {
-            board.has_read(TopicPartition::new(names.topic(seen.topic)?, seen.partition), seen.offset);
+            board.unreadable.has_read(TopicPartition::new(names.topic(seen.topic)?, seen.partition), seen.offset);
             copy(names, seen).map(Read::Record)
         }
         Taken::End { topic, partition, offset } => {
             let at = TopicPartition::new(names.topic(topic)?, partition);
-            board.has_read(at, offset - 1);
+            board.unreadable.has_read(at, offset - 1);
             Some(Read::End(at, offset))
         }
         Taken::Trouble { topic, partition, offset, code, text } if is_unreadable(code) => {
-            let standstill = board.cannot_read(TopicPartition::new(names.topic(topic)?, partition), offset, code, &text);
-            // Whoever follows for ever goes on with the other partitions.
+            let standstill =
+                board.unreadable.cannot_read(TopicPartition::new(names.topic(topic)?, partition), offset, code, &text);
+            // A reader that follows goes on with the other partitions.
             standstill.filter(|_| stop == Stop::AtEnd).map(Read::Failed)
         }
         Taken::Trouble { topic, partition, offset: _, code, text } => {
@@ -256,13 +232,15 @@ fn translate(names: &Names, board: &Board, stop: Stop, taken: Taken<'_>) -> Opti
             match code {
                 UnknownTopicOrPartition => Some(Read::Failed(LogError::UnknownTopic(topic.to_owned()))),
                 TopicAuthorizationFailed => {
-                    let lack = Lack::Topic(Access::Read, topic.to_owned());
-                    let needed = names.topic(topic).is_none_or(Topic::is_needed);
-                    Some(Read::Failed(if needed { board.lack(lack) } else { LogError::Refused(lack.to_string()) }))
+                    let missing = MissingPermission::Topic(Access::Read, topic.to_owned());
+                    let is_needed = names.topic(topic).is_none_or(Topic::is_needed);
+                    let refusal =
+                        if is_needed { board.permissions.refused(missing) } else { LogError::Refused(missing.to_string()) };
+                    Some(Read::Failed(refusal))
                 }
-                // The client looks for the coordinator of the group that it had to name; a reader needs none.
+                // The client asks for the coordinator of the group that it had to name; a reader needs none.
                 GroupAuthorizationFailed => None,
-                // What was to be read next has been deleted meanwhile; opening again says which places there are.
+                // The next record has been deleted meanwhile; opening again says which offsets there are.
                 AutoOffsetReset | OffsetOutOfRange => {
                     Some(Read::Failed(LogError::Unavailable(format!("{topic}/{partition} was cut off: {text}"))))
                 }

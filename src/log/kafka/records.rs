@@ -1,4 +1,4 @@
-//! Records between their shape here and the client's: whatever is read is copied once, so that nothing holds a fetch buffer.
+//! Records as the client has them, and as the log has them. What is read is copied once, so that no record holds on to a fetch buffer.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use bytes::{Bytes, BytesMut};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, Message, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
-use super::super::{Headers, NewRecord, Offset, PartitionId, Record};
 use super::options::KafkaConfig;
-use super::transactions::DECIDING;
+use super::repair::stamp::DECIDING;
 use crate::domain::EpochMs;
+use crate::log::{Headers, NewRecord, Offset, PartitionId, Record};
 use crate::wire::topics::Topic;
 use crate::wire::topics::headers;
 
@@ -25,7 +25,7 @@ pub(super) struct Seen<'a, H> {
     pub headers: H,
 }
 
-/// What the safe client shows.
+/// A message of the safe client.
 pub(super) fn seen<'a>(message: &'a BorrowedMessage<'_>) -> Seen<'a, impl Iterator<Item = (&'a str, &'a [u8])>> {
     let headers: Option<&BorrowedHeaders> = message.headers();
     Seen {
@@ -39,7 +39,7 @@ pub(super) fn seen<'a>(message: &'a BorrowedMessage<'_>) -> Seen<'a, impl Iterat
     }
 }
 
-/// Finds topics by their names in this Kafka. There are few, so they are just compared.
+/// Finds topics by their names in this Kafka. There are few, so a list is searched.
 #[derive(Debug, Clone)]
 pub(super) struct Names(Vec<(String, Topic)>);
 
@@ -61,8 +61,8 @@ impl Names {
     }
 }
 
-/// Copies a record; key, value and headers share one allocation. None for a topic that was not asked for, and for records that only
-/// decide a transaction. Stamps are the log's own and stay behind.
+/// Copies a record; key, value and headers share one allocation. `None` for a topic that was not asked for, and for records that only
+/// decide a transaction. Stamps belong to the log and are not copied.
 pub(super) fn copy<'a, H>(names: &Names, seen: Seen<'a, H>) -> Option<Record>
 where
     H: Iterator<Item = (&'a str, &'a [u8])>,
@@ -97,13 +97,14 @@ where
     })
 }
 
-/// The names that nearly every header has need no allocation.
+/// The name of a header; the common ones need no allocation.
 fn known(name: &str) -> Cow<'static, str> {
     const KNOWN: [&str; 4] = [headers::CAUSE, headers::TRACEPARENT, headers::STATE, headers::MOVED_FROM];
     KNOWN.into_iter().find(|known| *known == name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
 }
 
-/// A record for a producer, which copies it again, with the stamp of its transaction. Without a partition the key decides, as a Java producer would.
+/// A record for a producer, which copies it again, with the stamp of its transaction. Without a partition the producer chooses one by
+/// the key, as a Java producer would.
 pub(super) fn to_send<'a>(record: &'a NewRecord, name: &'a str, stamp: Option<&str>) -> BaseRecord<'a, [u8], [u8]> {
     let mut sent = BaseRecord::to(name);
     sent.partition = record.partition;

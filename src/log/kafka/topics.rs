@@ -1,4 +1,4 @@
-//! Topics: made with the contract's policies, deleted, and looked after while the process runs.
+//! Topics: made with the contract's policies, deleted, listed, and compared with the contract.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,30 +10,31 @@ use rdkafka::admin::{
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::Instant;
 
-use super::super::{LogError, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 use super::cluster::{Cluster, PATIENCE, cannot_make, partitions_of};
+use super::codes::refused;
+use super::permissions::how_to_grant;
 use super::policy::{self, Settings};
-use super::rights::grant;
-use super::trouble::{Told, refused};
+use super::reporting::Reporting;
+use crate::log::{LogError, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 use crate::telemetry::alarms::{About, Alarm, Cause};
-use crate::wire::topics::{Retention, Topic};
+use crate::wire::topics::Topic;
 
 /// How long the brokers may take to make or delete topics.
 const ADMIN_PATIENCE: Duration = Duration::from_secs(30);
-/// Between looks at whether a change has reached the metadata.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How often to check whether a change has reached the metadata.
+const CHECK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Makes and deletes topics.
 pub(super) struct Admin {
     cluster: Arc<Cluster>,
-    client: AdminClient<Told>,
+    client: AdminClient<Reporting>,
 }
 
 impl Admin {
     pub fn new(cluster: Arc<Cluster>) -> Result<Self, LogError> {
         let config = cluster.config.inspector("read_uncommitted");
-        let told = Told(cluster.board.clone());
-        let client = config.create_with_context(told).map_err(|error| cannot_make(&error))?;
+        let reporting = Reporting(cluster.board.clone());
+        let client = config.create_with_context(reporting).map_err(|error| cannot_make(&error))?;
         Ok(Self { cluster, client })
     }
 
@@ -52,7 +53,7 @@ impl Admin {
         for (topic, result) in missing.into_iter().zip(results) {
             match failure_of(result) {
                 None => made.push(topic),
-                // Somebody else was faster.
+                // Another process was faster.
                 Some(RDKafkaErrorCode::TopicAlreadyExists) => {}
                 Some(code) => return Err(self.refusal(topic, "CREATE", code)),
             }
@@ -61,7 +62,7 @@ impl Admin {
         Ok(made)
     }
 
-    /// Deletes those that exist, and waits until nobody sees them any more. The broker drops the groups' positions with them.
+    /// Deletes those that exist, and waits until they are gone. The broker drops the groups' positions with them.
     pub async fn delete(&self, topics: &[Topic]) -> Result<(), LogError> {
         let names: Vec<String> = topics.iter().map(|topic| self.cluster.config.name_of(*topic)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -111,7 +112,7 @@ impl Admin {
                     let entries = resource.entries.iter().filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)));
                     (self.cluster.config.topic_of(name), Ok(entries.collect()))
                 }
-                // It is not said of which topic: of the only one that is asked for.
+                // The error does not name its topic; with one topic asked for it is that one.
                 Err(code) => (topics.first().copied().filter(|_| topics.len() == 1), Err(code)),
             };
             let Some(topic) = topic else { continue };
@@ -120,8 +121,8 @@ impl Admin {
         Ok(settings)
     }
 
-    /// Compares the settings of all topics with the contract's, raises what is wrong and clears what is right again. Returns why the log
-    /// must not be used, if so; what cannot be asked for now stays as it was.
+    /// Compares the settings of all topics with the contract's: raises alarms and clears those that are over. Returns why the log must
+    /// not be used, if so. Alarms about settings that cannot be read now stay as they were.
     pub async fn check_policies(&self) -> Result<Option<String>, LogError> {
         let there = self.existing().await?;
         let ours: Vec<Topic> = there.keys().copied().filter(|topic| topic.is_ours()).collect();
@@ -138,7 +139,7 @@ impl Admin {
             self.cluster.board.alarms.set(policy::about(*topic), alarm);
         }
         if let Some(limit) = limits.into_iter().min() {
-            self.cluster.board.limit_records(limit);
+            self.cluster.limit_records(limit);
         }
         let known = |topic: &Topic| settings.get(topic).is_some_and(Result::is_ok);
         let unknown: Vec<&str> = ours.iter().filter(|topic| !known(topic)).map(|topic| topic.name()).collect();
@@ -146,7 +147,7 @@ impl Admin {
             Alarm::warns(format!(
                 "how Kafka keeps {} cannot be seen, so a policy that loses states goes unnoticed: {}",
                 unknown.join(", "),
-                grant("DESCRIBE_CONFIGS", "--topic NAME")
+                how_to_grant("DESCRIBE_CONFIGS", "--topic NAME")
             ))
         });
         self.cluster.board.alarms.set(About::cause(Cause::TopicPolicyUnknown), cannot_ask);
@@ -164,7 +165,7 @@ impl Admin {
         self.cluster.ask(Cluster::topics).await
     }
 
-    /// Waits until these topics are there, with all that a client asks of them, or gone.
+    /// Waits until these topics exist and can be used, or are gone.
     async fn until(&self, topics: &[Topic], there: bool) -> Result<(), LogError> {
         let deadline = Instant::now() + ADMIN_PATIENCE;
         loop {
@@ -178,7 +179,7 @@ impl Admin {
             if Instant::now() > deadline {
                 return Err(self.cluster.board.unavailable("a change of topics does not show"));
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(CHECK_AGAIN).await;
         }
     }
 
@@ -186,7 +187,7 @@ impl Admin {
     fn refusal(&self, topic: Topic, operation: &str, code: RDKafkaErrorCode) -> LogError {
         let name = self.cluster.config.name_of(topic);
         if code == RDKafkaErrorCode::TopicAuthorizationFailed {
-            let advice = grant(operation, &format!("--topic {name}"));
+            let advice = how_to_grant(operation, &format!("--topic {name}"));
             let or = if operation == "CREATE" { " (or only DESCRIBE, if the topic is there)" } else { "" };
             return LogError::Refused(format!("Kafka does not let the shop {operation} the topic {name}: {advice}{or}"));
         }
@@ -225,72 +226,16 @@ struct Plan {
 impl Plan {
     fn new(cluster: &Cluster, topic: Topic) -> Self {
         let partitions = topic.partitions().among(cluster.config.partitions);
-        Self { name: cluster.config.name_of(topic), partitions, settings: settings_of(topic, cluster.retained_bytes(topic)) }
+        Self {
+            name: cluster.config.name_of(topic),
+            partitions,
+            settings: policy::settings_of(topic, cluster.retained_bytes(topic)),
+        }
     }
 
     fn new_topic(&self) -> NewTopic<'_> {
-        // -1: as many replicas as the brokers' own default says.
+        // -1: as many replicas as the brokers' default says.
         let topic = NewTopic::new(&self.name, self.partitions, TopicReplication::Fixed(-1));
         self.settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
-    }
-}
-
-/// Kafka 4 takes no smaller segments.
-const SEGMENT_BYTES_MIN: u64 = 1 << 20;
-const SEGMENT_BYTES_MAX: u64 = 64 << 20;
-
-/// The contract's policies as Kafka's settings. A tracked topic keeps so many bytes in each partition.
-pub(super) fn settings_of(topic: Topic, retained_bytes: Option<u64>) -> Vec<(&'static str, String)> {
-    let mut settings = match topic.retention() {
-        Retention::Kept => vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", "-1".to_owned())],
-        Retention::Delete(after) => {
-            vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", after.as_millis().to_string())]
-        }
-        // A restore reads what is not compacted yet, too: short segments, compacted soon. Tombstones stay a day for all followers.
-        Retention::Compacted => vec![
-            ("cleanup.policy", "compact".to_owned()),
-            ("segment.ms", "600000".to_owned()),
-            ("segment.bytes", "67108864".to_owned()),
-            ("min.cleanable.dirty.ratio", "0.2".to_owned()),
-            ("max.compaction.lag.ms", "3600000".to_owned()),
-            ("delete.retention.ms", "86400000".to_owned()),
-        ],
-    };
-    if topic.retention() == Retention::Kept {
-        settings.push(("retention.bytes", "-1".to_owned()));
-    }
-    if let Some(bytes) = retained_bytes {
-        settings.push(("retention.bytes", bytes.to_string()));
-        // Whole segments go: those of the default size would be larger than all that may stay.
-        settings.push(("segment.bytes", (bytes / 4).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX).to_string()));
-    }
-    let time = if topic.is_log_append_time() { "LogAppendTime" } else { "CreateTime" };
-    settings.push(("message.timestamp.type", time.to_owned()));
-    // What we write about a record is larger than the record.
-    settings.push(("max.message.bytes", "8388608".to_owned()));
-    settings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn policies_are_those_of_the_contract() {
-        let value = |topic, key| {
-            settings_of(topic, topic.is_tracked().then_some(40_000_000))
-                .into_iter()
-                .find(|(known, _)| *known == key)
-                .map(|(_, value)| value)
-        };
-        assert_eq!(value(Topic::Products, "cleanup.policy").as_deref(), Some("compact"));
-        assert_eq!(value(Topic::OrderEvents, "retention.ms").as_deref(), Some("-1"));
-        assert_eq!(value(Topic::OrderEvents, "message.timestamp.type").as_deref(), Some("LogAppendTime"));
-        assert_eq!(value(Topic::Products, "message.timestamp.type").as_deref(), Some("CreateTime"));
-        assert_eq!(value(Topic::WebsocketFanout, "retention.ms").as_deref(), Some("3600000"));
-        assert_eq!(value(Topic::DeadLetters, "retention.ms").as_deref(), Some("2592000000"));
-        assert_eq!(value(Topic::EcommerceEvents, "retention.bytes").as_deref(), Some("40000000"));
-        assert_eq!(value(Topic::ShoppingCartEvents, "segment.bytes").as_deref(), Some("10000000"));
-        assert_eq!(value(Topic::WebsocketFanout, "retention.bytes"), None);
     }
 }

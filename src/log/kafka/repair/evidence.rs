@@ -1,7 +1,7 @@
-//! Which of a session's earlier transactions were committed, as the log itself tells.
+//! Which of a session's earlier transactions were committed, as the log itself shows.
 //!
-//! A transaction is known to have been committed if one of its records can be seen anywhere, or one of a later transaction exists: that
-//! one began only after its commit was answered. What is left undecided of any other was seen by nobody.
+//! A transaction is known to have been committed if one of its records is visible anywhere, or if a record of a later transaction exists,
+//! which began only after the commit of the earlier one was answered. No reader has seen anything of the other undecided ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -9,18 +9,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::super::{LogError, Offset, TopicPartition};
 use super::super::cluster::Cluster;
+use super::super::codes::{is_unreadable, refused};
 use super::super::native::{Queue, Taken};
-use super::super::reader::consumer_from;
-use super::super::rights::{Access, Lack};
-use super::super::trouble::refused;
-use super::super::unreadable::is_unreadable;
+use super::super::permissions::{Access, MissingPermission};
 use super::stamp::Stamp;
+use crate::log::{LogError, Offset, TopicPartition};
 use crate::wire::topics::headers;
 
-/// So many records before the end of each partition are looked through for what can be seen: its last record is stamped, and
-/// who follows are others.
+/// How many records before the end of each partition are searched for visible stamps. The last record that a transaction wrote there
+/// is stamped; only records of other writers can follow it.
 const TAIL: Offset = 5_000;
 /// How long a fetch waits at the broker.
 const FETCH_WAIT: Duration = Duration::from_millis(10);
@@ -39,8 +37,9 @@ pub(super) fn committed(
 ) -> BTreeMap<Stamp, BTreeSet<TopicPartition>> {
     let began: BTreeSet<Stamp> = undecided.iter().chain(visible).map(|(stamp, _)| *stamp).collect();
     let is_committed = |stamp: &Stamp| {
-        let later = began.iter().any(|other| other.life == stamp.life && other.number > stamp.number);
-        let was_answered = answered.is_some_and(|answered| answered.life == stamp.life && answered.number >= stamp.number);
+        let later = began.iter().any(|other| other.incarnation == stamp.incarnation && other.number > stamp.number);
+        let was_answered =
+            answered.is_some_and(|answered| answered.incarnation == stamp.incarnation && answered.number >= stamp.number);
         later || was_answered || visible.iter().any(|(seen, _)| seen == stamp)
     };
     let mut committed: BTreeMap<Stamp, BTreeSet<TopicPartition>> = BTreeMap::new();
@@ -57,7 +56,7 @@ pub(super) fn beyond(cluster: &Cluster, identity: &str, undecided: &BTreeMap<Top
     read(cluster, identity, "read_uncommitted", ranges.collect())
 }
 
-/// Stamps of this identity that can be seen near the ends of these partitions, before what is undecided.
+/// Stamps of this identity that are visible near the ends of these partitions, before what is undecided.
 pub(super) fn visible(
     cluster: &Cluster,
     identity: &str,
@@ -82,7 +81,7 @@ fn read(
     let mut config = cluster.config.reader(FETCH_WAIT);
     config.set("isolation.level", isolation);
     let from = ranges.iter().map(|(at, range)| (*at, range.start)).collect();
-    let (consumer, names) = consumer_from(cluster, &config, &from)?;
+    let (consumer, names) = cluster.consumer_from(&config, &from)?;
     let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
     let (mut found, mut trouble, mut moved) = (Found::new(), None, Instant::now());
     while !ranges.is_empty() {
@@ -104,12 +103,13 @@ fn read(
             }
             Taken::Trouble { topic, partition, offset, code, text } if is_unreadable(code) => {
                 let at = names.topic(topic).map(|topic| TopicPartition::new(topic, partition));
-                trouble = at.and_then(|at| cluster.board.cannot_read(at, offset, code, &text)).or(trouble.take());
+                trouble = at.and_then(|at| cluster.board.unreadable.cannot_read(at, offset, code, &text)).or(trouble.take());
             }
             Taken::Trouble { topic, code, .. } => {
                 use rdkafka::types::RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
                 if code == TopicAuthorizationFailed {
-                    trouble = Some(cluster.board.lack(Lack::Topic(Access::Read, topic.to_owned())));
+                    let missing = MissingPermission::Topic(Access::Read, topic.to_owned());
+                    trouble = Some(cluster.board.permissions.refused(missing));
                 } else if code != GroupAuthorizationFailed {
                     trouble = refused(code, topic).or(trouble.take());
                 }
@@ -136,7 +136,7 @@ mod tests {
     const STATES: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
 
     fn stamp(number: u64) -> Stamp {
-        Stamp { life: 1, number }
+        Stamp { incarnation: 1, number }
     }
 
     fn finished(undecided: &[(u64, TopicPartition)], visible: &[(u64, TopicPartition)], answered: Option<Stamp>) -> Vec<u64> {
@@ -145,9 +145,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_anywhere_was_committed() {
+    fn what_is_visible_anywhere_was_committed() {
         assert_eq!(finished(&[(4, STATES)], &[(4, EVENTS)], None), [4]);
-        assert_eq!(finished(&[(4, STATES)], &[(3, EVENTS)], None), [0; 0], "its sibling was seen by nobody");
+        assert_eq!(finished(&[(4, STATES)], &[(3, EVENTS)], None), [0; 0], "the other one is visible nowhere");
     }
 
     #[test]
@@ -161,6 +161,6 @@ mod tests {
     fn what_was_answered_was_committed() {
         assert_eq!(finished(&[(4, STATES), (5, EVENTS)], &[], Some(stamp(4))), [4]);
         assert_eq!(finished(&[(4, STATES)], &[], Some(stamp(3))), [0; 0]);
-        assert_eq!(finished(&[(4, STATES)], &[], Some(Stamp { life: 2, number: 9 })), [0; 0], "of another life");
+        assert_eq!(finished(&[(4, STATES)], &[], Some(Stamp { incarnation: 2, number: 9 })), [0; 0], "of other producers");
     }
 }

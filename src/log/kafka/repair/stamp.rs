@@ -1,69 +1,73 @@
 //! Stamps: the last record that a transaction writes to a partition says which transaction that is.
 //!
-//! No client is told whose a record is. A session that has to finish what a broker began to decide finds it by these (docs/adr/0008).
+//! No client can ask which transaction wrote a record. A session that has to finish what a broker began to decide finds it by its stamp.
 
 use std::collections::BTreeSet;
 
-use super::super::super::{Headers, NewRecord, TopicPartition, partitioner};
 use super::super::options::KafkaConfig;
-use super::TURNS;
+use crate::log::{Headers, NewRecord, TopicPartition, partitioner};
 use crate::wire::topics::headers;
 
-/// Key and stamp of a record that is there for its transaction only, so that the end of that decides what lies before it.
-pub(in super::super) const DECIDING: &str = "deciding";
+/// The two producers of a session, by the suffixes of their transactional ids. They write in turn.
+pub(in crate::log::kafka) const PRODUCERS: [&str; 2] = ["a", "b"];
+
+/// Key and stamp of a record that only makes its partition part of a transaction, whose end decides what lies before it.
+pub(in crate::log::kafka) const DECIDING: &str = "deciding";
 
 /// A transaction of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Stamp {
-    /// One life of a session: one pair of producers.
-    pub life: u64,
+pub(in crate::log::kafka) struct Stamp {
+    /// Drawn at random for each pair of producers.
+    pub incarnation: u64,
     /// From 0, in the order of the commits: each transaction begins after the commit of the one before it was answered.
     pub number: u64,
 }
 
 impl Stamp {
-    /// That of the first transaction of a new life.
+    /// The stamp of the first transaction of a new pair of producers.
     pub fn first() -> Self {
-        Self { life: rand::random(), number: 0 }
+        Self { incarnation: rand::random(), number: 0 }
     }
 
     pub fn next(self) -> Self {
         Self { number: self.number + 1, ..self }
     }
 
-    /// Whose turn it is.
+    /// Which of [`PRODUCERS`] writes this transaction.
     pub fn turn(self) -> usize {
-        usize::try_from(self.number % TURNS.len() as u64).unwrap_or_default()
+        usize::try_from(self.number % PRODUCERS.len() as u64).unwrap_or_default()
     }
 
-    /// As the value of a header: identity, life in hexadecimal, number.
+    /// As the value of a header: identity, incarnation in hexadecimal, number.
     pub fn text(self, identity: &str) -> String {
-        format!("{identity} {:x} {}", self.life, self.number)
+        format!("{identity} {:x} {}", self.incarnation, self.number)
     }
 
     /// Reads the value of a header; `None` for what this identity did not write.
     pub fn read(identity: &str, value: &[u8]) -> Option<Self> {
-        let (life, number) = std::str::from_utf8(value).ok()?.strip_prefix(identity)?.strip_prefix(' ')?.split_once(' ')?;
-        Some(Self { life: u64::from_str_radix(life, 16).ok()?, number: number.parse().ok()? })
+        let (incarnation, number) =
+            std::str::from_utf8(value).ok()?.strip_prefix(identity)?.strip_prefix(' ')?.split_once(' ')?;
+        Some(Self { incarnation: u64::from_str_radix(incarnation, 16).ok()?, number: number.parse().ok()? })
     }
 }
 
 /// Which of the records are the last ones of their partitions.
-pub(super) fn last_of_each(config: &KafkaConfig, records: &[NewRecord]) -> Vec<bool> {
+pub(in crate::log::kafka) fn last_of_each(config: &KafkaConfig, records: &[NewRecord]) -> Vec<bool> {
     let mut seen = BTreeSet::new();
-    let mut last: Vec<bool> = records.iter().rev().map(|record| place(config, record).is_none_or(|at| seen.insert(at))).collect();
+    let mut last: Vec<bool> =
+        records.iter().rev().map(|record| partition_of(config, record).is_none_or(|at| seen.insert(at))).collect();
     last.reverse();
     last
 }
 
 /// `None` for a record without key and partition, which can go anywhere.
-fn place(config: &KafkaConfig, record: &NewRecord) -> Option<TopicPartition> {
+fn partition_of(config: &KafkaConfig, record: &NewRecord) -> Option<TopicPartition> {
     let count = record.topic.partitions().among(config.partitions);
     let by_key = || record.key.as_deref().map(|key| partitioner::partition_of(key, count));
     Some(TopicPartition::new(record.topic, record.partition.or_else(by_key)?))
 }
 
-/// A record that makes this partition part of its transaction. No reader of ours is shown it.
+/// A record that makes this partition part of its transaction. The readers of this shop leave it out.
 pub(super) fn deciding(at: TopicPartition) -> NewRecord {
     let mut headers = Headers::none();
     headers.push(headers::TRANSACTION, DECIDING);
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_stamp_is_read_by_its_own_identity_only() {
-        let stamp = Stamp { life: 0xfeed, number: 41 }.next();
+        let stamp = Stamp { incarnation: 0xfeed, number: 41 }.next();
         assert_eq!(stamp.turn(), 0);
         let text = stamp.text("shop 1");
         assert_eq!(Stamp::read("shop 1", text.as_bytes()), Some(stamp));
