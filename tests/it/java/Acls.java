@@ -16,7 +16,7 @@ import org.apache.kafka.common.resource.ResourceType;
 /**
  * An administrator of rights. Arguments: bootstrap servers, principal. Each line of standard input is one change, its parts separated
  * by tabs: grant or revoke, the type of the resource, what its name begins with, the operations with commas. Prints a line for each
- * when the broker has it.
+ * when the broker enforces it.
  */
 public class Acls {
     public static void main(String[] arguments) throws Exception {
@@ -30,10 +30,17 @@ public class Acls {
                     rights.add(new AclBinding(resource, new AccessControlEntry(
                         arguments[1], "*", AclOperation.valueOf(operation), AclPermissionType.ALLOW)));
                 }
-                if (parts[0].equals("grant")) {
+                boolean granted = parts[0].equals("grant");
+                if (granted) {
                     admin.createAcls(rights).all().get();
                 } else {
                     admin.deleteAcls(rights.stream().map(AclBinding::toFilter).toList()).all().get();
+                }
+                // The controller answers before the broker applies the change; the broker describes what it enforces.
+                for (AclBinding right : rights) {
+                    while (admin.describeAcls(right.toFilter()).values().get().isEmpty() == granted) {
+                        Thread.sleep(5);
+                    }
                 }
                 System.out.println(line);
             }
