@@ -94,11 +94,13 @@ impl SessionThread {
         let consumer: BaseConsumer<Member> = config.create_with_context(member).map_err(|error| cannot_make(&error))?;
         let failed = |error: KafkaError| self.cluster.failed("joining the group", &error);
         consumer.subscribe(&self.names.all()).map_err(failed)?;
-        self.wait(&ready)?;
-        if let Some(opened) = opened.take() {
+        let begun = self.wait(&ready);
+        if let Some(opened) = opened.take_if(|_| begun.is_ok()) {
             let _ = opened.send(Ok(()));
         }
-        let _ = tell_member.send(Ok(()));
+        // A failure too: a consumer that is dropped still serves an assignment that has arrived, and that waits for the producers.
+        let _ = tell_member.send(begun.clone());
+        begun?;
         self.read(&consumer)
     }
 
