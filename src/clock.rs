@@ -1,11 +1,16 @@
 //! The one place that reads the system clock.
 //!
 //! Everybody else is handed a [`Clock`], so that a test can say what time it is. Monotonic waiting is tokio's business
-//! (`tokio::time`, which tests can pause); this clock answers "what is the date", in epoch milliseconds.
+//! (`tokio::time`, which tests can pause); this clock answers "what is the date", in epoch milliseconds. [`Backoff`] is how long to wait
+//! between two tries.
+
+mod backoff;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use backoff::Backoff;
 
 use crate::domain::EpochMs;
 

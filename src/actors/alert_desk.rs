@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::catalog_view::CatalogHandle;
-use super::envelope::Mailbox;
-use super::follower::{Chunk, Followed, Follower, Open};
+use super::kit::{Chunk, Followed, Follower, Mailbox, Open};
 use super::role::SupervisionContext;
 use super::stats::Vitals;
 use super::supervision::{ActorKind, ChildSpec};
@@ -52,7 +51,6 @@ pub struct AlertCounts {
 
 #[derive(Debug, Default)]
 struct Desk {
-    incarnations: u64,
     /// The latest stock alert of each product.
     by_product: BTreeMap<String, Arc<AlertEvent>>,
     recent: VecDeque<Arc<AlertEvent>>,
@@ -161,11 +159,10 @@ impl Desk {
     }
 }
 
-/// What the desk is told.
+/// What the desk handles.
 #[derive(Debug)]
 pub enum AlertDeskMsg {
-    /// Read by the follower of this incarnation.
-    Read { incarnation: u64, followed: Followed },
+    Read(Followed),
 }
 
 /// The actor.
@@ -173,13 +170,12 @@ pub struct AlertDesk {
     log: Arc<dyn EventLog>,
     handle: AlertHandle,
     vitals: Vitals,
-    mailbox: Mailbox<AlertDeskMsg>,
 }
 
 /// What an incarnation keeps.
 #[derive(Debug)]
 pub struct AlertDeskState {
-    incarnation: u64,
+    mailbox: Mailbox<AlertDeskMsg>,
     follower: Follower,
 }
 
@@ -188,14 +184,13 @@ impl AlertDesk {
     #[must_use]
     pub fn child(context: &SupervisionContext, log: Arc<dyn EventLog>, handle: &AlertHandle) -> ChildSpec {
         let vitals = context.vitals(ActorKind::AlertDesk, ID);
-        let (handle, mailbox) = (handle.clone(), Mailbox::new(ID));
-        let make =
-            move || (Self { log: log.clone(), handle: handle.clone(), vitals: vitals.clone(), mailbox: mailbox.clone() }, ());
+        let handle = handle.clone();
+        let make = move || (Self { log: log.clone(), handle: handle.clone(), vitals: vitals.clone() }, ());
         ChildSpec::new(ActorKind::AlertDesk, ID, context.restart, make)
     }
 
-    fn follow(&self, incarnation: u64) -> Follower {
-        let (log, desk, mailbox) = (self.log.clone(), self.handle.desk.clone(), self.mailbox.clone());
+    fn follow(&self, mailbox: &Mailbox<AlertDeskMsg>) -> Follower {
+        let (log, desk, mailbox) = (self.log.clone(), self.handle.desk.clone(), mailbox.clone());
         let open: Open = Box::new(move || {
             let log = log.clone();
             let positions = desk.lock().unwrap_or_else(PoisonError::into_inner).positions.clone();
@@ -207,7 +202,7 @@ impl AlertDesk {
                 log.reader(&from, Stop::Never).await
             })
         });
-        let deliver = move |followed| mailbox.tell(AlertDeskMsg::Read { incarnation, followed });
+        let deliver = move |followed| mailbox.tell(AlertDeskMsg::Read(followed));
         Follower::start(self.log.clone(), open, Stop::Never, deliver)
     }
 }
@@ -219,13 +214,8 @@ impl Actor for AlertDesk {
 
     async fn pre_start(&self, myself: ActorRef<AlertDeskMsg>, (): ()) -> Result<AlertDeskState, ActorProcessingErr> {
         self.vitals.starting()?;
-        self.mailbox.open(&myself, &self.vitals);
-        let incarnation = {
-            let mut desk = self.handle.desk();
-            desk.incarnations += 1;
-            desk.incarnations
-        };
-        Ok(AlertDeskState { incarnation, follower: self.follow(incarnation) })
+        let mailbox = Mailbox::of_incarnation(&myself, &self.vitals);
+        Ok(AlertDeskState { follower: self.follow(&mailbox), mailbox })
     }
 
     async fn handle(
@@ -236,16 +226,12 @@ impl Actor for AlertDesk {
     ) -> Result<(), ActorProcessingErr> {
         let _handling = self.vitals.begin(&myself).await?;
         match message {
-            AlertDeskMsg::Read { incarnation, followed } if incarnation == state.incarnation => match followed {
-                Followed::Chunk(chunk) => self.handle.take_chunk(&chunk),
-                Followed::Lost(error) => {
-                    tracing::warn!(%error, "alerts were lost: the desk goes on with what the log still has");
-                    self.handle.desk().positions.clear();
-                    state.follower = self.follow(incarnation);
-                }
-            },
-            // The task of an incarnation that is gone was faster than its end.
-            AlertDeskMsg::Read { .. } => {}
+            AlertDeskMsg::Read(Followed::Chunk(chunk)) => self.handle.take_chunk(&chunk),
+            AlertDeskMsg::Read(Followed::Lost(error)) => {
+                tracing::warn!(%error, "alerts were lost: the desk goes on with what the log still has");
+                self.handle.desk().positions.clear();
+                state.follower = self.follow(&state.mailbox);
+            }
         }
         Ok(())
     }

@@ -13,8 +13,7 @@ use ractor::{ActorCell, ActorProcessingErr};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::stats::Directory;
-use super::supervision::ActorKind;
+use super::kinds::ActorKind;
 
 /// Target of `slow` faults that hold commits open; the log is no actor.
 pub const EVENT_LOG: &str = "event-log";
@@ -93,6 +92,12 @@ pub struct Armed {
     pub until: Instant,
 }
 
+/// The actors that run, as far as faults need them.
+pub trait Living {
+    /// Kills the actor of this id; false if none is running.
+    fn kill(&self, id: &str) -> bool;
+}
+
 /// The error that an injected fault gives.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("injected error: {0}")]
@@ -117,7 +122,7 @@ impl FaultBoard {
     }
 
     /// Arms a fault; a kill strikes a living actor of that id at once, even if it is idle. Returns how many were struck at once.
-    pub fn inject(&self, directory: &Directory, target: Target, fault: Fault, count: u64, ttl: Duration) -> u64 {
+    pub fn inject(&self, living: &impl Living, target: Target, fault: Fault, count: u64, ttl: Duration) -> u64 {
         let id = match &target {
             Target::Actor(id) => Some(id.as_str()),
             // An actor that is the only one of its kind is named after it.
@@ -125,7 +130,7 @@ impl FaultBoard {
             Target::Product(_) | Target::Order(_) => None,
         };
         let strikes = fault == Fault::Kill && count > 0;
-        let idle_kill = id.filter(|_| strikes).and_then(|id| directory.find(id)).is_some_and(|entry| entry.kill());
+        let idle_kill = id.filter(|_| strikes).is_some_and(|id| living.kill(id));
         let struck = u64::from(idle_kill);
         if count > struck {
             self.arm(target, fault, count - struck, ttl);

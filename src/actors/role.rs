@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use super::envelope::{Answer, CallError, Mailbox};
 use super::faults::FaultBoard;
+use super::kit::{Answer, CallError, Mailbox};
 use super::stats::{Directory, Vitals};
 use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, RestartPolicy, Verdict};
 use crate::telemetry::alarms::Alarms;
@@ -47,7 +47,7 @@ impl SupervisionContext {
 #[derive(Debug)]
 pub enum RoleMsg {
     StartChildren,
-    Restart { index: usize, generation: u64 },
+    Restart { index: usize, attempt: u64 },
     Check,
     Report(Answer<Vec<ChildReport>>),
 }
@@ -76,6 +76,8 @@ pub struct Role {
 
 /// What a role keeps while it runs.
 pub struct RoleState {
+    /// Of this incarnation alone: a restart or check that the last one scheduled must not reach the next.
+    mailbox: Mailbox<RoleMsg>,
     children: Children,
 }
 
@@ -97,7 +99,7 @@ impl Role {
     async fn start_children(&self, myself: &ActorRef<RoleMsg>, state: &mut RoleState) {
         for index in 0..state.children.len() {
             let verdict = state.children.start(&myself.get_cell(), index).await;
-            schedule(&self.mailbox, verdict);
+            schedule(&state.mailbox, verdict);
             self.vitals.progress();
         }
     }
@@ -110,14 +112,14 @@ impl Actor for Role {
 
     async fn pre_start(&self, myself: ActorRef<RoleMsg>, (): ()) -> Result<RoleState, ActorProcessingErr> {
         self.vitals.starting()?;
-        self.mailbox.open(&myself, &self.vitals);
+        let mailbox = self.mailbox.open(&myself, &self.vitals);
         let specs = (self.make_children)();
-        Ok(RoleState { children: Children::new(specs, self.context.directory.clone(), self.context.hang_after) })
+        Ok(RoleState { mailbox, children: Children::new(specs, self.context.directory.clone(), self.context.hang_after) })
     }
 
-    async fn post_start(&self, _myself: ActorRef<RoleMsg>, _state: &mut RoleState) -> Result<(), ActorProcessingErr> {
-        self.mailbox.tell(RoleMsg::StartChildren)?;
-        self.mailbox.tell_after(self.context.check_every(), RoleMsg::Check);
+    async fn post_start(&self, _myself: ActorRef<RoleMsg>, state: &mut RoleState) -> Result<(), ActorProcessingErr> {
+        state.mailbox.tell(RoleMsg::StartChildren)?;
+        state.mailbox.tell_after(self.context.check_every(), RoleMsg::Check);
         Ok(())
     }
 
@@ -125,13 +127,13 @@ impl Actor for Role {
         let _handling = self.vitals.begin(&myself).await?;
         match message {
             RoleMsg::StartChildren => self.start_children(&myself, state).await,
-            RoleMsg::Restart { index, generation } => {
-                let verdict = state.children.restart(&myself.get_cell(), index, generation).await;
-                schedule(&self.mailbox, verdict);
+            RoleMsg::Restart { index, attempt } => {
+                let verdict = state.children.restart(&myself.get_cell(), index, attempt).await;
+                schedule(&state.mailbox, verdict);
             }
             RoleMsg::Check => {
                 state.children.kill_hung();
-                self.mailbox.tell_after(self.context.check_every(), RoleMsg::Check);
+                state.mailbox.tell_after(self.context.check_every(), RoleMsg::Check);
             }
             RoleMsg::Report(answer) => answer.give(state.children.report()),
         }
@@ -145,7 +147,7 @@ impl Actor for Role {
         state: &mut RoleState,
     ) -> Result<(), ActorProcessingErr> {
         let verdict = state.children.on_event(&event);
-        schedule(&self.mailbox, verdict);
+        schedule(&state.mailbox, verdict);
         Ok(())
     }
 
@@ -157,7 +159,7 @@ impl Actor for Role {
 }
 
 fn schedule(mailbox: &Mailbox<RoleMsg>, verdict: Verdict) {
-    if let Verdict::Restart { index, generation, wait } = verdict {
-        mailbox.tell_after(wait, RoleMsg::Restart { index, generation });
+    if let Verdict::Restart { index, attempt, wait } = verdict {
+        mailbox.tell_after(wait, RoleMsg::Restart { index, attempt });
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 
-use super::envelope::{Answer, CallError, Mailbox};
+use super::kit::{Answer, CallError, Mailbox};
 use super::role::{MakeChildren, Role, RoleHandle, SupervisionContext};
 use super::stats::Vitals;
 use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, Verdict};
@@ -25,7 +25,7 @@ pub enum RootMsg {
     Start(String, Answer<Result<(), UnknownRole>>),
     Stop(String, Answer<Result<(), UnknownRole>>),
     StopAll(Answer<()>),
-    Restart { index: usize, generation: u64 },
+    Restart { index: usize, attempt: u64 },
     Check,
     Report(Answer<Vec<ChildReport>>),
 }
@@ -118,6 +118,8 @@ pub struct Root {
 
 /// What the root keeps.
 pub struct RootState {
+    /// Of this incarnation alone: a restart or check that the last one scheduled must not reach the next.
+    mailbox: Mailbox<RootMsg>,
     roles: Children,
 }
 
@@ -129,7 +131,7 @@ impl Root {
     async fn start(&self, myself: &ActorRef<RootMsg>, state: &mut RootState, name: &str) -> Result<(), UnknownRole> {
         let index = Self::find(state, name)?;
         let verdict = state.roles.start(&myself.get_cell(), index).await;
-        schedule(&self.mailbox, verdict);
+        schedule(&state.mailbox, verdict);
         Ok(())
     }
 
@@ -146,12 +148,12 @@ impl Actor for Root {
     type Arguments = Vec<ChildSpec>;
 
     async fn pre_start(&self, myself: ActorRef<RootMsg>, roles: Vec<ChildSpec>) -> Result<RootState, ActorProcessingErr> {
-        self.mailbox.open(&myself, &self.vitals);
-        Ok(RootState { roles: Children::new(roles, self.context.directory.clone(), self.context.hang_after) })
+        let mailbox = self.mailbox.open(&myself, &self.vitals);
+        Ok(RootState { mailbox, roles: Children::new(roles, self.context.directory.clone(), self.context.hang_after) })
     }
 
-    async fn post_start(&self, _myself: ActorRef<RootMsg>, _state: &mut RootState) -> Result<(), ActorProcessingErr> {
-        self.mailbox.tell_after(self.context.check_every(), RootMsg::Check);
+    async fn post_start(&self, _myself: ActorRef<RootMsg>, state: &mut RootState) -> Result<(), ActorProcessingErr> {
+        state.mailbox.tell_after(self.context.check_every(), RootMsg::Check);
         Ok(())
     }
 
@@ -164,13 +166,13 @@ impl Actor for Root {
                 state.roles.stop_all().await;
                 answer.give(());
             }
-            RootMsg::Restart { index, generation } => {
-                let verdict = state.roles.restart(&myself.get_cell(), index, generation).await;
-                schedule(&self.mailbox, verdict);
+            RootMsg::Restart { index, attempt } => {
+                let verdict = state.roles.restart(&myself.get_cell(), index, attempt).await;
+                schedule(&state.mailbox, verdict);
             }
             RootMsg::Check => {
                 state.roles.kill_hung();
-                self.mailbox.tell_after(self.context.check_every(), RootMsg::Check);
+                state.mailbox.tell_after(self.context.check_every(), RootMsg::Check);
             }
             RootMsg::Report(answer) => answer.give(state.roles.report()),
         }
@@ -184,7 +186,7 @@ impl Actor for Root {
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
         let verdict = state.roles.on_event(&event);
-        schedule(&self.mailbox, verdict);
+        schedule(&state.mailbox, verdict);
         Ok(())
     }
 
@@ -195,7 +197,7 @@ impl Actor for Root {
 }
 
 fn schedule(mailbox: &Mailbox<RootMsg>, verdict: Verdict) {
-    if let Verdict::Restart { index, generation, wait } = verdict {
-        mailbox.tell_after(wait, RootMsg::Restart { index, generation });
+    if let Verdict::Restart { index, attempt, wait } = verdict {
+        mailbox.tell_after(wait, RootMsg::Restart { index, attempt });
     }
 }

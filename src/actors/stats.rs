@@ -14,8 +14,8 @@ use ractor::{ActorCell, ActorProcessingErr};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::faults::{FaultBoard, Who};
-use super::supervision::{ActorKind, EndCause};
+use super::faults::{FaultBoard, Living, Who};
+use super::kinds::{ActorKind, EndCause};
 
 /// The directory of actors. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +45,12 @@ impl Directory {
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Entry>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+impl Living for Directory {
+    fn kill(&self, id: &str) -> bool {
+        self.find(id).is_some_and(|entry| entry.kill())
     }
 }
 
@@ -202,7 +208,7 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    /// To be awaited first in `pre_start`: fails if a fault wants the start to fail.
+    /// To be called first in `pre_start`: fails if a fault wants the start to fail.
     ///
     /// # Errors
     /// The injected failure.
@@ -211,7 +217,7 @@ impl Vitals {
     }
 
     /// To be awaited first in `handle`: stamps the entry and lets faults strike. Keep what it returns until the message is done.
-    /// Counts on every message having come through the actor's [`super::envelope::Mailbox`].
+    /// Counts on every message having come through the actor's [`super::kit::Mailbox`].
     ///
     /// # Errors
     /// The injected error, to be passed on with `?`.
@@ -230,7 +236,7 @@ impl Vitals {
         Handling { entry: self.entry.clone(), depth: self.entry.depth.load_full() }
     }
 
-    /// The message takes its time but goes on: the watchdog starts to count anew.
+    /// The message takes its time but goes on: the watchdog starts to count again.
     pub fn progress(&self) {
         self.entry.handling_since.store(stamp(), Ordering::Relaxed);
     }

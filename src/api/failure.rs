@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::problem::{Problem, RETRY_AFTER_S};
-use crate::actors::envelope::CallError;
+use crate::actors::kit::CallError;
 use crate::actors::root::RoleError;
 use crate::domain::ids::InvalidValue;
 use crate::log::LogError;

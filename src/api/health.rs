@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::problem::Problem;
 use super::state::{Operators, Shop};
 use crate::actors::catalog_view::{CatalogHandle, CatalogState};
-use crate::actors::envelope::CallError;
+use crate::actors::kit::CallError;
 use crate::actors::root::RootHandle;
 use crate::actors::supervision::{ChildReport, ChildState};
 use crate::config::RoleName;

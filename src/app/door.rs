@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::DropGuard;
 
-use crate::actors::envelope::Mailbox;
+use crate::actors::kit::Mailbox;
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -84,15 +84,7 @@ pub struct HttpListener(Door);
 pub struct Open {
     server: Option<Server>,
     /// Dropped with a killed incarnation: its connections are told to go.
-    _stop: StopOnDrop,
-}
-
-struct StopOnDrop(CancellationToken);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
+    _stop: DropGuard,
 }
 
 impl Actor for HttpListener {
@@ -105,7 +97,7 @@ impl Actor for HttpListener {
         self.0.mailbox.open(&myself, &self.0.vitals);
         let listener = self.0.listener().await?;
         let lifeline = Lifeline::default();
-        let stop = StopOnDrop(lifeline.stop.clone());
+        let stop = lifeline.stop.clone().drop_guard();
         let server = (self.0.open)(listener, lifeline)?;
         Ok(Open { server: Some(server), _stop: stop })
     }

@@ -6,17 +6,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::CatalogHandle;
 use super::decode::{Told, decode};
+use super::handle::CatalogHandle;
 use super::history::REMEMBERED_MS;
-use super::intake::Writer;
 use super::merge::Trust;
 use super::store::Catalog;
-use crate::actors::envelope::Mailbox;
-use crate::actors::follower::{Chunk, Followed, Follower, Open};
+use super::writer::Writer;
+use crate::actors::kit::{Chunk, Followed, Follower, Mailbox, Open};
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -32,14 +30,10 @@ const EVENTS_READ_BACK: Offset = 50_000;
 const TEND_EVERY: Duration = Duration::from_secs(1);
 const TEND_ROUNDS: u32 = 60;
 
-/// What the view is told.
+/// What the view handles.
 #[derive(Debug)]
 pub enum CatalogViewMsg {
-    /// Read by the follower of this incarnation.
-    Read {
-        incarnation: u64,
-        followed: Followed,
-    },
+    Read(Followed),
     Tend,
 }
 
@@ -49,13 +43,12 @@ pub struct CatalogView {
     catalog: Arc<Catalog>,
     clock: Clock,
     vitals: Vitals,
-    mailbox: Mailbox<CatalogViewMsg>,
 }
 
 /// What an incarnation keeps.
 #[derive(Debug)]
 pub struct CatalogViewState {
-    incarnation: u64,
+    mailbox: Mailbox<CatalogViewMsg>,
     phase: Phase,
     follower: Option<Follower>,
     tending: AbortOnDropHandle<()>,
@@ -75,32 +68,32 @@ impl CatalogView {
     #[must_use]
     pub fn child(context: &SupervisionContext, log: Arc<dyn EventLog>, catalog: &CatalogHandle, clock: Clock) -> ChildSpec {
         let vitals = context.vitals(ActorKind::CatalogView, ID);
-        let (catalog, mailbox) = (catalog.catalog().clone(), Mailbox::new(ID));
+        let catalog = catalog.catalog().clone();
         let make = move || {
             let (log, catalog, clock) = (log.clone(), catalog.clone(), clock.clone());
-            (Self { log, catalog, clock, vitals: vitals.clone(), mailbox: mailbox.clone() }, ())
+            (Self { log, catalog, clock, vitals: vitals.clone() }, ())
         };
         ChildSpec::new(ActorKind::CatalogView, ID, context.restart, make)
     }
 
-    fn follow(&self, incarnation: u64, open: Open, stop: Stop) -> Follower {
-        let mailbox = self.mailbox.clone();
-        let deliver = move |followed| mailbox.tell(CatalogViewMsg::Read { incarnation, followed });
+    fn follow(&self, mailbox: &Mailbox<CatalogViewMsg>, open: Open, stop: Stop) -> Follower {
+        let mailbox = mailbox.clone();
+        let deliver = move |followed| mailbox.tell(CatalogViewMsg::Read(followed));
         Follower::start(self.log.clone(), open, stop, deliver)
     }
 
     /// Reads `products` as it stands.
-    fn restore(&self, incarnation: u64) -> Follower {
+    fn restore(&self, mailbox: &Mailbox<CatalogViewMsg>) -> Follower {
         let (log, catalog) = (self.log.clone(), self.catalog.clone());
         let open: Open = Box::new(move || {
             let (log, catalog) = (log.clone(), catalog.clone());
             Box::pin(async move { open_restore(&*log, &catalog).await })
         });
-        self.follow(incarnation, open, Stop::AtEnd)
+        self.follow(mailbox, open, Stop::AtEnd)
     }
 
     /// Reads on, both topics, from where the restore ended and the events were read to.
-    fn read_on(&self, incarnation: u64, restored: BTreeMap<TopicPartition, Offset>) -> Follower {
+    fn read_on(&self, mailbox: &Mailbox<CatalogViewMsg>, restored: BTreeMap<TopicPartition, Offset>) -> Follower {
         let (log, catalog, clock) = (self.log.clone(), self.catalog.clone(), self.clock.clone());
         let open: Open = Box::new(move || {
             let (log, catalog, clock, restored) = (log.clone(), catalog.clone(), clock.clone(), restored.clone());
@@ -110,7 +103,7 @@ impl CatalogView {
                 log.reader(&from, Stop::Never).await
             })
         });
-        self.follow(incarnation, open, Stop::Never)
+        self.follow(mailbox, open, Stop::Never)
     }
 
     fn take_read(&self, state: &mut CatalogViewState, followed: Followed) -> Result<(), LogError> {
@@ -134,7 +127,7 @@ impl CatalogView {
                     self.catalog.finish_restore(&mut writer, &products_of(&chunk.positions), self.clock.now_ms());
                     let old_events = self.catalog.event_positions().is_none().then(BTreeMap::new);
                     state.phase = Phase::Following { old_events };
-                    state.follower = Some(self.read_on(state.incarnation, chunk.positions));
+                    state.follower = Some(self.read_on(&state.mailbox, chunk.positions));
                 }
             }
             Phase::Following { old_events } => {
@@ -182,11 +175,10 @@ impl CatalogView {
         let slots = self.catalog.slots() / TEND_ROUNDS + 1;
         self.catalog.tend(&mut writer, slots, self.clock.now_ms());
     }
+}
 
-    fn tend_later(&self) -> AbortOnDropHandle<()> {
-        let later: JoinHandle<()> = self.mailbox.tell_after(TEND_EVERY, CatalogViewMsg::Tend);
-        AbortOnDropHandle::new(later)
-    }
+fn tend_later(mailbox: &Mailbox<CatalogViewMsg>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(mailbox.tell_after(TEND_EVERY, CatalogViewMsg::Tend))
 }
 
 /// Names the log, and opens `products` from its beginning.
@@ -221,9 +213,9 @@ impl Actor for CatalogView {
 
     async fn pre_start(&self, myself: ActorRef<CatalogViewMsg>, (): ()) -> Result<CatalogViewState, ActorProcessingErr> {
         self.vitals.starting()?;
-        self.mailbox.open(&myself, &self.vitals);
-        let incarnation = self.catalog.next_incarnation();
-        Ok(CatalogViewState { incarnation, phase: Phase::Restoring, follower: None, tending: self.tend_later() })
+        let mailbox = Mailbox::of_incarnation(&myself, &self.vitals);
+        let tending = tend_later(&mailbox);
+        Ok(CatalogViewState { mailbox, phase: Phase::Restoring, follower: None, tending })
     }
 
     async fn post_start(
@@ -233,7 +225,7 @@ impl Actor for CatalogView {
     ) -> Result<(), ActorProcessingErr> {
         let mut writer = self.catalog.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.catalog.begin_restore(&mut writer);
-        state.follower = Some(self.restore(state.incarnation));
+        state.follower = Some(self.restore(&state.mailbox));
         Ok(())
     }
 
@@ -245,14 +237,10 @@ impl Actor for CatalogView {
     ) -> Result<(), ActorProcessingErr> {
         let _handling = self.vitals.begin(&myself).await?;
         match message {
-            CatalogViewMsg::Read { incarnation, followed } if incarnation == state.incarnation => {
-                self.take_read(state, followed)?
-            }
-            // The task of an incarnation that is gone was faster than its end.
-            CatalogViewMsg::Read { .. } => {}
+            CatalogViewMsg::Read(followed) => self.take_read(state, followed)?,
             CatalogViewMsg::Tend => {
                 self.tend();
-                state.tending = self.tend_later();
+                state.tending = tend_later(&state.mailbox);
             }
         }
         Ok(())

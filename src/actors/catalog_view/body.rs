@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::entry::Was;
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
@@ -27,7 +26,8 @@ pub(super) struct Parts<'a> {
     pub(super) price: Cents,
     pub(super) stock: Stock,
     pub(super) changed_at_ms: EpochMs,
-    pub(super) was: Option<Was>,
+    /// The price before the last drop, and when that was.
+    pub(super) was: Option<(Cents, EpochMs)>,
 }
 
 /// Room for the numbers, with their names, at their longest.
@@ -53,11 +53,11 @@ impl Parts<'_> {
         numbers.extend_from_slice(number.format(self.details_version).as_bytes());
         numbers.extend_from_slice(b",\"timestamp\":");
         numbers.extend_from_slice(number.format(self.changed_at_ms).as_bytes());
-        if let Some(was) = self.was {
+        if let Some((price, at_ms)) = self.was {
             numbers.extend_from_slice(b",\"wasPrice\":");
-            push_cents(&mut numbers, was.price);
+            push_cents(&mut numbers, price);
             numbers.extend_from_slice(b",\"wasAt\":");
-            numbers.extend_from_slice(number.format(was.at_ms).as_bytes());
+            numbers.extend_from_slice(number.format(at_ms).as_bytes());
         }
         numbers.push(b'}');
         let body = [self.head, &numbers[..level], self.tail, &numbers[level..]].concat();

@@ -328,7 +328,7 @@ impl Entry {
             price: self.price,
             stock: self.stock,
             changed_at_ms: self.changed_at_ms,
-            was: self.was(),
+            was: self.was().map(|was| (was.price, was.at_ms)),
         };
         let (body, [head_end, tail_start, tail_end]) = parts.join();
         Self { body, head_end, tail_start, tail_end, ..self }

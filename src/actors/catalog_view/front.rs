@@ -3,9 +3,12 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
+use super::cached::{Cached, Generations};
 use super::entry::Entry;
 use super::history::{Change, REMEMBERED_MS};
-use super::lists::{Generations, Lists, Query, Sort};
+use super::lists::{Lists, Query, Sort};
 use super::table::{SlotNo, Table};
 use crate::domain::EpochMs;
 
@@ -73,9 +76,18 @@ impl Moves {
     }
 }
 
-impl Lists {
+/// The shelves as they were last filled, and the moves.
+#[derive(Debug, Default)]
+pub(super) struct FrontPage {
+    shelves: Cached<Shelves>,
+    /// The last moves.
+    pub(super) moves: ArcSwap<Vec<Moved>>,
+}
+
+impl FrontPage {
     /// Fills the shelves. Reads the whole catalogue and all histories, but not more often than lists are built.
-    pub(super) fn front(&self, table: &Table, generations: Generations, changes: u64, moves: &[Moved], asked: &Asked) -> Front {
+    pub(super) fn show(&self, table: &Table, lists: &Lists, generations: Generations, changes: u64, asked: &Asked) -> Front {
+        let moves = self.moves.load();
         let half_minute = asked.now_ms / RENEWED_MS;
         let dated = Generations { details: changes, prices: half_minute.unsigned_abs(), stocked: asked.low_stock.unsigned_abs() };
         let shelves = self.shelves.get(dated, table, || Shelves::fill(table, asked)).value.clone();
@@ -86,7 +98,7 @@ impl Lists {
         let mut trending = shown(&shelves.sold, &|_| true);
         if trending.len() < SHELF {
             let popular = Query { sort: Sort::Popular, limit: 2 * SHELF, ..Query::default() };
-            let more = self.answer(table, generations, &popular).entries;
+            let more = lists.answer(table, generations, &popular).entries;
             let more: Vec<_> = more.into_iter().filter(|one| trending.iter().all(|known| !known.is_same_product(one))).collect();
             trending.extend(more.into_iter().take(SHELF - trending.len()));
         }

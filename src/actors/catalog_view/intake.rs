@@ -1,48 +1,22 @@
 //! How the view changes what it holds: a batch of records, one after the other, then one announcement of all that changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Labels, Origin, Removal};
-use super::front::Moves;
+use super::entry::{Entry, Origin, Removal};
 use super::history::{Change, History};
 use super::lists::listed;
 use super::merge::{self, Level, Merged, Trust};
 use super::store::Catalog;
 use super::table::{Slot, SlotNo};
 use super::taken::Note;
+use super::writer::Writer;
 use crate::domain::EpochMs;
 use crate::domain::ids::{ProductId, Stock};
 use crate::domain::inventory::EventKind;
 use crate::domain::product::Product;
 use crate::log::{Offset, PartitionId};
 use crate::telemetry::context::TraceContext;
-
-/// What only the view touches.
-#[derive(Debug, Default)]
-pub struct Writer {
-    /// One shared copy of each category's and brand's name.
-    labels: HashSet<Arc<str>>,
-    /// Changed in this batch, in order, with the newest event of each.
-    changed: Vec<SlotNo>,
-    notes: HashMap<SlotNo, Note>,
-    details_changed: bool,
-    prices_changed: bool,
-    stocked_changed: bool,
-    /// The last moves, told to readers at the end of the batch if they changed.
-    moves: Moves,
-    /// When the drops were that products show, and whose, so that they end after their time.
-    pub(super) drops: BTreeSet<(EpochMs, SlotNo)>,
-    /// Seen while restoring, by slot number: the rest was removed while no view was running.
-    seen: Option<Vec<bool>>,
-    /// Products without a slot in records that an earlier incarnation had read: most were removed and their slots given back, so they
-    /// are only listed if the restore finds no removal.
-    unlisted: BTreeMap<String, (Product, Origin)>,
-    /// Changes held in all histories, and the slot whose history is looked at next.
-    pub(super) remembered: u64,
-    pub(super) hand: SlotNo,
-}
 
 /// A change of a product that an event told.
 #[derive(Debug)]
@@ -204,7 +178,7 @@ impl Catalog {
             self.changes.fetch_add(1, Ordering::Release);
         }
         if let Some(moves) = writer.moves.news() {
-            self.moves.store(moves);
+            self.front.moves.store(moves);
         }
         let mut notes = std::mem::take(&mut writer.notes);
         let mut changed: Vec<(SlotNo, Option<Note>)> = Vec::with_capacity(writer.changed.len());
@@ -251,37 +225,5 @@ impl Catalog {
         // What the last incarnation took and told nobody is in the catalogue, but not among the changes: so pages look for themselves.
         let changed = self.changed(writer);
         self.taken.add_and_resume(changed, self.source_positions());
-    }
-}
-
-impl Writer {
-    /// A product's slot was given back: nothing stays kept by its number here, and the fan-out learns of it with the next batch.
-    pub(super) fn forget(&mut self, number: SlotNo) {
-        self.moves.forget(number);
-        self.changed.push(number);
-    }
-
-    /// Lets go of the labels that no entry has any more.
-    pub(super) fn forget_labels(&mut self) {
-        self.labels.retain(|label| Arc::strong_count(label) > 1);
-    }
-
-    fn mark_seen(&mut self, number: SlotNo) {
-        if let Some(place) = self.seen.as_mut().and_then(|all| all.get_mut(number as usize)) {
-            *place = true;
-        }
-    }
-
-    fn shared_labels(&mut self, category: &str, brand: &str) -> Labels {
-        Labels { category: self.shared(category), brand: self.shared(brand) }
-    }
-
-    fn shared(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.labels.get(name) {
-            return known.clone();
-        }
-        let shared: Arc<str> = Arc::from(name);
-        self.labels.insert(shared.clone());
-        shared
     }
 }

@@ -3,25 +3,16 @@
 //! An order is a list of slot numbers, built when somebody asks and something changed. What a list shows of each product is read when
 //! it is shown, so only the *order* can be late, never a figure. Membership is never late: numbers that were added since are
 //! appended, and an order holds every number, those without a product last: whichever product gets the number is in the list.
-//! With a million products building takes a part of a second, so a list is built again only when that costs at most a tenth of the
-//! time; until then the last one serves, and whoever comes while it is built does not wait.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-use tokio::time::Instant;
-
+use super::cached::{Cached, Dated, Generations};
 use super::entry::Entry;
-use super::front::Shelves;
 use super::search::{MATCHES, Match, Needle};
 use super::table::{SlotNo, Table};
 use crate::domain::money::Cents;
-
-/// A list is built again at the earliest after this many times its building.
-const REST_FACTOR: u32 = 10;
 
 /// How a list of products is ordered; ties by product id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,17 +59,6 @@ pub struct Found {
     pub entries: Vec<Arc<Entry>>,
 }
 
-/// Counts changes, so that a list knows when it is out of date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Generations {
-    /// Products came, went or changed their details.
-    pub details: u64,
-    /// Prices moved.
-    pub prices: u64,
-    /// Products were sold out, or came back.
-    pub stocked: u64,
-}
-
 /// The cached orders. One place each.
 #[derive(Debug, Default)]
 pub struct Lists {
@@ -89,7 +69,6 @@ pub struct Lists {
     by_reviews: Cached<Vec<SlotNo>>,
     by_life: Cached<Vec<SlotNo>>,
     categories: Cached<Vec<Arc<str>>>,
-    pub(super) shelves: Cached<Shelves>,
 }
 
 impl Query {
@@ -275,61 +254,4 @@ fn keyed<K>(table: &Table, numbers: &[SlotNo], key: impl Fn(&Entry) -> K) -> (Ve
         }
     }
     (keyed, vacant)
-}
-
-/// Something built from the catalogue as it was.
-#[derive(Debug)]
-pub(super) struct Dated<T> {
-    pub(super) value: Arc<T>,
-    generations: Generations,
-    /// Slots that were looked at: those from here on are not in it.
-    slots: SlotNo,
-    built_at: Instant,
-    took: Duration,
-}
-
-impl<T> Dated<T> {
-    fn serves(&self, generations: Generations) -> bool {
-        self.generations == generations || self.built_at.elapsed() < self.took * REST_FACTOR
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Cached<T> {
-    last: ArcSwapOption<Dated<T>>,
-    building: Mutex<()>,
-}
-
-impl<T> Default for Cached<T> {
-    fn default() -> Self {
-        Self { last: ArcSwapOption::empty(), building: Mutex::new(()) }
-    }
-}
-
-impl<T> Cached<T> {
-    pub(super) fn get(&self, generations: Generations, table: &Table, build: impl FnOnce() -> T) -> Arc<Dated<T>> {
-        let last = self.last.load_full();
-        if let Some(last) = &last
-            && last.serves(generations)
-        {
-            return last.clone();
-        }
-        let _building = match (self.building.try_lock(), last) {
-            (Ok(guard), _) => guard,
-            (Err(TryLockError::Poisoned(guard)), _) => guard.into_inner(),
-            (Err(TryLockError::WouldBlock), Some(last)) => return last,
-            // The very first list: there is nothing else to show, so wait until it is built.
-            (Err(TryLockError::WouldBlock), None) => self.building.lock().unwrap_or_else(PoisonError::into_inner),
-        };
-        if let Some(last) = self.last.load_full()
-            && last.serves(generations)
-        {
-            return last;
-        }
-        let (built_at, slots) = (Instant::now(), table.count());
-        let value = Arc::new(build());
-        let dated = Arc::new(Dated { value, generations, slots, built_at, took: built_at.elapsed() });
-        self.last.store(Some(dated.clone()));
-        dated
-    }
 }

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sha2::{Digest, Sha256};
 
+use super::cached::Generations;
 use super::entry::Entry;
-use super::front::Moved;
-use super::intake::Writer;
-use super::lists::{Generations, Lists};
+use super::front::FrontPage;
+use super::lists::Lists;
 use super::table::{Slot, SlotNo, Table};
 use super::taken::{SourcePositions, TakenFeed};
+use super::writer::Writer;
 use crate::actors::waiting::WaitingOutput;
 use crate::domain::ids::ProductId;
 use crate::log::partitioner::partition_of;
@@ -56,13 +57,11 @@ pub struct Catalog {
     pub(super) stocked_generation: AtomicU64,
     /// Batches that changed anything at all.
     pub(super) changes: AtomicU64,
-    /// The last moves.
-    pub(super) moves: ArcSwap<Vec<Moved>>,
+    pub(super) front: FrontPage,
     pub(super) listed: AtomicU64,
     pub(super) waiting: WaitingOutput,
     /// Where the view stands on `inventory-events`; `None` before it followed it.
     event_positions: ArcSwapOption<BTreeMap<TopicPartition, Offset>>,
-    incarnations: AtomicU64,
     pub(super) records_read: AtomicU64,
     pub(super) records_to_read: AtomicU64,
 }
@@ -125,11 +124,6 @@ impl Catalog {
         let tag = digest.first_chunk::<4>().map_or(0, |head| u32::from_be_bytes(*head));
         // A second name is the same: a process reads one log.
         let _ = self.log.set(LogName { id, tag });
-    }
-
-    /// A number that no other incarnation of the view has.
-    pub(super) fn next_incarnation(&self) -> u64 {
-        self.incarnations.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Where the view stands on `inventory-events`.

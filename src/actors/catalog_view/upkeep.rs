@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use super::history::{History, REMEMBERED_MS};
-use super::intake::Writer;
 use super::store::Catalog;
 use super::table::{Slot, SlotNo};
+use super::writer::Writer;
 use crate::domain::EpochMs;
 
 /// Changes in all histories together: at 200 bytes each, 80 MB. Beyond it the hand lets the oldest halves go.

@@ -9,10 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::carts;
+use super::handle::FanoutHandle;
 use super::hub::Hub;
-use super::{FanoutHandle, carts};
-use crate::actors::envelope::Mailbox;
-use crate::actors::follower::{Followed, Follower, Open};
+use crate::actors::kit::{Followed, Follower, Mailbox, Open};
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -27,13 +27,13 @@ const PACE_PER_PAGE: Duration = Duration::from_micros(10);
 /// However many pages there are, they don't wait longer.
 const PACE_MAX: Duration = Duration::from_millis(50);
 
-/// What the fan-out is told.
+/// What the fan-out handles.
 #[derive(Debug)]
 pub enum FanoutMsg {
     /// The view has taken something. The permit lets the next be announced.
-    Flush { incarnation: u64, permit: OwnedSemaphorePermit },
+    Flush(OwnedSemaphorePermit),
     /// Read from `shopping-cart-events`.
-    Carts { incarnation: u64, followed: Followed },
+    Carts(Followed),
 }
 
 /// The actor. All it knows is in the shared hub.
@@ -41,13 +41,12 @@ pub struct WebSocketFanout {
     log: Arc<dyn EventLog>,
     hub: Arc<Hub>,
     vitals: Vitals,
-    mailbox: Mailbox<FanoutMsg>,
 }
 
 /// What an incarnation keeps: its tasks, which end with it.
 #[derive(Debug)]
 pub struct FanoutState {
-    incarnation: u64,
+    mailbox: Mailbox<FanoutMsg>,
     _announcer: AbortOnDropHandle<()>,
     carts: Follower,
 }
@@ -57,21 +56,21 @@ impl WebSocketFanout {
     #[must_use]
     pub fn child(context: &SupervisionContext, log: Arc<dyn EventLog>, fanout: &FanoutHandle) -> ChildSpec {
         let vitals = context.vitals(ActorKind::Fanout, ID);
-        let (hub, mailbox) = (fanout.hub.clone(), Mailbox::new(ID));
-        let make = move || (Self { log: log.clone(), hub: hub.clone(), vitals: vitals.clone(), mailbox: mailbox.clone() }, ());
+        let hub = fanout.hub.clone();
+        let make = move || (Self { log: log.clone(), hub: hub.clone(), vitals: vitals.clone() }, ());
         ChildSpec::new(ActorKind::Fanout, ID, context.restart, make)
     }
 
     /// Announces what the view has taken: at once after a quiet moment, paced by the number of pages otherwise.
-    fn announce(&self, incarnation: u64) -> AbortOnDropHandle<()> {
-        let (hub, mailbox) = (self.hub.clone(), self.mailbox.clone());
+    fn announce(&self, mailbox: &Mailbox<FanoutMsg>) -> AbortOnDropHandle<()> {
+        let (hub, mailbox) = (self.hub.clone(), mailbox.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
             let turn = Arc::new(Semaphore::new(1));
             loop {
                 let Ok(permit) = turn.clone().acquire_owned().await else { return };
                 hub.catalog.catalog().taken().ready().await;
                 let flushed_at = Instant::now();
-                if mailbox.tell(FanoutMsg::Flush { incarnation, permit }).is_err() {
+                if mailbox.tell(FanoutMsg::Flush(permit)).is_err() {
                     return;
                 }
                 tokio::time::sleep_until(flushed_at + pace(hub.page_count())).await;
@@ -79,9 +78,9 @@ impl WebSocketFanout {
         }))
     }
 
-    /// Follows carts from where the last incarnation was, or from now on: who connects later asks for the cart itself.
-    fn follow_carts(&self, incarnation: u64) -> Follower {
-        let (log, hub, mailbox) = (self.log.clone(), self.hub.clone(), self.mailbox.clone());
+    /// Follows carts from where the last incarnation was, or from now on: a page that connects later asks for its cart itself.
+    fn follow_carts(&self, mailbox: &Mailbox<FanoutMsg>) -> Follower {
+        let (log, hub, mailbox) = (self.log.clone(), self.hub.clone(), mailbox.clone());
         let open: Open = Box::new(move || {
             let (log, positions) = (log.clone(), hub.cart_positions());
             Box::pin(async move {
@@ -91,7 +90,7 @@ impl WebSocketFanout {
                 }
             })
         });
-        let deliver = move |followed| mailbox.tell(FanoutMsg::Carts { incarnation, followed });
+        let deliver = move |followed| mailbox.tell(FanoutMsg::Carts(followed));
         Follower::start(self.log.clone(), open, Stop::Never, deliver)
     }
 
@@ -104,7 +103,7 @@ impl WebSocketFanout {
             Followed::Lost(error) => {
                 tracing::warn!(%error, "cart events were lost: pages see their carts with the next change");
                 self.hub.forget_cart_positions();
-                state.carts = self.follow_carts(state.incarnation);
+                state.carts = self.follow_carts(&state.mailbox);
             }
         }
     }
@@ -125,16 +124,15 @@ impl Actor for WebSocketFanout {
 
     async fn pre_start(&self, myself: ActorRef<FanoutMsg>, (): ()) -> Result<FanoutState, ActorProcessingErr> {
         self.vitals.starting()?;
-        self.mailbox.open(&myself, &self.vitals);
-        let incarnation = self.hub.next_incarnation();
-        // What the last incarnation took from the view and told nobody is lost: so every page looks for itself.
+        let mailbox = Mailbox::of_incarnation(&myself, &self.vitals);
+        // What the last incarnation took from the view and did not send is lost: so every page looks for itself.
         if bugs::is(Bug::ResumeForgotten) {
             let _lost = self.hub.catalog.catalog().taken().drain();
         } else {
             self.hub.catalog.catalog().taken().resume_all();
         }
-        let (announcer, carts) = (self.announce(incarnation), self.follow_carts(incarnation));
-        Ok(FanoutState { incarnation, _announcer: announcer, carts })
+        let (announcer, carts) = (self.announce(&mailbox), self.follow_carts(&mailbox));
+        Ok(FanoutState { mailbox, _announcer: announcer, carts })
     }
 
     async fn handle(
@@ -145,13 +143,11 @@ impl Actor for WebSocketFanout {
     ) -> Result<(), ActorProcessingErr> {
         let _handling = self.vitals.begin(&myself).await?;
         match message {
-            FanoutMsg::Flush { incarnation, permit } if incarnation == state.incarnation => {
+            FanoutMsg::Flush(permit) => {
                 self.hub.flush(self.hub.catalog.catalog().taken().drain());
                 drop(permit);
             }
-            FanoutMsg::Carts { incarnation, followed } if incarnation == state.incarnation => self.take_carts(state, followed),
-            // The task of an incarnation that is gone was faster than its end.
-            FanoutMsg::Flush { .. } | FanoutMsg::Carts { .. } => {}
+            FanoutMsg::Carts(followed) => self.take_carts(state, followed),
         }
         Ok(())
     }

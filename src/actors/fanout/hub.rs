@@ -57,7 +57,6 @@ pub(super) struct Hub {
     closing: AtomicBool,
     /// Only one actor writes the journal, even while a dead one is still being buried.
     writing: Mutex<()>,
-    incarnations: AtomicU64,
     /// Where the fan-out stands on `shopping-cart-events`; `None` before it followed it.
     cart_positions: ArcSwapOption<LogPositions>,
     pub counts: Counts,
@@ -137,7 +136,6 @@ impl Hub {
             status: ArcSwapOption::empty(),
             closing: AtomicBool::new(false),
             writing: Mutex::new(()),
-            incarnations: AtomicU64::new(0),
             cart_positions: ArcSwapOption::empty(),
             counts: Counts::default(),
         }
@@ -201,10 +199,6 @@ impl Hub {
             drop(outbox);
             page.wake.notify_one();
         }
-    }
-
-    pub fn next_incarnation(&self) -> u64 {
-        self.incarnations.fetch_add(1, Ordering::Relaxed)
     }
 
     pub fn cart_positions(&self) -> Option<Arc<LogPositions>> {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Handover, ID, OrderPublisherMsg, PublisherHandle, Report};
+use super::handle::{Handover, ID, OrderPublisherMsg, PublisherHandle, Report};
+use crate::actors::kit::Mailbox;
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -34,7 +35,7 @@ pub struct OrderPublisher {
 /// What an incarnation keeps.
 #[derive(Debug)]
 pub struct OrderPublisherState {
-    incarnation: u64,
+    mailbox: Mailbox<OrderPublisherMsg>,
     waiting: Vec<Handover>,
     under_way: usize,
     checking: Option<AbortOnDropHandle<()>>,
@@ -64,12 +65,12 @@ impl OrderPublisher {
             }
             let handovers: Vec<_> = state.waiting.drain(..taken).collect();
             state.under_way += 1;
-            self.append(state.incarnation, handovers, records);
+            self.append(state.mailbox.clone(), handovers, records);
         }
     }
 
     /// The task outlives the actor on purpose: the events are handed to the log, and waiting for the report undoes nothing.
-    fn append(&self, incarnation: u64, handovers: Vec<Handover>, records: Vec<crate::log::NewRecord>) {
+    fn append(&self, mailbox: Mailbox<OrderPublisherMsg>, handovers: Vec<Handover>, records: Vec<crate::log::NewRecord>) {
         let (log, handle) = (self.log.clone(), self.handle.clone());
         tokio::spawn(async move {
             let count = records.len() as u64;
@@ -81,15 +82,13 @@ impl OrderPublisher {
             let counts = &handle.counts;
             let counter = if result.is_ok() { &counts.published } else { &counts.unclear };
             counter.fetch_add(count, Ordering::Relaxed);
-            // Nobody there to hear it: nothing but the comparison of clocks is lost.
-            let _ = handle.mailbox.tell(OrderPublisherMsg::Reported(Report { incarnation, handovers, result }));
+            // If that incarnation has ended, nothing but the comparison of clocks is lost.
+            let _ = mailbox.tell(OrderPublisherMsg::Reported(Report { handovers, result }));
         });
     }
 
     fn take_report(&self, state: &mut OrderPublisherState, report: Report) {
-        if report.incarnation == state.incarnation {
-            state.under_way -= 1;
-        }
+        state.under_way -= 1;
         match &report.result {
             Ok(appended) => self.compare_clocks(&report.handovers, appended),
             Err(error) => {
@@ -110,7 +109,7 @@ impl OrderPublisher {
 
     /// Asks the log about its topic, in a task that reports back.
     fn check_topic(&self, state: &mut OrderPublisherState) {
-        let (log, mailbox) = (self.log.clone(), self.handle.mailbox.clone());
+        let (log, mailbox) = (self.log.clone(), state.mailbox.clone());
         state.checking = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let carried = log.is_log_append_time(Topic::OrderEvents).await.ok();
             let _ = mailbox.tell(OrderPublisherMsg::AppendTime(carried));
@@ -122,7 +121,7 @@ impl OrderPublisher {
             self.handle.gate.set_append_time(carried);
         }
         let wait = if carried.is_some() { CHECK_TOPIC_EVERY } else { CHECK_TOPIC_SOON };
-        let later = self.handle.mailbox.tell_after(wait, OrderPublisherMsg::CheckTopic);
+        let later = state.mailbox.tell_after(wait, OrderPublisherMsg::CheckTopic);
         state.checking = Some(AbortOnDropHandle::new(later));
     }
 }
@@ -134,9 +133,8 @@ impl Actor for OrderPublisher {
 
     async fn pre_start(&self, myself: ActorRef<OrderPublisherMsg>, (): ()) -> Result<OrderPublisherState, ActorProcessingErr> {
         self.vitals.starting()?;
-        self.handle.mailbox.open(&myself, &self.vitals);
-        let incarnation = self.handle.next_incarnation();
-        let mut state = OrderPublisherState { incarnation, waiting: Vec::new(), under_way: 0, checking: None };
+        let mailbox = self.handle.mailbox.open(&myself, &self.vitals);
+        let mut state = OrderPublisherState { mailbox, waiting: Vec::new(), under_way: 0, checking: None };
         self.check_topic(&mut state);
         Ok(state)
     }

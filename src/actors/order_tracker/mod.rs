@@ -10,110 +10,12 @@
 //! and the tables don't have, but for orders whose pages are still to be told.
 
 mod actor;
+mod handle;
 pub mod opening;
 mod passed_over;
 mod record;
 mod rescue;
 mod settle;
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 pub use actor::{OrderTracker, OrderTrackerMsg, OrderTrackerState, TrackerParts};
-
-use super::order_publisher::Gate;
-use crate::store::Order;
-
-/// Shows an order as `GET orders/{id}` answers it.
-pub type RenderOrder = Arc<dyn Fn(&Order) -> crate::wire::pages::order::Order + Send + Sync>;
-
-/// Orders whose pages are still to be told, at most: beyond it pages find out when they ask.
-const OWED_MAX: usize = 100_000;
-
-/// What the tracker did, since the process started.
-#[derive(Debug, Default)]
-pub struct TrackerCounts {
-    /// Outcomes that this process was the first to write.
-    pub outcomes: AtomicU64,
-    /// Orders that this process settled.
-    pub settled: AtomicU64,
-    /// Probes sent for items without an outcome.
-    pub probes: AtomicU64,
-    /// Items given to the WAL reader.
-    pub flipped: AtomicU64,
-    /// Items of the WAL reader that were asked about, as the inventory had long not handled them.
-    pub taken_back: AtomicU64,
-    /// Places where outcomes may be missing: each is an alarm.
-    pub gaps: AtomicU64,
-    /// Outcomes that the database refused: each is an alarm.
-    pub refused: AtomicU64,
-    /// Times that the database was not available and was asked again.
-    pub retries: AtomicU64,
-    /// Events that could not be read.
-    pub unreadable: AtomicU64,
-}
-
-/// What others may know of the tracker. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct TrackerHandle {
-    shared: Arc<Shared>,
-    counts: Arc<TrackerCounts>,
-    gate: Arc<Gate>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    incarnations: AtomicU64,
-    caught_up: AtomicBool,
-    owed: Mutex<BTreeSet<String>>,
-}
-
-impl TrackerHandle {
-    /// A tracker that is not started yet. The gate hears of append times that don't fit the database's clock.
-    #[must_use]
-    pub fn new(gate: Arc<Gate>) -> Self {
-        Self { shared: Arc::default(), counts: Arc::default(), gate }
-    }
-
-    /// Whether it has read everything that was there when it started.
-    #[must_use]
-    pub fn is_caught_up(&self) -> bool {
-        self.shared.caught_up.load(Ordering::Acquire)
-    }
-
-    /// What it did so far.
-    #[must_use]
-    pub fn counts(&self) -> &TrackerCounts {
-        &self.counts
-    }
-
-    fn owe<'a>(&self, order_ids: impl Iterator<Item = &'a str>) {
-        let mut owed = self.owed_orders();
-        for order_id in order_ids {
-            if owed.len() < OWED_MAX {
-                owed.insert(order_id.to_owned());
-            }
-        }
-    }
-
-    /// Whether somebody is still to be told of an order.
-    fn owes(&self) -> bool {
-        !self.owed_orders().is_empty()
-    }
-
-    fn owed(&self) -> Vec<String> {
-        self.owed_orders().iter().cloned().collect()
-    }
-
-    fn settle_debt(&self, order_ids: &[String]) {
-        let mut owed = self.owed_orders();
-        for order_id in order_ids {
-            owed.remove(order_id);
-        }
-    }
-
-    fn owed_orders(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.shared.owed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub use handle::{RenderOrder, TrackerCounts, TrackerHandle};

@@ -6,7 +6,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{TrackerHandle, rescue};
+use super::handle::TrackerHandle;
+use super::rescue;
 use crate::log::EventLog;
 use crate::log::cdc_position::{self, Stored};
 use crate::store::Store;

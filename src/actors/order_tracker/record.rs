@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::handle::{RenderOrder, TrackerHandle};
 use super::settle::Settlement;
-use super::{RenderOrder, TrackerHandle};
 use crate::actors::fanout::FanoutHandle;
 use crate::bugs::{self, Bug};
+use crate::clock::Backoff;
 use crate::domain::EpochMs;
 use crate::store::{Orders, Recorded, Store, StoreError, Stranded, TrackerBatch, Unreadable, UnusableItem};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
@@ -42,7 +43,7 @@ impl Recorder {
         let batch = &settlement.batch;
         // Before the write: if this process's tracker dies in between, the next one tells them.
         self.handle.owe(batch.outcomes.iter().map(|outcome| outcome.order_id.as_str()));
-        let mut wait = BACKOFF_MIN;
+        let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         loop {
             match self.store.record_outcomes(batch).await {
                 Ok(recorded) => {
@@ -56,8 +57,7 @@ impl Recorder {
                     break;
                 }
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(BACKOFF_MAX);
+            backoff.wait().await;
         }
         if let Some(told_ms) = settlement.told_append_ms {
             self.compare_clocks(told_ms).await;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::TrackerHandle;
+use super::handle::TrackerHandle;
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::log::EventLog;

@@ -1,7 +1,7 @@
 //! An ordered list of supervised children: the part that roles and the root have in common.
 //!
 //! Starts in order, stops in reverse order. The owner passes supervision events in, and sends itself a message for every
-//! [`Verdict::Restart`]; the generation in it makes a restart that was overtaken by a stop void.
+//! [`Verdict::Restart`]; the number of the attempt in it makes a restart void that a stop has overtaken.
 
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use ractor::{ActorCell, SupervisionEvent};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{ActorKind, ChildSpec, EndCause, Restarts, end_of};
+use super::policy::Restarts;
+use super::spec::{ChildSpec, end_of};
+use crate::actors::kinds::{ActorKind, EndCause};
 use crate::actors::stats::Directory;
 
 /// A child that has not stopped by then is killed: its peers wait.
@@ -25,7 +27,7 @@ pub enum Verdict {
     /// Call [`Children::restart`] with these after the wait.
     Restart {
         index: usize,
-        generation: u64,
+        attempt: u64,
         wait: Duration,
     },
 }
@@ -63,7 +65,7 @@ struct Child {
     spec: ChildSpec,
     cell: Option<ActorCell>,
     state: ChildState,
-    generation: u64,
+    attempt: u64,
     restarts: Restarts,
     hung: bool,
 }
@@ -72,14 +74,8 @@ impl Children {
     /// Nobody runs yet. A child that handles one message for longer than `hang_after` will be killed by [`Children::kill_hung`].
     #[must_use]
     pub fn new(specs: Vec<ChildSpec>, directory: Directory, hang_after: Duration) -> Self {
-        let child = |spec| Child {
-            spec,
-            cell: None,
-            state: ChildState::Stopped,
-            generation: 0,
-            restarts: Restarts::default(),
-            hung: false,
-        };
+        let child =
+            |spec| Child { spec, cell: None, state: ChildState::Stopped, attempt: 0, restarts: Restarts::default(), hung: false };
         Self { directory, hang_after, children: specs.into_iter().map(child).collect() }
     }
 
@@ -122,9 +118,9 @@ impl Children {
     }
 
     /// Starts a child again, unless it was stopped or started meanwhile.
-    pub async fn restart(&mut self, owner: &ActorCell, index: usize, generation: u64) -> Verdict {
+    pub async fn restart(&mut self, owner: &ActorCell, index: usize, attempt: u64) -> Verdict {
         let wanted =
-            self.children.get(index).is_some_and(|child| child.generation == generation && child.state == ChildState::Restarting);
+            self.children.get(index).is_some_and(|child| child.attempt == attempt && child.state == ChildState::Restarting);
         if wanted { self.start(owner, index).await } else { Verdict::Nothing }
     }
 
@@ -157,7 +153,7 @@ impl Children {
     pub async fn stop(&mut self, index: usize) {
         let Some(child) = self.children.get_mut(index) else { return };
         child.state = ChildState::Stopped;
-        child.generation += 1;
+        child.attempt += 1;
         child.restarts = Restarts::default();
         let Some(cell) = child.cell.take() else { return };
         let patience = if child.spec.kind == ActorKind::Role { ROLE_STOP_PATIENCE } else { STOP_PATIENCE };
@@ -190,9 +186,9 @@ impl Children {
 impl Child {
     fn await_restart(&mut self, index: usize) -> Verdict {
         self.state = ChildState::Restarting;
-        self.generation += 1;
+        self.attempt += 1;
         let wait = self.restarts.next_wait(&self.spec.restart, Instant::now(), rand::random());
-        Verdict::Restart { index, generation: self.generation, wait }
+        Verdict::Restart { index, attempt: self.attempt, wait }
     }
 
     /// One restart is business as usual for a supervisor; too many are not.

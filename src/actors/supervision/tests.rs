@@ -1,13 +1,14 @@
 //! Real actors below a real root: every way in which one can go, and the order of starts and stops.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::actors::envelope::{Answer, CallError, Mailbox};
 use crate::actors::faults::{Fault, FaultBoard, Target};
+use crate::actors::kit::{Answer, CallError, Mailbox};
 use crate::actors::role::SupervisionContext;
 use crate::actors::root::{RoleSpec, RootHandle};
 use crate::actors::stats::{Directory, Vitals};

@@ -8,8 +8,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::report::Phase;
 use super::{ReadError, Step, WalContext, reader};
-use crate::actors::envelope::{Answer, Mailbox};
 use crate::actors::faults::Who;
+use crate::actors::kit::{Answer, Mailbox};
 use crate::actors::supervision::ActorKind;
 
 /// What the actor is told by its task.
@@ -37,13 +37,12 @@ impl Actor for WalReader {
 
     async fn pre_start(&self, myself: ActorRef<WalMsg>, (): ()) -> Result<WalState, ActorProcessingErr> {
         self.0.vitals.starting()?;
-        let mailbox = Mailbox::new(self.0.mailbox.actor());
-        mailbox.open(&myself, &self.0.vitals);
+        let mailbox = Mailbox::of_incarnation(&myself, &self.0.vitals);
         self.0.report.starting();
         let context = WalContext { mailbox, ..WalContext::clone(&self.0) };
         let reading = tokio::spawn(async move {
             let error = reader::run(&context).await;
-            // Nobody there: the actor has ended, and this task with it.
+            // If the actor has ended, there is nothing to report.
             let _ = context.mailbox.tell(WalMsg::Failed(error));
         });
         Ok(WalState { _reading: AbortOnDropHandle::new(reading) })

@@ -42,7 +42,7 @@ pub use self::server::{PUBLICATION, ServerError};
 pub use self::status::{SlotStatus, status};
 pub use self::stream::StreamError;
 pub use self::transactions::Confused;
-use crate::actors::envelope::{CallError, Mailbox};
+use crate::actors::kit::{CallError, Mailbox};
 use crate::actors::role::{MakeChildren, SupervisionContext};
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -180,7 +180,7 @@ struct WalContext {
     config: WalConfig,
     log: Arc<dyn EventLog>,
     report: Arc<ReportCell>,
-    /// Of this life alone: what a task says of the actor that it belonged to must not reach the next one.
+    /// Of this incarnation alone: what its task reports must not reach the next.
     mailbox: Mailbox<WalMsg>,
     vitals: Vitals,
     /// A step that the actor does not let pass for so long: it hangs, and its watchdog will end both.

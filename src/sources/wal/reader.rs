@@ -23,6 +23,7 @@ use super::transactions::Confused;
 use super::{ReadError, Step, WalContext};
 #[cfg(feature = "seeded-bugs")]
 use crate::bugs::{self, Bug};
+use crate::clock::Backoff;
 use crate::log::cdc_position::{Stored, gap_record};
 use crate::log::{LogError, Session, SessionConfig};
 use crate::wire::topics::Topic;
@@ -118,7 +119,7 @@ pub(super) fn session_config(slot: &str) -> SessionConfig {
 
 /// Waits until nobody reads from the slot.
 async fn slot_free(context: &WalContext, server: &mut Server) -> Result<Facts, End> {
-    let (mut wait, mut making) = (SLOT_WAIT_MIN, None);
+    let (mut backoff, mut making) = (Backoff::new(SLOT_WAIT_MIN, SLOT_WAIT_MAX), None);
     loop {
         let facts = server.facts(&context.config.slot).await?;
         if !facts.is_slot_active() {
@@ -129,8 +130,7 @@ async fn slot_free(context: &WalContext, server: &mut Server) -> Result<Facts, E
             Some(pid) => await_maker(context, server, pid, &mut making).await?,
             None => context.report.waiting(facts.slot_pid),
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(SLOT_WAIT_MAX);
+        backoff.wait().await;
     }
 }
 

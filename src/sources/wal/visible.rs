@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::server::{Server, ServerError, in_time};
+use crate::clock::Backoff;
 
 /// A transaction's number, as the stream has it: without its epoch.
 pub type Xid = u32;
@@ -28,15 +29,14 @@ impl Server {
     /// # Errors
     /// [`ServerError`], after which the connection is of no use.
     pub(super) async fn await_visible(&mut self, committed: &[Xid]) -> Result<(), ServerError> {
-        let mut wait = AGAIN_MIN;
+        let mut backoff = Backoff::new(AGAIN_MIN, AGAIN_MAX);
         while !committed.is_empty() {
             let question = sqlx::query_as(UNDER_WAY).fetch_one(&mut self.connection);
             let (next, running): (i64, Vec<i64>) = in_time("ask PostgreSQL what is under way", question).await?;
             if !committed.iter().any(|xid| is_under_way(*xid, next, &running)) {
                 break;
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(AGAIN_MAX);
+            backoff.wait().await;
         }
         Ok(())
     }

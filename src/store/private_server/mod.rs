@@ -39,6 +39,7 @@ use cluster::{Cluster, Credentials};
 use owner::Owner;
 use postmaster::Postmaster;
 
+use crate::clock::Backoff;
 use crate::data_dir::{PidLock, PidLockError};
 
 pub use error::PrivateServerError;
@@ -223,7 +224,7 @@ async fn with_new_passwords(mut cluster: Cluster) -> Result<Cluster, PrivateServ
 
 /// Starts the server again whenever it ends by itself or loses its socket, until it is to stop.
 async fn watch(cluster: Cluster, mut postmaster: Postmaster, stop: CancellationToken) -> Result<(), PrivateServerError> {
-    let mut wait = RESTART_WAIT_MIN;
+    let mut backoff = Backoff::new(RESTART_WAIT_MIN, RESTART_WAIT_MAX);
     loop {
         tokio::select! {
             () = stop.cancelled() => {
@@ -238,16 +239,19 @@ async fn watch(cluster: Cluster, mut postmaster: Postmaster, stop: CancellationT
             }
         }
         postmaster = loop {
-            match Postmaster::adopt_or_start_once(&cluster).await {
+            let wait = match Postmaster::adopt_or_start_once(&cluster).await {
                 Ok(started) => break started,
-                Err(error) => tracing::error!(%error, retry_in = ?wait, "the private PostgreSQL does not start"),
-            }
+                Err(error) => {
+                    let wait = backoff.next_wait();
+                    tracing::error!(%error, retry_in = ?wait, "the private PostgreSQL does not start");
+                    wait
+                }
+            };
             if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 return Ok(());
             }
-            wait = (wait * 2).min(RESTART_WAIT_MAX);
         };
-        wait = RESTART_WAIT_MIN;
+        backoff.reset();
         tracing::info!("the private PostgreSQL is back");
     }
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::envelope::CallError;
+use super::mailbox::CallError;
+use crate::clock::Backoff;
 use crate::log::{EventLog, LogError, LogFuture, Offset, Reader, Record, Start, Stop, TopicPartition};
 
 /// Chunks that were read and are not done with.
@@ -56,7 +57,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Reads to the end as it stands, or for ever, and delivers what it reads. Ends when nobody takes the delivery.
+    /// Reads to the end as it stands, or for ever, and delivers what it reads. Ends when a delivery is not taken.
     pub fn start<D>(log: Arc<dyn EventLog>, open: Open, stop: Stop, deliver: D) -> Self
     where
         D: Fn(Followed) -> Result<(), CallError> + Send + Sync + 'static,
@@ -77,7 +78,7 @@ struct Reading<D> {
 impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
     async fn run(self) {
         if let Err(error) = self.read_all().await {
-            // If nobody takes this either, the actor is gone and so is the need.
+            // Without an actor to take it there is nothing to report.
             let _ = (self.deliver)(Followed::Lost(error));
         }
     }
@@ -85,20 +86,19 @@ impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
     async fn read_all(&self) -> Result<(), LogError> {
         let mut reader = self.patiently(|| (self.open)()).await?;
         let ends = Arc::new(reader.ends().clone());
-        let mut is_told = false;
-        let mut wait = BACKOFF_MIN;
+        let mut end_reported = false;
+        let mut backoff = backoff();
         loop {
             let Ok(permit) = self.permits.clone().acquire_owned().await else { return Ok(()) };
             let records = match reader.read(CHUNK_RECORDS, READ_WAIT).await {
                 Ok(records) => {
-                    wait = BACKOFF_MIN;
+                    backoff.reset();
                     records
                 }
                 Err(error) => {
                     complain(&error);
                     // Where it may be opened and not read, that would go on for ever, each time with a client of its own.
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(BACKOFF_MAX);
+                    backoff.wait().await;
                     reader = self.reopen(reader.positions()).await?;
                     continue;
                 }
@@ -106,10 +106,10 @@ impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
             let positions = reader.positions().clone();
             let caught_up = ends.iter().all(|(partition, end)| positions.get(partition).is_some_and(|at| at >= end));
             let done = caught_up && self.stop == Stop::AtEnd;
-            if records.is_empty() && (!caught_up || is_told) && !done {
+            if records.is_empty() && (!caught_up || end_reported) && !done {
                 continue;
             }
-            is_told |= caught_up;
+            end_reported |= caught_up;
             let chunk = Chunk { records, positions, ends: ends.clone(), caught_up, _permit: permit };
             if (self.deliver)(Followed::Chunk(chunk)).is_err() || done {
                 return Ok(());
@@ -124,17 +124,20 @@ impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
 
     /// Tries until it succeeds; only positions that the log doesn't have are an error.
     async fn patiently<'a>(&'a self, open: impl Fn() -> LogFuture<'a, Box<dyn Reader>>) -> Result<Box<dyn Reader>, LogError> {
-        let mut wait = BACKOFF_MIN;
+        let mut backoff = backoff();
         loop {
             match open().await {
                 Ok(reader) => return Ok(reader),
                 Err(error @ LogError::OutOfRange { .. }) => return Err(error),
                 Err(error) => complain(&error),
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(BACKOFF_MAX);
+            backoff.wait().await;
         }
     }
+}
+
+fn backoff() -> Backoff {
+    Backoff::new(BACKOFF_MIN, BACKOFF_MAX)
 }
 
 fn complain(error: &LogError) {
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_is_told_when_it_lies_beyond_the_last_record() {
+    async fn the_end_end_reported_when_it_lies_beyond_the_last_record() {
         let folder = tempfile::tempdir().unwrap();
         let log = EmbeddedLog::open(EmbeddedConfig::new(folder.path(), 1), Clock::system()).await.unwrap();
         let open: Open = Box::new(|| {

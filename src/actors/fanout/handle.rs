@@ -1,0 +1,102 @@
+//! How the rest of the process reaches pages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::hub::{Counts, FanoutSettings, Hub};
+use super::outbox::Subject;
+use super::page::{PageInfo, PageSubscription};
+use crate::actors::catalog_view::CatalogHandle;
+use crate::actors::waiting::WaitingOutput;
+use crate::clock::Clock;
+use crate::log::{Offset, TopicPartition};
+use crate::wire::pages::cart::Cart;
+use crate::wire::pages::frame::Frame;
+use crate::wire::pages::order::Order;
+use crate::wire::pages::status::Status;
+use crate::wire::pages::websocket;
+
+/// Registers pages, and addresses the pages of a session. Cheap to clone; works while the actor is being restarted.
+#[derive(Debug, Clone)]
+pub struct FanoutHandle {
+    pub(super) hub: Arc<Hub>,
+}
+
+impl FanoutHandle {
+    /// A fan-out of this catalogue; its actor makes it move.
+    #[must_use]
+    pub fn new(catalog: CatalogHandle, settings: FanoutSettings, clock: Clock) -> Self {
+        Self { hub: Arc::new(Hub::new(catalog, settings, clock)) }
+    }
+
+    /// Registers a page. From now on it misses nothing; its first burst is the whole catalogue, or what it missed since its cursor.
+    #[must_use]
+    pub fn register(&self, page: PageInfo) -> PageSubscription {
+        PageSubscription::new(self.hub.clone(), page)
+    }
+
+    /// What waits for readers of this process.
+    #[must_use]
+    pub fn waiting(&self) -> &WaitingOutput {
+        self.hub.catalog.waiting()
+    }
+
+    /// Gives up what is kept only to be quick.
+    pub fn forget_sync(&self) {
+        self.hub.forget_sync();
+    }
+
+    /// How many pages are connected.
+    #[must_use]
+    pub fn pages(&self) -> u64 {
+        self.hub.page_count()
+    }
+
+    /// Whether a page of this session is connected here: otherwise nothing needs to be rendered for it.
+    #[must_use]
+    pub fn has_session(&self, session_id: &str) -> bool {
+        self.hub.has_session(session_id)
+    }
+
+    /// Shows the session's pages their cart. Only the latest is kept for a page that does not read.
+    pub fn show_cart(&self, cart: &Cart) {
+        self.show(&cart.session_id, &Subject::Cart, &Frame::ShoppingCart(cart));
+    }
+
+    /// Shows the order to its session's pages. Only the latest state of an order is kept for a page that does not read; of too many
+    /// orders the oldest go, and the page's next heartbeat says `reload`.
+    pub fn show_order(&self, order: &Order) {
+        self.show(&order.session_id, &Subject::Order(order.order_id.clone()), &Frame::OrderUpdate(order));
+    }
+
+    fn show(&self, session_id: &str, subject: &Subject, frame: &Frame<'_>) {
+        if self.has_session(session_id) {
+            let message = frame.to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
+            self.hub.to_session(session_id, subject, websocket::encode(websocket::TEXT, &message));
+        }
+    }
+
+    /// Where it stands on `shopping-cart-events`; empty while it has not begun.
+    #[must_use]
+    pub fn positions(&self) -> BTreeMap<TopicPartition, Offset> {
+        self.hub.cart_positions().map(|positions| positions.as_ref().clone()).unwrap_or_default()
+    }
+
+    /// What heartbeats say of the shop from now on.
+    pub fn set_status(&self, status: Status) {
+        self.hub.set_status(status);
+    }
+
+    /// Ends every page's stream: it gets what is due, then `None`.
+    pub fn close(&self) {
+        self.hub.close();
+    }
+
+    /// What was pushed so far.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.hub.counts
+    }
+}
