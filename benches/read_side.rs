@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kartshoppe::actors::catalog_view::{Asked, CatalogHandle, CatalogState, CatalogView, Needle, Query, Sort};
+use kartshoppe::actors::catalog_view::{CatalogHandle, CatalogState, CatalogView, FrontQuery, Needle, Query, Sort};
 use kartshoppe::actors::fanout::{FanoutHandle, FanoutSettings, PageInfo, WebSocketFanout};
 use kartshoppe::actors::faults::FaultBoard;
 use kartshoppe::actors::role::SupervisionContext;
@@ -163,7 +163,7 @@ fn read_products(products: u32) -> anyhow::Result<()> {
 fn look_through(shop: &Shop, products: u32) -> anyhow::Result<()> {
     let narrow = || Query { category: Some("Books".to_owned()), in_stock: Some(true), limit: 20, ..Query::default() };
     let search = || Query { search: Needle::new("lamp"), sort: Sort::Relevance, limit: 20, ..Query::default() };
-    let asked = Asked { low_stock: 9, now_ms: Clock::system().now_ms() };
+    let asked = FrontQuery { low_stock: 9, now_ms: Clock::system().now_ms() };
     let time = |what: &str, ask: &dyn Fn() -> usize| {
         let began = Instant::now();
         let found = ask();

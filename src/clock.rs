@@ -1,8 +1,8 @@
 //! The one place that reads the system clock.
 //!
 //! Everybody else is handed a [`Clock`], so that a test can say what time it is. Monotonic waiting is tokio's business
-//! (`tokio::time`, which tests can pause); this clock answers "what is the date", in epoch milliseconds. [`Backoff`] is how long to wait
-//! between two tries.
+//! (`tokio::time`, which tests can pause); this clock answers "what is the date", in epoch milliseconds. [`Backoff`] is how long
+//! to wait between two tries.
 
 mod backoff;
 

@@ -30,7 +30,7 @@ pub mod wire;
 pub mod log;
 pub mod store;
 
-pub mod records;
+pub(crate) mod records;
 
 pub mod actors;
 

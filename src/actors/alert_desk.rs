@@ -1,7 +1,8 @@
 //! Follows `inventory-alerts` for operators: the open alert of each product, the last thousand, and one log line per CRITICAL.
 //!
-//! An alert says that a level was reached; nothing says that it was left upwards. So an alert counts as open while the catalogue still
-//! shows the product at that level or below. The desk outlives its actor, which goes on at the record behind the last one it took.
+//! An alert says that a level was reached; nothing says that it was left upwards. So an alert counts as open while the catalogue
+//! still shows the product at that level or below. The desk outlives its actor, which goes on at the record behind the last one
+//! it took.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::catalog_view::CatalogHandle;
-use super::kit::{Chunk, Followed, Follower, Mailbox, Open};
+use super::kit::{Chunk, Followed, Follower, Mailbox, OpenReader};
 use super::role::SupervisionContext;
 use super::stats::Vitals;
 use super::supervision::{ActorKind, ChildSpec};
@@ -23,8 +24,8 @@ use crate::wire::topics::alert_event::{self, AlertEvent};
 const ID: &str = "alert-desk";
 /// Alerts that are remembered.
 const RECENT_MAX: usize = 1_000;
-/// Products with a remembered stock alert: more than operators can act on. Beyond it alerts that are no longer open are forgotten, and
-/// further ones only counted.
+/// Products with a remembered stock alert: more than operators can act on. Beyond it alerts that are no longer open are
+/// forgotten, and further ones only counted.
 const STOCK_ALERTS_MAX: usize = 100_000;
 /// The alert that is about a price and never open.
 const PRICE_DROP: &str = "PRICE_DROP";
@@ -90,11 +91,16 @@ impl AlertHandle {
     fn take_chunk(&self, chunk: &Chunk) {
         let mut desk = self.desk();
         if desk.by_product.len() + chunk.records.len() > STOCK_ALERTS_MAX {
-            // The catalogue may not have what the newest alerts speak of yet.
-            let recent_ms = desk.recent.front().map_or(EpochMs::MAX, |alert| alert.timestamp);
-            desk.by_product.retain(|id, alert| alert.timestamp >= recent_ms || self.is_open(id));
+            self.forget_closed(&mut desk);
         }
         desk.take_chunk(chunk);
+    }
+
+    /// Makes room for further products: ids come and go, and most alerts are no longer open.
+    fn forget_closed(&self, desk: &mut Desk) {
+        // The catalogue may not have what the newest alerts are about yet.
+        let recent_ms = desk.recent.front().map_or(EpochMs::MAX, |alert| alert.timestamp);
+        desk.by_product.retain(|id, alert| alert.timestamp >= recent_ms || self.is_open(id));
     }
 
     fn is_open(&self, product_id: &str) -> bool {
@@ -191,7 +197,7 @@ impl AlertDesk {
 
     fn follow(&self, mailbox: &Mailbox<AlertDeskMsg>) -> Follower {
         let (log, desk, mailbox) = (self.log.clone(), self.handle.desk.clone(), mailbox.clone());
-        let open: Open = Box::new(move || {
+        let open: OpenReader = Box::new(move || {
             let log = log.clone();
             let positions = desk.lock().unwrap_or_else(PoisonError::into_inner).positions.clone();
             Box::pin(async move {
@@ -242,6 +248,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::actors::catalog_view::testing::TestCatalogue;
     use crate::log::Headers;
 
     fn record(offset: Offset, alert_type: &str, product_id: &str, severity: &str) -> Record {
@@ -276,6 +283,23 @@ mod tests {
         assert_eq!(desk.by_product["A"].alert_type, "OUT_OF_STOCK");
         (4..2000).for_each(|offset| desk.take(&record(offset, "LOW_STOCK", "B", "WARNING")));
         assert_eq!((desk.recent.len(), desk.recent[0].timestamp), (RECENT_MAX, 1000));
+    }
+
+    #[test]
+    fn alerts_that_are_no_longer_open_make_room_for_others() {
+        let shop = TestCatalogue::restored(0);
+        let rules = Rules::default();
+        let handle = AlertHandle::new(shop.catalog.clone(), rules);
+        shop.whole("OPEN", 1, 0);
+        shop.whole("CLOSED", 1, 1_000);
+        let mut desk = handle.desk();
+        for (offset, id) in [(0, "OPEN"), (1, "CLOSED"), (2, "GONE")] {
+            desk.take(&record(offset, "OUT_OF_STOCK", id, "CRITICAL"));
+        }
+        let recent = i64::try_from(RECENT_MAX).unwrap();
+        (3..3 + recent).for_each(|offset| desk.take(&record(offset, "LOW_STOCK", "NEW", "WARNING")));
+        handle.forget_closed(&mut desk);
+        assert_eq!(desk.by_product.keys().collect::<Vec<_>>(), ["NEW", "OPEN"], "the newest are kept in any case");
     }
 
     #[test]

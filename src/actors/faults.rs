@@ -1,8 +1,8 @@
-//! The fault board: where drills say which actor shall be struck by what, and where actors look before they handle a message.
+//! The fault board: where drills say which fault strikes which actor, and what actors check before they handle a message.
 //!
-//! Costs one relaxed load per message while nothing is armed. Who may arm faults is decided by the operators' routes.
-//! A fault strikes at the start of a message, with the mailbox behind it still full; an injected panic or error is therefore never
-//! the failure of a command. The one exception is the target `order/<orderId>`, which strikes while that order's item is handled.
+//! Costs one relaxed load per message while nothing is armed. The operators' routes decide who may arm faults. A fault strikes at
+//! the start of a message, with the mailbox behind it still full; an injected panic or error is therefore never the failure of a
+//! command. The one exception is the target `order/<orderId>`, which strikes while that order's item is handled.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -138,7 +138,7 @@ impl FaultBoard {
         struck
     }
 
-    /// Takes all faults away; returns how many there were. Who hangs already goes on hanging until the watchdog ends it.
+    /// Takes all faults away; returns how many there were. An actor that hangs already is ended by the watchdog.
     pub fn clear(&self) -> usize {
         let mut faults = self.0.faults.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.armed.store(0, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The actors, and who watches over whom.
+//! The actors, and which supervises which.
 //!
 //! ```text
 //!  root ─┬─ role inventory ─┬─ committer
@@ -15,22 +15,21 @@
 //! 2. An `Err` in `handle_supervisor_evt` would kill the supervisor and everything below it: no `?` there.
 //! 3. A parent that ends kills its children: they are stopped first, in reverse order, and waited for.
 //! 4. Mailboxes are unbounded: work is bounded where it enters (batches, chunks and credit hold permits), and depth is counted by us.
-//! 5. An old `ActorRef` is dead for ever: nobody outside an actor's supervisor holds one. Callers hold a [`kit::Mailbox`].
+//! 5. An old `ActorRef` is dead for ever: only an actor's supervisor holds one. Callers hold a [`kit::Mailbox`].
 //! 6. A handler never waits long: I/O runs in a task of the actor, which reports back with a message. An actor that handles one
 //!    message for longer than `supervision.hang_after` counts as hung, is killed and restarted.
 
 pub mod alert_desk;
 pub mod catalog_view;
-pub mod envelope;
 pub mod fanout;
 pub mod faults;
 pub mod inventory;
-pub mod kinds;
-pub mod kit;
+pub(crate) mod kinds;
+pub(crate) mod kit;
 pub mod order_publisher;
 pub mod order_tracker;
 pub mod role;
 pub mod root;
 pub mod stats;
 pub mod supervision;
-pub mod waiting;
+pub(crate) mod waiting;

@@ -1,6 +1,7 @@
 //! A role: the supervisor of an ordered list of children that `app` handed to it, without knowing what they are.
 //!
-//! Children are started in order and stopped in reverse order; a child that ends is restarted alone. The role also is their watchdog.
+//! Children are started in order and stopped in reverse order; a child that ends is restarted alone. The role also is their
+//! watchdog.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::telemetry::alarms::Alarms;
 /// Watching over children costs a few loads per child; a tenth of the patience is precise enough.
 const CHECKS_PER_PATIENCE: u32 = 10;
 
-/// Makes the children of a role, anew at each start of it.
+/// Makes the children of a role at each start of it.
 pub type MakeChildren = std::sync::Arc<dyn Fn() -> Vec<ChildSpec> + Send + Sync>;
 
 /// What every supervisor of this process shares.
@@ -30,7 +31,7 @@ pub struct SupervisionContext {
 }
 
 impl SupervisionContext {
-    /// How often a supervisor looks for hung children.
+    /// How often a supervisor checks for hung children.
     #[must_use]
     pub fn check_every(&self) -> Duration {
         self.hang_after / CHECKS_PER_PATIENCE
@@ -43,7 +44,7 @@ impl SupervisionContext {
     }
 }
 
-/// What a role is asked.
+/// What a role handles.
 #[derive(Debug)]
 pub enum RoleMsg {
     StartChildren,

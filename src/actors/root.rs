@@ -19,7 +19,7 @@ pub struct RoleSpec {
     pub children: MakeChildren,
 }
 
-/// What the root is asked.
+/// What the root handles.
 #[derive(Debug)]
 pub enum RootMsg {
     Start(String, Answer<Result<(), UnknownRole>>),

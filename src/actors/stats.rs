@@ -74,9 +74,9 @@ pub struct Entry {
 /// How long the actor was away.
 #[derive(Debug, Default)]
 struct Down {
-    /// When it ended, while nobody has taken its place.
+    /// When it ended, while no successor runs.
     since: Option<Instant>,
-    /// From that end to its successor's life, the last time.
+    /// From that end to its successor's start, the last time.
     last: Option<Duration>,
 }
 
@@ -96,7 +96,7 @@ pub struct ActorReport {
     /// Ends by cause, those that never happened left out.
     pub ends: BTreeMap<&'static str, u64>,
     pub last_failure: Option<String>,
-    /// From its last end to the life of its successor, in microseconds; a stop on purpose is no end.
+    /// From its last end to the start of its successor, in microseconds; a stop on purpose is no end.
     pub last_recovery_us: Option<u64>,
 }
 
@@ -116,7 +116,7 @@ impl Entry {
         }
     }
 
-    /// Noted by the supervisor: a new incarnation lives.
+    /// Noted by the supervisor: a new incarnation runs.
     pub fn started(&self, cell: &ActorCell) {
         self.down.lock().unwrap_or_else(PoisonError::into_inner).ends();
         self.incarnation.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +156,7 @@ impl Entry {
         self.ends[cause.index()].load(Ordering::Relaxed)
     }
 
-    /// From its last end to the life of its successor; `None` if it never came back.
+    /// From its last end to the start of its successor; `None` if it never came back.
     #[must_use]
     pub fn last_recovery(&self) -> Option<Duration> {
         self.down.lock().unwrap_or_else(PoisonError::into_inner).last

@@ -1,8 +1,8 @@
 //! Bytes that wait for readers, in sum: parts of answers, frames for pages, and products that only unread catalogues still hold.
 //!
-//! Whoever puts bytes in a reader's way [holds](WaitingOutput::hold) them: they count until the last reader has let go of them, so bytes
-//! that many readers share count once. Texts of products share those with the catalogue; what the catalogue has replaced since the
-//! oldest of them was made may be held by texts alone, and counts as well. Who ends readers when too much waits is the server.
+//! Bytes on their way to readers are [held](WaitingOutput::hold): they count until the last reader has let go of them, so bytes
+//! that many readers share count once. Texts of products share those with the catalogue; what the catalogue has replaced since
+//! the oldest of them was made may be held by texts alone, and counts as well. When too much waits, the server ends readers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,15 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-/// What texts hold grows without a call: it is looked at so often.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// What texts hold grows without a call: it is checked so often.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The sum, and its limit. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct WaitingOutput(Arc<Shared>);
+pub struct WaitingOutput(Arc<OutputSum>);
 
 #[derive(Debug)]
-struct Shared {
+struct OutputSum {
     held: AtomicUsize,
     limit: AtomicUsize,
     exceeded: Notify,
@@ -29,14 +29,14 @@ struct Shared {
     texts: Mutex<Texts>,
 }
 
-impl Default for Shared {
+impl Default for OutputSum {
     fn default() -> Self {
         let (held, limit) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
         Self { held, limit, exceeded: Notify::new(), replaced: AtomicU64::new(0), texts: Mutex::default() }
     }
 }
 
-/// The texts that somebody reads or may read.
+/// The texts that are read or may be.
 #[derive(Debug, Default)]
 struct Texts {
     /// How many were made when the catalogue had replaced so many bytes.
@@ -57,7 +57,7 @@ impl WaitingOutput {
         if before + bytes.len() > self.0.limit.load(Ordering::Relaxed) {
             self.0.exceeded.notify_one();
         }
-        Bytes::from_owner(Held { bytes, waiting: self.clone() })
+        Bytes::from_owner(HeldBytes { bytes, waiting: self.clone() })
     }
 
     /// The catalogue replaced a product of so many bytes.
@@ -103,7 +103,7 @@ impl WaitingOutput {
     /// Waits until more waits than may. For one caller.
     pub async fn exceeded(&self) {
         while !self.is_exceeded() {
-            let _ = tokio::time::timeout(LOOK_AGAIN, self.0.exceeded.notified()).await;
+            let _ = tokio::time::timeout(CHECK_EVERY, self.0.exceeded.notified()).await;
         }
     }
 
@@ -113,18 +113,18 @@ impl WaitingOutput {
 }
 
 /// Bytes that count.
-struct Held {
+struct HeldBytes {
     bytes: Bytes,
     waiting: WaitingOutput,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for HeldBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.waiting.0.held.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::event_log::Log;
-use crate::actors::order_tracker::opening::{OpeningError, strangeness};
+use crate::actors::order_tracker::opening::{OpeningError, foreign_log};
 use crate::log::EventLog;
 use crate::log::embedded::EmbeddedLog;
 use crate::store::Store;
@@ -58,7 +58,7 @@ async fn prove_later(log: Arc<EmbeddedLog>, store: Store, alarms: Alarms) {
 }
 
 async fn ask(log: &EmbeddedLog, store: &Store) -> Result<Option<String>, OpeningError> {
-    if store.has_positions_table().await? { strangeness(log, store).await } else { Ok(None) }
+    if store.has_positions_table().await? { foreign_log(log, store).await } else { Ok(None) }
 }
 
 fn told(reason: &str) -> String {

@@ -5,5 +5,5 @@
 mod predicate;
 mod view;
 
-pub use predicate::{InvalidPredicate, Predicate};
+pub use predicate::Predicate;
 pub use view::{ReadFrom, RecordDraft, view};

@@ -1,9 +1,9 @@
 //! A small predicate over records, as `jq` would write it: `.value.productId == "PROD_0001" and .partition < 2`.
 //!
-//! Used by `topics tail --where` and by the operators' records route. A record is `{key, value, headers, partition, offset, timestamp}`.
-//! Paths (`.a.b`, `.["odd name"]`, `.list[0]`), literals, `== != < <= > >=`, `and`, `or`, `not`, parentheses. A path that leads nowhere
-//! is `null`. Order is defined between numbers and between texts; compared across types it is false. A bare path is true unless it is
-//! `null` or `false`.
+//! Used by `topics tail --where` and by the operators' records route. A record is `{key, value, headers, partition, offset,
+//! timestamp}`. Paths (`.a.b`, `.["odd name"]`, `.list[0]`), literals, `== != < <= > >=`, `and`, `or`, `not`, parentheses. A path
+//! that leads nowhere is `null`. Order is defined between numbers and between texts; compared across types it is false. A bare
+//! path is true unless it is `null` or `false`.
 
 use serde_json::Value;
 

@@ -12,8 +12,8 @@ use crate::clock::Clock;
 use crate::log::{Headers, NewRecord, Offset, PartitionInfo, Record, Start};
 use crate::wire::topics::Topic;
 
-/// The record as `{topic, partition, offset, timestamp, key, value, headers}`. A value that is no JSON is a text, and one that is no
-/// text stands as base64 in `valueBase64`; a tombstone's is null.
+/// The record as `{topic, partition, offset, timestamp, key, value, headers}`. A value that is no JSON is a text, and one that is
+/// no text stands as base64 in `valueBase64`; a tombstone's is null.
 #[must_use]
 pub fn view(record: &Record) -> Value {
     let mut shown = json!({

@@ -1,8 +1,8 @@
 //! The products of the first start: a file, then the log, with no gap and no repeat.
 //!
 //! A partition takes its products from the file only while the inventory has no committed position there, and only those that are
-//! not in the states; its first position is committed with the last of them. From then on the file is never read again: sold stock
-//! and removed products do not come back.
+//! not in the states; its first position is committed with the last of them. From then on the file is never read again: sold
+//! stock and removed products do not come back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ use crate::telemetry::alarms::{About, Alarm, Alarms, Cause as AlarmCause};
 use crate::wire::topics::product_updates::decode_list;
 
 const ABOUT: About = About::cause(AlarmCause::BootstrapFile);
-/// Wait between two looks at a file that cannot be used.
+/// Wait between two tries of a file that cannot be used.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
 
-/// Why the file cannot be used. Nothing of it is taken then: a shop that opens with half a catalogue looks as if it were whole.
+/// Why the file cannot be used. Nothing of it is taken then: a shop with half a catalogue would seem complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BootstrapError {
     #[error("cannot read the bootstrap file {path} (KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE)")]
@@ -42,7 +42,7 @@ pub(crate) enum BootstrapError {
     Ended { path: PathBuf },
 }
 
-/// The alarm goes with whoever tries, also when that is stopped.
+/// The alarm ends with the task that tries, also when that is stopped.
 struct Raised<'a>(&'a Alarms);
 
 impl Drop for Raised<'_> {
@@ -84,7 +84,7 @@ impl BootstrapFile {
         }
     }
 
-    /// Reads and checks the whole file. Logs its hash, so that it can be told later which file it was.
+    /// Reads and checks the whole file. Logs its hash, so that the file can be identified later.
     ///
     /// # Errors
     /// [`BootstrapError`] names the first thing that is wrong.

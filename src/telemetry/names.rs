@@ -1,4 +1,4 @@
-//! Every name that telemetry shows: spans, attributes, metrics. Spelt once, here.
+//! The names of spans and metrics. Spelt once, here.
 //!
 //! Attributes follow OpenTelemetry semantic conventions 1.44 where there is one; ours begin with `kartshoppe.`. Log fields use the
 //! same spelling. Metrics are counted by kind, never by product: their number must not grow with the catalogue.
@@ -15,27 +15,6 @@ pub mod span {
     pub const INVENTORY_COMMIT: &str = "inventory.commit";
     pub const FANOUT_PUSH: &str = "fanout.push";
     pub const ORDER_SETTLE: &str = "order.settle";
-}
-
-/// Attribute and log field names.
-pub mod attribute {
-    pub const PRODUCT_ID: &str = "kartshoppe.product.id";
-    pub const ORDER_ID: &str = "kartshoppe.order.id";
-    pub const ORDER_ITEM_ID: &str = "kartshoppe.order_item.id";
-    pub const ACTOR_KIND: &str = "kartshoppe.actor.kind";
-    pub const ACTOR_ID: &str = "kartshoppe.actor.id";
-    pub const SHARD: &str = "kartshoppe.shard";
-    pub const CAUSE: &str = "kartshoppe.cause";
-    pub const PG_LSN: &str = "kartshoppe.pg.lsn";
-    pub const BATCH_RECORDS: &str = "messaging.batch.message_count";
-    pub const MESSAGING_SYSTEM: &str = "messaging.system";
-    pub const MESSAGING_DESTINATION: &str = "messaging.destination.name";
-    pub const MESSAGING_PARTITION: &str = "messaging.destination.partition.id";
-    pub const MESSAGING_OFFSET: &str = "messaging.kafka.offset";
-    pub const HTTP_METHOD: &str = "http.request.method";
-    pub const HTTP_ROUTE: &str = "http.route";
-    pub const HTTP_STATUS: &str = "http.response.status_code";
-    pub const ERROR_TYPE: &str = "error.type";
 }
 
 /// Metric names, without the `_total` that the exposition adds to counters.
@@ -66,7 +45,6 @@ pub mod metric {
     pub const TRACKED: &str = "kartshoppe_tracked";
     pub const ORDERS: &str = "kartshoppe_orders";
     pub const ORDER_ITEMS: &str = "kartshoppe_order_items";
-    pub const ORDER_SETTLE_SECONDS: &str = "kartshoppe_order_settle_seconds";
     pub const CDC_ROWS: &str = "kartshoppe_cdc_rows";
     pub const CDC_LAG_BYTES: &str = "kartshoppe_cdc_lag_bytes";
     pub const CDC_LAG_SECONDS: &str = "kartshoppe_cdc_lag_seconds";

@@ -89,7 +89,7 @@ impl OpenEnvelope {
     }
 }
 
-/// An envelope's id that is the same for the same thing on every replay: made of the id of the event that it tells of.
+/// An envelope's id that is the same for the same thing on every replay: made of the id of the event that it carries.
 #[must_use]
 pub fn uuid_of(event_id: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, event_id.as_bytes()).to_string()

@@ -1,8 +1,8 @@
 //! Strict reading of JSON, for input that others write, and the one way to write it.
 //!
 //! serde's derived readers are too kind for a ledger: they take an array for an object and name no field in their errors. The
-//! readers of [`super::product`] and [`super::topics::order_event`] are made of these parts instead: each known field once, integers as
-//! integers, and the rest skipped within serde_json's nesting limit (128) and only if it is valid JSON.
+//! readers of [`super::product`] and [`super::topics::order_event`] are made of these parts instead: each known field once,
+//! integers as integers, and the rest skipped within serde_json's nesting limit (128) and only if it is valid JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// Any value, read and forgotten. Unlike serde's `IgnoredAny` it keeps to the nesting limit and looks at every text.
+/// Any value, read and forgotten. Unlike serde's `IgnoredAny` it keeps to the nesting limit and checks every text.
 pub(super) struct Skip;
 
 impl<'de> Deserialize<'de> for Skip {
@@ -161,8 +161,8 @@ impl<'de> Visitor<'de> for SkipVisitor {
     }
 }
 
-/// A JSON object whose keys and values stay as they were written. Only grammar is asked of them: half a surrogate pair and a number
-/// beyond any float are JSON. Of a key that stands twice the last counts.
+/// A JSON object whose keys and values stay as they were written. Only grammar is asked of them: half a surrogate pair and a
+/// number beyond any float are JSON. Of a key that stands twice the last counts.
 #[derive(Debug)]
 pub(super) struct RawObject<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 

@@ -1,9 +1,9 @@
 //! What other programs see: topics, headers and JSON shapes, and their conversions from and to the domain.
 //!
-//! [`topics`] is what travels on the log, [`pages`] what travels between the api and its pages and other HTTP clients; pages may use
-//! topics and not the reverse. Beside them stands what both share. One file per shape. Readers ignore fields they do not know; writers
-//! never drop or rename a contract field. The shapes of REST and WebSocket derive `ts_rs::TS`, so that the page's types are generated
-//! from these (by the test `typescript`).
+//! [`topics`] is what travels on the log, [`pages`] what travels between the api and its pages and other HTTP clients; pages may
+//! use topics and not the reverse. Beside them stands what both share. One file per shape. Readers ignore fields they do not
+//! know; writers never drop or rename a contract field. The shapes of REST and WebSocket derive `ts_rs::TS`, so that the page's
+//! types are generated from these (by the test `typescript`).
 
 pub mod pages;
 pub mod topics;

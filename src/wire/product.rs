@@ -3,8 +3,8 @@
 //! Read from `product-updates`, the bootstrap file and `products`. Written two ways: [`ProductValue`], the eleven fields of
 //! `products`, as existing readers are strict; [`ProductBody`], those and the revision, for REST and pages.
 //!
-//! A picture that lies elsewhere than under `/api/` or in a `data:` URL is replaced by the product's generated one when it is read:
-//! no other path passes the existing client's proxy, and no outside host may be called. A rating is kept to two decimals.
+//! A picture that lies elsewhere than under `/api/` or in a `data:` URL is replaced by the product's generated one when it is
+//! read: no other path passes the existing client's proxy, and no outside host may be called. A rating is kept to two decimals.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -73,7 +73,8 @@ impl<'a> From<&'a Product> for ProductValue<'a> {
     }
 }
 
-/// A product with its revision. `version` belongs to stock and price, `detailsVersion` to all else; both count within a `life`.
+/// A product with its revision. `version` belongs to stock and price, `detailsVersion` to all else; both count within a lifetime
+/// (`life`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[ts(rename = "Product")]
@@ -98,7 +99,7 @@ pub struct ProductBody<'a> {
 }
 
 impl<'a> ProductBody<'a> {
-    /// A product whose stock and price are of one revision and whose details are of a version of the same life.
+    /// A product whose stock and price are of one revision and whose details are of a version of the same lifetime.
     #[must_use]
     pub fn new(product: &'a Product, revision: Revision, details_version: u64, changed_at_ms: EpochMs) -> Self {
         let Revision { life, version } = revision;
@@ -117,7 +118,7 @@ impl<'a> From<&'a ProductState> for ProductBody<'a> {
 ///
 /// # Errors
 /// [`Invalid`] if it is not JSON, not one object, lacks `productId`, `name`, `price` or `inventory`, or a known field is there
-/// twice, of the wrong type or out of range. Fields that nobody knows are skipped; null stands for a default where there is one.
+/// twice, of the wrong type or out of range. Unknown fields are skipped; null stands for a default where there is one.
 pub fn decode(value: &[u8]) -> Result<Product, Invalid> {
     json::from_slice::<Strict>(value).map(|Strict(product)| product)
 }
@@ -166,7 +167,7 @@ enum Field {
 }
 
 #[derive(Default)]
-struct Fields<'de> {
+struct ProductFields<'de> {
     product_id: Option<Text<'de>>,
     name: Option<Text<'de>>,
     description: Option<Option<Text<'de>>>,
@@ -190,7 +191,7 @@ impl<'de> Visitor<'de> for ProductVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Fields::default();
+        let mut fields = ProductFields::default();
         while let Some(field) = map.next_key::<Field>()? {
             match field {
                 Field::ProductId => once(&mut map, &mut fields.product_id, "productId")?,
@@ -213,7 +214,7 @@ impl<'de> Visitor<'de> for ProductVisitor {
     }
 }
 
-impl Fields<'_> {
+impl ProductFields<'_> {
     fn check<E: serde::de::Error>(self) -> Result<Strict, E> {
         let id = ProductId::new(&needed(self.product_id, "productId")?.0).map_err(E::custom)?;
         let name = needed(self.name, "name")?;

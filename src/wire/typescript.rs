@@ -10,7 +10,8 @@ use super::pages::{cart, frame, front, history, inventory_state, order, problem,
 use super::topics::alert_event;
 use super::{envelope, product};
 
-/// A cart change sent over the socket, as [`super::pages::client_message`] reads it. `quantity` is absolute for `UPDATE_QUANTITY`.
+/// A cart change sent over the socket, as [`super::pages::client_message`] reads it. `quantity` is absolute for
+/// `UPDATE_QUANTITY`.
 #[derive(TS)]
 #[ts(type = "{ type: \"CART_UPDATE\", action: \"ADD\" | \"REMOVE\" | \"UPDATE_QUANTITY\" | \"CLEAR\", \
              payload: { productId?: string, quantity?: number } }")]

@@ -8,13 +8,13 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::decode::{Told, decode};
+use super::decode::{DecodedRecord, decode};
 use super::handle::CatalogHandle;
 use super::history::REMEMBERED_MS;
 use super::merge::Trust;
 use super::store::Catalog;
-use super::writer::Writer;
-use crate::actors::kit::{Chunk, Followed, Follower, Mailbox, Open};
+use super::writer::ViewWriter;
+use crate::actors::kit::{Chunk, Followed, Follower, Mailbox, OpenReader};
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -26,9 +26,9 @@ use crate::wire::topics::Topic;
 const ID: &str = "catalog-view";
 /// Events per partition that are read again for the histories when the process starts, at most: some tenths of a second.
 const EVENTS_READ_BACK: Offset = 50_000;
-/// How often a part of the slots is looked after, and how many rounds it takes to see them all.
+/// How often a part of the slots is tended, and how many parts there are.
 const TEND_EVERY: Duration = Duration::from_secs(1);
-const TEND_ROUNDS: u32 = 60;
+const TEND_PARTS: u32 = 60;
 
 /// What the view handles.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl CatalogView {
         ChildSpec::new(ActorKind::CatalogView, ID, context.restart, make)
     }
 
-    fn follow(&self, mailbox: &Mailbox<CatalogViewMsg>, open: Open, stop: Stop) -> Follower {
+    fn follow(&self, mailbox: &Mailbox<CatalogViewMsg>, open: OpenReader, stop: Stop) -> Follower {
         let mailbox = mailbox.clone();
         let deliver = move |followed| mailbox.tell(CatalogViewMsg::Read(followed));
         Follower::start(self.log.clone(), open, stop, deliver)
@@ -85,7 +85,7 @@ impl CatalogView {
     /// Reads `products` as it stands.
     fn restore(&self, mailbox: &Mailbox<CatalogViewMsg>) -> Follower {
         let (log, catalog) = (self.log.clone(), self.catalog.clone());
-        let open: Open = Box::new(move || {
+        let open: OpenReader = Box::new(move || {
             let (log, catalog) = (log.clone(), catalog.clone());
             Box::pin(async move { open_restore(&*log, &catalog).await })
         });
@@ -95,7 +95,7 @@ impl CatalogView {
     /// Reads on, both topics, from where the restore ended and the events were read to.
     fn read_on(&self, mailbox: &Mailbox<CatalogViewMsg>, restored: BTreeMap<TopicPartition, Offset>) -> Follower {
         let (log, catalog, clock) = (self.log.clone(), self.catalog.clone(), self.clock.clone());
-        let open: Open = Box::new(move || {
+        let open: OpenReader = Box::new(move || {
             let (log, catalog, clock, restored) = (log.clone(), catalog.clone(), clock.clone(), restored.clone());
             Box::pin(async move {
                 let mut from: Vec<_> = restored.iter().map(|(place, offset)| (*place, Start::Offset(*offset))).collect();
@@ -139,40 +139,40 @@ impl CatalogView {
         }
     }
 
-    fn restore_chunk(&self, writer: &mut Writer, chunk: &Chunk) {
+    fn restore_chunk(&self, writer: &mut ViewWriter, chunk: &Chunk) {
         for record in &chunk.records {
-            self.tell(writer, decode(&self.catalog, record, Trust::Log), Trust::Log, true);
+            self.take(writer, decode(&self.catalog, record, Trust::Log), Trust::Log, true);
         }
         let ends = chunk.ends.values().sum::<Offset>();
         self.catalog.records_to_read.store(u64::try_from(ends).unwrap_or_default(), Ordering::Relaxed);
         self.catalog.records_read.fetch_add(chunk.records.len() as u64, Ordering::Relaxed);
     }
 
-    fn follow_chunk(&self, writer: &mut Writer, chunk: &Chunk, old_events: Option<&BTreeMap<TopicPartition, Offset>>) {
+    fn follow_chunk(&self, writer: &mut ViewWriter, chunk: &Chunk, old_events: Option<&BTreeMap<TopicPartition, Offset>>) {
         for record in &chunk.records {
             let end = old_events.and_then(|old| old.get(&record.topic_partition()));
             let is_news = end.is_none_or(|end| record.offset >= *end);
-            self.tell(writer, decode(&self.catalog, record, Trust::Held), Trust::Held, is_news);
+            self.take(writer, decode(&self.catalog, record, Trust::Held), Trust::Held, is_news);
         }
         self.catalog.finish_batch(writer, &products_of(&chunk.positions));
         self.catalog.keep_event_positions(&chunk.positions);
     }
 
-    fn tell(&self, writer: &mut Writer, told: Told, trust: Trust, is_news: bool) {
-        match told {
-            Told::Whole { product, origin } => self.catalog.take_whole(writer, &product, origin, trust),
-            Told::Removed { id, gone } => self.catalog.take_removal(writer, &id, &gone),
-            Told::Event(mut heard) => {
-                heard.is_news = is_news;
-                self.catalog.take_event(writer, heard);
+    fn take(&self, writer: &mut ViewWriter, decoded: DecodedRecord, trust: Trust, is_news: bool) {
+        match decoded {
+            DecodedRecord::Whole { product, origin } => self.catalog.take_whole(writer, &product, origin, trust),
+            DecodedRecord::Removed { id, gone } => self.catalog.take_removal(writer, &id, &gone),
+            DecodedRecord::Event(mut change) => {
+                change.is_news = is_news;
+                self.catalog.take_event(writer, change);
             }
-            Told::Nothing { id } => self.catalog.take_nothing(writer, id.as_deref()),
+            DecodedRecord::Nothing { id } => self.catalog.take_nothing(writer, id.as_deref()),
         }
     }
 
     fn tend(&self) {
         let mut writer = self.catalog.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let slots = self.catalog.slots() / TEND_ROUNDS + 1;
+        let slots = self.catalog.slots() / TEND_PARTS + 1;
         self.catalog.tend(&mut writer, slots, self.clock.now_ms());
     }
 }

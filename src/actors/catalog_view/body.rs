@@ -18,7 +18,7 @@ pub(super) fn open_ended(object: &impl Serialize) -> Vec<u8> {
 }
 
 /// Everything a body is made of.
-pub(super) struct Parts<'a> {
+pub(super) struct BodyParts<'a> {
     pub(super) head: &'a [u8],
     pub(super) tail: &'a [u8],
     pub(super) revision: Revision,
@@ -33,7 +33,7 @@ pub(super) struct Parts<'a> {
 /// Room for the numbers, with their names, at their longest.
 const NUMBERS_MAX: usize = 256;
 
-impl Parts<'_> {
+impl BodyParts<'_> {
     /// The body, with where head ends, tail starts and tail ends.
     pub(super) fn join(&self) -> (Bytes, [u32; 3]) {
         // Exactly as long as it is: an allocator that shrinks a block in place keeps its length, and there may be a million.

@@ -1,7 +1,7 @@
 //! What is built from the whole catalogue and kept until it is out of date.
 //!
-//! With a million products building takes a part of a second, so something is built again only when that costs at most a tenth of the
-//! time; until then the last one serves, and a reader that comes while it is built does not wait.
+//! With a million products building takes a part of a second, so something is built again only when that costs at most a tenth of
+//! the time; until then the last one serves, and a reader that comes while it is built does not wait.
 
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::body::{Parts, open_ended};
+use super::body::{BodyParts, open_ended};
 use super::search::{Match, Needle, literals, unescaped};
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
@@ -30,9 +30,9 @@ pub struct Entry {
     head_end: u32,
     tail_start: u32,
     tail_end: u32,
-    /// Life of the product, and the version of its stock and price.
+    /// Lifetime of the product, and the version of its stock and price.
     pub revision: Revision,
-    /// The version of everything else; the same life.
+    /// The version of everything else; of the same lifetime.
     pub details_version: u64,
     pub price: Cents,
     pub stock: Stock,
@@ -56,8 +56,8 @@ pub struct Entry {
 pub struct Was {
     pub price: Cents,
     pub at_ms: EpochMs,
-    /// An event said so. A whole record may stand for several changes, so what it seems to say counts only until the event comes.
-    told: bool,
+    /// An event said so. A whole record may stand for several changes, so what it implies counts only until the event comes.
+    by_event: bool,
 }
 
 /// The shared copies of the names that many products have in common.
@@ -71,15 +71,15 @@ pub struct Labels {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     Listed,
-    /// Its removal was heard of on `inventory-events`; the tombstone on `products` follows.
+    /// Its removal is known from `inventory-events`; the tombstone on `products` follows.
     Leaving,
-    /// Gone: kept so that pages can be told, shown nowhere else.
+    /// Gone: kept so that pages can be sent the removal, shown nowhere else.
     Removed,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Head<'a> {
+struct HeadFields<'a> {
     product_id: &'a str,
     name: &'a str,
     description: &'a str,
@@ -89,7 +89,7 @@ struct Head<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Tail<'a> {
+struct TailFields<'a> {
     image_url: &'a str,
     tags: &'a [Box<str>],
     rating: f64,
@@ -98,7 +98,7 @@ struct Tail<'a> {
 
 /// Where a whole product came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
+pub struct StateOrigin {
     pub revision: Revision,
     pub changed_at_ms: EpochMs,
     pub source_offset: i64,
@@ -107,7 +107,7 @@ pub struct Origin {
 /// A tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removal {
-    /// With which the product left; `None` if nobody says so.
+    /// With which the product left; `None` if no header names it.
     pub revision: Option<Revision>,
     /// Offset on `products`.
     pub source_offset: i64,
@@ -117,9 +117,9 @@ pub struct Removal {
 impl Entry {
     /// Renders a whole product. `labels` are the shared copies of the product's own.
     #[must_use]
-    pub fn render(product: &Product, labels: Labels, origin: Origin) -> Self {
+    pub fn render(product: &Product, labels: Labels, origin: StateOrigin) -> Self {
         let details = &product.details;
-        let head = Head {
+        let head = HeadFields {
             product_id: product.id.as_str(),
             name: &details.name,
             description: &details.description,
@@ -127,8 +127,8 @@ impl Entry {
             brand: &details.brand,
         };
         let Details { image_url, tags, rating, review_count, .. } = &**details;
-        let tail = Tail { image_url, tags, rating: *rating, review_count: *review_count };
-        let parts = Parts {
+        let tail = TailFields { image_url, tags, rating: *rating, review_count: *review_count };
+        let parts = BodyParts {
             head: &open_ended(&head),
             tail: &open_ended(&tail)[1..],
             revision: origin.revision,
@@ -161,9 +161,9 @@ impl Entry {
         }
     }
 
-    /// The same product with another stock and price (of this version of the same life).
+    /// The same product with another stock and price (of this version of the same lifetime).
     #[must_use]
-    pub fn with_level(&self, version: u64, stock: Stock, price: Cents, changed_at_ms: EpochMs) -> Self {
+    pub fn with_stock_and_price(&self, version: u64, stock: Stock, price: Cents, changed_at_ms: EpochMs) -> Self {
         let was = self.was_at(price, changed_at_ms);
         let next = Self { revision: Revision { version, ..self.revision }, stock, price, changed_at_ms, was, ..self.clone() };
         next.joined()
@@ -178,19 +178,19 @@ impl Entry {
     /// What the price before the last drop is once the price is this.
     fn was_at(&self, price: Cents, at_ms: EpochMs) -> Option<Box<Was>> {
         if price < self.price {
-            return Some(Box::new(Was { price: self.price, at_ms, told: false }));
+            return Some(Box::new(Was { price: self.price, at_ms, by_event: false }));
         }
         self.was.clone().filter(|was| was.price > price)
     }
 
-    /// The same product, of which an event tells that its price dropped from this one; `None` if that is known or says nothing now.
+    /// The same product, whose price dropped from this one by an event; `None` if that is known or out of date.
     #[must_use]
     pub fn dropped_from(&self, price: Cents, at_ms: EpochMs) -> Option<Self> {
-        let is_later = self.was.as_ref().is_none_or(|known| !known.told || known.at_ms < at_ms);
-        (is_later && price > self.price).then(|| self.clone().with_was(Some(Box::new(Was { price, at_ms, told: true }))))
+        let is_later = self.was.as_ref().is_none_or(|known| !known.by_event || known.at_ms < at_ms);
+        (is_later && price > self.price).then(|| self.clone().with_was(Some(Box::new(Was { price, at_ms, by_event: true }))))
     }
 
-    /// The same product, whose last drop is too long ago.
+    /// The same product without its last drop, which is too long ago.
     #[must_use]
     pub fn without_was(&self) -> Self {
         self.clone().with_was(None)
@@ -210,27 +210,27 @@ impl Entry {
         self.with_was(was)
     }
 
-    /// The same product with the level (stock, price and their version) of another entry of the same life.
+    /// The same product with stock, price and their version of another entry of the same lifetime.
     #[must_use]
-    pub fn with_level_of(self, other: &Self) -> Self {
+    pub fn with_stock_and_price_of(self, other: &Self) -> Self {
         let was = other.was.clone();
-        self.with_level(other.revision.version, other.stock, other.price, other.changed_at_ms).with_was(was)
+        self.with_stock_and_price(other.revision.version, other.stock, other.price, other.changed_at_ms).with_was(was)
     }
 
-    /// The same product, last told at this offset of `products`.
+    /// The same product, last written at this offset of `products`.
     #[must_use]
-    pub fn told_at(self, source_offset: i64) -> Self {
+    pub fn at_offset(self, source_offset: i64) -> Self {
         Self { source_offset, ..self }
     }
 
-    /// The same product, of which the removal was heard.
+    /// The same product, whose removal is known.
     #[must_use]
     pub fn leaving(self) -> Self {
         Self { presence: Presence::Leaving, ..self }
     }
 
     /// What is left of it when the catalogue drops it: its last state with nothing in stock, with the revision that the tombstone
-    /// names. Where it names none: one version on, unless its removal was heard of.
+    /// names. Where it names none: one version on, unless its removal is known.
     #[must_use]
     pub fn as_removed(&self, gone: &Removal) -> Self {
         let guessed = self.revision.version + u64::from(self.presence == Presence::Listed);
@@ -320,7 +320,7 @@ impl Entry {
 
     /// Renders the body again around the present numbers.
     fn joined(self) -> Self {
-        let parts = Parts {
+        let parts = BodyParts {
             head: &self.body[..self.head_end as usize],
             tail: &self.body[self.tail_start as usize..self.tail_end as usize],
             revision: self.revision,
@@ -363,7 +363,7 @@ mod tests {
     }
 
     fn entry(stock: i64) -> Entry {
-        let origin = Origin { revision: Revision { life: 7, version: 3 }, changed_at_ms: 1000, source_offset: 12 };
+        let origin = StateOrigin { revision: Revision { life: 7, version: 3 }, changed_at_ms: 1000, source_offset: 12 };
         Entry::render(&product(stock), labels(), origin)
     }
 
@@ -380,13 +380,13 @@ mod tests {
         let first = entry(10);
         let parsed: serde_json::Value = serde_json::from_slice(first.body()).unwrap();
         assert_eq!(parsed, expected(10, 1899.05, 3, 1000));
-        let patched = first.with_level(4, Stock::new(8).unwrap(), Cents::new(5).unwrap(), 2000);
+        let patched = first.with_stock_and_price(4, Stock::new(8).unwrap(), Cents::new(5).unwrap(), 2000);
         let parsed: serde_json::Value = serde_json::from_slice(patched.body()).unwrap();
         let mut dropped = expected(8, 0.05, 4, 2000);
         (dropped["wasPrice"], dropped["wasAt"]) = (1899.05.into(), 2000.into());
         assert_eq!(parsed, dropped);
         assert_eq!((first.name().as_str(), first.image_url().as_str()), ("Über\\Book \"15\"", "/api/a.png"));
-        let back = patched.with_level(3, Stock::new(10).unwrap(), first.price, 1000);
+        let back = patched.with_stock_and_price(3, Stock::new(10).unwrap(), first.price, 1000);
         assert_eq!(back, first);
     }
 
@@ -395,7 +395,7 @@ mod tests {
         for cents in [0, 5, 10, 99, 100, 950, 9_999_999_990] {
             let product = Product { price: Cents::new(cents).unwrap(), ..product(3) };
             let revision = Revision { life: 7, version: 3 };
-            let origin = Origin { revision, changed_at_ms: 1000, source_offset: 12 };
+            let origin = StateOrigin { revision, changed_at_ms: 1000, source_offset: 12 };
             let entry = Entry::render(&product, labels(), origin);
             let mut wire = crate::wire::product::ProductBody::new(&product, revision, 3, 1000);
             assert_eq!(std::str::from_utf8(entry.body()).unwrap(), serde_json::to_string(&wire).unwrap());
@@ -420,8 +420,9 @@ mod tests {
     #[test]
     fn the_price_before_the_last_drop_shows_while_it_is_higher() {
         let cents = |cents| Cents::new(cents).unwrap();
-        let at =
-            |held: &Entry, price: i64, at_ms: i64| held.with_level(held.revision.version + 1, held.stock, cents(price), at_ms);
+        let at = |held: &Entry, price: i64, at_ms: i64| {
+            held.with_stock_and_price(held.revision.version + 1, held.stock, cents(price), at_ms)
+        };
         let was = |entry: &Entry| entry.was().map(|was| (was.price.cents(), was.at_ms));
         let first = at(&entry(10), 1000, 10);
         let dropped = at(&first, 800, 20);

@@ -8,7 +8,7 @@ use super::lists::Query;
 use super::table::Table;
 use crate::domain::money::Cents;
 
-/// Brands that are told, at most.
+/// Brands in an answer, at most.
 const BRANDS_MAX: usize = 100;
 
 /// How many products there are of each kind. Each facet counts what fits all filters but its own.
@@ -33,7 +33,7 @@ impl Facets {
             let entry = slot.entry.load();
             let Some(entry) = entry.as_ref().filter(|entry| !entry.is_removed() && query.fits_state(entry)) else { continue };
             let fits = [query.fits_category(entry), query.fits_brand(entry), query.fits_price(entry)];
-            // Who fails two filters counts nowhere; the search, which costs most, comes last.
+            // A product that fails two filters counts nowhere; the search, which costs most, comes last.
             if fits.iter().filter(|fits| !**fits).count() > 1 || query.fits_search(entry).is_none() {
                 continue;
             }
@@ -71,7 +71,7 @@ impl Tally {
         self.0.entry(name.as_ptr()).or_insert_with(|| (name.clone(), 0)).1 += 1;
     }
 
-    /// By name. Spellings that differ in case only are one, told as most products spell it; no name is no kind.
+    /// By name. Spellings that differ in case only are one, spelt as most products spell it; an empty name does not count.
     fn by_name(self) -> Vec<(Arc<str>, usize)> {
         let mut spellings: BTreeMap<String, Vec<(Arc<str>, usize)>> = BTreeMap::new();
         for (name, count) in self.0.into_values().filter(|(name, _)| !name.is_empty()) {

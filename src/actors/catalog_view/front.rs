@@ -16,7 +16,7 @@ use crate::domain::EpochMs;
 pub const SHELF: usize = 12;
 /// Candidates that are kept for each: some may have changed when they are shown.
 const CANDIDATES: usize = 4 * SHELF;
-/// A shelf is filled anew at least this often, as the hour goes on: in milliseconds.
+/// A shelf is filled again at least this often, as the hour goes on: in milliseconds.
 const RENEWED_MS: i64 = 30_000;
 
 /// A product's slot, and how it moved.
@@ -86,7 +86,7 @@ pub(super) struct FrontPage {
 
 impl FrontPage {
     /// Fills the shelves. Reads the whole catalogue and all histories, but not more often than lists are built.
-    pub(super) fn show(&self, table: &Table, lists: &Lists, generations: Generations, changes: u64, asked: &Asked) -> Front {
+    pub(super) fn show(&self, table: &Table, lists: &Lists, generations: Generations, changes: u64, asked: &FrontQuery) -> Front {
         let moves = self.moves.load();
         let half_minute = asked.now_ms / RENEWED_MS;
         let dated = Generations { details: changes, prices: half_minute.unsigned_abs(), stocked: asked.low_stock.unsigned_abs() };
@@ -112,15 +112,15 @@ impl FrontPage {
     }
 }
 
-/// What decides who stands on a shelf.
+/// What decides which products are on a shelf.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked {
+pub struct FrontQuery {
     /// Stock from 1 to this is low.
     pub low_stock: i64,
     pub now_ms: EpochMs,
 }
 
-impl Asked {
+impl FrontQuery {
     fn is_low(&self, entry: &Entry) -> bool {
         (1..=self.low_stock).contains(&entry.stock.units())
     }
@@ -131,7 +131,7 @@ impl Asked {
 }
 
 impl Shelves {
-    fn fill(table: &Table, asked: &Asked) -> Self {
+    fn fill(table: &Table, asked: &FrontQuery) -> Self {
         let (mut drops, mut low, mut sold) = (Vec::new(), Vec::new(), Vec::new());
         let slots: Vec<_> = table.slots(0, table.count()).collect();
         for (number, slot) in &slots {

@@ -1,4 +1,4 @@
-//! How everybody else reads the catalogue.
+//! How the rest of the process reads the catalogue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use tokio::sync::Semaphore;
 
 use super::entry::Entry;
 use super::facets::Facets;
-use super::front::{Asked, Front};
+use super::front::{Front, FrontQuery};
 use super::history::Change;
-use super::lists::{self, Found, Query};
+use super::lists::{self, FoundProducts, Query};
 use super::related;
 use super::shared_text::SharedText;
 use super::store::{Catalog, Tallies};
@@ -56,7 +56,7 @@ pub struct Listing {
 
 /// How much of the restore is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct RestoreProgress {
     pub state: CatalogState,
     /// Products that are listed.
     pub products: u64,
@@ -126,24 +126,24 @@ impl CatalogHandle {
     }
 
     /// The products that a query asks for, in its order.
-    pub async fn query(&self, query: Query) -> Found {
-        self.look(move |catalog| {
+    pub async fn query(&self, query: Query) -> FoundProducts {
+        self.scan(move |catalog| {
             let found = catalog.lists.answer(&catalog.table, catalog.generations(), &query);
             // A query that narrows nothing does not count: all are known.
             let all = usize::try_from(catalog.listed()).unwrap_or(usize::MAX);
-            Found { total: if query.is_open() { all } else { found.total }, ..found }
+            FoundProducts { total: if query.is_open() { all } else { found.total }, ..found }
         })
         .await
     }
 
     /// What the products of a query can be narrowed by.
     pub async fn facets(&self, query: Query) -> Facets {
-        self.look(move |catalog| Facets::count(&catalog.table, &query)).await
+        self.scan(move |catalog| Facets::count(&catalog.table, &query)).await
     }
 
     /// The shelves of the first page.
-    pub async fn front(&self, asked: Asked) -> Front {
-        self.look(move |catalog| {
+    pub async fn front(&self, asked: FrontQuery) -> Front {
+        self.scan(move |catalog| {
             let changes = catalog.changes.load(Ordering::Acquire);
             catalog.front.show(&catalog.table, &catalog.lists, catalog.generations(), changes, &asked)
         })
@@ -152,17 +152,17 @@ impl CatalogHandle {
 
     /// The products most like this one, in stock first.
     pub async fn like(&self, product: Arc<Entry>, count: usize) -> Vec<Arc<Entry>> {
-        self.look(move |catalog| related::like(&catalog.table, &product, count)).await
+        self.scan(move |catalog| related::like(&catalog.table, &product, count)).await
     }
 
-    /// Looks through the catalogue. A large one waits for its turn beside the async workers.
-    async fn look<T: Default + Send + 'static>(&self, look: impl FnOnce(&Catalog) -> T + Send + 'static) -> T {
+    /// Scans the catalogue. The scan of a large one waits for its turn beside the async workers.
+    async fn scan<T: Default + Send + 'static>(&self, scan: impl FnOnce(&Catalog) -> T + Send + 'static) -> T {
         let catalog = self.catalog.clone();
         if catalog.listed() <= QUERY_INLINE_MAX {
-            return look(&catalog);
+            return scan(&catalog);
         }
         let _turn = self.large_queries.clone().acquire_owned().await;
-        tokio::task::spawn_blocking(move || look(&catalog)).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || scan(&catalog)).await.unwrap_or_default()
     }
 
     /// All products, in the order in which the view met them.
@@ -192,8 +192,8 @@ impl CatalogHandle {
         self.catalog.lists.categories(&self.catalog.table, self.catalog.generations())
     }
 
-    /// The product's changes at or after this time, the newest first; `None` if the catalogue doesn't have it. At most an hour, and
-    /// at least the last 250 of a product that changes more often than that.
+    /// The product's changes at or after this time, the newest first; `None` if the catalogue doesn't have it. At most an hour,
+    /// and at least the last 250 of a product that changes more often than that.
     #[must_use]
     pub fn history(&self, id: &str, since_ms: EpochMs) -> Option<Vec<Arc<Change>>> {
         let (_, slot) = self.catalog.table.find(id)?;
@@ -203,8 +203,8 @@ impl CatalogHandle {
 
     /// How far it is.
     #[must_use]
-    pub fn progress(&self) -> Progress {
-        Progress {
+    pub fn progress(&self) -> RestoreProgress {
+        RestoreProgress {
             state: self.catalog.state(),
             products: self.catalog.listed(),
             records_read: self.catalog.records_read.load(Ordering::Relaxed),

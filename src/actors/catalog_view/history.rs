@@ -1,7 +1,7 @@
 //! The last hour of one product's changes, for its page: bounded, and readable without a lock.
 //!
-//! A history is a pair of immutable lists. New changes go to the front of the young one; when it is full it becomes the old one, and
-//! what was old is let go. So an addition costs two small allocations, and at least the last [`YOUNG_MAX`] changes are there.
+//! A history is a pair of immutable lists. New changes go to the front of the young one; when it is full it becomes the old one,
+//! and what was old is let go. So an addition costs two small allocations, and at least the last [`YOUNG_MAX`] changes are there.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub const REMEMBERED_MS: i64 = 3_600_000;
 /// Between this many changes and twice as many are kept per product.
 const YOUNG_MAX: u32 = 250;
 
-/// One change of a product, as its page and the frames tell it.
+/// One change of a product, as its page and the frames show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub kind: EventKind,

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Origin, Removal};
+use super::entry::{Entry, Removal, StateOrigin};
 use super::history::{Change, History};
 use super::lists::listed;
-use super::merge::{self, Level, Merged, Trust};
+use super::merge::{self, Merged, StockAndPrice, Trust};
 use super::store::Catalog;
 use super::table::{Slot, SlotNo};
-use super::taken::Note;
-use super::writer::Writer;
+use super::taken::ChangeNote;
+use super::writer::ViewWriter;
 use crate::domain::EpochMs;
 use crate::domain::ids::{ProductId, Stock};
 use crate::domain::inventory::EventKind;
@@ -18,23 +18,23 @@ use crate::domain::product::Product;
 use crate::log::{Offset, PartitionId};
 use crate::telemetry::context::TraceContext;
 
-/// A change of a product that an event told.
+/// A change of a product's stock or price, as decoded from `inventory-events`.
 #[derive(Debug)]
-pub struct Heard {
+pub struct StockChange {
     pub id: ProductId,
-    pub level: Level,
+    pub stock_and_price: StockAndPrice,
     pub change: Arc<Change>,
     pub trace: Option<TraceContext>,
     /// Its offset on `inventory-events`.
     pub offset: Offset,
-    /// Whether pages should be told: not of what happened before the view began to follow.
+    /// Whether pages are sent it: not what happened before the view began to follow.
     pub is_news: bool,
 }
 
 impl Catalog {
     /// Whether a record with this origin is worth decoding.
     #[must_use]
-    pub fn wants(&self, id: &str, origin: &Origin, trust: Trust) -> bool {
+    pub fn wants(&self, id: &str, origin: &StateOrigin, trust: Trust) -> bool {
         match self.table.find(id) {
             Some((_, slot)) => merge::is_news(slot.entry.load().as_deref(), origin, trust),
             None => true,
@@ -42,7 +42,7 @@ impl Catalog {
     }
 
     /// Takes a whole record.
-    pub fn take_whole(&self, writer: &mut Writer, product: &Product, origin: Origin, trust: Trust) {
+    pub fn take_whole(&self, writer: &mut ViewWriter, product: &Product, origin: StateOrigin, trust: Trust) {
         if writer.seen.is_some() && self.was_read_before(&product.id, &origin) && self.table.find(product.id.as_str()).is_none() {
             writer.unlisted.insert(product.id.as_str().to_owned(), (product.clone(), origin));
             return;
@@ -56,13 +56,13 @@ impl Catalog {
     }
 
     /// Whether an incarnation that got to the end had read the record.
-    fn was_read_before(&self, id: &ProductId, origin: &Origin) -> bool {
+    fn was_read_before(&self, id: &ProductId, origin: &StateOrigin) -> bool {
         let positions = self.positions.load();
         self.is_live.load(Ordering::Relaxed) && positions.get(self.place_of(id)).is_some_and(|end| origin.source_offset < *end)
     }
 
     /// Takes a tombstone.
-    pub fn take_removal(&self, writer: &mut Writer, id: &str, gone: &Removal) {
+    pub fn take_removal(&self, writer: &mut ViewWriter, id: &str, gone: &Removal) {
         let Some((number, slot)) = self.table.find(id) else {
             writer.unlisted.remove(id);
             self.tallies.known.fetch_add(1, Ordering::Relaxed);
@@ -74,35 +74,36 @@ impl Catalog {
     }
 
     /// Takes an event: stock and price if they are news, the change into the history, and the note for pages.
-    pub fn take_event(&self, writer: &mut Writer, heard: Heard) {
-        // The two topics have no order between them: the event that a product was added may come first, and belongs to its history.
-        let adds = heard.change.kind == EventKind::ProductAdded;
-        let place = if adds { Some(self.table.find_or_add(&heard.id)) } else { self.table.find(heard.id.as_str()) };
+    pub fn take_event(&self, writer: &mut ViewWriter, change: StockChange) {
+        // The two topics have no order between them: the event that a product was added may come first, and belongs to its
+        // history.
+        let adds = change.change.kind == EventKind::ProductAdded;
+        let place = if adds { Some(self.table.find_or_add(&change.id)) } else { self.table.find(change.id.as_str()) };
         let Some((number, slot)) = place else {
             self.tallies.unknown.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(kartshoppe.product.id = %heard.id, "an event of a product that the catalogue doesn't have");
+            tracing::debug!(kartshoppe.product.id = %change.id, "an event of a product that the catalogue doesn't have");
             return;
         };
-        let merged = merge::take_level(slot.entry.load().as_deref(), &heard.level);
-        let stranger = matches!(merged, Merged::OtherLife);
+        let merged = merge::take_stock_and_price(slot.entry.load().as_deref(), &change.stock_and_price);
+        let is_of_other_lifetime = matches!(merged, Merged::OtherLifetime);
         self.keep(writer, number, &slot, merged);
-        if stranger {
+        if is_of_other_lifetime {
             return;
         }
         let before = slot.history.load();
-        let Some(history) = History::with(before.as_deref(), heard.change.clone(), heard.offset) else { return };
+        let Some(history) = History::with(before.as_deref(), change.change.clone(), change.offset) else { return };
         writer.remembered = (writer.remembered + history.len()).saturating_sub(before.as_ref().map_or(0, |known| known.len()));
         slot.history.store(Some(Arc::new(history)));
-        if heard.change.is_move() {
-            writer.moves.add(number, &heard.change);
+        if change.change.is_move() {
+            writer.moves.add(number, &change.change);
         }
-        if heard.is_news {
-            writer.notes.insert(number, Note { change: heard.change, trace: heard.trace });
+        if change.is_news {
+            writer.notes.insert(number, ChangeNote { change: change.change, trace: change.trace });
         }
     }
 
     /// Takes note of a record that brings nothing new.
-    pub fn take_nothing(&self, writer: &mut Writer, id: Option<&str>) {
+    pub fn take_nothing(&self, writer: &mut ViewWriter, id: Option<&str>) {
         self.tallies.known.fetch_add(1, Ordering::Relaxed);
         if let Some((number, _)) = id.and_then(|id| self.table.find(id)) {
             writer.mark_seen(number);
@@ -114,20 +115,20 @@ impl Catalog {
         self.tallies.unreadable.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn keep(&self, writer: &mut Writer, number: SlotNo, slot: &Slot, merged: Merged) {
+    fn keep(&self, writer: &mut ViewWriter, number: SlotNo, slot: &Slot, merged: Merged) {
         let tally = match merged {
             Merged::Taken(entry) => {
                 self.put(writer, number, slot, entry);
                 &self.tallies.taken
             }
             Merged::Known => &self.tallies.known,
-            Merged::OtherLife => &self.tallies.other_life,
+            Merged::OtherLifetime => &self.tallies.other_life,
             Merged::Unknown => &self.tallies.unknown,
         };
         tally.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn put(&self, writer: &mut Writer, number: SlotNo, slot: &Slot, entry: Entry) {
+    pub(super) fn put(&self, writer: &mut ViewWriter, number: SlotNo, slot: &Slot, entry: Entry) {
         let held = slot.entry.load();
         let was_listed = held.as_ref().is_some_and(|held| !held.is_removed());
         if !was_listed && !entry.is_removed() {
@@ -156,15 +157,15 @@ impl Catalog {
         slot.entry.store(Some(Arc::new(entry)));
     }
 
-    /// Ends a batch: tells the lists and the fan-out what changed, and moves the positions.
-    pub fn finish_batch(&self, writer: &mut Writer, positions: &[(PartitionId, Offset)]) {
+    /// Ends a batch: announces to lists and fan-out what changed, and moves the positions.
+    pub fn finish_batch(&self, writer: &mut ViewWriter, positions: &[(PartitionId, Offset)]) {
         self.move_positions(positions);
         let changed = self.changed(writer);
         self.taken.add(changed, self.source_positions());
     }
 
-    /// Products that the batch changed, with what pages are told of each.
-    fn changed(&self, writer: &mut Writer) -> Vec<(SlotNo, Option<Note>)> {
+    /// Products that the batch changed, with what pages are sent beside each.
+    fn changed(&self, writer: &mut ViewWriter) -> Vec<(SlotNo, Option<ChangeNote>)> {
         if std::mem::take(&mut writer.details_changed) {
             self.details_generation.fetch_add(1, Ordering::Release);
         }
@@ -181,7 +182,7 @@ impl Catalog {
             self.front.moves.store(moves);
         }
         let mut notes = std::mem::take(&mut writer.notes);
-        let mut changed: Vec<(SlotNo, Option<Note>)> = Vec::with_capacity(writer.changed.len());
+        let mut changed: Vec<(SlotNo, Option<ChangeNote>)> = Vec::with_capacity(writer.changed.len());
         for number in writer.changed.drain(..) {
             changed.push((number, notes.remove(&number)));
         }
@@ -189,10 +190,10 @@ impl Catalog {
         changed
     }
 
-    /// Begins a restore: what it doesn't see was removed while nobody looked.
-    pub fn begin_restore(&self, writer: &mut Writer) {
-        let Writer { remembered, hand, moves, drops, .. } = std::mem::take(writer);
-        *writer = Writer { remembered, hand, moves, drops, ..Writer::default() };
+    /// Begins a restore: products that it does not meet were removed while no view was running.
+    pub fn begin_restore(&self, writer: &mut ViewWriter) {
+        let ViewWriter { remembered, hand, moves, drops, .. } = std::mem::take(writer);
+        *writer = ViewWriter { remembered, hand, moves, drops, ..ViewWriter::default() };
         for entry in listed(&self.table) {
             writer.labels.extend([entry.category.clone(), entry.brand.clone()]);
         }
@@ -200,7 +201,7 @@ impl Catalog {
     }
 
     /// Ends a restore at these positions of `products`: what was not seen is gone, and every page resumes.
-    pub fn finish_restore(&self, writer: &mut Writer, positions: &[(PartitionId, Offset)], now_ms: EpochMs) {
+    pub fn finish_restore(&self, writer: &mut ViewWriter, positions: &[(PartitionId, Offset)], now_ms: EpochMs) {
         self.move_positions(positions);
         let seen = writer.seen.take().unwrap_or_default();
         for (number, _) in seen.iter().enumerate().filter(|(_, seen)| !**seen) {
@@ -222,7 +223,8 @@ impl Catalog {
             self.floor.store(self.positions.load_full());
         }
         self.is_live.store(true, Ordering::Release);
-        // What the last incarnation took and told nobody is in the catalogue, but not among the changes: so pages look for themselves.
+        // What the last incarnation took and did not announce is in the catalogue, but not among the changes: so every page
+        // resumes.
         let changed = self.changed(writer);
         self.taken.add_and_resume(changed, self.source_positions());
     }

@@ -1,6 +1,6 @@
 //! The catalogue in the orders that shoppers ask for.
 //!
-//! An order is a list of slot numbers, built when somebody asks and something changed. What a list shows of each product is read when
+//! An order is a list of slot numbers, built for a query after something changed. What a list shows of each product is read when
 //! it is shown, so only the *order* can be late, never a figure. Membership is never late: numbers that were added since are
 //! appended, and an order holds every number, those without a product last: whichever product gets the number is in the list.
 
@@ -28,7 +28,7 @@ pub enum Sort {
     Rating,
     /// Most reviewed first.
     Popular,
-    /// Latest life first.
+    /// Latest lifetime first.
     Newest,
 }
 
@@ -52,7 +52,7 @@ pub struct Query {
 
 /// What a query found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FoundProducts {
     /// How many products fit, on whichever page they stand.
     pub total: usize,
     /// Those of the page that was asked for.
@@ -67,7 +67,7 @@ pub struct Lists {
     by_price: Cached<Vec<SlotNo>>,
     by_rating: Cached<Vec<SlotNo>>,
     by_reviews: Cached<Vec<SlotNo>>,
-    by_life: Cached<Vec<SlotNo>>,
+    by_lifetime: Cached<Vec<SlotNo>>,
     categories: Cached<Vec<Arc<str>>>,
 }
 
@@ -123,7 +123,7 @@ pub(super) fn same_name(wanted: &str, name: &str) -> bool {
 impl Lists {
     /// The products that a query asks for. Reads the whole catalogue, unless the query narrows nothing.
     #[must_use]
-    pub fn answer(&self, table: &Table, generations: Generations, query: &Query) -> Found {
+    pub fn answer(&self, table: &Table, generations: Generations, query: &Query) -> FoundProducts {
         let order = self.order(table, generations, query.sort);
         let added = order.slots..table.count();
         let numbers: Box<dyn Iterator<Item = SlotNo>> = match query.sort {
@@ -147,9 +147,9 @@ impl Lists {
         }
         let total = fitting.iter().map(Vec::len).sum();
         let page = fitting.iter().flatten().skip(query.skip).take(query.limit);
-        // A product that changed or left this moment is told as it is now, or not at all.
+        // A product that changed or left this moment is shown as it is now, or not at all.
         let entries = page.filter_map(|number| table.entry(*number)).filter(|entry| !entry.is_removed()).collect();
-        Found { total, entries }
+        FoundProducts { total, entries }
     }
 
     /// The distinct categories in order of their names.
@@ -184,19 +184,20 @@ impl Lists {
                 self.by_reviews.get(details_only, table, || sorted(table, &by_id(), |entry| Reverse(entry.review_count)))
             }
             Sort::Newest => {
-                self.by_life.get(details_only, table, || sorted(table, &by_id(), |entry| Reverse(entry.revision.life)))
+                self.by_lifetime.get(details_only, table, || sorted(table, &by_id(), |entry| Reverse(entry.revision.life)))
             }
         }
     }
 }
 
-/// A page of everything: the rest need not be looked at.
-fn open(table: &Table, numbers: impl Iterator<Item = SlotNo>, query: &Query) -> Found {
+/// A page of everything: the rest need not be read.
+fn open(table: &Table, numbers: impl Iterator<Item = SlotNo>, query: &Query) -> FoundProducts {
     let listed = numbers.filter_map(|number| table.entry(number)).filter(|entry| !entry.is_removed());
-    Found { total: 0, entries: listed.skip(query.skip).take(query.limit).collect() }
+    FoundProducts { total: 0, entries: listed.skip(query.skip).take(query.limit).collect() }
 }
 
-/// One product of each category after the other: the categories in the order of their best products, the products of each by rating.
+/// One product of each category after the other: the categories in the order of their best products, the products of each by
+/// rating.
 fn interleaved(table: &Table, by_id: &[SlotNo]) -> Vec<SlotNo> {
     let (mut best_first, vacant) = keyed(table, by_id, standing);
     best_first.sort_by_key(|(standing, _)| *standing);
@@ -217,9 +218,9 @@ fn interleaved(table: &Table, by_id: &[SlotNo]) -> Vec<SlotNo> {
 }
 
 /// What sorts the products of a shelf: those in stock first, then the best rated, then the most reviewed.
-type Standing = (bool, Reverse<(u32, i64)>);
+type BestFirst = (bool, Reverse<(u32, i64)>);
 
-fn standing(entry: &Entry) -> Standing {
+fn standing(entry: &Entry) -> BestFirst {
     (entry.stock.units() == 0, Reverse((entry.rating.max(0.0).to_bits(), entry.review_count)))
 }
 

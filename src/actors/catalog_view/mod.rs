@@ -34,14 +34,14 @@ mod writer;
 pub use actor::{CatalogView, CatalogViewMsg, CatalogViewState};
 pub use entry::{Entry, Presence};
 pub use facets::Facets;
-pub use front::{Asked, Front};
-pub use handle::{CatalogHandle, Listing, Progress, Rendered};
+pub use front::{Front, FrontQuery};
+pub use handle::{CatalogHandle, Listing, Rendered, RestoreProgress};
 pub use history::{Change, History};
-pub use lists::{Found, Query, Sort};
+pub use lists::{FoundProducts, Query, Sort};
 pub use search::Needle;
 pub use shared_text::{Pieces, SharedText};
 pub use store::Tallies;
 pub use table::{Chunked, Slot, SlotNo};
-pub use taken::{Note, SourcePositions, Taken, TakenFeed};
+pub use taken::{ChangeNote, SourcePositions, TakenChanges, TakenFeed};
 
 pub use crate::wire::pages::status::CatalogState;

@@ -39,7 +39,7 @@ pub(super) const MATCHES: usize = 8;
 
 /// Where in a text it was found; the better first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum MatchPlace {
     WordStart,
     Inside,
 }
@@ -48,19 +48,19 @@ impl Match {
     /// As good as any.
     pub(super) const BEST: Self = Self(0);
 
-    pub(super) fn in_name(place: Place) -> Self {
+    pub(super) fn in_name(place: MatchPlace) -> Self {
         Self(place as u8)
     }
 
-    pub(super) fn in_brand(place: Place) -> Self {
+    pub(super) fn in_brand(place: MatchPlace) -> Self {
         Self(2 + place as u8)
     }
 
-    pub(super) fn in_tags(place: Place) -> Self {
+    pub(super) fn in_tags(place: MatchPlace) -> Self {
         Self(4 + place as u8)
     }
 
-    pub(super) fn in_description(place: Place) -> Self {
+    pub(super) fn in_description(place: MatchPlace) -> Self {
         Self(6 + place as u8)
     }
 
@@ -84,19 +84,19 @@ impl Needle {
     }
 
     /// Where the contents of a JSON string literal contain it; `None` if they don't.
-    pub(super) fn place_in(&self, literal: &[u8]) -> Option<Place> {
+    pub(super) fn place_in(&self, literal: &[u8]) -> Option<MatchPlace> {
         if self.0.is_ascii() && !literal.contains(&b'\\') {
             return place_of_ascii(literal, self.0.as_bytes());
         }
         let text = unescaped(literal).to_lowercase();
         let mut found = text.match_indices(&self.0).map(|(at, _)| !text[..at].ends_with(char::is_alphanumeric)).peekable();
         found.peek()?;
-        Some(if found.any(|starts| starts) { Place::WordStart } else { Place::Inside })
+        Some(if found.any(|starts| starts) { MatchPlace::WordStart } else { MatchPlace::Inside })
     }
 }
 
 /// `needle` is in lower case and not empty.
-fn place_of_ascii(text: &[u8], needle: &[u8]) -> Option<Place> {
+fn place_of_ascii(text: &[u8], needle: &[u8]) -> Option<MatchPlace> {
     let first = needle[0];
     let mut best = None;
     for at in memchr2_iter(first, first.to_ascii_uppercase(), text) {
@@ -104,9 +104,9 @@ fn place_of_ascii(text: &[u8], needle: &[u8]) -> Option<Place> {
             continue;
         }
         if !ends_in_word(&text[..at]) {
-            return Some(Place::WordStart);
+            return Some(MatchPlace::WordStart);
         }
-        best = Some(Place::Inside);
+        best = Some(MatchPlace::Inside);
     }
     best
 }
@@ -128,7 +128,7 @@ fn ends_in_word(before: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn place(text: &str, needle: &str) -> Option<Place> {
+    fn place(text: &str, needle: &str) -> Option<MatchPlace> {
         let literal = serde_json::to_string(text).unwrap();
         Needle::new(needle).unwrap().place_in(&literal.as_bytes()[1..literal.len() - 1])
     }
@@ -136,17 +136,17 @@ mod tests {
     #[test]
     fn a_word_that_begins_with_it_counts_more_than_one_that_holds_it() {
         for (text, needle, expected) in [
-            ("Desk Lamp", "lamp", Some(Place::WordStart)),
-            ("Clamp and lamp", "LAMP", Some(Place::WordStart)),
-            ("Clamp", "lamp", Some(Place::Inside)),
-            ("Anti-glare", "glare", Some(Place::WordStart)),
-            ("Bügellampe", "lampe", Some(Place::Inside)),
-            ("Grünlampe", "lampe", Some(Place::Inside)),
-            ("Großélampe", "lampe", Some(Place::Inside)),
-            ("ÜBERLAMPE", "überl", Some(Place::WordStart)),
-            ("a \"lamp\"", "lamp", Some(Place::WordStart)),
-            ("a \"clamp\"", "lamp", Some(Place::Inside)),
-            ("“Lamp”", "lamp", Some(Place::WordStart)),
+            ("Desk Lamp", "lamp", Some(MatchPlace::WordStart)),
+            ("Clamp and lamp", "LAMP", Some(MatchPlace::WordStart)),
+            ("Clamp", "lamp", Some(MatchPlace::Inside)),
+            ("Anti-glare", "glare", Some(MatchPlace::WordStart)),
+            ("Bügellampe", "lampe", Some(MatchPlace::Inside)),
+            ("Grünlampe", "lampe", Some(MatchPlace::Inside)),
+            ("Großélampe", "lampe", Some(MatchPlace::Inside)),
+            ("ÜBERLAMPE", "überl", Some(MatchPlace::WordStart)),
+            ("a \"lamp\"", "lamp", Some(MatchPlace::WordStart)),
+            ("a \"clamp\"", "lamp", Some(MatchPlace::Inside)),
+            ("“Lamp”", "lamp", Some(MatchPlace::WordStart)),
             ("lam", "lamp", None),
             ("", "lamp", None),
         ] {

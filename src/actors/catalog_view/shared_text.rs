@@ -1,5 +1,5 @@
-//! A long text made of products, such as the whole catalogue: it holds the products, not their bytes, so that all such texts share
-//! them. A reader renders piece by piece what it takes, and holds one piece however slowly it reads.
+//! A long text made of products, such as the whole catalogue: it holds the products, not their bytes, so that all such texts
+//! share them. A reader renders piece by piece what it takes, and holds one piece however slowly it reads.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct SharedText {
 }
 
 impl SharedText {
-    /// Puts products into a text. `around` is told how many there are and the bytes between beginning and end, and gives those.
+    /// Puts products into a text. `around` gets their count and the bytes between beginning and end, and returns those.
     pub(super) fn new(
         products: impl Iterator<Item = Arc<Entry>>,
         waiting: &WaitingOutput,
@@ -92,7 +92,7 @@ impl Iterator for Pieces {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Shop;
+    use super::super::testing::TestCatalogue;
     use super::*;
 
     fn array(products: impl Iterator<Item = Arc<Entry>>) -> Arc<SharedText> {
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn pieces_are_small_and_make_the_whole() {
         for products in [0, 1, 2, 2_000] {
-            let shop = Shop::restored(products);
+            let shop = TestCatalogue::restored(products);
             let text = array(shop.catalog.all());
             let pieces: Vec<Bytes> = text.pieces().collect();
             assert!(pieces.iter().all(|piece| piece.len() < PIECE_BYTES + 4096));
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn texts_share_their_products() {
-        let shop = Shop::restored(100);
+        let shop = TestCatalogue::restored(100);
         let texts: Vec<_> = (0..50).map(|_| array(shop.catalog.all())).collect();
         let entry = shop.catalog.entry("P0").unwrap();
         let body = entry.body().as_ptr();

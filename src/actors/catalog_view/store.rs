@@ -1,7 +1,7 @@
-//! What the view holds: written by the one view actor, read by everybody without a lock.
+//! What the view holds: written by the one view actor, read without a lock.
 //!
-//! It outlives the actor: while a dead view is restarted, its last state stays readable. [`Writer`] is what only the actor touches; the
-//! lock around it is taken once per batch and by nobody else.
+//! It outlives the actor: while a dead view is restarted, its last state stays readable. [`ViewWriter`] is what only the actor
+//! touches; the lock around it is taken once per batch, by that actor alone.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use super::front::FrontPage;
 use super::lists::Lists;
 use super::table::{Slot, SlotNo, Table};
 use super::taken::{SourcePositions, TakenFeed};
-use super::writer::Writer;
+use super::writer::ViewWriter;
 use crate::actors::waiting::WaitingOutput;
 use crate::domain::ids::ProductId;
 use crate::log::partitioner::partition_of;
@@ -29,7 +29,7 @@ use crate::wire::topics::Topic;
 pub struct Tallies {
     pub taken: AtomicU64,
     pub known: AtomicU64,
-    /// Partial records of another life than the product's.
+    /// Partial records of another lifetime than the product's.
     pub other_life: AtomicU64,
     /// Partial records of products that the view doesn't have.
     pub unknown: AtomicU64,
@@ -43,7 +43,7 @@ pub struct Catalog {
     pub(super) table: Table,
     pub(super) lists: Lists,
     pub(super) taken: TakenFeed,
-    pub(super) writer: Mutex<Writer>,
+    pub(super) writer: Mutex<ViewWriter>,
     pub(super) tallies: Tallies,
     /// Where the view stands on `products`, by partition.
     pub(super) positions: ArcSwap<Vec<Offset>>,
@@ -83,7 +83,7 @@ impl Catalog {
         }
     }
 
-    /// What the view has taken and nobody was told yet.
+    /// What the view has taken and not yet announced.
     #[must_use]
     pub fn taken(&self) -> &TakenFeed {
         &self.taken

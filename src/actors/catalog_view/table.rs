@@ -1,8 +1,8 @@
 //! Where entries live: numbered slots, and an index from product id to slot number.
 //!
-//! One writer (the view), any number of readers, no lock: a slot is written before the index names it. A product keeps its number for as
-//! long as it has a slot, so fan-out and lists speak of products by number (4 bytes). A number that was given back may become another
-//! product's after a while; a slot never does, so a reader that holds one still has the product that it looked up.
+//! One writer (the view), any number of readers, no lock: a slot is written before the index names it. A product keeps its number
+//! for as long as it has a slot, so fan-out and lists speak of products by number (4 bytes). A number that was given back may
+//! become another product's after a while; a slot never does, so a reader that holds one still has the product that it looked up.
 //!
 //! ```text
 //!  "PROD_0001" ─ hash ─► index: [ 0 │ 7 │ 0 │ 3 … ]  (open addressing; slot number + 1, 0 = free, MAX = given back; built again when full)
@@ -183,8 +183,8 @@ impl Table {
         self.idle().resting.push(number);
     }
 
-    /// Lets the numbers that rest be used again: by now nothing kept by number belongs to their old products. Only the one writer may
-    /// call this.
+    /// Lets the numbers that rest be used again: by now nothing kept by number belongs to their old products. Only the one writer
+    /// may call this.
     pub fn rested(&self) {
         let mut idle = self.idle();
         let rested = std::mem::take(&mut idle.resting);
@@ -276,7 +276,7 @@ mod tests {
                 threads.spawn(|| {
                     let mut seen = 0;
                     while seen < 30_000 {
-                        // Everything that was counted before we look must be found.
+                        // Everything that was counted before must be found.
                         let len = table.count();
                         for number in (seen..len.saturating_sub(1)).step_by(97) {
                             assert_eq!(table.find(id(number).as_str()).map(|(found, _)| found), Some(number));
@@ -287,7 +287,7 @@ mod tests {
             }
         });
         assert_eq!(table.find_or_add(&id(17)).0, 17, "known ids keep their number");
-        assert!(table.find("nobody").is_none());
+        assert!(table.find("unknown").is_none());
     }
 
     /// Products come and go; others stay, and are found all the time, also by readers that look meanwhile.

@@ -1,9 +1,9 @@
-//! What the view has taken and nobody was told yet: the fan-out's work, coalesced per product.
+//! What the view has taken and the fan-out has not sent yet, coalesced per product.
 //!
 //! Bounded by construction: one place per product, and beyond [`PENDING_MAX`] products no list at all but one flag: "anything may
 //! have changed". So a fan-out that is late or dead costs no memory, and costs the view nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -21,18 +21,18 @@ pub type SourcePositions = Arc<[Offset]>;
 
 /// What the newest event says of a product's change.
 #[derive(Debug, Clone)]
-pub struct Note {
+pub struct ChangeNote {
     pub change: Arc<Change>,
     pub trace: Option<TraceContext>,
 }
 
 /// What changed since the last [`TakenFeed::drain`].
 #[derive(Debug, Default)]
-pub struct Taken {
+pub struct TakenChanges {
     /// Changed products, each once.
     pub numbers: Vec<SlotNo>,
     /// The newest event of those that have one.
-    pub notes: HashMap<SlotNo, Note>,
+    pub notes: HashMap<SlotNo, ChangeNote>,
     /// How far the view has come on `products` with these changes.
     pub positions: SourcePositions,
     /// Not everything is listed: every page must be brought up to date from its cursor.
@@ -48,13 +48,13 @@ pub struct TakenFeed {
 
 #[derive(Debug, Default)]
 struct Pending {
-    taken: Taken,
-    listed: HashMap<SlotNo, ()>,
+    taken: TakenChanges,
+    listed: HashSet<SlotNo>,
 }
 
 impl TakenFeed {
     /// Adds one batch of changes and where the view stands with them.
-    pub fn add(&self, changed: impl IntoIterator<Item = (SlotNo, Option<Note>)>, positions: SourcePositions) {
+    pub fn add(&self, changed: impl IntoIterator<Item = (SlotNo, Option<ChangeNote>)>, positions: SourcePositions) {
         self.change(|pending| pending.add_all(changed, positions));
     }
 
@@ -63,8 +63,8 @@ impl TakenFeed {
         self.change(|pending| pending.taken.resume_all = true);
     }
 
-    /// Both at once: nobody is told one by one what every page looks for itself.
-    pub fn add_and_resume(&self, changed: impl IntoIterator<Item = (SlotNo, Option<Note>)>, positions: SourcePositions) {
+    /// Both at once, so that no page gets a change before it resumes.
+    pub fn add_and_resume(&self, changed: impl IntoIterator<Item = (SlotNo, Option<ChangeNote>)>, positions: SourcePositions) {
         self.change(|pending| {
             pending.taken.resume_all = true;
             pending.add_all(changed, positions);
@@ -83,27 +83,27 @@ impl TakenFeed {
 
     /// Takes what is there; the positions stay.
     #[must_use]
-    pub fn drain(&self) -> Taken {
+    pub fn drain(&self) -> TakenChanges {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.listed.clear();
-        let left = Taken { positions: pending.taken.positions.clone(), ..Taken::default() };
+        let left = TakenChanges { positions: pending.taken.positions.clone(), ..TakenChanges::default() };
         std::mem::replace(&mut pending.taken, left)
     }
 }
 
 impl Pending {
-    fn add_all(&mut self, changed: impl IntoIterator<Item = (SlotNo, Option<Note>)>, positions: SourcePositions) {
+    fn add_all(&mut self, changed: impl IntoIterator<Item = (SlotNo, Option<ChangeNote>)>, positions: SourcePositions) {
         for (number, note) in changed {
             self.add(number, note);
         }
         self.taken.positions = positions;
     }
 
-    fn add(&mut self, number: SlotNo, note: Option<Note>) {
+    fn add(&mut self, number: SlotNo, note: Option<ChangeNote>) {
         if self.taken.resume_all && self.taken.numbers.len() >= PENDING_MAX {
             return;
         }
-        if self.listed.insert(number, ()).is_none() {
+        if self.listed.insert(number) {
             self.taken.numbers.push(number);
         }
         if let Some(note) = note {

@@ -1,11 +1,11 @@
-//! A catalogue driven by hand, for the tests of whoever reads it.
+//! A catalogue driven by hand, for the tests of its readers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::entry::{Origin, Removal};
+use super::entry::{Removal, StateOrigin};
 use super::history::Change;
-use super::intake::Heard;
-use super::merge::{Level, Trust};
+use super::intake::StockChange;
+use super::merge::{StockAndPrice, Trust};
 use super::{CatalogHandle, CatalogState};
 use crate::domain::ids::{OrderId, ProductId, Stock};
 use crate::domain::inventory::EventKind;
@@ -22,7 +22,7 @@ pub const GONE: i64 = 0;
 
 /// A catalogue and the log's side of it: one partition, the next offset of each topic.
 #[derive(Debug)]
-pub struct Shop {
+pub struct TestCatalogue {
     pub catalog: CatalogHandle,
     offsets: Mutex<Offsets>,
 }
@@ -33,7 +33,7 @@ struct Offsets {
     events: i64,
 }
 
-impl Shop {
+impl TestCatalogue {
     /// Nothing was restored yet.
     pub fn empty() -> Self {
         let catalog = CatalogHandle::new();
@@ -90,7 +90,7 @@ impl Shop {
             match version {
                 Some(version) => {
                     let revision = Revision { life: 0, version: *version };
-                    let origin = Origin { revision, changed_at_ms: 1, source_offset: *source_offset };
+                    let origin = StateOrigin { revision, changed_at_ms: 1, source_offset: *source_offset };
                     catalog.take_whole(&mut writer, &product(id, 5, *version), origin, Trust::Log);
                 }
                 None => {
@@ -128,9 +128,16 @@ impl Shop {
             revision,
             at_ms: 1,
         };
-        let heard = Heard {
+        let change_of_event = StockChange {
             id: ProductId::new(id).unwrap(),
-            level: Level { revision, stock: Stock::new(stock).unwrap(), price: None, at_ms: 1, dropped_from: None, last: false },
+            stock_and_price: StockAndPrice {
+                revision,
+                stock: Stock::new(stock).unwrap(),
+                price: None,
+                at_ms: 1,
+                dropped_from: None,
+                last: false,
+            },
             change: Arc::new(change),
             trace: TraceContext::parse(TRACE),
             offset,
@@ -138,7 +145,7 @@ impl Shop {
         };
         let catalog = self.catalog.catalog();
         let mut writer = catalog.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        catalog.take_event(&mut writer, heard);
+        catalog.take_event(&mut writer, change_of_event);
         catalog.finish_batch(&mut writer, &[]);
     }
 
@@ -159,7 +166,7 @@ impl Shop {
     pub fn random_change(&self, step: u64) {
         let id = format!("P{}", step.wrapping_mul(2_654_435_761) % 50);
         let Some(entry) = self.catalog.entry(&id) else {
-            // A life of its own, newer than all before.
+            // A lifetime of its own, newer than all before.
             return self.revive(&id);
         };
         let (version, stock) = (entry.revision.version + 1, 1 + (entry.stock.units() + 7) % 90);
@@ -187,10 +194,10 @@ impl Shop {
         (entry.revision.version + 1, entry.stock.units() - 1)
     }
 
-    fn origin(&self, version: u64) -> Origin {
+    fn origin(&self, version: u64) -> StateOrigin {
         let mut offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
         offsets.products += 1;
-        Origin { revision: Revision { life: 0, version }, changed_at_ms: 1, source_offset: offsets.products - 1 }
+        StateOrigin { revision: Revision { life: 0, version }, changed_at_ms: 1, source_offset: offsets.products - 1 }
     }
 
     fn end(&self) -> i64 {

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use super::history::{History, REMEMBERED_MS};
 use super::store::Catalog;
 use super::table::{Slot, SlotNo};
-use super::writer::Writer;
+use super::writer::ViewWriter;
 use crate::domain::EpochMs;
 
-/// Changes in all histories together: at 200 bytes each, 80 MB. Beyond it the hand lets the oldest halves go.
+/// Changes in all histories together: at 200 bytes each, 80 MB. Beyond it the sweep lets the older halves go.
 const REMEMBERED_MAX: u64 = 400_000;
 
 impl Catalog {
-    /// Looks after a part of the slots: lets histories go that are an hour old or too many, and the text of products long removed.
-    pub fn tend(&self, writer: &mut Writer, slots: u32, now_ms: EpochMs) {
+    /// Tends a part of the slots: lets histories go that are an hour old or too many, and the text of products long removed.
+    pub fn tend(&self, writer: &mut ViewWriter, slots: u32, now_ms: EpochMs) {
         self.end_drops(writer, now_ms);
         let len = self.table.count();
         for _ in 0..slots.min(len) {
@@ -33,7 +33,7 @@ impl Catalog {
     }
 
     /// Lets every price go from which a product dropped an hour ago.
-    fn end_drops(&self, writer: &mut Writer, now_ms: EpochMs) {
+    fn end_drops(&self, writer: &mut ViewWriter, now_ms: EpochMs) {
         while let Some((at_ms, number)) = writer.drops.first().copied().filter(|(at_ms, _)| *at_ms <= now_ms - REMEMBERED_MS) {
             writer.drops.pop_first();
             let Some(slot) = self.table.slot(number) else { continue };
@@ -44,7 +44,7 @@ impl Catalog {
         }
     }
 
-    fn tend_history(&self, writer: &mut Writer, slot: &Slot, now_ms: EpochMs) {
+    fn tend_history(&self, writer: &mut ViewWriter, slot: &Slot, now_ms: EpochMs) {
         let Some(history) = slot.history.load_full() else { return };
         let expired = history.newest_at_ms().is_none_or(|at_ms| at_ms < now_ms - REMEMBERED_MS);
         let kept = if expired {
@@ -59,9 +59,9 @@ impl Catalog {
         slot.history.store(kept.map(Arc::new));
     }
 
-    /// An hour after a product's removal its text goes, a sweep later its slot. A slot that only ever got a history (the event that the
-    /// product was added, of a product whose records are compacted away) goes with that history.
-    fn tend_removed(&self, writer: &mut Writer, number: SlotNo, slot: &Slot, now_ms: EpochMs) {
+    /// An hour after a product's removal its text goes, a sweep later its slot. A slot that only ever got a history (the event
+    /// that the product was added, of a product whose records are compacted away) goes with that history.
+    fn tend_removed(&self, writer: &mut ViewWriter, number: SlotNo, slot: &Slot, now_ms: EpochMs) {
         let held = slot.entry.load_full();
         let has_text = held.as_ref().is_some_and(|entry| !entry.body().is_empty());
         if !has_text && slot.history.load().is_none() {

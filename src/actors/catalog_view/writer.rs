@@ -3,39 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::entry::{Labels, Origin};
+use super::entry::{Labels, StateOrigin};
 use super::front::Moves;
 use super::table::SlotNo;
-use super::taken::Note;
+use super::taken::ChangeNote;
 use crate::domain::EpochMs;
 use crate::domain::product::Product;
 
 /// What only the view touches.
 #[derive(Debug, Default)]
-pub struct Writer {
+pub struct ViewWriter {
     /// One shared copy of each category's and brand's name.
     pub(super) labels: HashSet<Arc<str>>,
     /// Changed in this batch, in order, with the newest event of each.
     pub(super) changed: Vec<SlotNo>,
-    pub(super) notes: HashMap<SlotNo, Note>,
+    pub(super) notes: HashMap<SlotNo, ChangeNote>,
     pub(super) details_changed: bool,
     pub(super) prices_changed: bool,
     pub(super) stocked_changed: bool,
-    /// The last moves, told to readers at the end of the batch if they changed.
+    /// The last moves, published at the end of the batch if they changed.
     pub(super) moves: Moves,
-    /// When the drops were that products show, and whose, so that they end after their time.
+    /// The drops that products show, by their time, so that they end an hour later.
     pub(super) drops: BTreeSet<(EpochMs, SlotNo)>,
     /// Seen while restoring, by slot number: the rest was removed while no view was running.
     pub(super) seen: Option<Vec<bool>>,
-    /// Products without a slot in records that an earlier incarnation had read: most were removed and their slots given back, so they
-    /// are only listed if the restore finds no removal.
-    pub(super) unlisted: BTreeMap<String, (Product, Origin)>,
+    /// Products without a slot in records that an earlier incarnation had read: most were removed and their slots given back, so
+    /// they are only listed if the restore finds no removal.
+    pub(super) unlisted: BTreeMap<String, (Product, StateOrigin)>,
     /// Changes held in all histories, and the slot whose history is looked at next.
     pub(super) remembered: u64,
     pub(super) hand: SlotNo,
 }
 
-impl Writer {
+impl ViewWriter {
     /// A product's slot was given back: nothing stays kept by its number here, and the fan-out learns of it with the next batch.
     pub(super) fn forget(&mut self, number: SlotNo) {
         self.moves.forget(number);

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::carts;
 use super::handle::FanoutHandle;
 use super::hub::Hub;
-use crate::actors::kit::{Followed, Follower, Mailbox, Open};
+use crate::actors::kit::{Followed, Follower, Mailbox, OpenReader};
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -22,7 +22,8 @@ use crate::wire::topics::Topic;
 
 /// The actor's id.
 const ID: &str = "fanout";
-/// Between two flushes there is this much time per connected page: with a thousand pages one write then carries what came in 10 ms.
+/// Between two flushes there is this much time per connected page: with a thousand pages one write then carries what came in 10
+/// ms.
 const PACE_PER_PAGE: Duration = Duration::from_micros(10);
 /// However many pages there are, they don't wait longer.
 const PACE_MAX: Duration = Duration::from_millis(50);
@@ -81,7 +82,7 @@ impl WebSocketFanout {
     /// Follows carts from where the last incarnation was, or from now on: a page that connects later asks for its cart itself.
     fn follow_carts(&self, mailbox: &Mailbox<FanoutMsg>) -> Follower {
         let (log, hub, mailbox) = (self.log.clone(), self.hub.clone(), mailbox.clone());
-        let open: Open = Box::new(move || {
+        let open: OpenReader = Box::new(move || {
             let (log, positions) = (log.clone(), hub.cart_positions());
             Box::pin(async move {
                 match positions {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::hub::Hub;
-use super::outbox::Subject;
+use super::outbox::FrameSubject;
 use crate::log::Record;
 use crate::wire::envelope::EnvelopeType;
 use crate::wire::pages::websocket;
@@ -21,6 +21,6 @@ pub fn show(hub: &Hub, record: &Record) {
     if hub.has_session(session)
         && serde_json::from_slice(value).is_ok_and(|event: EventType<'_>| event.event_type == EnvelopeType::ShoppingCart.as_str())
     {
-        hub.to_session(session, &Subject::Cart, websocket::encode(websocket::TEXT, value));
+        hub.to_session(session, &FrameSubject::Cart, websocket::encode(websocket::TEXT, value));
     }
 }

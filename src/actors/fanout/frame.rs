@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::actors::catalog_view::{CatalogHandle, Entry, Note, SharedText};
+use crate::actors::catalog_view::{CatalogHandle, ChangeNote, Entry, SharedText};
 use crate::domain::EpochMs;
 use crate::wire::pages::websocket::{self, HEADER_MAX};
 
@@ -71,10 +71,10 @@ impl FrameWriter {
     }
 }
 
-/// `PRODUCT_UPDATE`: the whole product as it is now, with what changed and the trace of that, where an event told it.
+/// `PRODUCT_UPDATE`: the whole product as it is now, with what changed and its trace, where an event named them.
 /// `None` for a removed product whose text was let go.
 #[must_use]
-pub fn product_update(id: &str, entry: &Entry, note: Option<&Note>, now_ms: EpochMs) -> Option<Bytes> {
+pub fn product_update(id: &str, entry: &Entry, note: Option<&ChangeNote>, now_ms: EpochMs) -> Option<Bytes> {
     let open_body = entry.body().strip_suffix(b"}")?;
     let mut writer = FrameWriter::envelope("PRODUCT_UPDATE", Some(id), None, now_ms, open_body.len() + 300);
     writer.raw(open_body);

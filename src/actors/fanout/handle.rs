@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::hub::{Counts, FanoutSettings, Hub};
-use super::outbox::Subject;
+use super::outbox::FrameSubject;
 use super::page::{PageInfo, PageSubscription};
 use crate::actors::catalog_view::CatalogHandle;
 use crate::actors::waiting::WaitingOutput;
@@ -31,7 +31,8 @@ impl FanoutHandle {
         Self { hub: Arc::new(Hub::new(catalog, settings, clock)) }
     }
 
-    /// Registers a page. From now on it misses nothing; its first burst is the whole catalogue, or what it missed since its cursor.
+    /// Registers a page. From now on it misses nothing; its first burst is the whole catalogue, or what it missed since its
+    /// cursor.
     #[must_use]
     pub fn register(&self, page: PageInfo) -> PageSubscription {
         PageSubscription::new(self.hub.clone(), page)
@@ -62,16 +63,16 @@ impl FanoutHandle {
 
     /// Shows the session's pages their cart. Only the latest is kept for a page that does not read.
     pub fn show_cart(&self, cart: &Cart) {
-        self.show(&cart.session_id, &Subject::Cart, &Frame::ShoppingCart(cart));
+        self.show(&cart.session_id, &FrameSubject::Cart, &Frame::ShoppingCart(cart));
     }
 
-    /// Shows the order to its session's pages. Only the latest state of an order is kept for a page that does not read; of too many
-    /// orders the oldest go, and the page's next heartbeat says `reload`.
+    /// Shows the order to its session's pages. Only the latest state of an order is kept for a page that does not read; of too
+    /// many orders the oldest go, and the page's next heartbeat says `reload`.
     pub fn show_order(&self, order: &Order) {
-        self.show(&order.session_id, &Subject::Order(order.order_id.clone()), &Frame::OrderUpdate(order));
+        self.show(&order.session_id, &FrameSubject::Order(order.order_id.clone()), &Frame::OrderUpdate(order));
     }
 
-    fn show(&self, session_id: &str, subject: &Subject, frame: &Frame<'_>) {
+    fn show(&self, session_id: &str, subject: &FrameSubject, frame: &Frame<'_>) {
         if self.has_session(session_id) {
             let message = frame.to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
             self.hub.to_session(session_id, subject, websocket::encode(websocket::TEXT, &message));

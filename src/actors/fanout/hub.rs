@@ -1,4 +1,4 @@
-//! What the fan-out and the pages share: the journal, who is connected, and how far everybody was brought.
+//! What the fan-out and the pages share: the journal, the connected pages, and how far they were brought.
 //!
 //! It outlives the actor, as the connections do.
 
@@ -15,8 +15,8 @@ use tracing::Span;
 
 use super::frame;
 use super::journal::{Journal, Sequence};
-use super::outbox::{Outbox, Subject};
-use crate::actors::catalog_view::{CatalogHandle, Entry, SharedText, Slot, SlotNo, SourcePositions, Taken};
+use super::outbox::{FrameSubject, Outbox};
+use crate::actors::catalog_view::{CatalogHandle, Entry, SharedText, Slot, SlotNo, SourcePositions, TakenChanges};
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
 use crate::log::{Offset, TopicPartition};
@@ -34,7 +34,7 @@ const SYNC_REST_FACTOR: u32 = 10;
 pub struct FanoutSettings {
     /// A catalogue of more products is not sent whole.
     pub cache_sync_max: usize,
-    /// How often a page of `kartshoppe.v1` hears where it stands.
+    /// How often a page of `kartshoppe.v1` is sent a heartbeat.
     pub heartbeat_interval: Duration,
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Run {
 pub(super) struct Sync {
     pub head: Sequence,
     pub frame: Arc<SharedText>,
-    /// How far everybody was brought before it was rendered.
+    /// How far pages were brought before it was rendered.
     pub positions: SourcePositions,
     listed: u64,
     made_at: Instant,
@@ -189,7 +189,7 @@ impl Hub {
     }
 
     /// Puts a frame into the outbox of every page of a session.
-    pub fn to_session(&self, session_id: &str, subject: &Subject, frame: Bytes) {
+    pub fn to_session(&self, session_id: &str, subject: &FrameSubject, frame: Bytes) {
         let frame = self.catalog.waiting().hold(frame);
         for page in self.of_session(session_id) {
             let mut outbox = page.outbox.lock().unwrap_or_else(PoisonError::into_inner);
@@ -244,7 +244,7 @@ impl Hub {
     }
 
     /// Brings what the view has taken into the journal, and wakes the pages. Returns how many changes there were.
-    pub fn flush(&self, taken: Taken) -> usize {
+    pub fn flush(&self, taken: TakenChanges) -> usize {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.resume_all {
             self.journal.forget_shown();
@@ -252,7 +252,7 @@ impl Hub {
         let changes = taken.numbers.len();
         let from = self.journal.head();
         let _spans = self.push_spans(&taken);
-        // Nobody looks, or everybody will look for itself: then frames are made when they are asked for.
+        // No pages, or all of them will resume: then frames are made when they are asked for.
         let unseen = self.page_count() == 0 || taken.resume_all;
         let run = if unseen { self.note(&taken) } else { self.encode(&taken) };
         let to = self.journal.head();
@@ -273,15 +273,15 @@ impl Hub {
     }
 
     /// Of the changes whose trace is sampled: how long it took until their frames were there for every page.
-    fn push_spans(&self, taken: &Taken) -> Vec<Span> {
+    fn push_spans(&self, taken: &TakenChanges) -> Vec<Span> {
         let traces = taken.notes.values().filter_map(|note| note.trace.as_ref()).filter(|trace| trace.is_sampled());
         let pages = self.page_count();
         let push = || tracing::info_span!(parent: None, span::FANOUT_PUSH, kartshoppe.pages = pages);
         traces.map(|trace| spans::child(Some(trace), push)).collect()
     }
 
-    /// Only the sequence numbers: they tell what is newer than a snapshot.
-    fn note(&self, taken: &Taken) -> Option<(Bytes, u64)> {
+    /// Only the sequence numbers: they mark what is newer than a snapshot.
+    fn note(&self, taken: &TakenChanges) -> Option<(Bytes, u64)> {
         for number in &taken.numbers {
             self.show(*number);
             self.journal.push(*number, None);
@@ -289,7 +289,7 @@ impl Hub {
         None
     }
 
-    fn encode(&self, taken: &Taken) -> Option<(Bytes, u64)> {
+    fn encode(&self, taken: &TakenChanges) -> Option<(Bytes, u64)> {
         let now_ms = self.clock.now_ms();
         let mut run = BytesMut::new();
         let (mut frames, mut shared) = (0, true);

@@ -1,10 +1,10 @@
 //! What changed, in order, for all pages together: how a page knows what it has not been sent without a queue of its own.
 //!
-//! Each change of a product gets the next sequence number, and the product's *mark* remembers its latest. A page keeps one number, its
-//! cursor; what it has not been sent is every product whose mark is at or above it. Near the head a page finds them in a ring of the
-//! last [`RING`] changes, where one that is no longer its product's latest is passed over: the latest comes later in the ring. A page
-//! that fell behind the ring looks through the marks instead. So a slow page costs 8 bytes, converges to the latest state, and nobody
-//! waits for it.
+//! Each change of a product gets the next sequence number, and the product's *mark* remembers its latest. A page keeps one
+//! number, its cursor; what it has not been sent is every product whose mark is at or above it. Near the head a page finds them
+//! in a ring of the last [`RING`] changes, where one that is no longer its product's latest is passed over: the latest comes
+//! later in the ring. A page that fell behind the ring looks through the marks instead. So a slow page costs 8 bytes, converges
+//! to the latest state, and holds up no other.
 //!
 //! One writer; readers take no lock.
 
@@ -46,13 +46,13 @@ pub struct Journal {
 #[derive(Debug)]
 pub struct Due {
     pub number: SlotNo,
-    /// Its frame; `None` if nobody kept one: then the entry says what to send.
+    /// Its frame; `None` if none was kept: then the entry says what to send.
     pub frame: Option<Arc<Bytes>>,
 }
 
-/// What the ring says about a place in it.
+/// What the ring holds at a sequence number.
 #[derive(Debug)]
-pub enum Looked {
+pub enum RingEntry {
     /// The latest change of its product.
     Due(Due),
     /// The product changed again since.
@@ -75,13 +75,13 @@ impl Journal {
         self.head.load(Ordering::Acquire)
     }
 
-    /// The product as its next change will show it: as it is in the view by the time that everybody can know it from here.
+    /// The product as its next change will show it: as it is in the view by the time that it can be known from here.
     pub fn show(&self, number: SlotNo, live: &ArcSwapOption<Entry>) -> Option<Arc<Entry>> {
         let mark = self.marks.cell(number);
         loop {
             let entry = live.load_full();
             mark.shown.store(entry.clone());
-            // Whoever looked into the view before this store must find nothing newer there than what is shown now.
+            // A reader of the view before this store must find nothing newer there than what is shown now.
             fence(Ordering::SeqCst);
             if entry.as_ref().map(Arc::as_ptr) == live.load().as_ref().map(Arc::as_ptr) {
                 return entry;
@@ -89,7 +89,7 @@ impl Journal {
         }
     }
 
-    /// The product as pages may know it: not ahead of its changes, or a page would hear of an older state after a newer one.
+    /// The product as pages may know it: not ahead of its changes, or a page would be sent an older state after a newer one.
     pub fn shown(&self, number: SlotNo, live: &ArcSwapOption<Entry>) -> Option<Arc<Entry>> {
         let shown = || self.marks.get(number)?.shown.load_full();
         shown().or_else(|| {
@@ -100,12 +100,12 @@ impl Journal {
         })
     }
 
-    /// Shows the view as it is: changes were not told one by one.
+    /// Shows the view as it is: changes were not listed one by one.
     pub fn forget_shown(&self) {
         self.marks.iter().for_each(|mark| mark.shown.store(None));
     }
 
-    /// The number is no product's any more.
+    /// The slot was given back.
     pub fn forget(&self, number: SlotNo) {
         if let Some(mark) = self.marks.get(number) {
             mark.shown.store(None);
@@ -131,18 +131,18 @@ impl Journal {
         self.head.store(sequence + 1, Ordering::Release);
     }
 
-    /// Looks at one change below the head.
+    /// One change below the head.
     #[must_use]
-    pub fn look(&self, sequence: Sequence) -> Looked {
+    pub fn look(&self, sequence: Sequence) -> RingEntry {
         let number = self.ring[place(sequence)].load(Ordering::Acquire);
         if self.head() + MARGIN > sequence + RING {
-            return Looked::Forgotten;
+            return RingEntry::Forgotten;
         }
         match self.marks.get(number) {
             Some(mark) if mark.next.load(Ordering::Acquire) == sequence + 1 => {
-                Looked::Due(Due { number, frame: mark.frame.load_full() })
+                RingEntry::Due(Due { number, frame: mark.frame.load_full() })
             }
-            _ => Looked::Overtaken,
+            _ => RingEntry::Overtaken,
         }
     }
 
@@ -177,9 +177,9 @@ mod tests {
         journal.push(7, frame("a"));
         journal.push(9, frame("b"));
         journal.push(7, frame("c"));
-        assert!(matches!(journal.look(0), Looked::Overtaken));
-        assert!(matches!(journal.look(1), Looked::Due(due) if due.number == 9));
-        assert!(matches!(journal.look(2), Looked::Due(due) if due.number == 7 && text(&due) == "c"));
+        assert!(matches!(journal.look(0), RingEntry::Overtaken));
+        assert!(matches!(journal.look(1), RingEntry::Due(due) if due.number == 9));
+        assert!(matches!(journal.look(2), RingEntry::Due(due) if due.number == 7 && text(&due) == "c"));
         assert!(journal.changed_since(9, 2).is_none() && journal.changed_since(9, 1).is_some());
         assert!(journal.changed_since(8, 0).is_none());
     }
@@ -191,9 +191,9 @@ mod tests {
         for _ in 0..RING {
             journal.push(2, None);
         }
-        assert!(matches!(journal.look(0), Looked::Forgotten));
+        assert!(matches!(journal.look(0), RingEntry::Forgotten));
         let due = journal.changed_since(1, 0).unwrap();
         assert!(due.frame.is_none());
-        assert!(matches!(journal.look(journal.head() - 1), Looked::Due(_)));
+        assert!(matches!(journal.look(journal.head() - 1), RingEntry::Due(_)));
     }
 }

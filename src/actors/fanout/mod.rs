@@ -6,9 +6,9 @@
 //!  shopping-cart-events ─────────►  carts  ─► Outbox of the session's pages ──────┘
 //!  OrderTracker ──────────────────► orders ─► Outbox of the session's pages ──────┘
 //! ```
-//! A page is registered first and gets its snapshot then, so nothing falls between. A page that does not read costs nothing and holds
-//! nobody back: it has a place in the journal, not a queue. Wake-ups are paced by the number of pages, so that with a thousand of them
-//! one write carries many frames; a change after a quiet moment goes out at once.
+//! A page is registered first and gets its snapshot then, so nothing falls between. A page that does not read costs nothing and
+//! holds no other back: it has a place in the journal, not a queue. Wake-ups are paced by the number of pages, so that with a
+//! thousand of them one write carries many frames; a change after a quiet moment goes out at once.
 
 mod actor;
 mod carts;

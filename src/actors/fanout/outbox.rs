@@ -11,7 +11,7 @@ const WAITING_BYTES_MAX: usize = 256 * 1024;
 
 /// What a frame for a session is about: a newer one about the same takes the place of the older.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum FrameSubject {
     Cart,
     Order(String),
 }
@@ -19,20 +19,20 @@ pub enum Subject {
 /// The frames that wait for one page.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    waiting: VecDeque<(Subject, Bytes)>,
+    waiting: VecDeque<(FrameSubject, Bytes)>,
     /// Frames were let go: the page must read its orders over REST.
     overflowed: bool,
 }
 
 impl Outbox {
     /// Adds a frame; returns whether older ones about something else had to go.
-    pub fn put(&mut self, subject: Subject, frame: Bytes) -> bool {
+    pub fn put(&mut self, subject: FrameSubject, frame: Bytes) -> bool {
         self.waiting.retain(|(known, _)| *known != subject);
         self.waiting.push_back((subject, frame));
         let mut gone = false;
         while self.waiting.len() > 1 && (self.waiting.len() > WAITING_MAX || self.bytes() > WAITING_BYTES_MAX) {
             // The cart is one frame and always current: orders go first.
-            let oldest = self.waiting.iter().position(|(subject, _)| *subject != Subject::Cart);
+            let oldest = self.waiting.iter().position(|(subject, _)| *subject != FrameSubject::Cart);
             self.waiting.remove(oldest.filter(|oldest| oldest + 1 < self.waiting.len()).unwrap_or(0));
             gone = true;
         }
@@ -71,13 +71,13 @@ mod tests {
     #[test]
     fn the_latest_of_each_subject_is_kept_and_the_oldest_order_goes_first() {
         let mut outbox = Outbox::default();
-        assert!(!outbox.put(Subject::Cart, Bytes::from_static(b"c1 ")));
-        assert!(!outbox.put(Subject::Order("a".to_owned()), Bytes::from_static(b"a1 ")));
-        assert!(!outbox.put(Subject::Cart, Bytes::from_static(b"c2 ")));
-        assert!(!outbox.put(Subject::Order("a".to_owned()), Bytes::from_static(b"a2 ")));
+        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c1 ")));
+        assert!(!outbox.put(FrameSubject::Order("a".to_owned()), Bytes::from_static(b"a1 ")));
+        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c2 ")));
+        assert!(!outbox.put(FrameSubject::Order("a".to_owned()), Bytes::from_static(b"a2 ")));
         assert_eq!(taken(&mut outbox), "c2 a2 ");
-        assert!(!outbox.put(Subject::Cart, Bytes::from_static(b"c3 ")));
-        let dropped = (0..40).filter(|n| outbox.put(Subject::Order(n.to_string()), Bytes::from(format!("{n} "))));
+        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c3 ")));
+        let dropped = (0..40).filter(|n| outbox.put(FrameSubject::Order(n.to_string()), Bytes::from(format!("{n} "))));
         assert_eq!(dropped.count(), 9);
         assert!(outbox.take_overflow() && !outbox.take_overflow());
         let left = taken(&mut outbox);

@@ -6,8 +6,8 @@
 //!              └── cursor covers the gap ──► sweep (positions) ─┘              ▲                                                 │
 //!                                                                              └─────────────────────────────────────────────────┘
 //! ```
-//! A sweep looks through all products for those that changed since; what changes meanwhile is found by following afterwards. When the
-//! epoch changes (view or fan-out were restarted), the page starts over from the positions that it was sent for certain.
+//! A sweep goes through all products for those that changed since; what changes meanwhile is found by following afterwards. When
+//! the epoch changes (view or fan-out were restarted), the page starts over from the positions that it was sent for certain.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::cursor;
 use super::hub::{Hub, PageCell};
-use super::journal::{Due, Looked, Sequence};
+use super::journal::{Due, RingEntry, Sequence};
 use crate::actors::catalog_view::{CatalogState, Pieces, SlotNo, SourcePositions};
 use crate::bugs::{self, Bug};
 use crate::wire::pages::frame::{Frame, Heartbeat};
@@ -25,10 +25,10 @@ use crate::wire::pages::websocket;
 
 /// A burst ends after the frame with which it reaches this many bytes: about what a socket takes at once.
 const BURST_BYTES: usize = 32 * 1024;
-/// Products that a sweep looks at before other tasks get their turn.
+/// Products that a sweep checks before other tasks get their turn.
 const SWEEP_SLOTS: u32 = 50_000;
 
-/// Who a page is.
+/// A page as it introduces itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageInfo {
     pub session_id: String,
@@ -43,7 +43,7 @@ pub struct PageInfo {
 #[derive(Debug)]
 pub enum Burst {
     Frames(Bytes),
-    /// The whole catalogue, as one frame whose bytes are shared by all who take it.
+    /// The whole catalogue, as one frame whose bytes are shared by all pages that take it.
     Catalogue(Pieces),
 }
 
@@ -107,8 +107,8 @@ impl PageSubscription {
         page
     }
 
-    /// Waits until something is due, and gives it. To be asked again only after these bytes were written, as it counts them as sent.
-    /// `None` when the stream is over. Cancel-safe.
+    /// Waits until something is due, and gives it. To be asked again only after these bytes were written, as it counts them as
+    /// sent. `None` when the stream is over. Cancel-safe.
     ///
     /// The first burst of a new page is the whole catalogue, if it is sent at all.
     pub async fn next_due(&mut self) -> Option<Burst> {
@@ -127,12 +127,12 @@ impl PageSubscription {
         }
     }
 
-    /// Like [`Self::next_due`], for who keeps all of it.
+    /// Like [`Self::next_due`], for callers that keep all of it.
     pub async fn next_burst(&mut self) -> Option<Bytes> {
         self.next_due().await.map(Burst::whole)
     }
 
-    /// Like [`Self::due`], for who keeps all of it.
+    /// Like [`Self::due`], for callers that keep all of it.
     pub fn due_now(&mut self) -> Option<Bytes> {
         self.due().map(Burst::whole)
     }
@@ -255,9 +255,9 @@ impl PageSubscription {
                 return frames;
             }
             match self.hub.journal.look(sequence) {
-                Looked::Due(due) => frames += add_due(&self.hub, run, due),
-                Looked::Overtaken => {}
-                Looked::Forgotten => {
+                RingEntry::Due(due) => frames += add_due(&self.hub, run, due),
+                RingEntry::Overtaken => {}
+                RingEntry::Forgotten => {
                     let end = self.hub.catalog.catalog().slots();
                     self.stage = Stage::Sweep { next: 0, end, since: Since::Change(sequence), then: head };
                     return frames + self.sweep_into(run);

@@ -7,21 +7,21 @@ use serde_json::Value;
 
 use super::frame::tests::messages;
 use super::{FanoutHandle, FanoutSettings, PageInfo, PageSubscription};
-use crate::actors::catalog_view::testing::{self, Shop};
-use crate::actors::catalog_view::{Asked, CatalogHandle};
+use crate::actors::catalog_view::testing::{self, TestCatalogue};
+use crate::actors::catalog_view::{CatalogHandle, FrontQuery};
 use crate::clock::Clock;
 use crate::wire::pages::status::{CatalogState, RunState, Status};
 
 const SETTINGS: FanoutSettings = FanoutSettings { cache_sync_max: 100, heartbeat_interval: Duration::from_secs(5) };
 
 struct Stage {
-    shop: Shop,
+    shop: TestCatalogue,
     fanout: FanoutHandle,
 }
 
 impl Stage {
     fn new(products: u32, settings: FanoutSettings) -> Self {
-        let shop = Shop::restored(products);
+        let shop = TestCatalogue::restored(products);
         let fanout = FanoutHandle::new(shop.catalog.clone(), settings, Clock::manual(1));
         let stage = Self { shop, fanout };
         stage.flush();
@@ -32,9 +32,9 @@ impl Stage {
         self.fanout.hub.flush(self.shop.catalog.catalog().taken().drain());
     }
 
-    fn page(&self, v1: bool, resume: Option<String>) -> Page {
+    fn page(&self, v1: bool, resume: Option<String>) -> TestPage {
         let info = PageInfo { session_id: "s".to_owned(), user_id: "u".to_owned(), v1, resume };
-        Page { subscription: self.fanout.register(info), shown: BTreeMap::new(), cursor: None, reload: false }
+        TestPage { subscription: self.fanout.register(info), shown: BTreeMap::new(), cursor: None, reload: false }
     }
 
     /// What the view has, as pages show it.
@@ -44,14 +44,14 @@ impl Stage {
     }
 }
 
-struct Page {
+struct TestPage {
     subscription: PageSubscription,
     shown: BTreeMap<String, Value>,
     cursor: Option<String>,
     reload: bool,
 }
 
-impl Page {
+impl TestPage {
     /// Reads everything that is due; returns the types of the frames.
     fn read(&mut self) -> Vec<String> {
         let mut types = Vec::new();
@@ -93,10 +93,10 @@ impl Page {
 #[tokio::test(start_paused = true)]
 async fn nothing_shows_a_product_ahead_of_its_changes() {
     let stage = Stage::new(3, SETTINGS);
-    let stock = |page: &Page| page.shown["P1"]["inventory"].clone();
+    let stock = |page: &TestPage| page.shown["P1"]["inventory"].clone();
     stage.shop.sell("P1", "o-1");
     stage.flush();
-    // The view has it, and the next change is not told yet: it may be on its way with the state of now, when the view is further on.
+    // The view has it, and its change is not sent yet: it may be on its way with the present state while the view is further on.
     stage.shop.sell("P1", "o-2");
     let mut newcomer = stage.page(false, None);
     assert_eq!(newcomer.read(), ["PRODUCT_CACHE_SYNC"]);
@@ -189,7 +189,7 @@ async fn a_page_that_comes_back_gets_what_it_missed_and_no_more() {
     assert_ne!(back.cursor, cursor);
     let mut again = stage.page(true, back.cursor.clone());
     assert_eq!(again.read(), ["HEARTBEAT"]);
-    // Nobody but v1 may resume, and a cursor that is none brings everything.
+    // Only v1 may resume, and a cursor that cannot be read brings everything.
     assert_eq!(stage.page(false, back.cursor).read(), ["PRODUCT_CACHE_SYNC"]);
     assert_eq!(stage.page(true, Some("nonsense".to_owned())).read(), ["PRODUCT_CACHE_SYNC", "HEARTBEAT"]);
 }
@@ -222,7 +222,7 @@ async fn when_changes_may_be_lost_every_page_looks_for_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_waits_for_the_restore_gets_the_whole_catalogue_then() {
-    let shop = Shop::empty();
+    let shop = TestCatalogue::empty();
     let fanout = FanoutHandle::new(shop.catalog.clone(), SETTINGS, Clock::manual(1));
     let stage = Stage { shop, fanout };
     let mut page = stage.page(false, None);
@@ -271,11 +271,12 @@ async fn a_session_gets_its_own_frames_and_leaves_nothing_behind() {
     assert_eq!((stage.fanout.pages(), stage.fanout.has_session("s")), (0, false));
 }
 
-/// Twenty pages, five of them slow and five that reconnect, through a storm of ten thousand changes, with the fan-out dying in between.
+/// Twenty pages, five of them slow and five that reconnect, through a storm of ten thousand changes, with the fan-out dying in
+/// between.
 #[tokio::test(start_paused = true)]
 async fn all_pages_converge_after_a_storm() {
     let stage = Stage::new(50, SETTINGS);
-    let mut pages: Vec<Page> = (0..20).map(|_| stage.page(true, None)).collect();
+    let mut pages: Vec<TestPage> = (0..20).map(|_| stage.page(true, None)).collect();
     for step in 0..10_000_u64 {
         stage.shop.random_change(step);
         if step % 3 == 0 {
@@ -341,7 +342,8 @@ async fn a_hundred_thousand_products_that_came_and_went_leave_nothing_behind() {
     assert_eq!(stage.expected(), page.shown);
 }
 
-/// The log may keep a removed product's records for long after its slot was given back: a view that restarts must not show it again.
+/// The log may keep a removed product's records for long after its slot was given back: a view that restarts must not show it
+/// again.
 #[tokio::test(start_paused = true)]
 async fn a_restarted_view_does_not_show_a_product_whose_slot_was_given_back() {
     let stage = Stage::new(2, SETTINGS);
@@ -367,7 +369,7 @@ async fn a_reused_number_brings_no_old_move_to_another_product() {
     (0..4).for_each(|_| stage.shop.tend(2 * 3_600_000));
     stage.shop.whole("Y", 1, 5);
     assert_eq!(stage.shop.catalog.catalog().slots(), 1, "the number is used again");
-    let front = stage.shop.catalog.front(Asked { low_stock: 0, now_ms: 1 }).await;
+    let front = stage.shop.catalog.front(FrontQuery { low_stock: 0, now_ms: 1 }).await;
     assert!(front.moves.is_empty());
     assert_eq!(stage.expected().into_keys().collect::<Vec<_>>(), ["Y"]);
 }

@@ -18,7 +18,7 @@ use super::batch::{BatchId, Tally};
 use super::metrics::EngineMetrics;
 use super::news::{FeedNews, NotifySource, Settled};
 use super::shard::ShardHandle;
-use crate::actors::envelope::{CallError, Mailbox};
+use crate::actors::kit::{CallError, Mailbox};
 use crate::actors::stats::Vitals;
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;

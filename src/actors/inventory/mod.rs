@@ -39,7 +39,7 @@ pub(crate) use self::news::{FeedNews, NotifySource, Settled};
 use self::product::ProductContext;
 pub use self::shard::{ProductReport, ShardGauge, ShardHandle};
 use self::shard::{Shard, ShardContext};
-use crate::actors::envelope::Mailbox;
+use crate::actors::kit::Mailbox;
 use crate::actors::role::{MakeChildren, SupervisionContext};
 use crate::actors::supervision::{ActorKind, ChildSpec};
 use crate::clock::Clock;

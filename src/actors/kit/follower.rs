@@ -1,8 +1,9 @@
 //! Reads topics for an actor, in a task of its own that dies with the actor.
 //!
-//! The actor gets what was read as messages, at most [`CHUNKS_AHEAD`] of them undone at a time: the next is read while one is handled,
-//! and a slow actor slows the reading instead of filling its mailbox. Trouble with the log is waited out here, with backoff, going on
-//! exactly where reading stopped; only a position that the log no longer has is handed up, as its meaning is the actor's business.
+//! The actor gets what was read as messages, at most [`CHUNKS_AHEAD`] of them undone at a time: the next is read while one is
+//! handled, and a slow actor slows the reading instead of filling its mailbox. Trouble with the log is waited out here, with
+//! backoff, going on exactly where reading stopped; only a position that the log no longer has is handed up, as its meaning is
+//! the actor's business.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ pub struct Chunk {
 }
 
 /// Opens the reader; asked again until it succeeds.
-pub type Open = Box<dyn Fn() -> LogFuture<'static, Box<dyn Reader>> + Send + Sync>;
+pub type OpenReader = Box<dyn Fn() -> LogFuture<'static, Box<dyn Reader>> + Send + Sync>;
 
 /// The reading task. Dropping it ends the task.
 #[derive(Debug)]
@@ -58,24 +59,24 @@ pub struct Follower {
 
 impl Follower {
     /// Reads to the end as it stands, or for ever, and delivers what it reads. Ends when a delivery is not taken.
-    pub fn start<D>(log: Arc<dyn EventLog>, open: Open, stop: Stop, deliver: D) -> Self
+    pub fn start<D>(log: Arc<dyn EventLog>, open: OpenReader, stop: Stop, deliver: D) -> Self
     where
         D: Fn(Followed) -> Result<(), CallError> + Send + Sync + 'static,
     {
-        let reading = Reading { log, open, stop, deliver, permits: Arc::new(Semaphore::new(CHUNKS_AHEAD)) };
+        let reading = FollowTask { log, open, stop, deliver, permits: Arc::new(Semaphore::new(CHUNKS_AHEAD)) };
         Self { _task: AbortOnDropHandle::new(tokio::spawn(reading.run())) }
     }
 }
 
-struct Reading<D> {
+struct FollowTask<D> {
     log: Arc<dyn EventLog>,
-    open: Open,
+    open: OpenReader,
     stop: Stop,
     deliver: D,
     permits: Arc<Semaphore>,
 }
 
-impl<D: Fn(Followed) -> Result<(), CallError>> Reading<D> {
+impl<D: Fn(Followed) -> Result<(), CallError>> FollowTask<D> {
     async fn run(self) {
         if let Err(error) = self.read_all().await {
             // Without an actor to take it there is nothing to report.
@@ -235,7 +236,7 @@ mod tests {
         let log = EmbeddedLog::open(EmbeddedConfig::new(folder.path(), 1), Clock::system()).await.unwrap();
         let opened = Arc::new(AtomicU32::new(0));
         let forbidden = Forbidden { log, opened: opened.clone() };
-        let open: Open = Box::new(|| Box::pin(async { Ok(unreadable()) }));
+        let open: OpenReader = Box::new(|| Box::pin(async { Ok(unreadable()) }));
         let _follower = Follower::start(Arc::new(forbidden), open, Stop::Never, |_| Ok(()));
         tokio::time::sleep(BACKOFF_MAX * 4).await;
         let at_first = opened.load(Ordering::Relaxed);
@@ -245,10 +246,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_end_reported_when_it_lies_beyond_the_last_record() {
+    async fn the_end_is_reported_when_it_lies_beyond_the_last_record() {
         let folder = tempfile::tempdir().unwrap();
         let log = EmbeddedLog::open(EmbeddedConfig::new(folder.path(), 1), Clock::system()).await.unwrap();
-        let open: Open = Box::new(|| {
+        let open: OpenReader = Box::new(|| {
             let reader = Marked { positions: [(PARTITION, 0)].into(), ends: [(PARTITION, 2)].into() };
             Box::pin(async move { Ok(Box::new(reader) as Box<dyn Reader>) })
         });
@@ -261,7 +262,7 @@ mod tests {
         let _follower = Follower::start(Arc::new(log), open, Stop::Never, deliver);
         for expected in [(1, false), (0, true)] {
             let told = tokio::time::timeout(Duration::from_secs(30), chunks.recv()).await;
-            let Ok(Some(Followed::Chunk(chunk))) = told else { panic!("the end is never told") };
+            let Ok(Some(Followed::Chunk(chunk))) = told else { panic!("the end is never reported") };
             assert_eq!((chunk.records.len(), chunk.caught_up), expected);
         }
     }

@@ -1,8 +1,8 @@
 //! How messages reach an actor: an address that survives restarts for callers, and one of a single incarnation for its own tasks.
 //!
-//! Callers never see an `ActorRef`: after a restart the old one is dead for ever. They hold a [`Mailbox`] that each incarnation of the
-//! actor opens when it starts. Typed handles (one per actor, with async methods) are thin layers over it. What the actor's own tasks and
-//! timers hold is the mailbox that `open` returns: once its incarnation has ended, it takes nothing.
+//! Callers never see an `ActorRef`: after a restart the old one is dead for ever. They hold a [`Mailbox`] that each incarnation
+//! of the actor opens when it starts. Typed handles (one per actor, with async methods) are thin layers over it. What the actor's
+//! own tasks and timers hold is the mailbox that `open` returns: once its incarnation has ended, it takes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,10 +36,10 @@ pub struct Mailbox<M> {
 
 struct Address<M> {
     actor: Arc<str>,
-    target: ArcSwapOption<Target<M>>,
+    target: ArcSwapOption<Incarnation<M>>,
 }
 
-struct Target<M> {
+struct Incarnation<M> {
     actor: ActorRef<M>,
     depth: Arc<AtomicU64>,
 }
@@ -75,10 +75,10 @@ impl<M: Message> Mailbox<M> {
         Self::new(&vitals.entry().id).open(myself, vitals)
     }
 
-    /// Called by each incarnation in its `pre_start`: from now on messages go to it, and its [`Vitals`] count them. Returns the mailbox of
-    /// this incarnation alone, for its own tasks and timers.
+    /// Called by each incarnation in its `pre_start`: from now on messages go to it, and its [`Vitals`] count them. Returns the
+    /// mailbox of this incarnation alone, for its own tasks and timers.
     pub fn open(&self, myself: &ActorRef<M>, vitals: &Vitals) -> Self {
-        let target = Arc::new(Target { actor: myself.clone(), depth: vitals.new_mailbox() });
+        let target = Arc::new(Incarnation { actor: myself.clone(), depth: vitals.new_mailbox() });
         self.address.target.store(Some(target.clone()));
         let (actor, target) = (self.address.actor.clone(), ArcSwapOption::new(Some(target)));
         Self { address: Arc::new(Address { actor, target }) }
@@ -112,7 +112,8 @@ impl<M: Message> Mailbox<M> {
         }
     }
 
-    /// Puts a message into the mailbox after a wait; if no actor is running by then, it is dropped. Abort the handle to call it off.
+    /// Puts a message into the mailbox after a wait; if no actor is running by then, it is dropped. Abort the handle to call it
+    /// off.
     pub fn tell_after(&self, wait: Duration, message: M) -> JoinHandle<()> {
         let mailbox = self.clone();
         tokio::spawn(async move {

@@ -1,4 +1,5 @@
-//! The actor that appends: whatever was handed over while an append was under way goes with the next, so many checkouts share one.
+//! The actor that appends: whatever was handed over while an append was under way goes with the next, so many checkouts share
+//! one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::handle::{Handover, ID, OrderPublisherMsg, PublisherHandle, Report};
+use super::handle::{AppendReport, Handover, ID, OrderPublisherMsg, PublisherHandle};
 use crate::actors::kit::Mailbox;
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
@@ -83,11 +84,11 @@ impl OrderPublisher {
             let counter = if result.is_ok() { &counts.published } else { &counts.unclear };
             counter.fetch_add(count, Ordering::Relaxed);
             // If that incarnation has ended, nothing but the comparison of clocks is lost.
-            let _ = mailbox.tell(OrderPublisherMsg::Reported(Report { handovers, result }));
+            let _ = mailbox.tell(OrderPublisherMsg::Reported(AppendReport { handovers, result }));
         });
     }
 
-    fn take_report(&self, state: &mut OrderPublisherState, report: Report) {
+    fn take_report(&self, state: &mut OrderPublisherState, report: AppendReport) {
         state.under_way -= 1;
         match &report.result {
             Ok(appended) => self.compare_clocks(&report.handovers, appended),

@@ -1,8 +1,9 @@
-//! Who publishes the next order: the request itself (`direct`), or the WAL reader because the clocks can't be trusted for expiry.
+//! What publishes the next order: the request itself (`direct`), or the WAL reader because the clocks can't be trusted for
+//! expiry.
 //!
-//! Direct events expire by the log's own append time, against a time that the database wrote. If the topic doesn't carry the log's
-//! time, or the two clocks differ by more than a few seconds, direct orders would be absorbed or rescued needlessly. No clock needs to
-//! be right for safety; this is about service.
+//! Direct events expire by the log's own append time, against a time that the database wrote. If the topic doesn't carry the
+//! log's time, or the two clocks differ by more than a few seconds, direct orders would be absorbed or rescued needlessly. No
+//! clock needs to be right for safety; this is about service.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::domain::EpochMs;
 /// After a difference was seen, direct publishing is tried again this much later: only an order can show that it is over.
 const HOLD: Duration = Duration::from_secs(30);
 
-/// Who is to publish an order that did not ask for change data capture.
+/// What publishes an order that did not ask for change data capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublishMode {
     Direct,

@@ -63,7 +63,7 @@ pub struct PublisherHandle {
 pub enum OrderPublisherMsg {
     Publish(Handover),
     /// An append is over, or was given up.
-    Reported(Report),
+    Reported(AppendReport),
     /// The log said whether order-events carries its append time; `None` if it did not answer.
     AppendTime(Option<bool>),
     CheckTopic,
@@ -91,7 +91,7 @@ impl Drop for Handover {
 
 /// What an append gave.
 #[derive(Debug)]
-pub struct Report {
+pub struct AppendReport {
     pub(super) handovers: Vec<Handover>,
     pub(super) result: Result<Vec<Appended>, LogError>,
 }
@@ -110,13 +110,13 @@ impl PublisherHandle {
         }
     }
 
-    /// Who is to publish an order that does not ask for change data capture.
+    /// What publishes an order that does not ask for change data capture.
     #[must_use]
     pub fn mode(&self) -> PublishMode {
         self.gate.mode()
     }
 
-    /// The gate, for whoever else sees append times.
+    /// The gate, for the other readers of append times.
     #[must_use]
     pub fn gate(&self) -> &Arc<Gate> {
         &self.gate
@@ -128,8 +128,8 @@ impl PublisherHandle {
         &self.counts
     }
 
-    /// Hands the order's direct items over, to be called once, by the request that inserted them, right after its commit. Never waits;
-    /// what cannot be taken is left to rescue. The other items are somebody else's.
+    /// Hands the order's direct items over, to be called once, by the request that inserted them, right after its commit. Never
+    /// waits; what cannot be taken is left to rescue. The other items are not published here.
     pub fn publish(&self, order: &Order, trace: Option<TraceContext>) {
         let events: Vec<_> = order.items.iter().filter_map(|item| self.event(order, item)).collect();
         let expires_at_ms = order.items.iter().filter_map(|item| item.expires_at_ms).max();

@@ -6,8 +6,8 @@
 //!                                                                                           ▼
 //!                                                                      Gate: direct, or wal while the clocks differ
 //! ```
-//! A checkout never waits for this: its order is durable in SQL. What finds no credit, or is lost with the actor, is left to the order
-//! tracker's rescue, which asks the inventory before anybody publishes a second time.
+//! A checkout never waits for this: its order is durable in SQL. What finds no credit, or is lost with the actor, is left to the
+//! order tracker's rescue, which asks the inventory before anybody publishes a second time.
 
 mod actor;
 mod gate;
@@ -15,4 +15,4 @@ mod handle;
 
 pub use actor::{OrderPublisher, OrderPublisherState};
 pub use gate::{Gate, PublishMode, WalReason};
-pub use handle::{Handover, OrderPublisherMsg, PublishCounts, PublisherHandle, PublisherSettings, Report};
+pub use handle::{AppendReport, Handover, OrderPublisherMsg, PublishCounts, PublisherHandle, PublisherSettings};

@@ -15,7 +15,7 @@ use super::record::Recorder;
 use super::settle::{Settlement, furthest, settle};
 use super::{passed_over, rescue};
 use crate::actors::fanout::FanoutHandle;
-use crate::actors::kit::{Chunk, Followed, Follower, Mailbox, Open};
+use crate::actors::kit::{Chunk, Followed, Follower, Mailbox, OpenReader};
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -25,7 +25,7 @@ use crate::store::{Store, TrackerBatch};
 
 /// The actor's id.
 const ID: &str = "order-tracker";
-/// How often items are looked for that need rescue, and positions are stored that nothing else stores.
+/// How often items that need rescue are queried, and positions stored that nothing else stores.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 const OPENING_BACKOFF_MIN: Duration = Duration::from_millis(100);
 const OPENING_BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ pub enum OrderTrackerMsg {
     Opened(Opening),
     Read(Followed),
     Recorded,
-    /// It is time to look for items that need rescue.
+    /// It is time to query items that need rescue.
     Check,
     /// The rescue that a check began is over.
     Rescued,
@@ -104,7 +104,7 @@ impl OrderTracker {
                 }
                 backoff.wait().await;
             };
-            recorder.tell_owed().await;
+            recorder.show_owed().await;
             let _ = mailbox.tell(OrderTrackerMsg::Opened(opening));
         }))
     }
@@ -112,7 +112,7 @@ impl OrderTracker {
     fn follow(&self, mailbox: &Mailbox<OrderTrackerMsg>, opening: Opening) -> Follower {
         self.recorder.handle.counts.gaps.fetch_add(opening.gaps, Ordering::Relaxed);
         let (log, mailbox) = (self.log.clone(), mailbox.clone());
-        let open: Open = Box::new(move || {
+        let open: OpenReader = Box::new(move || {
             let (log, starts) = (log.clone(), opening.starts.clone());
             Box::pin(async move { log.reader(&starts, Stop::Never).await })
         });
@@ -132,7 +132,7 @@ impl OrderTracker {
         }
     }
 
-    /// Records the next chunk, unless one is being recorded: outcomes are told in their order.
+    /// Records the next chunk, unless one is being recorded: outcomes are sent in their order.
     fn record_next(&self, state: &mut OrderTrackerState) {
         while state.recording.is_none() {
             let Some(chunk) = state.waiting.pop_front() else { return };
@@ -163,7 +163,7 @@ impl OrderTracker {
         }))
     }
 
-    /// Stores positions and tells orders that wait for it, and looks for items to rescue.
+    /// Stores positions, shows orders that wait for it, and queries items to rescue.
     fn check(&self, state: &mut OrderTrackerState) {
         if state.recording.is_none() && (!state.unstored.positions.is_empty() || self.recorder.handle.owes()) {
             let settlement = Settlement { batch: std::mem::take(&mut state.unstored), ..Settlement::default() };
@@ -181,7 +181,7 @@ impl OrderTracker {
         AbortOnDropHandle::new(tokio::spawn(async move {
             passed_over::take_back(&*log, &recorder.store, &recorder.handle).await;
             rescue::probe_due(&*log, &recorder.store, &recorder.handle, now_ms).await;
-            recorder.tell_unrescued().await;
+            recorder.raise_unrescued().await;
             let _ = mailbox.tell(OrderTrackerMsg::Rescued);
         }))
     }

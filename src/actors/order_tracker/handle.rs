@@ -10,7 +10,7 @@ use crate::store::Order;
 /// Shows an order as `GET orders/{id}` answers it.
 pub type RenderOrder = Arc<dyn Fn(&Order) -> crate::wire::pages::order::Order + Send + Sync>;
 
-/// Orders whose pages are still to be told, at most: beyond it pages find out when they ask.
+/// Orders that are still to be sent to their pages, at most: beyond it pages learn of them when they ask.
 const OWED_MAX: usize = 100_000;
 
 /// What the tracker did, since the process started.
@@ -39,19 +39,19 @@ pub struct TrackerCounts {
 /// What others may know of the tracker. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct TrackerHandle {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<TrackerShared>,
     pub(super) counts: Arc<TrackerCounts>,
     pub(super) gate: Arc<Gate>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct TrackerShared {
     pub(super) caught_up: AtomicBool,
     owed: Mutex<BTreeSet<String>>,
 }
 
 impl TrackerHandle {
-    /// A tracker that is not started yet. The gate hears of append times that don't fit the database's clock.
+    /// A tracker that is not started yet. The gate is given append times that don't fit the database's clock.
     #[must_use]
     pub fn new(gate: Arc<Gate>) -> Self {
         Self { shared: Arc::default(), counts: Arc::default(), gate }
@@ -78,7 +78,7 @@ impl TrackerHandle {
         }
     }
 
-    /// Whether somebody is still to be told of an order.
+    /// Whether an order is still to be sent to its pages.
     pub(super) fn owes(&self) -> bool {
         !self.owed_orders().is_empty()
     }

@@ -1,4 +1,4 @@
-//! Follows what became of order items, writes it down in PostgreSQL, tells this process's pages, and rescues items that got lost.
+//! Follows what became of order items, writes it to PostgreSQL, notifies this process's pages, and rescues items that got lost.
 //!
 //! ```text
 //!  log: inventory-events ─► OrderTracker ─► settle (pure) ─► store: one transaction a batch ─► fan-out: ORDER_UPDATE
@@ -6,8 +6,8 @@
 //!                                └─ every few seconds ─► passed_over: wal items that wait for long ─► taken back: direct, expired
 //!                                                     ─► rescue: items past their expiry ─► probes on order-events
 //! ```
-//! Every api process reads all events, so each can tell its own pages; whoever writes first, writes. Nothing is kept here that the log
-//! and the tables don't have, but for orders whose pages are still to be told.
+//! Every api process reads all events, so each can notify its own pages; the first to write an outcome writes it. Nothing is kept
+//! here that log and tables don't have, but for orders that are still to be sent to their pages.
 
 mod actor;
 mod handle;

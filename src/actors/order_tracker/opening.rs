@@ -1,8 +1,9 @@
 //! Where the tracker starts, and whether it can be sure that it missed nothing.
 //!
 //! The stored position names the last record that was read and that record's event id. It is read again: if another record stands
-//! there, or none, or the position lies outside the log, then outcomes may be missing, and a human must know. The tracker then starts at
-//! the beginning of what there is, as writing an outcome twice is harmless; only rescue stays away from items of before.
+//! there, or none, or the position lies outside the log, then outcomes may be missing, and a human must know. The tracker then
+//! starts at the beginning of what there is, as writing an outcome twice is harmless; only rescue stays away from items of
+//! before.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub struct Opening {
 /// # Errors
 /// [`OpeningError`] while database or log cannot be asked.
 pub async fn open(log: &dyn EventLog, store: &Store) -> Result<Opening, OpeningError> {
-    // What is noted as a gap is forgotten as a position: nobody could tell then that the log is another one.
+    // A gap is noted instead of the position: after that nothing would show that the log is another one.
     if let Some(reason) = log.refusal() {
         return Err(LogError::Refused(reason).into());
     }
@@ -69,12 +70,12 @@ pub async fn open(log: &dyn EventLog, store: &Store) -> Result<Opening, OpeningE
     Ok(opening)
 }
 
-/// Why this log cannot be the one that the database's orders were settled from: it ends before a stored position, or holds another
-/// record there. `None` if it can be; what retention has taken away proves nothing.
+/// Why this log cannot be the one that the database's orders were settled from: it ends before a stored position, or holds
+/// another record there. `None` if it can be; what retention has taken away proves nothing.
 ///
 /// # Errors
 /// [`OpeningError`] while database or log cannot be asked.
-pub async fn strangeness(log: &dyn EventLog, store: &Store) -> Result<Option<String>, OpeningError> {
+pub async fn foreign_log(log: &dyn EventLog, store: &Store) -> Result<Option<String>, OpeningError> {
     let topics = log.topics().await?;
     let info = topics.iter().find(|info| info.topic == Topic::InventoryEvents);
     for position in store.tracker_positions().await? {

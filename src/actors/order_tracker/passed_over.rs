@@ -1,8 +1,8 @@
 //! Takes back what the WAL reader published and the inventory does not handle, so that the rescue asks about it.
 //!
-//! Somebody may have moved the inventory's position over the event, or a version before this one may have believed such a position. Only
-//! what is on the log for certain is taken back: its INSERT lies before the reader's stored position, which is written in the commit of the
-//! events that it covers.
+//! The inventory's position may have been moved over the event, or an earlier version may have trusted such a position. Only what
+//! is on the log for certain is taken back: its INSERT lies before the reader's stored position, which is written in the commit
+//! of the events that it covers.
 
 use std::sync::atomic::Ordering;
 
@@ -15,12 +15,12 @@ use crate::store::Store;
 /// Items that are marked, and that are asked about in the same minute.
 const ITEMS: i64 = 1_000;
 
-/// One round: marks what has waited for long, and takes back what is proven to be on the log.
+/// One check: marks what has waited for long, and takes back what is proven to be on the log.
 pub async fn take_back(log: &dyn EventLog, store: &Store, handle: &TrackerHandle) {
     match store.mark_waiting(ITEMS).await {
         Ok(0) => return,
         Ok(_) => {}
-        Err(error) => return rescue::could_not_look(&error, "order items that wait for the inventory"),
+        Err(error) => return rescue::query_failed(&error, "order items that wait for the inventory"),
     }
     let position = match cdc_position::read(log, store.slot()).await {
         Ok(Stored { position: Some(position), gap: None }) => position,

@@ -1,4 +1,4 @@
-//! Writes a settlement down and tells this process's pages: the part of the tracker that waits for the database.
+//! Writes a settlement down and notifies this process's pages: the part of the tracker that waits for the database.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::telemetry::spans;
 const UNREADABLE: About = About::cause(Cause::OrderUnreadable);
 /// Items whose rows keep them from being rescued.
 const UNUSABLE: About = About::cause(Cause::ItemUnusable);
-/// Items from before a gap: nobody may publish them anew.
+/// Items from before a gap: they must not be published again.
 const STRANDED: About = About::cause(Cause::ItemsStranded);
 /// Most ids that an alarm names.
 const NAMED_IDS: usize = 5;
@@ -36,12 +36,12 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Writes a batch down, waiting for the database as long as it takes, and tells the pages of the orders it touched.
+    /// Writes a batch down, waiting for the database as long as it takes, and notifies the pages of the orders it touched.
     pub async fn record(&self, settlement: &Settlement) {
         let settle = || tracing::info_span!(parent: None, span::ORDER_SETTLE);
         let _spans: Vec<_> = settlement.traces.iter().map(|trace| spans::child(Some(trace), settle)).collect();
         let batch = &settlement.batch;
-        // Before the write: if this process's tracker dies in between, the next one tells them.
+        // Before the write: if this process's tracker dies in between, the next one notifies them.
         self.handle.owe(batch.outcomes.iter().map(|outcome| outcome.order_id.as_str()));
         let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         loop {
@@ -59,13 +59,14 @@ impl Recorder {
             }
             backoff.wait().await;
         }
-        if let Some(told_ms) = settlement.told_append_ms {
-            self.compare_clocks(told_ms).await;
+        if let Some(append_ms) = settlement.probed_append_ms {
+            self.compare_clocks(append_ms).await;
         }
-        self.tell_owed().await;
+        self.show_owed().await;
     }
 
-    /// The database refuses something in the batch: what it refuses alone is left out, so that one event cannot hold up all orders.
+    /// The database refuses something in the batch: what it refuses alone is left out, so that one event cannot hold up all
+    /// orders.
     async fn record_one_by_one(&self, batch: &TrackerBatch) {
         let alone = |outcomes, expired| TrackerBatch {
             outcomes,
@@ -115,15 +116,16 @@ impl Recorder {
         counts.flipped.fetch_add(recorded.flipped.len() as u64, Ordering::Relaxed);
     }
 
-    /// An answer tells its partition's highest append time, which may lie behind by the tracker's lag, but never ahead of the database.
-    async fn compare_clocks(&self, told_ms: EpochMs) {
+    /// An answer carries its partition's highest append time, which may lie behind by the tracker's lag, but never ahead of the
+    /// database.
+    async fn compare_clocks(&self, append_ms: EpochMs) {
         if let Ok(database_ms) = self.store.now_ms().await {
-            self.handle.gate.compare(told_ms, told_ms.min(database_ms), database_ms);
+            self.handle.gate.compare(append_ms, append_ms.min(database_ms), database_ms);
         }
     }
 
     /// Sets the alarms about items that no rescue helps.
-    pub async fn tell_unrescued(&self) {
+    pub async fn raise_unrescued(&self) {
         self.alarms.set(UNUSABLE, alarm_of_unusable(&self.store.unusable_items()));
         // A database that does not answer is a reason of its own.
         if let Ok(stranded) = self.store.stranded(NAMED_IDS as i64 + 1).await {
@@ -131,8 +133,8 @@ impl Recorder {
         }
     }
 
-    /// Shows every order that somebody was owed to its session's pages here.
-    pub async fn tell_owed(&self) {
+    /// Shows every order that is owed to its session's pages here.
+    pub async fn show_owed(&self) {
         let owed = self.handle.owed();
         if owed.is_empty() || self.fanout.pages() == 0 {
             self.handle.settle_debt(&owed);
@@ -141,7 +143,7 @@ impl Recorder {
         }
         if bugs::is(Bug::OrderUpdateLost) {
             self.handle.settle_debt(&owed);
-            // A slow database, so that somebody dies here within a short drill.
+            // A slow database, so that a kill hits here within a short drill.
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         match self.store.orders(&owed).await {
@@ -151,14 +153,14 @@ impl Recorder {
                         self.fanout.show_order(&(self.render)(order));
                     }
                 }
-                let told = owed.into_iter().filter(|id| unreadable.iter().all(|one| one.order_id != *id));
-                self.handle.settle_debt(&told.collect::<Vec<_>>());
+                let sent = owed.into_iter().filter(|id| unreadable.iter().all(|one| one.order_id != *id));
+                self.handle.settle_debt(&sent.collect::<Vec<_>>());
                 self.alarms.set(UNREADABLE, alarm_of(&unreadable));
             }
-            // Still owed: told with the next batch, or by the next round.
+            // Still owed: sent with the next batch, or by the next check.
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "cannot read the orders whose pages are to be told; trying again");
+                tracing::warn!(error, "cannot read the orders that are to be sent to their pages; trying again");
             }
         }
     }
@@ -169,7 +171,7 @@ fn named<'a>(ids: impl Iterator<Item = &'a str>, all: usize) -> String {
     if all > NAMED_IDS { format!("{named} and more") } else { named }
 }
 
-/// Names the items that are passed over until somebody puts their rows right.
+/// Names the items that are passed over until their rows are put right.
 fn alarm_of_unusable(unusable: &[UnusableItem]) -> Option<Alarm> {
     let first = unusable.first()?;
     let text = format!(
@@ -185,13 +187,13 @@ fn alarm_of_stranded(stranded: &[Stranded]) -> Option<Alarm> {
     stranded.first()?;
     let text = format!(
         "order items from before a gap in the outcomes have none ({}): /admin/rescue lists them; whether their units were taken, only the \
-         event log tells",
+         event log shows",
         named(stranded.iter().map(|item| item.order_item_id.as_str()), stranded.len())
     );
     Some(Alarm::warns(text))
 }
 
-/// Names the orders that stay untold until somebody puts their rows right.
+/// Names the orders that are not sent until their rows are put right.
 fn alarm_of(unreadable: &[Unreadable]) -> Option<Alarm> {
     let first = unreadable.first()?;
     let named = named(unreadable.iter().map(|one| one.order_id.as_str()), unreadable.len());

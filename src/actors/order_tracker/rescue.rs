@@ -12,13 +12,14 @@ use crate::wire::topics::order_event::{OrderEvent, OrderSource, Wish};
 
 /// Probes of one append, oldest first.
 const PROBES: usize = 1_000;
-/// Appends of one round; the rest comes with the next. While a broker is down for half a minute, tens of thousands of items expire.
+/// Appends of one check; the rest comes with the next. While a broker is down for half a minute, tens of thousands of items
+/// expire.
 const APPENDS: usize = 20;
 /// How long an append of probes may take. What is not appended is asked again a minute later.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One round: looks for items that are due, and appends a probe for each. Several processes may do so; an item is asked about once a
-/// minute by all of them together.
+/// One check: queries items that are due, and appends a probe for each. Several processes may do so; an item is asked about once
+/// a minute by all of them together.
 pub async fn probe_due(log: &dyn EventLog, store: &Store, handle: &TrackerHandle, now_ms: EpochMs) {
     for _ in 0..APPENDS {
         if probe_oldest(log, store, handle, now_ms).await < PROBES {
@@ -28,12 +29,12 @@ pub async fn probe_due(log: &dyn EventLog, store: &Store, handle: &TrackerHandle
 }
 
 /// A database that does not answer has an alarm of its own, and is asked again each second or two.
-pub(super) fn could_not_look(error: &StoreError, wanted: &str) {
+pub(super) fn query_failed(error: &StoreError, wanted: &str) {
     let cause = error as &dyn std::error::Error;
     if error.is_retryable() {
-        tracing::debug!(error = cause, "cannot look for {wanted}; trying again");
+        tracing::debug!(error = cause, "cannot query {wanted}; trying again");
     } else {
-        tracing::warn!(error = cause, "cannot look for {wanted}; trying again");
+        tracing::warn!(error = cause, "cannot query {wanted}; trying again");
     }
 }
 
@@ -42,7 +43,7 @@ async fn probe_oldest(log: &dyn EventLog, store: &Store, handle: &TrackerHandle,
     let due = match store.due_probes(i64::try_from(PROBES).unwrap_or(i64::MAX)).await {
         Ok(due) => due,
         Err(error) => {
-            could_not_look(&error, "order items to rescue");
+            query_failed(&error, "order items to rescue");
             return 0;
         }
     };

@@ -19,8 +19,8 @@ const ROW_FIELD: &[u8] = b"\"orderItemId\"";
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     pub batch: TrackerBatch,
-    /// The latest append time that an answer to a probe told of a partition.
-    pub told_append_ms: Option<EpochMs>,
+    /// The latest append time of a partition that an answer to a probe carried.
+    pub probed_append_ms: Option<EpochMs>,
     /// Records that could not be read.
     pub unreadable: u64,
     /// The sampled traces of the outcomes.
@@ -49,7 +49,7 @@ impl Settlement {
         let Some(order) = fact.order else { return };
         let Some(order_item_id) = order.order_item_id else { return };
         if fact.event_type == EventType::Known(EventKind::OrderExpired) {
-            self.told_append_ms = self.told_append_ms.max(Some(fact.timestamp_ms));
+            self.probed_append_ms = self.probed_append_ms.max(Some(fact.timestamp_ms));
             if let Some(expiry_ms) = fact.probed_expiry_ms {
                 let latest_ms = self.batch.named_expiries.entry(order_item_id.clone()).or_insert(expiry_ms);
                 *latest_ms = expiry_ms.max(*latest_ms);
@@ -112,7 +112,7 @@ pub fn furthest(positions: Vec<TrackerPosition>) -> Vec<TrackerPosition> {
     by_partition.into_values().collect()
 }
 
-/// The event's id and a digest of the whole record. A log that was made anew counts its offsets from 0 again, and so gives the same
+/// The event's id and a digest of the whole record. A new log counts its offsets from 0 again, and so gives the same
 /// ids; it does not give the same records.
 #[must_use]
 pub fn event_id_of(record: &Record) -> String {
@@ -187,7 +187,7 @@ mod tests {
         );
         assert_eq!(settlement.batch.outcomes[3].reason.as_deref(), Some("why"));
         assert_eq!(settlement.batch.expired.len(), 1);
-        assert_eq!((settlement.told_append_ms, settlement.unreadable), (Some(77), 1));
+        assert_eq!((settlement.probed_append_ms, settlement.unreadable), (Some(77), 1));
         let named: Vec<_> =
             settlement.batch.positions.iter().map(|p| (p.partition, p.offset, p.event_id.split('#').next())).collect();
         assert_eq!(named, [(0, 7, Some("e-price")), (1, 11, Some("e-late")), (2, 0, Some(""))]);

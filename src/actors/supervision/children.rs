@@ -71,7 +71,7 @@ struct Child {
 }
 
 impl Children {
-    /// Nobody runs yet. A child that handles one message for longer than `hang_after` will be killed by [`Children::kill_hung`].
+    /// None runs yet. A child that handles one message for longer than `hang_after` will be killed by [`Children::kill_hung`].
     #[must_use]
     pub fn new(specs: Vec<ChildSpec>, directory: Directory, hang_after: Duration) -> Self {
         let child =
@@ -124,7 +124,7 @@ impl Children {
         if wanted { self.start(owner, index).await } else { Verdict::Nothing }
     }
 
-    /// Takes note of a supervision event: an end that nobody asked for leads to a restart.
+    /// Takes note of a supervision event: an end that was not asked for leads to a restart.
     pub fn on_event(&mut self, event: &SupervisionEvent) -> Verdict {
         let Some((cell, cause, reason)) = end_of(event) else { return Verdict::Nothing };
         let found = self.children.iter_mut().enumerate().find(|(_, child)| child.cell.as_ref() == Some(cell));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How one kind of child is restarted. It is never given up: a shop that stands still helps nobody.
+/// How one kind of child is restarted. It is never given up, so that the shop recovers without an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestartPolicy {
     /// Restarts within [`RestartPolicy::window`] before the child counts as failing and waits [`RestartPolicy::backoff_max`].
@@ -33,8 +33,8 @@ impl Default for RestartPolicy {
 pub struct Restarts(VecDeque<Instant>);
 
 impl Restarts {
-    /// Counts one more end and says how long to wait before the next start. `jitter` is from 0 to 1: the wait is shortened by up to
-    /// a quarter, so that children that fell together do not rise together.
+    /// Counts one more end and says how long to wait before the next start. `jitter` is from 0 to 1: the wait is shortened by up
+    /// to a quarter, so that children that fell together do not rise together.
     pub fn next_wait(&mut self, policy: &RestartPolicy, now: Instant, jitter: f64) -> Duration {
         self.forget_old(policy, now);
         let doublings = u32::try_from(self.0.len()).unwrap_or(u32::MAX).min(31);
@@ -47,8 +47,8 @@ impl Restarts {
         wait.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
     }
 
-    /// Whether there were more restarts in the window than the policy calls normal. A child that has run for longer than the window
-    /// and the longest wait is well again, though it has not ended since.
+    /// Whether there were more restarts in the window than the policy calls normal. A child that has run for longer than the
+    /// window and the longest wait is well again, though it has not ended since.
     #[must_use]
     pub fn is_failing(&self, policy: &RestartPolicy, now: Instant) -> bool {
         let well_after = policy.window + policy.backoff_max;
@@ -78,7 +78,7 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn waits_double_up_to_the_longest_and_start_anew_after_a_quiet_window() {
+    async fn waits_double_up_to_the_longest_and_start_again_after_a_quiet_window() {
         let mut restarts = Restarts::default();
         let now = Instant::now();
         let waits: Vec<_> = (0..7).map(|_| restarts.next_wait(&POLICY, now, 0.0).as_millis()).collect();

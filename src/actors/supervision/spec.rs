@@ -1,4 +1,4 @@
-//! How a child is started, and what its supervisor is told when it ends.
+//! How a child is started, and what a supervision event says when it ends.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ pub struct ChildSpec {
 }
 
 impl ChildSpec {
-    /// A child whose handler and arguments are made anew for each incarnation.
+    /// A child whose handler and arguments are made for each incarnation.
     pub fn new<A, F>(kind: ActorKind, id: impl Into<String>, restart: RestartPolicy, make: F) -> Self
     where
         A: Actor,

@@ -53,14 +53,14 @@ impl Actor for Worker {
     }
 }
 
-struct Shop {
+struct TestTree {
     root: RootHandle,
     context: SupervisionContext,
     workers: Vec<Mailbox<WorkerMsg>>,
     news: mpsc::Receiver<String>,
 }
 
-impl Shop {
+impl TestTree {
     async fn open(workers: u32) -> Self {
         let context = SupervisionContext {
             alarms: crate::telemetry::alarms::Alarms::default(),
@@ -107,7 +107,7 @@ impl Shop {
 
 #[tokio::test]
 async fn starts_in_order_and_stops_in_reverse_order_as_often_as_asked() {
-    let mut shop = Shop::open(3).await;
+    let mut shop = TestTree::open(3).await;
     for _ in 0..2 {
         shop.root.start("shop").await.unwrap();
         for id in ["+worker/0", "+worker/1", "+worker/2"] {
@@ -125,7 +125,7 @@ async fn starts_in_order_and_stops_in_reverse_order_as_often_as_asked() {
 
 #[tokio::test]
 async fn restarts_after_every_kind_of_end() {
-    let mut shop = Shop::open(2).await;
+    let mut shop = TestTree::open(2).await;
     shop.root.start("shop").await.unwrap();
     assert_eq!([shop.news().await, shop.news().await], ["+worker/0", "+worker/1"]);
     let worker = || Target::Actor("worker/1".to_owned());
@@ -148,7 +148,7 @@ async fn restarts_after_every_kind_of_end() {
 
 #[tokio::test]
 async fn a_killed_role_comes_back_with_its_children() {
-    let mut shop = Shop::open(2).await;
+    let mut shop = TestTree::open(2).await;
     shop.root.start("shop").await.unwrap();
     assert_eq!([shop.news().await, shop.news().await], ["+worker/0", "+worker/1"]);
     shop.settle().await;
@@ -159,7 +159,7 @@ async fn a_killed_role_comes_back_with_its_children() {
 
 #[tokio::test]
 async fn mailbox_depth_counts_what_waits() {
-    let mut shop = Shop::open(1).await;
+    let mut shop = TestTree::open(1).await;
     shop.root.start("shop").await.unwrap();
     shop.news().await;
     let entry = shop.context.directory.find("worker/0").unwrap();
@@ -174,14 +174,14 @@ async fn mailbox_depth_counts_what_waits() {
     assert_eq!(shop.echo(0).await, Ok(7));
 }
 
-/// Its entry outlives it, and would show for ever what nobody waits for any more.
+/// Its entry outlives it, and would show for ever what no longer waits.
 #[tokio::test]
 async fn what_waited_for_an_actor_that_was_stopped_is_not_counted() {
-    let mut shop = Shop::open(1).await;
+    let mut shop = TestTree::open(1).await;
     shop.root.start("shop").await.unwrap();
     shop.news().await;
     let entry = shop.context.directory.find("worker/0").unwrap();
-    // It is stopped before the watchdog looks, and its mailbox goes with it.
+    // It is stopped before the watchdog checks, and its mailbox goes with it.
     shop.workers[0].tell(WorkerMsg::Panic).unwrap();
     for _ in 0..5 {
         let _ = shop.workers[0].tell(WorkerMsg::Panic);

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
-use crate::actors::catalog_view::{Asked, Entry, Front};
+use crate::actors::catalog_view::{Entry, Front, FrontQuery};
 use crate::api::packed::Text;
 use crate::api::state::Shop;
 
@@ -15,7 +15,7 @@ use crate::api::state::Shop;
 #[utoipa::path(get, path = "/api/ecommerce/front", tag = "products",
     responses((status = 200, body = crate::wire::pages::front::Front, headers(("etag" = String))), (status = 304)))]
 pub async fn read(State(shop): State<Arc<Shop>>, headers: HeaderMap) -> Response {
-    let asked = Asked { low_stock: shop.config.inventory.warning_max, now_ms: shop.clock.now_ms() };
+    let asked = FrontQuery { low_stock: shop.config.inventory.warning_max, now_ms: shop.clock.now_ms() };
     let front = shop.catalog.front(asked).await;
     let json = write(&front);
     let digest = Sha256::digest(&json);

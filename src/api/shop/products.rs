@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::listed::Listed;
 use super::picture::{self, Subject};
 use super::query::{Parameters, Parsed};
-use crate::actors::catalog_view::{Found, Needle, Query, Sort};
+use crate::actors::catalog_view::{FoundProducts, Needle, Query, Sort};
 use crate::api::failure::Failure;
 use crate::api::packed::Text;
 use crate::api::page;
@@ -152,7 +152,7 @@ fn tagged(headers: &HeaderMap, tag: &str, media_type: &'static str, body: impl F
 
 /// The products that a query asks for, as a JSON array.
 async fn array(shop: &Shop, query: Query, headers: &HeaderMap) -> Response {
-    let Found { total, entries } = shop.catalog.query(query).await;
+    let FoundProducts { total, entries } = shop.catalog.query(query).await;
     let tag = shop.catalog.list_etag(total, &entries);
     let text = shop.catalog.text(entries.into_iter(), |_, _| (Bytes::from_static(b"["), Bytes::from_static(b"]")));
     let mut response = shop.packed.answer(headers, &tag, Text::Shared(text.pieces())).await;

@@ -142,7 +142,7 @@ mod tests {
         for gone in (0..1_000).chain([run.len() - 1]) {
             let mut outgoing = Outgoing::new(WaitingOutput::default());
             outgoing.push(Bytes::from(run.clone()));
-            outgoing.push(Bytes::from(frames[1].clone()));
+            outgoing.push(frames[1].clone());
             outgoing.consume(gone);
             let left = outgoing.cut().unwrap().len();
             assert!(outgoing.is_empty());

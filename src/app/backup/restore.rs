@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::archive::{self, Manifest};
 use super::{ARCHITECTURE, CLUSTER, CREDENTIALS, INSTANCE, LOG};
-use crate::actors::order_tracker::opening::strangeness;
+use crate::actors::order_tracker::opening::foreign_log;
 use crate::app::{StopSignals, bin_dir, event_log_folder, store_options};
 use crate::config::{Config, LogKind};
 use crate::data_dir::{PidLock, own_folder};
@@ -136,7 +136,7 @@ async fn prove_log(config: &Config, manifest: &Manifest, url: &str) -> anyhow::R
             return Ok(None);
         }
         let log = EmbeddedLog::open_read_only(&event_log_folder(&config.data_dir)).await?;
-        let found = strangeness(&log, &store).await;
+        let found = foreign_log(&log, &store).await;
         log.close().await;
         anyhow::Ok(found?)
     };

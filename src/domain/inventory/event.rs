@@ -9,7 +9,7 @@ use crate::domain::ids::{OrderId, OrderItemId, ProductId, Stock};
 use crate::domain::money::Cents;
 use crate::domain::product::{Details, Revision};
 
-/// The kinds of fact, by the contract's `eventType`. `LOW_STOCK_ALERT` is read from others and never written.
+/// The kinds of fact, by the contract's `eventType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventKind {
     ProductAdded,

@@ -32,8 +32,8 @@ mod state;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::actors::envelope::Mailbox;
 use crate::actors::inventory::{CommandSource, Feed, FeedNews};
+use crate::actors::kit::Mailbox;
 use crate::actors::supervision::{ActorKind, ChildSpec};
 use state::{LogSource, SourceContext, SourceMsg};
 

@@ -1,5 +1,6 @@
-//! The actor around the reader. The reading goes on in a task of its own; every step of it passes through this mailbox, so that the
-//! actor's supervision, its watchdog and its faults are the reader's too. When the actor ends, the task and its connections end.
+//! The actor around the reader. The reading goes on in a task of its own; every step of it passes through this mailbox, so that
+//! the actor's supervision, its watchdog and its faults are the reader's too. When the actor ends, the task and its connections
+//! end.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::actors::faults::Who;
 use crate::actors::kit::{Answer, Mailbox};
 use crate::actors::supervision::ActorKind;
 
-/// What the actor is told by its task.
+/// What the actor's task reports.
 #[derive(Debug)]
 pub enum WalMsg {
     /// The reader is here and waits to go on.
@@ -24,7 +25,7 @@ pub enum WalMsg {
 /// The actor of the WAL reader.
 pub struct WalReader(pub(super) Arc<WalContext>);
 
-/// What lives as long as the actor.
+/// What an incarnation keeps.
 pub struct WalState {
     /// Ends the task when the actor ends, in whatever way.
     _reading: AbortOnDropHandle<()>,

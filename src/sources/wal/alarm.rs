@@ -1,6 +1,6 @@
 //! What the reader must not guess about: each alarm says what is wrong and what to do.
 //!
-//! The reader stands still while one holds, looks again every few seconds, and goes on by itself once the cause is gone.
+//! The reader stands still while one holds, checks again every few seconds, and goes on by itself once the cause is gone.
 
 use super::stream::ServerIdentity;
 use crate::wire::topics::cdc_position::Lsn;
@@ -74,7 +74,7 @@ pub enum Alarm {
     )]
     OtherServer { stored: ServerIdentity, found: ServerIdentity },
     #[error(
-        "the slot {slot} was acknowledged up to {confirmed}, beyond the stored position {stored}: somebody else read or moved it, or \
+        "the slot {slot} was acknowledged up to {confirmed}, beyond the stored position {stored}: another program read or moved it, or \
          the event log was restored; run `kartshoppe cdc repair-slot`"
     )]
     PositionBehindSlot { slot: String, stored: Lsn, confirmed: Lsn },

@@ -11,10 +11,10 @@ const STATES: [&str; 6] = ["stopped", "starting", "waiting", "first-start", "str
 impl Wal {
     /// Registers the reader's figures, once.
     pub fn register(&self, metrics: &Metrics) {
-        type Read = fn(&WalReport) -> Option<f64>;
-        let figures: [(&'static str, &'static str, Kind, Read); 5] = [
+        type ReadFigure = fn(&WalReport) -> Option<f64>;
+        let figures: [(&'static str, &'static str, Kind, ReadFigure); 5] = [
             (metric::CDC_ROWS, "Order items published from the WAL", Kind::Counter, |report| Some(report.rows as f64)),
-            (metric::CDC_LAG_BYTES, "WAL that has not come through, whether somebody reads or not", Kind::Gauge, |report| {
+            (metric::CDC_LAG_BYTES, "WAL that has not come through, with or without a reader", Kind::Gauge, |report| {
                 report.lag_bytes.map(|bytes| bytes as f64)
             }),
             (
@@ -46,7 +46,7 @@ impl Wal {
             Alarm::KINDS.map(|kind| (vec![("alarm", kind.to_owned())], f64::from(u8::from(raised == Some(kind))))).into()
         });
         let wal = self.clone();
-        metrics.observe(metric::CDC_SLOT, "1 for the state of the slot, whoever reads it", Kind::Gauge, move || {
+        metrics.observe(metric::CDC_SLOT, "1 for the state of the slot, with any reader", Kind::Gauge, move || {
             let now = wal.report().slot;
             SlotState::ALL.map(|slot| (vec![("state", slot.as_str().to_owned())], f64::from(u8::from(slot == now)))).into()
         });

@@ -1,4 +1,5 @@
-//! Asks PostgreSQL how the slot stands while no reader of this process does: the figures must not stand still when the reader does.
+//! Asks PostgreSQL how the slot stands while no reader of this process does: the figures must not stand still when the reader
+//! does.
 //!
 //! It costs one connection and one question every [`EVERY`]; while the reader streams, nothing.
 
@@ -26,7 +27,7 @@ pub(super) async fn measure(config: WalConfig, report: Arc<ReportCell>, configur
             server = None;
             continue;
         }
-        match look(&config, &mut server).await {
+        match measure_once(&config, &mut server).await {
             Ok((facts, oldest)) => report.measured(&facts, oldest),
             Err(error) => {
                 tracing::debug!(%error, "the slot cannot be measured");
@@ -38,7 +39,7 @@ pub(super) async fn measure(config: WalConfig, report: Arc<ReportCell>, configur
 }
 
 /// The slot, and the age of the oldest item that waits for a reader.
-async fn look(config: &WalConfig, connected: &mut Option<Server>) -> Result<(Facts, Duration), ServerError> {
+async fn measure_once(config: &WalConfig, connected: &mut Option<Server>) -> Result<(Facts, Duration), ServerError> {
     let server = match connected {
         Some(server) => server,
         none => none.insert(Server::connect(&config.url).await?),

@@ -6,8 +6,8 @@
 //!      └────────────────── acknowledge, only after the commit ◄──────┘
 //! ```
 //! The position is stored in the log, in the commit of the rows that it covers; the slot's own memory goes back by a thousand
-//! transactions at a restart. Two locks keep out a second reader: the slot, and the fencing of the log's session. Where something does
-//! not fit, the reader raises an [`Alarm`] that says what to do, and never guesses.
+//! transactions at a restart. Two locks keep out a second reader: the slot, and the fencing of the log's session. Where something
+//! does not fit, the reader raises an [`Alarm`] that says what to do, and never guesses.
 
 mod actor;
 mod alarm;
@@ -41,7 +41,7 @@ pub use self::report::{Phase, WalReport};
 pub use self::server::{PUBLICATION, ServerError};
 pub use self::status::{SlotStatus, status};
 pub use self::stream::StreamError;
-pub use self::transactions::Confused;
+pub use self::transactions::ProtocolError;
 use crate::actors::kit::{CallError, Mailbox};
 use crate::actors::role::{MakeChildren, SupervisionContext};
 use crate::actors::stats::Vitals;
@@ -60,12 +60,12 @@ pub struct WalConfig {
     pub batch_max_rows: usize,
     /// A position that only moved, with no rows to publish, is stored after this long: the WAL before it can go then.
     pub idle_interval: Duration,
-    /// How often slot and publication are looked at.
+    /// How often slot and publication are checked.
     pub look_every: Duration,
 }
 
 impl WalConfig {
-    /// With the defaults: 10,000 rows a commit, idle positions every 10 s, a look every 2 s.
+    /// With the defaults: 10,000 rows a commit, idle positions every 10 s, a check every 2 s.
     #[must_use]
     pub fn new(url: impl Into<String>, slot: impl Into<String>) -> Self {
         Self {
@@ -78,8 +78,8 @@ impl WalConfig {
     }
 }
 
-/// The steps of the reader: the one list of places where it can be struck. Each is a target of faults (`wal-reader/committing`), and
-/// those of a repair can halt it (`kartshoppe cdc repair-slot --halt-at`), so that tests end processes exactly there.
+/// The steps of the reader: the one list of places where it can be struck. Each is a target of faults (`wal-reader/committing`),
+/// and those of a repair can halt it (`kartshoppe cdc repair-slot --halt-at`), so that tests end processes exactly there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The slot is free and nothing speaks against reading.
@@ -147,7 +147,7 @@ impl Step {
     }
 }
 
-/// Why the reader cannot go on. All of it is worth a new start, but for an alarm, which needs somebody to act.
+/// Why the reader cannot go on. All of it is worth a restart, but for an alarm, which needs an operator.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error(transparent)]
@@ -159,7 +159,7 @@ pub enum ReadError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
-    Confused(#[from] Confused),
+    Protocol(#[from] ProtocolError),
     /// The actor around the reader is gone.
     #[error(transparent)]
     Actor(#[from] CallError),
@@ -185,7 +185,7 @@ struct WalContext {
     vitals: Vitals,
     /// A step that the actor does not let pass for so long: it hangs, and its watchdog will end both.
     patience: Duration,
-    /// Whoever brings the tables to their shape in this process.
+    /// Set where this process brings the tables to their shape.
     store: Option<Store>,
 }
 
@@ -254,22 +254,22 @@ impl Wal {
         self.report.now()
     }
 
-    /// To be told of every change.
+    /// Changes with every report.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<WalReport> {
         self.report.subscribe()
     }
 
-    /// What the reader does before it reads, for people; `None` once it reads, and while it is stopped or cannot go on, which is an
-    /// alarm of its own.
+    /// What the reader does before it reads, for people; `None` once it reads, and while it is stopped or cannot go on, which is
+    /// an alarm of its own.
     #[must_use]
     pub fn preparation(&self) -> Option<String> {
         let report = self.report();
         matches!(report.phase, Phase::Starting { error: None } | Phase::FirstStart).then(|| report.sentence())
     }
 
-    /// Measures how the slot stands, for ever, while no reader of this process does: because it waits, has an alarm, is dead, or was
-    /// stopped. `configured` says whether this process is one of those that read; one that ever started the reader is, too.
+    /// Measures how the slot stands, for ever, while no reader of this process does: because it waits, has an alarm, is dead, or
+    /// was stopped. `configured` says whether this process is one of those that read; one that ever started the reader is, too.
     pub fn measure(&self, configured: bool) -> impl Future<Output = ()> + Send + 'static {
         gauge::measure(self.config.clone(), self.report.clone(), configured)
     }

@@ -3,8 +3,8 @@
 //! ```text
 //!  drop what is left of a slot ─► make it, with a snapshot ─► in the snapshot: rows that wait ─► one commit: their events, first position
 //! ```
-//! The snapshot is the database as it was just before the slot's first transaction, so no row is in both and none in neither. A crash
-//! before the commit leaves a slot without a position, and the next start begins here again.
+//! The snapshot is the database as it was just before the slot's first transaction, so no row is in both and none in neither. A
+//! crash before the commit leaves a slot without a position, and the next start begins here again.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -18,7 +18,7 @@ use super::alarm::Alarm;
 use super::position::read_chunk;
 use super::server::{Server, ServerError};
 use super::stream::{NewSlot, StreamError};
-use super::transactions::{Item, record};
+use super::transactions::{PublishedItem, record};
 use super::visible::Xid;
 use super::{ReadError, Step, WalConfig};
 use crate::domain::EpochMs;
@@ -28,7 +28,7 @@ use crate::wire::topics::Topic;
 use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 use crate::wire::topics::order_event::OrderSource;
 
-/// A slot that is not made by then waits for somebody.
+/// A slot that is not made by then waits for other transactions.
 pub(super) const NAME_BLOCKERS_AFTER: Duration = Duration::from_secs(5);
 /// Rows that the reader owes: nothing says that they were published or what became of them.
 const WAITING: &str = "
@@ -61,13 +61,13 @@ pub trait Steps: Send + Sync {
     /// Returns when the work may go on.
     fn at(&self, step: Step) -> impl Future<Output = Result<(), ReadError>> + Send;
 
-    /// The work waits for somebody.
+    /// The work waits for other transactions.
     fn stalled(&self, alarm: &Alarm) {
         tracing::warn!(%alarm, "the replication slot is not made yet");
     }
 }
 
-/// Makes the slot anew and publishes what is owed. The session must have been opened before: nobody else writes as this reader then.
+/// Makes a new slot and publishes what is owed. The session must have been opened before: it keeps other readers from writing.
 ///
 /// # Errors
 /// [`ReadError`]; nothing of it is visible then, and it can be begun again.
@@ -111,7 +111,8 @@ pub async fn begin(
     Ok(Begun { position, published: waiting.len() })
 }
 
-/// Makes the slot. PostgreSQL lets it wait for every transaction that was open before it, in any database: after a while it is told for whom.
+/// Makes the slot. PostgreSQL lets it wait for every transaction that was open before it, in any database: after a while the
+/// alarm names them.
 async fn make_slot(config: &WalConfig, server: &mut Server, steps: &impl Steps) -> Result<NewSlot, ReadError> {
     let (mut making, mut told) = (pin!(NewSlot::create(&config.url, &config.slot)), None);
     loop {
@@ -130,7 +131,7 @@ async fn make_slot(config: &WalConfig, server: &mut Server, steps: &impl Steps) 
 
 impl WaitingRow {
     fn record(&self, read_at: Lsn) -> (NewRecord, Option<Span>) {
-        let item = Item {
+        let item = PublishedItem {
             order_item_id: &self.order_item_id,
             order_id: &self.order_id,
             product_id: &self.product_id,

@@ -23,14 +23,14 @@ pub async fn read(log: &dyn EventLog, slot: &str) -> Result<Stored, StoredError>
     Ok(cdc_position::read(log, slot).await?)
 }
 
-/// The positions of a slot that everybody sees. An answered commit may still be lost with a broker (docs/adr/0008), and PostgreSQL
-/// never gives again what was acknowledged: so it is told of these and no others.
-pub struct Shown {
+/// The positions of a slot that are durable and visible. An answered commit may still be lost with a broker (docs/adr/0008), and
+/// PostgreSQL never gives again what was acknowledged: so only these are acknowledged.
+pub struct DurablePosition {
     reader: Box<dyn Reader>,
     slot: String,
 }
 
-impl Shown {
+impl DurablePosition {
     /// Those from here on.
     ///
     /// # Errors

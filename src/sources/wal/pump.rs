@@ -1,8 +1,8 @@
 //! The reader at work: events in, one commit at a time out, feedback by the clock.
 //!
-//! A commit begins as soon as a whole transaction is there and the commit before it is done; what comes meanwhile makes the next one. It
-//! waits until everybody sees the rows (`visible`).
-//! So batches are small when it is quiet and large when it is not. A transaction larger than a batch is published in parts.
+//! A commit begins as soon as a whole transaction is there and the commit before it is done; what comes meanwhile makes the next
+//! one. It waits until all sessions see the rows (`visible`). So batches are small when it is quiet and large when it is not. A
+//! transaction larger than a batch is published in parts.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::new_slot::Steps;
-use super::position::Shown;
+use super::position::DurablePosition;
 use super::reader::End;
 use super::server::Server;
 use super::stream::WalStream;
@@ -24,7 +24,7 @@ use crate::domain::EpochMs;
 use crate::log::Session;
 use crate::wire::topics::cdc_position::CdcPosition;
 
-/// Feedback goes by the clock: the server hangs up on those who are silent, and a slot must not hold back WAL for long. It
+/// Feedback goes by the clock: the server closes a silent connection, and a slot must not hold back WAL for long. It
 /// acknowledges what the log shows by then.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
@@ -49,7 +49,7 @@ pub(super) async fn pump<S: WalStream>(
     let mut stored = position.resume_lsn;
     let mut transactions = Transactions::new(position);
     let witness = Mutex::new(Server::connect(&config.url).await?);
-    let mut shown = Shown::follow(&*context.log, &config.slot).await?;
+    let mut shown = DurablePosition::follow(&*context.log, &config.slot).await?;
     let mut inspection = pin!(inspect(context, server));
     let mut tick = interval(REPORT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,7 +119,7 @@ async fn commit(
     Ok(durable)
 }
 
-/// Looks after slot and publication while the stream runs; ends when something is wrong with them.
+/// Checks slot and publication while the stream runs; ends when something is wrong with them.
 async fn inspect(context: &WalContext, mut server: Server) -> End {
     let mut tick = interval(context.config.look_every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

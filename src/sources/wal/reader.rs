@@ -1,11 +1,12 @@
-//! One life of the reader: wait for the slot, look, fence, check, stream. An error ends it; the actor's supervisor starts the next.
+//! One run of the reader: wait for the slot, inspect, fence, check, stream. An error ends it; the actor's supervisor starts the
+//! next.
 //!
 //! ```text
-//!  slot free? ─► look ─► fence ─► stored position ─► checks ─► stream ─► rows + position, one commit ─► acknowledge ─┐
-//!     ▲ in use     │ alarm: look again                  │ none: new slot       ▲                                     │
+//!  slot free? ─► inspect ─► fence ─► stored position ─► checks ─► stream ─► rows + position, one commit ─► acknowledge ─┐
+//!     ▲ in use     │ alarm: inspect again               │ none: new slot       ▲                                     │
 //!     └────────────┴────────────────────────────────────┘                      └─────────────────────────────────────┘
 //! ```
-//! Looking comes before fencing, so that a reader that would only raise an alarm leaves those who repair the slot alone.
+//! Inspecting comes before fencing, so that a reader that would only raise an alarm leaves those who repair the slot alone.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::pump::pump;
 use super::report::Phase;
 use super::server::{Facts, PUBLICATION, Server, ServerError};
 use super::stream::{PgStream, StreamError, WalStream};
-use super::transactions::Confused;
+use super::transactions::ProtocolError;
 use super::{ReadError, Step, WalContext};
 #[cfg(feature = "seeded-bugs")]
 use crate::bugs::{self, Bug};
@@ -29,20 +30,20 @@ use crate::log::{LogError, Session, SessionConfig};
 use crate::wire::topics::Topic;
 use crate::wire::topics::cdc_position::CdcPosition;
 
-/// First and longest wait for a slot that is in use: by a predecessor in its last moments, or by somebody who lives.
+/// First and longest wait for a slot that is in use: by a predecessor in its last moments, or by a running reader.
 const SLOT_WAIT_MIN: Duration = Duration::from_millis(5);
 const SLOT_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long the stored position may take before the fencing; after it, it counts anyway.
-const LOOK_PATIENCE: Duration = Duration::from_secs(1);
-/// What a reader says whose tables are not there yet.
+const INSPECT_PATIENCE: Duration = Duration::from_secs(1);
+/// What a reader reports whose tables are not there yet.
 const MIGRATING: &str = "the database's tables are being brought to their newest shape";
 /// How long the log may take to remember an alarm.
 const REMEMBER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a life of the reader ended.
+/// Why a run of the reader ended.
 #[derive(Debug)]
 pub(super) enum End {
-    /// Somebody else has the slot.
+    /// Another reader has the slot.
     SlotInUse,
     Alarm(Alarm),
     Failed(ReadError),
@@ -52,7 +53,7 @@ pub(super) enum End {
 pub(super) async fn run(context: &WalContext) -> ReadError {
     let mut raised = None;
     loop {
-        match live(context).await {
+        match run_once(context).await {
             Ok(never) => match never {},
             Err(End::SlotInUse) => {}
             Err(End::Failed(error)) => return error,
@@ -74,13 +75,13 @@ pub(super) async fn run(context: &WalContext) -> ReadError {
     }
 }
 
-async fn live(context: &WalContext) -> Result<Infallible, End> {
+async fn run_once(context: &WalContext) -> Result<Infallible, End> {
     let (config, log) = (&context.config, &*context.log);
     let mut server = Server::connect(&config.url).await?;
     let facts = slot_free(context, &mut server).await?;
     // A commit that a dead predecessor left open would be waited for until the log gives it up: then only to fence it helps.
-    match tokio::time::timeout(LOOK_PATIENCE, position::read(log, &config.slot)).await {
-        Ok(stored) => look(context, &facts, &stored?)?,
+    match tokio::time::timeout(INSPECT_PATIENCE, position::read(log, &config.slot)).await {
+        Ok(stored) => inspect(context, &facts, &stored?)?,
         Err(_) => facts.check_database()?,
     }
     context.at(Step::Looked).await?;
@@ -91,7 +92,7 @@ async fn live(context: &WalContext) -> Result<Infallible, End> {
     if facts.is_slot_active() {
         return Err(End::SlotInUse);
     }
-    look(context, &facts, &stored)?;
+    inspect(context, &facts, &stored)?;
     let position = match stored.position {
         #[cfg(feature = "seeded-bugs")]
         Some(position) if bugs::is(Bug::WalResumesAtSlot) => super::seeded::position_of_slot(&facts, position),
@@ -110,14 +111,14 @@ async fn live(context: &WalContext) -> Result<Infallible, End> {
     pump(context, &mut stream, &*session, server, position).await
 }
 
-/// Who writes as the reader of a slot: the same in every process, so that the newest fences all others.
+/// The identity that writes as the reader of a slot: the same in every process, so that the newest fences all others.
 #[must_use]
 pub(super) fn session_config(slot: &str) -> SessionConfig {
     let writes = vec![Topic::OrderEvents, Topic::CdcPositions];
     SessionConfig { identity: format!("cdc-{slot}"), group: None, topics: Vec::new(), writes }
 }
 
-/// Waits until nobody reads from the slot.
+/// Waits until no reader has the slot.
 async fn slot_free(context: &WalContext, server: &mut Server) -> Result<Facts, End> {
     let (mut backoff, mut making) = (Backoff::new(SLOT_WAIT_MIN, SLOT_WAIT_MAX), None);
     loop {
@@ -134,8 +135,8 @@ async fn slot_free(context: &WalContext, server: &mut Server) -> Result<Facts, E
     }
 }
 
-/// Somebody makes the slot. Whose reader is gone is ended; whose is there waits for others, and so do we: that is no stand-by. One of an
-/// earlier version does not say that it is there, and has some seconds.
+/// A backend is making the slot. If its reader is gone, it is ended. If its reader runs, it waits for other transactions, and so
+/// do we: that is no stand-by. A reader of an earlier version does not show that it runs, and has some seconds.
 async fn await_maker(
     context: &WalContext,
     server: &mut Server,
@@ -154,13 +155,13 @@ async fn await_maker(
 }
 
 /// Whether it is any use to go on, as far as SQL and the log can tell.
-fn look(context: &WalContext, facts: &Facts, stored: &Stored) -> Result<(), Alarm> {
+fn inspect(context: &WalContext, facts: &Facts, stored: &Stored) -> Result<(), Alarm> {
     facts.check_database()?;
     if let Some(reason) = &stored.gap {
         return Err(Alarm::NotRepaired { reason: reason.clone() });
     }
     let slot = &context.config.slot;
-    // Without a position the slot is made anew: one that is somebody else's must not be dropped for that.
+    // Without a position a new slot is made: a slot of another program must not be dropped for that.
     let Some(position) = &stored.position else { return facts.check_ours(slot) };
     facts.check_slot(slot)?;
     position::check(position, facts, slot)
@@ -175,8 +176,8 @@ async fn first_start(context: &WalContext, session: &dyn Session, server: &mut S
     Ok(begun.position)
 }
 
-/// While such an alarm held, rows may have passed by: that must outlive this process, as the alarm itself may be gone when the next
-/// one looks. A slot that was never read has no rows to miss.
+/// While such an alarm held, rows may have passed by: that must outlive this process, as the alarm itself may be gone when the
+/// next one looks. A slot that was never read has no rows to miss.
 async fn remember_gap(context: &WalContext, alarm: &Alarm) -> Result<(), LogError> {
     if !alarm.leaves_gap() {
         return Ok(());
@@ -225,12 +226,12 @@ impl From<StoredError> for End {
     }
 }
 
-impl From<Confused> for End {
-    fn from(confused: Confused) -> Self {
-        match confused {
-            Confused::Column(column) => Self::Alarm(Alarm::Column { column: column.to_owned() }),
-            Confused::PartMissing(commit) => Self::Alarm(Alarm::PartMissing { commit }),
-            Confused::Order(_) => Self::Failed(ReadError::Confused(confused)),
+impl From<ProtocolError> for End {
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::Column(column) => Self::Alarm(Alarm::Column { column: column.to_owned() }),
+            ProtocolError::PartMissing(commit) => Self::Alarm(Alarm::PartMissing { commit }),
+            ProtocolError::Order(_) => Self::Failed(ReadError::Protocol(error)),
         }
     }
 }
@@ -243,7 +244,7 @@ impl From<ReadError> for End {
             ReadError::Stream(StreamError::Ended(reason)) if reason.contains("unsupported startup parameter") => {
                 Self::Alarm(Alarm::Pooler { reason })
             }
-            ReadError::Server(_) | ReadError::Stream(_) | ReadError::Log(_) | ReadError::Confused(_) | ReadError::Actor(_) => {
+            ReadError::Server(_) | ReadError::Stream(_) | ReadError::Log(_) | ReadError::Protocol(_) | ReadError::Actor(_) => {
                 Self::Failed(error)
             }
         }

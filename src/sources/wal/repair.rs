@@ -8,16 +8,17 @@ use super::server::{Server, ServerError};
 use super::{ReadError, Step, WalConfig};
 use crate::log::{EventLog, LogError};
 
-/// A reader that stands in alarm looks again every few seconds, and may then fence the repair or hold the slot: so often is it begun anew.
+/// A reader with an alarm checks again every few seconds, and may then fence the repair or hold the slot: so often the repair
+/// begins again.
 const TRIES: u32 = 5;
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
-/// Makes a new slot, and publishes in its snapshot the `wal` rows that have neither an outcome nor an event. The reader goes on from
-/// there by itself.
+/// Makes a new slot, and publishes in its snapshot the `wal` rows that have neither an outcome nor an event. The reader goes on
+/// from there by itself.
 ///
 /// # Errors
-/// [`RepairError::InUse`] while somebody reads from the slot; an [`Alarm`](super::Alarm) that must be put right first; else [`ReadError`]. Nothing
-/// of it is visible then but a slot without a position, and it can be run again.
+/// [`RepairError::InUse`] while a reader has the slot; an [`Alarm`](super::Alarm) that must be put right first; else
+/// [`ReadError`]. Nothing of it is visible then but a slot without a position, and it can be run again.
 pub async fn repair(config: &WalConfig, log: &dyn EventLog) -> Result<Begun, RepairError> {
     repair_in_steps(config, log, &AtOnce).await
 }
@@ -31,7 +32,7 @@ pub async fn repair_in_steps(config: &WalConfig, log: &dyn EventLog, steps: &imp
     loop {
         match try_in_steps(config, log, steps).await {
             Err(error) if error.was_in_the_way() && tries < TRIES => {
-                tracing::info!(%error, "a reader was in the way of the repair, which begins anew");
+                tracing::info!(%error, "a reader was in the way of the repair, which begins again");
                 tries += 1;
                 tokio::time::sleep(AGAIN_AFTER).await;
             }

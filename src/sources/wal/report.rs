@@ -14,15 +14,15 @@ use crate::telemetry::alarms::{self, About, Alarms, Cause};
 use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 
 const ABOUT: About = About::cause(Cause::WalReader);
-/// Lag is told with this precision.
+/// Lag is reported with this precision.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// What the reader is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// Nobody runs in this process.
+    /// No reader runs in this process.
     Stopped,
-    /// Connecting, or between two lives; the text is the last error, if there was one.
+    /// Connecting, or between two incarnations; the text is the last error, if there was one.
     Starting {
         error: Option<String>,
     },
@@ -42,7 +42,7 @@ pub enum Phase {
     },
 }
 
-/// How the slot stands, whoever reads from it.
+/// How the slot stands, with any reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SlotState {
     /// PostgreSQL was not asked yet, or did not answer the last time.
@@ -109,8 +109,8 @@ impl WalReport {
         matches!(self.phase, Phase::Streaming | Phase::WaitingForSlot { .. })
     }
 
-    /// Age of the oldest WAL that has not come through. While PostgreSQL does not answer, nobody knows whether some has been written
-    /// since it last did, so the time since then counts.
+    /// Age of the oldest WAL that has not come through. While PostgreSQL does not answer, it is unknown whether some has been
+    /// written since it last did, so the time since then counts.
     #[must_use]
     pub fn lag(&self) -> Option<Duration> {
         let measured = self.measured_at?.elapsed();
@@ -166,12 +166,12 @@ impl WalReport {
 pub(super) struct ReportCell {
     alarms: Alarms,
     report: watch::Sender<WalReport>,
-    progress: Mutex<Progress>,
+    progress: Mutex<ReadProgress>,
 }
 
 /// How far the WAL was written when, and how far it came through.
 #[derive(Debug, Default)]
-struct Progress {
+struct ReadProgress {
     delivered: Lsn,
     written: VecDeque<(Lsn, Instant)>,
 }
@@ -212,7 +212,7 @@ impl ReportCell {
         });
     }
 
-    /// A new life begins; an alarm stays until it is proved gone.
+    /// A new incarnation begins; an alarm stays until it is proved gone.
     pub fn starting(&self) {
         self.report.send_if_modified(|report| {
             let is_news = matches!(report.phase, Phase::Stopped);
@@ -231,11 +231,11 @@ impl ReportCell {
         self.phase(Phase::WaitingForSlot { pid });
     }
 
-    /// Shows what somebody must put right.
+    /// Shows what an operator must put right.
     pub fn raise(&self, alarm: &Alarm) {
         let phase = Phase::Alarm { kind: alarm.kind(), text: alarm.to_string() };
         if self.report.borrow().phase != phase {
-            // Another one than stood before is told as such.
+            // Another alarm than before is logged as such.
             self.alarms.clear(&ABOUT);
         }
         self.hindered(phase);
@@ -299,8 +299,8 @@ impl ReportCell {
     }
 }
 
-impl Progress {
-    /// What the slot was told to forget has come through to somebody. A slot that nobody reads gives all the rest again.
+impl ReadProgress {
+    /// What was acknowledged to the slot has come through. A slot without a reader gives all the rest again.
     fn confirmed(&mut self, facts: &Facts) {
         let confirmed = facts.confirmed().unwrap_or_default();
         self.delivered = if facts.is_slot_active() { self.delivered.max(confirmed) } else { confirmed };
@@ -324,7 +324,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn lag_is_the_age_of_the_oldest_wal_that_has_not_come_through() {
-        let mut progress = Progress::default();
+        let mut progress = ReadProgress::default();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(progress.behind_since(Lsn(100), start), Some(start));
@@ -338,7 +338,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn lag_grows_while_postgresql_does_not_answer() {
         let cell = ReportCell::new(Alarms::default());
-        assert_eq!(cell.now().lag(), None, "nobody has asked yet");
+        assert_eq!(cell.now().lag(), None, "nothing was measured yet");
         let facts = |active, confirmed: &str| Facts {
             slot_active: Some(active),
             confirmed: Some(confirmed.to_owned()),
@@ -351,7 +351,7 @@ mod tests {
         cell.unanswered();
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!((cell.now().lag(), cell.now().slot), (Some(Duration::from_secs(5)), SlotState::Unknown));
-        // An item waits for longer than anybody has looked.
+        // An item waits for longer than the slot was measured.
         cell.measured(&facts(false, "0/40"), Duration::from_secs(4));
         tokio::time::advance(Duration::from_secs(1)).await;
         let report = cell.now();

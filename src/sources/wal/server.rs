@@ -51,7 +51,7 @@ fn is_of_tls(error: &sqlx::Error) -> bool {
         || matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData)
 }
 
-/// A connection for questions. Whoever hears an error from it drops it.
+/// A connection for queries. After an error it must be dropped.
 pub struct Server {
     pub(super) connection: PgConnection,
 }
@@ -113,7 +113,8 @@ LEFT JOIN pg_publication p ON p.pubname = $1
 LEFT JOIN pg_publication_tables t ON t.pubname = $1 AND t.schemaname = n.nspname AND t.tablename = c.relname
 LEFT JOIN pg_replication_slots s ON s.slot_name = $2";
 
-/// For whom the process waits that makes a slot. When another role's transaction began, only members of pg_read_all_stats may see.
+/// For whom the process waits that makes a slot. When another role's transaction began, only members of pg_read_all_stats may
+/// see.
 const BLOCKERS: &str = "
 SELECT DISTINCT CASE WHEN b.pid <> 0 THEN
     'process ' || b.pid || ' (' || concat_ws(', ', coalesce(nullif(a.application_name, ''), 'a program without a name'),
@@ -161,7 +162,7 @@ impl Server {
         Ok(Alarm::SlotWaits { slot: slot.to_owned(), by })
     }
 
-    /// Their names; empty if the slot waits for nobody.
+    /// Their names; empty if the slot waits for none.
     ///
     /// # Errors
     /// Those of [`Server::slot_waits`].
@@ -170,7 +171,7 @@ impl Server {
         Ok(in_time("ask PostgreSQL for whom the slot waits", question).await?.into_iter().flatten().collect())
     }
 
-    /// Whether nobody else makes this slot: whoever does holds this lock until it is made or their connection ends.
+    /// Whether no other reader makes this slot: the one that does holds this lock until it is made or its connection ends.
     ///
     /// # Errors
     /// [`ServerError`], after which the connection is of no use.
@@ -186,10 +187,12 @@ impl Server {
     /// [`ServerError`], after which the connection is of no use.
     pub async fn has_made(&mut self) -> Result<(), ServerError> {
         let unlock = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut self.connection);
-        in_time("let others make the replication slot", unlock).await.map(drop_result)
+        in_time("let others make the replication slot", unlock).await?;
+        Ok(())
     }
 
-    /// Ends the server's process that makes a slot for a reader that is gone: while it waits, it does not notice. Whether it was one.
+    /// Ends the server's process that makes a slot for a reader that is gone: while it waits, it does not notice. Whether it was
+    /// one.
     ///
     /// # Errors
     /// [`ServerError`], also if our role may not.
@@ -204,17 +207,16 @@ impl Server {
         Ok(true)
     }
 
-    /// Drops a slot that nobody reads; none there is fine.
+    /// Drops a slot that has no reader; it is fine if there is none.
     ///
     /// # Errors
-    /// [`ServerError`], also while somebody reads it.
+    /// [`ServerError`], also while a reader has it.
     pub async fn drop_slot(&mut self, slot: &str) -> Result<(), ServerError> {
         let drop = sqlx::query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1");
-        in_time("drop the replication slot", drop.bind(slot).execute(&mut self.connection)).await.map(drop_result)
+        in_time("drop the replication slot", drop.bind(slot).execute(&mut self.connection)).await?;
+        Ok(())
     }
 }
-
-fn drop_result<T>(_: T) {}
 
 /// Runs a question, not for ever.
 pub(super) async fn in_time<T>(
@@ -232,19 +234,19 @@ impl Facts {
         self.slot_active.is_some()
     }
 
-    /// Whether somebody reads from it.
+    /// Whether a reader has it.
     #[must_use]
     pub fn is_slot_active(&self) -> bool {
         self.slot_active == Some(true)
     }
 
-    /// The server's process that is making the slot: nobody reads from it yet.
+    /// The server's process that is making the slot: it has no reader yet.
     #[must_use]
     pub fn maker(&self) -> Option<i32> {
         self.slot_pid.filter(|_| self.is_slot_active() && self.confirmed().is_none())
     }
 
-    /// What the slot was told to forget.
+    /// Up to where the slot was acknowledged.
     #[must_use]
     pub fn confirmed(&self) -> Option<Lsn> {
         self.confirmed.as_deref().and_then(Lsn::parse)

@@ -11,7 +11,7 @@ use crate::log::EventLog;
 use crate::log::cdc_position::Stored;
 use crate::wire::topics::cdc_position::CdcPosition;
 
-/// A slot that nobody reads and that PostgreSQL gives up after less WAL than this is told of: some minutes of a busy shop.
+/// A slot without a reader that PostgreSQL gives up after less WAL than this is reported: some minutes of a busy shop.
 const SAFE_ENOUGH_BYTES: i64 = 1 << 30;
 
 /// The slot as an operator sees it.
@@ -23,7 +23,7 @@ pub struct SlotStatus {
     pub exists: bool,
     /// The server's process that feeds a reader, if one reads.
     pub reader_pid: Option<i32>,
-    /// The server's process that makes the slot, which nobody reads yet.
+    /// The server's process that makes the slot, which has no reader yet.
     pub maker_pid: Option<i32>,
     pub wal_status: Option<String>,
     /// The stored position, if there is one and the log could be read.
@@ -52,7 +52,7 @@ pub(super) struct Owed {
     pub oldest_ms: i64,
 }
 
-/// Looks at the slot; where the log cannot be read, `log` says why.
+/// Queries the slot; where the log cannot be read, `log` says why.
 ///
 /// # Errors
 /// [`ReadError`] if PostgreSQL or the log cannot be asked. What is wrong with the slot is no error.

@@ -1,8 +1,8 @@
 //! The replication stream, and the only file that knows the crate that decodes it.
 //!
-//! [`WalStream`] is what the reader needs of it: connect, start at a position, whole transactions in commit order, acknowledge. Nothing
-//! reconnects by itself: after any error the stream is dropped and the reader starts over from the stored position, as a stream that
-//! heals itself sends again what was sent before, without a word.
+//! [`WalStream`] is what the reader needs of it: connect, start at a position, whole transactions in commit order, acknowledge.
+//! Nothing reconnects by itself: after any error the stream is dropped and the reader starts over from the stored position, as a
+//! stream that heals itself sends again what was sent before, without a word.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ const ONE_ATTEMPT: RetryConfig = RetryConfig {
     jitter: false,
 };
 
-/// What the WAL tells, in order: transactions by their commit, rows as they were written within.
+/// What the WAL contains, in order: transactions by their commit, rows as they were written within.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one event lives at a time; a box would cost an allocation per row")]
 pub enum WalEvent {
     /// A committed transaction begins. Its commit's LSN orders it among all others; the time is the commit's.
     Begin { xid: Xid, commit_lsn: Lsn, committed_at_ms: EpochMs },
     /// A published row was inserted, or came into the publication.
-    Insert { table: Arc<str>, row: Row },
+    Insert { table: Arc<str>, row: WalRow },
     /// It ends; the next position to read from is `end_lsn`, never the commit's own.
     Commit { end_lsn: Lsn },
     /// An update, a new shape of a table, and whatever else is none of our business.
@@ -48,24 +48,24 @@ pub enum WalEvent {
 
 /// One row, columns by name.
 #[derive(Debug)]
-pub struct Row(RowData);
+pub struct WalRow(RowData);
 
 /// A column of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cell<'a> {
+pub enum RowValue<'a> {
     /// There is no column of that name.
     Absent,
     Null,
     Text(&'a str),
 }
 
-impl Row {
+impl WalRow {
     /// The column of that name, as PostgreSQL writes it as text.
     #[must_use]
-    pub fn cell(&self, column: &str) -> Cell<'_> {
+    pub fn cell(&self, column: &str) -> RowValue<'_> {
         match self.0.get(column) {
-            None => Cell::Absent,
-            Some(value) => value.as_str().map_or(Cell::Null, Cell::Text),
+            None => RowValue::Absent,
+            Some(value) => value.as_str().map_or(RowValue::Null, RowValue::Text),
         }
     }
 
@@ -109,7 +109,7 @@ pub struct ServerIdentity {
 
 /// What the reader needs of a replication stream.
 pub trait WalStream: Send {
-    /// Whose WAL it is.
+    /// Which server's WAL it is.
     fn identity(&self) -> ServerIdentity;
 
     /// Begins to stream from the slot, with the first transaction that commits at or after `at`. Never makes a slot.
@@ -121,7 +121,7 @@ pub trait WalStream: Send {
     /// Every transaction that commits below it was delivered, if none is under way.
     fn received(&self) -> Lsn;
 
-    /// The slot may forget what lies below; told to the server with the next [`WalStream::report`].
+    /// The slot may forget what lies below; sent to the server with the next [`WalStream::report`].
     fn acknowledge(&mut self, to: Lsn);
 
     /// Tells the server that we live, and what is acknowledged.
@@ -135,7 +135,7 @@ pub struct PgStream {
 }
 
 impl PgStream {
-    /// Connects, and asks the server who it is. Streams nothing yet.
+    /// Connects, and asks the server for its identity. Streams nothing yet.
     ///
     /// # Errors
     /// [`StreamError::Ended`] with the server's words.
@@ -184,7 +184,7 @@ fn event_of(event: EventType) -> Result<WalEvent, StreamError> {
         EventType::Begin { transaction_id: xid, final_lsn, commit_timestamp } => {
             WalEvent::Begin { xid, commit_lsn: Lsn(final_lsn.0), committed_at_ms: commit_timestamp.timestamp_millis() }
         }
-        EventType::Insert { table, data, .. } => WalEvent::Insert { table, row: Row(data) },
+        EventType::Insert { table, data, .. } => WalEvent::Insert { table, row: WalRow(data) },
         EventType::Commit { end_lsn, .. } => WalEvent::Commit { end_lsn: Lsn(end_lsn.0) },
         EventType::StreamStart { .. } | EventType::StreamCommit { .. } | EventType::BeginPrepare { .. } => {
             return Err(StreamError::Ended(
@@ -215,7 +215,7 @@ impl NewSlot {
         let system = connection.identify_system_async().await?;
         let timeline = system.get_value(0, 1).and_then(|text| text.parse().ok());
         let (Some(system_id), Some(timeline)) = (system.get_value(0, 0), timeline) else {
-            return Err(StreamError::Ended("the server does not say who it is".to_owned()));
+            return Err(StreamError::Ended("the server does not identify itself".to_owned()));
         };
         let options = ReplicationSlotOptions { snapshot: Some("export".to_owned()), ..ReplicationSlotOptions::default() };
         let made =

@@ -1,12 +1,12 @@
 //! From WAL events to records of `order-events`, with the position that they move to. Pure.
 //!
-//! The position is (commit LSN, index of the row in its transaction). Only commits are ordered across transactions, and rows of one
-//! COPY share an LSN, so nothing else would do. Decoding a transaction again gives its rows in the same order.
+//! The position is (commit LSN, index of the row in its transaction). Only commits are ordered across transactions, and rows of
+//! one COPY share an LSN, so nothing else would do. Decoding a transaction again gives its rows in the same order.
 
 use bytes::Bytes;
 use tracing::Span;
 
-use super::stream::{Cell, Row, WalEvent};
+use super::stream::{RowValue, WalEvent, WalRow};
 use super::visible::Xid;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
@@ -25,7 +25,7 @@ pub const TABLE: &str = "order_items";
 
 /// Why the stream cannot be what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Confused {
+pub enum ProtocolError {
     /// Rows or commits outside a transaction, or one within another.
     #[error("the stream has {0} where none can be")]
     Order(&'static str),
@@ -39,7 +39,7 @@ pub enum Confused {
 
 /// One order item, as a row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item<'a> {
+pub struct PublishedItem<'a> {
     pub order_item_id: &'a str,
     pub order_id: &'a str,
     pub product_id: &'a str,
@@ -52,16 +52,16 @@ pub struct Item<'a> {
 pub struct Transactions {
     /// Where everything up to the last event is covered.
     position: CdcPosition,
-    open: Option<Open>,
+    open: Option<OpenTransaction>,
     records: Vec<NewRecord>,
-    /// Whose rows they are.
+    /// The transactions of the rows.
     xids: Vec<Xid>,
     spans: Vec<Span>,
     newest_commit_ms: EpochMs,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenTransaction {
     xid: Xid,
     commit_lsn: Lsn,
     committed_at_ms: EpochMs,
@@ -103,8 +103,8 @@ impl Transactions {
     /// Takes the next event.
     ///
     /// # Errors
-    /// [`Confused`]: nothing after it may be used.
-    pub fn push(&mut self, event: &WalEvent) -> Result<(), Confused> {
+    /// [`ProtocolError`]: nothing after it may be used.
+    pub fn push(&mut self, event: &WalEvent) -> Result<(), ProtocolError> {
         match event {
             WalEvent::Begin { xid, commit_lsn, committed_at_ms } => self.begin(*xid, *commit_lsn, *committed_at_ms),
             WalEvent::Insert { table, row } if &**table == TABLE => self.insert(row),
@@ -149,22 +149,22 @@ impl Transactions {
         Flush { records, xids: std::mem::take(&mut self.xids), position, newest_commit_ms: self.newest_commit_ms, spans }
     }
 
-    fn begin(&mut self, xid: Xid, commit_lsn: Lsn, committed_at_ms: EpochMs) -> Result<(), Confused> {
+    fn begin(&mut self, xid: Xid, commit_lsn: Lsn, committed_at_ms: EpochMs) -> Result<(), ProtocolError> {
         if self.open.is_some() {
-            return Err(Confused::Order("a transaction within another"));
+            return Err(ProtocolError::Order("a transaction within another"));
         }
         let published = match self.position.part_commit_lsn {
             _ if commit_lsn < self.position.resume_lsn => u64::MAX,
             Some(part) if part == commit_lsn => self.position.part_index,
-            Some(part) if part < commit_lsn => return Err(Confused::PartMissing(part)),
+            Some(part) if part < commit_lsn => return Err(ProtocolError::PartMissing(part)),
             Some(_) | None => 0,
         };
-        self.open = Some(Open { xid, commit_lsn, committed_at_ms, rows: 0, published });
+        self.open = Some(OpenTransaction { xid, commit_lsn, committed_at_ms, rows: 0, published });
         Ok(())
     }
 
-    fn insert(&mut self, row: &Row) -> Result<(), Confused> {
-        let open = self.open.as_mut().ok_or(Confused::Order("a row outside a transaction"))?;
+    fn insert(&mut self, row: &WalRow) -> Result<(), ProtocolError> {
+        let open = self.open.as_mut().ok_or(ProtocolError::Order("a row outside a transaction"))?;
         open.rows += 1;
         if open.rows > open.published {
             let (record, span) = record(&item(row)?, open.committed_at_ms, open.commit_lsn);
@@ -178,11 +178,11 @@ impl Transactions {
         Ok(())
     }
 
-    fn commit(&mut self, end_lsn: Lsn) -> Result<(), Confused> {
-        let open = self.open.take().ok_or(Confused::Order("a commit outside a transaction"))?;
+    fn commit(&mut self, end_lsn: Lsn) -> Result<(), ProtocolError> {
+        let open = self.open.take().ok_or(ProtocolError::Order("a commit outside a transaction"))?;
         if let Some(part) = self.position.part_commit_lsn.filter(|part| *part == open.commit_lsn) {
             if open.rows < open.published {
-                return Err(Confused::PartMissing(part));
+                return Err(ProtocolError::PartMissing(part));
             }
             (self.position.part_commit_lsn, self.position.part_index) = (None, 0);
         }
@@ -191,22 +191,22 @@ impl Transactions {
     }
 }
 
-fn item(row: &Row) -> Result<Item<'_>, Confused> {
-    // An empty value of somebody's own making is for the inventory to refuse; a column that is gone is for an operator.
+fn item(row: &WalRow) -> Result<PublishedItem<'_>, ProtocolError> {
+    // An empty value that was inserted by hand is for the inventory to refuse; a column that is gone is for an operator.
     let text = |column| match row.cell(column) {
-        Cell::Text(text) => Ok(text),
-        Cell::Null => Ok(""),
-        Cell::Absent => Err(Confused::Column(column)),
+        RowValue::Text(text) => Ok(text),
+        RowValue::Null => Ok(""),
+        RowValue::Absent => Err(ProtocolError::Column(column)),
     };
     let quantity = match text("quantity")? {
         "" => 0,
-        digits => digits.parse().map_err(|_| Confused::Column("quantity"))?,
+        digits => digits.parse().map_err(|_| ProtocolError::Column("quantity"))?,
     };
     let traceparent = match row.cell("traceparent") {
-        Cell::Text(text) => Some(text),
-        Cell::Null | Cell::Absent => None,
+        RowValue::Text(text) => Some(text),
+        RowValue::Null | RowValue::Absent => None,
     };
-    Ok(Item {
+    Ok(PublishedItem {
         order_item_id: text("order_item_id")?,
         order_id: text("order_id")?,
         product_id: text("product_id")?,
@@ -215,11 +215,11 @@ fn item(row: &Row) -> Result<Item<'_>, Confused> {
     })
 }
 
-/// The record that publishes a row. An item that KartShoppe would not have written is published all the same: whether it can be used
-/// is for the inventory to say, which answers it with a dead letter and a rejection. With it comes the span of the row, where its
-/// trace is sampled: it is to last until the record is committed.
+/// The record that publishes a row. An item that KartShoppe would not have written is published all the same: whether it can be
+/// used is for the inventory to say, which answers it with a dead letter and a rejection. With it comes the span of the row,
+/// where its trace is sampled: it is to last until the record is committed.
 #[must_use]
-pub fn record(item: &Item<'_>, committed_at_ms: EpochMs, read_at: Lsn) -> (NewRecord, Option<Span>) {
+pub fn record(item: &PublishedItem<'_>, committed_at_ms: EpochMs, read_at: Lsn) -> (NewRecord, Option<Span>) {
     let parent = item.traceparent.and_then(TraceContext::parse);
     let span = spans::child(parent.as_ref(), || {
         tracing::info_span!(
@@ -237,7 +237,7 @@ pub fn record(item: &Item<'_>, committed_at_ms: EpochMs, read_at: Lsn) -> (NewRe
     (record, Some(span).filter(|span| !span.is_none()))
 }
 
-fn event(item: &Item<'_>, committed_at_ms: EpochMs) -> Option<OrderEvent> {
+fn event(item: &PublishedItem<'_>, committed_at_ms: EpochMs) -> Option<OrderEvent> {
     Some(OrderEvent {
         order_id: OrderId::new(item.order_id).ok()?,
         product_id: ProductId::new(item.product_id).ok()?,
@@ -249,7 +249,7 @@ fn event(item: &Item<'_>, committed_at_ms: EpochMs) -> Option<OrderEvent> {
     })
 }
 
-fn raw_record(item: &Item<'_>, committed_at_ms: EpochMs, trace: Option<&TraceContext>) -> NewRecord {
+fn raw_record(item: &PublishedItem<'_>, committed_at_ms: EpochMs, trace: Option<&TraceContext>) -> NewRecord {
     let value = serde_json::json!({
         "orderId": item.order_id, "productId": item.product_id, "quantity": item.quantity, "timestamp": committed_at_ms,
         "orderItemId": item.order_item_id, "source": OrderSource::Wal.as_str(),

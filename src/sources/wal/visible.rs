@@ -1,8 +1,8 @@
-//! Whether others can see yet what was committed.
+//! Whether other sessions can see yet what was committed.
 //!
-//! PostgreSQL hands a commit to its replication before other sessions see it: by microseconds usually, by tens of milliseconds on a busy
-//! machine, for as long as it takes where a commit also waits for a stand-by. Whoever looks a row up because of its event must find
-//! it, or an outcome would be written to nothing and forgotten. So nothing is published before everybody can see it.
+//! PostgreSQL hands a commit to its replication before other sessions see it: by microseconds usually, by tens of milliseconds on
+//! a busy machine, for as long as it takes where a commit also waits for a stand-by. A reader of the event must find its row, or
+//! an outcome would be written to nothing and lost. So nothing is published before all sessions can see it.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ const FUTURE: Xid = 1 << 31;
 const AGAIN_MIN: Duration = Duration::from_micros(500);
 const AGAIN_MAX: Duration = Duration::from_millis(20);
 
-/// Which transactions nobody else sees yet, from what a session would see now.
+/// Which transactions other sessions do not see yet, from what a session would see now.
 const UNDER_WAY: &str = "
 SELECT pg_snapshot_xmax(now)::text::bigint & 4294967295, ARRAY(SELECT xid::text::bigint & 4294967295 FROM pg_snapshot_xip(now) AS xid)
 FROM pg_current_snapshot() AS now";
 
 impl Server {
-    /// Returns when everybody sees what these transactions, which have committed, did.
+    /// Returns when all sessions see what these committed transactions did.
     ///
     /// # Errors
     /// [`ServerError`], after which the connection is of no use.

@@ -5,11 +5,10 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::domain::EpochMs;
-use crate::domain::ids::{OrderId, Stock};
+use crate::domain::ids::Stock;
 use crate::domain::inventory::{EventKind, InventoryEvent};
 use crate::domain::money::Cents;
 use crate::wire::money::Money;
-use crate::wire::topics::inventory_event::{EventType, InventoryFact};
 
 /// A change of stock or price. `GET /product/{id}/history` answers an array of these, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, ToSchema)]
@@ -46,14 +45,14 @@ pub enum ChangeReason {
     Details,
     /// An order got nothing.
     Rejected,
-    /// Nothing was heard of the product for long.
+    /// No command came for the product for long.
     Stale,
-    /// A type of event that nobody here knows.
+    /// An unknown type of event.
     Other,
 }
 
 impl ChangeReason {
-    /// What an event of this kind tells. `units` and `price` are what they grew by.
+    /// The reason of an event of this kind. `units` and `price` are what they grew by.
     #[must_use]
     pub fn of(kind: EventKind, for_order: bool, units: i64, price: i64) -> Self {
         match kind {
@@ -81,7 +80,7 @@ pub fn grown(from: Option<i64>, to: Option<i64>) -> i64 {
 }
 
 impl<'a> ProductChange<'a> {
-    /// The change that an event of a known product tells of; `None` for answers about products nobody knows.
+    /// The change of an event about a known product; `None` for answers about unknown products.
     #[must_use]
     pub fn of_event(event: &'a InventoryEvent) -> Option<Self> {
         let revision = event.revision?;
@@ -96,30 +95,6 @@ impl<'a> ProductChange<'a> {
             current_price: event.current_price.map(Money::from),
             order_id: event.order.as_ref().map(|order| order.order_id.as_str()),
             timestamp: event.at_ms,
-            life: revision.life,
-            version: revision.version,
-        })
-    }
-
-    /// The same from an event that was read; `None` also where it lacks stock or revision.
-    #[must_use]
-    pub fn of_fact(fact: &'a InventoryFact) -> Option<Self> {
-        let revision = fact.revision?;
-        let units = grown(fact.previous_stock, fact.current_stock.map(Stock::units));
-        let price = grown(fact.previous_price.map(Cents::cents), fact.current_price.map(Cents::cents));
-        let reason = match &fact.event_type {
-            EventType::Known(kind) => ChangeReason::of(*kind, fact.order.is_some(), units, price),
-            EventType::LowStockAlert | EventType::Other(_) => ChangeReason::Other,
-        };
-        Some(Self {
-            reason,
-            change_type: fact.event_type.as_str(),
-            previous_inventory: fact.previous_stock,
-            current_inventory: fact.current_stock?.units(),
-            previous_price: fact.previous_price.map(Money::from),
-            current_price: fact.current_price.map(Money::from),
-            order_id: fact.order.as_ref().map(|order| OrderId::as_str(&order.order_id)),
-            timestamp: fact.timestamp_ms,
             life: revision.life,
             version: revision.version,
         })

@@ -7,14 +7,14 @@
 //! | `tracked_event` | `tracked_event` | |
 
 pub mod cart;
-pub mod client_message;
+pub(crate) mod client_message;
 pub mod frame;
-pub mod front;
+pub(crate) mod front;
 pub mod history;
-pub mod inventory_state;
+pub(crate) mod inventory_state;
 pub mod order;
-pub mod problem;
-pub mod recommendation;
+pub(crate) mod problem;
+pub(crate) mod recommendation;
 pub mod status;
-pub mod tracked_event;
-pub mod websocket;
+pub(crate) mod tracked_event;
+pub(crate) mod websocket;

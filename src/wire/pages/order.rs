@@ -134,8 +134,8 @@ pub struct Order {
     pub timeline: Vec<TimelineStep>,
 }
 
-/// One step of an order's way. Steps are told by different clocks, so a step that seems to lie before the one it follows is told with
-/// that one's time: a difference is never negative.
+/// One step of an order's way. Steps are timed by different clocks, so a step that seems to lie before the one it follows is
+/// given that one's time: a difference is never negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct TimelineStep {
     pub step: OrderStep,
@@ -158,7 +158,7 @@ pub enum OrderStep {
     Settled,
 }
 
-/// Whose clock told a time.
+/// Which clock gave a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StepClock {

@@ -1,7 +1,7 @@
 //! What a shopper did on the page: taken as it comes, wrapped and kept on `ecommerce_events`.
 //!
-//! The client sends a batch that is refused again every two seconds for ever, so any well-formed batch is taken: empty ones, events
-//! of unknown types, fields that nobody knows, and fields of the wrong type too. Only broken JSON and a batch without `events` are
+//! The client sends a batch that is refused again every two seconds for ever, so any well-formed batch is taken: empty ones,
+//! events of unknown types, unknown fields, and fields of the wrong type too. Only broken JSON and a batch without `events` are
 //! refused. An event is passed on as it was written: what a page cuts out of a text may be half a character, and is JSON still.
 //!
 //! Whose an event is, is a claim over REST and known on a socket. Either way the record's key is no longer than an id may be.
@@ -82,8 +82,8 @@ pub struct EventMetadata {
 }
 
 impl TrackedEvents {
-    /// Records of `ecommerce_events`, one per event that is an object; `uuid` makes each envelope's id. An event's own session and user
-    /// go before those of its batch.
+    /// Records of `ecommerce_events`, one per event that is an object; `uuid` makes each envelope's id. An event's own session
+    /// and user go before those of its batch.
     #[must_use]
     pub fn records(&self, mut uuid: impl FnMut() -> String, at_ms: EpochMs, trace: Option<&TraceContext>) -> Vec<NewRecord> {
         let kept = self.events.iter().filter(|event| json::depth(event.get()) <= DEPTH_MAX);
@@ -98,8 +98,8 @@ impl TrackedEvents {
     }
 }
 
-/// The record of an event that came over a session's socket, whatever session and user it names itself; `None` if it is no object or
-/// too deep.
+/// The record of an event that came over a session's socket, whatever session and user it names itself; `None` if it is no object
+/// or too deep.
 #[must_use]
 pub fn said(event: &str, session: &SessionId, user: &UserId, uuid: &str, at_ms: EpochMs) -> Option<NewRecord> {
     let fields = RawObject::parse(event).ok().filter(|_| json::depth(event) <= DEPTH_MAX)?;
@@ -108,7 +108,7 @@ pub fn said(event: &str, session: &SessionId, user: &UserId, uuid: &str, at_ms: 
     Some(record(&own, &Of { session_id: Some(session.to_owned()), user_id: Some(user.to_owned()) }, uuid, at_ms, None))
 }
 
-/// Whose an event is.
+/// The shopper of an event.
 struct Of {
     session_id: Option<String>,
     user_id: Option<String>,
@@ -127,7 +127,7 @@ fn bounded(is_id: bool, id: String) -> Option<String> {
     match id.as_str() {
         "" => None,
         _ if is_id => Some(id),
-        // Half of the digest: it fits an id, and nobody finds another id with the same.
+        // Half of the digest: it fits an id, and no other id with the same can be found.
         long => Some(format!("digest-{:.32}", hex(&Sha256::digest(long)))),
     }
 }
@@ -190,7 +190,7 @@ mod tests {
                 assert!(values[0].ends_with(&format!("\"payload\":{event}}}")), "{}", values[0]);
             }
         }
-        // Taken, and not kept: nobody could read it.
+        // Taken, and not kept: it could not be read.
         let deep = format!("{{\"events\":[{{\"x\":{}{}}}]}}", "[".repeat(20_000), "]".repeat(20_000));
         assert!(values(&deep).is_empty());
     }

@@ -1,7 +1,7 @@
 //! WebSocket frames, RFC 6455 as strictly as it allows: what a page may send, and the frames that it is sent.
 //!
-//! A page sends little (carts, events, pongs), so an idle connection keeps no buffer at all. What pages are sent is encoded once for
-//! all of them: a server's frames are not masked (section 5.1), so the bytes are the same for each.
+//! A page sends little (carts, events, pongs), so an idle connection keeps no buffer at all. What pages are sent is encoded once
+//! for all of them: a server's frames are not masked (section 5.1), so the bytes are the same for each.
 
 use std::fmt;
 use std::io::Cursor;

@@ -4,7 +4,7 @@
 pub const CAUSE: &str = "kartshoppe-cause";
 /// W3C trace context of the cause.
 pub use crate::telemetry::context::TRACEPARENT;
-/// The state header on `products`: format number, revision, last heard, deadline, stale flag, applied positions.
+/// The state header on `products`: format number, revision, time of the last command, deadline, stale flag, applied positions.
 pub const STATE: &str = "kartshoppe-state";
 /// On a tombstone of `products`: `life;version` with which the product left, as states in between may be on no record.
 pub const REVISION: &str = "kartshoppe-revision";

@@ -1,7 +1,7 @@
 //! The InventoryEvent on `inventory-events`: the audit log of every change, and of every order item's outcome.
 //!
 //! Written by the inventory from the domain's facts. Read by the catalogue view (stock and price), the order tracker (outcomes)
-//! and operators; readers take the events of other programs too, also of types that nobody here writes.
+//! and operators; readers take the events of other programs too, also of types that are not written here.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::wire::json;
 use crate::wire::money::Money;
 use crate::wire::topics::record::NewRecord;
 
-/// The name of a product that nobody knows.
+/// The name of an unknown product.
 const UNKNOWN_PRODUCT: &str = "Unknown Product";
 
 /// The id of an event: the same for the same cause on every replay. `order-events/2/1234/0/0`: the cause, then the place among
@@ -150,7 +150,7 @@ pub enum EventType {
     Known(EventKind),
     /// The platform's own; KartShoppe raises alerts on `inventory-alerts` instead.
     LowStockAlert,
-    /// A type that nobody here knows.
+    /// An unknown type.
     Other(String),
 }
 
@@ -179,12 +179,12 @@ impl EventType {
 /// # Errors
 /// [`Invalid`] if it is no JSON object, names no product or no type, or a field is of the wrong type or out of range.
 pub fn decode(value: &[u8]) -> Result<InventoryFact, Invalid> {
-    json::from_slice::<Fields>(value)?.check()
+    json::from_slice::<EventFields>(value)?.check()
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Fields {
+struct EventFields {
     product_id: String,
     event_type: String,
     previous_inventory: Option<i64>,
@@ -205,7 +205,7 @@ struct Fields {
     probe_expires_at: Option<EpochMs>,
 }
 
-impl Fields {
+impl EventFields {
     fn check(self) -> Result<InventoryFact, Invalid> {
         let order = self.order()?;
         Ok(InventoryFact {

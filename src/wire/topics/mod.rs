@@ -11,14 +11,14 @@
 
 pub mod alert_event;
 pub mod cdc_position;
-pub mod dead_letter;
+pub(crate) mod dead_letter;
 pub mod headers;
 pub mod inventory_event;
 pub mod order_event;
-pub mod output;
+pub(crate) mod output;
 pub mod product_record;
 pub mod product_updates;
-pub mod record;
+pub(crate) mod record;
 pub mod state_header;
 
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum Topic {
     EcommerceEvents,
     ShoppingCartEvents,
     CdcPositions,
-    /// What an idle process writes to see whether the log still takes records. No input, and nobody needs it.
+    /// What an idle process writes to see whether the log still takes records. No input of any part.
     Health,
     DeadLetters,
     /// The platform's other names: created by `topics create --all`, otherwise unused.

@@ -1,7 +1,7 @@
 //! The OrderItem event on `order-events`: one order item wants units, or a probe asks whether it ever did.
 //!
-//! Written by the direct publisher, the WAL reader and the order tracker's rescue; read by the inventory's source. Others write it
-//! too: they need only `orderId`, `productId` and `quantity`.
+//! Written by the direct publisher, the WAL reader and the order tracker's rescue; read by the inventory's source. Others write
+//! it too: they need only `orderId`, `productId` and `quantity`.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub struct OrderEvent {
     /// When the publisher made it; never used for order or expiry. Absent where others leave it out.
     pub timestamp_ms: Option<EpochMs>,
     pub order_item_id: Option<OrderItemId>,
-    /// Who published it; `None` for others.
+    /// What published it; `None` for other programs.
     pub source: Option<OrderSource>,
     /// Past this time on the log's clock it is absorbed. Only of direct events and their probes.
     pub expires_at_ms: Option<EpochMs>,
@@ -39,7 +39,7 @@ pub struct OrderEvent {
 pub enum Wish {
     /// Units are to be taken from stock.
     Units(Quantity),
-    /// Nothing is to be taken: the answer tells that whatever comes later is past its expiry. Written with quantity 0.
+    /// Nothing is to be taken: the answer proves that an event that comes later is past its expiry. Written with quantity 0.
     Probe,
 }
 
@@ -190,7 +190,7 @@ enum Field {
 }
 
 #[derive(Default)]
-struct Fields<'de> {
+struct OrderEventFields<'de> {
     order_id: Option<Text<'de>>,
     product_id: Option<Text<'de>>,
     quantity: Option<Integer>,
@@ -220,7 +220,7 @@ impl<'de> Visitor<'de> for OrderEventVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Fields::default();
+        let mut fields = OrderEventFields::default();
         while let Some(field) = map.next_key::<Field>()? {
             match field {
                 Field::OrderId => once(&mut map, &mut fields.order_id, "orderId")?,
@@ -240,7 +240,7 @@ impl<'de> Visitor<'de> for OrderEventVisitor {
     }
 }
 
-impl Fields<'_> {
+impl OrderEventFields<'_> {
     fn check<E: serde::de::Error>(self) -> Result<Strict, E> {
         let order_id = OrderId::new(&needed(self.order_id, "orderId")?.0).map_err(E::custom)?;
         let product_id = ProductId::new(&needed(self.product_id, "productId")?.0).map_err(E::custom)?;

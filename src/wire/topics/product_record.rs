@@ -1,7 +1,8 @@
 //! A record of `products`: the only copy of a product's state that counts.
 //!
 //! The value is the product with its current stock, the header [`super::state_header`] the rest; a null value says that the
-//! product was removed, and the header [`headers::REVISION`] which of its versions that was. Written by the committer, read by shards that restore and by the catalogue view.
+//! product was removed, and the header [`headers::REVISION`] which of its versions that was. Written by the committer, read by
+//! shards that restore and by the catalogue view.
 
 use super::Topic;
 use super::headers;
@@ -41,11 +42,11 @@ pub fn tombstone(
     with_headers(product_id, None, partition, headers)
 }
 
-/// A state once more, as a stranger's record lies over it: compaction would keep that and drop ours. Its cause is that record.
+/// A state once more, as a foreign record overwrote it: compaction would keep that and drop ours. Its cause is that record.
 #[must_use]
-pub fn again(state: &ProductState, partition: PartitionId, stranger: Offset) -> NewRecord {
+pub fn again(state: &ProductState, partition: PartitionId, foreign: Offset) -> NewRecord {
     let mut headers = Headers(Vec::with_capacity(2));
-    headers.push(headers::CAUSE, format!("{}/{partition}/{stranger}/0", Topic::Products));
+    headers.push(headers::CAUSE, format!("{}/{partition}/{foreign}/0", Topic::Products));
     headers.push(headers::STATE, StateHeader::from(state).encode());
     with_headers(&state.product.id, Some(state), partition, headers)
 }
@@ -73,7 +74,8 @@ pub enum Restored {
     Removed(ProductId, Option<Revision>),
     /// The product's state, as KartShoppe wrote it.
     Ours(ProductState),
-    /// Another program wrote the record, without our header: life 0, version 1, nothing applied, heard of when it was appended.
+    /// Another program wrote the record, without our header: lifetime 0, version 1, nothing applied, last command when it was
+    /// appended.
     Foreign(ProductState),
 }
 

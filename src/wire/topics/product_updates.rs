@@ -1,7 +1,7 @@
 //! What a record of `product-updates` asks for: one product, an array of products, or a removal.
 //!
 //! A record is one position; the elements of an array are its indexes, from 0. A broken element is refused by itself, with its
-//! index and its own bytes, and the others count: who repairs and sends the dead letter again then touches that product only,
+//! index and its own bytes, and the others count: a dead letter that is repaired and sent again then touches that product only,
 //! where the whole array would set the stock of all others back. An array that is not JSON, or text that is no UTF-8, is refused
 //! whole, as index 0. An empty array asks for nothing.
 //!

@@ -7,9 +7,9 @@
 //! │ │  │ │             │             │             │ └ last applied on product-updates
 //! │ │  │ │             │             │             └ s: stale, -: not
 //! │ │  │ │             │             └ goes stale at (epoch ms)
-//! │ │  │ │             └ last heard of (epoch ms)
+//! │ │  │ │             └ last command (epoch ms)
 //! │ │  │ └ last changed (epoch ms)
-//! │ └──┴ life and version
+//! │ └──┴ lifetime and version
 //! └ format
 //! ```
 //! A newer format is refused: guessing about state would be worse than not starting.
@@ -40,7 +40,7 @@ pub enum StateHeaderError {
     /// A newer KartShoppe wrote it.
     #[error("the state has format {format}, this KartShoppe reads up to {FORMAT}: start the newer version, or `make reset`")]
     Newer { format: u32 },
-    /// It is damaged, or somebody else's.
+    /// It is damaged, or of another program.
     #[error("the state header is not readable at field {field}: {text:?}")]
     Malformed { field: &'static str, text: String },
 }
@@ -81,7 +81,7 @@ impl StateHeader {
     /// # Errors
     /// [`StateHeaderError`] if the format is newer than [`FORMAT`], or the text is damaged.
     pub fn decode(text: &str) -> Result<Self, StateHeaderError> {
-        let mut fields = Fields { text, rest: text.split(';') };
+        let mut fields = StateFields { text, rest: text.split(';') };
         let format: u32 = fields.number("format")?;
         if format > FORMAT {
             return Err(StateHeaderError::Newer { format });
@@ -101,12 +101,12 @@ impl StateHeader {
     }
 }
 
-struct Fields<'a> {
+struct StateFields<'a> {
     text: &'a str,
     rest: std::str::Split<'a, char>,
 }
 
-impl Fields<'_> {
+impl StateFields<'_> {
     fn malformed(&self, field: &'static str) -> StateHeaderError {
         StateHeaderError::Malformed { field, text: self.text.chars().take(200).collect() }
     }

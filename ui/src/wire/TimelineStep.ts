@@ -3,8 +3,8 @@ import type { OrderStep } from "./OrderStep";
 import type { StepClock } from "./StepClock";
 
 /**
- * One step of an order's way. Steps are told by different clocks, so a step that seems to lie before the one it follows is told with
- * that one's time: a difference is never negative.
+ * One step of an order's way. Steps are timed by different clocks, so a step that seems to lie before the one it follows is
+ * given that one's time: a difference is never negative.
  */
 export type TimelineStep = { step: OrderStep, 
 /**

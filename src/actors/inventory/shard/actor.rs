@@ -43,7 +43,7 @@ impl Actor for Shard {
                 self.release(state);
                 self.clear_position_alarms();
             }
-            ShardMsg::Begin { batch, part } => self.begin(&myself, state, batch, part.body).await,
+            ShardMsg::Begin { batch, part } => self.begin(&myself, state, batch, *part).await,
             ShardMsg::Collected { batch, collected: Collected::All } => self.deliver_when_complete(state, batch),
             ShardMsg::Collected { batch, collected: Collected::Step { product } } => {
                 self.stepped(&myself, state, batch, product).await;

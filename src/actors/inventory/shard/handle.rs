@@ -10,9 +10,9 @@ use arc_swap::ArcSwapOption;
 use super::report::ProductReport;
 use super::restored::{RestoreError, RestoredPartition};
 use super::resume::ResumePositions;
-use crate::actors::envelope::{Answer, CallError, Envelope, Mailbox};
 use crate::actors::inventory::batch::{BatchId, Part};
 use crate::actors::inventory::collector::Collected;
+use crate::actors::kit::{Answer, CallError, Mailbox};
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::log::{PartitionId, Position};
@@ -38,7 +38,7 @@ pub(crate) enum ShardMsg {
     Release,
     Begin {
         batch: BatchId,
-        part: Box<Envelope<Part>>,
+        part: Box<Part>,
     },
     /// The products of the batch have replied.
     Collected {
@@ -123,7 +123,7 @@ impl ShardHandle {
 
     /// The shard's part of a batch.
     pub(crate) fn begin(&self, batch: BatchId, part: Part) -> Result<(), CallError> {
-        self.mailbox.tell(ShardMsg::Begin { batch, part: Box::new(Envelope::new(part)) })
+        self.mailbox.tell(ShardMsg::Begin { batch, part: Box::new(part) })
     }
 
     /// The batch is durable.

@@ -7,8 +7,8 @@ fn start(resume: u64) -> CdcPosition {
     CdcPosition { system_id: "7".to_owned(), timeline: 1, resume_lsn: Lsn(resume), part_commit_lsn: None, part_index: 0 }
 }
 
-fn row(id: &str) -> Row {
-    Row::of(&[
+fn row(id: &str) -> WalRow {
+    WalRow::of(&[
         ("order_item_id", Some(id)),
         ("publish_via", Some("wal")),
         ("order_id", Some("o")),
@@ -42,7 +42,7 @@ fn ids(flush: &Flush) -> String {
 
 #[test]
 fn a_row_becomes_an_event_of_the_commits_time_that_never_expires() {
-    let item = Item {
+    let item = PublishedItem {
         order_item_id: "i",
         order_id: "o",
         product_id: "PROD_0001",
@@ -57,7 +57,8 @@ fn a_row_becomes_an_event_of_the_commits_time_that_never_expires() {
 
 #[test]
 fn a_row_that_the_shop_would_not_write_is_published_for_the_inventory_to_judge() {
-    let item = Item { order_item_id: "i", order_id: "", product_id: "p", quantity: i64::MAX, traceparent: Some("nonsense") };
+    let item =
+        PublishedItem { order_item_id: "i", order_id: "", product_id: "p", quantity: i64::MAX, traceparent: Some("nonsense") };
     let (record, _) = record(&item, 5, Lsn(7));
     let value: serde_json::Value = serde_json::from_slice(record.value.as_deref().unwrap()).unwrap();
     assert_eq!(value["orderItemId"], "i");
@@ -102,11 +103,11 @@ fn transactions_that_are_published_already_are_passed_over() {
 #[test]
 fn a_part_that_does_not_come_again_is_noticed() {
     let part = CdcPosition { part_commit_lsn: Some(Lsn(100)), part_index: 2, ..start(50) };
-    assert_eq!(Transactions::new(part.clone()).push(&begin(200)), Err(Confused::PartMissing(Lsn(100))));
+    assert_eq!(Transactions::new(part.clone()).push(&begin(200)), Err(ProtocolError::PartMissing(Lsn(100))));
     let mut shorter = Transactions::new(part.clone());
     shorter.push(&begin(100)).unwrap();
     shorter.push(&insert("a")).unwrap();
-    assert_eq!(shorter.push(&end(110)), Err(Confused::PartMissing(Lsn(100))));
+    assert_eq!(shorter.push(&end(110)), Err(ProtocolError::PartMissing(Lsn(100))));
     let mut earlier = Transactions::new(part);
     for event in [begin(60), insert("z"), end(70), begin(100), insert("a"), insert("b"), insert("c"), end(110)] {
         earlier.push(&event).unwrap();
@@ -132,12 +133,12 @@ fn an_idle_position_moves_only_when_nothing_waits() {
 fn other_tables_and_new_columns_do_not_matter_and_missing_ones_do() {
     let mut transactions = Transactions::new(start(0));
     transactions.push(&begin(100)).unwrap();
-    transactions.push(&WalEvent::Insert { table: Arc::from("orders"), row: Row::of(&[]) }).unwrap();
+    transactions.push(&WalEvent::Insert { table: Arc::from("orders"), row: WalRow::of(&[]) }).unwrap();
     let cells = [("gift", Some("yes")), ("quantity", Some("1")), ("product_id", Some("p")), ("order_id", Some("o"))];
-    let without_id = WalEvent::Insert { table: Arc::from(TABLE), row: Row::of(&cells) };
-    assert_eq!(transactions.push(&without_id), Err(Confused::Column("order_item_id")));
+    let without_id = WalEvent::Insert { table: Arc::from(TABLE), row: WalRow::of(&cells) };
+    assert_eq!(transactions.push(&without_id), Err(ProtocolError::Column("order_item_id")));
     let reordered = [&cells[..], &[("order_item_id", Some("i"))]].concat();
-    transactions.push(&WalEvent::Insert { table: Arc::from(TABLE), row: Row::of(&reordered) }).unwrap();
+    transactions.push(&WalEvent::Insert { table: Arc::from(TABLE), row: WalRow::of(&reordered) }).unwrap();
     assert_eq!(ids(&transactions.take()), "i");
-    assert_eq!(Transactions::new(start(0)).push(&insert("a")), Err(Confused::Order("a row outside a transaction")));
+    assert_eq!(Transactions::new(start(0)).push(&insert("a")), Err(ProtocolError::Order("a row outside a transaction")));
 }
