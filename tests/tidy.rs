@@ -5,7 +5,7 @@
 
 #![expect(clippy::panic, reason = "a test tells its finding by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +72,9 @@ const BANS: &[Ban] = &[
     Ban { words: &["OutputPort"], never: &["actors/", "sources/", "api/"], only: &[], reason: "it loses events silently" },
 ];
 
+/// Rooms in which no two files import each other, directly or around a corner: one can read them from one end to the other.
+const WITHOUT_CIRCLES: &[&str] = &["actors/inventory", "sources/log_source"];
+
 /// The longest file, test module not counted: beyond it a reader looks for the missing noun.
 const LONGEST_FILE_LINES: usize = 400;
 
@@ -100,6 +103,12 @@ fn the_code_map_and_the_crate_show_the_same_floors() {
 #[test]
 fn no_room_touches_what_it_must_not() {
     report(&sources().iter().flat_map(|(path, text)| ban_findings(path, text)).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_two_files_of_a_room_import_each_other() {
+    let files = sources();
+    report(&WITHOUT_CIRCLES.iter().filter_map(|room| circle(&files, room)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -146,6 +155,23 @@ fn the_rules_find_what_they_are_for() {
     for (path, text) in fine {
         assert_eq!(findings(path, text), 0, "{path} should pass: {text}");
     }
+}
+
+#[test]
+fn a_circle_of_imports_is_found() {
+    let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let mut files = vec![
+        file("a/mod.rs", "mod b;\nmod c;\nmod d;\npub use b::B;"),
+        file("a/b.rs", "use super::{c::{self, C}};"),
+        file("a/c.rs", "use crate::a::d::D;"),
+        file("a/d/mod.rs", "mod e;"),
+        file("a/d/e.rs", "use super::super::x;"),
+    ];
+    assert_eq!(circle(&files, "a"), None);
+    files[3].1.push_str("\nuse super::b::B;");
+    assert_eq!(circle(&files, "a").unwrap(), "a/b.rs -> a/c.rs -> a/d/mod.rs -> a/b.rs");
+    files[3].1 = "use super::B;".to_owned();
+    assert_eq!(circle(&files, "a").unwrap(), "a/b.rs -> a/c.rs -> a/d/mod.rs -> a/mod.rs -> a/b.rs");
 }
 
 fn findings(path: &str, text: &str) -> usize {
@@ -199,6 +225,87 @@ fn is_sql(text: &str) -> bool {
     let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
     let (first, second) = (words.next().unwrap_or_default(), words.next());
     second.is_some() && ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "MERGE", "TRUNCATE"].contains(&first.as_str())
+}
+
+/// A circle of imports among the files of a room, if there is one.
+fn circle(files: &[(String, String)], room: &str) -> Option<String> {
+    let in_room: Vec<_> = files.iter().filter(|(path, _)| path.starts_with(&format!("{room}/"))).collect();
+    let file_of: BTreeMap<String, &str> = in_room.iter().map(|(path, _)| (module_of(path), path.as_str())).collect();
+    let imports = |path: &str, text: &str| {
+        let module = module_of(path);
+        let targets = imports(&lex(above_tests(text)).code).into_iter().filter_map(|import| resolve(&module, &import, &file_of));
+        targets.filter(|target| *target != path).collect::<BTreeSet<&str>>()
+    };
+    let graph: BTreeMap<&str, BTreeSet<&str>> = in_room.iter().map(|(path, text)| (path.as_str(), imports(path, text))).collect();
+    let (mut done, mut way) = (BTreeSet::new(), Vec::new());
+    graph.keys().find_map(|start| walk(start, &graph, &mut done, &mut way))
+}
+
+/// Walks the imports from one file; the way back to a file that the walk has come through is a circle.
+fn walk<'a>(
+    file: &'a str,
+    graph: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+    done: &mut BTreeSet<&'a str>,
+    way: &mut Vec<&'a str>,
+) -> Option<String> {
+    if let Some(start) = way.iter().position(|passed| *passed == file) {
+        return Some([&way[start..], &[file]].concat().join(" -> "));
+    }
+    if !done.insert(file) {
+        return None;
+    }
+    way.push(file);
+    let found = graph[file].iter().find_map(|next| walk(next, graph, done, way));
+    way.pop();
+    found
+}
+
+/// `a/b.rs` and `a/b/mod.rs` are the module `a::b`.
+fn module_of(path: &str) -> String {
+    path.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::")
+}
+
+/// The file that an import of this module means: the one of the longest path that is a module of the room.
+fn resolve<'a>(module: &str, import: &str, file_of: &BTreeMap<String, &'a str>) -> Option<&'a str> {
+    let (mut base, mut rest) = (module.to_owned(), import);
+    if let Some(absolute) = rest.strip_prefix("crate::") {
+        (base, rest) = (String::new(), absolute);
+    } else {
+        rest = rest.strip_prefix("self::").unwrap_or(rest);
+        while let Some(above) = rest.strip_prefix("super::") {
+            (base, rest) = (base.rsplit_once("::").map_or(String::new(), |(parent, _)| parent.to_owned()), above);
+        }
+    }
+    let full = format!("{base}::{rest}");
+    let mut name = full.trim_start_matches("::");
+    loop {
+        if let Some(file) = file_of.get(name) {
+            return Some(file);
+        }
+        name = name.rsplit_once("::")?.0;
+    }
+}
+
+/// The paths of all `use` declarations, each brace taken apart.
+fn imports(code: &str) -> Vec<String> {
+    let declarations = code.match_indices("use ").filter(|(at, _)| !code[..*at].chars().next_back().is_some_and(is_word));
+    let trees = declarations.filter_map(|(at, word)| code[at + word.len()..].split(';').next());
+    trees.flat_map(|tree| branches(&tree.split_whitespace().collect::<String>())).collect()
+}
+
+/// `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
+fn branches(tree: &str) -> Vec<String> {
+    let Some((stem, group)) = tree.split_once('{') else { return vec![tree.to_owned()] };
+    let (mut depth, mut start, mut found) = (0_usize, 0, Vec::new());
+    for (at, letter) in group.char_indices() {
+        depth = if letter == '{' { depth + 1 } else { depth };
+        if depth == 0 && matches!(letter, ',' | '}') {
+            found.extend(branches(&group[start..at]).into_iter().map(|branch| format!("{stem}{branch}")));
+            start = at + 1;
+        }
+        depth = if letter == '}' { depth.saturating_sub(1) } else { depth };
+    }
+    found
 }
 
 /// The first names after every `crate::`, also inside braces: `crate::{a::B, c}` uses `a` and `c`.

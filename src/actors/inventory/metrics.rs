@@ -1,6 +1,7 @@
 //! What the inventory counts and measures. Registered by `app`, under the names of `telemetry::names`.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -74,6 +75,20 @@ impl Default for EngineMetrics {
 }
 
 impl EngineMetrics {
+    /// Counts a commit of so many records.
+    #[expect(clippy::cast_precision_loss, reason = "a count, for a histogram")]
+    pub(crate) fn count_commit(&self, took: Duration, records: usize) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.commit_seconds.observe(took.as_secs_f64());
+        self.commit_records.observe(records as f64);
+    }
+
+    /// Measures the time from the append of a commit's oldest record to the commit.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds, for a histogram")]
+    pub(crate) fn count_age(&self, age_ms: i64) {
+        self.event_age_seconds.observe(age_ms.max(0) as f64 / 1000.0);
+    }
+
     /// Counts the inputs of a committed batch.
     pub(crate) fn count(&self, tally: &Tally) {
         for (counter, count) in self.inputs().into_iter().zip(tally.by_outcome()) {

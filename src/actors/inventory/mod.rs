@@ -2,23 +2,27 @@
 //!
 //! ```text
 //!  source ── Part ──► shard ── ProductWork ──► product
-//!    │                  ▲                         │ ProductReply
-//!    │ Open             └─────── collector ◄──────┘
-//!    ▼                  │ ShardOutput
-//!  committer ◄──────────┘
-//!    └── one commit of the session: outputs and input positions ──► Settled ──► source, shards
+//!    │ ▲                ▲ │                       │ ProductReply
+//!    │ │                │ │        collector ◄────┘
+//!    │ │                └─────────────┘ the last reply wakes the shard
+//!    │ │                  │ ShardOutput
+//!    │ └─ Transaction ─ committer
+//!    └──► session.commit: outputs and input positions at once ──► the shards take over their new states
 //! ```
 //! The life of a batch, in reading order:
 //! 1. [`batch`]: what a source dispatches, one `Part` per partition, grouped by product;
 //! 2. `shard`: begins its part, sends each product its commands, and retries those whose actor ends;
 //! 3. `product`: applies the commands by the rules of `domain`; `outputs`: the records that follow;
 //! 4. `collector`: the replies of the products; the last one has the shard deliver its output;
-//! 5. `committer`: gathers the outputs of all shards and commits them together with the input positions;
-//! 6. `news`: how the batch ended, and who has restarted; the source then dispatches the next batch, or rewinds.
+//! 5. `committer`: gathers the outputs of all shards into one `transaction`, which the owner of the session commits: the source;
+//! 6. [`batch_state`]: decides whether a batch is still gathered, being committed, or settled. Then the source dispatches the next one.
+//!
+//! `news` is what shards and committer report to the source: outputs, and that they have restarted.
 //!
 //! This file wires the parts. It knows no source: `app` hands one in, which gets a [`Feed`]. `metrics` is what all of them count.
 
 pub(crate) mod batch;
+pub(crate) mod batch_state;
 mod collector;
 mod committer;
 mod metrics;
@@ -26,6 +30,7 @@ mod news;
 mod outputs;
 mod product;
 mod shard;
+mod transaction;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,10 +40,11 @@ use tokio::sync::watch;
 pub(crate) use self::committer::CommitterHandle;
 use self::committer::{Committer, CommitterContext};
 pub use self::metrics::EngineMetrics;
-pub(crate) use self::news::{FeedNews, NotifySource, Settled};
+pub(crate) use self::news::{FeedNews, NotifySource};
 use self::product::ProductContext;
 pub use self::shard::{ProductReport, ShardGauge, ShardHandle};
 use self::shard::{Shard, ShardContext};
+pub(crate) use self::transaction::Transaction;
 use crate::actors::kit::Mailbox;
 use crate::actors::role::{MakeChildren, SupervisionContext};
 use crate::actors::supervision::{ActorKind, ChildSpec};
@@ -139,8 +145,7 @@ impl Inventory {
             ShardHandle::new(partition, Mailbox::new(&shard_id(partition)), Arc::new(ShardGauge::default()))
         };
         let shards: Arc<Vec<_>> = Arc::new((0..log.partitions()).map(handle).collect());
-        let vitals = supervision.vitals(ActorKind::Committer, ActorKind::Committer.as_str());
-        let (settled, committer) = CommitterHandle::new(&vitals);
+        let committer = CommitterHandle::new(ActorKind::Committer.as_str());
         let source = source(Feed {
             log: log.clone(),
             clock: clock.clone(),
@@ -179,15 +184,11 @@ impl Inventory {
         };
         let parts = InventoryParts {
             shards: shards.iter().map(shard).collect(),
-            committer: Arc::new(CommitterContext::new(
-                &committer,
-                clock,
-                metrics.clone(),
-                source.notify.clone(),
-                vitals,
-                settled,
-                shards.clone(),
-            )),
+            committer: Arc::new(CommitterContext {
+                handle: committer.clone(),
+                notify: source.notify.clone(),
+                vitals: supervision.vitals(ActorKind::Committer, ActorKind::Committer.as_str()),
+            }),
             source: source.child,
             supervision: supervision.clone(),
         };
@@ -199,7 +200,7 @@ impl Inventory {
         let mut fenced = self.fenced.clone();
         match fenced.wait_for(Option::is_some).await.map(|why| why.clone()) {
             Ok(Some(why)) => why,
-            // The source is gone for good: nothing can be fenced any more.
+            // No source is left that could be fenced.
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }

@@ -104,8 +104,8 @@ impl LastChange {
         }
         let (revision, details) = (event.revision?, event.details.clone()?);
         let price = event.current_price.or(before.map(|known| known.product.price))?;
-        let gone = Product { id: event.product_id.clone(), price, stock: Stock::NONE, details };
-        Some(record(ProductBody::new(&gone, revision, revision.version, event.at_ms)))
+        let removed = Product { id: event.product_id.clone(), price, stock: Stock::NONE, details };
+        Some(record(ProductBody::new(&removed, revision, revision.version, event.at_ms)))
     }
 }
 

@@ -5,14 +5,9 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::owned_partition::OwnedPartition;
-use super::pending::OpenBatch;
 use super::state::{LogSource, SourceMsg, SourceState};
-use crate::actors::inventory::{FeedNews, Settled};
-use crate::actors::supervision::Restarts;
+use crate::actors::inventory::FeedNews;
 use crate::log::PartitionId;
-
-/// A stop waits this long for the batch under way to be committed.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Actor for LogSource {
     type Msg = SourceMsg;
@@ -48,6 +43,7 @@ impl Actor for LogSource {
             | SourceMsg::Polled { .. }
             | SourceMsg::Rewound { .. }
             | SourceMsg::RemindersChecked { .. } => {}
+            SourceMsg::Committed { batch, result } => self.committed(state, batch, result),
             SourceMsg::BootstrapRead(file) => self.bootstrap_read(state, file),
             SourceMsg::News(news) => self.news(state, news),
         }
@@ -57,10 +53,7 @@ impl Actor for LogSource {
 
     async fn post_stop(&self, _myself: ActorRef<SourceMsg>, state: &mut SourceState) -> Result<(), ActorProcessingErr> {
         state.polling = None;
-        if let Some(open) = &state.open {
-            // What is not committed by then is read again by the partition's next owner.
-            let _ = tokio::time::timeout(DRAIN_PATIENCE, self.committer.settled(open.batch)).await;
-        }
+        self.drain(state).await;
         if let Some(session) = state.session.take() {
             session.close().await?;
         }
@@ -78,17 +71,13 @@ impl LogSource {
                     owned.restored(attempt, resume_at, has_file);
                 }
             }
-            FeedNews::CommitterUp { committing } => {
-                // What it gathered is lost; a commit that is under way continues without it.
-                if let Some(open) = state.open.take_if(|open| committing != Some(open.batch)) {
-                    self.settled(state, open, Settled::GivenUp);
+            FeedNews::CommitterUp => {
+                // A commit that is under way needs no committer.
+                if state.batch.give_up() {
+                    self.go_back(state, Duration::ZERO);
                 }
             }
-            FeedNews::Settled { batch, outcome } => {
-                if let Some(open) = state.open.take_if(|open| open.batch == batch) {
-                    self.settled(state, open, outcome);
-                }
-            }
+            FeedNews::Gathered(transaction) => self.gathered(state, *transaction),
         }
     }
 
@@ -96,30 +85,9 @@ impl LogSource {
     fn shard_up(&self, state: &mut SourceState, partition: PartitionId) {
         let Some(owned) = state.owned.get_mut(&partition) else { return };
         owned.must_restore();
-        if let Some(open) = state.open.as_ref().filter(|open| open.parts.contains_key(&partition)) {
-            // A commit under way continues. A committer that is not running reports when it has started.
-            let _ = self.committer.give_up(open.batch);
-        }
-    }
-
-    fn settled(&self, state: &mut SourceState, open: OpenBatch, outcome: Settled) {
-        match outcome {
-            Settled::Committed(positions) => {
-                state.failures = Restarts::default();
-                self.metrics.trouble.store(None);
-                for (place, position) in positions {
-                    if let Some(owned) = state.owned.get_mut(&place.partition) {
-                        owned.committed.insert(place.topic, position);
-                    }
-                }
-                for (partition, part) in open.parts {
-                    if let Some(owned) = state.owned.get_mut(&partition) {
-                        owned.part_committed(&part);
-                    }
-                }
-            }
-            Settled::GivenUp => self.go_back(state, Duration::ZERO),
-            Settled::Failed(error) => self.commit_failed(state, &error),
+        // If the batch's commit is under way, that decides.
+        if state.batch.give_up_part_of(partition) {
+            self.go_back(state, Duration::ZERO);
         }
     }
 
@@ -129,7 +97,7 @@ impl LogSource {
         if state.halted || state.rewinding.is_some() {
             return;
         }
-        if state.open.is_none() {
+        if state.batch.is_settled() {
             if state.owned.values().any(OwnedPartition::must_go_back) {
                 self.go_back(state, Duration::ZERO);
             }
@@ -138,7 +106,7 @@ impl LogSource {
                 return self.rewind(state, session, wait);
             }
             self.restore_shards(state);
-            self.dispatch(state, &session);
+            self.dispatch(state);
         }
         self.poll(state, session);
         self.check_reminders(state);

@@ -38,7 +38,7 @@ impl LogSource {
             }
         }
         // While a batch is under way, its shard's earliest reminder may be firing in it.
-        if due.is_empty() || state.open.is_some() {
+        if due.is_empty() || !state.batch.is_settled() {
             return;
         }
         let (context, rewinds) = (self.0.clone(), state.rewinds);

@@ -7,12 +7,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::decode::DecodedChunk;
 use super::owned_partition::{OwnedPartition, ShardPhase};
-use super::pending::{OpenBatch, OpenPart, PendingRecords};
+use super::pending::PendingRecords;
 use super::state::{LogSource, SourceMsg, SourceState};
 use crate::actors::inventory::batch::Part;
+use crate::actors::inventory::batch_state::{DispatchedBatch, DispatchedPart};
 use crate::bugs::{self, Bug};
 use crate::domain::inventory::PerInput;
-use crate::log::{PartitionId, Session};
+use crate::log::PartitionId;
 use crate::sources::file_bootstrap::BootstrapFile;
 
 impl LogSource {
@@ -43,7 +44,7 @@ impl LogSource {
     }
 
     /// Dispatches a batch of the pending records, once every shard is ready.
-    pub(super) fn dispatch(&self, state: &mut SourceState, session: &Arc<dyn Session>) {
+    pub(super) fn dispatch(&self, state: &mut SourceState) {
         if state.owned.values().any(|owned| owned.shard != ShardPhase::Ready) {
             return;
         }
@@ -58,10 +59,10 @@ impl LogSource {
             return;
         }
         let batch = self.next_number();
-        let open = parts.iter().map(|(partition, (_, open))| (*partition, *open)).collect();
-        state.open = Some(OpenBatch { batch, parts: open });
+        let dispatched = parts.iter().map(|(partition, (_, dispatched))| (*partition, *dispatched)).collect();
+        state.batch.dispatch(DispatchedBatch { batch, parts: dispatched });
         // If committer or shard is not running, the batch is given up when it reports its start, and read again.
-        let _ = self.committer.open(batch, parts.keys().copied().collect(), session.clone());
+        let _ = self.committer.open(batch, parts.keys().copied().collect());
         for (partition, (part, _)) in parts {
             let _ = self.shard(partition).map(|shard| shard.begin(batch, part));
         }
@@ -74,7 +75,7 @@ impl LogSource {
         owned: &mut OwnedPartition,
         file: Option<&BootstrapFile>,
         pending: &mut PendingRecords,
-    ) -> Option<(Part, OpenPart)> {
+    ) -> Option<(Part, DispatchedPart)> {
         if let Some(done) = owned.bootstrap {
             let file = file?;
             let mut part = file.part(partition, done, self.batch_max_records, self.clock.now_ms());
@@ -83,11 +84,11 @@ impl LogSource {
             if ends_bootstrap && (owned.committed.is_empty() || !bugs::is(Bug::RemovedComesBack)) {
                 part.next = PerInput::from_fn(|input| Some(owned.first[input]));
             }
-            return Some((part, OpenPart { from_file, ends_bootstrap }));
+            return Some((part, DispatchedPart { from_file, ends_bootstrap }));
         }
         let mut part = pending.take(partition).unwrap_or_default();
         part.caught_up_ms = owned.catch_up.take();
-        (!part.is_empty()).then_some((part, OpenPart::default()))
+        (!part.is_empty()).then_some((part, DispatchedPart::default()))
     }
 
     /// Reads the bootstrap file while a partition needs it, and drops it when none does.

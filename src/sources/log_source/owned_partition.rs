@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catch_up::CatchUp;
 use super::decode::ReadProgress;
-use super::pending::OpenPart;
+use crate::actors::inventory::batch_state::DispatchedPart;
 use crate::bugs::{self, Bug};
 use crate::domain::inventory::PerInput;
 use crate::log::{Assignment, Offset, Position};
@@ -109,7 +109,7 @@ impl OwnedPartition {
     }
 
     /// A part of it was committed.
-    pub fn part_committed(&mut self, part: &OpenPart) {
+    pub fn part_committed(&mut self, part: &DispatchedPart) {
         if let Some(done) = &mut self.bootstrap {
             *done += part.from_file;
         }

@@ -1,9 +1,9 @@
-//! Records that wait for their batch, and the batch under way.
+//! Decoded records that wait for their batch.
 
 use std::collections::BTreeMap;
 
 use super::decode::{DecodedChunk, PartDraft};
-use crate::actors::inventory::batch::{BatchId, Part};
+use crate::actors::inventory::batch::Part;
 use crate::log::PartitionId;
 
 /// Bytes of input that may be pending; a record may be a megabyte.
@@ -50,20 +50,4 @@ impl PendingRecords {
         }
         Some(part)
     }
-}
-
-/// The batch under way: dispatched and not yet settled.
-#[derive(Debug)]
-pub(super) struct OpenBatch {
-    pub batch: BatchId,
-    pub parts: BTreeMap<PartitionId, OpenPart>,
-}
-
-/// What the commit of a part means for the bootstrap file.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct OpenPart {
-    /// Products of the part that come from the file.
-    pub from_file: usize,
-    /// The partition needs the file no more.
-    pub ends_bootstrap: bool,
 }

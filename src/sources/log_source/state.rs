@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::catch_up::CatchUpChecks;
 use super::decode::DecodedChunk;
 use super::owned_partition::OwnedPartition;
-use super::pending::{OpenBatch, PendingRecords};
+use super::pending::PendingRecords;
+use crate::actors::inventory::batch::BatchId;
+use crate::actors::inventory::batch_state::BatchState;
 use crate::actors::inventory::{Feed, FeedNews, ShardHandle};
 use crate::actors::kit::Mailbox;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::Restarts;
 use crate::domain::inventory::PerInput;
-use crate::log::{Assignment, LogError, Offset, PartitionId, Session};
+use crate::log::{Assignment, LogError, Offset, PartitionId, Positions, Session};
 use crate::sources::file_bootstrap::BootstrapFile;
 
 /// What the source works with. Shared by its incarnations.
@@ -55,6 +58,7 @@ pub(super) enum SourceMsg {
     Polled { epoch: u64, rewinds: u64, poll: u64, result: Result<PollResult, LogError> },
     Rewound { epoch: u64, result: Result<(), LogError> },
     RemindersChecked { rewinds: u64, result: Result<CatchUpChecks, LogError> },
+    Committed { batch: BatchId, result: Result<Positions, LogError> },
     BootstrapRead(BootstrapFile),
     News(FeedNews),
 }
@@ -99,7 +103,9 @@ pub(super) struct SourceState {
     /// Partitions to be released when the batch under way is settled; no poll until then.
     pub leaving: Vec<PartitionId>,
     pub pending: PendingRecords,
-    pub open: Option<OpenBatch>,
+    pub batch: BatchState,
+    /// The commit under way. It continues if the source ends: aborting it would leave its outcome open.
+    pub committing: Option<JoinHandle<()>>,
     /// A batch was given up: the inputs must be rewound, after this wait, before anything else.
     pub rewind_wanted: Option<Duration>,
     pub bootstrap: Option<Arc<BootstrapFile>>,

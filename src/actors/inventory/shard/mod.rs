@@ -5,7 +5,7 @@
 //!                              ▲                         │
 //!                              └── Collected ◄── collector ◄──┘    the last reply wakes the shard
 //!                              │
-//!                              └── ShardOutput ──► committer ── Committed ──► shard, source
+//!                              └── ShardOutput ──► committer ── Transaction ──► source ── Committed ──► shard
 //! ```
 //! Keeps the last *committed* state of every product. A batch starts from these states and gives new ones, which replace them when
 //! the batch is committed, and only then. Until then its products are neither passivated nor restarted from anything but the state

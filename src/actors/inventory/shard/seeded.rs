@@ -34,7 +34,7 @@ fn same(one: &KnownState, other: &KnownState) -> bool {
     one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
 }
 
-/// Lets the product of this event go on from the state that its actor had.
+/// Lets the product of this event continue from the state that its actor had.
 pub(super) fn restart_from_event(state: &mut ShardState, event: SupervisionEvent) -> SupervisionEvent {
     let SupervisionEvent::ActorTerminated(ended, Some(mut last), reason) = event else { return event };
     if bugs::is(Bug::EventStateRestart)

@@ -19,8 +19,8 @@ impl Shard {
         state.overlaid.clear();
         self.take_states(state, flight);
         self.settle_reminders(state);
-        let gone = state.slots.passivate_beyond(self.live_limit());
-        self.metrics.passivated.fetch_add(gone, Ordering::Relaxed);
+        let passivated = state.slots.passivate_beyond(self.live_limit());
+        self.metrics.passivated.fetch_add(passivated, Ordering::Relaxed);
         self.publish_gauges(state);
     }
 

@@ -126,16 +126,16 @@ impl ProductSlots {
 
     /// Passivates the longest idle until no more than `limit` are live; returns how many.
     pub(crate) fn passivate_beyond(&mut self, limit: usize) -> u64 {
-        let mut gone = 0;
+        let mut passivated = 0;
         while self.live() > limit {
             let Some((batch, id)) = self.uses.pop_front() else { break };
             let idle = self.slots.get(&id).is_some_and(|slot| slot.was_used_last_by(batch));
             if idle && self.passivate(&id) {
-                gone += 1;
+                passivated += 1;
             }
         }
         self.forget_old_uses();
-        gone
+        passivated
     }
 
     /// Kills a product's actor; returns whether there was one.
