@@ -24,16 +24,6 @@ async fn orders_take_stock_and_every_output_names_its_cause(place: Place) {
     }
     // Ten in stock is enough; at nine a warning, at five it is critical, in between the level stays.
     assert_eq!((ledger.alerts, ledger.dead_letters), (2 * 20, 0));
-    let tally = |name| {
-        shop.inventory
-            .metrics
-            .inputs()
-            .iter()
-            .find(|(known, _)| *known == name)
-            .unwrap()
-            .1
-            .load(std::sync::atomic::Ordering::Relaxed)
-    };
-    assert_eq!((tally("applied"), tally("duplicate"), tally("dead_lettered")), (120, 0, 0));
+    shop.counts([("applied", 120), ("duplicate", 0), ("dead_lettered", 0)]).await;
     shop.close().await;
 }

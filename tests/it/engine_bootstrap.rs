@@ -116,9 +116,8 @@ async fn records_on_the_wrong_partition_are_written_again_to_the_right_one(place
         assert!(text(record).contains(std::str::from_utf8(key).unwrap()));
         assert!(record.headers.get_str(headers::MOVED_FROM).unwrap().starts_with("order-events/0/"));
     }
-    let tally = shop.inventory.metrics.moved.load(std::sync::atomic::Ordering::Relaxed);
     let updates = read_all(&*shop.log, Topic::ProductUpdates).await.len() - 1;
-    assert_eq!(tally, (moved.len() + updates) as u64);
+    shop.counts([("moved", (moved.len() + updates) as u64)]).await;
     shop.close().await;
 }
 
@@ -163,8 +162,6 @@ async fn events_expire_by_the_logs_clock_and_probes_are_answered_only_then() {
     let orders: Vec<_> = expired.iter().map(|event| event.order.as_ref().unwrap().order_id.as_str()).collect();
     assert_eq!(orders, ["o-1", "o-3"]);
     assert!(expired.iter().all(|event| event.timestamp_ms == START_MS + 100 && event.reason.contains("expired")), "{expired:?}");
-    let metrics = &shop.inventory.metrics;
-    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
-    assert_eq!((count(&metrics.expired), count(&metrics.probe), count(&metrics.applied)), (1, 1, 2));
+    shop.counts([("expired", 1), ("probe", 1), ("applied", 2)]).await;
     shop.close().await;
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kartshoppe::actors::faults::{Fault, FaultBoard, Target};
@@ -159,6 +160,15 @@ impl Shop {
     /// Waits until every armed fault has struck.
     pub async fn struck(&self) {
         eventually(|| async { self.supervision.faults.list().is_empty() }).await;
+    }
+
+    /// Waits until the inputs are counted like this. A batch is counted just after its commit, which others may see before.
+    pub async fn counts<const N: usize>(&self, expected: [(&str, u64); N]) {
+        let counted = async || {
+            let inputs: BTreeMap<_, _> = self.inventory.metrics.inputs().into_iter().collect();
+            expected.iter().all(|(outcome, count)| inputs[outcome].load(Ordering::Relaxed) == *count)
+        };
+        eventually(counted).await;
     }
 
     /// What was written.
