@@ -25,5 +25,6 @@ fi
 tools/cargo.sh clippy --locked --features seeded-bugs --lib --test drill_bugs -- -D warnings
 tools/ui.sh deps
 (cd ui && npm run --silent check)
+tools/unused.sh
 tools/audit.sh
 say "check: clean"
