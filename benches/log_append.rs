@@ -1,8 +1,9 @@
-//! Raw appends to the embedded log by themselves, fsync on: `make bench ARGS=parts`. The table of `make bench` has its own reference.
+//! Raw appends to the embedded log by themselves, fsync on: `make bench ARGS=parts`. The table of `make bench` has its own
+//! reference.
 //!
-//! `cargo bench --bench log_append [FOLDER]` writes to a folder that it makes below FOLDER (default: the system's for temporary files;
-//! name the disk that counts). Figures: records a second by batch size, one append at a time and eight at once; the time of one small
-//! append beside one bare fsync; how fast a follower reads what it finds.
+//! `cargo bench --bench log_append [FOLDER]` writes to a folder that it makes below FOLDER (default: the system's for temporary
+//! files; name the disk that counts). Figures: records a second by batch size, one append at a time and eight at once; the time
+//! of one small append beside one bare fsync; how fast a follower reads what it finds.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::fs::File;

@@ -1,8 +1,8 @@
 //! The read side without HTTP: product reads, restore and memory per product, frames to a thousand pages.
 //!
-//! `cargo bench --bench read_side [-- PRODUCTS]` restores PRODUCTS (default 100,000; a million works) beside the shop's 200. CPU is that
-//! of the thread that does the work: one runtime thread serves view, fan-out and all pages over real sockets; the log's own threads, the
-//! load and the readers of the sockets are others.
+//! `cargo bench --bench read_side [-- PRODUCTS]` restores PRODUCTS (default 100,000; a million works) beside the shop's 200. CPU
+//! is that of the thread that does the work: one runtime thread serves view, fan-out and all pages over real sockets; the log's
+//! own threads, the load and the readers of the sockets are others.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::io::Read;

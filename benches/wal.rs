@@ -1,9 +1,9 @@
-//! Orders through the WAL reader: how fast it reads a backlog, beside PostgreSQL's own `pg_recvlogical`, and how soon an event follows a
-//! commit when it is quiet.
+//! Orders through the WAL reader: how fast it reads a backlog, beside PostgreSQL's own `pg_recvlogical`, and how soon an event
+//! follows a commit when it is quiet.
 //!
-//! `cargo bench --bench wal [FOLDER]` works in a folder that it makes below FOLDER (default: the system's for temporary files), with a
-//! private PostgreSQL. Both read copies of one slot, in turns; ours writes the events and its position to an embedded log, theirs throws
-//! the raw stream away. `ROWS`, `ITEMS` (of one order), `ROUNDS`, `FSYNC=false` change what is measured.
+//! `cargo bench --bench wal [FOLDER]` works in a folder that it makes below FOLDER (default: the system's for temporary files),
+//! with a private PostgreSQL. Both read copies of one slot, in turns; ours writes the events and its position to an embedded log,
+//! theirs throws the raw stream away. `ROWS`, `ITEMS` (of one order), `ROUNDS`, `FSYNC=false` change what is measured.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

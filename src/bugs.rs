@@ -1,9 +1,9 @@
 //! Bugs that were put in on purpose, to show that drill and ledger checker find them: each breaks one sentence of the design.
 //!
 //! They exist only in builds with the feature `seeded-bugs`, which no default and no release build has; there the environment
-//! variable [`VARIABLE`] chooses one for the life of the process. Everywhere else [`is`] is `false` at compile time, and the hooks
-//! are gone. A hook stands where its sentence is kept, and is one `if`; what needs more lives in a `seeded` module beside it.
-//! `make drill-bugs` runs every one (`tests/drill_bugs/`).
+//! variable [`VARIABLE`] chooses one for the life of the process. Everywhere else [`is`] is `false` at compile time, and the
+//! hooks are gone. A hook stands where its sentence is kept, and is one `if`; what needs more lives in a `seeded` module beside
+//! it. `make drill-bugs` runs every one (`tests/drill_bugs/`).
 
 /// Names the bug.
 pub const VARIABLE: &str = "KARTSHOPPE_SEEDED_BUG";

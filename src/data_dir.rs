@@ -26,8 +26,8 @@ pub struct DataDir {
     _lock: PidLock,
 }
 
-/// A file that one process has at a time, with its pid inside. The operating system lets go of it when the process dies, however it dies;
-/// programs that the process starts do not inherit it.
+/// A file that one process has at a time, with its pid inside. The operating system lets go of it when the process dies, however
+/// it dies; programs that the process starts do not inherit it.
 #[derive(Debug)]
 pub struct PidLock(File);
 
@@ -210,7 +210,8 @@ impl PidLock {
 }
 
 impl Drop for PidLock {
-    /// A child process that another thread starts has the file open, too, between its fork and its exec: closing ours would not do.
+    /// A child process that another thread starts has the file open, too, between its fork and its exec: closing ours would not
+    /// do.
     fn drop(&mut self) {
         let _ = flock(&self.0, FlockOperation::Unlock);
     }

@@ -1,8 +1,8 @@
 //! KartShoppe: a real-time shop whose inventory lives in supervised actors.
 //!
-//! One program with three roles (`api`, `inventory`, `cdc`) that talk through an event log and PostgreSQL only. Each product is an actor
-//! that owns its stock; an order changes that stock exactly once; every open page is sent the new figure. The program is `main` and
-//! [`cli`]; this library is split so that tests and benchmarks can hold its parts.
+//! One program with three roles (`api`, `inventory`, `cdc`) that talk through an event log and PostgreSQL only. Each product is
+//! an actor that owns its stock; an order changes that stock exactly once; every open page is sent the new figure. The program is
+//! `main` and [`cli`]; this library is split so that tests and benchmarks can hold its parts.
 //!
 //! ```text
 //!  browser ── api ──► store (PostgreSQL) ──► order_publisher ─┐            read model ◄── catalog_view ◄─┐

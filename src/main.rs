@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Actors come and go by the hundred thousand, each with a few KB in a dozen pieces: with the C library's allocator half of the time of
-/// such a batch was spent in it (docs/adr/0007).
+/// Actors come and go by the hundred thousand, each with a few KB in a dozen pieces: with the C library's allocator half of the
+/// time of such a batch was spent in it (docs/adr/0007).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -12,8 +12,8 @@ fn main() -> ExitCode {
     kartshoppe::cli::main()
 }
 
-/// PostgreSQL's clients obey variables of the shell, each client others, and so do its own programs, which we start. A forgotten PGOPTIONS
-/// kept the private server from being used at all.
+/// PostgreSQL's clients obey variables of the shell, each client others, and so do its own programs, which we start. A forgotten
+/// PGOPTIONS kept the private server from being used at all.
 #[expect(
     unsafe_code,
     reason = "the environment can be changed in no other way, and the libraries that read it cannot be told not to"

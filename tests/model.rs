@@ -1,4 +1,5 @@
-//! 100,000 random commands, as JSON in and JSON out, through the rules alone: against a model of the shop that shares no code with it.
+//! 100,000 random commands, as JSON in and JSON out, through the rules alone: against a model of the shop that shares no code
+//! with it.
 //!
 //! `MODEL_SEED` repeats a failed run.
 

@@ -1,4 +1,5 @@
-//! The bare loop: one thread, one consumer, two transactional producers in turn, a subtraction for each order. A yardstick, not a shop.
+//! The bare loop: one thread, one consumer, two transactional producers in turn, a subtraction for each order. A yardstick, not a
+//! shop.
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -1,9 +1,10 @@
-//! The inventory on Kafka: the real program with the role `inventory`, on a broker of its own, beside a bare loop of the same client.
+//! The inventory on Kafka: the real program with the role `inventory`, on a broker of its own, beside a bare loop of the same
+//! client.
 //!
-//! `cargo bench --bench kafka [-- drain|wide|latency|recover|restart|pair]...` (default: all of them). `ORDERS` is the length of a backlog
-//! (default 1,500,000), `ROUNDS` how often each comparison takes turns (default 1).
-//! A drain starts with the backlog there; the clock runs from the first commit to the last. The bare loop reads the same events and writes
-//! the same records, with a subtraction where the shop has its rules, actors and states.
+//! `cargo bench --bench kafka [-- drain|wide|latency|recover|restart|pair]...` (default: all of them). `ORDERS` is the length of
+//! a backlog (default 1,500,000), `ROUNDS` how often each comparison takes turns (default 1).
+//! A drain starts with the backlog there; the clock runs from the first commit to the last. The bare loop reads the same events
+//! and writes the same records, with a subtraction where the shop has its rules, actors and states.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark stops where it fails, and prints its figures")]
 
 mod bare;

@@ -1,9 +1,10 @@
-//! The whole shop, each figure beside its reference of the same run: `make bench`, or `cargo bench --bench shop -- [SECTION...] [--short]`.
+//! The whole shop, each figure beside its reference of the same run: `make bench`, or `cargo bench --bench shop -- [SECTION...]
+//! [--short]`.
 //!
-//! `engine` runs the inventory alone, on the embedded log in this process. All other sections drive the real program from outside, with
-//! its private database: `click` (checkout to another page's frame), `checkouts` (beside `pgbench`), `reads` and `pages` (beside
-//! the plain way to do the same), `restart` (`kill -9` to right stock), `memory` (of many products). `--short` measures everything with
-//! less of it; its figures say whether something broke, not how good it is.
+//! `engine` runs the inventory alone, on the embedded log in this process. All other sections drive the real program from
+//! outside, with its private database: `click` (checkout to another page's frame), `checkouts` (beside `pgbench`), `reads` and
+//! `pages` (beside the plain way to do the same), `restart` (`kill -9` to right stock), `memory` (of many products). `--short`
+//! measures everything with less of it; its figures say whether something broke, not how good it is.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,4 +1,5 @@
-//! A thousand pages on real sockets while products change: frames per CPU-second of the server, and what a connection costs it in memory.
+//! A thousand pages on real sockets while products change: frames per CPU-second of the server, and what a connection costs it in
+//! memory.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -53,7 +53,8 @@ async fn bare_read(server: &Server) -> Duration {
     began.elapsed()
 }
 
-/// Resident memory of api and inventory with so many products, less that with the shop's own 200, restarted and after the bootstrap.
+/// Resident memory of api and inventory with so many products, less that with the shop's own 200, restarted and after the
+/// bootstrap.
 pub async fn measure_memory(table: &mut Table, extent: &Extent) {
     let products = extent.weighed_products;
     let small = {

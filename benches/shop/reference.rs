@@ -1,5 +1,5 @@
-//! The plain way to do what the shop does, as a process of its own, so that its CPU can be told apart: `axum` that serialises a product
-//! for each request, and a WebSocket server that gives every page each message as it comes.
+//! The plain way to do what the shop does, as a process of its own, so that its CPU can be told apart: `axum` that serialises a
+//! product for each request, and a WebSocket server that gives every page each message as it comes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;

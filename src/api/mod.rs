@@ -4,8 +4,8 @@
 //!  shoppers  ─► server (limits) ─► front (origin, hot path, problems) ─► routes ─► shop/, socket, page
 //!  operators ─► server (limits) ─► front (host, marker header)        ─► routes ─► operators/
 //! ```
-//! Handlers call handles, views and the store; they know no actor, no log client and no SQL. [`serve_shop`] and [`serve_operators`]
-//! open the two listeners; `app` calls them and drains what they return.
+//! Handlers call handles, views and the store; they know no actor, no log client and no SQL. [`serve_shop`] and
+//! [`serve_operators`] open the two listeners; `app` calls them and drains what they return.
 
 pub mod body;
 pub mod docs;

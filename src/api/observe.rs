@@ -70,8 +70,8 @@ pub async fn observe(State(observer): State<Arc<Observer>>, mut request: Request
     response
 }
 
-/// The path as a span shows it: the route's, since the path itself may hold a session's id, which is all that a cart and its orders
-/// are protected by. Of what no route answers nothing is known.
+/// The path as a span shows it: the route's, since the path itself may hold a session's id, which is all that a cart and its
+/// orders are protected by. Of what no route answers nothing is known.
 fn shown_path(route: &str) -> &str {
     if route == UNMATCHED { "/" } else { route }
 }

@@ -1,6 +1,7 @@
 //! Answers about the catalogue in the form that a client takes, packed once for all who ask while the catalogue stays as it is.
 //!
-//! Only what many pages ask alike: lists and the first page's shelves. A product, a cart, an order are small or one shopper's own.
+//! Only what many pages ask alike: lists and the first page's shelves. A product, a cart, an order are small or one shopper's
+//! own.
 
 use std::collections::VecDeque;
 use std::io::Write as _;

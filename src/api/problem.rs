@@ -1,6 +1,8 @@
-//! What went wrong, as `application/problem+json` (RFC 9457) with a `code` for programs and a `traceId` for people who look further.
+//! What went wrong, as `application/problem+json` (RFC 9457) with a `code` for programs and a `traceId` for people who look
+//! further.
 //!
-//! The listener's front renders a problem, because only it knows the trace. No text shows SQL, paths or the insides of the process.
+//! The listener's front renders a problem, because only it knows the trace. No text shows SQL, paths or the insides of the
+//! process.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -74,8 +74,8 @@ impl Database {
         Ok((store, cdc_url))
     }
 
-    /// Brings the tables to the newest shape, waiting for a database that is down, or in the way of which somebody's transaction stands.
-    /// What waiting cannot cure is looked at again now and then, as somebody may cure it.
+    /// Brings the tables to the newest shape, waiting for a database that is down, or in the way of which somebody's transaction
+    /// stands. What waiting cannot cure is looked at again now and then, as somebody may cure it.
     pub async fn migrate_when_up(store: Store, alarms: &Alarms) {
         let mut told = false;
         while let Err(error) = store.migrate().await {

@@ -1,7 +1,7 @@
 //! The shop's listener as an actor of the role `api`: it opens the door when it starts and lets everybody out when it stops.
 //!
-//! Each incarnation opens with routes and a lifeline of its own. A kill closes the listener and tells all connections to go; the next
-//! incarnation listens on the same address again.
+//! Each incarnation opens with routes and a lifeline of its own. A kill closes the listener and tells all connections to go; the
+//! next incarnation listens on the same address again.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

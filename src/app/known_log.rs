@@ -1,7 +1,8 @@
 //! Whether the embedded log is the one that PostgreSQL's orders were settled from.
 //!
-//! The database outlives its log when the log's folder is moved away, deleted, or restored from an older copy. A start with such a log
-//! would fill the shop anew and sell everything twice, so it is refused: what the order tracker has read must be in the log.
+//! The database outlives its log when the log's folder is moved away, deleted, or restored from an older copy. A start with such
+//! a log would fill the shop anew and sell everything twice, so it is refused: what the order tracker has read must be in the
+//! log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 const WHAT_TO_DO: &str = "Stop the shop and put the right log back (the folder `log` of the data directory), or restore a backup of both; \
      to forget every order and begin anew: `make reset`, or `kartshoppe topics delete --all` and `kartshoppe db reset`";
 
-/// Refuses a log that PostgreSQL knows better. A database that does not answer is asked again until it does; before that the log is
-/// not written, and the order tracker does not take it for the right one.
+/// Refuses a log that PostgreSQL knows better. A database that does not answer is asked again until it does; before that the log
+/// is not written, and the order tracker does not take it for the right one.
 ///
 /// # Errors
 /// If the log is not the one of the database's orders.

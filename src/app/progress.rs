@@ -1,4 +1,5 @@
-//! Watches that work goes on, and raises an alarm where it does not; it only looks, and never counts on what a part says of itself.
+//! Watches that work goes on, and raises an alarm where it does not; it only looks, and never counts on what a part says of
+//! itself.
 //!
 //! ```text
 //!  positions  inventory group, read model, order tracker, carts of the fan-out: each moves while it stands below its topic's end

@@ -1,7 +1,7 @@
 //! The signals by which a person, a terminal or a service manager asks a command to stop.
 //!
-//! They are taken in a thread with a runtime of its own: where every worker of the main one is stuck, for example in a write to a log
-//! that nobody reads, the first signal may do nothing, but the second still ends the process.
+//! They are taken in a thread with a runtime of its own: where every worker of the main one is stuck, for example in a write to a
+//! log that nobody reads, the first signal may do nothing, but the second still ends the process.
 
 use std::fs;
 use std::process;

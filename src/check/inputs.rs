@@ -321,7 +321,8 @@ impl Inputs {
         self.judge_dead(elsewhere, report);
         for ((offset, owes), item) in (self.first_order..).zip(&self.orders).zip(&self.items) {
             match owes {
-                // Somebody moved the position over it, the inventory has answered that it is not handled, and the item is published anew.
+                // Somebody moved the position over it, the inventory has answered that it is not handled, and the item is
+                // published anew.
                 Owes::Outcome(_) if self.answered.get(item).is_some_and(|probe| offset < *probe) => {
                     report.count("order events passed over", 1);
                 }

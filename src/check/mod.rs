@@ -1,7 +1,7 @@
 //! The ledger checker: does everything that leaves a record add up (DESIGN 8)?
 //!
-//! It reads PostgreSQL, the event log and, while a server runs, the read model; it decides with its own small arithmetic and imports
-//! no transition of the engine. [`Check::ALL`] is the list of promises with the sentence each proves.
+//! It reads PostgreSQL, the event log and, while a server runs, the read model; it decides with its own small arithmetic and
+//! imports no transition of the engine. [`Check::ALL`] is the list of promises with the sentence each proves.
 //!
 //! Safe while the shop runs: it judges as of stated positions, taken in an order that makes later work harmless.
 //!

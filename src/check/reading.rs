@@ -1,5 +1,5 @@
-//! Reads the log for the checker, one partition at a time, and never waits for ever: a partition on which reading makes no progress,
-//! or fails, is left out, and the report says which and why.
+//! Reads the log for the checker, one partition at a time, and never waits for ever: a partition on which reading makes no
+//! progress, or fails, is left out, and the report says which and why.
 
 use std::fmt;
 use std::time::Duration;

@@ -186,7 +186,8 @@ impl Report {
         self.counts.is_empty()
     }
 
-    /// Whether every check was made that something leaves a record for. A read model leaves none: it is there while a server runs.
+    /// Whether every check was made that something leaves a record for. A read model leaves none: it is there while a server
+    /// runs.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.unread.is_empty() && self.not_judged.iter().all(|check| *check == Check::ReadModel)

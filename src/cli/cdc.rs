@@ -1,7 +1,7 @@
 //! `kartshoppe cdc status|repair-slot`: the WAL reader's slot.
 //!
-//! `status` looks, also while the shop runs. `repair-slot` writes the event log, so with the embedded log the shop must be stopped: the
-//! file belongs to one process.
+//! `status` looks, also while the shop runs. `repair-slot` writes the event log, so with the embedded log the shop must be
+//! stopped: the file belongs to one process.
 
 use std::process::ExitCode;
 

@@ -47,8 +47,8 @@ pub(super) fn progress(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The end of a command that failed: a line that says why, and an exit code. Whoever closed the pipe (`| head -1`) has read enough,
-/// and is told nothing.
+/// The end of a command that failed: a line that says why, and an exit code. Whoever closed the pipe (`| head -1`) has read
+/// enough, and is told nothing.
 pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
     let broken = error.downcast_ref::<OutputError>().map(|OutputError(source)| source.kind());
     if broken == Some(io::ErrorKind::BrokenPipe) {

@@ -1,5 +1,5 @@
-//! What a PostgreSQL URL may hold. Two clients read it, sqlx and (for replication) libpq, and each passes over or refuses what it does not
-//! know: only what means the same to both is taken, so that a mistake is found at the start.
+//! What a PostgreSQL URL may hold. Two clients read it, sqlx and (for replication) libpq, and each passes over or refuses what it
+//! does not know: only what means the same to both is taken, so that a mistake is found at the start.
 
 use std::sync::OnceLock;
 
@@ -18,8 +18,8 @@ const KNOWN: [&str; 12] = [
     "application_name",
     "options",
 ];
-/// Variables of the shell that both clients read, for what the URL leaves out. All others that begin with PG change what one of the two
-/// clients does, or what PostgreSQL's own programs do, and are dropped.
+/// Variables of the shell that both clients read, for what the URL leaves out. All others that begin with PG change what one of
+/// the two clients does, or what PostgreSQL's own programs do, and are dropped.
 const SHARED: [&str; 11] = [
     "PGHOST",
     "PGPORT",

@@ -99,8 +99,9 @@ fn is_secret(key: &str) -> bool {
     SECRET_PARTS.iter().any(|part| key.contains(part))
 }
 
-/// A URL without what must not be seen: `postgres://user:***@host/db?sslmode=require&password=***`. What cannot be taken apart for
-/// certain is hidden as a whole: a password with an unescaped `/`, `?` or `#` ends the address early, and lies in what follows.
+/// A URL without what must not be seen: `postgres://user:***@host/db?sslmode=require&password=***`. What cannot be taken apart
+/// for certain is hidden as a whole: a password with an unescaped `/`, `?` or `#` ends the address early, and lies in what
+/// follows.
 fn without_secrets(url: &str) -> String {
     parts(url).unwrap_or_else(|| HIDDEN.to_owned())
 }

@@ -216,7 +216,8 @@ impl Striker<'_> {
         Ok(Hit::new(struck, in_flight, from))
     }
 
-    /// A batch is held up by a slow product, given up because somebody above dies, and handed out again to products that die of it.
+    /// A batch is held up by a slow product, given up because somebody above dies, and handed out again to products that die of
+    /// it.
     async fn storm(&self, fault: &Fault, products: u32) -> anyhow::Result<Hit> {
         let (from, mut at_once) = (Instant::now(), 0);
         for target in STORM_KILLS {

@@ -1,7 +1,8 @@
 //! The merchant: catalogue updates while everything else goes on, for products of its own, which nobody buys.
 //!
-//! An update says how many there are, so what it leaves behind depends on which of them came last: the ledger checker judges that,
-//! and pages must show what the read model shows. Some products it removes at the beginning, for good: they must never come back. Changes of stock across every level also keep the alert desk busy.
+//! An update says how many there are, so what it leaves behind depends on which of them came last: the ledger checker judges
+//! that, and pages must show what the read model shows. Some products it removes at the beginning, for good: they must never come
+//! back. Changes of stock across every level also keep the alert desk busy.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Pages: WebSocket clients that hold what they are told, write every frame down, and come back when they are cut off.
 //!
-//! Every second one can resume. It leaves by itself now and then, right after it was given a cursor: what the cursor claims and the
-//! page was not sent is never sent again. Whoever is connected must be told what others were, within a bounded time.
+//! Every second one can resume. It leaves by itself now and then, right after it was given a cursor: what the cursor claims and
+//! the page was not sent is never sent again. Whoever is connected must be told what others were, within a bounded time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

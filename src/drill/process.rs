@@ -24,7 +24,8 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const COPIED_WITHIN: Duration = Duration::from_millis(100);
-/// Ports that the operating system hands to nobody: while the shop is dead, a connection or a database would get one of the others.
+/// Ports that the operating system hands to nobody: while the shop is dead, a connection or a database would get one of the
+/// others.
 const PORTS: Range<u16> = 20_000..32_000;
 
 /// The shop's process. One that is dropped is killed.

@@ -1,7 +1,7 @@
 //! Faults of what the shop stands on: its log file, its disk, whoever reads its output, a page's line, other hands on Kafka.
 //!
-//! Each one takes something away, waits until the shop says so where it must (not ready, with the alarm of that cause), gives it back,
-//! and waits until the alarm is over. A shop that goes on saying that it is ready breaks a promise.
+//! Each one takes something away, waits until the shop says so where it must (not ready, with the alarm of that cause), gives it
+//! back, and waits until the alarm is over. A shop that goes on saying that it is ready breaks a promise.
 
 use std::fs::File;
 use std::io::Write;

@@ -1,11 +1,11 @@
 //! Marks in a file how far a session has polled and what it is about to commit, for the post-mortem of a killed process.
 //!
 //! A drill that kills the process must say what it hit: an order that was only published, one in a chunk, one in an open commit.
-//! Nobody can ask a dead process, but what it has written to a file before `kill -9` is there. [`MarkedLog`] wraps a log when faults
-//! are enabled and costs two small writes a batch; it changes nothing else.
+//! Nobody can ask a dead process, but what it has written to a file before `kill -9` is there. [`MarkedLog`] wraps a log when
+//! faults are enabled and costs two small writes a batch; it changes nothing else.
 //!
-//! The file holds two little-endian 64-bit numbers per partition of `order-events`: the position after the last polled record, and
-//! the position of the last commit that was begun.
+//! The file holds two little-endian 64-bit numbers per partition of `order-events`: the position after the last polled record,
+//! and the position of the last commit that was begun.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -72,7 +72,8 @@ fn alarm(error: &BootstrapError) -> Alarm {
 pub(crate) struct BootstrapFile(BTreeMap<PartitionId, Vec<(u32, Product)>>);
 
 impl BootstrapFile {
-    /// The same as [`BootstrapFile::load`], again and again until the file is mended; an alarm says what is wrong with it meanwhile.
+    /// The same as [`BootstrapFile::load`], again and again until the file is mended; an alarm says what is wrong with it
+    /// meanwhile.
     pub(crate) async fn load_patiently(path: &Path, partitions: PartitionId, alarms: &Alarms) -> Self {
         let raised = Raised(alarms);
         loop {

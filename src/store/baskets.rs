@@ -15,7 +15,8 @@ pub struct Basket {
 }
 
 impl Store {
-    /// The products of the latest orders, at most `limit` orders. Ids of our orders rise with time, so the primary key finds them.
+    /// The products of the latest orders, at most `limit` orders. Ids of our orders rise with time, so the primary key finds
+    /// them.
     ///
     /// # Errors
     /// Those of every call.

@@ -86,8 +86,8 @@ impl StoreError {
         source.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| !may_stand(&code))
     }
 
-    /// Whether one row was in the way: it cannot be brought into the shape that was asked for, holds what none of ours can, or may not be
-    /// changed, as it breaks a constraint already or a trigger objects. A statement without that row may work.
+    /// Whether one row was in the way: it cannot be brought into the shape that was asked for, holds what none of ours can, or
+    /// may not be changed, as it breaks a constraint already or a trigger objects. A statement without that row may work.
     pub(super) fn is_of_a_row(&self) -> bool {
         const DATA: &str = "22";
         const CONSTRAINT: &str = "23";
@@ -141,8 +141,8 @@ fn may_stand(code: &str) -> bool {
     ["08", "57P", "58", "XX"].iter().any(|class| code.starts_with(class))
 }
 
-/// Whether PostgreSQL undid the transaction because of others, and asks for it to be made again: class 40, but for a commit whose end
-/// it does not know.
+/// Whether PostgreSQL undid the transaction because of others, and asks for it to be made again: class 40, but for a commit whose
+/// end it does not know.
 pub(super) fn is_rolled_back(error: &sqlx::Error) -> bool {
     const COMPLETION_UNKNOWN: &str = "40003";
     let code = error.as_database_error().and_then(|refusal| refusal.code());

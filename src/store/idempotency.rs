@@ -1,7 +1,8 @@
 //! Keys that make a checkout safe to ask again: the same key, session and body give the same order, for 24 hours.
 //!
-//! A key is its session's alone: sessions that choose the same one never hear of each other. So the stored key begins with the session.
-//! Rows that were stored before by the client's key alone are honoured for their 24 hours, where their order is this session's.
+//! A key is its session's alone: sessions that choose the same one never hear of each other. So the stored key begins with the
+//! session. Rows that were stored before by the client's key alone are honoured for their 24 hours, where their order is this
+//! session's.
 //!
 //! The key's row is written by the statement that writes the order ([`super::checkout`]), so both are there or neither. Whoever
 //! comes with a key that is being written waits for that statement to end.

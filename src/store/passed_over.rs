@@ -5,8 +5,8 @@
 //!      ▲                                                                                     (direct, with a new expiry) │
 //!      └────────────── flip: the answer to a probe that names this expiry, and no outcome before it ◄────────────────────┘
 //! ```
-//! Nothing is published anew on a guess. Behind the mark every event of the item is on the log, so a probe that is sent then lies behind all
-//! of them, and its answer behind every outcome (docs/adr/0022-items-that-were-passed-over.md).
+//! Nothing is published anew on a guess. Behind the mark every event of the item is on the log, so a probe that is sent then lies
+//! behind all of them, and its answer behind every outcome (docs/adr/0022-items-that-were-passed-over.md).
 
 use super::unusable::RawId;
 use super::{Store, StoreError};
@@ -19,8 +19,8 @@ impl Store {
         &self.options.slot
     }
 
-    /// Marks `wal` items that have waited for longer than [`probe_interval`](super::StoreOptions::probe_interval), and returns how many
-    /// marked ones wait, at most `limit`.
+    /// Marks `wal` items that have waited for longer than [`probe_interval`](super::StoreOptions::probe_interval), and returns
+    /// how many marked ones wait, at most `limit`.
     ///
     /// # Errors
     /// Those of every call.
@@ -80,8 +80,9 @@ impl Store {
         Ok(Vec::new())
     }
 
-    /// Takes the marked items back whose INSERTs the reader has published by this position, if it is one of this server. Returns how many.
-    /// At most `limit` of the last minute wait for an answer: while the inventory stands still or lags, asking must not add to its load.
+    /// Takes the marked items back whose INSERTs the reader has published by this position, if it is one of this server. Returns
+    /// how many. At most `limit` of the last minute wait for an answer: while the inventory stands still or lags, asking must not
+    /// add to its load.
     ///
     /// # Errors
     /// Those of every call.

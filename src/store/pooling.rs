@@ -1,7 +1,7 @@
 //! Whether the database is reached through a pooler that gives each transaction another connection of PostgreSQL (docs/adr/0021).
 //!
-//! Our settings would go to others' transactions there, and prepared statements to connections that have others of the same name. So nothing is
-//! set, and nothing else asked, before it is known.
+//! Our settings would go to others' transactions there, and prepared statements to connections that have others of the same name.
+//! So nothing is set, and nothing else asked, before it is known.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use sqlx::{Executor, PgConnection};
 
-/// PostgreSQL ends a statement before [`CALL_DEADLINE`](super::CALL_DEADLINE), so that it lets go of its locks first; and a transaction
-/// whose client fell silent, as a frozen process must not keep orders locked. Whoever only waits for a lock gives up sooner. Our statements
-/// ask for rows by keys that have an index; a plan that was made while a table was empty would read all of it ever after, until the table
-/// is analysed. They are written for READ COMMITTED, and an answer to a checkout means that the order is on the disk.
+/// PostgreSQL ends a statement before [`CALL_DEADLINE`](super::CALL_DEADLINE), so that it lets go of its locks first; and a
+/// transaction whose client fell silent, as a frozen process must not keep orders locked. Whoever only waits for a lock gives up
+/// sooner. Our statements ask for rows by keys that have an index; a plan that was made while a table was empty would read all of
+/// it ever after, until the table is analysed. They are written for READ COMMITTED, and an answer to a checkout means that the
+/// order is on the disk.
 const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; SET enable_seqscan = off;
      SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC';
      SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off;
      SET synchronous_commit = on";
 
-/// A `search_path` of the database or the role must not hide our tables: the schema that has them, else the one where new tables go.
+/// A `search_path` of the database or the role must not hide our tables: the schema that has them, else the one where new tables
+/// go.
 pub(crate) const PIN_SCHEMA: &str = "SELECT set_config('search_path', coalesce(
     (SELECT quote_ident(n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = 'order_tracker_positions' AND c.relkind = 'r' AND n.nspname !~ '^pg_'
@@ -34,8 +36,8 @@ pub(super) async fn set_up(connection: &mut PgConnection, pins_schema: bool) -> 
     Ok(())
 }
 
-/// Sets a connection for migrations up: a large table may take minutes to convert, but whoever waits for a lock makes all others wait
-/// behind it, so that wait is short and repeated.
+/// Sets a connection for migrations up: a large table may take minutes to convert, but whoever waits for a lock makes all others
+/// wait behind it, so that wait is short and repeated.
 pub(super) async fn set_up_for_migrations(connection: &mut PgConnection, pins_schema: bool) -> Result<(), sqlx::Error> {
     set_up(connection, pins_schema).await?;
     connection

@@ -1,7 +1,8 @@
 //! Rows that another hand wrote and that a statement about many cannot deal with: the others are dealt with, and these are named.
 //!
-//! One row may break a constraint that older rows need not keep, so that no update of it is allowed; it may hold a text that is not of the
-//! database's encoding, or an id that is none. The statement is then made for each half of the rows, and so on, until it stands alone.
+//! One row may break a constraint that older rows need not keep, so that no update of it is allowed; it may hold a text that is
+//! not of the database's encoding, or an id that is none. The statement is then made for each half of the rows, and so on, until
+//! it stands alone.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -64,8 +65,8 @@ impl Store {
         self.unusables.known().iter().map(shown).collect()
     }
 
-    /// Runs a statement for these rows, in their order; where some of them make it fail, for all others. A failed call must leave nothing
-    /// behind.
+    /// Runs a statement for these rows, in their order; where some of them make it fail, for all others. A failed call must leave
+    /// nothing behind.
     pub(super) async fn for_usable<T, F>(&self, ids: Vec<RawId>, call: impl Fn(Vec<RawId>) -> F) -> Result<Vec<T>, StoreError>
     where
         F: Future<Output = Result<Vec<T>, StoreError>>,

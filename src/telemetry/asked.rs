@@ -6,9 +6,9 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Filter};
 
-/// Never says that a callsite is always of interest. Answers are kept per thread until the span or event comes. A library that only
-/// asks (`tracing::enabled!`, as sqlx does) leaves its answer behind, and the next callsite that is not asked itself would be taken
-/// for disabled: now and then a span or a line was missing. What is of no interest stays as cheap as it was.
+/// Never says that a callsite is always of interest. Answers are kept per thread until the span or event comes. A library that
+/// only asks (`tracing::enabled!`, as sqlx does) leaves its answer behind, and the next callsite that is not asked itself would
+/// be taken for disabled: now and then a span or a line was missing. What is of no interest stays as cheap as it was.
 pub struct Asked<F>(pub F);
 
 impl<S: Subscriber, F: Filter<S>> Filter<S> for Asked<F> {

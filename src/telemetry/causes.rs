@@ -1,7 +1,7 @@
 //! Every cause that an alarm can have, in one list: its name on `/metrics` and in the log, and the role whose work it is about.
 //!
-//! `docs/runbooks/alarms.md` says for each what it means and what to do; a test compares that page with this list, and another one
-//! that every cause is provoked somewhere.
+//! `docs/runbooks/alarms.md` says for each what it means and what to do; a test compares that page with this list, and another
+//! one that every cause is provoked somewhere.
 
 macro_rules! causes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {

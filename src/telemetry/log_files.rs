@@ -1,4 +1,5 @@
-//! The log on disk: a file a day, a new one when it is full, and only the newest are kept, so that no flood of lines fills the disk.
+//! The log on disk: a file a day, a new one when it is full, and only the newest are kept, so that no flood of lines fills the
+//! disk.
 //!
 //! ```text
 //!  kartshoppe.2026-11-29.log ─ full ─► kartshoppe.2026-11-29.1.log ─ midnight (UTC) ─► kartshoppe.2026-11-30.log
@@ -58,7 +59,8 @@ impl LogFiles {
         Ok(())
     }
 
-    /// Removes what is beyond the number kept, and points `kartshoppe.log` to the newest. Best effort: lines are written all the same.
+    /// Removes what is beyond the number kept, and points `kartshoppe.log` to the newest. Best effort: lines are written all the
+    /// same.
     fn tidy(&self) {
         let files = places(&self.folder).unwrap_or_default();
         let surplus = files.len().saturating_sub(self.kept);

@@ -1,7 +1,7 @@
 //! Metrics: plain atomics where work is done, a registry that reads them when `/metrics` is asked.
 //!
-//! A part of the shop keeps its own counters (`prometheus_client`'s `Counter`, `Gauge` and `Histogram` are shared atomics; so is any
-//! `AtomicU64`) and registers them once at start with its labels. Nothing is registered per product.
+//! A part of the shop keeps its own counters (`prometheus_client`'s `Counter`, `Gauge` and `Histogram` are shared atomics; so is
+//! any `AtomicU64`) and registers them once at start with its labels. Nothing is registered per product.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! The names of spans and metrics. Spelt once, here.
 //!
-//! Attributes follow OpenTelemetry semantic conventions 1.44 where there is one; ours begin with `kartshoppe.`. Log fields use the
-//! same spelling. Metrics are counted by kind, never by product: their number must not grow with the catalogue.
+//! Attributes follow OpenTelemetry semantic conventions 1.44 where there is one; ours begin with `kartshoppe.`. Log fields use
+//! the same spelling. Metrics are counted by kind, never by product: their number must not grow with the catalogue.
 
 /// Span names, in the order in which one purchase passes them.
 pub mod span {

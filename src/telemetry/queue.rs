@@ -3,8 +3,8 @@
 //! ```text
 //!  any thread ─ write ─► queue (bounded in bytes; what does not fit is dropped and counted) ─► one thread ─► standard error, or the file
 //! ```
-//! A pipe whose reader stops, a terminal that is halted by Ctrl-S and a disk that hangs block the queue's own thread alone. When the
-//! reader goes on, one line says how many are missing.
+//! A pipe whose reader stops, a terminal that is halted by Ctrl-S and a disk that hangs block the queue's own thread alone. When
+//! the reader goes on, one line says how many are missing.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What waits at most, and as much again may be in the thread's hands: about 5,000 lines each, a second of the most talkative level.
+/// What waits at most, and as much again may be in the thread's hands: about 5,000 lines each, a second of the most talkative
+/// level.
 const CAPACITY_BYTES: usize = 1 << 20;
 /// A writer that cannot block (somebody made our standard error so) is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_millis(20);

@@ -90,7 +90,8 @@ pub enum SetupError {
 pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> Result<Guard, SetupError> {
     let filter = || Asked(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)));
     let mut guard = Guard::default();
-    // A handle of our own: the standard library's is locked while a write to it waits, and whoever else wrote to it would wait, too.
+    // A handle of our own: the standard library's is locked while a write to it waits, and whoever else wrote to it would wait,
+    // too.
     let own = io::stderr().as_fd().try_clone_to_owned().map_err(SetupError::Lines)?;
     let queue = LineQueue::start("standard error", File::from(own)).map_err(SetupError::Lines)?;
     guard.lines.push(queue.clone());

@@ -1,6 +1,7 @@
 //! What every event log must do: the sentences of `kartshoppe::log`, each as a test against `dyn EventLog`.
 //!
-//! An implementation joins with a [`Harness`] and one line `suite!(name, open)`. `open` gives none where it cannot run, which it says.
+//! An implementation joins with a [`Harness`] and one line `suite!(name, open)`. `open` gives none where it cannot run, which it
+//! says.
 
 mod atomicity;
 mod compaction;

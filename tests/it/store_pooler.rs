@@ -172,7 +172,8 @@ async fn a_pooler_of_sessions_is_used_like_postgresql() {
     store.close().await;
 }
 
-/// A pool of one server connection cannot be judged, and PostgreSQL itself is never taken for a pooler, with however many at once.
+/// A pool of one server connection cannot be judged, and PostgreSQL itself is never taken for a pooler, with however many at
+/// once.
 #[tokio::test]
 async fn postgresql_itself_is_never_refused() {
     let db = empty_database(StoreOptions::default()).await;

@@ -1,5 +1,5 @@
-//! Which cluster belongs to which data directory: removed, copied, moved and half-deleted ones, below an open directory and, as root,
-//! below a closed one, where the cluster lies outside.
+//! Which cluster belongs to which data directory: removed, copied, moved and half-deleted ones, below an open directory and, as
+//! root, below a closed one, where the cluster lies outside.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -123,7 +123,8 @@ fn read_to(lsn: &str, system_id: String) -> CdcPosition {
     CdcPosition { system_id, timeline: 1, resume_lsn: Lsn::parse(lsn).unwrap(), part_commit_lsn: None, part_index: 0 }
 }
 
-/// An item that the WAL reader published is asked about only when that is proven, and published anew only after an answer that came since.
+/// An item that the WAL reader published is asked about only when that is proven, and published anew only after an answer that
+/// came since.
 #[tokio::test]
 async fn an_item_that_was_passed_over_is_taken_back_and_only_later_answers_count() {
     let db = expiring(Duration::ZERO).await;

@@ -1,7 +1,7 @@
 //! Every kind of actor of a shop that sells, struck in every way: each comes back, and nothing is lost or doubled.
 //!
-//! Inventory and api run in this process on a real log and PostgreSQL; buyers and a merchant never pause. There is no WAL reader: an
-//! item whose publisher died is flipped to it after its expiry, counted, and the only one that stays open.
+//! Inventory and api run in this process on a real log and PostgreSQL; buyers and a merchant never pause. There is no WAL reader:
+//! an item whose publisher died is flipped to it after its expiry, counted, and the only one that stays open.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

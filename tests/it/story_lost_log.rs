@@ -1,4 +1,5 @@
-//! The log is taken away from the shop, running or stopped: no order is taken that nobody would settle, and no stock is sold twice.
+//! The log is taken away from the shop, running or stopped: no order is taken that nobody would settle, and no stock is sold
+//! twice.
 
 use std::fs;
 

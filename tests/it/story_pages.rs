@@ -1,5 +1,5 @@
-//! Twenty pages on real sockets through a storm of ten thousand changes: five hardly read, five lose their connection again and again,
-//! and all of them end where the read model does.
+//! Twenty pages on real sockets through a storm of ten thousand changes: five hardly read, five lose their connection again and
+//! again, and all of them end where the read model does.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

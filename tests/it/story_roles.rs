@@ -1,4 +1,5 @@
-//! Roles that come and go while the process runs: an open page says who is missing, and fills by itself when the inventory starts.
+//! Roles that come and go while the process runs: an open page says who is missing, and fills by itself when the inventory
+//! starts.
 
 use serde_json::{Value, json};
 

@@ -77,8 +77,8 @@ async fn an_item_whose_publisher_was_killed_between_commit_and_publish_is_rescue
     shop.everything_settles_once().await;
 }
 
-/// The process freezes with the items in the publisher's hands and goes on when their time is over: the event comes late, is absorbed,
-/// and the item is rescued.
+/// The process freezes with the items in the publisher's hands and goes on when their time is over: the event comes late, is
+/// absorbed, and the item is rescued.
 async fn the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued(place: Place) {
     let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     shop.until_direct().await;

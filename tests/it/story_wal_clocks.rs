@@ -1,5 +1,5 @@
-//! The clocks of event log and database step apart by an hour, in both directions, while orders come by both paths. On Kafka the log's
-//! clock is the broker's, which stays: the clock of the shop steps away from both.
+//! The clocks of event log and database step apart by an hour, in both directions, while orders come by both paths. On Kafka the
+//! log's clock is the broker's, which stays: the clock of the shop steps away from both.
 
 use std::time::Duration;
 

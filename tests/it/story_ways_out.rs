@@ -1,5 +1,5 @@
-//! Every way out of the real binary stops its private PostgreSQL: any signal that asks for it, one that asks twice, a start that fails.
-//! What the errors of a start advise is followed here, and helps.
+//! Every way out of the real binary stops its private PostgreSQL: any signal that asks for it, one that asks twice, a start that
+//! fails. What the errors of a start advise is followed here, and helps.
 
 use std::io::{Read, Write};
 use std::path::Path;

@@ -1,7 +1,8 @@
-//! Items that the WAL reader published and whose events were passed over: somebody moved the inventory's position, and nothing tells.
+//! Items that the WAL reader published and whose events were passed over: somebody moved the inventory's position, and nothing
+//! tells.
 //!
-//! Everything is real: inventory, tracker, WAL reader, PostgreSQL. Nothing is published anew before the inventory has answered that nothing
-//! of it comes any more.
+//! Everything is real: inventory, tracker, WAL reader, PostgreSQL. Nothing is published anew before the inventory has answered
+//! that nothing of it comes any more.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -62,7 +63,8 @@ impl Shop {
         println!("{what}");
     }
 
-    /// Moves the positions of the closed inventory to the ends of its inputs, with a text as versions wrote it that believed any position.
+    /// Moves the positions of the closed inventory to the ends of its inputs, with a text as versions wrote it that believed any
+    /// position.
     async fn move_positions(&self, place: &Place) {
         let log = &self.wal.log;
         within(super::support::engine::eventually(|| async { log.live_members(INVENTORY_GROUP).await.unwrap() == 0 })).await;
@@ -165,7 +167,8 @@ async fn items_that_were_passed_over_are_published_anew_and_settle_once(place: P
     shop.end(inventory, roles).await;
 }
 
-/// The inventory stands still for longer than anybody waits: what is taken back meanwhile is handled once it goes on, and only once.
+/// The inventory stands still for longer than anybody waits: what is taken back meanwhile is handled once it goes on, and only
+/// once.
 async fn items_that_only_wait_are_taken_once(place: Place) {
     let shop = Shop::open(&place).await;
     let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;

@@ -4,7 +4,8 @@
 //!   Settled ── dispatch ──► Gathering ── begin_commit ──► Committing ── settle ──► Settled
 //!                               └────────── give_up ────────────────────────────────▲
 //! ```
-//! Exactly once rests on two rules: a batch that was given up is never committed, and one whose commit has begun is never given up.
+//! Exactly once rests on two rules: a batch that was given up is never committed, and one whose commit has begun is never given
+//! up.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Collects the replies of the products of one batch: a table with one entry per product, instead of one message per product.
 //!
-//! The last reply wakes the shard. A reply counts only if it carries the current attempt of its entry, so that the late reply of an
-//! actor that was killed as hung is dropped. Only the shard starts new attempts.
+//! The last reply wakes the shard. A reply counts only if it carries the current attempt of its entry, so that the late reply of
+//! an actor that was killed as hung is dropped. Only the shard starts new attempts.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,8 +43,8 @@ struct ReplyEntry {
     /// The product gets one command at a time: each reply wakes the shard.
     stepwise: bool,
     reply: Option<ProductReply>,
-    /// The product has replied to all its commands. Stays set when the replies are taken: a product that ends during the commit of
-    /// its batch owes nothing.
+    /// The product has replied to all its commands. Stays set when the replies are taken: a product that ends during the commit
+    /// of its batch owes nothing.
     finished: bool,
 }
 

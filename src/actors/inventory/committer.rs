@@ -1,7 +1,7 @@
 //! The committer: gathers the outputs of a batch's shards into one transaction, and hands it to the source for the commit.
 //!
-//! The source owns the session and runs the commit, so a commit under way does not depend on this actor. If the committer ends while it
-//! gathers, its next incarnation reports that it has started, and the source gives the batch up.
+//! The source owns the session and runs the commit, so a commit under way does not depend on this actor. If the committer ends
+//! while it gathers, its next incarnation reports that it has started, and the source gives the batch up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,7 +51,8 @@ impl CommitterHandle {
         self.0.tell(CommitterMsg::Output(Box::new(output)))
     }
 
-    /// Waits for the transaction of this batch, which is then not reported any more. [`CallError::Ended`] if it is not being gathered.
+    /// Waits for the transaction of this batch, which is then not reported any more. [`CallError::Ended`] if it is not being
+    /// gathered.
     pub(crate) async fn drain(&self, batch: BatchId, patience: Duration) -> Result<Box<Transaction>, CallError> {
         self.0.ask(patience, |answer| CommitterMsg::Drain { batch, answer }).await
     }

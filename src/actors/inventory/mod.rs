@@ -15,7 +15,8 @@
 //! 3. `product`: applies the commands by the rules of `domain`; `outputs`: the records that follow;
 //! 4. `collector`: the replies of the products; the last one has the shard deliver its output;
 //! 5. `committer`: gathers the outputs of all shards into one `transaction`, which the owner of the session commits: the source;
-//! 6. [`batch_state`]: decides whether a batch is still gathered, being committed, or settled. Then the source dispatches the next one.
+//! 6. [`batch_state`]: decides whether a batch is still gathered, being committed, or settled. Then the source dispatches the
+//!    next one.
 //!
 //! `news` is what shards and committer report to the source: outputs, and that they have restarted.
 //!

@@ -12,8 +12,8 @@ use crate::wire::topics::Topic;
 pub(crate) enum FeedNews {
     /// A shard has started: it has lost its part of the batch and has no states yet.
     ShardUp { partition: PartitionId },
-    /// A shard has read its states. `resume_at` says where its inputs continue: at the committed positions, or elsewhere if those were
-    /// lost or are foreign. Empty if nothing was ever committed.
+    /// A shard has read its states. `resume_at` says where its inputs continue: at the committed positions, or elsewhere if those
+    /// were lost or are foreign. Empty if nothing was ever committed.
     Restored { partition: PartitionId, attempt: u64, resume_at: BTreeMap<Topic, Position> },
     /// The committer has started: what it had gathered is lost.
     CommitterUp,

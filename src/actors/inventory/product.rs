@@ -1,10 +1,10 @@
 //! One product: applies commands to its own state and encodes the records that follow from them.
 //!
-//! Spawned, fed and restarted by its shard only; gets one message per batch. The rules are those of `domain`. Encoding happens here,
-//! so that a command that fails in any way fails in this actor alone.
+//! Spawned, fed and restarted by its shard only; gets one message per batch. The rules are those of `domain`. Encoding happens
+//! here, so that a command that fails in any way fails in this actor alone.
 //!
-//! Each message carries the state that it starts from. If the actor's own differs (its last batch was given up), the message's counts:
-//! it is the state that the log holds.
+//! Each message carries the state that it starts from. If the actor's own differs (its last batch was given up), the message's
+//! counts: it is the state that the log holds.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -122,8 +122,8 @@ impl ProductActor {
         Ok(reply)
     }
 
-    /// A record that the log refuses would fail the whole commit again and again. It counts as a failure of the commands instead, and the
-    /// one to blame becomes a dead letter.
+    /// A record that the log refuses would fail the whole commit again and again. It counts as a failure of the commands instead,
+    /// and the one to blame becomes a dead letter.
     fn measure(&self, work: &ProductWork, reply: &ProductReply) -> Result<(), ActorProcessingErr> {
         let (size, limit) = (reply.outputs.largest(), self.context.log.record_limit());
         if size > limit && !work.commands.is_empty() {

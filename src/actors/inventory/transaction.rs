@@ -1,7 +1,7 @@
 //! The transaction of a batch: gathered from the outputs of its shards, and committed as a whole.
 //!
-//! Events and alerts in order, dead letters, the last state and frame of each changed product, and the input positions become visible
-//! together or not at all.
+//! Events and alerts in order, dead letters, the last state and frame of each changed product, and the input positions become
+//! visible together or not at all.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;

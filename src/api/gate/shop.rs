@@ -53,7 +53,8 @@ impl ShopGate {
         if self.is_ours(&host) { Ok(Some(written.clone())) } else { Err(self.refuse_host(parts, peer)) }
     }
 
-    /// Only names can be pointed at this machine by a stranger's DNS: addresses cannot, and browsers keep localhost to themselves.
+    /// Only names can be pointed at this machine by a stranger's DNS: addresses cannot, and browsers keep localhost to
+    /// themselves.
     fn is_ours(&self, host: &Authority) -> bool {
         match &host.host {
             Host::Address(_) => true,

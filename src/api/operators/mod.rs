@@ -1,7 +1,7 @@
 //! The operators' listener: roles, actors, faults, alerts, dead letters, topics, metrics.
 //!
-//! Loopback by default. Every request needs a listed `Host`, and what changes something the marker header (see `gate`): it leaves a line
-//! in the log (see `audit`).
+//! Loopback by default. Every request needs a listed `Host`, and what changes something the marker header (see `gate`): it leaves
+//! a line in the log (see `audit`).
 
 pub mod actors;
 pub mod alerts;

@@ -1,7 +1,7 @@
 //! A search in a topic, bounded in time, memory and answer, however much the topic holds.
 //!
-//! From the start, an offset or a time it reads on until it has enough. The last N are read backwards, in windows that grow from the end:
-//! the newest that fit are found without reading all N, and a search that runs out of time has still read the newest.
+//! From the start, an offset or a time it reads on until it has enough. The last N are read backwards, in windows that grow from
+//! the end: the newest that fit are found without reading all N, and a search that runs out of time has still read the newest.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};

@@ -1,7 +1,7 @@
 //! Who is at the other end: the address of the connection or, if that is a trusted proxy's, the one that the proxy names.
 //!
-//! Proxies append to `X-Forwarded-For` (or `Forwarded`, RFC 7239) whom they were asked by, so the list is read from its end: the first
-//! address that is no trusted proxy's is the client's. Everything before it may be the client's own invention.
+//! Proxies append to `X-Forwarded-For` (or `Forwarded`, RFC 7239) whom they were asked by, so the list is read from its end: the
+//! first address that is no trusted proxy's is the client's. Everything before it may be the client's own invention.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -81,8 +81,8 @@ impl TrustedProxies {
         Peer { socket, client: client.ok() }
     }
 
-    /// The last of the hops that is no trusted proxy, or the proxy that is farthest away. `None` without such a header, `Some(None)` if
-    /// nothing in it can be read.
+    /// The last of the hops that is no trusted proxy, or the proxy that is farthest away. `None` without such a header,
+    /// `Some(None)` if nothing in it can be read.
     fn client_in<'a>(
         &self,
         hops: impl DoubleEndedIterator<Item = Option<IpAddr>> + 'a,

@@ -1,8 +1,8 @@
 //! Seats: how many connections, or pages, are served at once, and who goes when they run out.
 //!
-//! No peer has a fixed share, as a proxy is one peer with many shoppers behind it. Only when every seat is taken, those of the peer with
-//! the most are looked at: who asks nothing, trickles or is silent goes before who is busy, the slowest first. Nobody loses a seat to a
-//! peer that has as many, so whoever holds all seats cannot keep others out, and cannot push them out either.
+//! No peer has a fixed share, as a proxy is one peer with many shoppers behind it. Only when every seat is taken, those of the
+//! peer with the most are looked at: who asks nothing, trickles or is silent goes before who is busy, the slowest first. Nobody
+//! loses a seat to a peer that has as many, so whoever holds all seats cannot keep others out, and cannot push them out either.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

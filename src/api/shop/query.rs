@@ -9,7 +9,8 @@ use crate::api::problem::Problem;
 /// What the framework gives for a query string.
 pub type Parsed = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
-/// The parameters of one request. Unknown ones are ignored; a repeated one counts with its last value, but where a list is asked for.
+/// The parameters of one request. Unknown ones are ignored; a repeated one counts with its last value, but where a list is asked
+/// for.
 #[derive(Debug)]
 pub struct Parameters(Vec<(String, String)>);
 

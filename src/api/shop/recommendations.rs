@@ -1,7 +1,7 @@
 //! What a shopper might like: from the cart, from what was bought, from what sells. Nothing is invented.
 //!
-//! A user's id is claimed and not proven: whatever is told to a user, anybody may ask for. So what is personal follows from the session
-//! alone, whose id is known only to itself.
+//! A user's id is claimed and not proven: whatever is told to a user, anybody may ask for. So what is personal follows from the
+//! session alone, whose id is known only to itself.
 
 use std::sync::Arc;
 

@@ -290,8 +290,8 @@ impl Connection {
         }
     }
 
-    /// Lets go of what waits and sends the close frame, if it is taken at once: the kernel is given room for it behind what a slow page
-    /// has not yet taken.
+    /// Lets go of what waits and sends the close frame, if it is taken at once: the kernel is given room for it behind what a
+    /// slow page has not yet taken.
     fn say_last_word(&mut self, code: CloseCode, reason: &str) -> bool {
         let Some(mut last) = self.outgoing.cut() else { return false };
         last.extend_from_slice(&websocket::close(code as u16, reason));
@@ -319,8 +319,8 @@ impl Connection {
         while self.stream.readable().await.is_ok() && self.is_more_thrown_away() {}
     }
 
-    /// Reads what nobody wants any more; whether there can be more. A function of its own, as a buffer that lives across a wait would
-    /// be part of every connected page.
+    /// Reads what nobody wants any more; whether there can be more. A function of its own, as a buffer that lives across a wait
+    /// would be part of every connected page.
     fn is_more_thrown_away(&self) -> bool {
         match self.stream.try_read(&mut [0; READ_BYTES]) {
             Ok(count) => count > 0,

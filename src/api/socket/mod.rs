@@ -88,7 +88,8 @@ pub async fn open(
             return;
         };
         let stream = parts.io.into_inner().into_inner();
-        // A copy, mostly of nothing: the original would keep the 8 KB that the request was read into for as long as the page stays.
+        // A copy, mostly of nothing: the original would keep the 8 KB that the request was read into for as long as the page
+        // stays.
         let already_read = parts.read_buf.to_vec();
         drop(parts.read_buf);
         Connection::new(stream, page, info).run(already_read).await;

@@ -100,7 +100,8 @@ impl Outgoing {
         }
     }
 
-    /// Lets go of everything and gives the rest of the frame that has begun; `None` if that is too much, so that nothing can follow it.
+    /// Lets go of everything and gives the rest of the frame that has begun; `None` if that is too much, so that nothing can
+    /// follow it.
     pub(super) fn cut(&mut self) -> Option<Vec<u8>> {
         let first = std::mem::take(&mut self.frames).into_iter().next().unwrap_or_default();
         let gone = std::mem::take(&mut self.gone);

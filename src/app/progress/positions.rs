@@ -1,7 +1,7 @@
 //! Positions that stand below the end of their partition although there is something to read.
 //!
-//! On Kafka the end of a partition may lie beyond its last record, behind markers of transactions. So a position that has stood for
-//! long is only called a stall when a reader finds a record there, or cannot read on either.
+//! On Kafka the end of a partition may lie beyond its last record, behind markers of transactions. So a position that has stood
+//! for long is only called a stall when a reader finds a record there, or cannot read on either.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -181,8 +181,8 @@ fn go_stale(rules: &Rules, known: &ProductState, input: &Input) -> Transition {
     Transition { next: Some(next), effects: vec![Effect::Publish(fact)], outcome: Outcome::Unchanged }
 }
 
-/// The state after a sign of life that changed nothing. One that is no later than the last moves no deadline, and one deadline makes
-/// stale once: so a stale product stays stale.
+/// The state after a sign of life that changed nothing. One that is no later than the last moves no deadline, and one deadline
+/// makes stale once: so a stale product stays stale.
 fn heard(rules: &Rules, known: &ProductState, input: &Input) -> ProductState {
     let last_heard_ms = known.last_heard_ms.max(input.at_ms);
     let mut applied = known.applied;

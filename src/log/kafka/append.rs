@@ -23,8 +23,8 @@ impl Appender {
         Ok(Self(ArcSwap::from_pointee(producer(cluster)?)))
     }
 
-    /// Replaces a producer that met a fatal error, as an idempotent one does when a record of a series is refused: it delivers nothing
-    /// any more.
+    /// Replaces a producer that met a fatal error, as an idempotent one does when a record of a series is refused: it delivers
+    /// nothing any more.
     fn renew_if_fatal(&self, cluster: &Cluster) {
         let broken = self.0.load_full();
         let Some((code, reason)) = broken.client().fatal_error() else { return };

@@ -1,5 +1,5 @@
-//! Members of our groups that are not KartShoppe. Nothing handles the partitions that they hold, and the positions that they commit there
-//! pass over records that nothing has handled.
+//! Members of our groups that are not KartShoppe. Nothing handles the partitions that they hold, and the positions that they
+//! commit there pass over records that nothing has handled.
 //!
 //! Ours are static members, whose ids the broker begins with the instance id that they gave, which begins with the group's name.
 
@@ -60,8 +60,8 @@ impl ForeignMembers {
         self.state().groups.clone()
     }
 
-    /// A check found these in a group, by its name in Kafka: raises or clears the alarm. The last ones stay known after they left, as
-    /// what they did may be found later.
+    /// A check found these in a group, by its name in Kafka: raises or clears the alarm. The last ones stay known after they
+    /// left, as what they did may be found later.
     pub fn found(&self, group: &str, foreign: Vec<ForeignMember>) {
         self.alarms.set(About::cause(Cause::GroupMemberForeign), alarm(group, &foreign));
         if !foreign.is_empty() {

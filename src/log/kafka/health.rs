@@ -1,7 +1,8 @@
 //! Whether Kafka answers, and whether the log may be used as it is.
 //!
-//! A wrong password, an unknown certificate or a broker that is down never fail a call with their reason: the call times out, and the
-//! reason arrives as an event of the client. [`Health`] keeps the last one, so that the errors of calls and `/readyz` can name it.
+//! A wrong password, an unknown certificate or a broker that is down never fail a call with their reason: the call times out, and
+//! the reason arrives as an event of the client. [`Health`] keeps the last one, so that the errors of calls and `/readyz` can
+//! name it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,12 +1,13 @@
-//! What the session's thread and its callers share: records that were read ahead, events about partitions, and the membership to commit
-//! under.
+//! What the session's thread and its callers share: records that were read ahead, events about partitions, and the membership to
+//! commit under.
 //!
 //! ```text
 //!  thread ─► records, assigned, revoked, lost ─► inbox ─► poll
 //!  thread ◄─ rewind, broken commit, "settled" ◄─ inbox ◄─ rewind, commit, the poll after a revocation
 //! ```
-//! Records wait here, so a poll that is dropped loses nothing. A poll returns a revocation like anything else; the thread, which is inside
-//! the client's callback meanwhile, goes on when the *next* poll shows that the work was settled, or after a limited wait.
+//! Records wait here, so a poll that is dropped loses nothing. A poll returns a revocation like anything else; the thread, which
+//! is inside the client's callback meanwhile, goes on when the *next* poll shows that the work was settled, or after a limited
+//! wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -171,8 +172,8 @@ impl Inbox {
         self.turn.notify_all();
     }
 
-    /// Ends the session in order: the member leaves its group. One that is only dropped stays in it until a successor of the same name
-    /// takes over, without a rebalance.
+    /// Ends the session in order: the member leaves its group. One that is only dropped stays in it until a successor of the same
+    /// name takes over, without a rebalance.
     pub fn leave(&self) {
         self.state().leaves = true;
         self.end(LogError::Closed);

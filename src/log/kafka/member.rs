@@ -1,8 +1,8 @@
 //! The session's consumer: what happens when the group assigns and revokes partitions.
 //!
-//! Everything here runs inside the client's callback, on the session's thread, while the group waits. Exactness rests on the order:
-//! first the producers are ready, so that no transaction of a predecessor is open any more; then the committed positions are read, and
-//! only then the states.
+//! Everything here runs inside the client's callback, on the session's thread, while the group waits. Exactness rests on the
+//! order: first the producers are ready, so that no transaction of a predecessor is open any more; then the committed positions
+//! are read, and only then the states.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -125,8 +125,8 @@ impl Member {
         Err(LogError::OutOfRange { partition: at, offset, start, end })
     }
 
-    /// The group's positions. If they stay undecided for longer than a commit takes, an earlier transaction of this identity may hold
-    /// them, which is repaired first.
+    /// The group's positions. If they stay undecided for longer than a commit takes, an earlier transaction of this identity may
+    /// hold them, which is repaired first.
     fn committed(
         &self,
         consumer: &BaseConsumer<Self>,

@@ -1,10 +1,11 @@
 //! What the safe client cannot do well, and the only `unsafe` of the shop.
 //!
-//! - Commit and abort: the safe client's calls flush in steps of 100 ms, and hang for ever after one failed delivery. librdkafka's calls
-//!   flush by themselves and can be resumed, so they are made in slices, between which delivery reports are served.
-//! - Reading in batches: 2.7 times as cheap as one message at a time, and the end of a partition comes with topic and offset, which
-//!   shows how far the markers of transactions reach. Only for clients that never join a group: a member gets its partitions from
-//!   rebalances and must poll the safe way.
+//! - Commit and abort: the safe client's calls flush in steps of 100 ms, and hang for ever after one failed delivery.
+//!   librdkafka's calls flush by themselves and can be resumed, so they are made in slices, between which delivery reports are
+//!   served.
+//! - Reading in batches: 2.7 times as cheap as one message at a time, and the end of a partition comes with topic and offset,
+//!   which shows how far the markers of transactions reach. Only for clients that never join a group: a member gets its
+//!   partitions from rebalances and must poll the safe way.
 //! - The id of a topic, which changes with a reset, and what we are permitted to do with it.
 //! - A partition without a leader, which would end the process (docs/adr/0011).
 #![expect(unsafe_code, reason = "librdkafka's own calls; each block says why it holds")]
@@ -353,9 +354,9 @@ unsafe extern "C" {
     );
 }
 
-/// Makes room for the partitions of a topic whose leaders a broker reports. librdkafka calls this instead of its own function, which
-/// leaves the entries uninitialised and later fills in only those that have a leader. Here every entry starts with a partition number
-/// that no topic has, which librdkafka passes over.
+/// Makes room for the partitions of a topic whose leaders a broker reports. librdkafka calls this instead of its own function,
+/// which leaves the entries uninitialised and later fills in only those that have a leader. Here every entry starts with a
+/// partition number that no topic has, which librdkafka passes over.
 ///
 /// # Safety
 /// As librdkafka calls it: `metadata` has more than `index` topics.

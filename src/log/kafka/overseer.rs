@@ -1,7 +1,8 @@
-//! Checks the topics while the process runs: that all exist, are partitioned alike and were not replaced, and that none stands still.
+//! Checks the topics while the process runs: that all exist, are partitioned alike and were not replaced, and that none stands
+//! still.
 //!
-//! A finding goes to the board, and every session then refuses to go on, with what to do, until it is put right. A partition that stands
-//! still is only reported: whatever is not behind that transaction goes on.
+//! A finding goes to the board, and every session then refuses to go on, with what to do, until it is put right. A partition that
+//! stands still is only reported: whatever is not behind that transaction goes on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::wire::topics::Topic;
 /// The time between two checks, when all is well and when something is not.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 const CHECK_SOON: Duration = Duration::from_secs(1);
-/// Topics whose offsets are kept elsewhere: if one is replaced under a running process, its first records would be skipped silently.
+/// Topics whose offsets are kept elsewhere: if one is replaced under a running process, its first records would be skipped
+/// silently.
 const SAME: [Topic; 4] = [Topic::ProductUpdates, Topic::OrderEvents, Topic::Products, Topic::InventoryEvents];
 
 /// Checks until it is aborted.

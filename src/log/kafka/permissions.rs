@@ -1,7 +1,8 @@
 //! What the brokers do not permit this shop, and when they permit it again.
 //!
-//! The client that was refused reports it once. The missing permission stays listed until it is granted, as whatever needs it does not
-//! work meanwhile. The overseer asks about topics; a group and a transactional id show by themselves, as the next try succeeds.
+//! The client that was refused reports it once. The missing permission stays listed until it is granted, as whatever needs it
+//! does not work meanwhile. The overseer asks about topics; a group and a transactional id show by themselves, as the next try
+//! succeeds.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! A reader: a consumer of its own on a thread of its own, which reads ahead a little and hands over in order.
 //!
-//! The client reports the end of a partition with its offset, beyond the markers of transactions, so that a reader knows when it has
-//! everything that was committed before it was opened.
+//! The client reports the end of a partition with its offset, beyond the markers of transactions, so that a reader knows when it
+//! has everything that was committed before it was opened.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ use crate::wire::topics::Topic;
 const AHEAD: usize = 4;
 /// How long the thread waits for a message before it checks whether its reader is still there.
 const WAIT: Duration = Duration::from_millis(250);
-/// How long a fetch waits at the broker when there is nothing: short for a reader that wants the end, longer for one that follows.
+/// How long a fetch waits at the broker when there is nothing: short for a reader that wants the end, longer for one that
+/// follows.
 const FETCH_WAIT_TO_END: Duration = Duration::from_millis(10);
 const FETCH_WAIT_FOLLOWING: Duration = Duration::from_millis(100);
 
@@ -120,8 +121,8 @@ impl KafkaReader {
         self.ends.get(&at).copied().filter(|_| self.stop == Stop::AtEnd)
     }
 
-    /// A reader that stops at the end leaves out what came after it, and its position stays there: positions never pass over a record
-    /// that was not returned.
+    /// A reader that stops at the end leaves out what came after it, and its position stays there: positions never pass over a
+    /// record that was not returned.
     fn take(&mut self, record: Record, records: &mut Vec<Record>) {
         let at = record.topic_partition();
         let limit = self.limit(at);

@@ -1,4 +1,5 @@
-//! Records as the client has them, and as the log has them. What is read is copied once, so that no record holds on to a fetch buffer.
+//! Records as the client has them, and as the log has them. What is read is copied once, so that no record holds on to a fetch
+//! buffer.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -61,8 +62,8 @@ impl Names {
     }
 }
 
-/// Copies a record; key, value and headers share one allocation. `None` for a topic that was not asked for, and for records that only
-/// decide a transaction. Stamps belong to the log and are not copied.
+/// Copies a record; key, value and headers share one allocation. `None` for a topic that was not asked for, and for records that
+/// only decide a transaction. Stamps belong to the log and are not copied.
 pub(super) fn copy<'a, H>(names: &Names, seen: Seen<'a, H>) -> Option<Record>
 where
     H: Iterator<Item = (&'a str, &'a [u8])>,
@@ -103,8 +104,8 @@ fn known(name: &str) -> Cow<'static, str> {
     KNOWN.into_iter().find(|known| *known == name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
 }
 
-/// A record for a producer, which copies it again, with the stamp of its transaction. Without a partition the producer chooses one by
-/// the key, as a Java producer would.
+/// A record for a producer, which copies it again, with the stamp of its transaction. Without a partition the producer chooses
+/// one by the key, as a Java producer would.
 pub(super) fn to_send<'a>(record: &'a NewRecord, name: &'a str, stamp: Option<&str>) -> BaseRecord<'a, [u8], [u8]> {
     let mut sent = BaseRecord::to(name);
     sent.partition = record.partition;

@@ -4,7 +4,8 @@
 //!  poll, rewind ──► inbox ◄──► thread: one consumer ──┐ both start over, together, after anything unclear
 //!  commit ─────────────────► thread: two producers ───┘
 //! ```
-//! After an unclear commit no client is reused: producers and consumer are dropped and made again, in the order that `member` states.
+//! After an unclear commit no client is reused: producers and consumer are dropped and made again, in the order that `member`
+//! states.
 
 mod thread;
 

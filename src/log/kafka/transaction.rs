@@ -81,8 +81,9 @@ impl<'a> Transaction<'a> {
 }
 
 impl WriterSpec {
-    /// What it means that a transaction stopped. One that was open for longer than the broker allows was aborted by it, which looks
-    /// the same as a newer session; making the clients again is right then, and a newer session would fence us again at once.
+    /// What it means that a transaction stopped. One that was open for longer than the broker allows was aborted by it, which
+    /// looks the same as a newer session; making the clients again is right then, and a newer session would fence us again at
+    /// once.
     pub fn explain(&self, stopped: Stopped, begun: Instant, records: &[NewRecord]) -> LogError {
         let Stopped { code, text } = stopped;
         let board = &self.cluster.board;

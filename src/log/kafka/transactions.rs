@@ -1,11 +1,12 @@
 //! Transactions: two producers in turn, on a thread of their own.
 //!
-//! A broker refuses the next transaction of a producer until the markers of the one before are written. With two in turn, the next one
-//! begins while they are: 2.8 ms a transaction instead of 4.4 (docs/adr/0006). The second begins only after the first one's commit
-//! returned, so the order of commits is that of the calls.
+//! A broker refuses the next transaction of a producer until the markers of the one before are written. With two in turn, the
+//! next one begins while they are: 2.8 ms a transaction instead of 4.4 (docs/adr/0006). The second begins only after the first
+//! one's commit returned, so the order of commits is that of the calls.
 //!
-//! A commit is `Ok`, or its result is unclear: the thread then drops its producers, and the session makes all its clients again. As the
-//! new ones have the same ids, the broker aborts whatever the old ones left open. They start with a repair ([`repair::before_writing`]).
+//! A commit is `Ok`, or its result is unclear: the thread then drops its producers, and the session makes all its clients again.
+//! As the new ones have the same ids, the broker aborts whatever the old ones left open. They start with a repair
+//! ([`repair::before_writing`]).
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -74,7 +75,8 @@ impl Transactions {
         let _ = self.0.send(Job::End);
     }
 
-    /// Makes the producers; the answer comes when all older ones of these ids are fenced, and nothing that they wrote is undecided.
+    /// Makes the producers; the answer comes when all older ones of these ids are fenced, and nothing that they wrote is
+    /// undecided.
     pub fn init(&self) -> Receiver<Result<(), LogError>> {
         let (ready, answer) = channel();
         // A thread that has ended drops the job, which the receiver then shows.

@@ -1,7 +1,7 @@
 //! When reminders may fire: only after the inputs were read to their end as it was after the deadline.
 //!
-//! A sign of life may lie unread in the log. So, when a shard's earliest reminder is due, the ends of its inputs are looked up. The part
-//! that completes the records up to these ends says so, and its shard may fire what was due at the time of the check.
+//! A sign of life may lie unread in the log. So, when a shard's earliest reminder is due, the ends of its inputs are looked up.
+//! The part that completes the records up to these ends says so, and its shard may fire what was due at the time of the check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;

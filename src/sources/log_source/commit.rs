@@ -47,7 +47,8 @@ impl LogSource {
         }
     }
 
-    /// Commits the batch under way before the source stops. What is not committed in time is read again by the partition's next owner.
+    /// Commits the batch under way before the source stops. What is not committed in time is read again by the partition's next
+    /// owner.
     pub(super) async fn drain(&self, state: &mut SourceState) {
         let batch = state.batch.gathering();
         let work = async {
@@ -63,7 +64,8 @@ impl LogSource {
     }
 }
 
-/// Commits a transaction, and notifies its shards and the source. Shards that have restarted meanwhile restore from the log, which has it.
+/// Commits a transaction, and notifies its shards and the source. Shards that have restarted meanwhile restore from the log,
+/// which has it.
 async fn commit(context: Arc<SourceContext>, session: Arc<dyn Session>, transaction: Transaction) {
     let (batch, partitions) = (transaction.batch, transaction.partitions.clone());
     let result = transaction.commit(&*session, &context.clock, &context.metrics).await;

@@ -5,8 +5,8 @@
 //!      ▲                              ▲ merges while a batch is under way                             │
 //!      └── rewind, after a batch that was given up, or a commit that failed ◄──────── otherwise ──────┘
 //! ```
-//! At most one batch is uncommitted. Meanwhile the next chunk is polled and decoded, up to a full batch; it is dispatched when the commit
-//! has returned. If no batch is under way, records are dispatched at once: no timer adds to the latency.
+//! At most one batch is uncommitted. Meanwhile the next chunk is polled and decoded, up to a full batch; it is dispatched when
+//! the commit has returned. If no batch is under way, records are dispatched at once: no timer adds to the latency.
 //!
 //! The source owns the session. Whichever part fails, the source brings the inventory back to what the log holds:
 //! - a shard: the batch is given up (or its commit awaited), the inputs are rewound, the partition is restored;
@@ -14,8 +14,8 @@
 //! - a commit: rewind and retry, after a wait;
 //! - the source itself: a new session, which fences the old one, and every partition is restored.
 //!
-//! In reading order: `state`, `actor` (which method handles which message), `session`, `poll`, `decode`, `pending`, `dispatch`, `commit`,
-//! `rewind`, `check_reminders` with `catch_up`; `owned_partition` is what the source knows of one partition.
+//! In reading order: `state`, `actor` (which method handles which message), `session`, `poll`, `decode`, `pending`, `dispatch`,
+//! `commit`, `rewind`, `check_reminders` with `catch_up`; `owned_partition` is what the source knows of one partition.
 
 mod actor;
 mod catch_up;

@@ -66,8 +66,8 @@ impl OwnedPartition {
         }
     }
 
-    /// Its shard has read its states, if this is the latest attempt. If its inputs resume elsewhere than at the committed positions, these
-    /// are corrected before anything else is read.
+    /// Its shard has read its states, if this is the latest attempt. If its inputs resume elsewhere than at the committed
+    /// positions, these are corrected before anything else is read.
     pub fn restored(&mut self, attempt: u64, resume_at: BTreeMap<Topic, Position>, has_file: bool) {
         if self.shard != (ShardPhase::Restoring { attempt }) {
             return;

@@ -56,7 +56,8 @@ impl LogSource {
         }
     }
 
-    /// A commit failed. Only after an abort is it certain that nothing was written; after anything else the log assigns the partitions again.
+    /// A commit failed. Only after an abort is it certain that nothing was written; after anything else the log assigns the
+    /// partitions again.
     pub(super) fn commit_failed(&self, state: &mut SourceState, error: &LogError) {
         match error {
             LogError::Fenced { .. } | LogError::Closed => self.halt(state, error),

@@ -51,8 +51,8 @@ impl SourceContext {
     }
 }
 
-/// A message to the source. `epoch` is raised with each session, `rewinds` with each return to the committed positions; a message with
-/// an older number is dropped.
+/// A message to the source. `epoch` is raised with each session, `rewinds` with each return to the committed positions; a message
+/// with an older number is dropped.
 pub(super) enum SourceMsg {
     Opened { epoch: u64, result: Result<OpenedSession, LogError> },
     Polled { epoch: u64, rewinds: u64, poll: u64, result: Result<PollResult, LogError> },

@@ -48,8 +48,8 @@ impl Refusal {
 }
 
 impl Binaries {
-    /// The programs to run: those of `made_by` if there is a cluster, else the newest; configured before installed before npm. Where
-    /// the right ones are not among them, but some could not be looked at, that is the answer: they may be the right ones.
+    /// The programs to run: those of `made_by` if there is a cluster, else the newest; configured before installed before npm.
+    /// Where the right ones are not among them, but some could not be looked at, that is the answer: they may be the right ones.
     pub fn find(configured: Option<&Path>, made_by: Option<u32>, cluster: &Path) -> Result<Self, PrivateServerError> {
         let mut troubles = Vec::new();
         let candidates = match configured {

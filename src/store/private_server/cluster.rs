@@ -235,8 +235,8 @@ impl Credentials {
     }
 }
 
-/// The version that made the cluster; `None` if there is none. Only an absent directory is none: whatever else keeps us from reading the
-/// version must not lead to a new cluster over an old one.
+/// The version that made the cluster; `None` if there is none. Only an absent directory is none: whatever else keeps us from
+/// reading the version must not lead to a new cluster over an old one.
 fn major_of(directory: &Path) -> Result<Option<u32>, PrivateServerError> {
     let path = directory.join("PG_VERSION");
     let damaged = |what: &str| PrivateServerError::Damaged { path: directory.display().to_string(), what: what.to_owned() };

@@ -52,8 +52,8 @@ const RESTART_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How often the socket is looked for.
 const SOCKET_LOOK: Duration = Duration::from_secs(1);
 
-/// A running private server. [`PrivateServer::stop`] ends it, and so does the drop of the value, as soon as its runtime gets to it. Only a
-/// process that is killed leaves it running, to be adopted.
+/// A running private server. [`PrivateServer::stop`] ends it, and so does the drop of the value, as soon as its runtime gets to
+/// it. Only a process that is killed leaves it running, to be adopted.
 #[derive(Debug)]
 pub struct PrivateServer {
     urls: Urls,
@@ -139,8 +139,8 @@ impl Drop for PrivateServer {
     }
 }
 
-/// Ends every private server of this process at once, for a way out on which nothing is stopped in order. Nothing committed is lost; the
-/// next start recovers. Waits for at most `time`, and says nothing.
+/// Ends every private server of this process at once, for a way out on which nothing is stopped in order. Nothing committed is
+/// lost; the next start recovers. Waits for at most `time`, and says nothing.
 pub fn end_all(time: Duration) {
     process::end_all(time);
 }
@@ -199,8 +199,8 @@ pub async fn delete(data_dir: &Path) -> Result<(), PrivateServerError> {
     place::delete(&home)
 }
 
-/// Deletes the private server of a data directory as [`delete`] does, so that the next start makes a new one. Nothing is deleted where
-/// the programs for a new one are missing.
+/// Deletes the private server of a data directory as [`delete`] does, so that the next start makes a new one. Nothing is deleted
+/// where the programs for a new one are missing.
 ///
 /// # Errors
 /// Those of [`delete`], and of finding the programs.

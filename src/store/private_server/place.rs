@@ -1,4 +1,5 @@
-//! Where a data directory's cluster is, and that it is this one's: both hold the same id, which is compared before anything is used.
+//! Where a data directory's cluster is, and that it is this one's: both hold the same id, which is compared before anything is
+//! used.
 //!
 //! ```text
 //!  DATA_DIR/postgres/id         once a cluster was made: from then on it must be there
@@ -7,8 +8,8 @@
 //!  PLACE/cluster/kartshoppe.id  PLACE is /var/lib/kartshoppe-ID: no two data directories share one
 //!        home                   the directory that PLACE belongs to: path, device, inode
 //! ```
-//! A copy of a data directory has its own cluster if that lies inside; else it is refused, as the original's is not its to use. One that was
-//! moved is the same one. Nothing is ever deleted here but by [`delete`].
+//! A copy of a data directory has its own cluster if that lies inside; else it is refused, as the original's is not its to use.
+//! One that was moved is the same one. Nothing is ever deleted here but by [`delete`].
 
 use std::fs;
 use std::io;

@@ -19,8 +19,8 @@ use super::runtime;
 const READY_WITHIN: Duration = Duration::from_secs(300);
 /// A fast shutdown ends connections and writes a checkpoint.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
-/// An immediate shutdown writes nothing; the next start recovers. Nothing committed is lost. PostgreSQL itself kills children that
-/// hang after 5 s.
+/// An immediate shutdown writes nothing; the next start recovers. Nothing committed is lost. PostgreSQL itself kills children
+/// that hang after 5 s.
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
 /// A process that is killed ends as soon as the system lets it.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
@@ -252,9 +252,9 @@ impl PidFile {
     }
 }
 
-/// After a reboot, or in another container, the number in the file may be some other program's by now; and a zombie has no files any
-/// more. PostgreSQL would refuse to start; it removes by itself what a process left that is not there. The file of a server that lives
-/// here stays.
+/// After a reboot, or in another container, the number in the file may be some other program's by now; and a zombie has no files
+/// any more. PostgreSQL would refuse to start; it removes by itself what a process left that is not there. The file of a server
+/// that lives here stays.
 pub(super) fn remove_strangers_pid(directory: &Path) -> Result<(), PrivateServerError> {
     let Some(file) = PidFile::read(directory)? else { return Ok(()) };
     let process = Process::find(file.pid);

@@ -1,7 +1,8 @@
-//! A process of PostgreSQL: watched and signalled so that neither a zombie nor a later process of the same number is taken for it.
+//! A process of PostgreSQL: watched and signalled so that neither a zombie nor a later process of the same number is taken for
+//! it.
 //!
-//! Linux gives a handle for a process (`pidfd`) that tells its end also while nobody has collected it, as under a first process of a
-//! container that never does. Elsewhere, and where a sandbox refuses the handle, the process is looked at again and again.
+//! Linux gives a handle for a process (`pidfd`) that tells its end also while nobody has collected it, as under a first process
+//! of a container that never does. Elsewhere, and where a sandbox refuses the handle, the process is looked at again and again.
 
 use std::fs;
 use std::io;
@@ -119,8 +120,8 @@ pub(super) fn is_over(pid: Pid) {
     OURS.lock().unwrap_or_else(PoisonError::into_inner).retain(|ours| *ours != pid);
 }
 
-/// Ends every server of this process at once (PostgreSQL's immediate shutdown: nothing committed is lost, the next start recovers), and
-/// waits for at most `time`. Takes no lock that a stopping process may hold for long, and says nothing.
+/// Ends every server of this process at once (PostgreSQL's immediate shutdown: nothing committed is lost, the next start
+/// recovers), and waits for at most `time`. Takes no lock that a stopping process may hold for long, and says nothing.
 pub(super) fn end_all(time: Duration) {
     let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for pid in &ours {

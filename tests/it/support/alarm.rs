@@ -1,5 +1,5 @@
-//! How one alarm is told: to operators in full, to everybody without what is not theirs, once in the log, as a metric; and that all of it
-//! is over with its cause.
+//! How one alarm is told: to operators in full, to everybody without what is not theirs, once in the log, as a metric; and that
+//! all of it is over with its cause.
 
 use std::time::Duration;
 

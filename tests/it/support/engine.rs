@@ -114,7 +114,8 @@ impl Shop {
         self.opened.close().await;
     }
 
-    /// Appends products of these ids with this stock, and waits until the shop has them: the two inputs have no order between them.
+    /// Appends products of these ids with this stock, and waits until the shop has them: the two inputs have no order between
+    /// them.
     pub async fn stock(&self, ids: impl IntoIterator<Item = String>, units: i64) {
         let records: Vec<_> = ids.into_iter().map(|id| product(&id, units)).collect();
         self.append(records).await;

@@ -1,8 +1,9 @@
-//! A real Kafka broker for the tests: one for the whole binary, a topic prefix for each test; one of its own for a test that stops
-//! it or wants a password.
+//! A real Kafka broker for the tests: one for the whole binary, a topic prefix for each test; one of its own for a test that
+//! stops it or wants a password.
 //!
 //! A broker ends with this process, also when that is killed: `tools/kafka/broker.sh hold` lives on a pipe of ours. Where Java or
-//! Maven is missing a test that needs a broker says so on a line with `SKIPPED`, which `tools/count-tests.mjs` counts; on CI it fails.
+//! Maven is missing a test that needs a broker says so on a line with `SKIPPED`, which `tools/count-tests.mjs` counts; on CI it
+//! fails.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;

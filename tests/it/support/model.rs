@@ -1,7 +1,7 @@
 //! Random commands, and a model of the shop in some forty lines that shares no code with it.
 //!
-//! The model knows the contract's rules only: stock, price, revision, events and alerts. `tests/model.rs` holds the rules against it,
-//! `engine_model.rs` the whole engine.
+//! The model knows the contract's rules only: stock, price, revision, events and alerts. `tests/model.rs` holds the rules against
+//! it, `engine_model.rs` the whole engine.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,8 @@ use super::server::{Options, Server};
 
 /// Partitions of the keyed topics.
 const PARTITIONS: i32 = 4;
-/// What a killed process left open holds readers up no longer than this, in milliseconds; the default is made for slower networks.
+/// What a killed process left open holds readers up no longer than this, in milliseconds; the default is made for slower
+/// networks.
 const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "2000");
 
 /// A place for one log, which can be opened there again and again.
@@ -123,8 +124,8 @@ fn config(broker: &Broker, prefix: &str) -> KafkaConfig {
     }
 }
 
-/// Makes a test on each log of each of these functions, which take a [`Place`]. Those `at length` take minutes on a broker: there they
-/// run with `make test-kafka` only.
+/// Makes a test on each log of each of these functions, which take a [`Place`]. Those `at length` take minutes on a broker: there
+/// they run with `make test-kafka` only.
 macro_rules! on_each_log {
     (at length: $($case:ident),+ $(,)?) => {
         crate::support::place::on_each_log!(@embedded $($case)+);

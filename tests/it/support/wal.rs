@@ -109,7 +109,8 @@ impl WalShop {
         Reader { wal, faults: supervision.faults, directory: supervision.directory, root }
     }
 
-    /// Runs SQL as the shop's role; several statements may stand in one text, each in a transaction of its own only if it says so.
+    /// Runs SQL as the shop's role; several statements may stand in one text, each in a transaction of its own only if it says
+    /// so.
     pub async fn sql(&self, text: impl Into<String>) {
         run_sql(&self.database.url, &text.into()).await.unwrap();
     }

@@ -7,10 +7,10 @@
 //!                              │
 //!                              └── ShardOutput ──► committer ── Transaction ──► source ── Committed ──► shard
 //! ```
-//! Keeps the last *committed* state of every product. A batch starts from these states and gives new ones, which replace them when
-//! the batch is committed, and only then. Until then its products are neither passivated nor restarted from anything but the state
-//! before the batch; a reply that was given counts, whatever happens to its actor afterwards. If the shard itself dies, the source
-//! gives the batch up, and the next incarnation restores the partition from the log.
+//! Keeps the last *committed* state of every product. A batch starts from these states and gives new ones, which replace them
+//! when the batch is committed, and only then. Until then its products are neither passivated nor restarted from anything but the
+//! state before the batch; a reply that was given counts, whatever happens to its actor afterwards. If the shard itself dies, the
+//! source gives the batch up, and the next incarnation restores the partition from the log.
 //!
 //! In reading order:
 //! - `handle`: the messages; `state`: what a shard keeps; `actor`: which method handles which message;

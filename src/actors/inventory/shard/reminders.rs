@@ -1,7 +1,8 @@
 //! When products go stale: one queue of deadlines per shard, one entry per product that may go stale.
 //!
-//! An entry only causes a check: the deadline that counts is part of the product's state. Signs of life do not touch the queue; an
-//! entry that comes up early is put back with the state's deadline. Reminders that fired leave the queue when their batch is committed.
+//! An entry only causes a check: the deadline that counts is part of the product's state. Signs of life do not touch the queue;
+//! an entry that comes up early is put back with the state's deadline. Reminders that fired leave the queue when their batch is
+//! committed.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -151,9 +151,10 @@ impl RestoredPartition {
         Ok(())
     }
 
-    /// Counts the states ahead of the committed positions: outputs became visible without their positions, or positions were lost. Either
-    /// violates atomicity, so it is logged as an error. Inputs that left no state (of a product that was removed, or never existed) show
-    /// in outputs only, so reading resumes after [everything applied](Self::applied) and not at the positions.
+    /// Counts the states ahead of the committed positions: outputs became visible without their positions, or positions were
+    /// lost. Either violates atomicity, so it is logged as an error. Inputs that left no state (of a product that was removed, or
+    /// never existed) show in outputs only, so reading resumes after [everything applied](Self::applied) and not at the
+    /// positions.
     pub(super) fn count_ahead(&self, committed: &PerInput<Option<Offset>>) -> u64 {
         let is_ahead = |state: &&Arc<ProductState>| {
             committed

@@ -1,8 +1,9 @@
 //! Where a partition resumes if its committed positions cannot be trusted.
 //!
-//! A position is ours if our text stands beside it. A foreign one (docs/adr/0012) says nothing: the partition resumes after everything that
-//! its states and outputs name as applied. Later records that left no output (an order event past its expiry, a probe that came too early)
-//! are decided again, and in the same way, since the highest append time before them is read again, too.
+//! A position is ours if our text stands beside it. A foreign one (docs/adr/0012) says nothing: the partition resumes after
+//! everything that its states and outputs name as applied. Later records that left no output (an order event past its expiry, a
+//! probe that came too early) are decided again, and in the same way, since the highest append time before them is read again,
+//! too.
 
 use std::collections::BTreeMap;
 
@@ -192,8 +193,8 @@ fn raise(context: &RestoreContext, committed: &CommittedPositions, alarm: impl F
     }
 }
 
-/// The last outputs may name inputs beyond those of the states: orders that were rejected, records that became dead letters. Dead letters
-/// lie on the partition of their key, among those of other shards, which may have written many since this one stopped.
+/// The last outputs may name inputs beyond those of the states: orders that were rejected, records that became dead letters. Dead
+/// letters lie on the partition of their key, among those of other shards, which may have written many since this one stopped.
 async fn note_causes_of_outputs(
     context: &RestoreContext,
     restored: &mut RestoredPartition,

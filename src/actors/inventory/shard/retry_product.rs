@@ -1,8 +1,10 @@
-//! What happens to a batch when a product's actor ends: another attempt, one command at a time, or a dead letter for a poison command.
+//! What happens to a batch when a product's actor ends: another attempt, one command at a time, or a dead letter for a poison
+//! command.
 //!
-//! Only a panic or an `Err` while a command is being handled counts as a failure of the commands; a kill, a hang or a failed start
-//! never does. After the second such failure the product gets its commands one at a time. A command that fails once more is poison:
-//! it goes to `dead-letters`, an order item also gets its `ORDER_REJECTED`, and the product continues with the next command.
+//! Only a panic or an `Err` while a command is being handled counts as a failure of the commands; a kill, a hang or a failed
+//! start never does. After the second such failure the product gets its commands one at a time. A command that fails once more is
+//! poison: it goes to `dead-letters`, an order item also gets its `ORDER_REJECTED`, and the product continues with the next
+//! command.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,8 +26,8 @@ use crate::wire::topics::inventory_event;
 
 /// A product's commands fail this often as a whole before they are tried one at a time.
 const FAILURES_AS_A_WHOLE: u32 = 2;
-/// Longest wait before a product's next attempt, however often its actor ended: its batch waits for it, and every product of the process
-/// for the batch. Starting an actor costs next to nothing; ten attempts a second are few.
+/// Longest wait before a product's next attempt, however often its actor ended: its batch waits for it, and every product of the
+/// process for the batch. Starting an actor costs next to nothing; ten attempts a second are few.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Shard {

@@ -24,8 +24,8 @@ impl Shard {
         self.publish_gauges(state);
     }
 
-    /// The batch was given up: the states committed before it count. Its products may hold later states; the next message to each carries
-    /// the state that it starts from.
+    /// The batch was given up: the states committed before it count. Its products may hold later states; the next message to each
+    /// carries the state that it starts from.
     pub(super) fn abandon(&self, state: &mut ShardState) {
         if let Some(_flight) = state.flight.take() {
             #[cfg(feature = "seeded-bugs")]

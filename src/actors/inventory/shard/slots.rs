@@ -1,7 +1,7 @@
 //! The products of one shard: the last committed state of each, and the actor of those that are live.
 //!
-//! A slot outlives its actor: passivation ends the actor and keeps the state. The longest idle go first. A product costs its state,
-//! about 60 bytes here and 40 in the reminders.
+//! A slot outlives its actor: passivation ends the actor and keeps the state. The longest idle go first. A product costs its
+//! state, about 60 bytes here and 40 in the reminders.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

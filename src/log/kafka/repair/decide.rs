@@ -1,9 +1,9 @@
 //! Decides what a broker forgot to decide.
 //!
-//! A broker that comes back may forget to write the markers of a transaction that it has ended. Its records then stay undecided: readers
-//! wait for ever, or the next commit of the same producer would decide them as well. So new producers open a transaction wherever
-//! something is undecided, and its marker decides what was left. It commits where the earlier transaction is known to have been
-//! committed ([`evidence`]), and aborts everywhere else.
+//! A broker that comes back may forget to write the markers of a transaction that it has ended. Its records then stay undecided:
+//! readers wait for ever, or the next commit of the same producer would decide them as well. So new producers open a transaction
+//! wherever something is undecided, and its marker decides what was left. It commits where the earlier transaction is known to
+//! have been committed ([`evidence`]), and aborts everywhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,8 +21,8 @@ use super::stamp::{Stamp, deciding};
 use crate::log::{LogError, Offset, Position, Positions, TopicPartition};
 
 /// To be called when the producers of a session were made, before they write: decides every transaction that earlier producers of
-/// its identity may have left undecided on the topics that it writes to. `answered` is the last transaction whose commit this process
-/// knows to have been answered.
+/// its identity may have left undecided on the topics that it writes to. `answered` is the last transaction whose commit this
+/// process knows to have been answered.
 pub(in crate::log::kafka) fn before_writing(
     spec: &WriterSpec,
     producers: &[BaseProducer<Reporting>],

@@ -1,7 +1,8 @@
 //! The sessions that this process had before, by identity.
 //!
-//! The threads of a session that is over may still be about to join the group or to fence, and would then take partitions from the
-//! successor of their identity. So a new session waits for them to end. A session that is still open is fenced, as anywhere else.
+//! The threads of a session that is over may still be about to join the group or to fence, and would then take partitions from
+//! the successor of their identity. So a new session waits for them to end. A session that is still open is fenced, as anywhere
+//! else.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

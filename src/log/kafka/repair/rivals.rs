@@ -1,8 +1,8 @@
 //! Whether a member or writer that the brokers refuse has a rival: another process with its identity.
 //!
-//! Two absences look the same. A broker that comes back answers while it still reads its past, where an earlier incarnation of the
-//! refused member is alive; and a process that was frozen for longer than its group waits finds that the group went on without it.
-//! Neither is a rival: the session only has to make its clients again (docs/adr/0008).
+//! Two absences look the same. A broker that comes back answers while it still reads its past, where an earlier incarnation of
+//! the refused member is alive; and a process that was frozen for longer than its group waits finds that the group went on
+//! without it. Neither is a rival: the session only has to make its clients again (docs/adr/0008).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use super::super::options::SESSION_TIMEOUT;
 
 /// After this a broker that came back has read its past, and its groups have met all their members.
 const EXCUSED_FOR: Duration = Duration::from_secs(60);
-/// Member and writer of one session are refused for the same absence within this time; the session makes its clients again after it.
+/// Member and writer of one session are refused for the same absence within this time; the session makes its clients again after
+/// it.
 const SAME_ABSENCE: Duration = Duration::from_secs(5);
 
 /// When brokers and this process were away.
@@ -65,8 +66,8 @@ impl Rivals {
         self.absences().poll(Instant::now());
     }
 
-    /// Notes that a member or writer was refused as if another process had its identity. An absence of a broker excuses every refusal
-    /// of the next minute; an absence of this process excuses this one and those that follow within seconds.
+    /// Notes that a member or writer was refused as if another process had its identity. An absence of a broker excuses every
+    /// refusal of the next minute; an absence of this process excuses this one and those that follow within seconds.
     pub fn note_refusal(&self) {
         let (mut absences, now) = (self.absences(), Instant::now());
         // The refusal may come before the first poll after a freeze.

@@ -1,6 +1,7 @@
 //! Stamps: the last record that a transaction writes to a partition says which transaction that is.
 //!
-//! No client can ask which transaction wrote a record. A session that has to finish what a broker began to decide finds it by its stamp.
+//! No client can ask which transaction wrote a record. A session that has to finish what a broker began to decide finds it by its
+//! stamp.
 
 use std::collections::BTreeSet;
 

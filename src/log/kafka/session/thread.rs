@@ -98,7 +98,8 @@ impl SessionThread {
         if let Some(opened) = opened.take_if(|_| begun.is_ok()) {
             let _ = opened.send(Ok(()));
         }
-        // A failure too: a consumer that is dropped still serves an assignment that has arrived, and that waits for the producers.
+        // A failure too: a consumer that is dropped still serves an assignment that has arrived, and that waits for the
+        // producers.
         let _ = tell_member.send(begun.clone());
         begun?;
         self.read(&consumer)

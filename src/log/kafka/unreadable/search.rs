@@ -24,8 +24,8 @@ const FETCH_WAIT: Duration = Duration::from_millis(10);
 pub(in crate::log::kafka) struct Search(Mutex<Option<Instant>>);
 
 impl Search {
-    /// Reads from where the member stands, unless it did so a moment ago. `from` is where its partitions were committed, `reached` how
-    /// far the member has read since.
+    /// Reads from where the member stands, unless it did so a moment ago. `from` is where its partitions were committed,
+    /// `reached` how far the member has read since.
     pub fn run(
         &self,
         cluster: &Cluster,
