@@ -192,13 +192,13 @@ mod tests {
     async fn too_much_is_told_at_once() {
         let waiting = WaitingOutput::default();
         waiting.limit_to(100);
-        let told = tokio::spawn({
+        let noticed = tokio::spawn({
             let waiting = waiting.clone();
             async move { waiting.exceeded().await }
         });
         tokio::task::yield_now().await;
-        assert!(!waiting.is_exceeded() && !told.is_finished());
+        assert!(!waiting.is_exceeded() && !noticed.is_finished());
         let _held = waiting.hold(Bytes::from(vec![0; 101]));
-        told.await.unwrap();
+        noticed.await.unwrap();
     }
 }

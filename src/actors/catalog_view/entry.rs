@@ -432,12 +432,12 @@ mod tests {
         assert_eq!(was(&at(&dropped, 700, 30)), Some((800, 30)), "the last drop counts");
         // A whole record seems to say that it dropped from 1000 to 900; the events know of 1000 to 800 to 900.
         let joined = at(&first, 900, 30);
-        let told = joined.dropped_from(cents(1000), 20).unwrap();
-        assert_eq!(was(&told), Some((1000, 20)));
-        assert!(told.dropped_from(cents(1000), 20).is_none() && told.dropped_from(cents(950), 15).is_none());
-        assert!(told.dropped_from(cents(900), 40).is_none(), "no drop to what it costs now");
-        assert_eq!(was(&told.without_was()), None);
-        assert!(!String::from_utf8_lossy(told.without_was().body()).contains("was"));
+        let named = joined.dropped_from(cents(1000), 20).unwrap();
+        assert_eq!(was(&named), Some((1000, 20)));
+        assert!(named.dropped_from(cents(1000), 20).is_none() && named.dropped_from(cents(950), 15).is_none());
+        assert!(named.dropped_from(cents(900), 40).is_none(), "no drop to what it costs now");
+        assert_eq!(was(&named.without_was()), None);
+        assert!(!String::from_utf8_lossy(named.without_was().body()).contains("was"));
     }
 
     #[test]

@@ -146,8 +146,8 @@ async fn an_event_of_a_version_that_the_view_has_is_still_pushed_once() {
     assert_eq!(page.read(), ["PRODUCT_UPDATE"]);
     stage.shop.event("P0", 2, 50, "o-1");
     stage.flush();
-    let told = messages(&page.subscription.due_now().unwrap());
-    assert_eq!((told.len(), &told[0]["payload"]["change"]["orderId"]), (1, &"o-1".into()));
+    let sent = messages(&page.subscription.due_now().unwrap());
+    assert_eq!((sent.len(), &sent[0]["payload"]["change"]["orderId"]), (1, &"o-1".into()));
     stage.flush();
     assert!(page.read().is_empty());
 }
@@ -263,9 +263,9 @@ async fn a_session_gets_its_own_frames_and_leaves_nothing_behind() {
     stage.fanout.show_order(&testing::order("o-1", "s"));
     stage.fanout.show_order(&testing::order("o-1", "s"));
     stage.fanout.show_order(&testing::order("o-2", "another"));
-    let told = messages(&page.subscription.next_burst().await.unwrap());
-    assert_eq!(told.len(), 1);
-    assert_eq!((&told[0]["eventType"], &told[0]["key"]), (&"ORDER_UPDATE".into(), &"o-1".into()));
+    let sent = messages(&page.subscription.next_burst().await.unwrap());
+    assert_eq!(sent.len(), 1);
+    assert_eq!((&sent[0]["eventType"], &sent[0]["key"]), (&"ORDER_UPDATE".into(), &"o-1".into()));
     assert_eq!((stage.fanout.pages(), stage.fanout.has_session("s")), (1, true));
     drop(page);
     assert_eq!((stage.fanout.pages(), stage.fanout.has_session("s")), (0, false));

@@ -253,16 +253,16 @@ mod tests {
             let reader = Marked { positions: [(PARTITION, 0)].into(), ends: [(PARTITION, 2)].into() };
             Box::pin(async move { Ok(Box::new(reader) as Box<dyn Reader>) })
         });
-        let (told, mut chunks) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
+        let (reported, mut chunks) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
         let deliver = move |followed| {
             // The test has ended.
-            let _ = told.try_send(followed);
+            let _ = reported.try_send(followed);
             Ok(())
         };
         let _follower = Follower::start(Arc::new(log), open, Stop::Never, deliver);
         for expected in [(1, false), (0, true)] {
-            let told = tokio::time::timeout(Duration::from_secs(30), chunks.recv()).await;
-            let Ok(Some(Followed::Chunk(chunk))) = told else { panic!("the end is never reported") };
+            let reported = tokio::time::timeout(Duration::from_secs(30), chunks.recv()).await;
+            let Ok(Some(Followed::Chunk(chunk))) = reported else { panic!("the end is never reported") };
             assert_eq!((chunk.records.len(), chunk.caught_up), expected);
         }
     }

@@ -114,15 +114,15 @@ pub async fn begin(
 /// Makes the slot. PostgreSQL lets it wait for every transaction that was open before it, in any database: after a while the
 /// alarm names them.
 async fn make_slot(config: &WalConfig, server: &mut Server, steps: &impl Steps) -> Result<NewSlot, ReadError> {
-    let (mut making, mut told) = (pin!(NewSlot::create(&config.url, &config.slot)), None);
+    let (mut making, mut reported) = (pin!(NewSlot::create(&config.url, &config.slot)), None);
     loop {
         tokio::select! {
             made = &mut making => return Ok(made?),
             () = tokio::time::sleep(NAME_BLOCKERS_AFTER) => {
                 let alarm = server.slot_waits(&config.slot).await?;
-                if told.as_ref() != Some(&alarm) {
+                if reported.as_ref() != Some(&alarm) {
                     steps.stalled(&alarm);
-                    told = Some(alarm);
+                    reported = Some(alarm);
                 }
             }
         }
