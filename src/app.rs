@@ -14,6 +14,7 @@ mod figures;
 mod known_log;
 mod progress;
 mod signals;
+pub mod stage_marks;
 
 use std::net::SocketAddr;
 use std::path::Path;

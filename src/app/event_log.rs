@@ -11,9 +11,10 @@ use crate::clock::Clock;
 use crate::config::{Config, LogKind};
 use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use crate::log::kafka::{KafkaConfig, KafkaLog};
-use crate::log::marks::{self, MarkedLog};
 use crate::log::{EventLog, Topic};
 use crate::telemetry::alarms::Alarms;
+
+use super::stage_marks::{self, MarkedLog};
 
 /// The log, and what closes it when everybody has left.
 pub struct Log {
@@ -52,7 +53,7 @@ impl Log {
             }
         };
         if config.faults.enabled {
-            let (path, faults) = (marks::file_in(data_dir), faults.clone());
+            let (path, faults) = (stage_marks::file_in(data_dir), faults.clone());
             let hold = Arc::new(move || faults.hold_commit());
             let marked = MarkedLog::new(opened.log, &path, hold).with_context(|| format!("making {}", path.display()))?;
             opened.log = Arc::new(marked);

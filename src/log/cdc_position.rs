@@ -1,7 +1,8 @@
-//! What the log keeps about a replication slot, on `cdc-positions`: where its reader goes on, and whether rows may have passed it by.
+//! What the log keeps about a replication slot, on `cdc-positions`: where its reader goes on, and whether it may have missed
+//! rows.
 //!
-//! Written by the WAL reader, in the commit of the rows that it covers. Read by it at its start, and by the order tracker, which must know
-//! that an item's event is on the log before it asks about it.
+//! The WAL reader writes it in the commit of the rows that it covers, and reads it at its start. The order tracker reads it, too:
+//! it asks about an item only when the item's event is on the log.
 
 use std::time::Duration;
 
@@ -11,23 +12,23 @@ use crate::wire::topics::Topic;
 use crate::wire::topics::cdc_position::CdcPosition;
 use crate::wire::topics::record::Headers;
 
-/// Where they are.
-pub const PARTITION: PartitionId = 0;
+/// The partition of all of them.
+pub(crate) const PARTITION: PartitionId = 0;
 const CHUNK: usize = 1_000;
-/// A reader of what is there already waits for nothing but commits that are under way.
+/// A reader to the end waits for commits that are under way only.
 const READ_WAIT: Duration = Duration::from_secs(1);
 
 /// What is kept about a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Stored {
+pub(crate) struct Stored {
     pub position: Option<CdcPosition>,
-    /// Rows may have passed by unseen since: nothing is read until the slot is repaired.
+    /// Why rows may have been missed: nothing is read until the slot is repaired.
     pub gap: Option<String>,
 }
 
-/// Why it is not known.
+/// Why it cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum StoredError {
+pub(crate) enum StoredError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error("the stored position of the WAL reader cannot be read: {0}")]
@@ -38,7 +39,7 @@ pub enum StoredError {
 ///
 /// # Errors
 /// [`StoredError`].
-pub async fn read(log: &dyn EventLog, slot: &str) -> Result<Stored, StoredError> {
+pub(crate) async fn read(log: &dyn EventLog, slot: &str) -> Result<Stored, StoredError> {
     let from = [(TopicPartition::new(Topic::CdcPositions, PARTITION), Start::Beginning)];
     let mut reader = log.reader(&from, Stop::AtEnd).await?;
     let (gap_key, mut position, mut gap) = (gap_key(slot), None, None);
@@ -55,9 +56,9 @@ pub async fn read(log: &dyn EventLog, slot: &str) -> Result<Stored, StoredError>
     Ok(Stored { position, gap: gap.map(|text| String::from_utf8_lossy(&text).into_owned()) })
 }
 
-/// Remembers that rows may have passed by, or forgets it.
+/// The record that notes why rows may have been missed; `None` withdraws it.
 #[must_use]
-pub fn gap_record(slot: &str, gap: Option<String>) -> NewRecord {
+pub(crate) fn gap_record(slot: &str, gap: Option<String>) -> NewRecord {
     NewRecord {
         topic: Topic::CdcPositions,
         partition: Some(PARTITION),
@@ -67,7 +68,7 @@ pub fn gap_record(slot: &str, gap: Option<String>) -> NewRecord {
     }
 }
 
-/// No slot has a slash in its name.
+/// A slot's name cannot contain a slash, so this is no other slot's key.
 fn gap_key(slot: &str) -> String {
     format!("{slot}/gap")
 }

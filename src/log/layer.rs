@@ -1,6 +1,5 @@
-//! A log over another one that does a few things in its own way; what it does not say itself goes to the log beneath.
-//!
-//! Whoever implements [`LogLayer`] is an [`EventLog`].
+//! A log that wraps another one and changes a few of its methods. Every [`LogLayer`] is an [`EventLog`], which passes all other
+//! calls on.
 
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use super::{
     Topic, TopicInfo, TopicPartition,
 };
 
-/// What a layer may do in its own way: all that reads and writes records.
+/// What a layer may change: everything that reads and writes records.
 pub trait LogLayer: Send + Sync {
-    /// The log that this one lies over.
+    /// The log that this one wraps.
     fn beneath(&self) -> &dyn EventLog;
 
     /// As [`EventLog::session`].

@@ -3,8 +3,10 @@
 //! The log is partitioned and keyed, and commits outputs **together with** input positions. Two types make the contract:
 //!
 //! - A [`Session`] owns reading and writing together, since they commit together. It has one identity: opening a second one with
-//!   the same identity fences the first, which then gets [`LogError::Fenced`] from everything and can write no more.
+//!   the same identity fences the first, whose calls all fail with [`LogError::Fenced`] from then on.
 //! - A [`Reader`] belongs to no group and reads committed records only.
+//!
+//! `examples/log_contract.rs` shows both on a log in a temporary folder.
 //!
 //! ```text
 //!            ┌─────────────── Session (identity, group) ───────────────┐
@@ -15,22 +17,23 @@
 //! ```
 //!
 //! What both implementations promise:
-//! 1. Records of a partition have rising offsets and are read in that order; offsets may have holes (compaction, aborted commits).
+//! 1. Records of a partition have rising offsets and are read in that order; offsets may have holes (compaction, aborted
+//!    commits).
 //! 2. Records of a commit are invisible to readers until the commit has happened, and then all visible; a failed commit leaves
 //!    nothing visible, ever.
-//! 3. A group's positions move only with a commit that succeeded. A committed position carries a short text that comes back with it.
-//! 4. `Ok` from [`Session::commit`] and [`EventLog::append`] means durable: `kill -9` loses nothing acknowledged.
+//! 3. A group's positions move only with a commit that succeeded. A committed position carries a short text, which is read with
+//!    it.
+//! 4. `Ok` from [`Session::commit`] and [`EventLog::append`] means durable: `kill -9` loses nothing that was acknowledged.
 //! 5. A compacted topic keeps at least the last record per key; a tombstone is kept long enough that every follower can see it.
-//! 6. The same key goes to the same partition as a Java producer would choose ([`partitioner`]).
-//! 7. Append times of a partition of a `LogAppendTime` topic are the log's own clock at the append; they may step back with that clock.
+//! 6. A key goes to the partition that a Java producer would choose ([`partitioner`]).
+//! 7. Append times on a `LogAppendTime` topic are those of the log's own clock; they step back when that clock does.
 //!
-//! Nothing here blocks an async worker.
+//! No method blocks an async worker.
 
-pub mod cdc_position;
+pub(crate) mod cdc_position;
 pub mod embedded;
 pub mod kafka;
 pub mod layer;
-pub mod marks;
 pub mod partitioner;
 
 use std::collections::BTreeMap;
@@ -44,7 +47,7 @@ use crate::domain::EpochMs;
 pub use crate::wire::topics::Topic;
 pub use crate::wire::topics::record::{Headers, NewRecord, Offset, PartitionId, Record};
 
-/// What the log's asynchronous methods return. Boxed: one allocation for a batch of records is noise.
+/// What the log's asynchronous methods return. Boxed: one allocation per batch of records does not matter.
 pub type LogFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogError>> + Send + 'a>>;
 
 /// One partition of one topic.
@@ -76,7 +79,7 @@ impl Record {
     }
 }
 
-/// Where a group goes on in a partition, with the text that was committed beside it (at most 4,000 bytes).
+/// Where a group goes on in a partition, with the text that was committed with it (at most 4,000 bytes).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Position {
     pub offset: Offset,
@@ -93,32 +96,34 @@ pub struct Batch {
     pub positions: Positions,
 }
 
-/// Who a session is and what it reads.
+/// The identity of a session, and what it reads and writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionConfig {
-    /// Fencing identity: the transactional id, without a prefix. One living session per identity.
+    /// Fencing identity: the transactional id, without a prefix. At most one open session has it.
     pub identity: String,
     /// Consumer group; `None` for a session that only writes.
     pub group: Option<String>,
-    /// Topics the group reads, equally partitioned: partition `p` of all of them is always assigned together.
+    /// Topics that the group reads, partitioned alike: partition `p` of all of them is always assigned together.
     pub topics: Vec<Topic>,
-    /// Topics that its commits may write to. Whatever an earlier session of the identity left undecided there is decided at the opening.
+    /// Topics that its commits may write to. Opening the session decides whatever an earlier one of the identity left undecided
+    /// there.
     pub writes: Vec<Topic>,
 }
 
-/// What a poll brings.
+/// What a poll returns.
 #[derive(Debug)]
 pub enum Polled {
-    /// Nothing came within the wait.
+    /// Nothing happened within the wait.
     Idle,
     /// Records of assigned partitions, each partition in order.
     Records(Vec<Record>),
-    /// These partitions are ours from now on: restore their state, then poll on. Partitions that were ours before stay.
-    /// A failed commit whose result is unknown, and a fenced or expired membership, give `Lost` and then a new assignment.
+    /// These partitions are assigned to the session: restore their state, then poll on. Partitions assigned before stay assigned.
+    /// After a commit with an unknown result, and after a fenced or expired membership, `Lost` comes first and then a new
+    /// assignment.
     Assigned(Vec<Assignment>),
-    /// These partitions go to somebody else. What is uncommitted of them must be committed or given up before the next poll.
+    /// These partitions go to another member. Commit the uncommitted work on them, or give it up, before the next poll.
     Revoked(Vec<PartitionId>),
-    /// These partitions are gone, or must be restored: whatever was uncommitted is void.
+    /// These partitions are no longer assigned, or must be restored: uncommitted work on them is void.
     Lost(Vec<PartitionId>),
 }
 
@@ -132,8 +137,8 @@ pub struct Assignment {
 /// Reading and writing that commit together. Methods take `&self`: the next chunk may be polled while a commit is under way.
 /// At most one commit and one poll at a time.
 pub trait Session: Send + Sync {
-    /// Waits up to `max_wait` for something to happen; gives at most `max_records` records. Cancel-safe: what a dropped poll
-    /// would have brought comes with the next.
+    /// Waits up to `max_wait` for something to happen; returns at most `max_records` records. Cancel-safe: what a dropped poll
+    /// would have returned comes with the next.
     fn poll(&self, max_records: usize, max_wait: Duration) -> LogFuture<'_, Polled>;
 
     /// Commits records and positions atomically. Returns when durable.
@@ -143,11 +148,11 @@ pub trait Session: Send + Sync {
     /// [`LogError::Fenced`]: stop. Any other error: unknown result, the next polls bring [`Polled::Lost`] and a new assignment.
     fn commit(&self, batch: Batch) -> LogFuture<'_, ()>;
 
-    /// Goes back to the committed positions (or, where there is none, to the beginning) of these partitions: the next polls
-    /// bring what came after them again.
+    /// Goes back to the committed positions of these partitions, or to the beginning where there is none: the next polls return
+    /// the records from there again.
     fn rewind(&self, partitions: &[PartitionId]) -> LogFuture<'_, ()>;
 
-    /// Leaves the group so that others take over at once. Uncommitted work is void.
+    /// Leaves the group, so that other members take over at once. Uncommitted work is void.
     fn close(&self) -> LogFuture<'_, ()>;
 }
 
@@ -189,7 +194,7 @@ pub trait Reader: Send {
     }
 }
 
-/// What an append gave.
+/// Where an appended record went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     pub partition: PartitionId,
@@ -198,12 +203,12 @@ pub struct Appended {
     pub append_time_ms: EpochMs,
 }
 
-/// How often sessions were set back by the log.
+/// How often the log made sessions start over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Setbacks {
-    /// Everything was made anew after something unclear.
+    /// The session made its clients again after something unclear.
     pub renewed: u64,
-    /// The log refused what was too late: a writer or member that others had gone on without.
+    /// The log refused a writer or member that was too late: the group or another writer had gone on without it.
     pub fenced: u64,
 }
 
@@ -224,13 +229,13 @@ pub struct PartitionInfo {
 
 /// A log. One per process; shared.
 pub trait EventLog: Send + Sync {
-    /// Names this log for ever: another after a reset. Cursors of pages carry it.
+    /// The id of this log, which changes with a reset. Cursors of pages carry it.
     fn id(&self) -> LogFuture<'_, String>;
 
-    /// Creates the topics that are missing; returns which were made.
+    /// Creates the topics that are missing; returns those.
     fn create_topics(&self, topics: &[Topic]) -> LogFuture<'_, Vec<Topic>>;
 
-    /// Deletes topics with all that is in them, and all groups' positions on them.
+    /// Deletes topics with their records, and all groups' positions on them.
     fn delete_topics(&self, topics: &[Topic]) -> LogFuture<'_, ()>;
 
     /// The topics that exist.
@@ -245,7 +250,7 @@ pub trait EventLog: Send + Sync {
     /// Opens a reader on these partitions.
     fn reader(&self, from: &[(TopicPartition, Start)], stop: Stop) -> LogFuture<'_, Box<dyn Reader>>;
 
-    /// Writes records outside any session, each handed to the log exactly once and never again.
+    /// Writes records outside any session. Each is handed to the log exactly once.
     ///
     /// # Errors
     /// [`LogError::Deadline`] if the log has not answered in time: the records may still be written later.
@@ -254,18 +259,20 @@ pub trait EventLog: Send + Sync {
     /// The positions that a group has committed.
     fn committed(&self, group: &str) -> LogFuture<'_, Positions>;
 
-    /// How many live members a group has.
+    /// How many live members a group has now.
     fn live_members(&self, group: &str) -> LogFuture<'_, usize>;
 
-    /// How long records of each topic stay, in words, by the log's own settings; topics that are as the contract says may be left out.
+    /// How long records of each topic stay, in words, by the log's own settings. Topics that are as the contract says may be left
+    /// out.
     fn kept(&self) -> LogFuture<'_, BTreeMap<Topic, String>> {
         Box::pin(std::future::ready(Ok(BTreeMap::new())))
     }
 
-    /// The most bytes of a record, by [`NewRecord::size`], that every topic takes, as far as is known.
+    /// Bytes of the largest record, by [`NewRecord::size`], that every topic takes, as far as is known.
     fn record_limit(&self) -> usize;
 
-    /// Members of the inventory's group that are no KartShoppe, as an operator finds them, as far as is known; asks nobody.
+    /// Members of the inventory's group that are not KartShoppe, described so that an operator finds them. As last known; asks no
+    /// broker.
     fn foreign_members(&self) -> Vec<String> {
         Vec::new()
     }
@@ -273,30 +280,30 @@ pub trait EventLog: Send + Sync {
     /// Whether this topic's records carry the log's own append time.
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool>;
 
-    /// What keeps the log from answering, or from being used, as far as is known; asks nobody.
+    /// What keeps the log from answering, or from being used. As last known; asks no broker.
     fn trouble(&self) -> Option<String> {
         None
     }
 
-    /// Why nothing may be written until somebody has acted, as when the log's file is gone: orders must not be taken. `None` also while
-    /// the log is merely away.
+    /// Why nothing may be written until an operator has acted, as when the log's file is gone: orders must not be taken. `None`
+    /// also while the log is only unreachable.
     fn refusal(&self) -> Option<String> {
         None
     }
 
-    /// How often the sessions of this process were set back so far.
+    /// How often the sessions of this process had to start over so far.
     fn setbacks(&self) -> Setbacks {
         Setbacks::default()
     }
 }
 
-/// When a wait ends. Nobody waits longer than a day at a stretch.
+/// When a wait ends. No single wait is longer than a day.
 fn deadline_of(max_wait: Duration) -> Instant {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     Instant::now() + max_wait.min(DAY)
 }
 
-/// Opens readers on every partition of these topics from one kind of start.
+/// Opens a reader on every partition of these topics, all with the same start.
 ///
 /// # Errors
 /// Those of [`EventLog::topics`] and [`EventLog::reader`]; [`LogError::UnknownTopic`] for a topic that does not exist.
@@ -313,7 +320,7 @@ pub async fn read_topics(log: &dyn EventLog, topics: &[Topic], start: Start, sto
     log.reader(&from, stop).await
 }
 
-/// What can go wrong with the log. Texts say what to do where something can be done.
+/// What can go wrong with the log. Where an operator can do something, the text says what.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
     /// The log cannot be reached or is too busy; worth a retry.

@@ -1,5 +1,5 @@
-//! Positions that were lost, by whatever somebody did to the brokers while the shop was closed: each is refused with what to do for as
-//! long as it lasts, and doing it helps.
+//! Positions that were lost by a change to the brokers while the shop was closed: each is refused with what to do for as long as it
+//! lasts, and doing it helps.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Administrator<'_> {
         admin.delete_records(&self.list(before), &AdminOptions::new()).await.unwrap();
     }
 
-    /// Kafka touches a group's positions only when nobody is a member; one that could not begin is forgotten after its session.
+    /// Kafka changes a group's positions only while it has no members; one that could not begin is forgotten after its session.
     pub async fn until_nobody_is_there(&self) {
         let log = self.0.log().await;
         within(eventually(|| async { log.live_members(INVENTORY_GROUP).await.unwrap() == 0 })).await;
@@ -144,7 +144,7 @@ async fn a_lost_position_is_refused_with_what_to_do_and_doing_it_helps() {
     buy(&place, 0).await;
     let positions = served(&place, PRODUCTS).await;
 
-    // Orders are deleted that nobody has handled.
+    // Orders are deleted that were not handled.
     buy(&place, PRODUCTS).await;
     let known = place.log().await.topics().await.unwrap();
     let info = known.iter().find(|info| info.topic == Topic::OrderEvents).unwrap();
@@ -174,7 +174,7 @@ async fn a_lost_position_is_refused_with_what_to_do_and_doing_it_helps() {
     buy(&place, 4 * PRODUCTS).await;
     served(&place, 4 * PRODUCTS).await;
 
-    // The topic is another one, and the broker has dropped the group's positions with the former.
+    // The topic is another one, and the broker has dropped the group's positions with the old one.
     let log = place.log().await;
     log.delete_topics(&[Topic::OrderEvents]).await.unwrap();
     log.create_topics(&[Topic::OrderEvents]).await.unwrap();

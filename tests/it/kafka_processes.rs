@@ -33,7 +33,7 @@ struct Processes {
 }
 
 impl Processes {
-    /// A log whose products come from the bootstrap file, and nobody there yet.
+    /// A log whose products come from the bootstrap file, and no process yet.
     async fn prepare(place: Place) -> Self {
         let opened = place.open(&Clock::system()).await;
         let files = tempfile::tempdir().unwrap();
@@ -181,7 +181,7 @@ async fn processes_come_die_and_come_back_under_load() {
     println!("back after {back:?}");
     first.wait_until_ready().await;
 
-    // Stopped in order: nobody waits for a session to end.
+    // Stopped in order: no process waits for a session timeout.
     let owned = owned_by(&fourth).await;
     assert_eq!(fourth.terminate(), Some(0), "{}", fourth.log_tail());
     let handed = processes.serves(&owned, &load).await;
@@ -209,7 +209,7 @@ async fn a_product_goes_stale_once_while_its_partition_moves() {
     let fourth = processes.start().await;
     stale_events(&processes, PRODUCTS).await;
     processes.shared_by(&[&second, &fourth]).await;
-    // Whoever took a partition over has gone through its reminders once it has handled an order that was sent afterwards.
+    // The new owner of a partition has gone through its reminders once it has handled an order that was sent afterwards.
     let load = Load::start(processes.opened.log.clone());
     processes.serves(&[0, 1, 2, 3], &load).await;
     load.stop().await;

@@ -1,5 +1,5 @@
-//! A Kafka that grants rights one by one: whichever is missing is named with what to do, the process stays up, and it goes on by itself
-//! once the right is there. At the start and when it begins later.
+//! A Kafka that grants permissions one by one: a missing one is named with what to do, the process stays up, and it goes on by itself
+//! once the permission is granted. At the start, and while it runs.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const SLOT: &str = "rights_of_the_reader";
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The log as somebody sees it who may do everything.
+/// The log as a user with every permission sees it.
 async fn log(secured: &Secured, prefix: &str) -> KafkaLog {
     let authority = secured.authority.display().to_string();
     let properties = [
@@ -120,7 +120,7 @@ async fn order_of_each(log: &dyn EventLog, from: usize) -> usize {
     PRODUCTS
 }
 
-/// What only looks need: without this right the shop is ready, and says what goes unnoticed.
+/// A permission that only checks need: without it the shop is ready, and says what goes unnoticed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_that_only_looks_need_is_warned_about() {
     let Some(secured) = secured() else { return };

@@ -1,4 +1,4 @@
-//! A Kafka with TLS and passwords: who knows the one and trusts the other is let in, and everybody else is told what is wrong.
+//! A Kafka with TLS and passwords: the right password and a trusted certificate open it; any other start fails and says what is wrong.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

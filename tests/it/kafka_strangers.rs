@@ -1,4 +1,4 @@
-//! What others do to the topics of a shop on Kafka: codecs, records that are too large to be written again, policies.
+//! What other programs do to the topics of a shop on Kafka: codecs, records that are too large to be written again, policies.
 
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ pub async fn alter(broker: &Broker, name: &str, settings: &[(&str, &str)]) {
     }
 }
 
-/// A policy that loses states stops the shop until it is put right; one that shortens the ledger is told; the listing shows both.
+/// A policy that loses states stops the shop until it is put right; one that shortens the ledger is a warning; the listing shows both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_loses_states_is_refused_until_it_is_put_right() {
     let Some(broker) = Broker::shared() else { return };
@@ -181,7 +181,7 @@ async fn a_policy_that_loses_states_is_refused_until_it_is_put_right() {
     assert_eq!(log.trouble(), None);
 }
 
-/// What anybody may write is bounded on the brokers' disks: from the first on, and told if somebody lifts it.
+/// What anybody may write is bounded on the brokers' disks: from the start, with a warning if the bound is removed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tracked_topics_are_made_with_a_bound_and_one_without_is_told() {
     let Some(broker) = Broker::shared() else { return };
@@ -192,7 +192,7 @@ async fn tracked_topics_are_made_with_a_bound_and_one_without_is_told() {
     let log = Arc::new(KafkaLog::open_with(config, alarms.clone()).await.unwrap());
     log.limit_tracked(40 << 20);
     log.oversee().await;
-    // A topic that was made without it would be told.
+    // A topic that was made without the bound would raise a warning.
     assert_eq!(alarms.list(), []);
     let told = |wanted: bool| {
         let is_told = alarms.list().iter().any(|(about, alarm)| {

@@ -1,5 +1,5 @@
 //! What a broker forgets to decide (docs/adr/0008) is decided by the next session of the same identity: committed where it is known to have
-//! been committed, given up elsewhere; and told if there is no such session.
+//! been committed, aborted elsewhere; and reported if there is no such session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn open(broker: &Broker, prefix: &str) -> Arc<KafkaLog> {
     log
 }
 
-/// A transaction of this identity with a state, an event and the group's position of what it has read, which nobody ends.
+/// A transaction of this identity with a state, an event and the group's position of what it has read, which no writer ends.
 fn left_open(broker: &Broker, prefix: &str, identity: &str, input: TopicPartition) -> BaseProducer {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &broker.address).set("transaction.timeout.ms", "1000");
@@ -73,7 +73,7 @@ async fn undecided(broker: &Broker, prefix: &str, identity: &str, input: TopicPa
     for _ in 0..TRIES {
         let writer = left_open(broker, prefix, identity, input);
         broker.kill();
-        // Killed, too, as far as anybody can tell: it never says another word.
+        // As if killed, too: it sends nothing any more.
         std::mem::forget(writer);
         broker.resume();
         // Twice as long as the broker needs to abort what is open for too long.
@@ -134,7 +134,7 @@ async fn a_session_finishes_a_commit_of_which_something_was_seen() {
     assert_eq!(events, ["undecided"]);
 }
 
-/// A member of a group is refused by a broker that comes back, and begins anew. Who only writes does not notice.
+/// A member of a group is refused by a broker that comes back, and starts over. A session that only writes does not notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_at_rest_ends_what_it_may_hold_readers_back_with() {
     let Some(broker) = Broker::own(&[]) else { return };

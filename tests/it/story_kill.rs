@@ -1,7 +1,7 @@
 //! `kill -9` at random moments under load, with items at every stage between SQL and outcome; afterwards every figure is exact.
 //!
 //! Each round slows another stage down a little, so that all of them have work in flight; the marks that a process with faults
-//! enabled leaves behind (`log::marks`) say what the kill hit. A round with too few items in flight does not count.
+//! enabled leaves behind (`app::stage_marks`) say what the kill hit. A round with too few items in flight does not count.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kartshoppe::actors::inventory::INVENTORY_GROUP;
+use kartshoppe::app::stage_marks;
 use kartshoppe::check;
-use kartshoppe::log::{EventLog, Start, Stop, Topic, TopicPartition, marks, read_topics};
+use kartshoppe::log::{EventLog, Start, Stop, Topic, TopicPartition, read_topics};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -182,7 +183,7 @@ async fn post_mortem(log: &dyn EventLog, server: &Server, pool: &PgPool) -> BTre
     .await
     .unwrap();
     let committed = log.committed(INVENTORY_GROUP).await.unwrap();
-    let marks = marks::read(&marks::file_in(server.data())).unwrap();
+    let marks = stage_marks::read(&stage_marks::file_in(server.data())).unwrap();
     let mut published = BTreeMap::new();
     let mut reader = read_topics(log, &[Topic::OrderEvents], Start::Beginning, Stop::AtEnd).await.unwrap();
     while !reader.caught_up() {

@@ -7,10 +7,10 @@ use bytes::{Buf, BufMut, Bytes};
 use crate::log::Headers;
 use crate::wire::topics::headers;
 
-/// Names that records carry all the time: read back without an allocation each.
+/// Names that most records carry: read back without an allocation each.
 const KNOWN: [&str; 4] = [headers::CAUSE, headers::TRACEPARENT, headers::STATE, headers::MOVED_FROM];
 
-/// Writes the headers into `blob`, which is emptied first. No headers give an empty blob.
+/// Writes the headers into `blob`, which is emptied first. Without headers it stays empty.
 pub(super) fn encode(headers: &Headers, blob: &mut Vec<u8>) {
     blob.clear();
     for (name, value) in &headers.0 {

@@ -1,64 +1,64 @@
-//! Where somebody reads in several partitions, and how the next records are fetched: from memory if they are recent, else from
-//! the file. Used by sessions and readers alike.
+//! Reading several partitions: from memory where the next records are recent, else from the file. Used by sessions and readers
+//! alike.
 
 use std::sync::Arc;
 
-use super::Store;
+use super::partition_tail::{Chunk, Followed, PartitionTail, weight};
 use super::read_pool::Limits;
-use super::shelf::{Chunk, Followed, Shelf, weight};
+use super::store::Store;
 use crate::log::{LogError, Offset, Record};
 
-/// Bytes that one fetch brings, give or take one record.
+/// Bytes that one fetch returns, up to one record more.
 const FETCH_BYTES: usize = 8 << 20;
 
-/// A place in one partition.
+/// Where one partition is read.
 #[derive(Debug)]
-pub(super) struct Lane {
-    pub(super) shelf: Followed,
+pub(super) struct PartitionCursor {
+    pub(super) tail: Followed,
     /// Offset of the next record to fetch.
     pub(super) at: Offset,
     /// Where reading ends.
     pub(super) until: Option<Offset>,
 }
 
-impl Lane {
-    pub(super) fn new(shelf: Arc<Shelf>, at: Offset, until: Option<Offset>) -> Self {
-        Self { shelf: Followed::new(shelf), at, until }
+impl PartitionCursor {
+    pub(super) fn new(tail: Arc<PartitionTail>, at: Offset, until: Option<Offset>) -> Self {
+        Self { tail: Followed::new(tail), at, until }
     }
 }
 
-/// Places in several partitions, served in turn.
+/// Where several partitions are read, each in its turn.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
-    pub(super) lanes: Vec<Lane>,
+    pub(super) partitions: Vec<PartitionCursor>,
     turn: usize,
 }
 
 impl Cursor {
-    pub(super) fn new(lanes: Vec<Lane>) -> Self {
-        Self { lanes, turn: 0 }
+    pub(super) fn new(partitions: Vec<PartitionCursor>) -> Self {
+        Self { partitions, turn: 0 }
     }
 
-    /// The next records, at most `max_records`; empty if there are none now. Nothing has moved if this is dropped half-way.
+    /// The next records, at most `max_records`; empty if there are none now. Nothing moves if this is dropped half-way.
     ///
     /// # Errors
     /// [`LogError::UnknownTopic`] once a topic was deleted, [`LogError::Closed`] once the log is; those of reading the file.
     pub(super) async fn fetch(&mut self, store: &Store, max_records: usize) -> Result<Vec<Record>, LogError> {
         store.pool.check()?;
-        if let Some(lane) = self.lanes.iter().find(|lane| lane.shelf.is_gone()) {
-            return Err(LogError::UnknownTopic(lane.shelf.at.topic.name().to_owned()));
+        if let Some(partition) = self.partitions.iter().find(|partition| partition.tail.is_gone()) {
+            return Err(LogError::UnknownTopic(partition.tail.at.topic.name().to_owned()));
         }
-        let ends = store.shelves.ends(self.lanes.iter().map(|lane| &*lane.shelf));
+        let ends = store.tails.ends(self.partitions.iter().map(|partition| &*partition.tail));
         let mut left = Limits { records: max_records, bytes: FETCH_BYTES };
         let mut fetched: Vec<Record> = Vec::new();
         let mut moves = Vec::new();
-        for number in (0..self.lanes.len()).map(|step| (self.turn + step) % self.lanes.len()) {
-            let lane = &self.lanes[number];
-            let end = lane.until.map_or(ends[number], |until| until.min(ends[number]));
-            if lane.at >= end {
+        for number in (0..self.partitions.len()).map(|step| (self.turn + step) % self.partitions.len()) {
+            let partition = &self.partitions[number];
+            let end = partition.until.map_or(ends[number], |until| until.min(ends[number]));
+            if partition.at >= end {
                 continue;
             }
-            let chunk = fetch_from(store, lane, end, left).await?;
+            let chunk = fetch_from(store, partition, end, left).await?;
             left.records = left.records.saturating_sub(chunk.records.len());
             left.bytes = left.bytes.saturating_sub(chunk.records.iter().map(weight).sum());
             moves.push((number, chunk.next));
@@ -68,21 +68,21 @@ impl Cursor {
             }
         }
         for (number, next) in moves {
-            self.lanes[number].at = next;
+            self.partitions[number].at = next;
             self.turn = number + 1;
         }
         Ok(fetched)
     }
 }
 
-async fn fetch_from(store: &Store, lane: &Lane, end: Offset, limits: Limits) -> Result<Chunk, LogError> {
-    match lane.shelf.recent(lane.at, end, limits.records, limits.bytes) {
+async fn fetch_from(store: &Store, partition: &PartitionCursor, end: Offset, limits: Limits) -> Result<Chunk, LogError> {
+    match partition.tail.recent(partition.at, end, limits.records, limits.bytes) {
         Some(chunk) => Ok(chunk),
-        None => store.pool.scan(&lane.shelf, lane.at, end, limits).await,
+        None => store.pool.scan(&partition.tail, partition.at, end, limits).await,
     }
 }
 
-/// Moves records over; the first batch is taken as it is.
+/// Appends records, without copying the first batch.
 fn append(all: &mut Vec<Record>, mut more: Vec<Record>) {
     if all.is_empty() {
         *all = more;

@@ -1,7 +1,7 @@
-//! Who is in which group, and who of them owns the partitions: all of this is inside one process.
+//! The members of each group, and which of them owns the partitions. All of them are in this process.
 //!
-//! The member that joined last owns all partitions; when it leaves, the one before it does. A newer session of the same identity
-//! fences the older one.
+//! The member that joined last owns all partitions; when it leaves, the one before it takes them over. A newer session of the
+//! same identity fences the older one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,14 +40,14 @@ impl Member {
     }
 }
 
-/// All living sessions.
+/// All open sessions.
 #[derive(Debug, Default)]
 pub(super) struct Groups(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     members: Vec<Arc<Member>>,
-    /// Group and the number of the member that was given its partitions last.
+    /// Each group, and the number of the member that its partitions were assigned to last.
     owners: Vec<(String, u64)>,
 }
 
@@ -73,14 +73,14 @@ impl Groups {
         state.owners.retain(|(_, owner)| *owner != member.number);
     }
 
-    /// Whether the partitions of its group are for this member to take.
+    /// Whether this member should take over the partitions of its group.
     pub(super) fn is_next(&self, member: &Member) -> bool {
         let state = self.lock();
         let newest = state.members.iter().filter(|other| other.group == member.group).map(|other| other.number).max();
         newest == Some(member.number)
     }
 
-    /// Gives the partitions of its group to this member.
+    /// Assigns the partitions of its group to this member.
     pub(super) fn take_over(&self, member: &Member) {
         let Some(group) = &member.group else { return };
         let mut state = self.lock();
@@ -88,7 +88,7 @@ impl Groups {
         state.owners.push((group.clone(), member.number));
     }
 
-    /// Whether this member was given the partitions, nobody else since, and it is still the newest.
+    /// Whether the partitions are assigned to this member, and it is still the newest.
     pub(super) fn owns(&self, member: &Member) -> bool {
         let is_owner = |state: &State| {
             state.owners.iter().any(|(name, owner)| member.group.as_ref() == Some(name) && *owner == member.number)
@@ -96,7 +96,7 @@ impl Groups {
         is_owner(&self.lock()) && self.is_next(member)
     }
 
-    /// How many living sessions a group has.
+    /// How many open sessions a group has.
     pub(super) fn live_members(&self, group: &str) -> usize {
         self.lock().members.iter().filter(|member| member.group.as_deref() == Some(group)).count()
     }
@@ -126,7 +126,7 @@ mod tests {
         groups.take_over(&second);
         assert_eq!(groups.live_members("inventory"), 2);
         groups.leave(&second);
-        assert!(groups.is_next(&first) && !groups.owns(&first), "the first must take them again: positions may have moved");
+        assert!(groups.is_next(&first) && !groups.owns(&first), "the first must take them over again: positions may have moved");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Whether the file we have open is still the log that others find at its path.
 //!
-//! SQLite goes on writing to a file that was moved, replaced or deleted, and nobody ever reads what it writes there. So the writer
-//! compares device and inode before it writes, and a thread does every [`LOOK_EVERY`]. A copy that was written over the file in place
-//! keeps the inode, but has another id, or partitions that end before what was seen in it already. While the file is not the log,
-//! nothing is written anywhere; when it is there again the alarm goes, and work goes on.
+//! SQLite goes on writing to a file that was moved, replaced or deleted, and what it writes there is lost. So the writer compares
+//! device and inode before it writes, and a thread does so every [`CHECK_EVERY`]. A copy that was written over the file in place
+//! keeps the inode, but has another id, or partitions that end before an end that was seen earlier. While the file is not the
+//! log, nothing is written; when the log is there again the alarm is cleared, and work goes on.
 //!
-//! The database file is never opened but by SQLite: closing any other descriptor of it would drop the locks of this process.
+//! Only SQLite may open the database file: closing any other descriptor of it would drop the locks of this process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,14 +18,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{schema, trouble};
+use super::{errors, schema};
 use crate::log::{LogError, Offset};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// Half of the second within which it must be noticed: three calls of `stat`, far below 0.1 % of a core.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A look at contents may meet a checkpoint half-way; twice in a row and unchanged, it did not.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A loss must be noticed within a second. A check is three calls of `stat`, far below 0.1 % of a core.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// A check of the contents may meet a checkpoint half-way; if it fails twice and the file did not change, it did not.
+const CHECK_AGAIN: Duration = Duration::from_millis(100);
 /// What SQLite appends to the file's name for the files beside it.
 const SIDES: [&str; 2] = ["-wal", "-shm"];
 
@@ -36,14 +36,14 @@ pub(super) struct Guard {
     files: Vec<Watched>,
     alarms: Alarms,
     state: Mutex<State>,
-    looked: Mutex<Looked>,
+    contents: Mutex<KnownContents>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// What happened to the file, so that it must not be written.
     moved: Option<&'static str>,
-    /// Why the application does not want it written.
+    /// Why the application refuses writes.
     withheld: Option<String>,
 }
 
@@ -57,20 +57,20 @@ struct Watched {
 
 /// What is known of the file's contents.
 #[derive(Debug, Default)]
-struct Looked {
-    /// Ids that the log has or had.
+struct KnownContents {
+    /// Ids that the log has or has had.
     ids: Vec<String>,
-    /// What the file held at the last look.
+    /// What the file held at the last check.
     seen: Option<Contents>,
-    /// Length and time of change of the file when it was last looked into.
+    /// Length and modification time of the file at the last check.
     at: Option<(u64, i64, i64)>,
-    /// What it held then was not ours.
+    /// The contents were not ours then.
     foreign: bool,
-    /// A checkpoint failed half-way (the disk was full): the file makes sense again only once one has succeeded.
+    /// A checkpoint failed half-way, as on a full disk: the file cannot be judged until one has succeeded.
     half_moved: bool,
 }
 
-/// What a look into the file found, without its WAL.
+/// What the file holds, without its WAL.
 #[derive(Debug)]
 struct Contents {
     id: String,
@@ -93,12 +93,12 @@ impl Guard {
     pub(super) fn new(path: &Path, id: String, alarms: Alarms) -> Result<Self, LogError> {
         let all = [path.to_owned()].into_iter().chain(SIDES.map(|side| beside(path, side)));
         let watched = all.map(|path| {
-            let identity = identity(&path).ok_or_else(|| trouble::unusable(&path, &"it went away while it was being opened"))?;
+            let identity = identity(&path).ok_or_else(|| errors::unusable(&path, &"it went away while it was being opened"))?;
             Ok(Watched { path, identity })
         });
         let files = watched.collect::<Result<_, LogError>>()?;
-        let looked = Looked { ids: vec![id], ..Looked::default() };
-        Ok(Self { path: path.to_owned(), files, alarms, state: Mutex::default(), looked: Mutex::new(looked) })
+        let contents = KnownContents { ids: vec![id], ..KnownContents::default() };
+        Ok(Self { path: path.to_owned(), files, alarms, state: Mutex::default(), contents: Mutex::new(contents) })
     }
 
     /// # Errors
@@ -113,35 +113,36 @@ impl Guard {
         }
     }
 
-    /// Why nothing is written; `None` while the log is well.
+    /// Why nothing is written; `None` while the log may be written.
     fn refusal(&self) -> Option<String> {
         let state = self.state();
         state.moved.map(|what| format!("it {what}")).or_else(|| state.withheld.clone())
     }
 
-    /// Keeps everybody from writing, or lets them again.
+    /// Refuses every write for this reason, or allows them again.
     pub(super) fn withhold(&self, reason: Option<String>) {
         self.state().withheld = reason;
     }
 
     /// Notes how a checkpoint ended.
     pub(super) fn checkpointed(&self, succeeded: bool) {
-        self.looked().half_moved = !succeeded;
+        self.known().half_moved = !succeeded;
     }
 
     /// Whether the last checkpoint failed.
     pub(super) fn is_half_moved(&self) -> bool {
-        self.looked().half_moved
+        self.known().half_moved
     }
 
     /// The log gets another id with its next change.
     pub(super) fn expect_id(&self, id: String) {
-        self.looked().ids.push(id);
+        self.known().ids.push(id);
     }
 
-    /// Whether the file at the path is the one that is open, though what lies beside it may be gone: a checkpoint does good then.
+    /// Whether the file at the path is the one that is open. The files beside it may be gone, in which case a checkpoint saves
+    /// the WAL.
     pub(super) fn has_its_file(&self) -> bool {
-        self.files.first().is_some_and(Watched::is_there) && self.look_inside().is_none()
+        self.files.first().is_some_and(Watched::is_there) && self.check_contents().is_none()
     }
 
     pub(super) fn alarms(&self) -> &Alarms {
@@ -152,48 +153,48 @@ impl Guard {
         &self.path
     }
 
-    /// Looks at everything; gives what is wrong if that is news.
-    fn look(&self) -> Option<&'static str> {
-        let found = self.displaced().or_else(|| self.look_inside());
-        let is_news = self.state().moved != found;
-        if is_news {
+    /// Checks everything; returns what is wrong if that has changed.
+    fn check_all(&self) -> Option<&'static str> {
+        let found = self.displaced().or_else(|| self.check_contents());
+        let is_new = self.state().moved != found;
+        if is_new {
             self.set_moved(found);
         }
-        found.filter(|_| is_news)
+        found.filter(|_| is_new)
     }
 
-    /// What of the log is not where it was.
+    /// Which file of the log is not where it was.
     fn displaced(&self) -> Option<&'static str> {
         let first = self.files.iter().position(|file| !file.is_there())?;
         Some(if first == 0 { REPLACED } else { WITHOUT_WAL })
     }
 
-    /// Compares the file with what was in it, if it has changed since.
-    fn look_inside(&self) -> Option<&'static str> {
-        let mut looked = self.looked();
-        let standing = looked.foreign.then_some(OVERWRITTEN);
+    /// Compares the file with what it held before, if it has changed since.
+    fn check_contents(&self) -> Option<&'static str> {
+        let mut known = self.known();
+        let standing = known.foreign.then_some(OVERWRITTEN);
         let changed = change_of(&self.path);
-        if changed == looked.at {
+        if changed == known.at {
             return standing;
         }
         for _ in 0..2 {
             match contents(&self.path) {
-                Ok(contents) if looked.goes_on(&contents) => {
-                    looked.seen = Some(contents);
-                    looked.at = changed;
-                    looked.foreign = false;
+                Ok(contents) if known.goes_on(&contents) => {
+                    known.seen = Some(contents);
+                    known.at = changed;
+                    known.foreign = false;
                     return None;
                 }
                 // Before the first checkpoint the tables are in the WAL.
-                Err(_) if looked.seen.is_none() || looked.half_moved => return None,
-                _ => std::thread::park_timeout(LOOK_AGAIN),
+                Err(_) if known.seen.is_none() || known.half_moved => return None,
+                _ => std::thread::park_timeout(CHECK_AGAIN),
             }
         }
         if change_of(&self.path) != changed {
-            return standing; // it is being written: the next look tells
+            return standing; // it is being written: the next check decides
         }
-        looked.at = changed;
-        looked.foreign = true;
+        known.at = changed;
+        known.foreign = true;
         Some(OVERWRITTEN)
     }
 
@@ -207,8 +208,8 @@ impl Guard {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn looked(&self) -> MutexGuard<'_, Looked> {
-        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, KnownContents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,15 +219,15 @@ impl Watched {
     }
 }
 
-impl Looked {
-    /// Whether these contents can have become of what was seen before. A topic may be deleted, but an end never moves back.
+impl KnownContents {
+    /// Whether the earlier contents can have become these. A topic may be deleted, but an end never moves back.
     fn goes_on(&self, now: &Contents) -> bool {
         let Some(seen) = self.seen.as_ref().filter(|seen| seen.id == now.id) else { return self.ids.contains(&now.id) };
         seen.ends.iter().all(|(row, end)| now.ends.get(row).is_none_or(|now| now >= end))
     }
 }
 
-/// The thread that looks while nobody writes.
+/// The thread that checks while nothing is written.
 #[derive(Debug)]
 pub(super) struct Watch {
     stop: Sender<()>,
@@ -234,15 +235,15 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Looks until [`Self::end`]; calls `save` once each time the WAL was lost.
+    /// Checks until [`Self::end`]; calls `save` once each time the WAL was lost.
     ///
     /// # Errors
     /// [`LogError::Unavailable`] if the system has no thread left.
     pub(super) fn start(guard: Arc<Guard>, save: impl Fn() + Send + 'static) -> Result<Self, LogError> {
         let (stop, stopped) = channel();
         let run = move || {
-            while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-                if guard.look() == Some(WITHOUT_WAL) {
+            while stopped.recv_timeout(CHECK_EVERY) == Err(RecvTimeoutError::Timeout) {
+                if guard.check_all() == Some(WITHOUT_WAL) {
                     save();
                 }
             }
@@ -252,7 +253,7 @@ impl Watch {
         Ok(Self { stop, thread })
     }
 
-    /// Looks no more: the file is about to be closed, and its WAL goes with that.
+    /// Ends the checks: the file is about to be closed, which deletes its WAL.
     pub(super) fn end(self) {
         drop(self.stop);
         if self.thread.join().is_err() {

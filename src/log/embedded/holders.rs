@@ -1,4 +1,4 @@
-//! Who else has the log's file open, for the operator who must end it.
+//! Which other processes have the log's file open, for the operator who must end them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,8 +7,8 @@ use std::path::Path;
 /// Names at most this many.
 const NAMED: usize = 5;
 
-/// The other processes that have this file open, as `sqlite3 (process 4711)`. Those of other users cannot be seen by everybody, and
-/// none where there is no `/proc`.
+/// The other processes that have this file open, as `sqlite3 (process 4711)`. Processes of other users may be invisible, and
+/// without `/proc` all are.
 pub(super) fn describe(path: &Path) -> String {
     let found = holders(path);
     if found.is_empty() { format!("no process is to be seen that has {} open", path.display()) } else { found.join(", ") }
@@ -20,7 +20,7 @@ fn holders(path: &Path) -> Vec<String> {
     let own = std::process::id().to_string();
     let is_open_in = |process: &Path| {
         let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
-        // By name first: following every descriptor would ask sockets and pipes, too.
+        // Filtered by name first, which leaves out sockets and pipes.
         descriptors
             .filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.is_absolute()))
             .any(|fd| fs::metadata(fd.path()).is_ok_and(|open| (open.dev(), open.ino()) == (file.dev(), file.ino())))

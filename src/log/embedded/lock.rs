@@ -1,12 +1,12 @@
-//! The log's folder belongs to one server: a lock file, held as long as the writer lives.
+//! One server owns the log's folder: it holds a lock file for as long as the writer runs.
 
 use std::path::Path;
 
-use super::trouble::unusable;
+use super::errors::unusable;
 use crate::data_dir::{PidLock, PidLockError};
 use crate::log::LogError;
 
-/// Takes the lock of `folder`: proof that no other server writes this log.
+/// Takes the lock of `folder`. While it is held, no other server writes this log.
 ///
 /// # Errors
 /// [`LogError::InUse`] with the holder's pid, or [`LogError::Unusable`].

@@ -2,27 +2,29 @@
 //!
 //! ```text
 //!  sessions, appends ─► writer (one thread, group commit) ─► kartshoppe.log.sqlite ◄─ read pool ─┐
-//!                          ▲         └──► shelves: ends and latest records, in memory ──────────┼─► cursors of readers
+//!                          ▲         └──► partition tails: ends, latest records, in memory ──────┼─► cursors of readers
 //!                        keeper (checkpoints, retention, compaction)                             ┘   and sessions
 //! ```
-//! A commit is one SQLite transaction and, with others that wait, one fsync (`synchronous=FULL` in WAL mode). A second server on the
-//! same folder is refused; other processes may read beside it ([`EmbeddedLog::open_read_only`]).
+//! A commit is one SQLite transaction and, with others that wait, one fsync (`synchronous=FULL` in WAL mode). A second server on
+//! the same folder is refused; other processes may read beside it ([`EmbeddedLog::open_read_only`]).
 
 mod codec;
 mod cursor;
+mod errors;
 mod groups;
 mod guard;
 mod holders;
+mod jobs;
 mod keeper;
 mod lock;
 mod options;
+mod partition_tail;
 mod read_pool;
 mod reader;
 mod schema;
 mod session;
-mod shelf;
 mod snapshot;
-mod trouble;
+mod store;
 mod watcher;
 mod writer;
 
@@ -33,27 +35,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::oneshot;
 
 use self::groups::Groups;
 use self::guard::{Guard, Watch};
-use self::keeper::{Keeper, Signal};
-
+use self::jobs::{Job, Signal, Write, WriterHandle};
+use self::keeper::{Keeper, Tools};
+use self::partition_tail::PartitionTails;
 use self::read_pool::ReadPool;
 use self::reader::EmbeddedReader;
 use self::session::EmbeddedSession;
-use self::shelf::{Shelf, Shelves};
-use self::writer::{Job, Write, Writer, WriterHandle};
-use super::{
-    Appended, Batch, EventLog, LogError, LogFuture, NewRecord, PartitionId, PartitionInfo, Positions, Reader, Session,
-    SessionConfig, Start, Stop, TopicInfo, TopicPartition,
-};
+use self::store::Store;
+use self::writer::Writer;
 use crate::clock::Clock;
+use crate::log::{
+    Appended, Batch, EventLog, LogError, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Start,
+    Stop, TopicInfo, TopicPartition,
+};
 use crate::wire::topics::Topic;
 
 pub use options::EmbeddedConfig;
-pub use snapshot::LogSnapshot;
+pub(crate) use snapshot::LogSnapshot;
 
 /// The log of this process.
 #[derive(Debug)]
@@ -62,20 +64,11 @@ pub struct EmbeddedLog {
     side: Side,
 }
 
-/// Which side of the file we are on.
+/// Whether this process writes the log or only reads it.
 #[derive(Debug)]
 enum Side {
     Writing { writer: WriterHandle, keeper: SyncSender<Signal>, guard: Arc<Guard>, thread: Mutex<Option<JoinHandle<()>>> },
     Reading { _watcher: Sender<()> },
-}
-
-/// What readers and sessions share.
-#[derive(Debug)]
-struct Store {
-    shelves: Arc<Shelves>,
-    groups: Arc<Groups>,
-    pool: ReadPool,
-    partitions: PartitionId,
 }
 
 impl EmbeddedLog {
@@ -97,16 +90,16 @@ impl EmbeddedLog {
         let path = schema::file_in(folder);
         blocking(move || {
             let connection = schema::open_reader(&path)?;
-            let partitions = schema::stored_partitions(&connection).map_err(|error| trouble::while_reading(&path, &error))?;
-            let shelves = Arc::new(Shelves::new(&[]));
-            let watcher = watcher::watch(&path, &shelves)?;
-            let store = Store { shelves, groups: Arc::default(), pool: ReadPool::new(path), partitions };
+            let partitions = schema::stored_partitions(&connection).map_err(|error| errors::while_reading(&path, &error))?;
+            let tails = Arc::new(PartitionTails::new(&[]));
+            let watcher = watcher::watch(&path, &tails)?;
+            let store = Store { tails, groups: Arc::default(), pool: ReadPool::new(path), partitions };
             Ok(Self { store: Arc::new(store), side: Side::Reading { _watcher: watcher } })
         })
         .await
     }
 
-    /// Finishes what was handed to the log before, then closes it and lets others in. Sessions and readers get
+    /// Finishes what was handed to the log before, then closes it and releases the lock. Sessions and readers get
     /// [`LogError::Closed`] from then on.
     pub async fn close(&self) {
         if let Side::Writing { writer, thread, .. } = &self.side {
@@ -115,14 +108,14 @@ impl EmbeddedLog {
             self.store.pool.close();
             let joined = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join)).await;
             if !matches!(joined, Ok(None | Some(Ok(())))) {
-                tracing::error!("the event log's writer ended badly");
+                tracing::error!("the event log's writer panicked");
             }
         }
         self.store.pool.close();
-        self.store.shelves.announce();
+        self.store.tails.announce();
     }
 
-    /// Does now what the log otherwise does by itself from time to time: retention, compaction, a checkpoint.
+    /// Does the housekeeping now that the log otherwise does by itself from time to time: retention, compaction, a checkpoint.
     ///
     /// # Errors
     /// [`LogError::Closed`]; [`LogError::Refused`] on a log that was opened for reading.
@@ -136,34 +129,40 @@ impl EmbeddedLog {
     }
 
     fn open_blocking(config: &EmbeddedConfig, clock: Clock) -> Result<Self, LogError> {
-        crate::data_dir::own_folder(&config.folder).map_err(|error| trouble::unusable(&config.folder, &error))?;
+        crate::data_dir::own_folder(&config.folder).map_err(|error| errors::unusable(&config.folder, &error))?;
         let lock = lock::take(&config.folder)?;
         let path = schema::file_in(&config.folder);
         let connection = schema::open_writer(&path, config.partitions, config.fsync, config.max_bytes)?;
-        let failed = |error: rusqlite::Error| trouble::while_reading(&path, &error);
+        let failed = |error: rusqlite::Error| errors::while_reading(&path, &error);
         let rows = schema::load_partitions(&connection).map_err(failed)?;
-        let (shelves, groups) = (Arc::new(Shelves::new(&rows)), Arc::new(Groups::default()));
+        let (tails, groups) = (Arc::new(PartitionTails::new(&rows)), Arc::new(Groups::default()));
         let id = schema::stored_id(&connection).map_err(failed)?;
-        let (writer, jobs) = writer::queue();
+        let (writer, jobs) = jobs::queue();
         let (signal, signals) = sync_channel(1);
         let keeper = schema::open_keeper(&path).map_err(failed)?;
         let guard = Arc::new(Guard::new(&path, id, config.alarms.clone())?);
         let save = signal.clone();
-        // The keeper's queue may be full: then a checkpoint is asked for already.
+        // A full queue of the keeper has a request for a checkpoint in it already.
         let watch = Watch::start(Arc::clone(&guard), move || drop(save.try_send(Signal::Checkpoint)))?;
-        let keeper =
-            Keeper::new(keeper, writer.downgrade(), Arc::clone(&shelves), Arc::clone(&guard), clock.clone(), config.policy());
+        let keeper = Keeper::new(Tools {
+            connection: keeper,
+            writer: writer.downgrade(),
+            tails: Arc::clone(&tails),
+            guard: Arc::clone(&guard),
+            clock: clock.clone(),
+            policy: config.policy(),
+        });
         let parts =
-            Writer::new(connection, Arc::clone(&guard), clock, Arc::clone(&shelves), Arc::clone(&groups), config.partitions);
+            Writer::new(connection, Arc::clone(&guard), clock, Arc::clone(&tails), Arc::clone(&groups), config.partitions);
         let thread = parts.start(&rows, (lock, watch), jobs, signal.clone(), move || keeper.run(&signals))?;
-        let store = Store { shelves, groups, pool: ReadPool::new(path), partitions: config.partitions };
+        let store = Store { tails, groups, pool: ReadPool::new(path), partitions: config.partitions };
         let side = Side::Writing { writer, keeper: signal, guard, thread: Mutex::new(Some(thread)) };
         Ok(Self { store: Arc::new(store), side })
     }
 
     /// Whether there is a log in this folder.
     #[must_use]
-    pub fn is_in(folder: &Path) -> bool {
+    pub(crate) fn is_in(folder: &Path) -> bool {
         schema::file_in(folder).exists()
     }
 
@@ -171,12 +170,12 @@ impl EmbeddedLog {
     ///
     /// # Errors
     /// If it cannot be deleted.
-    pub fn remove_from(folder: &Path) -> std::io::Result<()> {
+    pub(crate) fn remove_from(folder: &Path) -> std::io::Result<()> {
         fs::remove_file(schema::file_in(folder))
     }
 
-    /// Keeps everybody from writing for this reason, or lets them again. Reading goes on.
-    pub fn withhold(&self, reason: Option<String>) {
+    /// Refuses every write for this reason, or allows them again. Reading goes on.
+    pub(crate) fn withhold(&self, reason: Option<String>) {
         if let Side::Writing { guard, .. } = &self.side {
             guard.withhold(reason);
         }
@@ -261,12 +260,12 @@ impl EventLog for EmbeddedLog {
     }
 
     fn record_limit(&self) -> usize {
-        writer::RECORD_LIMIT
+        jobs::RECORD_LIMIT
     }
 
     fn is_log_append_time(&self, topic: Topic) -> LogFuture<'_, bool> {
-        // Every record's time is the writer's clock, whatever the topic.
-        let known = self.store.shelves.get(TopicPartition::new(topic, 0)).map(|_| true);
+        // Every record has the writer's time, whatever the topic.
+        let known = self.store.tails.get(TopicPartition::new(topic, 0)).map(|_| true);
         Box::pin(std::future::ready(known))
     }
 
@@ -278,37 +277,8 @@ impl EventLog for EmbeddedLog {
     }
 }
 
-impl Store {
-    fn topics(&self) -> Vec<TopicInfo> {
-        let mut topics: Vec<TopicInfo> = Vec::new();
-        for shelf in self.shelves.all() {
-            let topic = shelf.at.topic;
-            if topics.last().is_none_or(|last| last.topic != topic) {
-                topics.push(TopicInfo { topic, partitions: Vec::new() });
-            }
-            if let Some(info) = topics.last_mut() {
-                info.partitions.push(PartitionInfo { start: shelf.start(), end: shelf.end() });
-            }
-        }
-        topics
-    }
-
-    /// All partitions of these topics.
-    fn shelves_of(&self, topics: &[Topic]) -> Result<Vec<Arc<Shelf>>, LogError> {
-        for topic in topics {
-            self.shelves.get(TopicPartition::new(*topic, 0))?;
-        }
-        Ok(self.shelves.all().into_iter().filter(|shelf| topics.contains(&shelf.at.topic)).collect())
-    }
-}
-
 /// Runs file work on a blocking thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("work on the event log ended early: {failed}"))))
-}
-
-/// Waits until something happened; `false` if nothing did before the deadline.
-async fn wait_for_news(news: &mut watch::Receiver<u64>, deadline: Instant) -> bool {
-    matches!(tokio::time::timeout_at(deadline, news.changed()).await, Ok(Ok(())))
 }

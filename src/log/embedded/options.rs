@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keeper::Policy;
 use crate::log::PartitionId;
 use crate::telemetry::alarms::Alarms;
 use crate::wire::topics::{Retention, Topic};
@@ -16,10 +15,11 @@ pub struct EmbeddedConfig {
     pub folder: PathBuf,
     /// Partitions of the keyed topics, at least 1. Fixed as long as the log has topics.
     pub partitions: PartitionId,
-    /// One fsync per group commit. Without it a killed process still loses nothing, but a power cut may lose the latest commits.
+    /// One fsync per group commit. Without it a killed process still loses nothing, but a power failure may lose the latest
+    /// commits.
     pub fsync: bool,
-    /// The largest the file may grow, in bytes; beyond it commits fail with [`LogError::Full`](crate::log::LogError::Full). `None`:
-    /// as large as the disk.
+    /// The largest the file may grow, in bytes; beyond it commits fail with [`LogError::Full`](crate::log::LogError::Full).
+    /// `None`: as large as the disk.
     pub max_bytes: Option<u64>,
     /// Retention other than the contract's.
     pub retention: BTreeMap<Topic, Retention>,
@@ -27,9 +27,9 @@ pub struct EmbeddedConfig {
     pub tracked_bytes: Option<u64>,
     /// How long the tombstone of a compacted topic stays: time for every follower to see it.
     pub tombstone_retention: Duration,
-    /// New records in a partition before it is worth a compaction; a partition with more live records waits for as many again.
+    /// New records in a partition before it is compacted; a partition with more live records waits for that many new ones.
     pub compact_after: u64,
-    /// Where it says what stands in its way.
+    /// The alarms of the process.
     pub alarms: Alarms,
 }
 
@@ -51,6 +51,7 @@ impl EmbeddedConfig {
         }
     }
 
+    /// The part of it that the keeper works by.
     pub(super) fn policy(&self) -> Policy {
         Policy {
             retention: self.retention.clone(),
@@ -58,5 +59,21 @@ impl EmbeddedConfig {
             tombstones: self.tombstone_retention,
             compact_after: self.compact_after,
         }
+    }
+}
+
+/// How long records stay.
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    retention: BTreeMap<Topic, Retention>,
+    /// Bytes that each tracked topic keeps at most.
+    pub(super) tracked_bytes: Option<u64>,
+    pub(super) tombstones: Duration,
+    pub(super) compact_after: u64,
+}
+
+impl Policy {
+    pub(super) fn retention_of(&self, topic: Topic) -> Retention {
+        self.retention.get(&topic).copied().unwrap_or_else(|| topic.retention())
     }
 }

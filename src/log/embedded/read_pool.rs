@@ -7,13 +7,13 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::Semaphore;
 
-use super::shelf::{Chunk, Shelf, weight};
-use super::{codec, schema, trouble};
+use super::partition_tail::{Chunk, PartitionTail, weight};
+use super::{codec, errors, schema};
 use crate::domain::EpochMs;
 use crate::log::{Headers, LogError, Offset, Position, Positions, Record, TopicPartition};
 use crate::wire::topics::Topic;
 
-/// Connections that read at the same time. Reading is bound by the processor, and there are more parts to feed than this.
+/// Connections that read at the same time. Reading is bound by the CPU, which other parts of the process need, too.
 const CONNECTIONS: usize = 4;
 
 /// Read-only connections to one file.
@@ -33,7 +33,7 @@ impl ReadPool {
         &self.path
     }
 
-    /// Ends reading: whoever reads from now on gets [`LogError::Closed`].
+    /// Ends reading: every later read fails with [`LogError::Closed`].
     pub(super) fn close(&self) {
         self.permits.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -56,7 +56,7 @@ impl ReadPool {
         let task = tokio::task::spawn_blocking(move || {
             let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = waiting.map_or_else(|| schema::open_reader(&path), Ok)?;
-            let result = read(&connection).map_err(|error| trouble::while_reading(&path, &error));
+            let result = read(&connection).map_err(|error| errors::while_reading(&path, &error));
             if !permit.semaphore().is_closed() {
                 idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             }
@@ -67,15 +67,21 @@ impl ReadPool {
     }
 
     /// Records of a partition with offsets from `from` up to `end`, at least one if there is one.
-    pub(super) async fn scan(&self, shelf: &Arc<Shelf>, from: Offset, end: Offset, limits: Limits) -> Result<Chunk, LogError> {
-        let shelf = Arc::clone(shelf);
-        self.run(move |connection| scan(connection, &shelf, from, end, limits)).await
+    pub(super) async fn scan(
+        &self,
+        tail: &Arc<PartitionTail>,
+        from: Offset,
+        end: Offset,
+        limits: Limits,
+    ) -> Result<Chunk, LogError> {
+        let tail = Arc::clone(tail);
+        self.run(move |connection| scan(connection, &tail, from, end, limits)).await
     }
 
     /// The first offset from `start` whose record was appended at `time_ms` or later; `end` if there is none before it.
-    pub(super) async fn seek(&self, shelf: &Arc<Shelf>, end: Offset, time_ms: EpochMs) -> Result<Offset, LogError> {
-        let shelf = Arc::clone(shelf);
-        self.run(move |connection| seek(connection, &shelf.table, shelf.start(), end, time_ms)).await
+    pub(super) async fn seek(&self, tail: &Arc<PartitionTail>, end: Offset, time_ms: EpochMs) -> Result<Offset, LogError> {
+        let tail = Arc::clone(tail);
+        self.run(move |connection| seek(connection, &tail.table, tail.start(), end, time_ms)).await
     }
 
     /// What a group has committed.
@@ -92,17 +98,23 @@ pub(super) struct Limits {
     pub(super) bytes: usize,
 }
 
-fn scan(connection: &Connection, shelf: &Shelf, from: Offset, end: Offset, limits: Limits) -> Result<Chunk, rusqlite::Error> {
+fn scan(
+    connection: &Connection,
+    tail: &PartitionTail,
+    from: Offset,
+    end: Offset,
+    limits: Limits,
+) -> Result<Chunk, rusqlite::Error> {
     let sql = format!(
         "SELECT \"offset\", time_ms, key, headers, value FROM {} WHERE \"offset\" >= ?1 AND \"offset\" < ?2 ORDER BY \"offset\"",
-        shelf.table
+        tail.table
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![from, end])?;
     let mut records = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        let record = record_of(row, shelf.at)?;
+        let record = record_of(row, tail.at)?;
         bytes += weight(&record);
         let next = record.offset + 1;
         records.push(record);

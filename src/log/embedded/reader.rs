@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::cursor::{Cursor, Lane};
-use super::shelf::Shelf;
-use super::{Store, wait_for_news};
+use super::cursor::{Cursor, PartitionCursor};
+use super::partition_tail::PartitionTail;
+use super::store::{Store, wait_for_changes};
 use crate::log::{LogError, LogFuture, Offset, Reader, Record, Start, Stop, TopicPartition, deadline_of};
 
 /// A reader of the embedded log.
@@ -19,7 +19,7 @@ pub(super) struct EmbeddedReader {
     positions: BTreeMap<TopicPartition, Offset>,
     ends: BTreeMap<TopicPartition, Offset>,
     stop: Stop,
-    news: watch::Receiver<u64>,
+    changes: watch::Receiver<u64>,
 }
 
 impl EmbeddedReader {
@@ -29,35 +29,35 @@ impl EmbeddedReader {
     /// [`LogError::UnknownTopic`], [`LogError::OutOfRange`], and those of reading the file.
     pub(super) async fn open(store: Arc<Store>, from: &[(TopicPartition, Start)], stop: Stop) -> Result<Self, LogError> {
         let starts: BTreeMap<TopicPartition, Start> = from.iter().copied().collect();
-        let shelves: Vec<Arc<Shelf>> = starts.keys().map(|at| store.shelves.get(*at)).collect::<Result<_, _>>()?;
-        let news = store.shelves.news();
-        let ends = store.shelves.ends(shelves.iter());
-        let mut lanes = Vec::new();
-        for ((shelf, end), start) in shelves.into_iter().zip(&ends).zip(starts.values()) {
-            let at = resolve(&store, &shelf, *end, *start).await?;
-            lanes.push(Lane::new(shelf, at, (stop == Stop::AtEnd).then_some(*end)));
+        let tails: Vec<Arc<PartitionTail>> = starts.keys().map(|at| store.tails.get(*at)).collect::<Result<_, _>>()?;
+        let changes = store.tails.changes();
+        let ends = store.tails.ends(tails.iter());
+        let mut partitions = Vec::new();
+        for ((tail, end), start) in tails.into_iter().zip(&ends).zip(starts.values()) {
+            let at = resolve(&store, &tail, *end, *start).await?;
+            partitions.push(PartitionCursor::new(tail, at, (stop == Stop::AtEnd).then_some(*end)));
         }
-        let positions = lanes.iter().map(|lane| (lane.shelf.at, lane.at)).collect();
+        let positions = partitions.iter().map(|partition| (partition.tail.at, partition.at)).collect();
         let ends = starts.into_keys().zip(ends).collect();
-        Ok(Self { store, cursor: Cursor::new(lanes), positions, ends, stop, news })
+        Ok(Self { store, cursor: Cursor::new(partitions), positions, ends, stop, changes })
     }
 
     async fn next(&mut self, max_records: usize, max_wait: Duration) -> Result<Vec<Record>, LogError> {
         let deadline = deadline_of(max_wait);
         loop {
-            self.news.mark_unchanged();
+            self.changes.mark_unchanged();
             let records = self.cursor.fetch(&self.store, max_records).await?;
             self.note_positions();
             let is_done = !records.is_empty() || (self.stop == Stop::AtEnd && self.caught_up());
-            if is_done || !wait_for_news(&mut self.news, deadline).await {
+            if is_done || !wait_for_changes(&mut self.changes, deadline).await {
                 return Ok(records);
             }
         }
     }
 
     fn note_positions(&mut self) {
-        for (lane, position) in self.cursor.lanes.iter().zip(self.positions.values_mut()) {
-            *position = lane.at;
+        for (partition, position) in self.cursor.partitions.iter().zip(self.positions.values_mut()) {
+            *position = partition.at;
         }
     }
 }
@@ -76,24 +76,24 @@ impl Reader for EmbeddedReader {
     }
 }
 
-async fn resolve(store: &Store, shelf: &Arc<Shelf>, end: Offset, start: Start) -> Result<Offset, LogError> {
+async fn resolve(store: &Store, tail: &Arc<PartitionTail>, end: Offset, start: Start) -> Result<Offset, LogError> {
     match start {
-        Start::Beginning => Ok(shelf.start()),
+        Start::Beginning => Ok(tail.start()),
         Start::End => Ok(end),
-        Start::Offset(offset) => check_range(shelf, offset, end),
-        Start::Time(time_ms) => store.pool.seek(shelf, end, time_ms).await,
+        Start::Offset(offset) => check_range(tail, offset, end),
+        Start::Time(time_ms) => store.pool.seek(tail, end, time_ms).await,
     }
 }
 
-/// Gives the offset back if the partition can be read from there.
+/// Returns the offset if the partition can be read from there.
 ///
 /// # Errors
 /// [`LogError::OutOfRange`].
-pub(super) fn check_range(shelf: &Shelf, offset: Offset, end: Offset) -> Result<Offset, LogError> {
-    let start = shelf.start();
+pub(super) fn check_range(tail: &PartitionTail, offset: Offset, end: Offset) -> Result<Offset, LogError> {
+    let start = tail.start();
     if (start..=end).contains(&offset) {
         Ok(offset)
     } else {
-        Err(LogError::OutOfRange { partition: shelf.at, offset, start, end })
+        Err(LogError::OutOfRange { partition: tail.at, offset, start, end })
     }
 }

@@ -4,10 +4,10 @@
 //!  meta        name, value                                   id of the log, partitions of the keyed topics
 //!  partitions  topic, partition: start, next, peak, cleaned  what exists, and where the next record goes
 //!  positions   group, topic, partition: next, metadata       where groups go on
-//!  identities  identity: epoch                               which session of an identity is the living one
+//!  identities  identity: epoch                               which session of an identity is the current one
 //!  "TOPIC/P"   offset, time_ms, peak_ms, key, headers, value one table per partition, by offset
 //! ```
-//! One table per partition, so that appending always writes at the right edge of a tree (docs/adr/0003). Anyone may look inside:
+//! One table per partition, so that appending always writes at the right edge of a tree (docs/adr/0003). To look inside:
 //! `sqlite3 kartshoppe.log.sqlite 'select "offset", value from "inventory-events/0" order by 1 desc limit 5'`.
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::trouble;
+use super::errors;
 use crate::log::{LogError, Offset, PartitionId, TopicPartition};
 use crate::wire::topics::Topic;
 
@@ -26,7 +26,11 @@ const APPLICATION_ID: i32 = 0x4B53_4C47;
 const FORMAT: i32 = 1;
 /// Bytes. Measured against 4,096 and 16,384: the best for batches of 100 to 10,000 records of 400 bytes (docs/adr/0003).
 pub(super) const PAGE_BYTES: u64 = 8192;
-/// More than one statement for every partition of every topic, so that none is ever prepared twice.
+/// Bytes written between two checkpoints. SQLite's own default; larger ones only make the WAL larger.
+pub(super) const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// Bytes of WAL at which the writer itself stops for a checkpoint: the keeper cannot move that much while commits go on.
+pub(super) const WAL_LIMIT_BYTES: u64 = 32 << 20;
+/// Enough statements for every partition of every topic, so that none is prepared twice.
 const STATEMENTS: usize = 512;
 /// How long a program that has the file open (`sqlite3`, a backup) may keep a commit waiting.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -47,7 +51,7 @@ pub(super) fn file_in(folder: &Path) -> PathBuf {
     folder.join("kartshoppe.log.sqlite")
 }
 
-/// A partition as the file has it.
+/// A partition as it is stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PartitionRow {
     /// Differs from every partition before it, also of the same name.
@@ -57,7 +61,7 @@ pub(super) struct PartitionRow {
     pub(super) next: Offset,
     /// The highest append time so far.
     pub(super) peak_ms: i64,
-    /// Compaction went up to here, and left so many records.
+    /// Where the last compaction ended, and how many records it left.
     pub(super) cleaned: Offset,
     pub(super) live: i64,
 }
@@ -72,7 +76,7 @@ pub(super) fn open_writer(
     fsync: bool,
     max_bytes: Option<u64>,
 ) -> Result<Connection, LogError> {
-    let failed = |error: rusqlite::Error| trouble::while_reading(path, &error);
+    let failed = |error: rusqlite::Error| errors::while_reading(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
@@ -84,7 +88,7 @@ pub(super) fn open_writer(
     let pragmas = format!(
         "PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {level}; PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = {}; PRAGMA cache_size = -32000;",
-        super::keeper::WAL_LIMIT_BYTES
+        WAL_LIMIT_BYTES
     );
     connection.execute_batch(&pragmas).map_err(failed)?;
     if made {
@@ -108,14 +112,15 @@ pub(super) fn open_writer(
 /// # Errors
 /// [`LogError::Refused`] for another program's file or a newer format; [`LogError::Unusable`].
 pub(super) fn open_reader(path: &Path) -> Result<Connection, LogError> {
-    let failed = |error: rusqlite::Error| trouble::while_reading(path, &error);
-    // Read-write for SQLite, as reading a file whose writer was killed includes mending its WAL; `query_only` keeps us honest.
+    let failed = |error: rusqlite::Error| errors::while_reading(path, &error);
+    // Read-write for SQLite, as reading a file whose writer was killed includes recovery of its WAL; `query_only` forbids the
+    // rest.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
     connection.pragma_update(None, "query_only", true).map_err(failed)?;
     check_format(&connection, path)?;
-    // The writer alone decides whether what is at the path may get what is in the WAL.
+    // Only the writer decides whether the WAL may be moved into the file that is at the path.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
     Ok(connection)
 }
@@ -125,7 +130,7 @@ pub(super) fn open_keeper(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     prepare(&connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    // The first read opens the WAL: the one that is there now, not what may be at its path later.
+    // The first read opens the WAL: the one that exists now, not what may be at its path later.
     is_new(&connection)?;
     Ok(connection)
 }
@@ -140,7 +145,7 @@ fn is_new(connection: &Connection) -> Result<bool, rusqlite::Error> {
 }
 
 fn check_format(connection: &Connection, path: &Path) -> Result<(), LogError> {
-    let failed = |error: rusqlite::Error| trouble::while_reading(path, &error);
+    let failed = |error: rusqlite::Error| errors::while_reading(path, &error);
     let ours: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
     if ours != APPLICATION_ID {
         return Err(LogError::Refused(format!("{} is not an event log of KartShoppe: move it away", path.display())));
@@ -155,9 +160,9 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
-/// The number of partitions is fixed while there are topics: another would send keys elsewhere.
+/// The number of partitions is fixed while there are topics: another number would move keys to other partitions.
 fn check_partitions(connection: &Connection, path: &Path, wanted: PartitionId) -> Result<(), LogError> {
-    let failed = |error: rusqlite::Error| trouble::while_reading(path, &error);
+    let failed = |error: rusqlite::Error| errors::while_reading(path, &error);
     if wanted < 1 {
         return Err(LogError::Refused(format!("inventory.partitions is {wanted}: it must be at least 1")));
     }
@@ -172,7 +177,7 @@ fn check_partitions(connection: &Connection, path: &Path, wanted: PartitionId) -
         )));
     }
     let update = "UPDATE meta SET value = ?1 WHERE name = 'partitions'";
-    connection.execute(update, [wanted.to_string()]).map(|_| ()).map_err(|error| trouble::while_writing(path, &error))
+    connection.execute(update, [wanted.to_string()]).map(|_| ()).map_err(|error| errors::while_writing(path, &error))
 }
 
 /// The number of partitions of the keyed topics.
@@ -185,12 +190,12 @@ pub(super) fn stored_id(connection: &Connection) -> Result<String, rusqlite::Err
     connection.query_row("SELECT value FROM meta WHERE name = 'id'", [], |row| row.get(0))
 }
 
-/// An id for a log that begins.
+/// An id for a new log.
 pub(super) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Every partition that exists. Topics that this binary does not know are passed over.
+/// Every partition that exists, except those of topics that this binary does not know.
 pub(super) fn load_partitions(connection: &Connection) -> Result<Vec<PartitionRow>, rusqlite::Error> {
     let sql = "SELECT id, topic, partition, start, next, peak_ms, cleaned, live FROM partitions ORDER BY topic, partition";
     let mut statement = connection.prepare_cached(sql)?;

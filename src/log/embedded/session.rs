@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::cursor::{Cursor, Lane};
+use super::cursor::{Cursor, PartitionCursor};
 use super::groups::Member;
+use super::jobs::{Job, Write, WriterHandle};
+use super::partition_tail::PartitionTail;
 use super::reader::check_range;
-use super::shelf::Shelf;
-use super::writer::{Job, Write, WriterHandle};
-use super::{Store, wait_for_news};
+use super::store::{Store, wait_for_changes};
 use crate::log::{Assignment, Batch, LogError, LogFuture, PartitionId, Polled, Positions, Session, TopicPartition, deadline_of};
 use crate::wire::topics::Topic;
 
@@ -23,7 +23,7 @@ pub(super) struct EmbeddedSession {
     writer: WriterHandle,
     member: Arc<Member>,
     topics: Vec<Topic>,
-    /// A commit ended without a clear result, or a topic is gone: what was assigned is lost.
+    /// A commit ended with an unclear result, or a topic was deleted: the assignment is lost.
     lost: AtomicBool,
     assigned: Mutex<Option<Cursor>>,
 }
@@ -35,20 +35,20 @@ impl EmbeddedSession {
 
     async fn next(&self, max_records: usize, max_wait: Duration) -> Result<Polled, LogError> {
         let deadline = deadline_of(max_wait);
-        let mut news = self.store.shelves.news();
+        let mut changes = self.store.tails.changes();
         loop {
-            news.mark_unchanged();
-            if let Some(polled) = self.look(max_records).await? {
+            changes.mark_unchanged();
+            if let Some(polled) = self.poll_now(max_records).await? {
                 return Ok(polled);
             }
-            if !wait_for_news(&mut news, deadline).await {
+            if !wait_for_changes(&mut changes, deadline).await {
                 return Ok(Polled::Idle);
             }
         }
     }
 
-    /// What there is now. The lock is never held while waiting for news, so that a rewind gets through.
-    async fn look(&self, max_records: usize) -> Result<Option<Polled>, LogError> {
+    /// What there is now. The lock is not held while waiting for changes, so that a rewind gets through.
+    async fn poll_now(&self, max_records: usize) -> Result<Option<Polled>, LogError> {
         let mut assigned = self.assigned.lock().await;
         self.member.check()?;
         let Some(cursor) = assigned.as_mut() else {
@@ -72,17 +72,17 @@ impl EmbeddedSession {
         Ok((!records.is_empty()).then_some(Polled::Records(records)))
     }
 
-    /// Takes the group's partitions over, from the committed positions.
+    /// Takes over the group's partitions, at the committed positions.
     async fn attach(&self) -> Result<(Cursor, Vec<Assignment>), LogError> {
         let member = Arc::clone(&self.member);
         let positions = self.writer.ask(|answer| Job::Attach { member, answer }).await?;
         self.lost.store(false, Ordering::Release);
-        let shelves = self.store.shelves_of(&self.topics)?;
-        let lanes = shelves.into_iter().map(|shelf| {
-            let at = start_of(&shelf, &positions)?;
-            Ok(Lane::new(shelf, at, None))
+        let tails = self.store.tails_of(&self.topics)?;
+        let partitions = tails.into_iter().map(|tail| {
+            let at = start_of(&tail, &positions)?;
+            Ok(PartitionCursor::new(tail, at, None))
         });
-        let cursor = Cursor::new(lanes.collect::<Result<_, LogError>>()?);
+        let cursor = Cursor::new(partitions.collect::<Result<_, LogError>>()?);
         let assignments = assignments(&cursor, &positions);
         Ok((cursor, assignments))
     }
@@ -110,15 +110,15 @@ impl EmbeddedSession {
         let mut assigned = self.assigned.lock().await;
         let (Some(cursor), Some(group)) = (assigned.as_mut(), &self.member.group) else { return Ok(()) };
         let positions = self.store.pool.committed(group).await?;
-        for lane in cursor.lanes.iter_mut().filter(|lane| partitions.contains(&lane.shelf.at.partition)) {
-            lane.at = start_of(&lane.shelf, &positions)?;
+        for partition in cursor.partitions.iter_mut().filter(|partition| partitions.contains(&partition.tail.at.partition)) {
+            partition.at = start_of(&partition.tail, &positions)?;
         }
         Ok(())
     }
 
     fn leave(&self) {
         self.store.groups.leave(&self.member);
-        self.store.shelves.announce();
+        self.store.tails.announce();
     }
 }
 
@@ -163,12 +163,12 @@ impl Drop for Unclear<'_> {
 }
 
 /// The committed position, or the beginning.
-fn start_of(shelf: &Shelf, positions: &Positions) -> Result<i64, LogError> {
-    positions.get(&shelf.at).map_or(Ok(shelf.start()), |position| check_range(shelf, position.offset, shelf.end()))
+fn start_of(tail: &PartitionTail, positions: &Positions) -> Result<i64, LogError> {
+    positions.get(&tail.at).map_or(Ok(tail.start()), |position| check_range(tail, position.offset, tail.end()))
 }
 
 fn partitions_of(cursor: &Cursor) -> Vec<PartitionId> {
-    let mut partitions: Vec<PartitionId> = cursor.lanes.iter().map(|lane| lane.shelf.at.partition).collect();
+    let mut partitions: Vec<PartitionId> = cursor.partitions.iter().map(|partition| partition.tail.at.partition).collect();
     partitions.sort_unstable();
     partitions.dedup();
     partitions
@@ -176,7 +176,7 @@ fn partitions_of(cursor: &Cursor) -> Vec<PartitionId> {
 
 fn assignments(cursor: &Cursor, positions: &Positions) -> Vec<Assignment> {
     let topics = |partition| {
-        let places = cursor.lanes.iter().map(|lane| lane.shelf.at).filter(move |at| at.partition == partition);
+        let places = cursor.partitions.iter().map(|partition| partition.tail.at).filter(move |at| at.partition == partition);
         places.filter_map(|at: TopicPartition| Some((at.topic, positions.get(&at)?.clone()))).collect::<BTreeMap<_, _>>()
     };
     partitions_of(cursor).into_iter().map(|partition| Assignment { partition, positions: topics(partition) }).collect()

@@ -1,4 +1,4 @@
-//! Following a log that another process writes: looks whether the file has changed, every 50 ms, for as long as it is open here.
+//! Following a log that another process writes: checks every 50 ms whether the file has changed, for as long as it is open here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,41 +7,41 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::shelf::Shelves;
-use super::{schema, trouble};
+use super::partition_tail::PartitionTails;
+use super::{errors, schema};
 use crate::log::LogError;
 
-/// Twenty looks a second: what a person who tails a topic calls at once, and far below 1 % of a core.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Twenty checks a second: at once for a person who tails a topic, and far below 1 % of a core.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// Looks as long as the returned sender lives.
+/// Checks until the returned sender is dropped.
 ///
 /// # Errors
 /// Those of opening the file.
-pub(super) fn watch(path: &Path, shelves: &Arc<Shelves>) -> Result<Sender<()>, LogError> {
+pub(super) fn watch(path: &Path, tails: &Arc<PartitionTails>) -> Result<Sender<()>, LogError> {
     let connection = schema::open_reader(path)?;
-    let version = data_version(&connection).map_err(|error| trouble::while_reading(path, &error))?;
-    let rows = schema::load_partitions(&connection).map_err(|error| trouble::while_reading(path, &error))?;
-    shelves.refresh(&rows);
-    let shelves = Arc::clone(shelves);
+    let version = data_version(&connection).map_err(|error| errors::while_reading(path, &error))?;
+    let rows = schema::load_partitions(&connection).map_err(|error| errors::while_reading(path, &error))?;
+    tails.refresh(&rows);
+    let tails = Arc::clone(tails);
     let (stop, stopped) = channel();
-    let run = move || look_on(&connection, version, &shelves, &stopped);
+    let run = move || check_until(&stopped, &connection, version, &tails);
     let thread = std::thread::Builder::new().name("log-watcher".to_owned()).spawn(run);
     thread.map(|_| stop).map_err(|error| LogError::Unavailable(format!("cannot follow the log: {error}")))
 }
 
-fn look_on(connection: &Connection, mut version: i64, shelves: &Shelves, stopped: &Receiver<()>) {
-    while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-        let look = || -> Result<i64, rusqlite::Error> {
+fn check_until(stopped: &Receiver<()>, connection: &Connection, mut version: i64, tails: &PartitionTails) {
+    while stopped.recv_timeout(CHECK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let check = || -> Result<i64, rusqlite::Error> {
             let now = data_version(connection)?;
             if now != version {
-                shelves.refresh(&schema::load_partitions(connection)?);
+                tails.refresh(&schema::load_partitions(connection)?);
             }
             Ok(now)
         };
-        match look() {
+        match check() {
             Ok(now) => version = now,
-            Err(error) => tracing::warn!(%error, "the event log cannot be looked at and is tried again"),
+            Err(error) => tracing::warn!(%error, "the event log could not be checked for changes; it is tried again"),
         }
     }
 }

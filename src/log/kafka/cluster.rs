@@ -91,7 +91,7 @@ impl Cluster {
         asked.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("a question to Kafka ended early: {failed}"))))
     }
 
-    /// The topics of ours that exist, with their partition counts.
+    /// Our topics that exist, with their partition counts.
     pub fn topics(&self) -> Result<BTreeMap<Topic, PartitionId>, LogError> {
         let metadata = self.inspector.fetch_metadata(None, PATIENCE).map_err(|error| self.failed("listing topics", &error))?;
         self.board.health.answered();
@@ -129,7 +129,8 @@ impl Cluster {
         Ok(decided)
     }
 
-    /// One request to each leader. `wanted` is a time, or the protocol's value for either end; the answer has the offset in its place.
+    /// One request to each leader. `wanted` is a time, or the protocol's value for either end; the answer has the offset in its
+    /// place.
     fn offsets(
         &self,
         client: &BaseConsumer<Reporting>,
@@ -167,7 +168,7 @@ impl Cluster {
         Ok(missing.map(|at| LogError::UnknownTopic(at.topic.name().to_owned())))
     }
 
-    /// The ids of topics of ours, of those that exist.
+    /// The ids of those of our topics that exist.
     pub fn topic_ids(&self, topics: &[Topic]) -> Result<BTreeMap<Topic, String>, LogError> {
         let names: Vec<_> = topics.iter().map(|topic| self.config.name_of(*topic)).collect();
         let described = self.describe(&names)?;

@@ -127,8 +127,8 @@ impl KafkaLog {
         Ok(())
     }
 
-    /// Makes the shop's topics, now or as soon as Kafka answers, and checks them from then on: missing, unequal or replaced ones are
-    /// refused, with what to do.
+    /// Makes the shop's topics, now or as soon as Kafka answers, and checks them from then on: missing, unequal or replaced ones
+    /// are refused, with what to do.
     pub async fn oversee(self: &Arc<Self>) {
         let are_made = self.trouble().is_none() && self.make_ours().await;
         let log = Arc::downgrade(self);
@@ -148,7 +148,8 @@ impl KafkaLog {
         let _ = self.overseer.set(AbortOnDropHandle::new(task));
     }
 
-    /// Refuses topics whose settings lose states, before anything is restored from them. The overseer withdraws that when they are right.
+    /// Refuses topics whose settings lose states, before anything is restored from them. The overseer withdraws that when they
+    /// are right.
     async fn refuse_policies(&self) {
         match self.admin.check_policies().await {
             Ok(Some(reason)) => self.cluster.board.health.refuse(Some(reason)),

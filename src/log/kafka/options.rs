@@ -1,7 +1,7 @@
 //! How the clients are configured: brokers, names, and librdkafka's properties for each kind of client.
 //!
-//! Properties come in three layers: defaults that were measured (docs/adr/0006), the shop's configuration, and what the log's promises
-//! rest on, which no configuration can change.
+//! Properties come in three layers: defaults that were measured (docs/adr/0006), the shop's configuration, and what the log's
+//! promises rest on, which no configuration can change.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -84,14 +84,12 @@ pub struct KafkaConfig {
 
 impl KafkaConfig {
     /// The topic's name in this Kafka.
-    #[must_use]
-    pub fn name_of(&self, topic: Topic) -> String {
+    pub(super) fn name_of(&self, topic: Topic) -> String {
         format!("{}{}", self.topic_prefix, topic.name())
     }
 
     /// Which of our topics has this name.
-    #[must_use]
-    pub fn topic_of(&self, name: &str) -> Option<Topic> {
+    pub(super) fn topic_of(&self, name: &str) -> Option<Topic> {
         Topic::from_name(name.strip_prefix(&self.topic_prefix)?)
     }
 
@@ -130,7 +128,8 @@ impl KafkaConfig {
         client
     }
 
-    /// A member of a group. Membership is static: a member that comes back within the session timeout gets its partitions at once.
+    /// A member of a group. Membership is static: a member that comes back within the session timeout gets its partitions at
+    /// once.
     pub(super) fn member(&self, group: &str, identity: &str) -> ClientConfig {
         let mut client = self.consumer(&[
             ("fetch.wait.max.ms", "100"),

@@ -1,6 +1,7 @@
 //! The contract's policies as Kafka's settings of a topic, and whether a topic that exists has them.
 //!
-//! Where states or the ledger can be lost, the log is refused until the settings are right; everything else only raises a warning.
+//! Where states or the ledger can be lost, the log is refused until the settings are right; everything else only raises a
+//! warning.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,8 +30,8 @@ pub(super) fn settings_of(topic: Topic, retained_bytes: Option<u64>) -> Vec<(&'s
         Retention::Delete(after) => {
             vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", after.as_millis().to_string())]
         }
-        // A restore also reads what is not compacted yet, so segments are short and compacted soon. Tombstones stay a day, so that
-        // every follower sees them.
+        // A restore also reads what is not compacted yet, so segments are short and compacted soon. Tombstones stay a day, so
+        // that every follower sees them.
         Retention::Compacted => vec![
             ("cleanup.policy", "compact".to_owned()),
             ("segment.ms", "600000".to_owned()),

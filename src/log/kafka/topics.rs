@@ -77,7 +77,7 @@ impl Admin {
         self.until(topics, false).await
     }
 
-    /// Every topic of ours with the bounds of its partitions.
+    /// Every topic of the shop with the bounds of its partitions.
     pub async fn list(&self) -> Result<Vec<TopicInfo>, LogError> {
         let ask = |cluster: &Cluster| {
             let topics = cluster.topics()?;
@@ -121,8 +121,8 @@ impl Admin {
         Ok(settings)
     }
 
-    /// Compares the settings of all topics with the contract's: raises alarms and clears those that are over. Returns why the log must
-    /// not be used, if so. Alarms about settings that cannot be read now stay as they were.
+    /// Compares the settings of all topics with the contract's: raises alarms and clears those that are over. Returns why the log
+    /// must not be used, if so. Alarms about settings that cannot be read now stay as they were.
     pub async fn check_policies(&self) -> Result<Option<String>, LogError> {
         let there = self.existing().await?;
         let ours: Vec<Topic> = there.keys().copied().filter(|topic| topic.is_ours()).collect();

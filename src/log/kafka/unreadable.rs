@@ -1,7 +1,7 @@
 //! Records that cannot be read, however often they are asked for: compressed in a way that the client does not know, or damaged.
 //!
-//! The client asks again and again at the same offset, and reports it only in passing. The second failure at an offset is a standstill
-//! with a name: other partitions go on, and the alarm ends as soon as somebody has read beyond that offset.
+//! The client asks again and again at the same offset, and reports it only in passing. The second failure at an offset is a
+//! standstill with a name: other partitions go on, and the alarm ends as soon as a reader gets beyond that offset.
 
 pub(super) mod search;
 

@@ -1,4 +1,4 @@
-//! Kafka: brokers, policies, members and positions of others, records that nobody can read.
+//! Kafka: brokers, policies, foreign members and their positions, records that cannot be read.
 
 use std::fs;
 use std::path::{Path, PathBuf};

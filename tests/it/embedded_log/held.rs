@@ -84,7 +84,7 @@ fn lock_on() {
     hold("BEGIN IMMEDIATE;");
 }
 
-/// As a `sqlite3` shell that somebody left open.
+/// As a `sqlite3` shell that was left open.
 fn hold(sql: &str) {
     let connection = rusqlite::Connection::open(task()).unwrap();
     connection.execute_batch(sql).unwrap();

@@ -126,7 +126,7 @@ async fn an_older_copy_in_its_place_is_refused_until_the_right_one_is_back() {
     append(&log, vec![record_at(EVENTS, "a", "new")]).await;
     log.keep_house().await.unwrap();
     let newer = fs::read(file(folder.path())).unwrap();
-    // A look at the newer contents, so that there is something to compare with.
+    // A check of the newer contents, so that there is something to compare with.
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
 
     fs::write(file(folder.path()), &older).unwrap();
@@ -162,7 +162,7 @@ async fn another_log_in_its_place_is_refused_and_left_as_it_is() {
     }
 }
 
-/// Emptying the log and making a topic anew are no reason to doubt the file.
+/// Emptying the log and making a topic again are no reason to doubt the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_was_emptied_goes_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Who may open the log, and what is said to those who may not.
+//! Which processes may open the log, and the errors of those that may not.
 
 use std::path::Path;
 

@@ -157,8 +157,8 @@ async fn a_full_disk_loses_nothing_acknowledged() {
     log.close().await;
 }
 
-/// A checkpoint that stops half-way leaves a file that makes no sense without its WAL: nobody wrote it over, and the next checkpoint
-/// mends it.
+/// A checkpoint that stops half-way leaves a file that is inconsistent without its WAL: it does not count as overwritten, and the next
+/// checkpoint completes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_a_full_disk_stops_is_finished_later() {
     let Some(disk) = SmallDisk::mount(24) else { return };

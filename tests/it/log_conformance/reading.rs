@@ -57,7 +57,7 @@ pub async fn a_reader_stops_at_the_end_as_it_stood(harness: &mut dyn Harness) {
     assert!(empty.caught_up());
 }
 
-/// Records come while one reads to the end, and whoever reads on from there sees them all.
+/// Records come while a reader reads to the end, and a reader that goes on from there sees them all.
 pub async fn whoever_has_read_to_the_end_goes_on_from_there(harness: &mut dyn Harness) {
     const ROUNDS: usize = 20;
     let log = harness.log();

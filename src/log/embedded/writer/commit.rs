@@ -1,20 +1,19 @@
 //! Group commit: admit each write, insert all of them, commit once, then make them visible and answer.
 //!
-//! A write that is not admitted (fenced, unknown topic, …) fails alone and before anything of it is written. If the transaction
-//! fails, nothing of any of them is in the log.
+//! A write that is not admitted (fenced, unknown topic, …) fails alone, before any of its records is written. If the transaction
+//! fails, none of the writes is in the log.
 
 use rusqlite::{Connection, params};
 
-use super::{Column, Write, Writer, reply};
+use super::super::jobs::{RECORD_LIMIT, Write};
+use super::super::{codec, partition_tail, schema};
+use super::{PartitionWriter, Writer, reply};
 use crate::domain::EpochMs;
-use crate::log::embedded::{codec, schema, shelf};
 use crate::log::partitioner::partition_of;
 use crate::log::{Appended, LogError, NewRecord, PartitionId, Position, Record, TopicPartition};
 use crate::wire::topics::Retention;
 
-/// Bytes of a record, far beyond what any topic carries and far below what SQLite takes.
-pub(in crate::log::embedded) const RECORD_LIMIT: usize = 64 << 20;
-/// Bytes of a position's text, as the contract says.
+/// Bytes of a position's metadata, as the contract says.
 const METADATA_LIMIT: usize = 4000;
 
 impl Writer {
@@ -39,19 +38,19 @@ impl Writer {
         }
     }
 
-    /// Checks a write and gives each of its records a place, or leaves no trace.
+    /// Checks a write and stages each of its records in a partition, or changes nothing.
     fn admit(&mut self, write: &Write, number: usize) -> Result<(), LogError> {
         self.check_member(write)?;
         for (at, position) in &write.batch.positions {
-            self.shelves.get(*at)?;
+            self.tails.get(*at)?;
             check_position(*at, position)?;
         }
         let spread = self.spread;
-        let places: Result<Vec<_>, _> = write.batch.records.iter().map(|record| self.place(record)).collect();
+        let places: Result<Vec<_>, _> = write.batch.records.iter().map(|record| self.partition_for(record)).collect();
         let places = places.inspect_err(|_| self.spread = spread)?;
         for (index, place) in places.into_iter().enumerate() {
-            if let Some(column) = self.columns.get_mut(&place) {
-                column.staged.push((number, index));
+            if let Some(partition) = self.partitions.get_mut(&place) {
+                partition.staged.push((number, index));
             }
         }
         Ok(())
@@ -75,7 +74,7 @@ impl Writer {
         }
     }
 
-    fn place(&mut self, record: &NewRecord) -> Result<TopicPartition, LogError> {
+    fn partition_for(&mut self, record: &NewRecord) -> Result<TopicPartition, LogError> {
         let count = record.topic.partitions().among(self.keyed);
         let partition = match (record.partition, &record.key) {
             (Some(partition), _) => partition,
@@ -83,8 +82,8 @@ impl Writer {
             (None, None) => self.next_spread(count),
         };
         let at = TopicPartition::new(record.topic, partition);
-        if !self.columns.contains_key(&at) {
-            return Err(self.shelves.get(at).err().unwrap_or(LogError::Closed));
+        if !self.partitions.contains_key(&at) {
+            return Err(self.tails.get(at).err().unwrap_or(LogError::Closed));
         }
         if record.key.is_none() && record.topic.retention() == Retention::Compacted {
             return Err(LogError::Refused(format!(
@@ -108,8 +107,8 @@ impl Writer {
     }
 
     fn insert_and_commit(&self, writes: &[Write], now_ms: EpochMs) -> Result<(), rusqlite::Error> {
-        for column in self.columns.values().filter(|column| !column.staged.is_empty()) {
-            insert(&self.connection, column, writes, now_ms)?;
+        for partition in self.partitions.values().filter(|partition| !partition.staged.is_empty()) {
+            insert(&self.connection, partition, writes, now_ms)?;
         }
         for write in writes {
             let Some(group) = write.member.as_ref().and_then(|member| member.group.as_ref()) else { continue };
@@ -125,33 +124,33 @@ impl Writer {
         let mut answers: Vec<Vec<Appended>> = writes.iter().map(appended_room).collect();
         let mut bytes = 0;
         let mut fresh = Vec::new();
-        for column in self.columns.values_mut().filter(|column| !column.staged.is_empty()) {
-            let keep = column.shelf.is_followed();
-            let mut records = Vec::with_capacity(if keep { column.staged.len() } else { 0 });
-            for (write, index) in column.staged.drain(..) {
-                let (at, offset) = (column.shelf.at, column.next);
-                column.next += 1;
+        for partition in self.partitions.values_mut().filter(|partition| !partition.staged.is_empty()) {
+            let keep = partition.tail.is_followed();
+            let mut records = Vec::with_capacity(if keep { partition.staged.len() } else { 0 });
+            for (write, index) in partition.staged.drain(..) {
+                let (at, offset) = (partition.tail.at, partition.next);
+                partition.next += 1;
                 if let Some(place) = answers[write].get_mut(index) {
                     *place = Appended { partition: at.partition, offset, append_time_ms: now_ms };
                 }
                 let record = take(&mut writes[write].batch.records[index], at, offset, now_ms);
-                bytes += shelf::weight(&record);
+                bytes += partition_tail::weight(&record);
                 if keep {
                     records.push(record);
                 }
             }
-            column.peak_ms = column.peak_ms.max(now_ms);
+            partition.peak_ms = partition.peak_ms.max(now_ms);
             bytes += usize::try_from(schema::PAGE_BYTES).unwrap_or(0);
-            fresh.push((std::sync::Arc::clone(&column.shelf), column.next, records));
+            fresh.push((std::sync::Arc::clone(&partition.tail), partition.next, records));
         }
-        self.shelves.publish(fresh);
+        self.tails.publish(fresh);
         for (write, appended) in writes.into_iter().zip(answers) {
             reply(write.answer, Ok(appended));
         }
         self.unkept_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
-    /// Takes the transaction back. Without room for all of a group there may be room for some of it.
+    /// Rolls the transaction back. On a full disk there may still be room for some of the writes.
     fn give_up(&mut self, writes: Vec<Write>, error: &LogError) {
         self.roll_back();
         if matches!(error, LogError::Full { .. }) && writes.len() > 1 {
@@ -165,13 +164,13 @@ impl Writer {
         }
     }
 
-    /// Ends a transaction that failed, if SQLite has not done so itself.
+    /// Ends a failed transaction, unless SQLite has done so itself.
     pub(super) fn roll_back(&mut self) {
-        self.columns.values_mut().for_each(|column| column.staged.clear());
+        self.partitions.values_mut().for_each(|partition| partition.staged.clear());
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            tracing::error!(%error, "the event log cannot take a failed transaction back");
+            tracing::error!(%error, "the event log cannot roll a failed transaction back");
         }
     }
 }
@@ -185,13 +184,18 @@ fn check_position(at: TopicPartition, position: &Position) -> Result<(), LogErro
 }
 
 /// Inserts the staged records of a partition, and notes its new end.
-fn insert(connection: &Connection, column: &Column, writes: &[Write], now_ms: EpochMs) -> Result<(), rusqlite::Error> {
-    let mut statement = connection.prepare_cached(&column.insert)?;
-    let peak_ms = column.peak_ms.max(now_ms);
+fn insert(
+    connection: &Connection,
+    partition: &PartitionWriter,
+    writes: &[Write],
+    now_ms: EpochMs,
+) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare_cached(&partition.insert)?;
+    let peak_ms = partition.peak_ms.max(now_ms);
     let stepped_back = (peak_ms > now_ms).then_some(peak_ms);
     let mut headers = Vec::new();
-    let mut next = column.next;
-    for (write, index) in &column.staged {
+    let mut next = partition.next;
+    for (write, index) in &partition.staged {
         let record = &writes[*write].batch.records[*index];
         codec::encode(&record.headers, &mut headers);
         let headers = (!headers.is_empty()).then_some(&headers[..]);
@@ -199,7 +203,7 @@ fn insert(connection: &Connection, column: &Column, writes: &[Write], now_ms: Ep
         next += 1;
     }
     let update = "UPDATE partitions SET next = ?1, peak_ms = ?2 WHERE id = ?3";
-    connection.prepare_cached(update)?.execute(params![next, peak_ms, column.shelf.id])?;
+    connection.prepare_cached(update)?.execute(params![next, peak_ms, partition.tail.id])?;
     Ok(())
 }
 
@@ -210,13 +214,13 @@ fn set_position(connection: &Connection, group: &str, at: TopicPartition, positi
     connection.prepare_cached(upsert)?.execute(values).map(|_| ())
 }
 
-/// Room for the answer to an append; a commit's answer is empty.
+/// An answer to be filled in: one entry per record of an append, none for a commit.
 fn appended_room(write: &Write) -> Vec<Appended> {
     let count = if write.member.is_none() { write.batch.records.len() } else { 0 };
     vec![Appended { partition: 0, offset: 0, append_time_ms: 0 }; count]
 }
 
-/// Makes the written record of a new one, whose parts are moved out.
+/// Makes the written record of a new one, by moving its parts.
 fn take(new: &mut NewRecord, at: TopicPartition, offset: i64, append_time_ms: EpochMs) -> Record {
     let headers = std::mem::take(&mut new.headers);
     Record {

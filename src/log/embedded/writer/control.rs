@@ -1,4 +1,4 @@
-//! Everything the writer does besides writing records: topics, sessions, clearing up, checkpoints.
+//! Everything the writer does besides writing records: topics, sessions, housekeeping, checkpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,35 +6,24 @@ use std::time::Duration;
 use rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
 use rusqlite::params;
 
+use super::super::groups::Member;
+use super::super::jobs::Prune;
+use super::super::{errors, holders, read_pool, schema};
 use super::Writer;
-use crate::log::embedded::groups::Member;
-use crate::log::embedded::shelf::Shelf;
-use crate::log::embedded::{holders, read_pool, schema, trouble};
-use crate::log::{LogError, Offset, Positions, TopicPartition};
+use crate::log::{LogError, Positions, TopicPartition};
 use crate::telemetry::alarms::{About, Alarm, Cause};
 use crate::wire::topics::Topic;
 
-/// Our own readers hold the WAL for single queries. Whoever holds it longer is not waited for, as all commits would wait with us.
+/// How long to wait for readers of the WAL. Ours hold it for single queries; all commits would wait for a longer one.
 const OWN_READERS: Duration = Duration::from_millis(20);
 
-/// A slice of clearing up.
-#[derive(Debug)]
-pub(in crate::log::embedded) enum Prune {
-    /// Removes all records before this offset.
-    Before(Arc<Shelf>, Offset),
-    /// Removes these records.
-    Records(Arc<Shelf>, Vec<Offset>),
-    /// Notes that compaction went up to this offset and left so many records.
-    Compacted(Arc<Shelf>, Offset, i64),
-}
-
 impl Writer {
-    /// Makes the missing ones of these topics.
+    /// Makes those of these topics that are missing.
     pub(super) fn create(&mut self, topics: &[Topic]) -> Result<Vec<Topic>, LogError> {
         let mut missing: Vec<Topic> = topics.to_vec();
         missing.sort_unstable();
         missing.dedup();
-        missing.retain(|topic| !self.columns.contains_key(&TopicPartition::new(*topic, 0)));
+        missing.retain(|topic| !self.partitions.contains_key(&TopicPartition::new(*topic, 0)));
         let keyed = self.keyed;
         self.change(|connection| {
             for topic in &missing {
@@ -48,10 +37,10 @@ impl Writer {
         Ok(missing)
     }
 
-    /// Deletes topics; a log without topics begins anew, under another id.
+    /// Deletes topics; a log that has none left becomes a new one, with another id.
     pub(super) fn delete(&mut self, topics: &[Topic]) -> Result<(), LogError> {
-        let doomed: Vec<TopicPartition> = self.columns.keys().copied().filter(|at| topics.contains(&at.topic)).collect();
-        let is_reset = doomed.len() == self.columns.len() && !doomed.is_empty();
+        let doomed: Vec<TopicPartition> = self.partitions.keys().copied().filter(|at| topics.contains(&at.topic)).collect();
+        let is_reset = doomed.len() == self.partitions.len() && !doomed.is_empty();
         let new_id = schema::new_id();
         if is_reset {
             self.guard.expect_id(new_id.clone());
@@ -66,7 +55,7 @@ impl Writer {
         self.reload()
     }
 
-    /// Starts a session: from now on older ones of its identity are fenced.
+    /// Opens a session, and fences the older ones of its identity.
     pub(super) fn open(&mut self, identity: String, group: Option<String>) -> Result<Arc<Member>, LogError> {
         let epoch = self.change(|connection| {
             let upsert = "INSERT INTO identities (identity, epoch) VALUES (?1, 1)
@@ -76,11 +65,11 @@ impl Writer {
         self.sessions += 1;
         let member = Arc::new(Member::new(identity, epoch, self.sessions, group));
         self.groups.join(&member);
-        self.shelves.announce();
+        self.tails.announce();
         Ok(member)
     }
 
-    /// Gives the group's partitions to the member. What it writes to the file also buries a commit whose result was unclear.
+    /// Assigns the group's partitions to the member. The write also overwrites a commit whose result was unclear.
     pub(super) fn attach(&mut self, member: &Member) -> Result<Positions, LogError> {
         member.check()?;
         let changed = self.change(|connection| {
@@ -91,7 +80,7 @@ impl Writer {
             return Err(member.fenced());
         }
         self.groups.take_over(member);
-        self.shelves.announce();
+        self.tails.announce();
         self.committed(member.group.as_deref().unwrap_or_default())
     }
 
@@ -102,35 +91,35 @@ impl Writer {
 
     /// Clears up one slice.
     pub(super) fn prune(&mut self, prune: &Prune) -> Result<(), LogError> {
-        let shelf = match prune {
-            Prune::Before(shelf, _) | Prune::Records(shelf, _) | Prune::Compacted(shelf, _, _) => Arc::clone(shelf),
+        let tail = match prune {
+            Prune::Before(tail, _) | Prune::Records(tail, _) | Prune::Compacted(tail, _, _) => Arc::clone(tail),
         };
-        if shelf.is_gone() {
+        if tail.is_gone() {
             return Ok(());
         }
         self.change(|connection| match prune {
-            Prune::Before(shelf, start) => {
-                connection.prepare_cached(&format!("DELETE FROM {} WHERE \"offset\" < ?1", shelf.table))?.execute([start])?;
-                connection.prepare_cached("UPDATE partitions SET start = ?1 WHERE id = ?2")?.execute(params![start, shelf.id])
+            Prune::Before(tail, start) => {
+                connection.prepare_cached(&format!("DELETE FROM {} WHERE \"offset\" < ?1", tail.table))?.execute([start])?;
+                connection.prepare_cached("UPDATE partitions SET start = ?1 WHERE id = ?2")?.execute(params![start, tail.id])
             }
-            Prune::Records(shelf, offsets) => {
-                let mut delete = connection.prepare_cached(&format!("DELETE FROM {} WHERE \"offset\" = ?1", shelf.table))?;
+            Prune::Records(tail, offsets) => {
+                let mut delete = connection.prepare_cached(&format!("DELETE FROM {} WHERE \"offset\" = ?1", tail.table))?;
                 offsets.iter().try_fold(0, |count, offset| Ok(count + delete.execute([offset])?))
             }
-            Prune::Compacted(shelf, cleaned, live) => {
+            Prune::Compacted(tail, cleaned, live) => {
                 let update = "UPDATE partitions SET cleaned = ?1, live = ?2 WHERE id = ?3";
-                connection.prepare_cached(update)?.execute(params![cleaned, live, shelf.id])
+                connection.prepare_cached(update)?.execute(params![cleaned, live, tail.id])
             }
         })?;
-        if let Prune::Before(shelf, start) = prune {
-            shelf.set_start(*start);
+        if let Prune::Before(tail, start) = prune {
+            tail.set_start(*start);
         }
         self.unkept_bytes += schema::PAGE_BYTES * 64; // about what a slice touches
         Ok(())
     }
 
-    /// Moves the rest of the WAL into the file and starts it over, unless somebody reads what is in it: commits wait meanwhile, so a
-    /// reader is waited for no longer than our own ever read. Gives whether it did.
+    /// Moves the rest of the WAL into the file and starts it over, unless it has readers. Commits wait meanwhile, so it waits no
+    /// longer than our own readers read. Returns whether it did.
     pub(super) fn start_wal_over(&mut self) -> Result<bool, LogError> {
         self.guard.check()?;
         let restart = |connection: &rusqlite::Connection| {
@@ -148,7 +137,7 @@ impl Writer {
         Ok(done)
     }
 
-    /// Notes whether another program keeps us from writing, with an alarm that names it.
+    /// Notes whether another program holds the lock, with an alarm that names it.
     pub(super) fn note_locked(&mut self, locked: bool) {
         if locked || self.locked {
             let alarm = locked.then(|| {
@@ -171,15 +160,15 @@ impl Writer {
         }
     }
 
-    /// Begins a transaction, if the file is there to be written.
+    /// Begins a transaction, if the log may be written.
     pub(super) fn begin(&mut self) -> Result<(), LogError> {
         self.guard.check()?;
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
-        self.note_locked(begun.as_ref().is_err_and(trouble::is_busy));
+        self.note_locked(begun.as_ref().is_err_and(errors::is_busy));
         begun.map_err(|error| self.failed(&error))
     }
 
-    /// Closes the file. What is at its path but is not ours gets nothing from the WAL.
+    /// Closes the file. If the file at the path is not ours, the WAL is not moved into it.
     pub(super) fn end(self) {
         let refuse = SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         if !self.guard.has_its_file()
@@ -203,10 +192,10 @@ impl Writer {
         })
     }
 
-    /// Takes over the partitions as the file has them after topics came or went.
+    /// Loads the partitions after topics were made or deleted.
     fn reload(&mut self) -> Result<(), LogError> {
         let rows = schema::load_partitions(&self.connection).map_err(|error| self.failed(&error))?;
-        self.shelves.refresh(&rows);
+        self.tails.refresh(&rows);
         self.adopt(&rows);
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Which of a session's earlier transactions were committed, as the log itself shows.
 //!
-//! A transaction is known to have been committed if one of its records is visible anywhere, or if a record of a later transaction exists,
-//! which began only after the commit of the earlier one was answered. No reader has seen anything of the other undecided ones.
+//! A transaction is known to have been committed if one of its records is visible anywhere, or if a record of a later transaction
+//! exists, which began only after the commit of the earlier one was answered. No reader has seen anything of the other undecided
+//! ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -17,19 +18,19 @@ use super::stamp::Stamp;
 use crate::log::{LogError, Offset, TopicPartition};
 use crate::wire::topics::headers;
 
-/// How many records before the end of each partition are searched for visible stamps. The last record that a transaction wrote there
-/// is stamped; only records of other writers can follow it.
+/// How many records before the end of each partition are searched for visible stamps. The last record that a transaction wrote
+/// there is stamped; only records of other writers can follow it.
 const TAIL: Offset = 5_000;
 /// How long a fetch waits at the broker.
 const FETCH_WAIT: Duration = Duration::from_millis(10);
-/// Reading that brings nothing for so long has failed.
+/// Reading that returns nothing for this long has failed.
 const STALLED: Duration = Duration::from_secs(10);
 
 /// Stamps by where they lie.
 pub(super) type Found = BTreeSet<(Stamp, TopicPartition)>;
 
-/// The transactions that were committed, with the partitions where that is still undecided. `answered` is the last one whose commit is
-/// known to have been answered.
+/// The transactions that were committed, with the partitions where that is still undecided. `answered` is the last one whose
+/// commit is known to have been answered.
 pub(super) fn committed(
     undecided: &Found,
     visible: &Found,

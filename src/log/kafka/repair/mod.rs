@@ -1,13 +1,13 @@
 //! Repairs what a broker's death leaves behind (docs/adr/0008). The normal path works without knowing any of it.
 //!
-//! A broker that comes back may have forgotten to decide transactions that it had ended, may answer from an old state of its groups,
-//! and may take a member for the rival of its own past. Other files call in here at five moments:
+//! A broker that comes back may have forgotten to decide transactions that it had ended, may answer from an old state of its
+//! groups, and may take a member for the rival of its own past. Other files call in here at five moments:
 //!
 //! | when | call |
 //! | --- | --- |
 //! | before a session opens | [`previous_sessions::PreviousSessions::succeed`] waits for its predecessor to end |
 //! | before new producers write | [`before_writing`] decides what earlier producers left undecided |
-//! | before positions are believed | [`before_reading_positions`] gives up what is undecided of them |
+//! | before positions are read | [`before_reading_positions`] gives up what is undecided of them |
 //! | when a member or writer is refused | [`rivals::Rivals`] says whether that is another process |
 //! | every few seconds | [`standstill::Watch`] finds partitions that no writer frees; sessions then start over, once |
 //!

@@ -1,7 +1,7 @@
 //! Partitions that stand still: a transaction that no writer ends holds back everything behind it, for every reader.
 //!
-//! A broker aborts what is open for too long, and a session decides what its own past left undecided. What is still there after that
-//! belongs to a writer that does not come back, and has to be ended by hand.
+//! A broker aborts what is open for too long, and a session decides what its own past left undecided. What is still there after
+//! that belongs to a writer that does not come back, and has to be ended by hand.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::options::KafkaConfig;
 use crate::log::{Offset, TopicPartition};
 
-/// Longer than a transaction of ours may be open, and than the broker takes to notice.
+/// Longer than our transactions may be open, and than the broker takes to abort one.
 pub(in crate::log::kafka) const TOO_LONG: Duration = Duration::from_secs(30);
 
 /// Whether a partition stands still now, for all sessions of the process.
@@ -49,8 +49,8 @@ impl Standstill {
         self.found.load(Ordering::Relaxed)
     }
 
-    /// Why a session should make its clients again: since its producers were made, which was at this count, a partition has come to
-    /// stand still. New producers end the transaction if it is theirs.
+    /// Why a session should make its clients again: since its producers were made, which was at this count, a partition has come
+    /// to stand still. New producers end the transaction if it is theirs.
     pub fn since(&self, count: u64) -> Option<String> {
         (self.count() != count).then(|| "a partition stands still, and this session may have left it so".to_owned())
     }

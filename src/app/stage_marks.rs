@@ -1,8 +1,8 @@
 //! Marks in a file how far a session has polled and what it is about to commit, for the post-mortem of a killed process.
 //!
-//! A drill that kills the process must say what it hit: an order that was only published, one in a chunk, one in an open commit.
-//! Nobody can ask a dead process, but what it has written to a file before `kill -9` is there. [`MarkedLog`] wraps a log when
-//! faults are enabled and costs two small writes a batch; it changes nothing else.
+//! A test that kills the process must say what it hit: an order that was only published, one in a chunk, one in an open commit. A
+//! dead process answers no question, but what it wrote to a file before `kill -9` is there. [`MarkedLog`] wraps the log when
+//! faults are enabled, and costs two small writes a batch.
 //!
 //! The file holds two little-endian 64-bit numbers per partition of `order-events`: the position after the last polled record,
 //! and the position of the last commit that was begun.
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::layer::LogLayer;
-use super::{Batch, EventLog, LogFuture, Offset, PartitionId, Polled, Session, SessionConfig, Topic};
+use crate::log::layer::LogLayer;
+use crate::log::{Batch, EventLog, LogFuture, Offset, PartitionId, Polled, Session, SessionConfig, Topic};
 
 /// Bytes per partition.
 const ENTRY: u64 = 16;
@@ -45,11 +45,11 @@ pub fn read(path: &Path) -> std::io::Result<Vec<Marks>> {
     Ok(bytes.chunks_exact(16).map(|entry| Marks { polled: number(&entry[..8]), committing: number(&entry[8..]) }).collect())
 }
 
-/// How long the next commit is held open, as a slow disk would hold it; asked before each commit.
-pub type Hold = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
+/// How long the next commit is held open, as a slow disk would; asked before each commit.
+pub(super) type Hold = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
 
 /// A log whose sessions leave marks.
-pub struct MarkedLog {
+pub(super) struct MarkedLog {
     log: Arc<dyn EventLog>,
     file: Arc<File>,
     hold: Hold,
@@ -60,7 +60,7 @@ impl MarkedLog {
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn new(log: Arc<dyn EventLog>, path: &Path, hold: Hold) -> std::io::Result<Self> {
+    pub(super) fn new(log: Arc<dyn EventLog>, path: &Path, hold: Hold) -> std::io::Result<Self> {
         Ok(Self { log, file: Arc::new(File::create(path)?), hold })
     }
 }
@@ -85,7 +85,7 @@ struct MarkedSession {
 }
 
 impl MarkedSession {
-    /// A mark that cannot be written must not stop the shop: the drill will say that it has none.
+    /// A mark that cannot be written must not stop the shop: the test will find that there is none.
     fn mark(&self, partition: PartitionId, place: u64, position: Offset) {
         let entry = u64::try_from(partition).unwrap_or_default() * ENTRY;
         let _ = self.file.write_all_at(&position.to_le_bytes(), entry + place);

@@ -21,8 +21,7 @@ pub(super) fn while_reading(path: &Path, error: &Error) -> LogError {
     }
 }
 
-/// What an error before or at the commit means for those whose records it held: nothing of them is in the log, unless
-/// [`is_unclear`].
+/// What an error before or at the commit means for its records: none of them is in the log, unless [`is_unclear`].
 pub(super) fn while_writing(path: &Path, error: &Error) -> LogError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => while_reading(path, error),
@@ -31,8 +30,8 @@ pub(super) fn while_writing(path: &Path, error: &Error) -> LogError {
     }
 }
 
-/// Whether the commit may come back after a crash: its pages were written, but the disk did not say that it keeps them. The next
-/// commit writes over them, and with that it never happened.
+/// Whether the commit may reappear after a crash: its pages were written, but the disk did not confirm that it keeps them. The
+/// next commit overwrites them, and then it never happened.
 fn is_unclear(error: &Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
