@@ -61,7 +61,7 @@ export function readChange(value: unknown, of: Pick<Product, 'life' | 'version' 
     currentInventory: number(value['currentInventory']),
     previousPrice: numberOrNull(value['previousPrice']),
     currentPrice: numberOrNull(value['currentPrice']),
-    orderId: text(value['orderId']) || null,
+    orderMark: text(value['orderMark']) || null,
     timestamp: numberOrNull(value['timestamp']) ?? of.timestamp,
     life: numberOrNull(value['life']) ?? of.life,
     version: numberOrNull(value['version']) ?? of.version,

@@ -1,21 +1,23 @@
 import { storage } from '../lib/storage'
+import type { Order, ProductChange } from '../wire'
 
 const KEPT = 'kartshoppe.orders'
-/** Enough to recognise the echo of one's own orders. */
-const AT_MOST = 50
+/** Items: enough to recognise the echo of one's own orders. */
+const AT_MOST = 200
 
 function read(): string[] {
   const kept = storage.get(KEPT)
   return kept ? kept.split(' ') : []
 }
 
-/** Notes an order that this browser placed, so that its own effect on stock is not told as news. */
-export function rememberOrder(orderId: string): void {
-  storage.set(KEPT, [orderId, ...read()].slice(0, AT_MOST).join(' '))
+/** Notes the marks of an order that this browser placed, so that its own effect on stock is not reported as news. */
+export function rememberOrder({ items }: Order): void {
+  storage.set(KEPT, [...items.map(({ orderMark }) => orderMark), ...read()].slice(0, AT_MOST).join(' '))
 }
 
-export function isMine(orderId: string): boolean {
-  return read().includes(orderId)
+/** Whether this browser's own order caused a change. */
+export function isMine({ orderMark }: ProductChange): boolean {
+  return orderMark !== null && read().includes(orderMark)
 }
 
 /** Calls `act` when another tab of this browser has placed an order. */
