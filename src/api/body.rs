@@ -33,18 +33,22 @@ impl BodyLimits {
     }
 }
 
-/// A JSON body, with its bytes as they came: an object, or where `ARRAYS` says so an array too.
+/// A JSON body, with its bytes as they came: an object, or where `ARRAYS` says so an array too. Where `BEACON` says so it may be called
+/// `text/plain`, as browsers' beacons do.
 #[derive(Debug)]
-pub struct JsonBody<T, const ARRAYS: bool = false> {
+pub struct JsonBody<T, const ARRAYS: bool = false, const BEACON: bool = false> {
     pub value: T,
     pub bytes: Bytes,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync, const ARRAYS: bool> FromRequest<S> for JsonBody<T, ARRAYS> {
+/// The body of a tracked batch: it changes nothing but the record of what a page says of itself.
+pub type BeaconBody<T> = JsonBody<T, false, true>;
+
+impl<T: DeserializeOwned, S: Send + Sync, const ARRAYS: bool, const BEACON: bool> FromRequest<S> for JsonBody<T, ARRAYS, BEACON> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
-        check_media_type(request.headers())?;
+        check_media_type(request.headers(), BEACON)?;
         let bytes = read(request).await?;
         if !ARRAYS {
             check_object(&bytes)?;
@@ -62,7 +66,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
     type Rejection = Failure;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
-        check_media_type(request.headers())?;
+        check_media_type(request.headers(), false)?;
         let bytes = read(request).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
@@ -114,18 +118,24 @@ fn too_large(limits: BodyLimits) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).closing()
 }
 
-/// JSON, or nothing said: `text/plain` is what a browser's beacon sends.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+/// JSON by its name. A page of any origin may send `text/plain`, a form or a body without a type without asking first, so none of these
+/// is taken from a browser; a program that is none may leave the type out.
+fn check_media_type(headers: &HeaderMap, is_beacon: bool) -> Result<(), Problem> {
     let refused = |detail| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return refused("the body must not be compressed");
     }
-    let Some(media_type) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    const WANTED: &str = "the body must be JSON and say so: send Content-Type: application/json";
+    let Some(media_type) = headers.get(header::CONTENT_TYPE) else {
+        let is_browser = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
+        return if is_browser && !is_beacon { refused(WANTED) } else { Ok(()) };
+    };
     let essence = media_type.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "application/json" | "text/plain" => Ok(()),
+        "application/json" => Ok(()),
+        "text/plain" if is_beacon => Ok(()),
         other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
-        _ => refused("the body must be application/json"),
+        _ => refused(WANTED),
     }
 }
 
@@ -215,7 +225,7 @@ mod tests {
         let fits = format!("{{\"productId\":\"{}\"}}", "x".repeat(40 - 16));
         assert_eq!(read(&fits, "application/json; charset=utf-8").await, Ok(40));
         assert_eq!(read(&format!("{fits} "), "application/json").await, Err(StatusCode::PAYLOAD_TOO_LARGE));
-        for refused in ["text/html", "application/x-www-form-urlencoded", "multipart/form-data", "json"] {
+        for refused in ["text/html", "text/plain", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "json", ""] {
             assert_eq!(read(&fits, refused).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE), "{refused}");
         }
     }

@@ -38,16 +38,26 @@ use crate::wire::topics::headers::TRACEPARENT;
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Of documents that bring no policy of their own, such as a picture: styles within them and nothing else.
-pub(super) const NOTHING_RUNS: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-);
+/// Of answers about one session: no cache between the shop and the page may keep them.
+const ONE_READER: HeaderValue = HeaderValue::from_static("no-cache, private");
+/// Of documents that bring no policy of their own, such as a picture.
+pub(super) const NOTHING_RUNS: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 /// Media types that a browser shows as a document in which scripts could run.
 const DOCUMENTS: [&str; 4] = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml"];
 const NO_SNIFF_NAME: HeaderName = HeaderName::from_static("x-content-type-options");
 /// The hot path's prefix, and its route as figures name it.
 const PRODUCT_PREFIX: &str = "/api/ecommerce/product/";
 pub(super) const PRODUCT_ROUTE: &str = "/api/ecommerce/product/{id}";
+/// What everybody reads alike begins so; every other answer below `/api` and `/admin` is about a session, or for an operator.
+const PUBLIC_PREFIXES: [&str; 6] = [
+    PRODUCT_PREFIX,
+    "/api/ecommerce/products",
+    "/api/ecommerce/front",
+    "/api/ecommerce/inventory/",
+    "/api/ecommerce/recommendations/product/",
+    "/api/ecommerce/status",
+];
 
 /// The shop's listener.
 pub struct ShopFront {
@@ -114,10 +124,11 @@ impl ShopFront {
         let body = if unchanged { Bytes::new() } else { product.body };
         let mut response = Response::new(Either::Left(Full::new(body)));
         let answer = response.headers_mut();
-        answer.reserve(4);
+        answer.reserve(5);
         answer.insert(header::ETAG, tag);
         answer.insert(header::CACHE_CONTROL, NO_CACHE);
         answer.insert(NO_SNIFF_NAME, NO_SNIFFING);
+        answer.insert(header::VARY, gate::BY_ORIGIN);
         let figure = if unchanged {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             &self.hot.unchanged
@@ -135,7 +146,7 @@ impl Handler for ShopFront {
         let (parts, body) = request.into_parts();
         let origin = match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts, peer)) {
             Ok(origin) => origin,
-            Err(problem) => return refuse(problem, &parts, None),
+            Err(problem) => return refuse(problem, &parts, Cors::Of(None)),
         };
         if let Some(response) = self.hot_path(&parts) {
             return Reply::Ready(response);
@@ -143,9 +154,9 @@ impl Handler for ShopFront {
         if gate::is_preflight(&parts) {
             let mut response = StatusCode::NO_CONTENT.into_response();
             gate::put_preflight(response.headers_mut());
-            return Reply::Ready(finish(response, &Asked::of(&parts, origin)));
+            return Reply::Ready(finish(response, &Asked::of(&parts, Cors::Of(origin))));
         }
-        self.inner.clone().route(parts, body, origin, peer)
+        self.inner.clone().route(parts, body, Cors::Of(origin), peer)
     }
 }
 
@@ -161,15 +172,15 @@ impl Handler for OperatorsFront {
     fn call(&self, request: Request<RequestBody>, peer: Peer) -> Reply {
         let (parts, body) = request.into_parts();
         match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts, peer)) {
-            Ok(()) => self.inner.clone().route(parts, body, None, peer),
-            Err(problem) => refuse(problem, &parts, None),
+            Ok(()) => self.inner.clone().route(parts, body, Cors::Never, peer),
+            Err(problem) => refuse(problem, &parts, Cors::Never),
         }
     }
 }
 
 impl Inner {
-    fn route(self: Arc<Self>, mut parts: Parts, body: RequestBody, origin: Option<HeaderValue>, peer: Peer) -> Reply {
-        let asked = Asked::of(&parts, origin);
+    fn route(self: Arc<Self>, mut parts: Parts, body: RequestBody, cors: Cors, peer: Peer) -> Reply {
+        let asked = Asked::of(&parts, cors);
         parts.extensions.insert(peer);
         parts.extensions.insert(self.limits);
         parts.extensions.insert(Trace(asked.trace));
@@ -194,22 +205,30 @@ impl Inner {
     }
 }
 
+/// Which pages of other origins may read the answers.
+enum Cors {
+    /// None: the operators' listener.
+    Never,
+    /// Those of this allowed origin, if the request named one.
+    Of(Option<HeaderValue>),
+}
+
 /// What is still known of a request when its answer goes out.
 struct Asked {
-    is_api: bool,
+    caching: Option<HeaderValue>,
     is_head: bool,
     chunked: bool,
-    origin: Option<HeaderValue>,
+    cors: Cors,
     trace: Option<TraceContext>,
 }
 
 impl Asked {
-    fn of(parts: &Parts, origin: Option<HeaderValue>) -> Self {
+    fn of(parts: &Parts, cors: Cors) -> Self {
         Self {
-            is_api: parts.uri.path().starts_with("/api") || parts.uri.path().starts_with("/admin"),
+            caching: caching(parts.uri.path()),
             is_head: parts.method == Method::HEAD,
             chunked: parts.headers.contains_key(header::TRANSFER_ENCODING),
-            origin,
+            cors,
             trace: parts.headers.get(TRACEPARENT).and_then(|text| TraceContext::parse(text.to_str().ok()?)),
         }
     }
@@ -218,8 +237,16 @@ impl Asked {
 /// Failures of one kind come by the hundred while a database is away: one line each ten seconds says so, and how many more there were.
 static FAILURES: Seldom = Seldom::new(Duration::from_secs(10));
 
-fn refuse(problem: Problem, parts: &Parts, origin: Option<HeaderValue>) -> Reply {
-    Reply::Ready(finish(problem.into_response(), &Asked::of(parts, origin)))
+/// What caches may do with an answer, where its route does not say.
+fn caching(path: &str) -> Option<HeaderValue> {
+    if PUBLIC_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) || matches!(path, "/livez" | "/readyz" | "/metrics") {
+        return Some(NO_CACHE);
+    }
+    (path.starts_with("/api") || path.starts_with("/admin")).then_some(ONE_READER)
+}
+
+fn refuse(problem: Problem, parts: &Parts, cors: Cors) -> Reply {
+    Reply::Ready(finish(problem.into_response(), &Asked::of(parts, cors)))
 }
 
 /// Renders a problem, and puts the headers that every answer has.
@@ -253,11 +280,11 @@ fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
     if DOCUMENTS.iter().any(|document| has_type(headers, document)) && !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, NOTHING_RUNS);
     }
-    if asked.is_api {
-        headers.insert(header::CACHE_CONTROL, NO_CACHE);
+    if let Some(caching) = &asked.caching {
+        headers.insert(header::CACHE_CONTROL, caching.clone());
     }
-    if let Some(origin) = &asked.origin {
-        gate::put_cors(headers, origin.clone());
+    if let Cors::Of(origin) = &asked.cors {
+        gate::put_cors(headers, origin.as_ref());
     }
     if asked.chunked {
         // Whoever stands before us may have read another length: nothing after this body is a request.

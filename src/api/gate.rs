@@ -27,6 +27,8 @@ const CORS_HEADERS: HeaderValue = HeaderValue::from_static(
     "accept, authorization, content-type, x-requested-with, idempotency-key, if-none-match, traceparent",
 );
 const CORS_EXPOSED: HeaderValue = HeaderValue::from_static("etag, retry-after");
+/// What an answer varies by on the shop's listener.
+pub const BY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
 /// A browser asks again after so many seconds.
 const CORS_MAX_AGE_S: u32 = 600;
 /// Longest path and query in bytes.
@@ -98,11 +100,14 @@ fn shown(value: &HeaderValue) -> String {
     format!("{:?}", shortened(&String::from_utf8_lossy(value.as_bytes())))
 }
 
-/// What an allowed origin must read in the answer.
-pub fn put_cors(headers: &mut HeaderMap, origin: HeaderValue) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, CORS_EXPOSED);
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
+/// What an allowed origin must read in the answer. One to a request without an origin says too that another would read more: a cache
+/// must not give it to a page.
+pub fn put_cors(headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, CORS_EXPOSED);
+    }
+    headers.append(header::VARY, BY_ORIGIN);
 }
 
 /// Whether a browser asks if it may ask.

@@ -37,7 +37,6 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const PROGRAM_PATHS: [&str; 8] = ["/api", "/ecommerce", "/chat", "/ws", "/admin", "/metrics", "/docs", "/openapi.json"];
 
 const NOT_BUILT: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>KartShoppe: the page is not built</title>
-<style>body{font:18px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34rem;padding:0 1rem}code{background:#eee;padding:.1em .35em;border-radius:4px}</style>
 <h1>The page is not built</h1><p>The shop is running, but this binary holds no page. Run <code>make ui</code>, then build and start again
 (<code>make run</code> does all of it).</p><p>Meanwhile: <a href="/docs/">the API</a>, <a href="/api/ecommerce/products">the products</a>.</p></html>
 "#;

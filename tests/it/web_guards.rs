@@ -78,8 +78,38 @@ async fn every_document_says_what_may_run_in_it() {
         let policy = answer.head.lines().find_map(|line| line.strip_prefix("content-security-policy: ")).unwrap_or_default();
         assert!(policy.contains("default-src '") && policy.contains("frame-ancestors 'none'"), "{path}: {}", answer.head);
         assert!(!policy.contains("ws:") && !policy.contains('*') && !policy.contains("script-src 'unsafe"), "{path}: {policy}");
+        assert!(path.starts_with("/docs/") || !policy.contains("unsafe"), "{path}: {policy}");
         assert!(answer.head.contains("x-content-type-options: nosniff"), "{path}: {}", answer.head);
     }
+}
+
+#[tokio::test]
+async fn caches_keep_no_answer_for_another_page_or_another_shopper() {
+    let server = Server::start_filled(Options::default()).await;
+    let shop = server.info.http.unwrap();
+    let product = "/api/ecommerce/product/PROD_0001";
+    let public = [product, "/api/ecommerce/products?limit=30", "/api/ecommerce/front", "/livez", "/readyz"];
+    let personal = ["/api/ecommerce/cart/s", "/api/ecommerce/orders?sessionId=s", "/api/ecommerce/recommendations/u"];
+    let named = [("Origin", "http://localhost:3000")];
+    for path in public.into_iter().chain(personal).chain(["/", "/nothing", "/api/nothing"]) {
+        for headers in [&[][..], &named, &[("Origin", "http://evil.example")]] {
+            let answer = request(shop, "GET", path, headers, b"").await;
+            let mut varies = answer.head.lines().filter_map(|line| line.strip_prefix("vary: "));
+            assert!(varies.any(|by| by == "origin"), "{path} {headers:?}: {}", answer.head);
+        }
+        let head = request(shop, "GET", path, &[], b"").await.head;
+        assert_eq!(
+            head.contains("cache-control: no-cache, private"),
+            personal.contains(&path) || path == "/api/nothing",
+            "{path}: {head}"
+        );
+    }
+    for path in public {
+        let head = request(shop, "GET", path, &[], b"").await.head;
+        assert!(head.contains("cache-control: no-cache\r\n"), "{path}: {head}");
+    }
+    let unchanged = request(shop, "GET", product, &[("If-None-Match", "*")], b"").await;
+    assert!(unchanged.status == 304 && unchanged.head.contains("vary: origin"), "{unchanged:?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::api::body::JsonBody;
+use crate::api::body::BeaconBody;
 use crate::api::observe::Trace;
 use crate::api::state::Shop;
 use crate::wire::pages::tracked_event::TrackedEvents;
@@ -20,7 +20,7 @@ use crate::wire::pages::tracked_event::TrackedEvents;
 pub fn track(
     State(shop): State<Arc<Shop>>,
     Extension(Trace(trace)): Extension<Trace>,
-    JsonBody { value: batch, .. }: JsonBody<TrackedEvents>,
+    BeaconBody { value: batch, .. }: BeaconBody<TrackedEvents>,
 ) -> Ready<(StatusCode, Json<Value>)> {
     let records = batch.records(|| uuid::Uuid::new_v4().to_string(), shop.clock.now_ms(), trace.as_ref());
     let taken = shop.recorder.note(records);
