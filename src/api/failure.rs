@@ -54,6 +54,7 @@ impl Failure {
                 Problem::field("quantity", self.to_string())
             }
             Self::Cart(CartError::CartFull) => Problem::field("productId", self.to_string()),
+            Self::Cart(CartError::TooExpensive) => Problem::new(StatusCode::BAD_REQUEST, "too_expensive", self.to_string()),
             Self::Log(error) => of_log(error),
             Self::Call(CallError::NotRunning { .. } | CallError::Ended { .. }) => {
                 Problem::unavailable("not_running", self.to_string())
@@ -89,6 +90,7 @@ fn of_invalid(invalid: &InvalidValue) -> Problem {
         InvalidValue::Empty { field }
         | InvalidValue::TooLong { field, .. }
         | InvalidValue::ControlCharacter { field }
+        | InvalidValue::Invisible { field }
         | InvalidValue::PathSegment { field, .. }
         | InvalidValue::OutOfRange { field, .. } => field,
     };

@@ -68,7 +68,7 @@ impl Recorder {
 
     /// Notes tracked events; gives how many of them wait for the log now. The rest is dropped.
     pub fn note(&self, records: impl IntoIterator<Item = NewRecord>) -> usize {
-        records.into_iter().filter(|record| self.queue(record.clone(), None)).count()
+        records.into_iter().map(|record| self.queue(record, None)).filter(|is_queued| *is_queued).count()
     }
 
     /// Whether there was budget and room for it.

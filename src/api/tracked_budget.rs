@@ -139,6 +139,30 @@ mod tests {
         assert_eq!(std::iter::from_fn(|| budget.take(&event)).count(), 2);
     }
 
+    /// The smallest event that a page can send: what is written of it counts, not what was sent.
+    #[tokio::test]
+    async fn a_record_costs_what_it_takes_on_disk() {
+        use crate::log::EventLog;
+        use crate::log::embedded::{EmbeddedConfig, EmbeddedLog};
+        let folder = tempfile::tempdir().unwrap();
+        let config = || EmbeddedConfig { fsync: false, ..EmbeddedConfig::new(folder.path(), 4) };
+        let size = || std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>();
+        let log = EmbeddedLog::open(config(), crate::clock::Clock::system()).await.unwrap();
+        log.create_topics(&[Topic::EcommerceEvents]).await.unwrap();
+        log.close().await;
+        let empty = size();
+        let log = EmbeddedLog::open(config(), crate::clock::Clock::system()).await.unwrap();
+        let batch: crate::wire::pages::tracked_event::TrackedEvents =
+            serde_json::from_str(&format!("{{\"events\":[{}{{}}]}}", "{},".repeat(4_999))).unwrap();
+        let trace = crate::telemetry::context::TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let records: Vec<_> = batch.records(|| uuid::Uuid::new_v4().to_string(), 1_800_000_000_000, trace.as_ref()).collect();
+        let counted: usize = records.iter().map(cost).sum();
+        log.append(records, Duration::from_secs(60)).await.unwrap();
+        log.close().await;
+        let written = size() - empty;
+        assert!(written <= counted as u64, "{written} bytes were written and {counted} counted");
+    }
+
     #[tokio::test]
     async fn memory_is_bounded_too() {
         let budget = TrackedBudget::new(1 << 40, None, Alarms::default());

@@ -27,12 +27,37 @@ pub enum InvalidValue {
     /// An id with a control character, which PostgreSQL or a terminal would choke on.
     #[error("{field} contains a control character")]
     ControlCharacter { field: &'static str },
+    /// An id or name of which nothing can be seen.
+    #[error("{field} has no visible character")]
+    Invisible { field: &'static str },
     /// An id that no address can name: browsers and proxies resolve it as the folder itself or the one above.
     #[error("{field} is {text:?}, which no web address can name")]
     PathSegment { field: &'static str, text: String },
     /// A number outside its range.
     #[error("{field} is {value}, expected {expected}")]
     OutOfRange { field: &'static str, value: String, expected: &'static str },
+}
+
+/// Refuses a text of which a screen shows nothing: a product of such a name could be neither told from another nor asked for. For input
+/// only; what is kept already is read as it is.
+///
+/// # Errors
+/// [`InvalidValue::Invisible`], also for a text of no characters.
+pub fn check_visible(field: &'static str, text: &str) -> Result<(), InvalidValue> {
+    if text.chars().all(is_invisible) { Err(InvalidValue::Invisible { field }) } else { Ok(()) }
+}
+
+/// White space, controls, and the characters of Unicode's `Default_Ignorable_Code_Point` and `Cf` that fonts leave out.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}'
+        )
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn check_id(field: &'static str, text: &str, max_chars: usize) -> Result<(), InvalidValue> {
@@ -202,6 +227,18 @@ mod tests {
             assert!(ProductId::new(id).is_ok(), "{id}");
         }
         assert!(matches!(OrderId::new("a\0b"), Err(InvalidValue::ControlCharacter { field: "orderId" })));
+    }
+
+    #[test]
+    fn a_text_of_which_nothing_shows_is_told_from_one_with_odd_characters() {
+        for nothing in
+            ["", " ", "\u{a0}\u{3000}", "\u{200b}", "\u{202e}\u{2066}", "\u{feff}", "\u{2800}", "\u{3164}", "\u{e0041}\u{fe0f}"]
+        {
+            assert_eq!(check_visible("name", nothing), Err(InvalidValue::Invisible { field: "name" }), "{nothing:?}");
+        }
+        for shown in ["a", " a ", "\u{202e}a", "日本", "🛒", "👩\u{200d}🌾", ".", "é"] {
+            assert_eq!(check_visible("name", shown), Ok(()), "{shown}");
+        }
     }
 
     #[test]

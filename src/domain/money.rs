@@ -32,16 +32,21 @@ impl Cents {
     /// Reads an amount as the wire writes it (units of currency), rounded to the cent, halves away from zero.
     ///
     /// # Errors
-    /// [`InvalidValue::OutOfRange`] if it is not a number, negative or too large.
+    /// [`InvalidValue::OutOfRange`] if it is not a number, negative or too large, or so small that it would be rounded to nothing: what
+    /// costs something must not be given away.
     pub fn from_units(amount: f64) -> Result<Self, InvalidValue> {
         let cents = (amount * 100.0).round();
         #[expect(clippy::cast_precision_loss, reason = "CENTS_MAX is far below 2^53")]
         let max = CENTS_MAX as f64;
-        if amount >= 0.0 && cents <= max {
+        if amount >= 0.0 && cents <= max && (cents > 0.0 || amount == 0.0) {
             #[expect(clippy::cast_possible_truncation, reason = "a whole number between 0 and CENTS_MAX")]
             return Ok(Self(cents as i64));
         }
-        Err(InvalidValue::OutOfRange { field: "price", value: amount.to_string(), expected: "a number from 0 to 99999999.99" })
+        Err(InvalidValue::OutOfRange {
+            field: "price",
+            value: amount.to_string(),
+            expected: "0, or a number from 0.01 to 99999999.99",
+        })
     }
 
     /// The amount in cents.
@@ -84,12 +89,13 @@ mod tests {
 
     #[test]
     fn reads_and_writes_what_the_wire_shows() {
-        for (units, cents) in [(0.0, 0), (0.1 + 0.2, 30), (1899.99, 189_999), (2.675, 268), (33.33, 3333), (1e-9, 0)] {
+        for (units, cents) in [(0.0, 0), (0.1 + 0.2, 30), (1899.99, 189_999), (2.675, 268), (33.33, 3333), (0.005, 1), (-0.0, 0)]
+        {
             assert_eq!(Cents::from_units(units).unwrap().cents(), cents, "{units}");
         }
         assert_eq!(Cents::new(9000).unwrap().to_string(), "90.00");
         assert_eq!(Cents::new(5).unwrap().to_string(), "0.05");
-        for bad in [-0.01, f64::NAN, f64::INFINITY, 1e12] {
+        for bad in [-0.01, -1e-9, 0.001, 1e-9, f64::MIN_POSITIVE, f64::NAN, f64::INFINITY, 1e12] {
             assert!(Cents::from_units(bad).is_err(), "{bad}");
         }
     }

@@ -9,6 +9,7 @@ use super::StoreError;
 use crate::domain::EpochMs;
 use crate::domain::ids::{ProductId, Quantity, SessionId, UserId};
 use crate::domain::money::Cents;
+use crate::domain::order::Totals;
 
 /// Most lines of one cart.
 pub const MAX_LINES: usize = 100;
@@ -92,6 +93,9 @@ pub enum CartError {
     /// There would be too many lines.
     #[error("a cart holds at most {MAX_LINES} products")]
     CartFull,
+    /// No order could cost as much.
+    #[error("the cart would cost more than 99999999.99 with tax and shipping, which no order can")]
+    TooExpensive,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -155,6 +159,25 @@ impl Cart {
         self.lines.clear();
     }
 
+    /// What it costs at the prices that its lines show, in cents; those of an older version show none.
+    fn costs(&self) -> i64 {
+        let line =
+            |line: &CartLine| line.shown.as_ref().map_or(0, |shown| shown.price.cents()).saturating_mul(line.quantity.units());
+        self.lines.iter().map(line).fold(0, i64::saturating_add)
+    }
+
+    /// Refuses a change that makes a cart so dear that no order can be made of it. One that makes it cheaper is always allowed.
+    ///
+    /// # Errors
+    /// [`CartError::TooExpensive`].
+    pub fn check_costs(&self, before: &Self) -> Result<(), CartError> {
+        let costs = self.costs();
+        if costs <= before.costs() || Cents::new(costs).ok().and_then(Totals::of).is_some() {
+            return Ok(());
+        }
+        Err(CartError::TooExpensive)
+    }
+
     fn line(&self, product_id: &ProductId) -> Option<&CartLine> {
         self.lines.iter().find(|line| line.product_id == *product_id)
     }
@@ -211,6 +234,21 @@ mod tests {
         assert!(matches!(cart.add(&product(MAX_LINES + 1), 1, 0), Err(CartError::CartFull)));
         cart.add(&product(2), 1, 0).unwrap();
         assert_eq!((cart.lines.len(), units(&cart)[..2].to_vec()), (MAX_LINES, vec![MAX_LINE_UNITS, 2]));
+    }
+
+    #[test]
+    fn a_cart_that_no_order_can_be_made_of_is_refused() {
+        let mut cart = empty();
+        let shown = Shown { name: "Palace".to_owned(), price: Cents::new(9_000_000_000).unwrap(), image_url: String::new() };
+        cart.add(&product(1), 1, 0).unwrap();
+        cart.show(Wanted { product_id: &product(1), shown: Some(&shown) });
+        assert!(cart.check_costs(&empty()).is_ok());
+        let mut two = cart.clone();
+        two.add(&product(1), 1, 0).unwrap();
+        assert!(matches!(two.check_costs(&cart), Err(CartError::TooExpensive)));
+        let mut three = two.clone();
+        three.add(&product(1), 1, 0).unwrap();
+        assert!(two.check_costs(&three).is_ok(), "a price that rose must not keep anybody from taking units out");
     }
 
     #[test]

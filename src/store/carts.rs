@@ -110,6 +110,7 @@ impl Store {
                 if cart.lines == before.lines {
                     return Ok(before);
                 }
+                cart.check_costs(&before)?;
                 cart.user_id = user_id.cloned().or(cart.user_id);
                 if let Some(kept) = self.keep_cart(cart).await? {
                     return Ok(kept);

@@ -19,6 +19,12 @@ impl Money {
         Self(to.cents() - from.cents())
     }
 
+    /// What so many units cost: it may be more than one order can.
+    #[must_use]
+    pub fn of_units(price: Cents, units: i64) -> Self {
+        Self(price.cents().saturating_mul(units))
+    }
+
     /// The amount in cents.
     #[must_use]
     pub fn cents(self) -> i64 {
@@ -32,9 +38,18 @@ impl From<Cents> for Money {
     }
 }
 
+impl std::iter::Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        Self(amounts.map(Self::cents).fold(0, i64::saturating_add))
+    }
+}
+
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
-        #[expect(clippy::cast_precision_loss, reason = "ten digits are far below 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the ten digits of an order are far below 2^53; what is more is shown to a human only"
+        )]
         json.serialize_f64(self.0 as f64 / 100.0)
     }
 }

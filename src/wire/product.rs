@@ -3,8 +3,9 @@
 //! Read from `product-updates`, the bootstrap file and `products`. Written two ways: [`ProductValue`], the eleven fields of
 //! `products`, as existing readers are strict; [`ProductBody`], those and the revision, for REST and pages.
 //!
-//! A picture that lies elsewhere than under `/api/` or in a `data:` URL is replaced by the product's generated one when it is
-//! read: no other path passes the existing client's proxy, and no outside host may be called. A rating is kept to two decimals.
+//! An address of a picture that is no plain path under `/api/` and no picture in a `data:` URL is replaced by that of the product's
+//! generated one when it is read: no other path passes the existing client's proxy, no outside host may be called, and nothing but a
+//! picture may hide behind it. A rating is kept to two decimals.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +20,7 @@ use super::invalid::Invalid;
 use super::json::{self, Integer, Number, Skip, Text, needed, once};
 use super::money::Money;
 use crate::domain::EpochMs;
-use crate::domain::ids::{InvalidValue, ProductId, Stock, UNITS_MAX};
+use crate::domain::ids::{self, InvalidValue, ProductId, Stock, UNITS_MAX};
 use crate::domain::inventory::ProductState;
 use crate::domain::money::Cents;
 use crate::domain::product::{Details, Product, Revision};
@@ -265,8 +266,31 @@ fn checked(field: &'static str, text: Cow<'_, str>, max: usize, lines: Lines) ->
 }
 
 fn served(id: &ProductId, image_url: String) -> String {
-    let ours = image_url.is_empty() || image_url.starts_with("/api/") || image_url.starts_with("data:");
+    let ours = image_url.is_empty() || is_own_path(&image_url) || is_own_data(&image_url);
     if ours { image_url } else { generated_image_url(id) }
+}
+
+/// A path under `/api/` that browsers and proxies leave as it is: no segment leads elsewhere.
+fn is_own_path(url: &str) -> bool {
+    let Some(path) = url.strip_prefix("/api/") else { return false };
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let leads_on = |segment: &str| !matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "" | "." | "..");
+    path.split('/').all(leads_on) && !url.contains(|c: char| c == '\\' || c.is_whitespace())
+}
+
+/// A picture that is its own address.
+fn is_own_data(url: &str) -> bool {
+    let picture = url.strip_prefix("data:image/").and_then(|rest| rest.split_once(','));
+    picture.is_some_and(|(kind, _)| kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.;=".contains(&byte)))
+}
+
+/// Refuses a product that nobody could see or name. Not part of reading one: what the shop has already it must be able to read.
+///
+/// # Errors
+/// [`InvalidValue::Invisible`] names the field.
+pub fn check_visible(product: &Product) -> Result<(), InvalidValue> {
+    ids::check_visible("productId", product.id.as_str())?;
+    ids::check_visible("name", &product.details.name)
 }
 
 fn tags(tags: Vec<Text<'_>>) -> Result<Box<[Box<str>]>, InvalidValue> {

@@ -168,9 +168,21 @@ async fn requests_with_wrong_content() {
     }
     let not_utf8 = request(shop, "POST", add, &[JSON], b"{\"productId\":\"\xff\xfe\"}").await;
     assert_eq!(not_utf8.status, 400, "{not_utf8:?}");
-    for (media, status) in [("text/html", 415), ("multipart/form-data", 415), ("application/x-www-form-urlencoded", 415)] {
-        assert_eq!(request(shop, "POST", add, &[("Content-Type", media)], b"{}").await.status, status, "{media}");
+    let own = format!("http://{shop}");
+    for media in
+        ["text/html", "text/plain", "Text/Plain; charset=utf-8", "multipart/form-data", "application/x-www-form-urlencoded"]
+    {
+        for (method, path) in
+            [("POST", add), ("PUT", "/api/ecommerce/cart/bad-input/items/PROD_0001"), ("POST", "/api/ecommerce/checkout")]
+        {
+            let refused = request(shop, method, path, &[("Content-Type", media), ("Origin", &own)], b"{}").await;
+            assert!(refused.status == 415 && refused.body.contains("application/json"), "{method} {path} {media}: {refused:?}");
+        }
     }
+    assert_eq!(request(shop, "POST", add, &[("Origin", &own)], b"{}").await.status, 415, "a page's body without a type");
+    let beacon =
+        request(shop, "POST", "/api/ecommerce/events", &[("Content-Type", "text/plain;charset=UTF-8")], b"{\"events\":[]}");
+    assert_eq!(beacon.await.status, 202);
     assert_eq!(request(shop, "POST", add, &[JSON, ("Content-Encoding", "gzip")], b"{}").await.status, 415);
     let cart = server.get("/api/ecommerce/cart/bad-input").await;
     assert_eq!(cart["items"], json!([]), "nothing bad went into the cart");
@@ -431,6 +443,14 @@ async fn poison_records_become_dead_letters_and_nothing_else() {
     for quantity in [json!(0), json!(-1), json!(5.5), json!("5"), json!(true), json!(1e30), json!(null)] {
         poison.push(("order-events", json!({"key": "PROD_0001", "value": item(quantity)})));
     }
+    // Nothing of it could be seen.
+    for id in ["\u{200b}", "\u{202e} "] {
+        let mut unseen = product("productId", json!(id));
+        poison.push(("product-updates", json!({"key": id, "value": unseen})));
+        unseen = item(json!(1));
+        unseen["orderId"] = json!(id);
+        poison.push(("order-events", json!({"key": "PROD_0001", "value": unseen})));
+    }
     poison.push(("order-events", json!({"key": "PROD_0002", "value": item(json!(1))})));
     poison.push(("order-events", json!({"key": "PROD_0001", "value": null})));
     for (field, value) in [
@@ -440,6 +460,9 @@ async fn poison_records_become_dead_letters_and_nothing_else() {
         ("inventory", json!(null)),
         ("price", json!(-1)),
         ("price", json!("19,99")),
+        ("price", json!(0.001)),
+        ("inventory", json!(1_000_000_000_001_i64)),
+        ("name", json!(" \u{200b}")),
         ("name", json!("")),
         ("name", json!("x".repeat(1_000_000))),
         ("productId", json!("")),

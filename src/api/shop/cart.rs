@@ -12,10 +12,11 @@ use crate::api::failure::Failure;
 use crate::api::observe::Trace;
 use crate::api::state::Shop;
 use crate::domain::ids::{InvalidValue, ProductId, SessionId, UserId};
-use crate::domain::money::{CENTS_MAX, Cents};
+use crate::domain::money::Cents;
 use crate::domain::order::Totals;
 use crate::store::{Cart, CartLine, Shown, Wanted};
 use crate::telemetry::context::TraceContext;
+use crate::wire::Money;
 use crate::wire::pages::cart::{self, CartAdd, CartItem, CartSet, Quote};
 use crate::wire::pages::order::GUEST;
 use crate::wire::product::generated_image_url;
@@ -106,18 +107,17 @@ pub fn changed(shop: &Shop, cart: &Cart, trace: Option<TraceContext>) -> cart::C
 /// A cart at the catalogue's prices.
 #[must_use]
 pub fn view(cart: &Cart, catalog: &CatalogHandle) -> cart::Cart {
-    let items: Vec<(CartItem, Cents)> = cart.lines.iter().map(|line| item(line, catalog)).collect();
-    // More than any order can cost: checkout refuses it, the cart still shows.
-    let most = Cents::new(CENTS_MAX).unwrap_or_default();
-    let subtotal = items.iter().fold(Cents::ZERO, |sum, (_, subtotal)| sum.checked_add(*subtotal).unwrap_or(most));
-    let quote = Totals::of(subtotal)
-        .map_or_else(|| Quote { subtotal: subtotal.into(), total_amount: subtotal.into(), ..Quote::default() }, Quote::from);
+    let items: Vec<(CartItem, Money)> = cart.lines.iter().map(|line| item(line, catalog)).collect();
+    let subtotal: Money = items.iter().map(|(_, subtotal)| *subtotal).sum();
+    // A price that rose may make more of it than any order can cost: checkout refuses that, the cart still shows what it is.
+    let totals = Cents::new(subtotal.cents()).ok().and_then(Totals::of);
+    let quote = totals.map_or_else(|| Quote { subtotal, total_amount: subtotal, ..Quote::default() }, Quote::from);
     cart::Cart {
         cart_id: cart.id(),
         session_id: cart.session_id.to_string(),
         user_id: cart.user_id.as_ref().map_or(GUEST, UserId::as_str).to_owned(),
         items: items.into_iter().map(|(item, _)| item).collect(),
-        total_amount: subtotal.into(),
+        total_amount: subtotal,
         created_at: cart.created_at_ms,
         updated_at: cart.updated_at_ms,
         status: cart::ACTIVE.to_owned(),
@@ -126,7 +126,7 @@ pub fn view(cart: &Cart, catalog: &CatalogHandle) -> cart::Cart {
 }
 
 /// A line with its price. One that is no longer sold shows what it did when it was added, and counts in no total.
-fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Cents) {
+fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Money) {
     let listing = catalog.listing(line.product_id.as_str());
     let available = listing.is_some();
     let Shown { name, price, image_url } = match listing {
@@ -138,14 +138,13 @@ fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Cents) {
         }),
     };
     let quantity = line.quantity.units();
-    let whole = price.checked_mul(quantity).unwrap_or_else(|| Cents::new(CENTS_MAX).unwrap_or_default());
-    let subtotal = if available { whole } else { Cents::ZERO };
+    let subtotal = if available { Money::of_units(price, quantity) } else { Money::default() };
     let item = CartItem {
         product_id: line.product_id.to_string(),
         product_name: name,
         price: price.into(),
         quantity,
-        subtotal: subtotal.into(),
+        subtotal,
         image_url: if image_url.is_empty() && !available { generated_image_url(&line.product_id) } else { image_url },
         added_at: line.added_at_ms,
         available,

@@ -82,19 +82,23 @@ pub struct EventMetadata {
 }
 
 impl TrackedEvents {
-    /// Records of `ecommerce_events`, one per event that is an object; `uuid` makes each envelope's id. An event's own session
-    /// and user go before those of its batch.
-    #[must_use]
-    pub fn records(&self, mut uuid: impl FnMut() -> String, at_ms: EpochMs, trace: Option<&TraceContext>) -> Vec<NewRecord> {
+    /// Records of `ecommerce_events`, one per event that is an object, each made when it is asked for, as a body of `{}` would be
+    /// a hundred times as large in memory; `uuid` makes each envelope's id. An event's own session and user
+    /// go before those of its batch.
+    pub fn records(
+        &self,
+        mut uuid: impl FnMut() -> String,
+        at_ms: EpochMs,
+        trace: Option<&TraceContext>,
+    ) -> impl Iterator<Item = NewRecord> {
         let kept = self.events.iter().filter(|event| json::depth(event.get()) <= DEPTH_MAX);
         let objects = kept.filter_map(|event| Some((event, RawObject::parse(event.get()).ok()?)));
-        let records = objects.map(|(event, fields)| {
+        objects.map(move |(event, fields)| {
             let session_id = fields.text("sessionId").or_else(|| self.session_id.clone());
             let user_id = fields.text("userId").or_else(|| self.user_id.clone());
             let of = Of { session_id: session_id.and_then(session_key), user_id: user_id.and_then(user_key) };
             record(event, &of, &uuid(), at_ms, trace)
-        });
-        records.collect()
+        })
     }
 }
 
@@ -200,7 +204,7 @@ mod tests {
         for id in ["x".repeat(60_000), "🛒".repeat(129), "a\\u0000b".to_owned()] {
             let batch: TrackedEvents =
                 serde_json::from_str(&format!("{{\"events\":[{{\"sessionId\":\"{id}\",\"userId\":\"{id}\"}}]}}")).unwrap();
-            let record = batch.records(|| "u".to_owned(), 5, None).remove(0);
+            let record = batch.records(|| "u".to_owned(), 5, None).next().unwrap();
             let key = String::from_utf8(record.key.unwrap().to_vec()).unwrap();
             assert!(key.starts_with("digest-") && key.len() == 39, "{key}");
             let value: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();

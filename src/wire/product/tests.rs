@@ -78,7 +78,29 @@ fn pictures_of_other_hosts_are_drawn_here() {
     let image = |url: &str| decode(with(&format!(r#","imageUrl":"{url}""#)).as_bytes()).unwrap().details.image_url.to_string();
     assert_eq!(image("https://pictures.example/1.png"), "/api/ecommerce/product/P/image");
     assert_eq!(image("//pictures.example/1.png"), "/api/ecommerce/product/P/image");
-    for kept in ["", "/api/ecommerce/product/P/image?v=2", "data:image/png;base64,AAAA"] {
+    for refused in [
+        "/api/../admin/roles",
+        "/api/ecommerce/%2e%2E/x.png",
+        "/api/ecommerce/./x.png",
+        "/api//evil.example/x.png",
+        "/api/..\\\\evil.example",
+        "/api/a picture",
+        "data:text/html,<script>alert(1)</script>",
+        "data:,x",
+        "data:image/png",
+        "DATA:image/svg+xmlx",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+    ] {
+        assert_eq!(image(refused), "/api/ecommerce/product/P/image", "{refused}");
+    }
+    for kept in [
+        "",
+        "/api/ecommerce/product/P/image?v=2",
+        "/api/pictures/a..b.png",
+        "data:image/png;base64,AAAA",
+        "data:image/svg+xml,%3Csvg/%3E",
+    ] {
         assert_eq!(image(kept), kept);
     }
     assert_eq!(generated_image_url(&ProductId::new("A b/ü").unwrap()), "/api/ecommerce/product/A%20b%2F%C3%BC/image");
@@ -97,8 +119,9 @@ fn what_is_refused_names_its_field() {
         (swapped(r#""inventory":3"#, r#""inventory":9223372036854775808"#), "inventory: 9223372036854775808 is too large"),
         (swapped(r#""inventory":3"#, r#""inventory":1000000000001"#), "inventory is 1000000000001"),
         (swapped(r#","inventory":3"#, ""), "inventory is missing"),
-        (swapped(r#""price":9.5"#, r#""price":-0.01"#), "price is -0.01, expected a number from 0 to 99999999.99"),
+        (swapped(r#""price":9.5"#, r#""price":-0.01"#), "price is -0.01, expected 0, or a number from 0.01 to 99999999.99"),
         (swapped(r#""price":9.5"#, r#""price":1e12"#), "price is 1000000000000, expected"),
+        (swapped(r#""price":9.5"#, r#""price":0.001"#), "price is 0.001, expected 0, or a number from 0.01"),
         (swapped(r#""price":9.5"#, r#""price":1e400"#), "price: number out of range"),
         (swapped(r#""price":9.5"#, r#""price":NaN"#), "price: expected value"),
         (swapped(r#""price":9.5"#, r#""price":"9,50""#), r#"price: invalid type: string "9,50", expected a number"#),

@@ -58,7 +58,12 @@ pub fn decode(record: &Record) -> Vec<Element> {
 /// # Errors
 /// [`Invalid`] if the whole is not a JSON array; each element has its own besides.
 pub fn decode_list(json: &[u8]) -> Result<Vec<Result<Product, Invalid>>, Invalid> {
-    Ok(parts(json)?.into_iter().map(|part| product::decode(part.get().as_bytes())).collect())
+    let read = |part: &RawValue| {
+        let product = product::decode(part.get().as_bytes())?;
+        product::check_visible(&product)?;
+        Ok(product)
+    };
+    Ok(parts(json)?.into_iter().map(read).collect())
 }
 
 fn parts(json: &[u8]) -> Result<Vec<&RawValue>, Invalid> {
@@ -77,6 +82,7 @@ fn element(record: &Bytes, index: u32, part: &RawValue, key: Option<&[u8]>) -> E
 
 fn upsert(product: Product, key: Option<&[u8]>) -> Result<Asked, Invalid> {
     check_key(key, &product.id)?;
+    product::check_visible(&product)?;
     Ok(Asked { product_id: product.id.clone(), command: Command::Upsert(product) })
 }
 
