@@ -67,6 +67,10 @@ struct Child {
     state: ChildState,
     attempt: u64,
     restarts: Restarts,
+    /// Since when it runs.
+    started: Option<Instant>,
+    /// The log says already that it keeps failing: once is enough until it is well again.
+    is_reported: bool,
     hung: bool,
 }
 
@@ -74,8 +78,16 @@ impl Children {
     /// None runs yet. A child that handles one message for longer than `hang_after` will be killed by [`Children::kill_hung`].
     #[must_use]
     pub fn new(specs: Vec<ChildSpec>, directory: Directory, hang_after: Duration) -> Self {
-        let child =
-            |spec| Child { spec, cell: None, state: ChildState::Stopped, attempt: 0, restarts: Restarts::default(), hung: false };
+        let child = |spec| Child {
+            spec,
+            cell: None,
+            state: ChildState::Stopped,
+            attempt: 0,
+            restarts: Restarts::default(),
+            started: None,
+            is_reported: false,
+            hung: false,
+        };
         Self { directory, hang_after, children: specs.into_iter().map(child).collect() }
     }
 
@@ -106,6 +118,7 @@ impl Children {
                 entry.started(&cell);
                 child.cell = Some(cell);
                 child.state = ChildState::Running;
+                child.started = Some(Instant::now());
                 child.hung = false;
                 return Verdict::Nothing;
             }
@@ -113,8 +126,9 @@ impl Children {
             Err(_) => format!("did not start within {:?}", self.hang_after),
         };
         entry.ended(EndCause::Start, Some(&failure));
-        tracing::warn!(actor.id = child.spec.id, error = failure, "an actor could not start");
-        child.await_restart(index)
+        let verdict = child.await_restart(index);
+        child.log_end(EndCause::Start, Some(&failure));
+        verdict
     }
 
     /// Starts a child again, unless it was stopped or started meanwhile.
@@ -155,6 +169,7 @@ impl Children {
         child.state = ChildState::Stopped;
         child.attempt += 1;
         child.restarts = Restarts::default();
+        (child.started, child.is_reported) = (None, false);
         let Some(cell) = child.cell.take() else { return };
         let patience = if child.spec.kind == ActorKind::Role { ROLE_STOP_PATIENCE } else { STOP_PATIENCE };
         if cell.stop_and_wait(None, Some(patience)).await.is_err() {
@@ -174,11 +189,7 @@ impl Children {
     /// How the children are doing, in order.
     #[must_use]
     pub fn report(&self) -> Vec<ChildReport> {
-        let report = |child: &Child| ChildReport {
-            id: child.spec.id.clone(),
-            state: child.state,
-            failing: child.restarts.is_failing(&child.spec.restart, Instant::now()),
-        };
+        let report = |child: &Child| ChildReport { id: child.spec.id.clone(), state: child.state, failing: child.is_failing() };
         self.children.iter().map(report).collect()
     }
 }
@@ -187,17 +198,30 @@ impl Child {
     fn await_restart(&mut self, index: usize) -> Verdict {
         self.state = ChildState::Restarting;
         self.attempt += 1;
-        let wait = self.restarts.next_wait(&self.spec.restart, Instant::now(), rand::random());
+        self.is_reported &= self.is_failing();
+        let (now, started) = (Instant::now(), self.started.take());
+        let wait = self.restarts.next_wait(&self.spec.restart, now, rand::random());
+        self.restarts.note_life(started.map_or(Duration::ZERO, |started| now.duration_since(started)));
         Verdict::Restart { index, attempt: self.attempt, wait }
     }
 
-    /// One restart is business as usual for a supervisor; too many are not.
-    fn log_end(&self, cause: EndCause, reason: Option<&str>) {
-        let (id, cause, reason) = (&self.spec.id, cause.as_str(), reason.unwrap_or_default());
-        if self.restarts.is_failing(&self.spec.restart, Instant::now()) {
-            tracing::error!(actor.id = id, cause, reason, "an actor keeps ending and is restarted at the longest backoff");
+    fn is_failing(&self) -> bool {
+        self.restarts.is_failing(&self.spec.restart, self.started, Instant::now())
+    }
+
+    /// One restart is business as usual for a supervisor; too many are not, which is reported once.
+    fn log_end(&mut self, cause: EndCause, reason: Option<&str>) {
+        let (id, is_failing) = (&self.spec.id, self.is_failing());
+        let (what, reason) = (cause.as_str(), reason.unwrap_or_default());
+        if is_failing && self.is_reported {
+            tracing::debug!(actor.id = id, cause = what, reason, "an actor ended once more");
+        } else if is_failing {
+            tracing::error!(actor.id = id, cause = what, reason, "an actor keeps ending and is restarted at the longest backoff");
+        } else if cause == EndCause::Start {
+            tracing::warn!(actor.id = id, reason, "an actor could not start");
         } else {
-            tracing::warn!(actor.id = id, cause, reason, "an actor ended and is restarted");
+            tracing::warn!(actor.id = id, cause = what, reason, "an actor ended and is restarted");
         }
+        self.is_reported = is_failing;
     }
 }

@@ -28,40 +28,56 @@ impl Default for RestartPolicy {
     }
 }
 
+/// A child that has run for so long may be well again, however short its lives were before.
+const WELL_AFTER_MIN: Duration = Duration::from_secs(1);
+
 /// The recent restarts of one child.
 #[derive(Debug, Clone, Default)]
-pub struct Restarts(VecDeque<Instant>);
+pub struct Restarts {
+    ends: VecDeque<Instant>,
+    /// The longest that it lived between them.
+    longest_life: Duration,
+}
 
 impl Restarts {
     /// Counts one more end and says how long to wait before the next start. `jitter` is from 0 to 1: the wait is shortened by up
     /// to a quarter, so that children that fell together do not rise together.
     pub fn next_wait(&mut self, policy: &RestartPolicy, now: Instant, jitter: f64) -> Duration {
         self.forget_old(policy, now);
-        let doublings = u32::try_from(self.0.len()).unwrap_or(u32::MAX).min(31);
-        let wait = if self.0.len() >= policy.intensity as usize {
+        let doublings = u32::try_from(self.ends.len()).unwrap_or(u32::MAX).min(31);
+        let wait = if self.ends.len() >= policy.intensity as usize {
             policy.backoff_max
         } else {
             policy.backoff_min.saturating_mul(1 << doublings).min(policy.backoff_max)
         };
-        self.0.push_back(now);
+        self.ends.push_back(now);
         wait.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
     }
 
-    /// Whether there were more restarts in the window than the policy calls normal. A child that has run for longer than the
-    /// window and the longest wait is well again, though it has not ended since.
+    /// Takes note of how long it ran before the end that was counted last.
+    pub fn note_life(&mut self, life: Duration) {
+        self.longest_life = self.longest_life.max(life);
+    }
+
+    /// Whether there were more restarts in the window than the policy calls normal. A child that runs since `started` is well again, though
+    /// it has not ended since, once it has run twice as long as it ever did while it was failing; at the latest after the window and the
+    /// longest wait.
     #[must_use]
-    pub fn is_failing(&self, policy: &RestartPolicy, now: Instant) -> bool {
-        let well_after = policy.window + policy.backoff_max;
-        self.0.len() > policy.intensity as usize && self.0.back().is_some_and(|last| now.duration_since(*last) < well_after)
+    pub fn is_failing(&self, policy: &RestartPolicy, started: Option<Instant>, now: Instant) -> bool {
+        let at_the_latest = policy.window + policy.backoff_max;
+        let well_after = (self.longest_life * 2).max(WELL_AFTER_MIN);
+        self.ends.len() > policy.intensity as usize
+            && self.ends.back().is_some_and(|last| now.duration_since(*last) < at_the_latest)
+            && started.is_none_or(|started| now.duration_since(started) < well_after)
     }
 
     fn forget_old(&mut self, policy: &RestartPolicy, now: Instant) {
-        if self.0.back().is_some_and(|last| now.duration_since(*last) >= policy.window) {
-            self.0.clear();
+        if self.ends.back().is_some_and(|last| now.duration_since(*last) >= policy.window) {
+            *self = Self::default();
         }
         // Beyond the intensity only the newest count; the window must not grow with the number of restarts.
-        while self.0.len() > policy.intensity as usize {
-            self.0.pop_front();
+        while self.ends.len() > policy.intensity as usize {
+            self.ends.pop_front();
         }
     }
 }
@@ -83,10 +99,10 @@ mod tests {
         let now = Instant::now();
         let waits: Vec<_> = (0..7).map(|_| restarts.next_wait(&POLICY, now, 0.0).as_millis()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 5000, 5000]);
-        assert!(restarts.is_failing(&POLICY, now));
+        assert!(restarts.is_failing(&POLICY, None, now));
         let later = now + POLICY.window;
         assert_eq!(restarts.next_wait(&POLICY, later, 0.0).as_millis(), 1);
-        assert!(!restarts.is_failing(&POLICY, later));
+        assert!(!restarts.is_failing(&POLICY, None, later));
     }
 
     #[tokio::test(start_paused = true)]
@@ -95,10 +111,16 @@ mod tests {
         let now = Instant::now();
         for _ in 0..=POLICY.intensity {
             restarts.next_wait(&POLICY, now, 0.0);
+            restarts.note_life(Duration::from_millis(700));
         }
-        let well_after = POLICY.window + POLICY.backoff_max;
-        assert!(restarts.is_failing(&POLICY, now + well_after - Duration::from_millis(1)));
-        assert!(!restarts.is_failing(&POLICY, now + well_after));
+        let moment = Duration::from_millis(1);
+        let at_the_latest = now + POLICY.window + POLICY.backoff_max;
+        assert!(restarts.is_failing(&POLICY, None, at_the_latest - moment), "it does not run");
+        assert!(!restarts.is_failing(&POLICY, None, at_the_latest));
+        let started = now + POLICY.backoff_max;
+        let well_after = Duration::from_millis(1400);
+        assert!(restarts.is_failing(&POLICY, Some(started), started + well_after - moment), "it lived as long before");
+        assert!(!restarts.is_failing(&POLICY, Some(started), started + well_after));
     }
 
     #[tokio::test(start_paused = true)]

@@ -87,6 +87,9 @@ async fn an_actor_that_keeps_ending_is_told_until_it_runs_again() {
         arm(&server, target, "kill", if target == "alert-desk" { 1 } else { 14 }).await;
         stands(&server, Cause::RoleFailing, &[&format!("{target} of role {role} keeps failing"), "/admin/actors"]).await;
         all_over(&mut server, &[Cause::RoleFailing, Cause::RoleStarting]).await;
+        let log = std::fs::read_to_string(server.log_path()).unwrap();
+        let lines = log.lines().filter(|line| line.contains("keeps ending") && line.contains(&format!("\"{target}\"")));
+        assert_eq!(lines.count(), 1, "once, however often {target} ended\n{log}");
     }
 }
 
