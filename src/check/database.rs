@@ -35,6 +35,8 @@ pub struct Database {
     unknown: HashMap<String, String>,
     breaches: Vec<Breach>,
     allocated: i64,
+    /// Orders whose status another program gave.
+    others_status: i64,
     /// The last item's id that was read.
     read_to: String,
 }
@@ -97,15 +99,20 @@ impl Database {
                            ELSE 'BACKORDERED' END AS due
                FROM orders o JOIN order_items i USING (order_id)
                WHERE i.publish_via <> 'history' GROUP BY o.order_id, o.status) judged
-             WHERE status IS DISTINCT FROM due LIMIT 1000",
+             WHERE coalesce(status, 'none') IN ('none', 'PENDING', 'CONFIRMED', 'BACKORDERED', 'REJECTED')
+               AND status IS DISTINCT FROM due LIMIT 1000",
         )
         .fetch_all(&mut *connection)
         .await?;
         for row in wrong {
             let (order, due): (String, String) = (row.try_get(0)?, row.try_get(2)?);
             let status: Option<String> = row.try_get(1)?;
-            self.breaches.push(Breach::new(Check::DatabaseSettled, "orders", due, format!("{status:?}")).of_order(&order));
+            let found = status.unwrap_or_else(|| "none".to_owned());
+            self.breaches.push(Breach::new(Check::DatabaseSettled, "orders", due, found).of_order(&order));
         }
+        // A status that is none of ours says what another program did with the order, such as SHIPPED: there is nothing to compare.
+        let others = "SELECT count(*) FROM orders WHERE status NOT IN ('PENDING', 'CONFIRMED', 'BACKORDERED', 'REJECTED')";
+        self.others_status = sqlx::query_scalar(others).fetch_one(&mut *connection).await?;
         let keys = sqlx::query(
             "SELECT k.order_id, count(*), bool_and(o.order_id IS NOT NULL)
              FROM idempotency_keys k LEFT JOIN orders o USING (order_id)
@@ -175,6 +182,9 @@ impl Database {
         }
         report.count("items in PostgreSQL", i64::try_from(self.items.len()).unwrap_or(i64::MAX));
         report.count("units allocated in PostgreSQL", self.allocated);
+        if self.others_status > 0 {
+            report.count("orders with a status of others", self.others_status);
+        }
         for item in self.items.values().filter(|item| !item.seen) {
             match item.outcome {
                 Some((allocated, ..)) => {

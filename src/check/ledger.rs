@@ -124,7 +124,7 @@ impl Ledger {
             report.breach(breach.of_product(&event.product_id));
         }
         if effect == Effect::Begins && (event.previous_inventory.unwrap_or(0), event.previous_price.unwrap_or(0)) != (0, 0) {
-            let found = format!("{:?} at {:?}", event.previous_inventory, event.previous_price);
+            let found = format!("stock {} at {} cents", shown(event.previous_inventory), shown(event.previous_price));
             report.breach(Breach::new(Check::StockChain, position, "nothing before", found).of_product(&event.product_id));
         }
         if let Some(account) = &before {
@@ -148,10 +148,8 @@ impl Ledger {
         };
         let level = if effect == Effect::Ends { Some("OUT_OF_STOCK") } else { self.thresholds.level(event.current_inventory) };
         if event.alert_level.as_deref() != level {
-            let found = format!("alertLevel {:?} at stock {}", event.alert_level, event.current_inventory);
-            report.breach(
-                Breach::new(Check::AlertsRecomputed, position, format!("{level:?}"), found).of_product(&event.product_id),
-            );
+            let found = format!("alertLevel {} at stock {}", shown(event.alert_level.as_deref()), event.current_inventory);
+            report.breach(Breach::new(Check::AlertsRecomputed, position, shown(level), found).of_product(&event.product_id));
         }
         self.accounts.insert(event.product_id.clone(), after);
         due
@@ -324,4 +322,8 @@ fn check_chain(account: &Account, event: &Event, effect: Effect, second: bool, p
         let (expected, found) = (format!("{:?} cents", account.price), format!("{:?} cents", event.previous_price));
         report.breach(Breach::new(Check::PriceChain, position, expected, found).of_product(product));
     }
+}
+/// A field as a report shows it.
+fn shown(field: Option<impl std::fmt::Display>) -> String {
+    field.map_or_else(|| "none".to_owned(), |value| value.to_string())
 }

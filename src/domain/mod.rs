@@ -12,3 +12,13 @@ pub mod product;
 
 /// A point in time or a deadline, in milliseconds since the Unix epoch, as the wire writes it.
 pub type EpochMs = i64;
+
+/// The first and the last moment that a four-digit year can write.
+const FIRST_MS: EpochMs = -62_135_596_800_000;
+const LAST_MS: EpochMs = 253_402_300_799_999;
+
+/// A time that another hand wrote, as it can be shown: no calendar of a page reaches further.
+#[must_use]
+pub fn shown_ms(at: EpochMs) -> EpochMs {
+    at.clamp(FIRST_MS, LAST_MS)
+}

@@ -1,10 +1,10 @@
 //! Orders as they stand, with what became of each item.
 
 use super::{Store, StoreError};
-use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId, SessionId};
 use crate::domain::money::Cents;
 use crate::domain::order::Totals;
+use crate::domain::{EpochMs, shown_ms};
 
 /// Orders of one session that are listed: the newest.
 const LISTED_ORDERS: i64 = 100;
@@ -338,7 +338,7 @@ impl Row {
             quantity: self.quantity.unwrap_or_default(),
             unit_price: money("unit_price", self.unit_price)?,
             line_total: money("line_total", self.line_total)?,
-            added_at_ms: self.added_at_ms,
+            added_at_ms: self.added_at_ms.map(shown_ms),
             publish_via: PublishVia::parse(self.publish_via.as_deref().unwrap_or_default()),
             expires_at_ms: self.expires_at_ms,
             outcome: self.outcome(),
@@ -351,8 +351,8 @@ impl Row {
             allocated: self.allocated?,
             shortfall: self.shortfall?,
             reason: self.outcome_reason.clone(),
-            published_at_ms: self.published_at_ms,
-            applied_at_ms: self.applied_at_ms,
+            published_at_ms: self.published_at_ms.map(shown_ms),
+            applied_at_ms: self.applied_at_ms.map(shown_ms),
             settled_at_ms: self.settled_at_ms?,
         })
     }

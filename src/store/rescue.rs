@@ -14,6 +14,9 @@ use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId};
 use crate::telemetry::context::TraceContext;
 
+/// No item of ours expires so late, whatever the configuration of the process that made it.
+const FARTHEST_EXPIRY_MIN: Duration = Duration::from_secs(60 * 60);
+
 /// An item to ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
@@ -72,6 +75,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn due_probes(&self, limit: i64) -> Result<Vec<Probe>, StoreError> {
+        self.end_far_expiries(limit).await?;
         let passed_over = self.unusables.passed_over();
         let (interval_ms, passed_over) = (self.probe_interval_ms(), &passed_over);
         let find = || async {
@@ -92,6 +96,48 @@ impl Store {
         };
         let ids = self.run("look for items to rescue", find).await?;
         self.for_usable(ids, |ids| self.probes(ids, interval_ms)).await
+    }
+
+    /// Items expire now that another hand let expire so late that they would be pending for ever. None of ours does, so no publisher of ours
+    /// still counts on that time.
+    async fn end_far_expiries(&self, limit: i64) -> Result<(), StoreError> {
+        let passed_over = self.unusables.passed_over();
+        let (farthest_ms, passed_over) = (self.farthest_expiry_ms(), &passed_over);
+        let find = || async {
+            let sql = "SELECT convert_to(order_item_id, getdatabaseencoding()) FROM order_items
+                WHERE publish_via = 'direct' AND outcome IS NULL
+                  AND expires_at > clock_timestamp() + $2 * interval '1 millisecond'
+                  AND convert_to(order_item_id, getdatabaseencoding()) <> ALL ($3)
+                LIMIT $1";
+            let ids = sqlx::query_scalar::<_, RawId>(sql).bind(limit).bind(farthest_ms).bind(passed_over);
+            ids.fetch_all(&self.pool).await
+        };
+        let ids = self.run("look for items that expire too late", find).await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ended = self.for_usable(ids, |ids| self.expire(ids, farthest_ms)).await?;
+        tracing::warn!(items = ended.len(), "items of another hand would have expired in days or never: they expire now");
+        Ok(())
+    }
+
+    async fn expire(&self, ids: Vec<RawId>, farthest_ms: i64) -> Result<Vec<RawId>, StoreError> {
+        let ids = &ids;
+        let expire = || async {
+            let sql = "UPDATE order_items SET expires_at = clock_timestamp()
+                WHERE order_item_id IN (SELECT convert_from(id, getdatabaseencoding()) FROM unnest($1::bytea[]) AS id)
+                  AND publish_via = 'direct' AND outcome IS NULL
+                  AND expires_at > clock_timestamp() + $2 * interval '1 millisecond'
+                RETURNING convert_to(order_item_id, getdatabaseencoding())";
+            sqlx::query_scalar::<_, RawId>(sql).bind(ids).bind(farthest_ms).fetch_all(&self.pool).await
+        };
+        self.run("expire items", expire).await
+    }
+
+    /// How far ahead an item of ours may expire, with room for clocks and for another process's configuration.
+    fn farthest_expiry_ms(&self) -> i64 {
+        let farthest = (self.options.direct_expiry * 4).max(FARTHEST_EXPIRY_MIN);
+        i64::try_from(farthest.as_millis()).unwrap_or(i64::MAX)
     }
 
     async fn probes(&self, ids: Vec<RawId>, interval_ms: i64) -> Result<Vec<Probe>, StoreError> {

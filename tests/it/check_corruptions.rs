@@ -129,6 +129,16 @@ async fn every_falsification_is_named_by_its_check() {
     let folder = ruin.log_file().parent().unwrap().to_owned();
     let clean = ruin.judge(&folder, Some(&pool), Some(ruin.read_model.clone())).await;
     assert!(clean.holds() && clean.is_whole(), "a clean run holds:\n{clean}");
+    sqlx::query("UPDATE orders SET status = 'SHIPPED' WHERE status = 'CONFIRMED'").execute(&pool).await.unwrap();
+    let shipped = ruin.judge(&folder, Some(&pool), Some(ruin.read_model.clone())).await;
+    assert!(
+        shipped.holds() && shipped.figures["orders with a status of others"] > 0,
+        "what others do with an order later:\n{shipped}"
+    );
+    sqlx::query("UPDATE orders SET status = 'PENDING' WHERE status = 'SHIPPED'").execute(&pool).await.unwrap();
+    let pending = ruin.judge(&folder, Some(&pool), Some(ruin.read_model.clone())).await;
+    assert!(!pending.holds() && !pending.to_string().contains("Some("), "{pending}");
+    sqlx::query("UPDATE orders SET status = 'CONFIRMED' WHERE status = 'PENDING'").execute(&pool).await.unwrap();
     let alone = ruin.judge(&folder, None, None).await;
     assert!(alone.holds() && !alone.is_whole(), "what cannot be compared is no proof:\n{alone}");
     let said = alone.to_string();

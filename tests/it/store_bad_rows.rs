@@ -59,6 +59,50 @@ async fn a_time_without_an_end_is_shown_as_a_far_one() {
 }
 
 #[tokio::test]
+async fn a_time_beyond_every_calendar_of_a_page_is_shown_as_a_far_one() {
+    let db = database().await;
+    let odd = order(&db.store, PublishVia::Wal).await;
+    for far in ["294000-01-01", "275761-01-01", "4000-01-01 BC"] {
+        sql(&db, &format!("UPDATE orders SET created_at = '{far}', updated_at = '{far}' WHERE order_id = '{odd}'")).await;
+        sql(&db, &format!("UPDATE order_items SET added_at_ms = 9e18::bigint, expires_at = '{far}' WHERE order_id = '{odd}'"))
+            .await;
+        let shown = db.store.order(&OrderId::new(&odd).unwrap(), Some(&session("s"))).await.unwrap().unwrap();
+        let item = &shown.items[0];
+        for at in [shown.created_at_ms, shown.updated_at_ms, item.added_at_ms.unwrap(), item.expires_at_ms.unwrap()] {
+            assert!((-62_135_596_800_000..=253_402_300_799_999).contains(&at), "{far}: {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_would_never_expire_is_rescued_like_any_other() {
+    let db = database().await;
+    let (far, ours) = (order(&db.store, PublishVia::Direct).await, order(&db.store, PublishVia::Direct).await);
+    sql(&db, &format!("UPDATE order_items SET expires_at = '9999-01-01' WHERE order_id = '{far}'")).await;
+    let mut due = Vec::new();
+    while due.is_empty() {
+        due = db.store.due_probes(10).await.unwrap();
+    }
+    assert_eq!(due.iter().map(|probe| probe.order_id.as_str()).collect::<Vec<_>>(), [far.as_str()], "{ours} has its time");
+    assert_eq!(count(&db.store, "SELECT count(*) FROM order_items WHERE expires_at > now() + interval '1 hour'").await, 0);
+}
+
+#[tokio::test]
+async fn an_outcome_below_nothing_is_refused_and_older_ones_start_the_shop() {
+    let db = database().await;
+    order(&db.store, PublishVia::Wal).await;
+    let negative =
+        "UPDATE order_items SET outcome = 'SHORT', allocated = -1, shortfall = 2, outcome_event_id = 'e', settled_at = now()";
+    let refused = sqlx::query(negative).execute(db.store.pool()).await.unwrap_err();
+    assert!(refused.to_string().contains("order_items_outcome_not_negative"), "{refused}");
+    let again = "ALTER TABLE order_items DROP CONSTRAINT order_items_outcome_not_negative; DELETE FROM _sqlx_migrations WHERE version = 11;";
+    sql(&db, again).await;
+    sql(&db, negative).await;
+    db.store.migrate().await.unwrap();
+    assert_eq!(count(&db.store, "SELECT count(*) FROM order_items WHERE allocated < 0").await, 1, "it stays as it is");
+}
+
+#[tokio::test]
 async fn an_order_that_cannot_be_shown_hides_no_other() {
     let db = database().await;
     sql(&db, AS_BEFORE).await;

@@ -10,6 +10,7 @@ use super::store::Catalog;
 use crate::domain::ids::Stock;
 use crate::domain::inventory::EventKind;
 use crate::domain::product::Product;
+use crate::domain::shown_ms;
 use crate::log::Record;
 use crate::wire::pages::history::mark;
 use crate::wire::topics::Topic;
@@ -102,7 +103,7 @@ fn event(record: &Record) -> Result<DecodedRecord, String> {
         current_price: fact.current_price,
         order_mark: fact.order.as_ref().map(|order| mark(order, &fact.product_id)),
         revision,
-        at_ms: fact.timestamp_ms,
+        at_ms: shown_ms(fact.timestamp_ms),
     };
     let trace = trace_of(&record.headers);
     Ok(DecodedRecord::Event(StockChange {
