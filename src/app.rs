@@ -25,7 +25,7 @@ use anyhow::Context;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::api::Api;
-pub use self::database::{Database, bin_dir, options as store_options};
+pub use self::database::{Database, bin_dir, options as store_options, place_of};
 pub use self::event_log::{Log, folder as event_log_folder};
 pub use self::signals::{Second, StopSignals};
 use crate::actors::faults::FaultBoard;

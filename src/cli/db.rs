@@ -7,11 +7,13 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use super::{Cli, output};
-use crate::app::{Database, Second, StopSignals, bin_dir, refuse_while_running};
+use crate::app::{Database, Second, StopSignals, bin_dir, place_of, refuse_while_running, store_options};
 use crate::config::Config;
+use crate::store::Store;
 use crate::store::private_server::{self, Status};
 
 const BROKEN_OFF: &str = "a signal broke it off";
+const NONE_HERE: &str = "no shop has run here: there is no private database";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -78,20 +80,36 @@ async fn status(config: &Config) -> anyhow::Result<()> {
     if is_private(config) {
         let status = match private_server::status(&config.data_dir)? {
             Status::Absent => "not made yet; `kartshoppe serve` makes it".to_owned(),
-            Status::Stopped => "stopped; it runs while `kartshoppe serve` does".to_owned(),
-            Status::Running { pid, socket } => format!("process {pid}, socket in {}", socket.display()),
+            Status::Stopped => {
+                "stopped; it runs while `kartshoppe serve` does, and says then which shape its tables have".to_owned()
+            }
+            Status::Running { pid, socket } => {
+                let urls = private_server::urls(&config.data_dir)?.context(NONE_HERE)?;
+                let store = Store::new(&urls.database, store_options(config))?;
+                format!("process {pid}, socket in {}; {}", socket.display(), shape(&store).await)
+            }
         };
-        return Ok(output::line(format_args!("private server: {status}"))?);
+        return Ok(output::line(format_args!("private server of {}: {status}", config.data_dir.display()))?);
     }
-    let store = crate::store::Store::new(&config.postgres.database_url, crate::app::store_options(config))?;
-    let shape = if store.is_migrated().await? { "the newest shape" } else { "an older shape: run `kartshoppe db migrate`" };
-    Ok(output::line(format_args!("configured server: reachable, the tables have {shape}"))?)
+    let store = Store::new(&config.postgres.database_url, store_options(config))?;
+    let (place, shape) = (place_of(&store), shape(&store).await);
+    store.close().await;
+    Ok(output::line(format_args!("configured server at {place} (DATABASE_URL): {shape}"))?)
+}
+
+/// Which shape the tables have, or why nobody knows.
+async fn shape(store: &Store) -> String {
+    match store.is_migrated().await {
+        Ok(true) => "the tables have the newest shape".to_owned(),
+        Ok(false) => "the tables have an older shape: run `kartshoppe db migrate`".to_owned(),
+        Err(error) => format!("which shape the tables have is unknown: {}", error.in_full()),
+    }
 }
 
 fn url(config: &Config) -> anyhow::Result<()> {
     if is_private(config) {
         let urls = private_server::urls(&config.data_dir)?;
-        Ok(output::line(urls.context("no shop has run here: there is no private database")?.database)?)
+        Ok(output::line(urls.context(NONE_HERE)?.database)?)
     } else {
         Ok(output::line(&config.postgres.database_url)?)
     }

@@ -31,9 +31,9 @@ struct Cli {
     /// Profile: reads config/NAME.toml over the defaults.
     #[arg(long, global = true, value_name = "NAME", env = "KARTSHOPPE_PROFILE")]
     profile: Option<String>,
-    /// Folder of the configuration files.
-    #[arg(long, global = true, value_name = "FOLDER", default_value = "config")]
-    config_dir: PathBuf,
+    /// Folder of the configuration files [default: config, if there is one].
+    #[arg(long, global = true, value_name = "FOLDER")]
+    config_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,14 +88,22 @@ impl Cli {
 
     /// What another process of this program needs to read the same configuration.
     fn global_arguments(&self) -> Vec<String> {
-        let mut arguments = vec!["--config-dir".to_owned(), self.config_dir.display().to_string()];
+        let folder = self.config_dir.iter();
+        let mut arguments: Vec<String> =
+            folder.flat_map(|folder| ["--config-dir".to_owned(), folder.display().to_string()]).collect();
         arguments.extend(self.profile.iter().flat_map(|profile| ["--profile".to_owned(), profile.clone()]));
         arguments
     }
 
     fn load(&self, flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {
+        if let Some(folder) = self.config_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            anyhow::bail!(
+                "--config-dir {}: there is no such folder; name the one with default.toml and the profiles, or leave the option out",
+                folder.display()
+            );
+        }
         let options = LoadOptions {
-            folder: self.config_dir.clone(),
+            folder: self.config_dir.clone().unwrap_or_else(|| PathBuf::from("config")),
             profile: self.profile.clone(),
             environment: environment().context("reading the environment")?,
             flags,

@@ -188,6 +188,11 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
     io::stdin().read_to_string(&mut text).context("reading standard input")?;
     let value: Value = serde_json::from_str(&text).context("standard input is not one JSON value")?;
     ensure!(!value.is_null() || key.is_some(), "null removes a key: name it with --key");
+    if topic.is_output() {
+        output::tell(format_args!(
+            "{topic} is written by the shop itself: it takes no order and no product from there, and other readers believe what they find"
+        ));
+    }
     let record = json!({"key": key, "value": value});
     let answer = http::post_json(address, &format!("/admin/topics/{topic}/records"), &record).await?;
     let place = &answer["appended"][0];

@@ -1,7 +1,7 @@
 //! What commands do when nobody reads what they print.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 
 use super::support::server::{Options, Server};
@@ -102,4 +102,49 @@ fn a_log_that_cannot_be_used_is_told_in_one_line_with_its_place_and_no_secret() 
         assert!(told.contains("127.0.0.1:1 (KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS)"), "{property}: {told}");
         assert!(!told.contains("hunter2"), "{property}: {told}");
     }
+}
+
+/// Standard output and standard error of a command, and whether it ended well.
+fn said(mut command: Command, input: &str) -> (bool, String, String) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn commands_say_what_they_found_and_what_to_do() {
+    let mut server = Server::start_filled(Options::default()).await;
+    let (well, status, _) = said(server.command(&["db", "status"]), "");
+    let data = server.data().display().to_string();
+    assert!(well && status.contains(&data) && status.contains("the tables have the newest shape"), "{status}");
+
+    // What the shop writes itself is no way to tell it anything.
+    let state = r#"{"productId":"MUG","name":"Mug","price":1,"inventory":1}"#;
+    let produce = |topic: &str| said(server.command(&["topics", "produce", topic, "--key", "MUG"]), state);
+    for topic in ["products", "inventory-events", "websocket_fanout", "dead-letters"] {
+        let (well, _, told) = produce(topic);
+        assert!(well && told.contains(topic) && told.contains("written by the shop itself"), "{topic}: {told}");
+    }
+    let (well, _, told) = produce("product-updates");
+    assert_eq!((well, told.as_str()), (true, ""));
+
+    let nowhere = server.data().join("no/such/folder");
+    let (well, _, told) = said(server.command(&["backup", &nowhere.join("shop.tar").display().to_string()]), "");
+    assert!(!well && told.contains(&format!("there is no folder {}", nowhere.display())), "{told}");
+    assert!(!told.contains(".part") && told.lines().count() == 1, "{told}");
+
+    let folder = nowhere.display().to_string();
+    for command in [&["config", "check"][..], &["db", "status"], &["check"], &["serve"]] {
+        let (well, _, told) = said(server.command(&[&["--config-dir", folder.as_str()], command].concat()), "");
+        assert!(!well && told.contains(&format!("--config-dir {folder}: there is no such folder")), "{command:?}: {told}");
+    }
+    server.terminate();
+    let (well, status, _) = said(server.command(&["db", "status"]), "");
+    assert!(well && status.contains("stopped"), "{status}");
+    let mut elsewhere = server.command(&["db", "status"]);
+    elsewhere.env("DATABASE_URL", "postgres://shop:secret@127.0.0.1:1/shop");
+    let (_, status, _) = said(elsewhere, "");
+    assert!(status.contains("127.0.0.1:1") && status.contains("unknown") && !status.contains("secret"), "{status}");
 }

@@ -78,9 +78,11 @@ impl<'a> ArchiveWriter<'a> {
     /// Begins an archive that is not there yet.
     pub fn create(target: &Path, go_on: &'a (dyn Fn() -> bool + Sync)) -> anyhow::Result<Self> {
         ensure!(!target.try_exists()?, "{} is there already: choose another name", target.display());
+        let folder = folder_of(target);
+        ensure!(folder.is_dir(), "there is no folder {}: make it, or choose another place for the backup", folder.display());
         let draft = beside(target, "part");
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
-        let file = file.with_context(|| format!("cannot make {}", draft.display()))?;
+        let file = file.with_context(|| format!("cannot make a file in {}", folder.display()))?;
         let tar = Builder::new(BufWriter::with_capacity(BUFFER_BYTES, file));
         Ok(Self { tar, target: target.to_owned(), draft, go_on, directories: Vec::new(), files: Vec::new() })
     }
@@ -143,14 +145,18 @@ impl<'a> ArchiveWriter<'a> {
         written.with_context(|| self.cannot_write())?;
         ensure!(!self.target.try_exists()?, "{} was made meanwhile: choose another name", self.target.display());
         fs::rename(&self.draft, &self.target).with_context(|| self.cannot_write())?;
-        let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| self.cannot_write())?;
+        File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all()).with_context(|| self.cannot_write())?;
         Ok(manifest)
     }
 
     fn cannot_write(&self) -> String {
         format!("cannot write {}", self.target.display())
     }
+}
+
+/// Where the archive is to be.
+fn folder_of(target: &Path) -> &Path {
+    target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 impl Drop for ArchiveWriter<'_> {

@@ -146,6 +146,12 @@ impl Topic {
         self.is_ours() && self != Self::Health
     }
 
+    /// Whether the shop alone writes to it, and reads or hands on what it wrote.
+    #[must_use]
+    pub fn is_output(self) -> bool {
+        self.is_ours() && !matches!(self, Self::ProductUpdates | Self::OrderEvents)
+    }
+
     /// Whether its records come from anybody: they are bounded in bytes, too.
     #[must_use]
     pub fn is_tracked(self) -> bool {
