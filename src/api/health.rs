@@ -144,7 +144,7 @@ impl Readiness {
         let inner = &self.0;
         let roles = match inner.roles.report(PATIENCE).await {
             Ok(roles) => roles,
-            Err(error) => return vec![(Cause::RoleFailing, Alarm::blocks(error.to_string()))],
+            Err(error) => return vec![(Cause::RoleFailing, Alarm::blocks("the roles do not answer").with_detail(error))],
         };
         let runs: Vec<_> = roles.into_iter().filter(|role| role.state != ChildState::Stopped).collect();
         let name = |role: &ChildReport| RoleName::parse(role.id.strip_prefix("role/")?);
@@ -176,12 +176,14 @@ impl Readiness {
         let Some(handle) = self.0.roles.role(name) else { return Vec::new() };
         let look = |child: &ChildReport| match (child.failing, child.state) {
             (true, _) => {
-                let text = format!("{} of role {name} keeps failing: the log and /admin/actors say of what", child.id);
-                Some((Cause::RoleFailing, Alarm::blocks(text)))
+                let text = format!("a part of role {name} keeps failing: the operators' /readyz says which one");
+                let detail = format!("{} of role {name} keeps failing: the log and /admin/actors say of what", child.id);
+                Some((Cause::RoleFailing, Alarm::blocks(text).with_detail(detail)))
             }
             (false, ChildState::Running) => None,
             (false, ChildState::Restarting | ChildState::Stopped) => {
-                Some((Cause::RoleStarting, Alarm::blocks(format!("{} of role {name} is not running yet", child.id))))
+                let alarm = Alarm::blocks(format!("role {name} is being started"));
+                Some((Cause::RoleStarting, alarm.with_detail(format!("{} of role {name} is not running yet", child.id))))
             }
         };
         match handle.report(PATIENCE).await {
@@ -189,7 +191,7 @@ impl Readiness {
             Err(CallError::NotRunning { .. }) => {
                 vec![(Cause::RoleStarting, Alarm::blocks(format!("role {name} is being started")))]
             }
-            Err(error) => vec![(Cause::RoleFailing, Alarm::blocks(format!("role {name}: {error}")))],
+            Err(error) => vec![(Cause::RoleFailing, Alarm::blocks(format!("role {name} does not answer")).with_detail(error))],
         }
     }
 

@@ -107,7 +107,7 @@ impl Alarms {
             return;
         }
         let (cause, topic, partition) = (about.cause.as_str(), about.topic.as_deref(), about.partition);
-        let text = alarm.in_full();
+        let text = one_line(&alarm.in_full());
         if about.cause.is_expected() {
             tracing::info!(kartshoppe.cause = cause, topic, partition, "{text}");
         } else if alarm.blocks {
@@ -174,6 +174,11 @@ impl Alarms {
     }
 }
 
+/// A text of several lines, such as an error of PostgreSQL's, as the one line of the log that it is.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 fn labels(about: &About) -> Vec<(&'static str, String)> {
     let mut labels = vec![("cause", about.cause.as_str().to_owned())];
     labels.extend(about.topic.iter().map(|topic| ("topic", topic.clone())));
@@ -210,6 +215,11 @@ mod tests {
         assert_eq!(alarms.list().len(), 2);
         alarms.clear_role("inventory");
         assert_eq!(alarms.list().into_iter().map(|(about, _)| about.cause).collect::<Vec<_>>(), [Cause::DiskFull]);
+    }
+
+    #[test]
+    fn an_alarm_is_one_line_of_the_log() {
+        assert_eq!(one_line("refused (ERROR: no\n  HINT:  grant it\r\n\n)"), "refused (ERROR: no HINT:  grant it )");
     }
 
     #[test]
