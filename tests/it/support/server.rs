@@ -1,9 +1,12 @@
 //! The real binary as a child process: started on free ports with a data directory of its own, killed and started again.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use kartshoppe::data_dir::{ServerInfo, running_server};
@@ -291,5 +294,27 @@ impl Drop for Server {
             // Politely, so that a private database stops with it.
             self.terminate();
         }
+        delete_with_us(&self.data);
     }
+}
+
+/// PostgreSQL's files of a data directory that lie elsewhere are deleted when the test binary ends, unless the directory is
+/// still there.
+fn delete_with_us(data_dir: &Path) {
+    static SWEEPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+    let Ok(place) = std::fs::read_to_string(data_dir.join("postgres/location")) else { return };
+    let script = r#"places=$(sort -u)
+        for place in $places; do
+            [ -e "$(head -n 1 "$place/home")" ] && continue
+            pid=$(head -n 1 "$place/cluster/postmaster.pid") && kill -INT "$pid"
+            while [ -e "$place/cluster/postmaster.pid" ] && kill -0 "$pid"; do sleep 0.1; done
+            rm -rf "$place"
+        done"#;
+    let start = || {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        Mutex::new(shell.spawn().unwrap().stdin.take().unwrap())
+    };
+    let mut sweeper = SWEEPER.get_or_init(start).lock().unwrap_or_else(PoisonError::into_inner);
+    writeln!(sweeper, "{}", place.trim()).unwrap();
 }
