@@ -33,8 +33,8 @@ impl BodyLimits {
     }
 }
 
-/// A JSON body, with its bytes as they came: an object, or where `ARRAYS` says so an array too. Where `BEACON` says so it may be called
-/// `text/plain`, as browsers' beacons do.
+/// A JSON body, with its bytes as they came: an object, or where `ARRAYS` says so an array too. Where `BEACON` says so it may
+/// be called `text/plain`, as browsers' beacons do.
 #[derive(Debug)]
 pub struct JsonBody<T, const ARRAYS: bool = false, const BEACON: bool = false> {
     pub value: T,
@@ -118,8 +118,8 @@ fn too_large(limits: BodyLimits) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).closing()
 }
 
-/// JSON by its name. A page of any origin may send `text/plain`, a form or a body without a type without asking first, so none of these
-/// is taken from a browser; a program that is none may leave the type out.
+/// JSON by its name. A page of any origin may send `text/plain`, a form or a body without a type without asking first, so
+/// none of these is taken from a browser; a program that is none may leave the type out.
 fn check_media_type(headers: &HeaderMap, is_beacon: bool) -> Result<(), Problem> {
     let refused = |detail| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {

@@ -100,8 +100,8 @@ fn shown(value: &HeaderValue) -> String {
     format!("{:?}", shortened(&String::from_utf8_lossy(value.as_bytes())))
 }
 
-/// What an allowed origin must read in the answer. One to a request without an origin says too that another would read more: a cache
-/// must not give it to a page.
+/// What an allowed origin must read in the answer. One to a request without an origin says too that another would read more:
+/// a cache must not give it to a page.
 pub fn put_cors(headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

@@ -110,7 +110,8 @@ impl Database {
             let found = status.unwrap_or_else(|| "none".to_owned());
             self.breaches.push(Breach::new(Check::DatabaseSettled, "orders", due, found).of_order(&order));
         }
-        // A status that is none of ours says what another program did with the order, such as SHIPPED: there is nothing to compare.
+        // A status that is none of ours says what another program did with the order, such as SHIPPED: there is nothing to
+        // compare.
         let others = "SELECT count(*) FROM orders WHERE status NOT IN ('PENDING', 'CONFIRMED', 'BACKORDERED', 'REJECTED')";
         self.others_status = sqlx::query_scalar(others).fetch_one(&mut *connection).await?;
         let keys = sqlx::query(

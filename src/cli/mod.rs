@@ -98,7 +98,7 @@ impl Cli {
     fn load(&self, flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {
         if let Some(folder) = self.config_dir.as_ref().filter(|folder| !folder.is_dir()) {
             anyhow::bail!(
-                "--config-dir {}: there is no such folder; name the one with default.toml and the profiles, or leave the option out",
+                "--config-dir {}: there is no such folder; name the one with the profiles, or leave the option out",
                 folder.display()
             );
         }

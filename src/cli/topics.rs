@@ -190,7 +190,7 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
     ensure!(!value.is_null() || key.is_some(), "null removes a key: name it with --key");
     if topic.is_output() {
         output::tell(format_args!(
-            "{topic} is written by the shop itself: it takes no order and no product from there, and other readers believe what they find"
+            "{topic} is written by the shop itself: nothing is taken from there, and its readers believe what they find"
         ));
     }
     let record = json!({"key": key, "value": value});

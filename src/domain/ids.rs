@@ -38,8 +38,8 @@ pub enum InvalidValue {
     OutOfRange { field: &'static str, value: String, expected: &'static str },
 }
 
-/// Refuses a text of which a screen shows nothing: a product of such a name could be neither told from another nor asked for. For input
-/// only; what is kept already is read as it is.
+/// Refuses a text of which a screen shows nothing: a product of such a name could be neither told from another nor asked for.
+/// For input only; what is kept already is read as it is.
 ///
 /// # Errors
 /// [`InvalidValue::Invisible`], also for a text of no characters.

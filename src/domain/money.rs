@@ -32,8 +32,8 @@ impl Cents {
     /// Reads an amount as the wire writes it (units of currency), rounded to the cent, halves away from zero.
     ///
     /// # Errors
-    /// [`InvalidValue::OutOfRange`] if it is not a number, negative or too large, or so small that it would be rounded to nothing: what
-    /// costs something must not be given away.
+    /// [`InvalidValue::OutOfRange`] if it is not a number, negative or too large, or so small that it would be rounded to
+    /// nothing: what costs something must not be given away.
     pub fn from_units(amount: f64) -> Result<Self, InvalidValue> {
         let cents = (amount * 100.0).round();
         #[expect(clippy::cast_precision_loss, reason = "CENTS_MAX is far below 2^53")]

@@ -98,8 +98,8 @@ impl Store {
         self.for_usable(ids, |ids| self.probes(ids, interval_ms)).await
     }
 
-    /// Items expire now that another hand let expire so late that they would be pending for ever. None of ours does, so no publisher of ours
-    /// still counts on that time.
+    /// Items expire now that another hand let expire so late that they would be pending for ever. None of ours does, so no
+    /// publisher of ours still counts on that time.
     async fn end_far_expiries(&self, limit: i64) -> Result<(), StoreError> {
         let passed_over = self.unusables.passed_over();
         let (farthest_ms, passed_over) = (self.farthest_expiry_ms(), &passed_over);

@@ -3,9 +3,9 @@
 //! Read from `product-updates`, the bootstrap file and `products`. Written two ways: [`ProductValue`], the eleven fields of
 //! `products`, as existing readers are strict; [`ProductBody`], those and the revision, for REST and pages.
 //!
-//! An address of a picture that is no plain path under `/api/` and no picture in a `data:` URL is replaced by that of the product's
-//! generated one when it is read: no other path passes the existing client's proxy, no outside host may be called, and nothing but a
-//! picture may hide behind it. A rating is kept to two decimals.
+//! An address of a picture that is no plain path under `/api/` and no picture in a `data:` URL is replaced by that of the
+//! product's generated one when it is read: no other path passes the existing client's proxy, no outside host may be called,
+//! and nothing but a picture may hide behind it. A rating is kept to two decimals.
 
 use std::borrow::Cow;
 use std::fmt;

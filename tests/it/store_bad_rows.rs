@@ -95,7 +95,8 @@ async fn an_outcome_below_nothing_is_refused_and_older_ones_start_the_shop() {
         "UPDATE order_items SET outcome = 'SHORT', allocated = -1, shortfall = 2, outcome_event_id = 'e', settled_at = now()";
     let refused = sqlx::query(negative).execute(db.store.pool()).await.unwrap_err();
     assert!(refused.to_string().contains("order_items_outcome_not_negative"), "{refused}");
-    let again = "ALTER TABLE order_items DROP CONSTRAINT order_items_outcome_not_negative; DELETE FROM _sqlx_migrations WHERE version = 11;";
+    let again = "ALTER TABLE order_items DROP CONSTRAINT order_items_outcome_not_negative;
+        DELETE FROM _sqlx_migrations WHERE version = 11;";
     sql(&db, again).await;
     sql(&db, negative).await;
     db.store.migrate().await.unwrap();

@@ -59,9 +59,9 @@ impl Restarts {
         self.longest_life = self.longest_life.max(life);
     }
 
-    /// Whether there were more restarts in the window than the policy calls normal. A child that runs since `started` is well again, though
-    /// it has not ended since, once it has run twice as long as it ever did while it was failing; at the latest after the window and the
-    /// longest wait.
+    /// Whether there were more restarts in the window than the policy calls normal. A child that runs since `started` is well
+    /// again, though it has not ended since, once it has run twice as long as it ever did while it was failing; at the latest
+    /// after the window and the longest wait.
     #[must_use]
     pub fn is_failing(&self, policy: &RestartPolicy, started: Option<Instant>, now: Instant) -> bool {
         let at_the_latest = policy.window + policy.backoff_max;

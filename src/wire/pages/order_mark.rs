@@ -1,7 +1,8 @@
-//! What a public change of a product says of the order behind it: enough for the shopper who placed it, nothing for anybody else.
+//! What a public change of a product says of the order behind it: enough for the shopper who placed it, nothing for anybody
+//! else.
 //!
-//! An order's id beside several products would show everybody who watches what was bought together. A mark belongs to one item, tells
-//! nothing of the order's other items, and stands in the order as its own shopper reads it.
+//! An order's id beside several products would show everybody who watches what was bought together. A mark belongs to one
+//! item, tells nothing of the order's other items, and stands in the order as its own shopper reads it.
 
 use std::fmt;
 

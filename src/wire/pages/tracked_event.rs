@@ -82,9 +82,9 @@ pub struct EventMetadata {
 }
 
 impl TrackedEvents {
-    /// Records of `ecommerce_events`, one per event that is an object, each made when it is asked for, as a body of `{}` would be
-    /// a hundred times as large in memory; `uuid` makes each envelope's id. An event's own session and user
-    /// go before those of its batch.
+    /// Records of `ecommerce_events`, one per event that is an object, each made when it is asked for, as a body of `{}`
+    /// would be a hundred times as large in memory; `uuid` makes each envelope's id. An event's own session and user go
+    /// before those of its batch.
     pub fn records(
         &self,
         mut uuid: impl FnMut() -> String,
