@@ -30,7 +30,7 @@ use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 /// The problem's code while a role of this process is not ready.
 pub(super) const NOT_READY: &str = "not_ready";
 
-/// Whoever is asked answers by then or counts as not ready.
+/// A part that does not answer by then counts as not ready.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// An error of the log, for everybody and in full.
@@ -54,8 +54,8 @@ pub fn alarm_of_log(error: &LogError) -> Alarm {
 /// What is asked besides the roles' own reports, of these roles that run; empty if nothing speaks against being ready.
 pub type SignOfLife = Box<dyn Fn(BTreeSet<RoleName>) -> Pin<Box<dyn Future<Output = Vec<(Cause, Alarm)>> + Send>> + Send + Sync>;
 
-/// The causes of [`Readiness::look`]; all others are somebody else's to raise and clear.
-const LOOKED_AT: [Cause; 10] = [
+/// The causes of [`Readiness::check`]; other parts raise and clear all others.
+const CHECKED: [Cause; 10] = [
     Cause::EventLog,
     Cause::Inventory,
     Cause::ShopFilling,
@@ -79,8 +79,8 @@ struct Inner {
     alarms: Alarms,
     /// Whether the log answers; the same question for every implementation.
     log: SignOfLife,
-    /// One look at a time, however many ask; when the last one began.
-    looked: Mutex<Option<Instant>>,
+    /// One check at a time, however many ask; when the last one began.
+    last_check: Mutex<Option<Instant>>,
 }
 
 impl Readiness {
@@ -88,7 +88,7 @@ impl Readiness {
     #[must_use]
     pub fn new(roles: RootHandle, store: Store, catalog: CatalogHandle, alarms: Alarms, log: SignOfLife) -> Self {
         alarms.raise(About::cause(Cause::ProcessStarting), Alarm::blocks("the process is starting"));
-        Self(Arc::new(Inner { roles, store, catalog, alarms, log, looked: Mutex::default() }))
+        Self(Arc::new(Inner { roles, store, catalog, alarms, log, last_check: Mutex::default() }))
     }
 
     /// The configured roles were told to start.
@@ -96,14 +96,14 @@ impl Readiness {
         self.0.alarms.clear(&About::cause(Cause::ProcessStarting));
     }
 
-    /// The process is about to stop: whoever balances load sends nobody here any more.
+    /// The process is about to stop: load balancers send no one here any more.
     pub fn set_draining(&self) {
         self.0.alarms.raise(About::cause(Cause::ProcessStopping), Alarm::blocks("the process is stopping"));
     }
 
     /// What keeps the process from being ready; empty if it is.
     pub async fn reasons(&self) -> Vec<Alarm> {
-        self.look().await;
+        self.check().await;
         let mut standing = self.0.alarms.list();
         standing.retain(|(_, alarm)| alarm.blocks);
         // While it starts or stops, the rest is only a consequence.
@@ -120,13 +120,13 @@ impl Readiness {
         standing.filter(|alarm| !alarm.blocks).map(|alarm| alarm.in_full()).collect()
     }
 
-    /// Asks log, roles and database, and sets their alarms. Whoever asks while another look is under way waits for one that began later
+    /// Asks log, roles and database, and sets their alarms. Whoever asks while another check is under way waits for one that began later
     /// than the question.
-    pub async fn look(&self) {
+    pub async fn check(&self) {
         let asked = Instant::now();
-        let mut looked = self.0.looked.lock().await;
+        let mut last_check = self.0.last_check.lock().await;
         let rests = self.0.alarms.list().iter().any(|(about, _)| is_start_or_stop(about));
-        if rests || looked.is_some_and(|begun| begun >= asked) {
+        if rests || last_check.is_some_and(|begun| begun >= asked) {
             return;
         }
         let begun = Instant::now();
@@ -134,10 +134,10 @@ impl Readiness {
         for (cause, alarm) in self.find().await {
             found.entry(cause).or_default().push(alarm);
         }
-        for cause in LOOKED_AT {
+        for cause in CHECKED {
             self.0.alarms.set(About::cause(cause), found.remove(&cause).map(together));
         }
-        *looked = Some(begun);
+        *last_check = Some(begun);
     }
 
     async fn find(&self) -> Vec<(Cause, Alarm)> {
@@ -174,7 +174,7 @@ impl Readiness {
             return vec![(Cause::RoleFailing, Alarm::blocks(format!("role {name} is being restarted")))];
         }
         let Some(handle) = self.0.roles.role(name) else { return Vec::new() };
-        let look = |child: &ChildReport| match (child.failing, child.state) {
+        let of_child = |child: &ChildReport| match (child.failing, child.state) {
             (true, _) => {
                 let text = format!("a part of role {name} keeps failing: the operators' /readyz says which one");
                 let detail = format!("{} of role {name} keeps failing: the log and /admin/actors say of what", child.id);
@@ -187,7 +187,7 @@ impl Readiness {
             }
         };
         match handle.report(PATIENCE).await {
-            Ok(children) => children.iter().filter_map(look).collect(),
+            Ok(children) => children.iter().filter_map(of_child).collect(),
             Err(CallError::NotRunning { .. }) => {
                 vec![(Cause::RoleStarting, Alarm::blocks(format!("role {name} is being started")))]
             }
@@ -246,7 +246,7 @@ fn alarm_of_store(error: &StoreError) -> Alarm {
     Alarm::blocks(text).with_detail(error.in_full())
 }
 
-/// The process lives; asks nobody.
+/// The process lives; no part is asked.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Object)))]
 pub fn livez() -> Ready<Response> {
     ready(Json(json!({"status": "live"})).into_response())

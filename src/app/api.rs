@@ -165,7 +165,7 @@ impl Api {
         async move {
             while let Some(readiness) = &readiness {
                 tokio::time::sleep(every).await;
-                readiness.look().await;
+                readiness.check().await;
             }
         }
     }

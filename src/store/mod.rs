@@ -110,7 +110,7 @@ pub enum DatabaseState {
 pub struct Store {
     pool: PgPool,
     options: StoreOptions,
-    desks: Arc<checkout::Desks>,
+    batchers: Arc<checkout::Batchers>,
     migrated: migrations::Remembered,
     unusables: unusable::Unusables,
     gate: Arc<pooling::Gate>,
@@ -150,7 +150,7 @@ impl Store {
         Ok(Self {
             pool,
             options,
-            desks: Arc::default(),
+            batchers: Arc::default(),
             migrated: Arc::default(),
             unusables: unusable::Unusables::default(),
             gate: Arc::default(),

@@ -1,22 +1,22 @@
 //! Checkout: a cart becomes an order, once, in one statement.
 //!
 //! ```text
-//!  look at cart and key ──► price it from the catalogue ──► one statement: lock the cart at that version, take the key,
+//!  look cart and key up ──► price it from the catalogue ──► one statement: lock the cart at that version, take the key,
 //!        ▲                                                   empty the cart, write order and items ──► commit
 //!        └────────────── the cart changed or the key was taken meanwhile: nothing was written ◄──┘
 //! ```
 //! One statement is one transaction and one round trip, so an order is whole or absent, whatever dies. Checkouts that meet share
-//! both the look and the statement ([`together`]); each still gets its own answer.
+//! both the lookup and the statement ([`batcher`]); each still gets its own answer.
 //! The caller publishes the items of a [`Checkout::Placed`] direct order, and never those of a [`Checkout::Replayed`] one.
 
-mod look;
-mod together;
+mod batcher;
+mod cart_lookup;
 mod write;
 
 use uuid::Uuid;
 
-use self::look::{Found, KnownKey, Look};
-use self::together::Desk;
+use self::batcher::Batcher;
+use self::cart_lookup::{CartAndKey, CartLookup, KnownKey};
 use self::write::{Write, Written};
 use super::orders::{ItemOutcome, Order, OrderItem, Orders, PublishVia};
 use super::{Cart, IdempotencyKey, Store, StoreError};
@@ -28,8 +28,8 @@ use crate::telemetry::context::TraceContext;
 
 /// Groups under way at once: while one waits for its commit, the next is made.
 const WRITES_AT_ONCE: usize = 2;
-/// The same for looking, which waits for nothing.
-const LOOKS_AT_ONCE: usize = 2;
+/// The same for lookups, which wait for nothing.
+const LOOKUPS_AT_ONCE: usize = 2;
 /// How often a checkout starts over because its cart changed under it. A shopper has two hands.
 const ATTEMPTS: usize = 20;
 /// Longest payment method in characters: the column's width.
@@ -61,16 +61,16 @@ pub struct Offer {
     pub price: Cents,
 }
 
-/// Where checkouts meet.
+/// The batchers of a checkout's two statements.
 #[derive(Debug)]
-pub(super) struct Desks {
-    looks: Desk<Look>,
-    writes: Desk<Write>,
+pub(super) struct Batchers {
+    lookups: Batcher<CartLookup>,
+    writes: Batcher<Write>,
 }
 
-impl Default for Desks {
+impl Default for Batchers {
     fn default() -> Self {
-        Self { looks: Desk::new(LOOKS_AT_ONCE), writes: Desk::new(WRITES_AT_ONCE) }
+        Self { lookups: Batcher::new(LOOKUPS_AT_ONCE), writes: Batcher::new(WRITES_AT_ONCE) }
     }
 }
 
@@ -121,7 +121,7 @@ impl Store {
     ) -> Result<Checkout, CheckoutError> {
         request.check()?;
         for _ in 0..ATTEMPTS {
-            let Found { cart, known } = self.desks.looks.ask(self, Look::of(request)).await??;
+            let CartAndKey { cart, known } = self.batchers.lookups.ask(self, CartLookup::of(request)).await??;
             if let Some(known) = known {
                 return self.replay(request, &known).await;
             }
@@ -139,7 +139,7 @@ impl Store {
         super::seeded::empty_cart_first(&self.pool, request.session_id.as_str(), cart.version).await;
         let key = request.idempotency_key.clone().filter(|_| !bugs::is(Bug::KeyNotKept));
         let write = Write::of(request, order.clone(), cart.version, key);
-        Ok(self.desks.writes.ask(self, write).await?.map(|written| {
+        Ok(self.batchers.writes.ask(self, write).await?.map(|written| {
             order.stamp(&written);
             cart.clear();
             (cart.version, cart.updated_at_ms) = (written.cart_version, written.cart_updated_at_ms);

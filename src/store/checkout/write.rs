@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::together::Together;
+use super::batcher::Batchable;
 use crate::domain::EpochMs;
 use crate::domain::ids::SessionId;
 use crate::store::{CheckoutRequest, IdempotencyKey, Order, OrderItem, Store, StoreError};
@@ -39,7 +39,7 @@ impl Write {
     }
 }
 
-impl Together for Write {
+impl Batchable for Write {
     /// Nothing, if nothing was written.
     type Answer = Option<Written>;
 

@@ -3,8 +3,8 @@
 //! ```text
 //!  ask ──► waiting ──► whose turn it is takes all that wait ──► one statement, one commit ──► each its own answer
 //! ```
-//! A group is made in a task of its own: a caller that goes away takes its answer along, and nobody else's.
-//! Nobody waits for company: a call that finds a turn free goes at once, alone. Under load a group is as large as the database is
+//! A group is made in a task of its own: a caller that goes away loses its own answer only.
+//! No call waits for others: one that finds a turn free goes at once, alone. Under load a group is as large as the database is
 //! slow, and what a statement and its commit cost is shared (docs/adr/0010).
 
 use std::collections::HashSet;
@@ -19,8 +19,8 @@ use crate::store::{Store, StoreError};
 /// Most calls of one group: enough to share the cost, and few enough that a group is far from its deadline.
 const MOST: usize = 64;
 
-/// A call that can be made together with others of its kind.
-pub trait Together: Clone + Send + Sync + fmt::Debug + 'static {
+/// A call that can be made in one statement with others of its kind.
+pub trait Batchable: Clone + Send + Sync + fmt::Debug + 'static {
     type Answer: Send + fmt::Debug + 'static;
 
     /// What two calls of one group must not have in common; the later one goes with a later group.
@@ -30,21 +30,21 @@ pub trait Together: Clone + Send + Sync + fmt::Debug + 'static {
     fn ask(store: &Store, calls: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
 
-/// Where calls of one kind meet.
+/// Makes calls of one kind in groups.
 #[derive(Debug)]
-pub struct Desk<C: Together> {
-    waiting: Mutex<Vec<Waiting<C>>>,
+pub struct Batcher<C: Batchable> {
+    waiting: Mutex<Vec<WaitingCall<C>>>,
     turns: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct Waiting<C: Together> {
+struct WaitingCall<C: Batchable> {
     call: C,
     answer: oneshot::Sender<Result<C::Answer, StoreError>>,
 }
 
-impl<C: Together> Desk<C> {
-    /// A desk where so many groups are under way at once.
+impl<C: Batchable> Batcher<C> {
+    /// A batcher with which so many groups are under way at once.
     pub fn new(turns: usize) -> Self {
         Self { waiting: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(turns)) }
     }
@@ -55,11 +55,11 @@ impl<C: Together> Desk<C> {
     /// Those of the call. Where PostgreSQL refused a group and undid it, each of its calls is made alone, and has its own error.
     pub async fn ask(&self, store: &Store, call: C) -> Result<C::Answer, StoreError> {
         let (answer, mut answered) = oneshot::channel();
-        self.lock().push(Waiting { call, answer });
+        self.lock().push(WaitingCall { call, answer });
         loop {
             tokio::select! {
                 biased;
-                // Whoever made the group ended without a word: what became of it is unknown.
+                // The group's task ended without an answer: what became of the call is unknown.
                 answer = &mut answered => {
                     return answer.unwrap_or_else(|_| Err(StoreError::new("ask PostgreSQL", sqlx::Error::WorkerCrashed)));
                 }
@@ -76,7 +76,7 @@ impl<C: Together> Desk<C> {
     }
 
     /// The next group: all that wait, but for those that claim what another one of them claims.
-    fn take(&self) -> Vec<Waiting<C>> {
+    fn take(&self) -> Vec<WaitingCall<C>> {
         let mut waiting = self.lock();
         let mut claimed = HashSet::new();
         let mut group = Vec::new();
@@ -94,13 +94,13 @@ impl<C: Together> Desk<C> {
         group
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting<C>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<WaitingCall<C>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Answers a group, all at once or, if that was refused and undone, one by one.
-async fn serve<C: Together>(store: &Store, group: Vec<Waiting<C>>) {
+async fn serve<C: Batchable>(store: &Store, group: Vec<WaitingCall<C>>) {
     let (calls, answers): (Vec<C>, Vec<_>) = group.into_iter().map(|waiting| (waiting.call, waiting.answer)).unzip();
     if calls.is_empty() {
         return;

@@ -1,13 +1,13 @@
 //! Cart and key as of one moment: an emptied cart is never seen without the key that emptied it.
 
-use super::together::Together;
+use super::batcher::Batchable;
 use crate::domain::ids::SessionId;
 use crate::store::carts::CartRow;
 use crate::store::{Cart, CheckoutRequest, Store, StoreError};
 
-/// What a checkout looks at first.
+/// What a checkout reads first.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct CartLookup {
     session_id: SessionId,
     key: Option<String>,
     /// The key as older versions stored it.
@@ -16,7 +16,7 @@ pub struct Look {
 
 /// What it finds there.
 #[derive(Debug)]
-pub struct Found {
+pub struct CartAndKey {
     pub cart: Cart,
     pub known: Option<KnownKey>,
 }
@@ -28,7 +28,7 @@ pub struct KnownKey {
     pub order_id: String,
 }
 
-impl Look {
+impl CartLookup {
     pub fn of(request: &CheckoutRequest) -> Self {
         let key = request.idempotency_key.as_ref();
         let unscoped_key = key.map(|key| key.own().to_owned());
@@ -36,9 +36,9 @@ impl Look {
     }
 }
 
-impl Together for Look {
+impl Batchable for CartLookup {
     /// A cart that cannot be read is its own checkout's error.
-    type Answer = Result<Found, StoreError>;
+    type Answer = Result<CartAndKey, StoreError>;
 
     fn claims(&self) -> impl Iterator<Item = &str> {
         std::iter::empty()
@@ -88,7 +88,7 @@ impl Together for Look {
                 updated_at_ms: row.updated_at_ms,
                 now_ms: row.now_ms,
             };
-            Ok(Found { cart: cart.into_cart(&call.session_id)?, known })
+            Ok(CartAndKey { cart: cart.into_cart(&call.session_id)?, known })
         });
         Ok(found.collect())
     }
