@@ -1,7 +1,7 @@
 //! Marks in a file how far a session has polled and what it is about to commit, for the post-mortem of a killed process.
 //!
 //! A test that kills the process must say what it hit: an order that was only published, one in a chunk, one in an open commit. A
-//! dead process answers no question, but what it wrote to a file before `kill -9` is there. [`MarkedLog`] wraps the log when
+//! dead process answers no question, but what it wrote to a file before `kill -9` is there. `MarkedLog` wraps the log when
 //! faults are enabled, and costs two small writes a batch.
 //!
 //! The file holds two little-endian 64-bit numbers per partition of `order-events`: the position after the last polled record,
