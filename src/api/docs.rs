@@ -1,4 +1,11 @@
 //! The OpenAPI document of each listener at `/openapi.json`, browsable at `/docs`: from the handlers' own descriptions.
+//!
+//! `docs/reference/` holds both, and an AsyncAPI document of topics and WebSocket, as `make wire` writes them.
+
+#[cfg(test)]
+mod asyncapi;
+#[cfg(test)]
+mod reference;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -39,7 +46,8 @@ struct ShopDocument;
 )]
 struct OperatorsDocument;
 
-/// Swagger UI has its scripts and styles beside it; it sets style attributes and draws icons from data: URLs. It calls this listener only.
+/// Swagger UI has its scripts and styles beside it; it sets style attributes and draws icons from data: URLs. It calls this
+/// listener only.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -104,26 +112,20 @@ mod tests {
         }
     }
 
-    /// Every reference of a document, wherever it stands.
-    fn references<'a>(value: &'a serde_json::Value, found: &mut BTreeSet<&'a str>) {
-        if let Some(reference) = value["$ref"].as_str() {
-            found.insert(reference);
+    #[test]
+    fn the_openapi_reference_is_current() {
+        for (name, document) in
+            [("openapi.json", ShopDocument::openapi()), ("openapi-operators.json", OperatorsDocument::openapi())]
+        {
+            reference::is_current(name, &serde_json::to_value(&document).unwrap());
         }
-        value.as_object().into_iter().flat_map(|object| object.values()).for_each(|inner| references(inner, found));
-        value.as_array().into_iter().flatten().for_each(|inner| references(inner, found));
     }
 
     #[test]
     fn a_program_can_be_written_from_the_documents_alone() {
         for document in [ShopDocument::openapi(), OperatorsDocument::openapi()] {
             let json = serde_json::to_value(&document).unwrap();
-            let mut found = BTreeSet::new();
-            references(&json, &mut found);
-            assert!(found.len() > 3, "shapes are described");
-            for reference in found {
-                let there = json.pointer(reference.trim_start_matches('#'));
-                assert!(there.is_some(), "{reference} leads nowhere");
-            }
+            assert!(reference::all_resolve(&json) > 3, "shapes are described");
             for (path, item) in json["paths"].as_object().unwrap() {
                 for (method, operation) in item.as_object().unwrap() {
                     let named = |parameter: &serde_json::Value| parameter["name"].as_str().unwrap_or_default().to_owned();

@@ -23,6 +23,17 @@ pub enum EnvelopeType {
 }
 
 impl EnvelopeType {
+    /// Every type.
+    pub const ALL: [Self; 7] = [
+        Self::EcommerceEvent,
+        Self::ShoppingCart,
+        Self::OrderUpdate,
+        Self::ProductUpdate,
+        Self::ProductCacheSync,
+        Self::Recommendation,
+        Self::Heartbeat,
+    ];
+
     /// As the wire writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -71,7 +82,9 @@ fn type_name<S: serde::Serializer>(kind: &EnvelopeType, json: S) -> Result<S::Ok
 pub struct OpenEnvelope {
     pub uuid: String,
     pub timestamp: EpochMs,
+    #[schema(required = true)]
     pub key: Option<String>,
+    #[schema(required = true)]
     pub to_user_id: Option<String>,
     pub event_type: String,
     #[ts(type = "unknown")]

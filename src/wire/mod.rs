@@ -2,8 +2,8 @@
 //!
 //! [`topics`] is what travels on the log, [`pages`] what travels between the api and its pages and other HTTP clients; pages may
 //! use topics and not the reverse. Beside them stands what both share. One file per shape. Readers ignore fields they do not
-//! know; writers never drop or rename a contract field. The shapes of REST and WebSocket derive `ts_rs::TS`, so that the page's
-//! types are generated from these (by the test `typescript`).
+//! know; writers never drop or rename a contract field. `make wire` generates from these types: the page's (`ts_rs::TS`, by the
+//! test `typescript`) and `docs/reference/` (`utoipa::ToSchema`, by the tests of `api::docs`).
 
 pub mod pages;
 pub mod topics;
@@ -13,6 +13,8 @@ pub mod invalid;
 mod json;
 pub mod money;
 pub mod product;
+#[cfg(test)]
+pub(crate) mod samples;
 #[cfg(test)]
 mod typescript;
 

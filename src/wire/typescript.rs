@@ -1,21 +1,16 @@
-//! The page's types, generated: `TS_RS_EXPORT_DIR=ui/src/wire cargo test --lib export_bindings` writes them there.
-//! Without that variable the same test fails if what lies in `ui/src/wire` is not what would be written.
+//! The page's types, generated: `make wire` writes them to `ui/src/wire` by way of the variable `TS_RS_EXPORT_DIR`.
+//! Without that variable the same test fails if what is there is not what would be written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ts_rs::{Config, TS};
 
-use super::pages::{cart, frame, front, history, inventory_state, order, problem, recommendation, status, tracked_event};
+use super::pages::{
+    cart, frame, front, history, inventory_state, order, page_message, problem, recommendation, status, tracked_event,
+};
 use super::topics::alert_event;
 use super::{envelope, product};
-
-/// A cart change sent over the socket, as [`super::pages::client_message`] reads it. `quantity` is absolute for
-/// `UPDATE_QUANTITY`.
-#[derive(TS)]
-#[ts(type = "{ type: \"CART_UPDATE\", action: \"ADD\" | \"REMOVE\" | \"UPDATE_QUANTITY\" | \"CLEAR\", \
-             payload: { productId?: string, quantity?: number } }")]
-struct CartUpdate;
 
 const INDEX: &str = "index.ts";
 
@@ -37,7 +32,7 @@ fn export_all(config: &Config) -> Result<(), ts_rs::ExportError> {
     cart::Cart::export_all(config)?;
     cart::CartAdd::export_all(config)?;
     cart::CartSet::export_all(config)?;
-    CartUpdate::export_all(config)?;
+    page_message::CartUpdate::export_all(config)?;
     envelope::OpenEnvelope::export_all(config)?;
     frame::Heartbeat::export_all(config)?;
     frame::ProductCacheSync::export_all(config)?;
@@ -73,10 +68,6 @@ fn export_bindings() {
     export(fresh.path());
     let committed = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("ui/src/wire"));
     for (name, wanted) in files(fresh.path()) {
-        assert_eq!(
-            committed.get(&name),
-            Some(&wanted),
-            "{name}: run `TS_RS_EXPORT_DIR=ui/src/wire cargo test --lib export_bindings`"
-        );
+        assert_eq!(committed.get(&name), Some(&wanted), "{name}: run `make wire`");
     }
 }

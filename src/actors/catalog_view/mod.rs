@@ -5,7 +5,7 @@
 //!                               ├─► CatalogView ─► Catalog ─┤
 //!  log: inventory-events (part) ┘     (actor)      (shared) └─► TakenFeed ─► WebSocketFanout ─► pages
 //! ```
-//! The actor restores from `products` to its end, then follows both topics through one update function ([`merge`]). What it holds
+//! The actor restores from `products` to its end, then follows both topics through one update function (`merge`). What it holds
 //! outlives it: a view that is being restarted is read as before, and the restart takes everything from the log again.
 
 mod actor;

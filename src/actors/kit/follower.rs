@@ -1,6 +1,6 @@
 //! Reads topics for an actor, in a task of its own that dies with the actor.
 //!
-//! The actor gets what was read as messages, at most [`CHUNKS_AHEAD`] of them undone at a time: the next is read while one is
+//! The actor gets what was read as messages, at most `CHUNKS_AHEAD` of them undone at a time: the next is read while one is
 //! handled, and a slow actor slows the reading instead of filling its mailbox. Trouble with the log is waited out here, with
 //! backoff, going on exactly where reading stopped; only a position that the log no longer has is handed up, as its meaning is
 //! the actor's business.

@@ -48,6 +48,8 @@ use self::append::Appender;
 use self::board::Board;
 use self::cluster::Cluster;
 pub use self::options::KafkaConfig;
+#[cfg(test)]
+pub(crate) use self::policy::settings_of;
 use self::reader::KafkaReader;
 use self::session::KafkaSession;
 use self::topics::Admin;

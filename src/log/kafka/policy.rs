@@ -24,7 +24,7 @@ const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// The contract's policies as Kafka's settings. A tracked topic keeps at most `retained_bytes` in each partition.
-pub(super) fn settings_of(topic: Topic, retained_bytes: Option<u64>) -> Vec<(&'static str, String)> {
+pub(crate) fn settings_of(topic: Topic, retained_bytes: Option<u64>) -> Vec<(&'static str, String)> {
     let mut settings = match topic.retention() {
         Retention::Kept => vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", "-1".to_owned())],
         Retention::Delete(after) => {

@@ -111,7 +111,7 @@ impl Cart {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::wire) mod tests {
     use super::*;
     use crate::domain::money::Cents;
     use crate::wire::envelope::OpenEnvelope;

@@ -28,10 +28,11 @@ use crate::wire::topics::record::NewRecord;
 pub struct ProductUpdate<'a> {
     #[serde(flatten)]
     pub product: ProductBody<'a>,
+    #[schema(required = true)]
     pub change: Option<ProductChange<'a>>,
     #[serde(serialize_with = "traceparent")]
     #[ts(type = "string | null")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, required = true)]
     pub traceparent: Option<TraceContext>,
 }
 
@@ -73,7 +74,10 @@ pub struct ProductCacheSync<'a> {
 /// Payload of a `HEARTBEAT` frame: where to resume, what runs, and whether the page must read REST again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, ToSchema)]
 pub struct Heartbeat {
+    /// Null while there is nothing to resume from.
+    #[schema(required = true)]
     pub cursor: Option<String>,
+    #[schema(required = true)]
     pub status: Option<Status>,
     pub reload: bool,
 }

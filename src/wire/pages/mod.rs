@@ -14,6 +14,8 @@ pub mod history;
 pub(crate) mod inventory_state;
 pub mod order;
 pub mod order_mark;
+#[cfg(test)]
+pub(crate) mod page_message;
 pub(crate) mod problem;
 pub(crate) mod recommendation;
 pub mod status;

@@ -228,7 +228,7 @@ mod status_name {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::wire) mod tests {
     use super::*;
     use crate::domain::money::Cents;
 

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::Topic;
 use crate::wire::invalid::Invalid;
@@ -50,14 +51,16 @@ impl<'de> Deserialize<'de> for Lsn {
 }
 
 /// The reader's position, with the server it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CdcPosition {
     /// The server's system identifier: 64 bits, so text.
     pub system_id: String,
     pub timeline: u32,
+    #[schema(value_type = String)]
     pub resume_lsn: Lsn,
     /// Commit of a transaction that is published in part; null if there is none.
+    #[schema(value_type = Option<String>, required = true)]
     pub part_commit_lsn: Option<Lsn>,
     /// How many of its rows are published.
     pub part_index: u64,

@@ -4,6 +4,7 @@
 //! and operators; readers take the events of other programs too, also of types that are not written here.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Topic;
 use super::output;
@@ -38,47 +39,61 @@ pub fn record(event: &InventoryEvent, trace: Option<&TraceContext>) -> NewRecord
     output::keyed(Topic::InventoryEvents, &event.product_id, &InventoryEventValue::from(event), headers)
 }
 
-/// The contract's fields in its order, then ours.
-#[derive(Debug, Serialize)]
+/// One fact about a product: the platform's fields in their order, then ours.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InventoryEvent)]
 pub struct InventoryEventValue<'a> {
     product_id: &'a str,
+    /// `Unknown Product` for a product that the shop does not have.
     product_name: &'a str,
     event_type: &'static str,
+    /// Units before; null where they are not known.
+    #[schema(required = true)]
     previous_inventory: Option<i64>,
+    /// Units after.
     current_inventory: i64,
+    #[schema(required = true)]
     previous_price: Option<Money>,
+    #[schema(required = true)]
     current_price: Option<Money>,
     timestamp: EpochMs,
+    /// For people.
     change_reason: &'a str,
     /// The level after the change.
+    #[schema(required = true)]
     alert_level: Option<&'static str>,
+    /// Whether that level is `CRITICAL` or `OUT_OF_STOCK`.
     critical: bool,
     category: &'a str,
+    /// Whether the bootstrap file is the cause.
     is_initial_load: bool,
     inventory_change: i64,
     price_change: Money,
+    /// With `version`: the product's revision after the change. Absent for a product that the shop does not have.
     #[serde(skip_serializing_if = "Option::is_none")]
     life: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
+    /// The same for the same cause on every replay.
     event_id: String,
-    #[serde(flatten)]
-    order: Option<OrderFields<'a>>,
-    /// Of the probe that this answers.
+    /// This and the next four: of an event that an order item caused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    probe_expires_at: Option<EpochMs>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OrderFields<'a> {
-    order_id: &'a str,
+    order_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     order_item_id: Option<&'a str>,
-    quantity: i64,
-    allocated: i64,
-    shortfall: i64,
+    /// Units that the item asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<i64>,
+    /// Units that it got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allocated: Option<i64>,
+    /// Units that it did not get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortfall: Option<i64>,
+    /// `expiresAt` of the probe that this answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe_expires_at: Option<EpochMs>,
 }
 
 impl<'a> From<&'a InventoryEvent> for InventoryEventValue<'a> {
@@ -88,6 +103,7 @@ impl<'a> From<&'a InventoryEvent> for InventoryEventValue<'a> {
             (Some(from), Some(to)) => Money::difference(from, to),
             _ => Money::default(),
         };
+        let order = event.order.as_ref();
         Self {
             product_id: event.product_id.as_str(),
             product_name: event.details.as_ref().map_or(UNKNOWN_PRODUCT, |details| &details.name),
@@ -107,20 +123,12 @@ impl<'a> From<&'a InventoryEvent> for InventoryEventValue<'a> {
             life: event.revision.map(|revision| revision.life),
             version: event.revision.map(|revision| revision.version),
             event_id: event_id(&event.cause, &event.product_id, event.ordinal),
-            order: event.order.as_ref().map(OrderFields::from),
+            order_id: order.map(|outcome| outcome.order_id.as_str()),
+            order_item_id: order.and_then(|outcome| outcome.order_item_id.as_ref()).map(OrderItemId::as_str),
+            quantity: order.map(|outcome| outcome.quantity),
+            allocated: order.map(|outcome| outcome.allocated),
+            shortfall: order.map(|outcome| outcome.shortfall),
             probe_expires_at: event.probed_expiry_ms,
-        }
-    }
-}
-
-impl<'a> From<&'a OrderOutcome> for OrderFields<'a> {
-    fn from(outcome: &'a OrderOutcome) -> Self {
-        Self {
-            order_id: outcome.order_id.as_str(),
-            order_item_id: outcome.order_item_id.as_ref().map(OrderItemId::as_str),
-            quantity: outcome.quantity,
-            allocated: outcome.allocated,
-            shortfall: outcome.shortfall,
         }
     }
 }

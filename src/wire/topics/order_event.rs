@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Topic;
 use super::output;
@@ -140,17 +141,24 @@ pub fn named_item(value: &[u8]) -> Option<(ProductId, OrderOutcome)> {
     Some((product_id, OrderOutcome { order_id, order_item_id, quantity, allocated: 0, shortfall: quantity }))
 }
 
-#[derive(Serialize)]
+/// An order item that wants units of a product, or a probe that asks whether such an event was ever applied.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct OrderEventValue<'a> {
+#[schema(as = OrderItemEvent)]
+pub(crate) struct OrderEventValue<'a> {
     order_id: &'a str,
     product_id: &'a str,
+    /// Units, 1 or more; 0 in a probe.
     quantity: i64,
+    /// When it was published, in epoch milliseconds. Nothing is decided by it.
     timestamp: EpochMs,
+    /// The row of `order_items` that gets the outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     order_item_id: Option<&'a str>,
+    /// Who published it: `direct` or `wal`.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'static str>,
+    /// An event that the log took after this time takes nothing and is answered with `ORDER_EXPIRED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<EpochMs>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -46,7 +46,7 @@ impl Headers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
     pub topic: Topic,
-    /// `None`: chosen by the key ([`partitioner::partition_of`]), or spread evenly without one.
+    /// `None`: chosen by the key (`log::partitioner::partition_of`), or spread evenly without one.
     pub partition: Option<PartitionId>,
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,

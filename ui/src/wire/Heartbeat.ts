@@ -4,4 +4,8 @@ import type { Status } from "./Status";
 /**
  * Payload of a `HEARTBEAT` frame: where to resume, what runs, and whether the page must read REST again.
  */
-export type Heartbeat = { cursor: string | null, status: Status | null, reload: boolean, };
+export type Heartbeat = { 
+/**
+ * Null while there is nothing to resume from.
+ */
+cursor: string | null, status: Status | null, reload: boolean, };
