@@ -234,7 +234,8 @@ impl Asked {
     }
 }
 
-/// Failures of one kind come by the hundred while a database is away: one line each ten seconds says so, and how many more there were.
+/// Failures of one kind come by the hundred while a database is away: one line each ten seconds says so, and how many more there
+/// were.
 static FAILURES: Seldom = Seldom::new(Duration::from_secs(10));
 
 /// What caches may do with an answer, where its route does not say.

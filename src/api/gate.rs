@@ -1,8 +1,8 @@
 //! Who may ask: hosts and origins of both listeners, the marker header of the operators', and sane heads.
 //!
-//! A browser sends the name that it looked up as `Host`, and `Origin` with everything that could do harm; a page can forge neither. So a
-//! stranger's page whose name was pointed at this machine (DNS rebinding) is known by its `Host`, any other page by its `Origin`.
-//! `curl` sends no `Origin` and is let in. What is refused names the setting that would allow it.
+//! A browser sends the name that it looked up as `Host`, and `Origin` with everything that could do harm; a page can forge
+//! neither. So a stranger's page whose name was pointed at this machine (DNS rebinding) is known by its `Host`, any other page by
+//! its `Origin`. `curl` sends no `Origin` and is let in. What is refused names the setting that would allow it.
 
 mod operators;
 mod refusals;

@@ -1,10 +1,12 @@
 //! The page: React's build, compiled into the binary (a development build reads it from disk).
 //!
-//! Hashed assets may be kept for ever, the page itself is asked for again each time. A path that the page has a route for is answered
-//! with the page; so is any other that is no file and no program's, but with 404. A name that looks like a file (`/product/A.1`) is a
-//! route if who asks is a browser that opens a page. Without a build there is a page that says how to make one.
+//! Hashed assets may be kept for ever, the page itself is asked for again each time. A path that the page has a route for is
+//! answered with the page; so is any other that is no file and no program's, but with 404. A name that looks like a file
+//! (`/product/A.1`) is a route if who asks is a browser that opens a page. Without a build there is a page that says how to make
+//! one.
 //!
-//! The build leaves smaller copies beside its files (`app.js.br`, `app.js.gz`): who takes one gets it, with an entity tag of its own.
+//! The build leaves smaller copies beside its files (`app.js.br`, `app.js.gz`): who takes one gets it, with an entity tag of its
+//! own.
 
 use std::borrow::Cow;
 

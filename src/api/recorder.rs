@@ -1,7 +1,7 @@
 //! Puts tracked events and changed carts onto the log, off the request's path: bounded, in batches, and nobody waits for it.
 //!
-//! These records tell what happened; nothing is decided by them. When the log is away or too slow they are dropped and counted, but
-//! for the page's cart, which is then shown to the session's pages here without the log.
+//! These records tell what happened; nothing is decided by them. When the log is away or too slow they are dropped and counted,
+//! but for the page's cart, which is then shown to the session's pages here without the log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,8 @@
-//! What anonymous clients may write onto the log: so many bytes a second for each tracked topic, and nothing once the disk runs short.
+//! What anonymous clients may write onto the log: so many bytes a second for each tracked topic, and nothing once the disk runs
+//! short.
 //!
-//! Tracked events and carts share file and disk with the ledger. Beyond the budget they are dropped, long before the ledger suffers
-//! (docs/adr/0014).
+//! Tracked events and carts share file and disk with the ledger. Beyond the budget they are dropped, long before the ledger
+//! suffers (docs/adr/0014).
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

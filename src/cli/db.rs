@@ -25,8 +25,8 @@ pub(super) struct Args {
 enum What {
     /// Bring the tables to the newest shape.
     Migrate,
-    /// Forget all carts and orders; a private database is deleted and made anew. The event log must be emptied with it: `make reset` does
-    /// both.
+    /// Forget all carts and orders; a private database is deleted and made anew. The event log must be emptied with it: `make
+    /// reset` does both.
     Reset,
     /// Where the database is, and whether it has the newest shape.
     Status,

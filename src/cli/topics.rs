@@ -1,7 +1,7 @@
 //! `kartshoppe topics create|list|tail|produce|delete`: the event log from the outside.
 //!
-//! Reading opens the log beside a running server. Writing goes through the server's operators' listener, as the log has one writer;
-//! only what must not happen under a running server opens the log itself.
+//! Reading opens the log beside a running server. Writing goes through the server's operators' listener, as the log has one
+//! writer; only what must not happen under a running server opens the log itself.
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal, Read};
@@ -50,7 +50,8 @@ enum What {
         /// Only records for which this holds: paths, ==, !=, <, <=, >, >=, and, or, not, parentheses.
         #[arg(long = "where", value_name = "PREDICATE")]
         predicate: Option<String>,
-        /// start, end, an offset, -20 for the last 20 of each partition, or -1h for an hour ago. Default: start, or end with --follow.
+        /// start, end, an offset, -20 for the last 20 of each partition, or -1h for an hour ago. Default: start, or end with
+        /// --follow.
         #[arg(long, value_name = "PLACE", allow_hyphen_values = true)]
         from: Option<String>,
         /// Go on with what is written from now on.
@@ -213,7 +214,8 @@ async fn delete(config: &Config, names: &[String], all: bool) -> anyhow::Result<
 }
 
 async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Vec<&'static str>> {
-    // A live reader silently skips the records of a topic that is made anew under it. Who was killed is a member for some seconds more.
+    // A live reader silently skips the records of a topic that is made anew under it. Who was killed is a member for some seconds
+    // more.
     let members = log.live_members(INVENTORY_GROUP).await?;
     ensure!(
         members == 0,

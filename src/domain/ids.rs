@@ -74,7 +74,8 @@ fn check_id(field: &'static str, text: &str, max_chars: usize) -> Result<(), Inv
     Ok(())
 }
 
-/// `.` and `..` are resolved by whoever handles an address, even if they are written as `%2E`: such a product could never be shown.
+/// `.` and `..` are resolved by whoever handles an address, even if they are written as `%2E`: such a product could never be
+/// shown.
 fn check_segment(field: &'static str, text: &str) -> Result<(), InvalidValue> {
     match text {
         "." | ".." => Err(InvalidValue::PathSegment { field, text: text.to_owned() }),
@@ -92,7 +93,8 @@ macro_rules! id_type {
             /// Checks and keeps the id.
             ///
             /// # Errors
-            /// [`InvalidValue`] if it is empty, longer than its kind may be, holds a control character, or can stand in no address.
+            /// [`InvalidValue`] if it is empty, longer than its kind may be, holds a control character, or can stand in no
+            /// address.
             pub fn new(text: &str) -> Result<Self, InvalidValue> {
                 check_id($field, text, $max_chars)?;
                 $($check($field, text)?;)?

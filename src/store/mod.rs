@@ -184,8 +184,8 @@ impl Store {
         .await
     }
 
-    /// Whether the shop can work with this database: it answers, has our tables in their newest shape, and can be written to. Asked for each
-    /// `/readyz`: one question, once the tables are known to have that shape.
+    /// Whether the shop can work with this database: it answers, has our tables in their newest shape, and can be written to.
+    /// Asked for each `/readyz`: one question, once the tables are known to have that shape.
     ///
     /// # Errors
     /// Those of every call.
@@ -263,17 +263,17 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Begins a transaction, in a task of its own: a caller that goes away while BEGIN is on its way must not return a connection to
-    /// the pool whose transaction is open. sqlx counts a transaction only when BEGIN is answered, so it would not roll back; the
-    /// next call would write into that transaction, and nobody would ever commit it.
+    /// Begins a transaction, in a task of its own: a caller that goes away while BEGIN is on its way must not return a connection
+    /// to the pool whose transaction is open. sqlx counts a transaction only when BEGIN is answered, so it would not roll back;
+    /// the next call would write into that transaction, and nobody would ever commit it.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let pool = self.pool.clone();
         let begun = tokio::spawn(async move { pool.begin().await });
         begun.await.unwrap_or_else(|error| Err(sqlx::Error::Io(std::io::Error::other(error))))
     }
 
-    /// Runs one call within its deadline and says in its error what it was about. A call that PostgreSQL undid because of others, as in a
-    /// deadlock, is made again.
+    /// Runs one call within its deadline and says in its error what it was about. A call that PostgreSQL undid because of others,
+    /// as in a deadlock, is made again.
     async fn run<T, F>(&self, doing: &'static str, call: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, sqlx::Error>>,

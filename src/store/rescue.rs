@@ -70,7 +70,8 @@ struct ProbeRow {
 
 impl Store {
     /// The items to probe now, oldest first, at most `limit`. Each is marked, so that nobody asks about it again before
-    /// [`probe_interval`](super::StoreOptions::probe_interval) is over. What cannot be used is passed over ([`Store::unusable_items`]).
+    /// [`probe_interval`](super::StoreOptions::probe_interval) is over. What cannot be used is passed over
+    /// ([`Store::unusable_items`]).
     ///
     /// # Errors
     /// Those of every call.
@@ -187,8 +188,8 @@ impl Store {
         self.run("count waiting items", count).await
     }
 
-    /// Items whose outcome is overdue: they should have been published longer than `after` ago. Asks the index of waiting items, and
-    /// counts at most 1,000 of each kind.
+    /// Items whose outcome is overdue: they should have been published longer than `after` ago. Asks the index of waiting items,
+    /// and counts at most 1,000 of each kind.
     ///
     /// # Errors
     /// Those of every call.
@@ -285,9 +286,9 @@ async fn mark_probed(connection: &mut PgConnection, ids: &[RawId], interval_ms: 
     .await
 }
 
-/// Gives expired items to the WAL reader: those that are still `direct`, without an outcome, and not from before a gap. One that was
-/// taken back only if the answer names its present expiry, as the answer to an earlier probe says nothing about later events. Their
-/// orders are locked.
+/// Gives expired items to the WAL reader: those that are still `direct`, without an outcome, and not from before a gap. One that
+/// was taken back only if the answer names its present expiry, as the answer to an earlier probe says nothing about later events.
+/// Their orders are locked.
 pub(super) async fn flip(connection: &mut PgConnection, batch: &TrackerBatch) -> Result<Vec<OrderItemId>, sqlx::Error> {
     let TrackerBatch { expired, named_expiries, .. } = batch;
     if expired.is_empty() {

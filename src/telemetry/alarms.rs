@@ -20,8 +20,8 @@ pub use super::causes::Cause;
 use super::metrics::{Kind, Metrics};
 use super::names::metric;
 
-/// What an alarm is about. At most one alarm stands for each; these are also its labels on `/metrics`, so they are few: a topic is
-/// one of ours.
+/// What an alarm is about. At most one alarm stands for each; these are also its labels on `/metrics`, so they are few: a topic
+/// is one of ours.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct About {
     pub cause: Cause,

@@ -1,5 +1,5 @@
-//! Input that no proper client sends, over raw sockets against the real server: each case gets its status or close code, nobody else
-//! is disturbed, and the process is the same afterwards.
+//! Input that no proper client sends, over raw sockets against the real server: each case gets its status or close code, nobody
+//! else is disturbed, and the process is the same afterwards.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Positions that were lost by a change to the brokers while the shop was closed: each is refused with what to do for as long as it
-//! lasts, and doing it helps.
+//! Positions that were lost by a change to the brokers while the shop was closed: each is refused with what to do for as long as
+//! it lasts, and doing it helps.
 
 use std::time::Duration;
 
@@ -217,8 +217,8 @@ async fn positions_that_others_moved_forward_pass_nothing_over() {
     shop.close().await;
     let mut ours = Positions::new();
 
-    // By `--reset-offsets --to-latest`, and by a tool that keeps the texts. Some records lie on a wrong partition: they are written again
-    // to the right one, and only once.
+    // By `--reset-offsets --to-latest`, and by a tool that keeps the texts. Some records lie on a wrong partition: they are
+    // written again to the right one, and only once.
     for (round, with_text) in [(0, false), (1, true), (2, false)] {
         let keyless = |item: NewRecord| NewRecord { key: None, partition: Some(0), ..item };
         let orders = ids(PRODUCTS).enumerate().map(|(n, id)| order(round * PRODUCTS + n, &id, 1));

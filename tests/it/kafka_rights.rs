@@ -1,5 +1,5 @@
-//! A Kafka that grants permissions one by one: a missing one is named with what to do, the process stays up, and it goes on by itself
-//! once the permission is granted. At the start, and while it runs.
+//! A Kafka that grants permissions one by one: a missing one is named with what to do, the process stays up, and it goes on by
+//! itself once the permission is granted. At the start, and while it runs.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A Kafka with TLS and passwords: the right password and a trusted certificate open it; any other start fails and says what is wrong.
+//! A Kafka with TLS and passwords: the right password and a trusted certificate open it; any other start fails and says what is
+//! wrong.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

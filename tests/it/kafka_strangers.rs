@@ -54,7 +54,8 @@ async fn records_of_every_codec_are_read() {
     shop.close().await;
 }
 
-/// What the shop reads back of its own, however a broker compresses it: states by a restore and the read model, events by the checker.
+/// What the shop reads back of its own, however a broker compresses it: states by a restore and the read model, events by the
+/// checker.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn states_and_events_of_every_codec_are_read_back() {
     let (Some(place), Some(broker)) = (Place::kafka(), Broker::shared()) else { return };
@@ -94,7 +95,8 @@ async fn states_and_events_of_every_codec_are_read_back() {
     shop.close().await;
 }
 
-/// A record on the wrong partition that is too large to be written again: a dead letter, its item rejected, and everything else goes on.
+/// A record on the wrong partition that is too large to be written again: a dead letter, its item rejected, and everything else
+/// goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_too_large_to_be_moved_becomes_a_dead_letter() {
     let Some(place) = Place::kafka() else { return };
@@ -133,7 +135,8 @@ pub async fn alter(broker: &Broker, name: &str, settings: &[(&str, &str)]) {
     }
 }
 
-/// A policy that loses states stops the shop until it is put right; one that shortens the ledger is a warning; the listing shows both.
+/// A policy that loses states stops the shop until it is put right; one that shortens the ledger is a warning; the listing shows
+/// both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_loses_states_is_refused_until_it_is_put_right() {
     let Some(broker) = Broker::shared() else { return };

@@ -1,5 +1,5 @@
-//! What a broker forgets to decide (docs/adr/0008) is decided by the next session of the same identity: committed where it is known to have
-//! been committed, aborted elsewhere; and reported if there is no such session.
+//! What a broker forgets to decide (docs/adr/0008) is decided by the next session of the same identity: committed where it is
+//! known to have been committed, aborted elsewhere; and reported if there is no such session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +85,8 @@ async fn undecided(broker: &Broker, prefix: &str, identity: &str, input: TopicPa
     panic!("the broker decided everything in {TRIES} tries: this test shows nothing any more, and docs/adr/0008 may be void");
 }
 
-/// What can be seen on `products` and `inventory-events` after the next session has committed. `proof` is on the log before that session is opened.
+/// What can be seen on `products` and `inventory-events` after the next session has committed. `proof` is on the log before that
+/// session is opened.
 async fn after_forgetting(test: &str, proof: Option<NewRecord>) -> Option<[Vec<String>; 2]> {
     let broker = Broker::own(&[])?;
     let prefix = prefix(test);

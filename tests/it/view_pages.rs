@@ -157,7 +157,8 @@ async fn alerts_are_open_as_long_as_the_stock_is_low(place: Place) {
     role.stop().await;
 }
 
-/// Twenty pages, five of them slow and five that reconnect, a storm of ten thousand changes, and every actor struck again and again.
+/// Twenty pages, five of them slow and five that reconnect, a storm of ten thousand changes, and every actor struck again and
+/// again.
 async fn all_pages_converge_after_a_storm_with_faults(place: Place) {
     const PRODUCTS: u32 = 40;
     const CHANGES: u32 = 10_000;

@@ -1,5 +1,5 @@
-//! What the storefront reads beside the existing client's calls: facets, the front page, prices before a drop, reasons, related products,
-//! and a cart without a socket. Over real HTTP, against the real binary.
+//! What the storefront reads beside the existing client's calls: facets, the front page, prices before a drop, reasons, related
+//! products, and a cart without a socket. Over real HTTP, against the real binary.
 
 use std::time::Duration;
 

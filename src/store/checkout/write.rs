@@ -1,7 +1,8 @@
 //! The one statement that makes orders of carts.
 //!
 //! Each order is whole or absent, whatever dies. Locks are always taken in the order carts by id, keys by name, so groups never
-//! wait for each other in a circle. The clock is read after all of them: no wait can eat into the time until a direct item expires.
+//! wait for each other in a circle. The clock is read after all of them: no wait can eat into the time until a direct item
+//! expires.
 
 use std::collections::HashMap;
 
@@ -43,7 +44,8 @@ impl Batchable for Write {
     /// Nothing, if nothing was written.
     type Answer = Option<Written>;
 
-    /// A cart becomes one order, and a key, which is its session's, stands for one: a statement cannot judge between two of its own rows.
+    /// A cart becomes one order, and a key, which is its session's, stands for one: a statement cannot judge between two of its
+    /// own rows.
     fn claims(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.session_id.as_str())
     }

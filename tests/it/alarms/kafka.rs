@@ -191,8 +191,8 @@ fn segment(broker: &Broker, topic: &str, partition: i32) -> PathBuf {
     panic!("{folder} is not below {}", broker.folder().display());
 }
 
-/// Spoils a batch on the broker's disk: codec bits that no client knows, or those of a codec that its payload is none of. Gives the place
-/// and the byte that was there.
+/// Spoils a batch on the broker's disk: codec bits that no client knows, or those of a codec that its payload is none of. Gives
+/// the place and the byte that was there.
 fn spoil(path: &Path, unknown_codec: bool) -> (u64, u8) {
     /// The low byte of a batch's attributes.
     const CODEC: usize = 22;
@@ -209,8 +209,8 @@ fn write_at(path: &Path, place: u64, byte: u8) {
     fs::File::options().write(true).open(path).unwrap().write_all_at(&[byte], place).unwrap();
 }
 
-/// A record of `order-events` that is damaged on the broker: the partition stands still by name, the others go on; once the record is well
-/// again the partition goes on, too.
+/// A record of `order-events` that is damaged on the broker: the partition stands still by name, the others go on; once the
+/// record is well again the partition goes on, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_record_stops_its_partition_alone_until_it_is_well() {
     let Some((broker, place)) = own_broker() else { return };

@@ -16,7 +16,8 @@ fn standing(alarms: &Alarms, cause: &str) -> Option<String> {
     alarms.list().into_iter().find(|(about, _)| about.cause == cause).map(|(_, alarm)| alarm.in_full())
 }
 
-/// Far more than a checkpoint's worth of records is written while a read is open; each attempt to start the WAL over would wait for it.
+/// Far more than a checkpoint's worth of records is written while a read is open; each attempt to start the WAL over would wait
+/// for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forgotten_reader_is_named_and_stops_nobody() {
     let (folder, alarms) = (tempfile::tempdir().unwrap(), Alarms::default());

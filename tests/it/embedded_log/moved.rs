@@ -1,4 +1,5 @@
-//! The file is moved, replaced, deleted or written over under the open log: nothing is written beside it, and when it is back it goes on.
+//! The file is moved, replaced, deleted or written over under the open log: nothing is written beside it, and when it is back it
+//! goes on.
 
 use std::fs;
 use std::path::Path;

@@ -44,7 +44,8 @@ async fn the_file_stays_bounded_while_one_key_is_written() {
     log.close().await;
 }
 
-/// What anybody may write is bounded in bytes: the oldest go first, also of what was there before a restart, and nothing else goes.
+/// What anybody may write is bounded in bytes: the oldest go first, also of what was there before a restart, and nothing else
+/// goes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tracked_topics_keep_their_newest_bytes() {
     const BUDGET: u64 = 4 << 20;
@@ -157,8 +158,8 @@ async fn a_full_disk_loses_nothing_acknowledged() {
     log.close().await;
 }
 
-/// A checkpoint that stops half-way leaves a file that is inconsistent without its WAL: it does not count as overwritten, and the next
-/// checkpoint completes it.
+/// A checkpoint that stops half-way leaves a file that is inconsistent without its WAL: it does not count as overwritten, and the
+/// next checkpoint completes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_a_full_disk_stops_is_finished_later() {
     let Some(disk) = SmallDisk::mount(24) else { return };
