@@ -11,7 +11,8 @@ done
 for script in tools/*.sh tools/*/*.sh .ci/run; do bash -n "$script"; done
 cargo fmt --check
 tools/cargo.sh clippy --locked --all-targets -- -D warnings
-RUSTDOCFLAGS="-D warnings" tools/cargo.sh doc --locked --no-deps --document-private-items
+# Private items are documented, too, so a link to one leads somewhere.
+RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" tools/cargo.sh doc --locked --no-deps --document-private-items
 # What is generated from wire types and routes: ui/src/wire/ and docs/reference/. The test build is the one that `make test` needs.
 tools/cargo.sh test --locked --lib --quiet -- export_bindings reference_is_current >&2
 if find_go >/dev/null; then
