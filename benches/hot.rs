@@ -1,6 +1,6 @@
 //! The hot functions, one at a time: what one order item costs between the log's read and the log's write.
 //!
-//! `cargo bench --bench hot`. Each is done once per record of the busiest path; DESIGN's aim of 150,000 order events a second on
+//! `cargo bench --bench hot`. Each is done once per record of the busiest path; the aim of 150,000 order events a second on
 //! two cores leaves 6.6 µs of one core for all of them together.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark")]

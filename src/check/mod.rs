@@ -1,4 +1,4 @@
-//! The ledger checker: does everything that leaves a record add up (DESIGN 8)?
+//! The ledger checker: does everything that leaves a record add up?
 //!
 //! It reads PostgreSQL, the event log and, while a server runs, the read model; it decides with its own small arithmetic and
 //! imports no transition of the engine. [`Check::ALL`] is the list of promises with the sentence each proves.

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Breaches that are kept with all their figures; more are only counted.
 const KEPT: usize = 200;
 
-/// One promise that leaves a record (DESIGN 8), with the sentence that it proves.
+/// One promise that leaves a record, with the sentence that it proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
