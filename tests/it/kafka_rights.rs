@@ -141,9 +141,4 @@ async fn a_right_that_only_looks_need_is_warned_about() {
     stands(&server, Cause::TrialWriteRefused, &["the topic health cannot be made or written to"]).await;
     rights.grant("TOPIC", &health, "WRITE");
     is_over(&server, Cause::TrialWriteRefused).await;
-    let states = format!("{prefix}{}", Topic::Products.name());
-    rights.revoke("TOPIC", &states, "DESCRIBE_CONFIGS");
-    stands(&server, Cause::TopicPolicyUnknown, &["how Kafka keeps products cannot be seen", "DESCRIBE_CONFIGS"]).await;
-    rights.grant("TOPIC", &states, "DESCRIBE_CONFIGS");
-    is_over(&server, Cause::TopicPolicyUnknown).await;
 }
