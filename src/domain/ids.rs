@@ -27,7 +27,7 @@ pub enum InvalidValue {
     /// An id with a control character, which PostgreSQL or a terminal would choke on.
     #[error("{field} contains a control character")]
     ControlCharacter { field: &'static str },
-    /// An id or name of which nothing can be seen.
+    /// A name of which nothing can be seen.
     #[error("{field} has no visible character")]
     Invisible { field: &'static str },
     /// An id that no address can name: browsers and proxies resolve it as the folder itself or the one above.

@@ -284,12 +284,11 @@ fn is_own_data(url: &str) -> bool {
     picture.is_some_and(|(kind, _)| kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.;=".contains(&byte)))
 }
 
-/// Refuses a product that nobody could see or name. Not part of reading one: what the shop has already it must be able to read.
+/// Refuses a product whose name shows nothing. Not part of reading one: what the shop has already it must be able to read.
 ///
 /// # Errors
 /// [`InvalidValue::Invisible`] names the field.
 pub fn check_visible(product: &Product) -> Result<(), InvalidValue> {
-    ids::check_visible("productId", product.id.as_str())?;
     ids::check_visible("name", &product.details.name)
 }
 

@@ -8,7 +8,6 @@ use super::money::Money;
 use super::pages::client_message::{self, ClientMessage};
 use super::pages::frame::{Frame, Heartbeat, ProductCacheSync, ProductUpdate};
 use super::pages::history::{ChangeReason, ProductChange};
-use super::pages::order_mark::OrderMark;
 use super::pages::page_message::{
     CartAction, CartTarget, CartUpdate, CartUpdateType, GetRecommendations, GetRecommendationsType, PageEvent, PageEventType,
 };
@@ -191,7 +190,7 @@ fn change() -> ProductChange<'static> {
         current_inventory: 5,
         previous_price: None,
         current_price: Some(Money::from(mug().price)),
-        order_mark: Some(OrderMark::of(&OrderId::new("o-1").unwrap(), OrderItemId::new("i-1").ok().as_ref(), &mug().id)),
+        order_id: Some("o-1"),
         timestamp: NOW,
         life: 7,
         version: 2,

@@ -103,8 +103,8 @@ async fn one_product_its_tag_its_picture_and_its_changes() {
     let history = server.get(&format!("{path}/history?minutes=60")).await;
     let last = history.as_array().unwrap().last().unwrap();
     assert_eq!(
-        (&last["type"], &last["previousInventory"], &last["currentInventory"], &last["orderMark"]),
-        (&json!("INVENTORY_DECREASED"), &json!(17), &json!(15), &order["items"][0]["orderMark"])
+        (&last["type"], &last["previousInventory"], &last["currentInventory"], &last["orderId"]),
+        (&json!("INVENTORY_DECREASED"), &json!(17), &json!(15), &json!(order_id))
     );
     let same_picture =
         server.http.get(server.url(&format!("{path}/image"))).header("if-none-match", &image_tag).send().await.unwrap();

@@ -23,7 +23,7 @@ export function aProduct(fields: Partial<Product> = {}): Product {
 }
 
 export function aChange(fields: Partial<ProductChange> = {}): ProductChange {
-  return { type: 'INVENTORY_DECREASED', previousInventory: 10, currentInventory: 8, previousPrice: 40, currentPrice: 40, orderMark: null, timestamp: 1_000, life: 1, version: 2, reason: 'order', ...fields }
+  return { type: 'INVENTORY_DECREASED', previousInventory: 10, currentInventory: 8, previousPrice: 40, currentPrice: 40, orderId: null, timestamp: 1_000, life: 1, version: 2, reason: 'order', ...fields }
 }
 
 export function aLine(productId: string, quantity: number): CartItem {

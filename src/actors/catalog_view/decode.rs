@@ -12,7 +12,6 @@ use crate::domain::inventory::EventKind;
 use crate::domain::product::Product;
 use crate::domain::shown_ms;
 use crate::log::Record;
-use crate::wire::pages::history::mark;
 use crate::wire::topics::Topic;
 use crate::wire::topics::headers;
 use crate::wire::topics::inventory_event::{self, EventType, InventoryFact};
@@ -101,7 +100,7 @@ fn event(record: &Record) -> Result<DecodedRecord, String> {
         current_stock: stock.units(),
         previous_price: fact.previous_price,
         current_price: fact.current_price,
-        order_mark: fact.order.as_ref().map(|order| mark(order, &fact.product_id)),
+        order_id: fact.order.map(|order| order.order_id),
         revision,
         at_ms: shown_ms(fact.timestamp_ms),
     };

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use crate::domain::EpochMs;
+use crate::domain::ids::OrderId;
 use crate::domain::inventory::EventKind;
 use crate::domain::money::Cents;
 use crate::domain::product::Revision;
 use crate::wire::Money;
 use crate::wire::pages::history::{ChangeReason, ProductChange, grown};
-use crate::wire::pages::order_mark::OrderMark;
 
 /// How long a change is remembered, in milliseconds.
 pub const REMEMBERED_MS: i64 = 3_600_000;
@@ -26,7 +26,7 @@ pub struct Change {
     pub current_stock: i64,
     pub previous_price: Option<Cents>,
     pub current_price: Option<Cents>,
-    pub order_mark: Option<OrderMark>,
+    pub order_id: Option<OrderId>,
     pub revision: Revision,
     pub at_ms: EpochMs,
 }
@@ -41,7 +41,7 @@ impl Change {
             current_inventory: self.current_stock,
             previous_price: self.previous_price.map(Money::from),
             current_price: self.current_price.map(Money::from),
-            order_mark: self.order_mark,
+            order_id: self.order_id.as_ref().map(OrderId::as_str),
             timestamp: self.at_ms,
             life: self.revision.life,
             version: self.revision.version,
@@ -54,7 +54,7 @@ impl Change {
     pub fn reason(&self) -> ChangeReason {
         let units = grown(self.previous_stock, Some(self.current_stock));
         let price = grown(self.previous_price.map(Cents::cents), self.current_price.map(Cents::cents));
-        ChangeReason::of(self.kind, self.order_mark.is_some(), units, price)
+        ChangeReason::of(self.kind, self.order_id.is_some(), units, price)
     }
 
     /// Whether stock or price of a product that stays moved.
@@ -156,7 +156,7 @@ mod tests {
             current_stock: 1,
             previous_price: None,
             current_price: None,
-            order_mark: None,
+            order_id: None,
             revision: Revision::first_of(0),
             at_ms,
         })

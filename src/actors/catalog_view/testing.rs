@@ -14,7 +14,6 @@ use crate::domain::order::OrderStatus;
 use crate::domain::product::{Details, Product, Revision};
 use crate::telemetry::context::TraceContext;
 use crate::wire::Money;
-use crate::wire::pages::order_mark::OrderMark;
 
 /// The trace that every event carries.
 pub const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -125,7 +124,7 @@ impl TestCatalogue {
             current_stock: stock,
             previous_price: None,
             current_price: None,
-            order_mark: Some(mark(order_id, id)),
+            order_id: Some(OrderId::new(order_id).unwrap()),
             revision,
             at_ms: 1,
         };
@@ -214,11 +213,6 @@ fn product(id: &str, stock: i64, version: u64) -> Product {
         stock: Stock::new(stock).unwrap(),
         details: Arc::new(details),
     }
-}
-
-/// The mark of an order that another program placed.
-pub fn mark(order_id: &str, product_id: &str) -> OrderMark {
-    OrderMark::of(&OrderId::new(order_id).unwrap(), None, &ProductId::new(product_id).unwrap())
 }
 
 /// An order of a session.

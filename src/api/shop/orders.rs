@@ -16,7 +16,6 @@ use crate::domain::ids::{OrderId, SessionId};
 use crate::domain::order::OrderStatus;
 use crate::store::{Order, OrderItem, PublishVia};
 use crate::wire::pages::order::{self, OrderLine, OrderStep, PaymentInfo, ShippingAddress, StepClock, TimelineStep};
-use crate::wire::pages::order_mark::OrderMark;
 use crate::wire::product::generated_image_url;
 
 /// The session's orders, newest first.
@@ -128,6 +127,5 @@ fn line(item: &OrderItem, order: &Order, catalog: &CatalogHandle) -> OrderLine {
         allocated: item.outcome.as_ref().map(|outcome| outcome.allocated),
         shortfall: item.outcome.as_ref().map(|outcome| outcome.shortfall),
         settled_at: item.outcome.as_ref().map(|outcome| outcome.settled_at_ms),
-        order_mark: OrderMark::of(&order.order_id, Some(&item.order_item_id), &item.product_id).to_string(),
     }
 }

@@ -126,10 +126,8 @@ fn envelope<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::OrderId;
     use crate::domain::product::Revision;
     use crate::wire::money::Money;
-    use crate::wire::pages::order_mark::OrderMark;
     use crate::wire::pages::status::{CatalogState, RunState};
     use crate::wire::product;
 
@@ -142,7 +140,7 @@ mod tests {
             current_inventory: 3,
             previous_price: None,
             current_price: Some(Money::from(mug.price)),
-            order_mark: Some(OrderMark::of(&OrderId::new("o-1").unwrap(), None, &mug.id)),
+            order_id: Some("o-1"),
             timestamp: 1,
             life: 0,
             version: 4,
@@ -153,7 +151,7 @@ mod tests {
             change: Some(change),
             traceparent: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         };
-        insta::assert_snapshot!(String::from_utf8_lossy(&update.frame("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"MUG","toUserId":null,"eventType":"PRODUCT_UPDATE","payload":{"productId":"MUG","name":"Mug","description":"","category":"","brand":"","price":9.5,"inventory":3,"imageUrl":"","tags":[],"rating":0.0,"reviewCount":0,"life":0,"version":4,"detailsVersion":2,"timestamp":1,"change":{"type":"INVENTORY_DECREASED","previousInventory":5,"currentInventory":3,"previousPrice":null,"currentPrice":9.5,"orderMark":"4b20c5106c6f2d3c9a32e8b7042267b4","timestamp":1,"life":0,"version":4,"reason":"order"},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}"#);
+        insta::assert_snapshot!(String::from_utf8_lossy(&update.frame("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"MUG","toUserId":null,"eventType":"PRODUCT_UPDATE","payload":{"productId":"MUG","name":"Mug","description":"","category":"","brand":"","price":9.5,"inventory":3,"imageUrl":"","tags":[],"rating":0.0,"reviewCount":0,"life":0,"version":4,"detailsVersion":2,"timestamp":1,"change":{"type":"INVENTORY_DECREASED","previousInventory":5,"currentInventory":3,"previousPrice":null,"currentPrice":9.5,"orderId":"o-1","timestamp":1,"life":0,"version":4,"reason":"order"},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}"#);
         let bare = ProductUpdate { change: None, traceparent: None, ..update };
         insta::assert_snapshot!(String::from_utf8_lossy(&bare.frame("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"MUG","toUserId":null,"eventType":"PRODUCT_UPDATE","payload":{"productId":"MUG","name":"Mug","description":"","category":"","brand":"","price":9.5,"inventory":3,"imageUrl":"","tags":[],"rating":0.0,"reviewCount":0,"life":0,"version":4,"detailsVersion":2,"timestamp":1,"change":null,"traceparent":null}}"#);
         let record = update.record(&mug.id, "u", 1, &Cause::File { index: 0 });
@@ -178,6 +176,6 @@ mod tests {
         let cart = crate::wire::pages::cart::tests::cart();
         insta::assert_snapshot!(String::from_utf8_lossy(&Frame::ShoppingCart(&cart).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"s-1","toUserId":"guest","eventType":"SHOPPING_CART","payload":{"cartId":"c-1","sessionId":"s-1","userId":"guest","items":[{"productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"/api/ecommerce/product/MUG/image","addedAt":1732500000000,"available":true}],"totalAmount":19.0,"createdAt":1732500000000,"updatedAt":1732500000001,"status":"ACTIVE","quote":{"subtotal":19.0,"tax":1.52,"shipping":5.99,"totalAmount":26.51}}}"#);
         let order = crate::wire::pages::order::tests::order();
-        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::OrderUpdate(&order).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"o-1","toUserId":"guest","eventType":"ORDER_UPDATE","payload":{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null,"orderMark":"mark"},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2,"orderMark":"mark"}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}]}}"#);
+        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::OrderUpdate(&order).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"o-1","toUserId":"guest","eventType":"ORDER_UPDATE","payload":{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}]}}"#);
     }
 }

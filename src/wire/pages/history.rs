@@ -5,11 +5,10 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::domain::EpochMs;
-use crate::domain::ids::{ProductId, Stock};
-use crate::domain::inventory::{EventKind, InventoryEvent, OrderOutcome};
+use crate::domain::ids::Stock;
+use crate::domain::inventory::{EventKind, InventoryEvent};
 use crate::domain::money::Cents;
 use crate::wire::money::Money;
-use crate::wire::pages::order_mark::OrderMark;
 
 /// A change of stock or price. `GET /product/{id}/history` answers an array of these, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, ToSchema)]
@@ -22,10 +21,7 @@ pub struct ProductChange<'a> {
     pub current_inventory: i64,
     pub previous_price: Option<Money>,
     pub current_price: Option<Money>,
-    /// The mark of the order item that took units: its own shopper finds it in the order, and it tells others nothing.
-    #[ts(type = "string | null")]
-    #[schema(value_type = Option<String>)]
-    pub order_mark: Option<OrderMark>,
+    pub order_id: Option<&'a str>,
     pub timestamp: EpochMs,
     pub life: i64,
     pub version: u64,
@@ -83,12 +79,6 @@ pub fn grown(from: Option<i64>, to: Option<i64>) -> i64 {
     from.zip(to).map_or(0, |(from, to)| to.saturating_sub(from))
 }
 
-/// The mark of an event's order item.
-#[must_use]
-pub(crate) fn mark(order: &OrderOutcome, product: &ProductId) -> OrderMark {
-    OrderMark::of(&order.order_id, order.order_item_id.as_ref(), product)
-}
-
 impl<'a> ProductChange<'a> {
     /// The change of an event about a known product; `None` for answers about unknown products.
     #[must_use]
@@ -103,7 +93,7 @@ impl<'a> ProductChange<'a> {
             current_inventory: event.current_stock.units(),
             previous_price: event.previous_price.map(Money::from),
             current_price: event.current_price.map(Money::from),
-            order_mark: event.order.as_ref().map(|order| mark(order, &event.product_id)),
+            order_id: event.order.as_ref().map(|order| order.order_id.as_str()),
             timestamp: event.at_ms,
             life: revision.life,
             version: revision.version,

@@ -3,7 +3,7 @@
 //! | REST | socket, from a page | socket, to a page |
 //! | --- | --- | --- |
 //! | `cart`, `order`, `recommendation`, `status` | | the same, as frames |
-//! | `front`, `history`, `order_mark`, `inventory_state`, `problem` | `client_message` | `frame` |
+//! | `front`, `history`, `inventory_state`, `problem` | `client_message` | `frame` |
 //! | `tracked_event` | `tracked_event` | |
 
 pub mod cart;
@@ -13,7 +13,6 @@ pub(crate) mod front;
 pub mod history;
 pub(crate) mod inventory_state;
 pub mod order;
-pub mod order_mark;
 #[cfg(test)]
 pub(crate) mod page_message;
 pub(crate) mod problem;

@@ -187,9 +187,6 @@ pub struct OrderLine {
     /// When the answer was written down, by the database's clock.
     #[serde(default)]
     pub settled_at: Option<EpochMs>,
-    /// Stands at the change of the product that this line caused, where everybody reads it.
-    #[serde(default)]
-    pub order_mark: String,
 }
 
 /// How an order is paid.
@@ -246,7 +243,6 @@ pub(in crate::wire) mod tests {
             allocated: Some(1),
             shortfall: Some(1),
             settled_at: Some(2),
-            order_mark: "mark".to_owned(),
         };
         Order {
             order_id: "o-1".to_owned(),
@@ -271,7 +267,7 @@ pub(in crate::wire) mod tests {
     #[test]
     fn an_order_is_written_as_the_contract_says_and_read_back() {
         let json = serde_json::to_string(&order()).unwrap();
-        insta::assert_snapshot!(json, @r#"{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null,"orderMark":"mark"},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2,"orderMark":"mark"}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}]}"#);
+        insta::assert_snapshot!(json, @r#"{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}]}"#);
         assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order());
         assert!(serde_json::from_str::<Order>(&json.replace("BACKORDERED", "LOST")).is_err());
     }

@@ -13,7 +13,7 @@ use super::Topic;
 use super::output;
 use super::product_updates::check_key;
 use crate::domain::EpochMs;
-use crate::domain::ids::{self, OrderId, OrderItemId, ProductId, Quantity};
+use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
 use crate::domain::inventory::{OrderItem, OrderOutcome};
 use crate::telemetry::context::TraceContext;
 use crate::wire::invalid::Invalid;
@@ -110,8 +110,6 @@ impl OrderEvent {
 pub fn decode(record: &Record) -> Result<OrderEvent, Invalid> {
     let value = record.value.as_ref().ok_or(Invalid::NullValue)?;
     let event = decode_value(value)?;
-    ids::check_visible("orderId", event.order_id.as_str())?;
-    ids::check_visible("productId", event.product_id.as_str())?;
     check_key(record.key.as_deref().filter(|key| !key.is_empty()), &event.product_id)?;
     Ok(event)
 }

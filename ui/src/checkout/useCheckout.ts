@@ -48,7 +48,7 @@ async function ask(body: CheckoutBody): Promise<void> {
 
 function concluded(end: Attempt): void {
   if (end.step === 'placed') {
-    rememberOrder(end.order)
+    rememberOrder(end.order.orderId)
     queryClient.setQueryData(orderQuery(end.order.orderId).queryKey, end.order)
     void queryClient.invalidateQueries({ queryKey: ordersQuery.queryKey })
     rereadCart()

@@ -61,7 +61,7 @@ export function readChange(value: unknown, of: Pick<Product, 'life' | 'version' 
     currentInventory: number(value['currentInventory']),
     previousPrice: numberOrNull(value['previousPrice']),
     currentPrice: numberOrNull(value['currentPrice']),
-    orderMark: text(value['orderMark']) || null,
+    orderId: text(value['orderId']) || null,
     timestamp: numberOrNull(value['timestamp']) ?? of.timestamp,
     life: numberOrNull(value['life']) ?? of.life,
     version: numberOrNull(value['version']) ?? of.version,

@@ -123,7 +123,7 @@ function takeProduct(product: Product | null, said: unknown): void {
   remember(product, change, Date.now())
   queryClient.setQueryData(historyQuery(product.productId).queryKey, (known) => known && withChange(known, change))
   if (isInCart(product.productId) && CHANGES_CARTS.has(change.type)) rereadCart()
-  if (isWatched(product.productId) && !isMine(change)) {
+  if (isWatched(product.productId) && !(change.orderId && isMine(change.orderId))) {
     const notice = noticeOf(product, change)
     if (notice) notices.add(notice)
   }

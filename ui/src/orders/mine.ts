@@ -1,23 +1,21 @@
 import { storage } from '../lib/storage'
-import type { Order, ProductChange } from '../wire'
 
 const KEPT = 'kartshoppe.orders'
-/** Items: enough to recognise the echo of one's own orders. */
-const AT_MOST = 200
+/** Enough to recognise the echo of one's own orders. */
+const AT_MOST = 50
 
 function read(): string[] {
   const kept = storage.get(KEPT)
   return kept ? kept.split(' ') : []
 }
 
-/** Notes the marks of an order that this browser placed, so that its own effect on stock is not reported as news. */
-export function rememberOrder({ items }: Order): void {
-  storage.set(KEPT, [...items.map(({ orderMark }) => orderMark), ...read()].slice(0, AT_MOST).join(' '))
+/** Notes an order that this browser placed, so that its own effect on stock is not told as news. */
+export function rememberOrder(orderId: string): void {
+  storage.set(KEPT, [orderId, ...read()].slice(0, AT_MOST).join(' '))
 }
 
-/** Whether this browser's own order caused a change. */
-export function isMine({ orderMark }: ProductChange): boolean {
-  return orderMark !== null && read().includes(orderMark)
+export function isMine(orderId: string): boolean {
+  return read().includes(orderId)
 }
 
 /** Calls `act` when another tab of this browser has placed an order. */

@@ -4,7 +4,7 @@ import { anOrder } from '../testing'
 import type { OrderItem } from '../wire'
 import { dueOf, isSettled, newerOrder, outcomeOf, withOrder } from './order'
 
-const item = (fields: Partial<OrderItem>): OrderItem => ({ orderItemId: 'i', productId: 'A', productName: 'A', price: 1, quantity: 3, subtotal: 3, imageUrl: '', addedAt: 0, allocated: null, shortfall: null, settledAt: null, orderMark: 'mark', ...fields })
+const item = (fields: Partial<OrderItem>): OrderItem => ({ orderItemId: 'i', productId: 'A', productName: 'A', price: 1, quantity: 3, subtotal: 3, imageUrl: '', addedAt: 0, allocated: null, shortfall: null, settledAt: null, ...fields })
 
 describe('orders', () => {
   const pending = anOrder({ updatedAt: 9 })

@@ -64,7 +64,7 @@ function Panel({ series, corners, from, own }: { series: Series; corners: readon
         <path d={`M0 ${HEIGHT}H${WIDTH}`} className="stroke-edge" strokeWidth={series === 'stock' ? 4 : 2} />
         {series === 'stock' &&
           own.map((change) => (
-            <g key={`${change.life}/${change.version}`} transform={`translate(${x(change.timestamp)} ${y(change.currentInventory)})`} data-own-order={change.orderMark}>
+            <g key={`${change.life}/${change.version}`} transform={`translate(${x(change.timestamp)} ${y(change.currentInventory)})`} data-own-order={change.orderId}>
               <Mark />
             </g>
           ))}

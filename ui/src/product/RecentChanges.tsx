@@ -11,7 +11,7 @@ const SHOWN = 8
 export function RecentChanges({ product, history }: { product: Product; history: readonly ProductChange[] | undefined }) {
   const now = useNow(5_000)
   const changes = recentFirst(history ?? [])
-  const own = changes.filter(isMine)
+  const own = changes.filter(({ orderId }) => orderId !== null && isMine(orderId))
   return (
     <section className="mt-14 min-h-[26rem] border-t border-line pt-6" aria-labelledby="recent">
       <h2 id="recent" className="text-2xl font-bold">

@@ -13,13 +13,13 @@ describe('history', () => {
   })
 
   it.each<[Partial<ProductChange>, string | null]>([
-    [{ type: 'INVENTORY_DECREASED', orderMark: 'o' }, '2 sold'],
-    [{ type: 'INVENTORY_DECREASED', orderMark: null, reason: 'correction' }, 'Corrected −2'],
-    [{ type: 'INVENTORY_DECREASED', orderMark: 'o', reason: 'correction' }, 'Corrected −2'],
-    [{ type: 'INVENTORY_DECREASED', orderMark: null, reason: 'order' }, '2 sold'],
+    [{ type: 'INVENTORY_DECREASED', orderId: 'o' }, '2 sold'],
+    [{ type: 'INVENTORY_DECREASED', orderId: null, reason: 'correction' }, 'Corrected −2'],
+    [{ type: 'INVENTORY_DECREASED', orderId: 'o', reason: 'correction' }, 'Corrected −2'],
+    [{ type: 'INVENTORY_DECREASED', orderId: null, reason: 'order' }, '2 sold'],
     [{ type: 'INVENTORY_INCREASED', currentInventory: 1_015, reason: 'restock' }, '+1,005 restocked'],
     [{ type: 'BACK_IN_STOCK', previousInventory: 0, currentInventory: 8, reason: 'restock' }, '+8 restocked'],
-    [{ type: 'OUT_OF_STOCK', orderMark: 'o', previousInventory: 1, currentInventory: 0 }, '1 sold, the last'],
+    [{ type: 'OUT_OF_STOCK', orderId: 'o', previousInventory: 1, currentInventory: 0 }, '1 sold, the last'],
     [{ type: 'OUT_OF_STOCK', previousInventory: 0, currentInventory: 0 }, null],
     [{ type: 'PRODUCT_UPDATED', reason: 'correction' }, 'Corrected −2'],
     [{ type: 'PRODUCT_UPDATED', reason: 'details' }, null],

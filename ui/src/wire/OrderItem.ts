@@ -11,8 +11,4 @@ addedAt: number, allocated: number | null, shortfall: number | null,
 /**
  * When the answer was written down, by the database's clock.
  */
-settledAt: number | null, 
-/**
- * Stands at the change of the product that this line caused, where everybody reads it.
- */
-orderMark: string, };
+settledAt: number | null, };

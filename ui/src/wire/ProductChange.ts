@@ -8,8 +8,4 @@ export type ProductChange = {
 /**
  * The event's type, `INVENTORY_DECREASED` and so on.
  */
-type: string, previousInventory: number | null, currentInventory: number, previousPrice: number | null, currentPrice: number | null, 
-/**
- * The mark of the order item that took units: its own shopper finds it in the order, and it tells others nothing.
- */
-orderMark: string | null, timestamp: number, life: number, version: number, reason: ChangeReason, };
+type: string, previousInventory: number | null, currentInventory: number, previousPrice: number | null, currentPrice: number | null, orderId: string | null, timestamp: number, life: number, version: number, reason: ChangeReason, };
