@@ -20,7 +20,7 @@ use crate::support::wal::WalShop;
 
 const INPUTS: [Topic; 2] = [Topic::ProductUpdates, Topic::OrderEvents];
 /// Whether a broker forgets depends on which of its threads is first.
-const TRIES: usize = 3;
+const TRIES: usize = 10;
 /// What the session "worker" writes on the last record of its fifth transaction in each partition.
 const STAMP: &str = "worker 7 4";
 
