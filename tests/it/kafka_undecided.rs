@@ -32,8 +32,9 @@ async fn open(broker: &Broker, prefix: &str) -> Arc<KafkaLog> {
     log
 }
 
-/// A transaction of this identity with a state, an event and the group's position of what it has read, which no writer ends.
-fn left_open(broker: &Broker, prefix: &str, identity: &str, input: TopicPartition) -> BaseProducer {
+/// A transaction of this identity with a state, an event and the group's position of what it has read, which no writer ends. None
+/// where a busy machine took longer than the broker leaves it open.
+fn left_open(broker: &Broker, prefix: &str, identity: &str, input: TopicPartition) -> Option<BaseProducer> {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &broker.address).set("transaction.timeout.ms", "1000");
     let producer: BaseProducer = client.set("transactional.id", format!("{prefix}{identity}-a")).create().unwrap();
@@ -50,9 +51,9 @@ fn left_open(broker: &Broker, prefix: &str, identity: &str, input: TopicPartitio
     let mut onlooker = ClientConfig::new();
     onlooker.set("bootstrap.servers", &broker.address).set("group.id", format!("{prefix}inventory"));
     let onlooker: BaseConsumer = onlooker.create().unwrap();
-    producer.send_offsets_to_transaction(&list, &onlooker.group_metadata().unwrap(), PATIENCE).unwrap();
-    producer.flush(PATIENCE).unwrap();
-    producer
+    producer.send_offsets_to_transaction(&list, &onlooker.group_metadata().unwrap(), PATIENCE).ok()?;
+    producer.flush(PATIENCE).ok()?;
+    Some(producer)
 }
 
 /// Whether readers of `products` are held back.
@@ -71,7 +72,7 @@ fn stands_still(broker: &Broker, prefix: &str) -> bool {
 /// Leaves a transaction of this identity undecided by a broker that was killed.
 async fn undecided(broker: &Broker, prefix: &str, identity: &str, input: TopicPartition) {
     for _ in 0..TRIES {
-        let writer = left_open(broker, prefix, identity, input);
+        let Some(writer) = left_open(broker, prefix, identity, input) else { continue };
         broker.kill();
         // As if killed, too: it sends nothing any more.
         std::mem::forget(writer);
