@@ -20,6 +20,7 @@ use super::super::records::{Names, copy, seen};
 use super::super::repair::previous_sessions::Presence;
 use super::super::transactions::Transactions;
 use super::super::unreadable::search::Search;
+use crate::clock::Backoff;
 use crate::log::{LogError, PartitionId};
 
 /// How long the thread waits for a record before it does something else.
@@ -53,7 +54,7 @@ impl SessionThread {
     /// Runs until the session is over. `opened` receives the result of the first incarnation's start.
     pub fn run(&self, opened: oneshot::Sender<Result<(), LogError>>) {
         let mut opened = Some(opened);
-        let mut backoff = BACKOFF_MIN;
+        let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         while self.inbox.over().is_none() {
             let started = Instant::now();
             if let Err(error) = self.run_incarnation(&mut opened) {
@@ -72,8 +73,10 @@ impl SessionThread {
                     self.inbox.report(error);
                 }
             }
-            backoff = if started.elapsed() > LASTED { BACKOFF_MIN } else { (backoff * 2).min(BACKOFF_MAX) };
-            self.inbox.pause(backoff);
+            if started.elapsed() > LASTED {
+                backoff.reset();
+            }
+            self.inbox.pause(backoff.next_wait());
         }
     }
 
@@ -94,10 +97,7 @@ impl SessionThread {
         let consumer: BaseConsumer<Member> = config.create_with_context(member).map_err(|error| cannot_make(&error))?;
         let failed = |error: KafkaError| self.cluster.failed("joining the group", &error);
         consumer.subscribe(&self.names.all()).map_err(failed)?;
-        let begun = self.wait(&ready);
-        if let Some(opened) = opened.take_if(|_| begun.is_ok()) {
-            let _ = opened.send(Ok(()));
-        }
+        let begun = self.begin(&ready, opened);
         // A failure too: a consumer that is dropped still serves an assignment that has arrived, and that waits for the
         // producers.
         let _ = tell_member.send(begun.clone());
@@ -111,10 +111,7 @@ impl SessionThread {
         ready: &Receiver<Result<(), LogError>>,
         opened: &mut Option<oneshot::Sender<Result<(), LogError>>>,
     ) -> Result<(), LogError> {
-        self.wait(ready)?;
-        if let Some(opened) = opened.take() {
-            let _ = opened.send(Ok(()));
-        }
+        self.begin(ready, opened)?;
         let standstill = &self.cluster.board.standstill;
         let standstills = standstill.count();
         while self.inbox.over().is_none() {
@@ -122,6 +119,19 @@ impl SessionThread {
                 self.inbox.end(LogError::Unavailable(reason));
             }
             self.inbox.pause(Duration::from_secs(1));
+        }
+        Ok(())
+    }
+
+    /// Waits until the producers are ready, and says once that the session is open.
+    fn begin(
+        &self,
+        ready: &Receiver<Result<(), LogError>>,
+        opened: &mut Option<oneshot::Sender<Result<(), LogError>>>,
+    ) -> Result<(), LogError> {
+        self.wait(ready)?;
+        if let Some(opened) = opened.take() {
+            let _ = opened.send(Ok(()));
         }
         Ok(())
     }
