@@ -8,7 +8,7 @@ mod backoff;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use backoff::Backoff;
 
@@ -73,8 +73,12 @@ impl Clock {
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
 fn machine_ms() -> EpochMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    in_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// A span of time as [`EpochMs`] are counted: what does not fit is the longest.
+pub(crate) fn in_ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

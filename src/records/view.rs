@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, in_ms};
 use crate::log::{Headers, NewRecord, Offset, PartitionInfo, Record, Start};
 use crate::wire::topics::Topic;
 
@@ -126,7 +126,7 @@ impl ReadFrom {
             Self::Offset(offset) => Start::Offset(offset.clamp(partition.start, partition.end)),
             Self::Last(count) => Start::Offset(partition.end.saturating_sub(count).max(partition.start)),
             Self::Ago(ago) => {
-                let ago_ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+                let ago_ms = in_ms(ago);
                 Start::Time(clock.now_ms().saturating_sub(ago_ms))
             }
         }

@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 
 use super::unusable::RawId;
 use super::{Store, StoreError, TrackerBatch};
+use crate::clock::in_ms;
 use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId};
 use crate::telemetry::context::TraceContext;
@@ -138,7 +139,7 @@ impl Store {
     /// How far ahead an item of ours may expire, with room for clocks and for another process's configuration.
     fn farthest_expiry_ms(&self) -> i64 {
         let farthest = (self.options.direct_expiry * 4).max(FARTHEST_EXPIRY_MIN);
-        i64::try_from(farthest.as_millis()).unwrap_or(i64::MAX)
+        in_ms(farthest)
     }
 
     async fn probes(&self, ids: Vec<RawId>, interval_ms: i64) -> Result<Vec<Probe>, StoreError> {
@@ -159,7 +160,7 @@ impl Store {
     }
 
     pub(super) fn probe_interval_ms(&self) -> i64 {
-        i64::try_from(self.options.probe_interval.as_millis()).unwrap_or(i64::MAX)
+        in_ms(self.options.probe_interval)
     }
 
     /// How many items wait for an outcome, and for what.
@@ -194,7 +195,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub async fn overdue(&self, after: Duration) -> Result<Overdue, StoreError> {
-        let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        let after_ms = in_ms(after);
         let count = || async {
             // Items from before a gap are left to a human. A time that somebody set to infinity has no age.
             let sql = "WITH gap AS (SELECT max(noticed_at) AS noticed_at FROM order_tracker_gaps)

@@ -49,7 +49,7 @@ pub(crate) use self::transaction::Transaction;
 use crate::actors::kit::Mailbox;
 use crate::actors::role::{MakeChildren, SupervisionContext};
 use crate::actors::supervision::{ActorKind, ChildSpec};
-use crate::clock::Clock;
+use crate::clock::{Clock, in_ms};
 use crate::domain::inventory::{InputTopic, Rules};
 use crate::log::{EventLog, PartitionId, SessionConfig};
 use crate::wire::topics::Topic;
@@ -86,7 +86,7 @@ impl InventoryConfig {
     /// From the configuration's section.
     #[must_use]
     pub fn new(section: &crate::config::Inventory, instance: &str) -> Self {
-        let stale_after_ms = i64::try_from(section.stale_after.as_millis()).unwrap_or(i64::MAX);
+        let stale_after_ms = in_ms(section.stale_after);
         Self {
             instance: instance.to_owned(),
             rules: Rules { critical_max: section.critical_max, warning_max: section.warning_max, stale_after_ms },

@@ -14,6 +14,7 @@ use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
 use crate::bugs::{self, Bug};
+use crate::clock::in_ms;
 use crate::log::{Appended, EventLog};
 use crate::wire::topics::Topic;
 
@@ -101,9 +102,7 @@ impl OrderPublisher {
     /// The database's clock ran from the INSERT until now while the log stamped the records.
     fn compare_clocks(&self, handovers: &[Handover], appended: &[Appended]) {
         let earliest = handovers.iter().map(|handover| handover.inserted_at_ms).min();
-        let latest = handovers.iter().map(|handover| {
-            handover.inserted_at_ms.saturating_add(i64::try_from(handover.handed_at.elapsed().as_millis()).unwrap_or(i64::MAX))
-        });
+        let latest = handovers.iter().map(|handover| handover.inserted_at_ms.saturating_add(in_ms(handover.handed_at.elapsed())));
         let (Some(earliest), Some(latest)) = (earliest, latest.max()) else { return };
         appended.iter().all(|appended| self.handle.gate.compare(appended.append_time_ms, earliest, latest));
     }

@@ -10,7 +10,7 @@ use tracing::Span;
 
 use super::gate::{Gate, PublishMode};
 use crate::actors::kit::Mailbox;
-use crate::clock::Clock;
+use crate::clock::{Clock, in_ms};
 use crate::domain::EpochMs;
 use crate::log::{Appended, LogError, NewRecord};
 use crate::store::{Order, OrderItem, PublishVia};
@@ -139,7 +139,7 @@ impl PublisherHandle {
         let records: Vec<_> = events.iter().map(|event| event.record(trace.as_ref())).collect();
         let count = records.len();
         let credit = u32::try_from(count).ok().and_then(|count| self.credit.clone().try_acquire_many_owned(count).ok());
-        let expiry_ms = i64::try_from(self.settings.direct_expiry.as_millis()).unwrap_or(i64::MAX);
+        let expiry_ms = in_ms(self.settings.direct_expiry);
         let inserted_at_ms = expires_at_ms.saturating_sub(expiry_ms);
         let (counts, handed_at) = (self.counts.clone(), Instant::now());
         let has_credit = credit.is_some();

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::batcher::Batchable;
+use crate::clock::in_ms;
 use crate::domain::EpochMs;
 use crate::domain::ids::SessionId;
 use crate::store::{CheckoutRequest, IdempotencyKey, Order, OrderItem, Store, StoreError};
@@ -53,7 +54,7 @@ impl Batchable for Write {
     async fn ask(store: &Store, calls: &[Self]) -> Result<Vec<Self::Answer>, StoreError> {
         let orders = json(calls.iter().map(OrderRow::of));
         let items = json(calls.iter().flat_map(|call| call.order.items.iter().map(|item| ItemRow::of(call, item))));
-        let direct_expiry_ms = i64::try_from(store.options.direct_expiry.as_millis()).unwrap_or(i64::MAX);
+        let direct_expiry_ms = in_ms(store.options.direct_expiry);
         let write = || async {
             // A key's insert waits for another one of the same key to commit or fail.
             sqlx::query!(

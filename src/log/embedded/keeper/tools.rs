@@ -9,7 +9,7 @@ use super::super::guard::Guard;
 use super::super::jobs::{Job, Prune, WeakWriter};
 use super::super::options::Policy;
 use super::super::partition_tail::PartitionTails;
-use crate::clock::Clock;
+use crate::clock::{Clock, in_ms};
 use crate::domain::EpochMs;
 use crate::log::LogError;
 
@@ -34,7 +34,7 @@ impl Tools {
 
     /// The time of records that are exactly this old now.
     pub(super) fn time_before(&self, age: Duration) -> EpochMs {
-        self.clock.now_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+        self.clock.now_ms().saturating_sub(in_ms(age))
     }
 }
 
