@@ -110,6 +110,9 @@ impl Mutation {
         let is_repeat = matches!(self, Self::Repeat(_));
         match topic {
             "order-events" | "product-updates" if is_repeat => Some("an input that nobody has taken yet"),
+            "products" if matches!(self, Self::Drop(_) | Self::Repeat(_)) && log.never_changed(place) => {
+                Some("an earlier deadline of the same product, which a shorter `stale_after` may give as well")
+            }
             "products" if is_repeat => log.is_last_state(place).then_some("the same state once more"),
             "products" => {
                 let touched = [Some(place), if let Self::Swap(_, other) = self { Some(other) } else { None }];

@@ -179,6 +179,16 @@ impl Tampered {
         self.0.query_row(&sql, [place.offset], |row| row.get(0)).unwrap()
     }
 
+    /// Whether all states of the record's product are the same, but for their headers.
+    pub fn never_changed(&self, place: &Place) -> bool {
+        let sql = format!(
+            "SELECT count(*) > 1 AND count(DISTINCT value) = 1 FROM \"{0}\"
+                WHERE key = (SELECT key FROM \"{0}\" WHERE \"offset\" = ?1)",
+            place.table
+        );
+        self.0.query_row(&sql, [place.offset], |row| row.get(0)).unwrap()
+    }
+
     /// Whether an update says what the product was already.
     pub fn changed_nothing(&self, place: &Place) -> bool {
         let update = self.value(place);
