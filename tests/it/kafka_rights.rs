@@ -141,4 +141,10 @@ async fn a_right_that_only_looks_need_is_warned_about() {
     stands(&server, Cause::TrialWriteRefused, &["the topic health cannot be made or written to"]).await;
     rights.grant("TOPIC", &health, "WRITE");
     is_over(&server, Cause::TrialWriteRefused).await;
+    let products = format!("{prefix}{}", Topic::Products.name());
+    rights.revoke("TOPIC", &products, "DESCRIBE_CONFIGS");
+    let words = ["how Kafka keeps products cannot be seen", "--operation DESCRIBE_CONFIGS"];
+    stands(&server, Cause::TopicPolicyUnknown, &words).await;
+    rights.grant("TOPIC", &products, "DESCRIBE_CONFIGS");
+    is_over(&server, Cause::TopicPolicyUnknown).await;
 }

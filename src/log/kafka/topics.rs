@@ -105,18 +105,14 @@ impl Admin {
         let asked = self.client.describe_configs(&wanted, &options()).await;
         let answers = asked.map_err(|error| self.cluster.failed("asking for the settings of topics", &error))?;
         let mut settings = BTreeMap::new();
-        for answer in answers {
-            let (topic, answer) = match answer {
-                Ok(resource) => {
-                    let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
-                    let entries = resource.entries.iter().filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)));
-                    (self.cluster.config.topic_of(name), Ok(entries.collect()))
-                }
-                // The error does not name its topic; with one topic asked for it is that one.
-                Err(code) => (topics.first().copied().filter(|_| topics.len() == 1), Err(code)),
-            };
-            let Some(topic) = topic else { continue };
-            settings.insert(topic, answer.map_err(|code| self.refusal(topic, "DESCRIBE_CONFIGS", code)));
+        for resource in answers.into_iter().flatten() {
+            let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
+            let Some(topic) = self.cluster.config.topic_of(name) else { continue };
+            let entries: Settings = resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect();
+            // The client drops the error of a single topic and gives it without settings. Each topic has some, and each was there
+            // a moment ago.
+            let refused = || self.refusal(topic, "DESCRIBE_CONFIGS", RDKafkaErrorCode::TopicAuthorizationFailed);
+            settings.insert(topic, if entries.is_empty() { Err(refused()) } else { Ok(entries) });
         }
         Ok(settings)
     }
