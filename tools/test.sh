@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what is missing, then runs every test: the page's own (Vitest), the shop in a real browser (Playwright), and the
 # Rust tests. All of them run even if one fails. Ends with their sum, counted from what the runners wrote.
+# A flaky test, which passes when it is run again alone, is named and counted.
 # What cannot run here is named on a line that starts with SKIPPED; with CI=true that is a failure.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -36,7 +37,19 @@ browser() {
   REPORT=$reports/playwright.json tools/e2e.sh
 }
 rust() {
-  if ! CARGO_TERM_COLOR=never tools/cargo.sh test --locked --no-fail-fast 2>&1 | tee "$reports/cargo.txt"; then return 1; fi
+  if CARGO_TERM_COLOR=never tools/cargo.sh test --locked --no-fail-fast 2>&1 | tee "$reports/cargo.txt"; then return; fi
+  alone
+}
+# Tests that failed run once more, one by one. One that passes then is flaky: it is named, counted and to be mended, and it stops
+# nobody's work. More than a few are no chance.
+alone() {
+  local names
+  mapfile -t names < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$reports/cargo.txt" | sort -u)
+  [ ${#names[@]} -gt 0 ] && [ ${#names[@]} -le 3 ] || return 1
+  say "test: once more, alone: ${names[*]}"
+  tools/cargo.sh test --locked --tests --no-fail-fast -- --exact --test-threads=1 "${names[@]}" || return 1
+  printf '%s\n' "${names[@]}" >"$reports/flaky.txt"
+  say "FLAKY, failed beside the others and passed alone: ${names[*]}"
 }
 
 stage build build

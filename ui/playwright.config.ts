@@ -11,6 +11,8 @@ export default defineConfig({
   testDir: 'e2e',
   // One shop, one stock: the specs take turns.
   workers: 1,
+  // A test that passes the second time is counted as flaky (tools/count-tests.mjs).
+  retries: 1,
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: 'list',
