@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -95,6 +96,9 @@ impl From<GatheredOutputs> for Transaction {
     }
 }
 
+/// Between the two commits of a seeded bug.
+const SEEDED_GAP: Duration = Duration::from_millis(5);
+
 impl Transaction {
     fn add(&mut self, output: ShardOutput) {
         self.partitions.push(output.partition);
@@ -118,6 +122,8 @@ impl Transaction {
             if bugs::is(Bug::PositionBeforeOutputs) {
                 let positions = Batch { positions: std::mem::take(&mut write.positions), ..Batch::default() };
                 let _ = session.commit(positions).await;
+                // Without it, the dozen kills of a drill may all miss the moment between the two.
+                tokio::time::sleep(SEEDED_GAP).await;
             }
             session.commit(write).await
         };
