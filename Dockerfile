@@ -23,6 +23,7 @@ COPY config config
 COPY migrations migrations
 COPY src src
 COPY --from=page /build/ui/dist ui/dist
+COPY --from=page /build/ui/dist-ops ui/dist-ops
 # The cache is not part of the image, so the program is copied out of it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
   cargo build --release --locked && cp target/release/kartshoppe /kartshoppe

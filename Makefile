@@ -36,7 +36,7 @@ check: ## format, lints, types
 fmt: ## format the sources
 	@cargo fmt
 
-ui: ## build the page into ui/dist, if it has changed
+ui: ## build the shop's page and the console, if they have changed
 	@tools/ui.sh
 
 e2e: ## the browser tests alone, on the built binary

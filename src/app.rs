@@ -131,7 +131,7 @@ impl Shop {
         let root = RootHandle::spawn(&parts.supervision, roles).await.context("starting the root")?;
         parts.supervision.alarms.register(&parts.metrics);
         figures::register(&parts.metrics, &parts.supervision.directory, &inventory, log.log.clone());
-        let operators = api.open_operators(parts, &root, &inventory, &wal).await?;
+        let operators = api.open_operators(parts, &root, &inventory, &wal, instance).await?;
         let (store, alarms) = (database.store.clone(), parts.supervision.alarms.clone());
         let upkeep = AbortOnDropHandle::new(tokio::spawn(async move {
             Database::migrate_when_up(store.clone(), &alarms).await;

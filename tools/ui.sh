@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the page into ui/dist, from where the binary embeds it; does nothing when nothing has changed.
+# Builds the shop's page into ui/dist and the console into ui/dist-ops, from where the binary embeds them; does nothing when nothing has changed.
 #   ui.sh              dependencies and page
 #   ui.sh deps         dependencies only (for checks and tests)
 set -euo pipefail
@@ -22,10 +22,10 @@ if ! same node_modules/.kartshoppe-deps "$deps"; then
 fi
 [ "${1:-}" != deps ] || exit 0
 
-sources=$(find . \( -path ./node_modules -o -path ./dist -o -path ./e2e -o -path ./test-results -o -path ./playwright-report \) -prune \
+sources=$(find . \( -path ./node_modules -o -path ./dist -o -path ./dist-ops -o -path ./e2e -o -path ./test-results -o -path ./playwright-report \) -prune \
   -o -type f -print0 | digest)
-if ! [ -f dist/index.html ] || ! same node_modules/.kartshoppe-page "$sources"; then
-  say "ui: building the page"
+if ! [ -f dist/index.html ] || ! [ -f dist-ops/ops.html ] || ! same node_modules/.kartshoppe-page "$sources"; then
+  say "ui: building the pages"
   npm run --silent build >&2
   printf '%s\n' "$sources" >node_modules/.kartshoppe-page
 fi

@@ -7,8 +7,9 @@ import react from '@vitejs/plugin-react'
 import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
 
-/** The server that the development page talks to. */
+/** The server that the development page talks to: the shop, or the operators' listener. */
 const server = process.env['KARTSHOPPE_URL'] ?? 'http://127.0.0.1:8081'
+const operators = process.env['KARTSHOPPE_ADMIN_URL'] ?? 'http://127.0.0.1:9464'
 
 /** Leaves a smaller copy beside each text file of the build, once by brotli and once by gzip; fonts are packed already. */
 function smallerCopies(): Plugin {
@@ -36,9 +37,11 @@ function smallerCopies(): Plugin {
   }
 }
 
-export default defineConfig({
+/** The shop's page, or with `--mode ops` the operators' console: two builds, so that neither has anything of the other's. */
+export default defineConfig(({ mode }) => ({
   plugins: [react(), tailwind(), smallerCopies()],
   build: {
+    ...(mode === 'ops' ? { outDir: 'dist-ops', rollupOptions: { input: 'ops.html' } } : {}),
     // `dist/.gitkeep` is committed, so that the Rust build finds the folder before the first page build;
     // emptying the folder removes it, the copy in `public/` brings it back.
     emptyOutDir: true,
@@ -51,7 +54,10 @@ export default defineConfig({
     proxy: {
       '/api': server,
       '/ecommerce': { target: server, ws: true },
+      // The listener answers pages of its own origin only, so it is asked as one.
+      '/admin': { target: operators, changeOrigin: true, headers: { origin: operators } },
+      '/readyz': operators,
     },
   },
   test: { include: ['src/**/*.test.ts'], environment: 'node', restoreMocks: true },
-})
+}))

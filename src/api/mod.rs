@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  shoppers  ─► server (limits) ─► front (origin, hot path, problems) ─► routes ─► shop/, socket, page
-//!  operators ─► server (limits) ─► front (host, marker header)        ─► routes ─► operators/
+//!  operators ─► server (limits) ─► front (host, marker header)        ─► routes ─► operators/, page
 //! ```
 //! Handlers call handles, views and the store; they know no actor, no log client and no SQL. [`serve_shop`] and
 //! [`serve_operators`] open the two listeners; `app` calls them and drains what they return.
@@ -34,7 +34,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Uri};
-use axum::response::IntoResponse;
 use axum::{Router, middleware, routing};
 use tokio::net::TcpListener;
 
@@ -92,6 +91,7 @@ table! {
 table! {
     /// What operators call, on their own listener.
     OPERATORS_ROUTES, operators_routes(Arc<Operators>):
+    get    "/admin/console"                            => operators::console::read,
     get    "/admin/roles"                              => operators::roles::list,
     post   "/admin/roles/{role}/start"                 => operators::roles::start,
     post   "/admin/roles/{role}/stop"                  => operators::roles::stop,
@@ -163,7 +163,7 @@ pub fn serve_operators(
         operators_routes().route_layer(middleware::from_fn(operators::audit::audit)),
         observer,
         docs::operators(),
-        nothing_there,
+        console_fallback,
     )
     .with_state(operators.clone());
     let body = BodyLimits {
@@ -188,9 +188,9 @@ fn observed<S: Clone + Send + Sync + 'static>(
 }
 
 fn page_fallback(method: Method, uri: Uri, headers: HeaderMap) -> std::future::Ready<axum::response::Response> {
-    ready(page::answer(&method, &uri, &headers))
+    ready(page::SHOP.answer(&method, &uri, &headers))
 }
 
-fn nothing_there(_: Method, uri: Uri, _: HeaderMap) -> std::future::Ready<axum::response::Response> {
-    ready(problem::Problem::not_found(format!("there is nothing at {}", uri.path())).into_response())
+fn console_fallback(method: Method, uri: Uri, headers: HeaderMap) -> std::future::Ready<axum::response::Response> {
+    ready(page::CONSOLE.answer(&method, &uri, &headers))
 }

@@ -63,6 +63,17 @@ pub struct Operators {
     /// Of this listener.
     pub figures: Figures,
     pub readiness: Readiness,
+    pub process: Process,
+}
+
+/// This process, as operators tell it from others.
+pub struct Process {
+    pub instance: String,
+    pub started_at_ms: i64,
+    /// Where shoppers find the shop.
+    pub shop: String,
+    /// Whether spans leave this process.
+    pub tracing: bool,
 }
 
 impl Operators {

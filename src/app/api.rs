@@ -26,7 +26,7 @@ use crate::api::server::{Lifeline, Limits, Seats, Server, bind, raise_file_limit
 use crate::api::shop::affinity::AffinityHandle;
 use crate::api::shop::orders;
 use crate::api::shop::status::{StatusBoard, StatusSources};
-use crate::api::state::{Operators, Shop};
+use crate::api::state::{Operators, Process, Shop};
 use crate::api::tracked_budget::TrackedBudget;
 use crate::config::{LogKind, RoleName};
 use crate::domain::inventory::Rules;
@@ -131,6 +131,7 @@ impl Api {
         root: &RootHandle,
         inventory: &Inventory,
         wal: &Wal,
+        instance: &str,
     ) -> anyhow::Result<Server> {
         let config = &parts.config;
         let signs = SignsOfLife { log: self.log.clone(), wal: wal.clone(), inventory: inventory.clone() };
@@ -152,6 +153,12 @@ impl Api {
             metrics: parts.metrics.clone(),
             figures: self.http.of("operators"),
             readiness,
+            process: Process {
+                instance: instance.to_owned(),
+                started_at_ms: parts.clock.now_ms(),
+                shop: super::url(self.address()),
+                tracing: parts.tracing,
+            },
         };
         let listener = bind(config.admin.listen, ADMIN_KEY).await?;
         let limits = Limits::for_operators(&config.http);

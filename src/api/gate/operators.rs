@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 
 use super::refusals::{Reason, Refusals};
 use super::{Authority, OPERATOR_HEADER, Origin, Scheme, host_of, is_probe, is_same_site, origin_of, shown};
+use crate::api::page;
 use crate::api::problem::Problem;
 use crate::api::server::Peer;
 
@@ -89,7 +90,7 @@ impl OperatorsGate {
 /// A link from elsewhere may open a page of this listener in a tab of its own; everything else is fetched by that page.
 fn opens_page(parts: &Parts) -> bool {
     let path = parts.uri.path();
-    let is_page = matches!(path, "/" | "/docs") || path.starts_with("/docs/");
+    let is_page = page::CONSOLE.is_route(path) || path == "/docs" || path.starts_with("/docs/");
     is_page
         && parts.method == Method::GET
         && says(&parts.headers, "sec-fetch-mode", "navigate")
@@ -191,12 +192,17 @@ mod tests {
             assert_eq!(asks("/admin/roles", site, "cors", "empty"), Ok(()));
         }
         for site in ["cross-site", "same-site", "", "none, none"] {
-            assert_eq!(asks("/docs/", site, "navigate", "document"), Ok(()));
+            for page in ["/docs/", "/", "/topics", "/r/products/0/7"] {
+                assert_eq!(asks(page, site, "navigate", "document"), Ok(()), "{page}");
+            }
             for (path, mode, dest) in [
                 ("/admin/topics/products/records", "navigate", "document"),
                 ("/openapi.json", "navigate", "document"),
                 ("/metrics", "no-cors", "image"),
                 ("/docs/", "navigate", "iframe"),
+                ("/topics", "navigate", "iframe"),
+                ("/topics", "cors", "empty"),
+                ("/assets/ops.js", "no-cors", "script"),
                 ("/docs/", "no-cors", "document"),
                 ("/docs/swagger-ui.css", "no-cors", "style"),
             ] {

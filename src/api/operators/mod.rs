@@ -6,6 +6,7 @@
 pub mod actors;
 pub mod alerts;
 pub mod audit;
+pub mod console;
 pub mod faults;
 pub mod metrics;
 pub mod records;

@@ -49,7 +49,7 @@ export async function callWithHeaders<T>(path: string, { method = 'GET', body, h
 }
 
 /** The problem in an error answer, or one made from the bare status when the body is something else (a proxy's page). */
-async function readProblem(response: Response): Promise<Problem> {
+export async function readProblem(response: Response): Promise<Problem> {
   const fallback: Problem = { type: 'about:blank', title: response.statusText || `Error ${response.status}`, status: response.status, code: `http_${response.status}` }
   try {
     const body: unknown = await response.json()

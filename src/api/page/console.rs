@@ -1,0 +1,58 @@
+//! The operators' console (`ui/ops.html`): a build of its own, which the shop's listener does not have.
+
+use rust_embed::Embed;
+
+use super::Page;
+
+#[derive(Embed)]
+#[folder = "ui/dist-ops"]
+#[allow_missing = true]
+struct Files;
+
+/// What operators see.
+pub static CONSOLE: Page = Page {
+    file: Files::get,
+    index: "ops.html",
+    has_route,
+    program_paths: &["/admin", "/api", "/ecommerce", "/chat", "/ws", "/metrics", "/livez", "/readyz", "/docs", "/openapi.json"],
+    headers: &[
+        ("content-security-policy", POLICY),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ],
+    not_built: NOT_BUILT,
+};
+
+/// Its own files and this listener; nothing inline, no frame around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// The first parts of the routes in ui/src/ops/pages.ts.
+const ROUTES: [&str; 16] = [
+    "actors",
+    "config",
+    "dead-letters",
+    "drills",
+    "flow",
+    "inspect",
+    "logs",
+    "orders",
+    "produce",
+    "products",
+    "r",
+    "topics",
+    "trace",
+    "trouble",
+    "wal",
+    "workshop",
+];
+
+const NOT_BUILT: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>KartShoppe: the console is not built</title>
+<h1>The console is not built</h1><p>The shop is running, but this binary holds no pages. Run <code>make ui</code>, then build and start again
+(<code>make run</code> does all of it).</p><p>Meanwhile: <a href="/docs/">the operators' API</a>, <a href="/readyz">is the shop ready?</a></p></html>
+"#;
+
+fn has_route(path: &str) -> bool {
+    path.is_empty() || path.strip_prefix('/').and_then(|rest| rest.split('/').next()).is_some_and(|first| ROUTES.contains(&first))
+}
