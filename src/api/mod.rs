@@ -104,6 +104,7 @@ table! {
     get    "/admin/alerts"                             => operators::alerts::list,
     get    "/admin/rescue"                             => operators::rescue::read,
     get    "/admin/dead-letters"                       => operators::records::dead_letters,
+    get    "/admin/products/{id}/timeline"             => operators::timeline::read,
     get    "/admin/topics"                             => operators::topics::list,
     post   "/admin/topics"                             => operators::topics::create,
     get    "/admin/topics/{topic}/records"             => operators::records::read,

@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod db;
 mod drill;
+mod explain;
 mod http;
 mod output;
 mod serve;
@@ -54,6 +55,8 @@ enum Command {
     Check(check::Args),
     /// Break the shop while it sells, and give a verdict.
     Drill(drill::Args),
+    /// Say what a product was at a moment, and why.
+    Explain(explain::Args),
     /// Read and write the topics of the event log.
     Topics(topics::Args),
     /// Show or check the configuration.
@@ -80,6 +83,7 @@ impl Cli {
             Command::Restore(args) => backup::restore(&self, args),
             Command::Check(args) => check::run(&self, args),
             Command::Drill(args) => drill::run(&self, args),
+            Command::Explain(args) => explain::run(&self, args),
             Command::Topics(args) => topics::run(&self, args),
             Command::Config(args) => config::run(&self, args),
         };

@@ -1,9 +1,12 @@
 //! Records of the event log as people see them: shown as JSON, picked by a predicate, written by hand.
 //!
-//! Used by `topics tail` on the command line and by the operators' records routes.
+//! Used by `topics tail` on the command line and by the operators' records routes. [`timeline`] is one product's
+//! history.
 
 mod predicate;
+pub mod timeline;
 mod view;
+mod window;
 
 pub use predicate::Predicate;
 pub use view::{ReadFrom, RecordDraft, view};

@@ -68,6 +68,7 @@ mod story_wal_kills;
 mod story_wal_tls;
 mod story_ways_out;
 mod support;
+mod time_travel;
 mod tracker_settles;
 mod view_pages;
 mod wal_alarms;

@@ -13,4 +13,5 @@ pub mod records;
 pub mod rescue;
 pub mod roles;
 pub mod search;
+pub mod timeline;
 pub mod topics;

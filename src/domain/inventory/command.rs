@@ -118,15 +118,21 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Reads what [`Display`](fmt::Display) wrote of a record; `None` for anything else.
+    /// Reads what [`Display`](fmt::Display) wrote; `None` for anything else.
     #[must_use]
-    pub fn parse_record(text: &str) -> Option<Self> {
-        let mut parts = text.split('/');
-        let topic = parts.next()?;
-        let topic = InputTopic::ALL.into_iter().find(|input| input.as_str() == topic)?;
-        let partition = parts.next()?.parse().ok()?;
-        let position = InputPosition { offset: parts.next()?.parse().ok()?, index: parts.next()?.parse().ok()? };
-        parts.next().is_none().then_some(Self::Record { topic, partition, position })
+    pub fn parse(text: &str) -> Option<Self> {
+        let (origin, rest) = text.split_once('/')?;
+        match origin {
+            "file" => Some(Self::File { index: rest.parse().ok()? }),
+            "timer" => Some(Self::Timer { deadline_ms: rest.parse().ok()? }),
+            topic => {
+                let topic = InputTopic::ALL.into_iter().find(|input| input.as_str() == topic)?;
+                let mut parts = rest.split('/');
+                let partition = parts.next()?.parse().ok()?;
+                let position = InputPosition { offset: parts.next()?.parse().ok()?, index: parts.next()?.parse().ok()? };
+                parts.next().is_none().then_some(Self::Record { topic, partition, position })
+            }
+        }
     }
 }
 
@@ -139,6 +145,27 @@ impl fmt::Display for Cause {
             }
             Self::File { index } => write!(f, "file/{index}"),
             Self::Timer { deadline_ms } => write!(f, "timer/{deadline_ms}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_read_as_it_was_written() {
+        let position = InputPosition { offset: 1234, index: 7 };
+        for cause in [
+            Cause::Record { topic: InputTopic::OrderEvents, partition: 2, position },
+            Cause::Record { topic: InputTopic::ProductUpdates, partition: 0, position },
+            Cause::File { index: 17 },
+            Cause::Timer { deadline_ms: 1_732_500_000_000 },
+        ] {
+            assert_eq!(Cause::parse(&cause.to_string()), Some(cause));
+        }
+        for other in ["", "file", "file/x", "products/2/31/0", "order-events/2/1234", "order-events/2/1234/0/0"] {
+            assert_eq!(Cause::parse(other), None, "{other}");
         }
     }
 }

@@ -38,10 +38,10 @@ pub fn trace_of(headers: &Headers) -> Option<TraceContext> {
     headers.get_str(headers::TRACEPARENT).and_then(TraceContext::parse)
 }
 
-/// The record of an input topic that an output names as its cause; `None` if it names none.
+/// What an output names as its cause; `None` if it names nothing that is known.
 #[must_use]
 pub fn cause_of(headers: &Headers) -> Option<Cause> {
-    headers.get_str(headers::CAUSE).and_then(Cause::parse_record)
+    headers.get_str(headers::CAUSE).and_then(Cause::parse)
 }
 
 /// A record keyed by its product; the log chooses the partition by the key.

@@ -1,0 +1,69 @@
+//! Time travel: a product at any moment since the log began, its changes, and why each happened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::api::failure::Failure;
+use crate::api::problem::Problem;
+use crate::api::shop::query::{Parameters, Parsed};
+use crate::api::state::Operators;
+use crate::domain::EpochMs;
+use crate::domain::ids::ProductId;
+use crate::records::timeline::{self, Cursor, ProductTimeline, TimelineQuery, parse_moment};
+
+/// Changes of one answer unless more are asked for, and at most.
+const LIMIT: i64 = 100;
+const LIMIT_MAX: i64 = 2_000;
+/// A reading that takes longer ends with what it has.
+const READING_TIME: Duration = Duration::from_secs(15);
+/// Readings at once: each may scan a partition.
+const AT_ONCE: usize = 3;
+
+static SEATS: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// The state of a product at a moment, its cause, and its changes, newest first.
+#[utoipa::path(get, path = "/admin/products/{id}/timeline", tag = "operators",
+    params(("id" = String, Path),
+        ("at" = Option<String>, Query, description = "epoch milliseconds or RFC 3339; now if left out"),
+        ("from" = Option<String>, Query, description = "changes from then on; from the beginning if left out"),
+        ("to" = Option<String>, Query, description = "changes up to then; up to `at` if left out"),
+        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ProductTimeline)))]
+pub async fn read(
+    State(operators): State<Arc<Operators>>,
+    Path(id): Path<String>,
+    parameters: Parsed,
+) -> Result<Json<ProductTimeline>, Failure> {
+    let query = query(&id, &Parameters::new(parameters)?)?;
+    let until = Instant::now() + READING_TIME;
+    let Ok(Ok(_seat)) = timeout_at(until, SEATS.acquire()).await else {
+        return Err(Problem::unavailable("busy", format!("{AT_ONCE} other readings are running")).into());
+    };
+    Ok(Json(timeline::read(&*operators.log, &query, until).await?))
+}
+
+fn query(id: &str, parameters: &Parameters) -> Result<TimelineQuery, Failure> {
+    let moment = |name: &str| -> Result<Option<EpochMs>, Problem> {
+        let text = parameters.text(name).filter(|text| !text.is_empty());
+        text.map(parse_moment).transpose().map_err(|reason| Problem::field(name, reason))
+    };
+    let cursor = parameters.text("cursor").filter(|text| !text.is_empty());
+    let cursor = cursor.map(|text| Cursor::parse(text).ok_or_else(|| Problem::field("cursor", "expected what an answer gave")));
+    let query = TimelineQuery {
+        product_id: ProductId::new(id)?,
+        at: moment("at")?,
+        from: moment("from")?,
+        to: moment("to")?,
+        limit: usize::try_from(parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT)).unwrap_or_default(),
+        cursor: cursor.transpose()?,
+    };
+    if query.from.zip(query.to.or(query.at)).is_some_and(|(from, to)| from > to) {
+        return Err(Problem::field("from", "is after the end of the span").into());
+    }
+    Ok(query)
+}
