@@ -138,6 +138,9 @@ impl Shop {
             Database::sweep_hourly(store).await;
         }));
         let progress = api.progress(parts, &root, instance);
+        progress.lags.register(&parts.metrics);
+        progress.pending.register(&parts.metrics);
+        figures::register_process(parts, &database.store);
         let watches = vec![
             AbortOnDropHandle::new(tokio::spawn(progress::watch(progress))),
             AbortOnDropHandle::new(tokio::spawn(api.watch_readiness(parts))),

@@ -88,6 +88,12 @@ impl AlertHandle {
         self.desk().counts
     }
 
+    /// Where it stands on `inventory-alerts`; empty while it has not begun.
+    #[must_use]
+    pub fn positions(&self) -> BTreeMap<TopicPartition, Offset> {
+        self.desk().positions.clone()
+    }
+
     fn take_chunk(&self, chunk: &Chunk) {
         let mut desk = self.desk();
         if desk.by_product.len() + chunk.records.len() > STOCK_ALERTS_MAX {

@@ -27,6 +27,7 @@ pub mod faults;
 pub mod inventory;
 pub(crate) mod kinds;
 pub(crate) mod kit;
+mod message_times;
 pub mod order_publisher;
 pub mod order_tracker;
 pub mod role;

@@ -5,7 +5,7 @@
 //! states): their shard lists them on demand.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -16,17 +16,21 @@ use tokio::time::Instant;
 
 use super::faults::{FaultBoard, Living, Who};
 use super::kinds::{ActorKind, EndCause};
+use super::message_times::{MessageQueue, MessageTimes, TimesByKind};
 
 /// The directory of actors. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Directory(Arc<RwLock<BTreeMap<String, Arc<Entry>>>>);
+pub struct Directory {
+    entries: Arc<RwLock<BTreeMap<String, Arc<Entry>>>>,
+    times: Arc<TimesByKind>,
+}
 
 impl Directory {
     /// The entry of an actor, made on the first call.
     #[must_use]
     pub fn entry(&self, kind: ActorKind, id: &str) -> Arc<Entry> {
-        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        entries.entry(id.to_owned()).or_insert_with(|| Arc::new(Entry::new(kind, id))).clone()
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.entry(id.to_owned()).or_insert_with(|| Arc::new(Entry::new(kind, id, self.times.of(kind)))).clone()
     }
 
     /// What an actor needs to stamp its entry and to be struck by faults.
@@ -38,13 +42,19 @@ impl Directory {
     /// The entry of that id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Arc<Entry>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// How long messages waited and were handled, by kind of actor.
+    #[must_use]
+    pub fn times(&self) -> &TimesByKind {
+        &self.times
     }
 
     /// All entries in the order of their ids.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Entry>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
@@ -60,8 +70,13 @@ pub struct Entry {
     pub kind: ActorKind,
     pub id: String,
     living: Mutex<Option<ActorCell>>,
-    /// Messages in the mailbox of the present incarnation.
-    depth: ArcSwap<AtomicU64>,
+    /// The mailbox of the present incarnation.
+    queue: ArcSwap<MessageQueue>,
+    times: MessageTimes,
+    /// It keeps ending, as its supervisor last found it.
+    failing: AtomicBool,
+    /// Ends for [`EndCause::Stopped`] that somebody asked for.
+    asked_stops: AtomicU64,
     /// Stamp of the message under way, 0 when idle.
     handling_since: AtomicU64,
     handled: AtomicU64,
@@ -101,12 +116,15 @@ pub struct ActorReport {
 }
 
 impl Entry {
-    fn new(kind: ActorKind, id: &str) -> Self {
+    fn new(kind: ActorKind, id: &str, times: MessageTimes) -> Self {
         Self {
             kind,
             id: id.to_owned(),
             living: Mutex::new(None),
-            depth: ArcSwap::from_pointee(AtomicU64::new(0)),
+            queue: ArcSwap::default(),
+            times,
+            failing: AtomicBool::new(false),
+            asked_stops: AtomicU64::new(0),
             handling_since: AtomicU64::new(0),
             handled: AtomicU64::new(0),
             incarnation: AtomicU64::new(0),
@@ -130,11 +148,34 @@ impl Entry {
         self.down.lock().unwrap_or_else(PoisonError::into_inner).begins(cause);
         self.handling_since.store(0, Ordering::Relaxed);
         // What its mailbox held is gone with it.
-        self.depth.store(Arc::default());
+        self.queue.store(Arc::default());
         self.ends[cause.index()].fetch_add(1, Ordering::Relaxed);
         if let Some(reason) = reason {
             *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
         }
+    }
+
+    /// Noted by the supervisor: it was stopped on purpose.
+    pub fn stopped(&self) {
+        self.asked_stops.fetch_add(1, Ordering::Relaxed);
+        self.ended(EndCause::Stopped, None);
+    }
+
+    /// Noted by the supervisor: whether it keeps ending.
+    pub fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
+    }
+
+    /// Whether it keeps ending.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Whether an incarnation lives.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.living.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Kills the living incarnation; false if there is none.
@@ -156,6 +197,13 @@ impl Entry {
         self.ends[cause.index()].load(Ordering::Relaxed)
     }
 
+    /// How often a restart followed an end for this cause.
+    #[must_use]
+    pub fn restarts(&self, cause: EndCause) -> u64 {
+        let asked = if cause == EndCause::Stopped { self.asked_stops.load(Ordering::Relaxed) } else { 0 };
+        self.ends(cause).saturating_sub(asked)
+    }
+
     /// From its last end to the start of its successor; `None` if it never came back.
     #[must_use]
     pub fn last_recovery(&self) -> Option<Duration> {
@@ -165,7 +213,7 @@ impl Entry {
     /// Messages waiting.
     #[must_use]
     pub fn depth(&self) -> u64 {
-        self.depth.load().load(Ordering::Relaxed)
+        self.queue.load().depth()
     }
 
     /// As operators see it.
@@ -175,7 +223,7 @@ impl Entry {
         ActorReport {
             id: self.id.clone(),
             kind: self.kind.as_str(),
-            running: self.living.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+            running: self.is_running(),
             incarnation: self.incarnation.load(Ordering::Relaxed),
             mailbox_depth: self.depth(),
             handling_ms: self.handling_for().map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
@@ -233,7 +281,9 @@ impl Vitals {
     #[must_use]
     pub fn handling(&self) -> Handling {
         self.entry.handling_since.store(stamp(), Ordering::Relaxed);
-        Handling { entry: self.entry.clone(), depth: self.entry.depth.load_full() }
+        let queue = self.entry.queue.load_full();
+        queue.taken().into_iter().for_each(|waited| self.entry.times.waited.observe(waited.as_secs_f64()));
+        Handling { entry: self.entry.clone(), queue, since: Instant::now() }
     }
 
     /// The message takes its time but goes on: the watchdog starts to count again.
@@ -253,10 +303,10 @@ impl Vitals {
         &self.faults
     }
 
-    pub(super) fn new_mailbox(&self) -> Arc<AtomicU64> {
-        let depth = Arc::new(AtomicU64::new(0));
-        self.entry.depth.store(depth.clone());
-        depth
+    pub(super) fn new_mailbox(&self) -> Arc<MessageQueue> {
+        let queue = Arc::new(MessageQueue::default());
+        self.entry.queue.store(queue.clone());
+        queue
     }
 
     fn who(&self) -> Who<'_> {
@@ -268,14 +318,16 @@ impl Vitals {
 #[derive(Debug)]
 pub struct Handling {
     entry: Arc<Entry>,
-    depth: Arc<AtomicU64>,
+    queue: Arc<MessageQueue>,
+    since: Instant,
 }
 
 impl Drop for Handling {
     fn drop(&mut self) {
         self.entry.handling_since.store(0, Ordering::Relaxed);
         self.entry.handled.fetch_add(1, Ordering::Relaxed);
-        self.depth.fetch_sub(1, Ordering::Relaxed);
+        self.entry.times.handled.observe(self.since.elapsed().as_secs_f64());
+        self.queue.done();
     }
 }
 

@@ -13,9 +13,10 @@ use super::recorder::RecorderCounts;
 use super::server::EndedCounts;
 use super::socket::SocketCounts;
 use crate::actors::alert_desk::AlertHandle;
-use crate::actors::fanout::FanoutHandle;
-use crate::telemetry::metrics::{Kind, Metrics, SECONDS};
-use crate::telemetry::names::metric;
+use crate::actors::fanout::{Counts, FanoutHandle};
+use crate::store::PublishVia;
+use crate::telemetry::families as family;
+use crate::telemetry::metrics::{Metrics, SECONDS};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -43,8 +44,8 @@ impl HttpFigures {
     pub fn register(metrics: &Metrics) -> Self {
         let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
         let active = Family::<Listener, Gauge>::default();
-        metrics.register(metric::HTTP_DURATION, "Time from a request's head to its answer", &[], durations.clone());
-        metrics.register(metric::HTTP_ACTIVE, "Requests being answered", &[], active.clone());
+        metrics.register(&family::HTTP_DURATION, durations.clone());
+        metrics.register(&family::HTTP_ACTIVE, active.clone());
         Self { durations, active }
     }
 
@@ -127,57 +128,97 @@ pub struct ShopFigures {
     pub connections: Arc<EndedCounts>,
     pub sockets: Arc<SocketCounts>,
     pub recorder: Arc<RecorderCounts>,
+    pub placed: Arc<PlacedCounts>,
+}
+
+/// Orders that were placed, by the way their items are published.
+#[derive(Debug, Default)]
+pub struct PlacedCounts {
+    direct: AtomicU64,
+    wal: AtomicU64,
+}
+
+impl PlacedCounts {
+    /// Counts one.
+    pub fn count(&self, way: PublishVia) {
+        let counter = match way {
+            PublishVia::Direct => &self.direct,
+            PublishVia::Wal => &self.wal,
+            PublishVia::History => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl ShopFigures {
     /// Registers everything that the shop's listener counts.
     #[must_use]
     pub fn register(metrics: &Metrics, http: &HttpFigures, fanout: &FanoutHandle) -> Self {
-        let figures =
-            Self { http: http.of("shop"), connections: Arc::default(), sockets: Arc::default(), recorder: Arc::default() };
+        let figures = Self {
+            http: http.of("shop"),
+            connections: Arc::default(),
+            sockets: Arc::default(),
+            recorder: Arc::default(),
+            placed: Arc::default(),
+        };
+        let placed = figures.placed.clone();
+        metrics.observe(&family::ORDERS_PLACED, move || labelled("way", &[("direct", &placed.direct), ("wal", &placed.wal)]));
+        register_pushes(metrics, fanout);
         let ended = figures.connections.clone();
-        metrics.observe(metric::CONNECTION_CUTS, "Connections that were ended for others' sake", Kind::Counter, move || {
-            labelled("cause", &[("seat", &ended.seat), ("memory", &ended.memory)])
-        });
+        metrics.observe(&family::CONNECTION_CUTS, move || labelled("cause", &[("seat", &ended.seat), ("memory", &ended.memory)]));
         let waiting = fanout.waiting().clone();
         #[expect(clippy::cast_precision_loss, reason = "a number of bytes")]
-        metrics.observe(
-            metric::WAITING_BYTES,
-            "Bytes that wait for readers, shared ones once, and lists kept packed for the next",
-            Kind::Gauge,
-            move || vec![(Vec::new(), waiting.bytes() as f64)],
-        );
-        let pages = fanout.clone();
-        #[expect(clippy::cast_precision_loss, reason = "a number of connections")]
-        metrics.observe(metric::PAGES, "Pages that are connected", Kind::Gauge, move || vec![(Vec::new(), pages.pages() as f64)]);
-        let pushed = fanout.clone();
-        metrics.observe(metric::FRAMES, "Frames handed to pages", Kind::Counter, move || {
-            let counts = pushed.counts();
-            labelled("kind", &[("all", &counts.frames), ("sync", &counts.syncs), ("dropped", &counts.dropped)])
-        });
+        metrics.observe(&family::WAITING_BYTES, move || vec![(Vec::new(), waiting.bytes() as f64)]);
         let sockets = figures.sockets.clone();
-        metrics.observe(metric::PAGE_MESSAGES, "Messages from pages", Kind::Counter, move || {
+        metrics.observe(&family::PAGE_MESSAGES, move || {
             labelled("outcome", &[("taken", &sockets.messages), ("ignored", &sockets.ignored)])
         });
         let sockets = figures.sockets.clone();
-        metrics.observe(metric::PAGE_CUTS, "Pages that were disconnected", Kind::Counter, move || {
+        metrics.observe(&family::PAGE_CUTS, move || {
             let SocketCounts { violations, stalled, slow, seat, memory, .. } = &*sockets;
             let rules = [("violation", violations), ("stalled", stalled), ("slow", slow), ("seat", seat), ("memory", memory)];
             labelled("cause", &rules)
         });
         let recorder = figures.recorder.clone();
-        metrics.observe(metric::TRACKED, "Tracked events and changed carts", Kind::Counter, move || {
+        metrics.observe(&family::TRACKED, move || {
             labelled("outcome", &[("written", &recorder.written), ("dropped", &recorder.dropped)])
         });
         figures
     }
 }
 
+fn register_pushes(metrics: &Metrics, fanout: &FanoutHandle) {
+    let pages = fanout.clone();
+    metrics.observe_one(&family::PAGES, move || Some(pages.pages() as f64));
+    let counts = fanout.counts();
+    let frames = vec![("product", counts.product_seconds.clone()), ("order", counts.order_seconds.clone())];
+    metrics.register_each(&family::PAGE_TOLD_SECONDS, frames);
+    let pushed = fanout.clone();
+    metrics.observe(&family::FRAMES, move || {
+        let counts = pushed.counts();
+        let (all, syncs) = (counts.frames.load(Ordering::Relaxed), counts.syncs.load(Ordering::Relaxed));
+        let kinds = [("update", all.saturating_sub(syncs)), ("sync", syncs)];
+        kinds.map(|(kind, count)| (vec![("kind", kind.to_owned())], count as f64)).to_vec()
+    });
+    type Counter = fn(&Counts) -> &AtomicU64;
+    let counters: [(_, Counter); 3] = [
+        (&family::FRAMES_DROPPED, |counts| &counts.dropped),
+        (&family::FRAMES_COALESCED, |counts| &counts.coalesced),
+        (&family::PAGE_RESYNCS, |counts| &counts.fell_behind),
+    ];
+    for (family, of) in counters {
+        let pushed = fanout.clone();
+        metrics.observe_one(family, move || Some(of(pushed.counts()).load(Ordering::Relaxed) as f64));
+    }
+    let pushed = fanout.clone();
+    metrics.observe_one(&family::PUSH_PENDING_SECONDS, move || Some(pushed.oldest_unpushed().as_secs_f64()));
+}
+
 /// Registers how many alerts there were.
 pub fn register_alerts(metrics: &Metrics, alerts: &AlertHandle) {
     let alerts = alerts.clone();
     #[expect(clippy::cast_precision_loss, reason = "a number of alerts")]
-    metrics.observe(metric::ALERTS, "Alerts by severity", Kind::Counter, move || {
+    metrics.observe(&family::ALERTS, move || {
         let counts = alerts.counts();
         let severities = [("INFO", counts.info), ("WARNING", counts.warning), ("CRITICAL", counts.critical)];
         severities.iter().map(|(severity, count)| (vec![("severity", (*severity).to_owned())], *count as f64)).collect()

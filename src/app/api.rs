@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::door::{Door, OpenShop};
-use super::progress::Progress;
+use super::progress::{Lags, PendingOrders, Progress};
 use super::{Parts, figures};
 use crate::actors::alert_desk::{AlertDesk, AlertHandle};
 use crate::actors::catalog_view::{CatalogHandle, CatalogView};
@@ -185,6 +185,9 @@ impl Api {
             roots: roots.clone(),
             catalog: self.catalog.clone(),
             fanout: self.fanout.clone(),
+            alerts: self.alerts.clone(),
+            lags: Lags::default(),
+            pending: PendingOrders::default(),
             alarms: parts.supervision.alarms.clone(),
             instance: instance.to_owned(),
             settings: parts.config.health.clone(),

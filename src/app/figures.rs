@@ -1,114 +1,158 @@
 //! Registers the figures of the engine and of the actors, which are only read when somebody asks for `/metrics`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::actors::inventory::Inventory;
-use crate::actors::inventory::ShardGauge;
+use super::Parts;
+use crate::actors::inventory::{Inventory, ShardGauge};
 use crate::actors::order_publisher::PublisherHandle;
-use crate::actors::order_tracker::TrackerHandle;
+use crate::actors::order_tracker::{TrackerCounts, TrackerHandle};
 use crate::actors::stats::{Directory, Entry};
-use crate::actors::supervision::EndCause;
+use crate::actors::supervision::{ActorKind, EndCause};
+use crate::config::LogKind;
 use crate::log::{EventLog, Setbacks};
-use crate::telemetry::metrics::{Kind, Metrics};
-use crate::telemetry::names::metric;
+use crate::store::Store;
+use crate::telemetry::families as family;
+use crate::telemetry::metrics::{Metrics, Sample};
+use crate::telemetry::{process, promises};
 
 /// Registers everything once.
 pub(super) fn register(metrics: &Metrics, directory: &Directory, inventory: &Inventory, log: Arc<dyn EventLog>) {
     let engine = inventory.metrics.clone();
-    metrics.register(metric::COMMIT_SECONDS, "How long commits took", &[], engine.commit_seconds.clone());
-    metrics.register(metric::COMMIT_RECORDS, "Output records of a commit", &[], engine.commit_records.clone());
-    metrics.register(
-        metric::EVENT_AGE_SECONDS,
-        "Append to committed outputs, oldest record",
-        &[],
-        engine.event_age_seconds.clone(),
-    );
-    metrics.register(metric::RESTORE_SECONDS, "How long a partition's restore took", &[], engine.restore_seconds.clone());
+    metrics.register(&family::COMMIT_SECONDS, engine.commit_seconds.clone());
+    metrics.register(&family::COMMIT_RECORDS, engine.commit_records.clone());
+    metrics.register(&family::EVENT_AGE_SECONDS, engine.event_age_seconds.clone());
+    metrics.register(&family::RESTORE_SECONDS, engine.restore_seconds.clone());
     let recovery = engine.product_recovery_seconds.clone();
-    metrics.register(metric::PRODUCT_RECOVERY_SECONDS, "From a product's end with work in hand to its successor", &[], recovery);
+    metrics.register(&family::PRODUCT_RECOVERY_SECONDS, recovery);
     let tardiness = engine.stale_tardiness_seconds.clone();
-    metrics.register(metric::STALE_TARDINESS_SECONDS, "Stale deadline to its event", &[], tardiness);
+    metrics.register(&family::STALE_TARDINESS_SECONDS, tardiness);
 
     let counted = engine.clone();
-    metrics.observe(metric::INPUTS, "Inputs by what became of them", Kind::Counter, move || {
+    metrics.observe(&family::INPUTS, move || {
         let inputs = counted.inputs();
         inputs.iter().map(|(outcome, count)| (vec![("outcome", (*outcome).to_owned())], load(count))).collect()
     });
     let counted = engine.clone();
-    metrics.observe(metric::COMMITS, "Commits by result", Kind::Counter, move || {
+    metrics.observe(&family::COMMITS, move || {
         let results = [("committed", &counted.commits), ("aborted", &counted.aborts)];
         results.iter().map(|(result, count)| (vec![("result", (*result).to_owned())], load(count))).collect()
     });
-    metrics.observe(metric::PASSIVATIONS, "Products passivated", Kind::Counter, move || {
-        vec![(Vec::new(), load(&engine.passivated))]
-    });
+    metrics.register(&family::DEAD_LETTERS, engine.dead_letters.clone());
+    metrics.observe(&family::PASSIVATIONS, move || vec![(Vec::new(), load(&engine.passivated))]);
 
+    log.register(metrics);
     let setbacks = move || {
         let Setbacks { renewed, fenced } = log.setbacks();
         [("renewed", renewed), ("fenced", fenced)].map(|(kind, count)| (vec![("kind", kind.to_owned())], count as f64)).to_vec()
     };
-    metrics.observe(
-        metric::LOG_SETBACKS,
-        "Sessions on the event log that were made anew or came too late",
-        Kind::Counter,
-        setbacks,
-    );
+    metrics.observe(&family::LOG_SETBACKS, setbacks);
 
     let shards = inventory.shards.clone();
-    metrics.observe(metric::PRODUCTS, "Products of this process", Kind::Gauge, move || {
+    metrics.observe(&family::PRODUCTS, move || {
         let sum = |of: fn(&ShardGauge) -> &AtomicU64| shards.iter().map(|shard| load(of(shard.gauge()))).sum::<f64>();
         let (live, known) = (sum(|gauge| &gauge.live), sum(|gauge| &gauge.products));
         vec![(vec![("state", "live".to_owned())], live), (vec![("state", "passive".to_owned())], (known - live).max(0.0))]
     });
-    let actors = directory.clone();
-    metrics.observe(metric::ACTOR_MAILBOX_DEPTH, "Messages that wait, by actor", Kind::Gauge, move || {
-        let depth =
-            |actor: &Entry| (vec![("kind", actor.kind.as_str().to_owned()), ("actor", actor.id.clone())], actor.depth() as f64);
-        actors.list().iter().map(|actor| depth(actor)).collect()
-    });
-    let actors = directory.clone();
-    metrics.observe(
-        metric::ACTOR_RESTARTS,
-        "Ends of actors by cause; all but stops are followed by a restart",
-        Kind::Counter,
-        move || actors.list().iter().flat_map(|actor| ends_of(actor)).collect(),
-    );
-    let actors = directory.clone();
-    metrics.observe(metric::ACTOR_RECOVERY_SECONDS, "From an actor's last end to its successor", Kind::Gauge, move || {
-        let labels = |actor: &Entry| vec![("kind", actor.kind.as_str().to_owned()), ("actor", actor.id.clone())];
-        let away = |actor: &Arc<Entry>| Some((labels(actor), actor.last_recovery()?.as_secs_f64()));
-        actors.list().iter().filter_map(away).collect()
-    });
+    register_actors(metrics, directory, inventory);
     let engine = inventory.metrics.clone();
-    metrics.observe(metric::PRODUCT_RESTARTS, "Ends of product actors by cause", Kind::Counter, move || {
+    metrics.observe(&family::PRODUCT_RESTARTS, move || {
         let ends = EndCause::ALL.into_iter().zip(&engine.product_ends);
         ends.map(|(cause, count)| (vec![("cause", cause.as_str().to_owned())], load(count))).collect()
     });
 }
 
+fn register_actors(metrics: &Metrics, directory: &Directory, inventory: &Inventory) {
+    // Products have no entries, which would cost more than their states.
+    let kinds = || ActorKind::ALL.into_iter().filter(|kind| *kind != ActorKind::Product);
+    let waited = kinds().map(|kind| (kind.as_str(), directory.times().of(kind).waited));
+    metrics.register_each(&family::ACTOR_MAILBOX_WAIT_SECONDS, waited.collect());
+    let handled = kinds().map(|kind| (kind.as_str(), directory.times().of(kind).handled));
+    metrics.register_each(&family::ACTOR_HANDLING_SECONDS, handled.collect());
+    let (actors, shards) = (directory.clone(), inventory.shards.clone());
+    metrics.observe(&family::ACTORS, move || {
+        let products = shards.iter().map(|shard| load(&shard.gauge().live)).sum();
+        by_kind(&actors, Entry::is_running, [(ActorKind::Product, products)])
+    });
+    let actors = directory.clone();
+    metrics.observe(&family::ACTORS_FAILING, move || by_kind(&actors, Entry::is_failing, []));
+    let actors = directory.clone();
+    metrics.observe(&family::ACTOR_MAILBOX_DEPTH, move || {
+        actors.list().iter().map(|actor| (labels_of(actor), actor.depth() as f64)).collect()
+    });
+    let actors = directory.clone();
+    metrics.observe(&family::ACTOR_RESTARTS, move || actors.list().iter().flat_map(|actor| restarts_of(actor)).collect());
+    let actors = directory.clone();
+    metrics.observe(&family::ACTOR_RECOVERY_SECONDS, move || {
+        let away = |actor: &Arc<Entry>| Some((labels_of(actor), actor.last_recovery()?.as_secs_f64()));
+        actors.list().iter().filter_map(away).collect()
+    });
+}
+
+/// How many actors of each kind are like that, with those that have no entry.
+fn by_kind<const N: usize>(actors: &Directory, is_so: fn(&Entry) -> bool, others: [(ActorKind, f64); N]) -> Vec<Sample> {
+    let mut counts: BTreeMap<ActorKind, f64> = BTreeMap::from(others);
+    for actor in actors.list() {
+        *counts.entry(actor.kind).or_default() += f64::from(u8::from(is_so(&actor)));
+    }
+    counts.into_iter().map(|(kind, count)| (vec![("kind", kind.as_str().to_owned())], count)).collect()
+}
+
+fn labels_of(actor: &Entry) -> Vec<(&'static str, String)> {
+    vec![("kind", actor.kind.as_str().to_owned()), ("actor", actor.id.clone())]
+}
+
+/// Causes that never came are left out.
+fn restarts_of(actor: &Entry) -> Vec<Sample> {
+    let restarts = EndCause::ALL.into_iter().map(|cause| (cause, actor.restarts(cause))).filter(|(_, count)| *count > 0);
+    restarts
+        .map(|(cause, count)| ([labels_of(actor), vec![("cause", cause.as_str().to_owned())]].concat(), count as f64))
+        .collect()
+}
+
+/// Registers what the process, its database and its disk say of themselves, once.
+pub(super) fn register_process(parts: &Parts, store: &Store) {
+    let (metrics, config) = (&parts.metrics, &parts.config);
+    let log = match config.log.kind {
+        LogKind::Embedded => "embedded",
+        LogKind::Kafka => "kafka",
+    };
+    process::register(metrics, log);
+    promises::register(metrics);
+    store.register(metrics);
+    let folder = config.data_dir.clone();
+    metrics.observe_one(&family::DISK_FREE_BYTES, move || {
+        let disk = rustix::fs::statvfs(&folder).ok()?;
+        Some((disk.f_bavail * disk.f_frsize) as f64)
+    });
+}
+
 /// Registers what becomes of orders on their way to the log and back, once.
 pub(super) fn register_orders(metrics: &Metrics, publisher: &PublisherHandle, tracker: &TrackerHandle) {
-    let (publishing, tracking) = (publisher.clone(), tracker.clone());
-    metrics.observe(metric::ORDER_ITEMS, "Order items by what happened to them in this process", Kind::Counter, move || {
-        let (published, tracked) = (publishing.counts(), tracking.counts());
-        let counts = [
-            ("published", &published.published),
-            ("publish-unclear", &published.unclear),
-            ("left-to-rescue", &published.left_to_rescue),
-            ("probed", &tracked.probes),
-            ("taken-back", &tracked.taken_back),
-            ("rescued", &tracked.flipped),
-            ("outcome-written", &tracked.outcomes),
-        ];
-        counts.iter().map(|(fate, count)| (vec![("fate", (*fate).to_owned())], load(count))).collect()
+    let publishing = publisher.clone();
+    metrics.observe(&family::ORDER_ITEMS, move || {
+        let counts = publishing.counts();
+        let fates =
+            [("published", &counts.published), ("publish-unclear", &counts.unclear), ("left-to-rescue", &counts.left_to_rescue)];
+        fates.iter().map(|(fate, count)| (vec![("fate", (*fate).to_owned())], load(count))).collect()
     });
+    type Counter = fn(&TrackerCounts) -> &AtomicU64;
+    let counters: [(_, Counter); 4] = [
+        (&family::ORDER_ITEMS_PROBED, |counts| &counts.probes),
+        (&family::ORDER_ITEMS_TAKEN_BACK, |counts| &counts.taken_back),
+        (&family::ORDER_ITEMS_RESCUED, |counts| &counts.flipped),
+        (&family::ORDER_OUTCOMES, |counts| &counts.outcomes),
+    ];
+    for (family, of) in counters {
+        let tracking = tracker.clone();
+        metrics.observe_one(family, move || Some(load(of(tracking.counts()))));
+    }
+    metrics.register(&family::ORDER_SETTLE_SECONDS, tracker.counts().settle_seconds.clone());
     let tracking = tracker.clone();
-    metrics.observe(metric::ORDERS, "Orders that this process settled", Kind::Counter, move || {
-        vec![(Vec::new(), load(&tracking.counts().settled))]
-    });
+    metrics.observe(&family::ORDERS, move || vec![(Vec::new(), load(&tracking.counts().settled))]);
     let (publishing, tracking) = (publisher.clone(), tracker.clone());
-    metrics.observe(metric::ALARMS, "Alarms that a human must look at; the log says more", Kind::Counter, move || {
+    metrics.observe(&family::ALARMS, move || {
         let counts = tracking.counts();
         let alarms = [
             ("outcomes-missing", &counts.gaps),
@@ -118,12 +162,6 @@ pub(super) fn register_orders(metrics: &Metrics, publisher: &PublisherHandle, tr
         ];
         alarms.iter().map(|(alarm, count)| (vec![("alarm", (*alarm).to_owned())], load(count))).collect()
     });
-}
-
-fn ends_of(actor: &Entry) -> Vec<(Vec<(&'static str, String)>, f64)> {
-    let report = actor.report();
-    let labels = |cause: &str| vec![("kind", report.kind.to_owned()), ("actor", report.id.clone()), ("cause", cause.to_owned())];
-    report.ends.iter().map(|(cause, count)| (labels(cause), *count as f64)).collect()
 }
 
 fn load(counter: &AtomicU64) -> f64 {

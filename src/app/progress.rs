@@ -9,6 +9,7 @@
 //! Only the roles that run in this process are looked at. Every alarm goes away with the first look that finds its cause gone.
 
 mod items;
+mod lag;
 mod positions;
 mod trial;
 
@@ -18,8 +19,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::positions::{Ends, Stalls};
+pub(super) use self::items::PendingOrders;
+pub(super) use self::lag::Lags;
+use self::positions::{Ends, READERS, Stalls};
 use self::trial::Trial;
+use crate::actors::alert_desk::AlertHandle;
 use crate::actors::catalog_view::{CatalogHandle, CatalogState};
 use crate::actors::fanout::FanoutHandle;
 use crate::actors::inventory::INVENTORY_GROUP;
@@ -29,6 +33,9 @@ use crate::config::{Health, RoleName};
 use crate::log::{EventLog, LogError, Offset, PartitionInfo, Topic, TopicPartition};
 use crate::store::Store;
 use crate::telemetry::alarms::Alarms;
+
+/// As labels write the reader that raises no alarm of its own.
+const ALERT_DESK: &str = "alert-desk";
 
 /// Whoever is asked answers by then, or this look goes on without the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,6 +47,9 @@ pub(super) struct Progress {
     pub roots: RootHandle,
     pub catalog: CatalogHandle,
     pub fanout: FanoutHandle,
+    pub alerts: AlertHandle,
+    pub lags: Lags,
+    pub pending: PendingOrders,
     pub alarms: Alarms,
     /// The key of this process's trial writes.
     pub instance: String,
@@ -77,8 +87,9 @@ impl Watch {
     async fn look(&mut self) {
         let Some(roles) = self.progress.running_roles().await else { return };
         let bounds = self.progress.bounds().await;
-        if let Ok(bounds) = &bounds {
-            self.look_at_positions(&roles, bounds).await;
+        match &bounds {
+            Ok(bounds) => self.look_at_positions(&roles, bounds).await,
+            Err(_) => READERS.iter().for_each(|reader| self.progress.lags.unanswered(reader.name)),
         }
         items::look(&self.progress, &roles).await;
         let written = bounds.ok().map(|bounds| {
@@ -89,28 +100,28 @@ impl Watch {
     }
 
     async fn look_at_positions(&mut self, roles: &BTreeSet<RoleName>, bounds: &Ends) {
-        let api = roles.contains(&RoleName::Api);
-        let of_inventory = match roles.contains(&RoleName::Inventory) {
-            true => self.progress.inventory_positions(bounds).await,
-            false => Some(BTreeMap::new()),
-        };
-        let of_tracker = if api { self.progress.tracker_positions(bounds).await } else { Some(BTreeMap::new()) };
+        let (api, inventory) = (roles.contains(&RoleName::Api), roles.contains(&RoleName::Inventory));
         let progress = &self.progress;
-        let is_followed = api && progress.catalog.state() != CatalogState::Restoring;
+        let is_followed = progress.catalog.state() != CatalogState::Restoring;
         let of_catalog = if is_followed { progress.catalog.positions() } else { BTreeMap::new() };
-        let of_fanout = if api { progress.fanout.positions() } else { BTreeMap::new() };
-        let (log, alarms) = (&*progress.log, &progress.alarms);
+        // Positions that are kept outside this process are measured whether their reader runs or not.
         let readers = [
-            (positions::INVENTORY, of_inventory),
-            (positions::CATALOG, Some(of_catalog)),
-            (positions::TRACKER, of_tracker),
-            (positions::FANOUT, Some(of_fanout)),
+            (positions::INVENTORY, inventory, progress.inventory_positions(bounds).await),
+            (positions::CATALOG, api, Some(of_catalog)),
+            (positions::TRACKER, api, progress.tracker_positions(bounds).await),
+            (positions::FANOUT, api, Some(progress.fanout.positions())),
         ];
-        for (reader, known) in readers {
-            // Whoever could not be asked is judged with the next look.
-            let Some(known) = known else { continue };
-            self.stalls.look(reader, &known, bounds, log, alarms).await;
+        let (log, alarms) = (&*progress.log, &progress.alarms);
+        for (reader, runs, known) in readers {
+            // A reader that could not be asked is judged with the next check.
+            let Some(known) = known else {
+                progress.lags.unanswered(reader.name);
+                continue;
+            };
+            self.stalls.look(reader, &known, bounds, log, alarms, runs).await;
+            progress.lags.look(reader.name, &known, bounds, |at| self.stalls.empty_to(reader, at));
         }
+        progress.lags.look(ALERT_DESK, &progress.alerts.positions(), bounds, |_| None);
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     Appended, EventLog, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Setbacks, Start, Stop,
     Topic, TopicInfo, TopicPartition,
 };
+use crate::telemetry::metrics::Metrics;
 
 /// What a layer may change: everything that reads and writes records.
 pub trait LogLayer: Send + Sync {
@@ -90,6 +91,10 @@ impl<L: LogLayer> EventLog for L {
 
     fn refusal(&self) -> Option<String> {
         self.beneath().refusal()
+    }
+
+    fn register(&self, metrics: &Metrics) {
+        self.beneath().register(metrics);
     }
 
     fn setbacks(&self) -> Setbacks {

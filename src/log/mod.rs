@@ -44,6 +44,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::EpochMs;
+use crate::telemetry::metrics::Metrics;
 pub use crate::wire::topics::Topic;
 pub use crate::wire::topics::record::{Headers, NewRecord, Offset, PartitionId, Record};
 
@@ -289,6 +290,11 @@ pub trait EventLog: Send + Sync {
     /// also while the log is only unreachable.
     fn refusal(&self) -> Option<String> {
         None
+    }
+
+    /// Registers the figures that only this kind of log has, once.
+    fn register(&self, metrics: &Metrics) {
+        let _ = metrics;
     }
 
     /// How often the sessions of this process had to start over so far.

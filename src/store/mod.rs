@@ -15,10 +15,12 @@
 //! [`CALL_DEADLINE`]; while PostgreSQL is down the error [is worth a retry](StoreError::is_retryable), and a page gets 503.
 
 mod baskets;
+mod breaches;
 mod cart;
 mod carts;
 mod checkout;
 mod error;
+mod figures;
 mod idempotency;
 mod migrations;
 mod orders;
@@ -54,7 +56,7 @@ pub use orders::{ItemOutcome, Order, OrderItem, Orders, OutcomeKind, PublishVia,
 pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use pooling::PoolMode;
 pub use positions::{Gap, TrackerPosition};
-pub use rescue::{Overdue, Probe, Stranded, Waiting};
+pub use rescue::{Overdue, Pending, Probe, Stranded, Waiting};
 pub(crate) use session::PIN_SCHEMA;
 pub use unusable::UnusableItem;
 
@@ -114,6 +116,7 @@ pub struct Store {
     migrated: migrations::Remembered,
     unusables: unusable::Unusables,
     gate: Arc<pooling::Gate>,
+    calls: Arc<figures::CallFigures>,
     /// Whether each connection looks for the schema of our tables; a URL that names one is obeyed.
     pins_schema: bool,
 }
@@ -154,6 +157,7 @@ impl Store {
             migrated: Arc::default(),
             unusables: unusable::Unusables::default(),
             gate: Arc::default(),
+            calls: Arc::default(),
             pins_schema,
         })
     }
@@ -278,6 +282,7 @@ impl Store {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
+        let under_way = self.calls.begin();
         let calls = async {
             self.gate.pass(&self.pool.connect_options()).await?;
             let mut attempt = 1;
@@ -292,7 +297,7 @@ impl Store {
             }
         };
         let silent = |_| Err(StoreError::TimedOut { doing, waited: CALL_DEADLINE });
-        tokio::time::timeout(CALL_DEADLINE, calls).await.unwrap_or_else(silent)
+        under_way.end(tokio::time::timeout(CALL_DEADLINE, calls).await.unwrap_or_else(silent))
     }
 }
 

@@ -8,9 +8,11 @@
 //! orders were touched, to tell its own pages.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use super::breaches;
 use super::orders::OutcomeKind;
 use super::positions::move_forward;
 use super::rescue::flip;
@@ -59,6 +61,14 @@ pub struct Recorded {
     pub outcomes_written: u64,
     /// Items that the WAL reader will publish from now on.
     pub flipped: Vec<OrderItemId>,
+    /// How long after their checkout the orders were settled that this batch settled.
+    pub settled_after: Vec<Duration>,
+    /// Items that had another outcome before: the log holds each only once.
+    pub contradicted: u64,
+    /// Items that an event took units for which was appended after its expiry.
+    pub applied_late: u64,
+    /// Flipped items that have an outcome.
+    pub flipped_with_outcome: u64,
 }
 
 /// An order that the batch named, as it stands after it.
@@ -101,9 +111,12 @@ async fn record(transaction: &mut Transaction<'_, Postgres>, batch: &TrackerBatc
         if bugs::is(Bug::FlipBeforeOutcome) {
             recorded.flipped = flip(transaction, batch).await?;
         }
-        recorded.outcomes_written = write_outcomes(transaction, &batch.outcomes).await?;
+        let written = write_outcomes(transaction, &batch.outcomes).await?;
+        recorded.outcomes_written = written.len() as u64;
+        recorded.applied_late = written.into_iter().filter(|is_late| *is_late).count() as u64;
         recorded.flipped.extend(flip(transaction, batch).await?);
-        settle(transaction, &order_ids, &mut recorded.orders).await?;
+        recorded.settled_after = settle(transaction, &order_ids, &mut recorded.orders).await?;
+        breaches::find(transaction, batch, &mut recorded).await?;
     }
     move_forward(transaction, &batch.positions).await?;
     Ok(recorded)
@@ -126,19 +139,23 @@ async fn lock_orders(connection: &mut PgConnection, order_ids: &[String]) -> Res
     .await
 }
 
-/// The first outcome of an item counts, in the log and here. Rows of the platform's past have none.
-async fn write_outcomes(connection: &mut PgConnection, outcomes: &[Outcome]) -> Result<u64, sqlx::Error> {
+/// The first outcome of an item counts, in the log and here. Rows of the platform's past have none. Returns for each that was
+/// written whether units were taken by an event that the log took after its expiry. One that was taken back has another expiry
+/// than its first event.
+async fn write_outcomes(connection: &mut PgConnection, outcomes: &[Outcome]) -> Result<Vec<bool>, sqlx::Error> {
     let mut seen = HashSet::new();
     let firsts: Vec<&Outcome> = outcomes.iter().filter(|outcome| seen.insert(&outcome.order_item_id)).collect();
     let text = |of: fn(&Outcome) -> String| firsts.iter().map(|outcome| of(outcome)).collect::<Vec<_>>();
-    let written = sqlx::query!(
-        "UPDATE order_items i
+    sqlx::query_scalar!(
+        r#"UPDATE order_items i
          SET outcome = o.kind, allocated = o.allocated, shortfall = o.shortfall, outcome_event_id = o.event_id,
              outcome_reason = o.reason, settled_at = clock_timestamp(),
              published_at_ms = o.published_at_ms, applied_at_ms = o.applied_at_ms
          FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bigint[])
               AS o (item_id, order_id, kind, allocated, shortfall, event_id, reason, published_at_ms, applied_at_ms)
-         WHERE i.order_item_id = o.item_id AND i.order_id = o.order_id AND i.outcome IS NULL AND i.publish_via <> 'history'",
+         WHERE i.order_item_id = o.item_id AND i.order_id = o.order_id AND i.outcome IS NULL AND i.publish_via <> 'history'
+         RETURNING coalesce(i.publish_via = 'direct' AND i.taken_back IS NULL AND o.allocated > 0
+                            AND o.published_at_ms > kartshoppe_ms(i.expires_at), false) AS "is_late!""#,
         &text(|outcome| outcome.order_item_id.to_string()),
         &text(|outcome| outcome.order_id.to_string()),
         &text(|outcome| outcome.kind.as_str().to_owned()),
@@ -149,13 +166,17 @@ async fn write_outcomes(connection: &mut PgConnection, outcomes: &[Outcome]) -> 
         &firsts.iter().map(|outcome| outcome.published_at_ms).collect::<Vec<_>>() as &[Option<EpochMs>],
         &firsts.iter().map(|outcome| outcome.applied_at_ms).collect::<Vec<_>>() as &[Option<EpochMs>]
     )
-    .execute(connection)
-    .await?;
-    Ok(written.rows_affected())
+    .fetch_all(connection)
+    .await
 }
 
 /// Gives each pending order whose every item has an outcome the status that the domain says.
-async fn settle(connection: &mut PgConnection, order_ids: &[String], orders: &mut [TouchedOrder]) -> Result<(), sqlx::Error> {
+/// Returns how long after their checkout those were settled.
+async fn settle(
+    connection: &mut PgConnection,
+    order_ids: &[String],
+    orders: &mut [TouchedOrder],
+) -> Result<Vec<Duration>, sqlx::Error> {
     let items = sqlx::query!(
         "SELECT order_id, quantity, allocated FROM order_items WHERE order_id = ANY ($1) AND publish_via <> 'history'",
         order_ids
@@ -175,15 +196,21 @@ async fn settle(connection: &mut PgConnection, order_ids: &[String], orders: &mu
     }
     let (settled, statuses): (Vec<String>, Vec<String>) =
         orders.iter().filter(|order| order.settled_now).map(|order| (order.order_id.clone(), order.status.clone())).unzip();
-    if !settled.is_empty() {
-        sqlx::query!(
-            "UPDATE orders o SET status = s.status, updated_at = clock_timestamp()
-             FROM unnest($1::text[], $2::text[]) AS s (order_id, status) WHERE o.order_id = s.order_id",
-            &settled,
-            &statuses
-        )
-        .execute(connection)
-        .await?;
+    if settled.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(())
+    // A time that somebody set to infinity has no age.
+    let took_ms = sqlx::query_scalar!(
+        r#"UPDATE orders o SET status = s.status, updated_at = clock_timestamp()
+           FROM unnest($1::text[], $2::text[]) AS s (order_id, status) WHERE o.order_id = s.order_id
+           RETURNING CASE WHEN isfinite(o.created_at)
+                          THEN (extract(epoch FROM clock_timestamp() - o.created_at) * 1000)::bigint END AS "took_ms?""#,
+        &settled,
+        &statuses
+    )
+    .fetch_all(connection)
+    .await?;
+    // One that lies ahead counts as now.
+    let took = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
+    Ok(took_ms.into_iter().flatten().map(took).collect())
 }

@@ -42,6 +42,17 @@ pub struct Waiting {
     pub stranded: i64,
 }
 
+/// Waiting items that are looked at to count pending orders: a tenth of a second's work.
+const PENDING_ITEMS: i64 = 100_000;
+
+/// Orders that wait for outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    pub orders: u64,
+    /// Age of the oldest, if one waits.
+    pub oldest: Option<Duration>,
+}
+
 /// Items without an outcome that should have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Overdue {
@@ -218,6 +229,24 @@ impl Store {
         };
         let (direct, wal, oldest_s) = self.run("count overdue items", count).await?;
         Ok(Overdue { direct, wal, oldest: Duration::from_secs(u64::try_from(oldest_s).unwrap_or_default()) })
+    }
+
+    /// The orders that wait for outcomes; looks at [`PENDING_ITEMS`] waiting items at most.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn pending(&self) -> Result<Pending, StoreError> {
+        let count = || async {
+            // A time that somebody set to infinity has no age.
+            let sql = "SELECT count(DISTINCT order_id),
+                              (extract(epoch FROM clock_timestamp() - min(inserted_at) FILTER (WHERE isfinite(inserted_at))) * 1000)::bigint
+                       FROM (SELECT order_id, inserted_at FROM order_items
+                             WHERE outcome IS NULL AND publish_via <> 'history' LIMIT $1) AS waiting";
+            sqlx::query_as::<_, (i64, Option<i64>)>(sql).bind(PENDING_ITEMS).fetch_one(&self.pool).await
+        };
+        let (orders, oldest_ms) = self.run("count pending orders", count).await?;
+        let oldest = oldest_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
+        Ok(Pending { orders: orders.unsigned_abs(), oldest })
     }
 
     /// The stranded items, oldest first, at most `limit`.

@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use super::causes::Cause;
-use super::metrics::{Kind, Metrics};
-use super::names::metric;
+use super::families as family;
+use super::metrics::Metrics;
 
 /// What an alarm is about. At most one alarm stands for each; these are also its labels on `/metrics`, so they are few: a topic
 /// is one of ours.
@@ -164,8 +164,11 @@ impl Alarms {
     /// Shows them on `/metrics`: 1 while one stands.
     pub fn register(&self, metrics: &Metrics) {
         let alarms = self.clone();
-        metrics.observe(metric::ALARM, "Alarms that stand; the log and /readyz say more", Kind::Gauge, move || {
-            alarms.standing().keys().map(|about| (labels(about), 1.0)).collect()
+        metrics.observe(&family::ALARM, move || alarms.standing().keys().map(|about| (labels(about), 1.0)).collect());
+        let alarms = self.clone();
+        metrics.observe_one(&family::READY, move || {
+            let is_blocked = alarms.standing().values().any(|standing| standing.alarm.blocks);
+            Some(f64::from(u8::from(!is_blocked)))
         });
     }
 
@@ -228,7 +231,7 @@ mod tests {
         alarms.register(&metrics);
         alarms.raise(About::cause(Cause::DiskFull), Alarm::blocks("full"));
         alarms.raise(About::partition(Cause::PositionForeign, "order-events", 3), Alarm::warns("moved"));
-        let text = metrics.render().unwrap();
+        let text = metrics.render(crate::telemetry::metrics::Format::OpenMetrics).unwrap();
         assert!(text.contains("kartshoppe_alarm{cause=\"disk-full\"} 1"), "{text}");
         assert!(text.contains("kartshoppe_alarm{cause=\"position-foreign\",topic=\"order-events\",partition=\"3\"} 1"), "{text}");
     }

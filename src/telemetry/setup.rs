@@ -13,9 +13,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::asked::Asked;
+use super::families as family;
 use super::log_files::LogFiles;
-use super::metrics::{Kind, Metrics};
-use super::names::metric;
+use super::metrics::Metrics;
 use super::panics;
 use super::queue::LineQueue;
 use crate::clock::Clock;
@@ -44,7 +44,7 @@ impl Guard {
     /// Shows on `/metrics` how many log lines were dropped because nobody took them.
     pub fn register(&self, metrics: &Metrics) {
         let lines = self.lines.clone();
-        metrics.observe(metric::LOG_LINES_DROPPED, "Log lines that were dropped as nobody took them", Kind::Counter, move || {
+        metrics.observe(&family::LOG_LINES_DROPPED, move || {
             lines.iter().map(|queue| (vec![("target", queue.target().to_owned())], queue.dropped() as f64)).collect()
         });
     }

@@ -40,6 +40,7 @@ mod kafka_strangers;
 mod kafka_trouble;
 mod kafka_undecided;
 mod log_conformance;
+mod metrics;
 mod seats;
 mod serve_log;
 mod slow_readers;

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::history::Change;
 use super::table::SlotNo;
@@ -50,6 +51,8 @@ pub struct TakenFeed {
 struct Pending {
     taken: TakenChanges,
     listed: HashSet<SlotNo>,
+    /// When the first of these changes was added.
+    since: Option<Instant>,
 }
 
 impl TakenFeed {
@@ -72,7 +75,12 @@ impl TakenFeed {
     }
 
     fn change(&self, change: impl FnOnce(&mut Pending)) {
-        change(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut pending);
+        if pending.since.is_none() && (pending.taken.resume_all || !pending.taken.numbers.is_empty()) {
+            pending.since = Some(Instant::now());
+        }
+        drop(pending);
         self.ready.notify_one();
     }
 
@@ -81,11 +89,18 @@ impl TakenFeed {
         self.ready.notified().await;
     }
 
+    /// Since when the oldest change waits that was not taken yet.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Instant> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).since
+    }
+
     /// Takes what is there; the positions stay.
     #[must_use]
     pub fn drain(&self) -> TakenChanges {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.listed.clear();
+        pending.since = None;
         let left = TakenChanges { positions: pending.taken.positions.clone(), ..TakenChanges::default() };
         std::mem::replace(&mut pending.taken, left)
     }

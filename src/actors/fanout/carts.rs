@@ -21,6 +21,6 @@ pub fn show(hub: &Hub, record: &Record) {
     if hub.has_session(session)
         && serde_json::from_slice(value).is_ok_and(|event: EventType<'_>| event.event_type == EnvelopeType::ShoppingCart.as_str())
     {
-        hub.to_session(session, &FrameSubject::Cart, websocket::encode(websocket::TEXT, value));
+        hub.to_session(session, &FrameSubject::Cart, websocket::encode(websocket::TEXT, value), None);
     }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::hub::{Counts, FanoutSettings, Hub};
+use super::counts::Counts;
+use super::hub::{FanoutSettings, Hub};
 use super::outbox::FrameSubject;
 use super::page::{PageInfo, PageSubscription};
 use crate::actors::catalog_view::CatalogHandle;
 use crate::actors::waiting::WaitingOutput;
 use crate::clock::Clock;
+use crate::domain::EpochMs;
 use crate::log::{Offset, TopicPartition};
 use crate::wire::pages::cart::Cart;
 use crate::wire::pages::frame::Frame;
@@ -63,19 +66,20 @@ impl FanoutHandle {
 
     /// Shows the session's pages their cart. Only the latest is kept for a page that does not read.
     pub fn show_cart(&self, cart: &Cart) {
-        self.show(&cart.session_id, &FrameSubject::Cart, &Frame::ShoppingCart(cart));
+        self.show(&cart.session_id, &FrameSubject::Cart, &Frame::ShoppingCart(cart), None);
     }
 
     /// Shows the order to its session's pages. Only the latest state of an order is kept for a page that does not read; of too
     /// many orders the oldest go, and the page's next heartbeat says `reload`.
     pub fn show_order(&self, order: &Order) {
-        self.show(&order.session_id, &FrameSubject::Order(order.order_id.clone()), &Frame::OrderUpdate(order));
+        let subject = FrameSubject::Order(order.order_id.clone());
+        self.show(&order.session_id, &subject, &Frame::OrderUpdate(order), Some(order.created_at));
     }
 
-    fn show(&self, session_id: &str, subject: &FrameSubject, frame: &Frame<'_>) {
+    fn show(&self, session_id: &str, subject: &FrameSubject, frame: &Frame<'_>, event_ms: Option<EpochMs>) {
         if self.has_session(session_id) {
             let message = frame.to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
-            self.hub.to_session(session_id, subject, websocket::encode(websocket::TEXT, &message));
+            self.hub.to_session(session_id, subject, websocket::encode(websocket::TEXT, &message), event_ms);
         }
     }
 
@@ -93,6 +97,12 @@ impl FanoutHandle {
     /// Ends every page's stream: it gets what is due, then `None`.
     pub fn close(&self) {
         self.hub.close();
+    }
+
+    /// Age of the oldest change that the view has taken and pages are not woken for yet; zero if none waits.
+    #[must_use]
+    pub fn oldest_unpushed(&self) -> Duration {
+        self.hub.catalog.catalog().taken().oldest().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// What was pushed so far.

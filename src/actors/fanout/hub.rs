@@ -9,18 +9,22 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::{Bytes, BytesMut};
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Span;
 
+use super::counts::Counts;
 use super::frame;
 use super::journal::{Journal, Sequence};
 use super::outbox::{FrameSubject, Outbox};
 use crate::actors::catalog_view::{CatalogHandle, Entry, SharedText, Slot, SlotNo, SourcePositions, TakenChanges};
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
+use crate::domain::EpochMs;
 use crate::log::{Offset, TopicPartition};
 use crate::telemetry::names::span;
+use crate::telemetry::promises::Promise;
 use crate::telemetry::spans;
 use crate::wire::pages::status::Status;
 
@@ -65,19 +69,6 @@ pub(super) struct Hub {
 /// Positions by partition.
 type LogPositions = BTreeMap<TopicPartition, Offset>;
 
-/// What the fan-out counts, since the process started.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Product changes that were encoded or noted for pages.
-    pub changes: AtomicU64,
-    /// Frames handed to sockets.
-    pub frames: AtomicU64,
-    /// Whole catalogues handed to sockets.
-    pub syncs: AtomicU64,
-    /// Frames for one session that gave way to newer ones because its pages did not read.
-    pub dropped: AtomicU64,
-}
-
 /// How far the view had come when the journal had this head.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
@@ -91,6 +82,8 @@ pub(super) struct Run {
     pub from: Sequence,
     pub to: Sequence,
     pub frames: u64,
+    /// When the oldest of their events was appended, as far as is known.
+    pub oldest_ms: Option<EpochMs>,
     pub bytes: Bytes,
 }
 
@@ -189,11 +182,11 @@ impl Hub {
     }
 
     /// Puts a frame into the outbox of every page of a session.
-    pub fn to_session(&self, session_id: &str, subject: &FrameSubject, frame: Bytes) {
+    pub fn to_session(&self, session_id: &str, subject: &FrameSubject, frame: Bytes, event_ms: Option<EpochMs>) {
         let frame = self.catalog.waiting().hold(frame);
         for page in self.of_session(session_id) {
             let mut outbox = page.outbox.lock().unwrap_or_else(PoisonError::into_inner);
-            if outbox.put(subject.clone(), frame.clone()) {
+            if outbox.put(subject.clone(), frame.clone(), event_ms) {
                 self.counts.dropped.fetch_add(1, Ordering::Relaxed);
             }
             drop(outbox);
@@ -256,8 +249,10 @@ impl Hub {
         let unseen = self.page_count() == 0 || taken.resume_all;
         let run = if unseen { self.note(&taken) } else { self.encode(&taken) };
         let to = self.journal.head();
+        Promise::EveryChangeSent.broken((from + changes as u64).saturating_sub(to));
         let shared = run.filter(|(bytes, _)| !bytes.is_empty());
-        self.run.store(shared.map(|(bytes, frames)| Arc::new(Run { from, to, frames, bytes })));
+        let oldest_ms = oldest(&taken);
+        self.run.store(shared.map(|(bytes, frames)| Arc::new(Run { from, to, frames, oldest_ms, bytes })));
         if taken.resume_all {
             // What changed without being listed is not in it, nor among the changes after it.
             *self.last_sync() = None;
@@ -298,9 +293,12 @@ impl Hub {
                 continue;
             }
             let older = bugs::is(Bug::OlderStateShown).then(|| self.shown(*number)).flatten();
-            let shown = self.show(*number).map(|newer| older.filter(|_| now_ms % 10 == 7).unwrap_or(newer));
-            let frame =
-                shown.and_then(|(slot, entry)| frame::product_update(slot.id.as_str(), &entry, taken.notes.get(number), now_ms));
+            let newest = self.show(*number);
+            let shown = newest.clone().map(|newer| older.filter(|_| now_ms % 10 == 7).unwrap_or(newer));
+            let revision = |shown: &Option<(Arc<Slot>, Arc<Entry>)>| shown.as_ref().map(|(_, entry)| entry.revision);
+            Promise::NewestShown.broken(u64::from(revision(&shown) < revision(&newest)));
+            let note = taken.notes.get(number);
+            let frame = shown.and_then(|(slot, entry)| frame::product_update(slot.id.as_str(), &entry, note, now_ms));
             if let Some(frame) = &frame {
                 shared &= run.len() + frame.len() <= SHARED_RUN_MAX;
                 if shared {
@@ -308,7 +306,7 @@ impl Hub {
                     frames += 1;
                 }
             }
-            self.journal.push(*number, frame);
+            self.journal.push_event(*number, frame, note.map(|note| note.change.at_ms));
         }
         shared.then(|| (self.catalog.waiting().hold(run.freeze()), frames))
     }
@@ -356,6 +354,12 @@ impl Hub {
         self.counts.frames.fetch_add(frames, Ordering::Relaxed);
     }
 
+    /// Notes that frames of this event, and maybe of later ones, go to a page's socket.
+    pub fn count_told(&self, seconds: &Histogram, event_ms: EpochMs) {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds, for a histogram")]
+        seconds.observe(self.clock.now_ms().saturating_sub(event_ms).max(0) as f64 / 1000.0);
+    }
+
     fn last_sync(&self) -> std::sync::MutexGuard<'_, Option<Sync>> {
         self.sync.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -385,4 +389,9 @@ impl Hub {
         *last = Some(sync.clone());
         Some(sync)
     }
+}
+
+/// When the oldest event of these changes was appended, as far as is known.
+fn oldest(taken: &TakenChanges) -> Option<EpochMs> {
+    taken.notes.values().map(|note| note.change.at_ms).filter(|at_ms| *at_ms > 0).min()
 }

@@ -9,12 +9,13 @@
 //! One writer; readers take no lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::actors::catalog_view::{Chunked, Entry, SlotNo};
+use crate::domain::EpochMs;
 
 /// Changes that the ring remembers; with the frames of those that are still the latest, 15 MB at 900 bytes each.
 pub const RING: u64 = 16_384;
@@ -29,9 +30,18 @@ pub type Sequence = u64;
 struct Mark {
     /// Its sequence number plus one; 0 for a product that never changed since the process started.
     next: AtomicU64,
+    /// When its event was appended; 0: unknown.
+    at_ms: AtomicI64,
     frame: ArcSwapOption<Bytes>,
     /// The product as that change showed it.
     shown: ArcSwapOption<Entry>,
+}
+
+impl Mark {
+    fn due(&self, number: SlotNo) -> Due {
+        let at_ms = Some(self.at_ms.load(Ordering::Relaxed)).filter(|at_ms| *at_ms > 0);
+        Due { number, frame: self.frame.load_full(), at_ms }
+    }
 }
 
 /// The shared record of changes.
@@ -48,6 +58,8 @@ pub struct Due {
     pub number: SlotNo,
     /// Its frame; `None` if none was kept: then the entry says what to send.
     pub frame: Option<Arc<Bytes>>,
+    /// When the event was appended that changed it, if that is known.
+    pub at_ms: Option<EpochMs>,
 }
 
 /// What the ring holds at a sequence number.
@@ -115,6 +127,11 @@ impl Journal {
 
     /// Adds a change. Only the one writer may call this.
     pub fn push(&self, number: SlotNo, frame: Option<Bytes>) {
+        self.push_event(number, frame, None);
+    }
+
+    /// [`Self::push`] for a change whose event is known: it was appended at this time.
+    pub fn push_event(&self, number: SlotNo, frame: Option<Bytes>, at_ms: Option<EpochMs>) {
         let sequence = self.head.load(Ordering::Relaxed);
         let place = &self.ring[place(sequence)];
         if sequence >= RING {
@@ -126,6 +143,7 @@ impl Journal {
         }
         let mark = self.marks.cell(number);
         mark.frame.store(frame.map(Arc::new));
+        mark.at_ms.store(at_ms.unwrap_or_default(), Ordering::Relaxed);
         mark.next.store(sequence + 1, Ordering::Release);
         place.store(number, Ordering::Release);
         self.head.store(sequence + 1, Ordering::Release);
@@ -139,9 +157,7 @@ impl Journal {
             return RingEntry::Forgotten;
         }
         match self.marks.get(number) {
-            Some(mark) if mark.next.load(Ordering::Acquire) == sequence + 1 => {
-                RingEntry::Due(Due { number, frame: mark.frame.load_full() })
-            }
+            Some(mark) if mark.next.load(Ordering::Acquire) == sequence + 1 => RingEntry::Due(mark.due(number)),
             _ => RingEntry::Overtaken,
         }
     }
@@ -150,7 +166,7 @@ impl Journal {
     #[must_use]
     pub fn changed_since(&self, number: SlotNo, sequence: Sequence) -> Option<Due> {
         let mark = self.marks.get(number)?;
-        (mark.next.load(Ordering::Acquire) > sequence).then(|| Due { number, frame: mark.frame.load_full() })
+        (mark.next.load(Ordering::Acquire) > sequence).then(|| mark.due(number))
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod actor;
 mod carts;
+mod counts;
 mod cursor;
 mod frame;
 mod handle;
@@ -23,6 +24,7 @@ mod page;
 mod tests;
 
 pub use actor::{FanoutMsg, FanoutState, WebSocketFanout};
+pub use counts::Counts;
 pub use handle::FanoutHandle;
-pub use hub::{Counts, FanoutSettings};
+pub use hub::FanoutSettings;
 pub use page::{Burst, PageInfo, PageSubscription};

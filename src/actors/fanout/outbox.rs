@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::domain::EpochMs;
+
 /// Different orders (and the cart) that wait for one page at most. A page that reads none of them for longer must ask REST.
 const WAITING_MAX: usize = 32;
 /// Bytes that wait for one page at most, but for the latest frame.
@@ -16,23 +18,31 @@ pub enum FrameSubject {
     Order(String),
 }
 
+#[derive(Debug)]
+struct Waiting {
+    subject: FrameSubject,
+    frame: Bytes,
+    /// When it happened what the frame is about, where that is measured.
+    event_ms: Option<EpochMs>,
+}
+
 /// The frames that wait for one page.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    waiting: VecDeque<(FrameSubject, Bytes)>,
+    waiting: VecDeque<Waiting>,
     /// Frames were let go: the page must read its orders over REST.
     overflowed: bool,
 }
 
 impl Outbox {
     /// Adds a frame; returns whether older ones about something else had to go.
-    pub fn put(&mut self, subject: FrameSubject, frame: Bytes) -> bool {
-        self.waiting.retain(|(known, _)| *known != subject);
-        self.waiting.push_back((subject, frame));
+    pub fn put(&mut self, subject: FrameSubject, frame: Bytes, event_ms: Option<EpochMs>) -> bool {
+        self.waiting.retain(|known| known.subject != subject);
+        self.waiting.push_back(Waiting { subject, frame, event_ms });
         let mut gone = false;
         while self.waiting.len() > 1 && (self.waiting.len() > WAITING_MAX || self.bytes() > WAITING_BYTES_MAX) {
             // The cart is one frame and always current: orders go first.
-            let oldest = self.waiting.iter().position(|(subject, _)| *subject != FrameSubject::Cart);
+            let oldest = self.waiting.iter().position(|one| one.subject != FrameSubject::Cart);
             self.waiting.remove(oldest.filter(|oldest| oldest + 1 < self.waiting.len()).unwrap_or(0));
             gone = true;
         }
@@ -42,13 +52,16 @@ impl Outbox {
 
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
-        self.waiting.iter().map(|(_, frame)| frame.len()).sum()
+        self.waiting.iter().map(|one| one.frame.len()).sum()
     }
 
-    /// Moves what waits into a run of frames; returns how many there were.
-    pub fn take_into(&mut self, run: &mut BytesMut) -> u64 {
+    /// Moves what waits into a run of frames; returns how many there were. `sent` gets the time of each one's event.
+    pub fn take_into(&mut self, run: &mut BytesMut, mut sent: impl FnMut(EpochMs)) -> u64 {
         let count = self.waiting.len() as u64;
-        self.waiting.drain(..).for_each(|(_, frame)| run.extend_from_slice(&frame));
+        for one in self.waiting.drain(..) {
+            run.extend_from_slice(&one.frame);
+            one.event_ms.into_iter().for_each(&mut sent);
+        }
         count
     }
 
@@ -64,20 +77,20 @@ mod tests {
 
     fn taken(outbox: &mut Outbox) -> String {
         let mut run = BytesMut::new();
-        outbox.take_into(&mut run);
+        outbox.take_into(&mut run, |_| {});
         String::from_utf8(run.to_vec()).unwrap()
     }
 
     #[test]
     fn the_latest_of_each_subject_is_kept_and_the_oldest_order_goes_first() {
         let mut outbox = Outbox::default();
-        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c1 ")));
-        assert!(!outbox.put(FrameSubject::Order("a".to_owned()), Bytes::from_static(b"a1 ")));
-        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c2 ")));
-        assert!(!outbox.put(FrameSubject::Order("a".to_owned()), Bytes::from_static(b"a2 ")));
+        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c1 "), None));
+        assert!(!outbox.put(FrameSubject::Order("a".to_owned()), Bytes::from_static(b"a1 "), None));
+        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c2 "), None));
+        assert!(!outbox.put(FrameSubject::Order("a".to_owned()), Bytes::from_static(b"a2 "), None));
         assert_eq!(taken(&mut outbox), "c2 a2 ");
-        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c3 ")));
-        let dropped = (0..40).filter(|n| outbox.put(FrameSubject::Order(n.to_string()), Bytes::from(format!("{n} "))));
+        assert!(!outbox.put(FrameSubject::Cart, Bytes::from_static(b"c3 "), None));
+        let dropped = (0..40).filter(|n| outbox.put(FrameSubject::Order(n.to_string()), Bytes::from(format!("{n} ")), None));
         assert_eq!(dropped.count(), 9);
         assert!(outbox.take_overflow() && !outbox.take_overflow());
         let left = taken(&mut outbox);

@@ -10,6 +10,7 @@
 //! the epoch changes (view or fan-out were restarted), the page starts over from the positions that it was sent for certain.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
@@ -20,6 +21,8 @@ use super::hub::{Hub, PageCell};
 use super::journal::{Due, RingEntry, Sequence};
 use crate::actors::catalog_view::{CatalogState, Pieces, SlotNo, SourcePositions};
 use crate::bugs::{self, Bug};
+use crate::domain::EpochMs;
+use crate::telemetry::promises::Promise;
 use crate::wire::pages::frame::{Frame, Heartbeat};
 use crate::wire::pages::websocket;
 
@@ -147,7 +150,8 @@ impl PageSubscription {
             return Some(Burst::Catalogue(catalogue));
         }
         let mut run = BytesMut::new();
-        let mut frames = self.cell.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_into(&mut run);
+        let sent = |event_ms| self.hub.count_told(&self.hub.counts.order_seconds, event_ms);
+        let mut frames = self.cell.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_into(&mut run, sent);
         if let Some(shared) = self.shared_run(&run) {
             return Some(Burst::Frames(shared));
         }
@@ -187,6 +191,7 @@ impl PageSubscription {
         let shared = self.hub.run_from(at)?;
         self.stage = Stage::Follow(shared.to);
         self.hub.count_frames(shared.frames);
+        self.count_told(shared.oldest_ms);
         self.prove();
         Some(shared.bytes.clone())
     }
@@ -245,7 +250,19 @@ impl PageSubscription {
         frames
     }
 
+    fn count_told(&self, oldest_ms: Option<EpochMs>) {
+        oldest_ms.into_iter().for_each(|at_ms| self.hub.count_told(&self.hub.counts.product_seconds, at_ms));
+    }
+
     fn follow_into(&mut self, run: &mut BytesMut) -> u64 {
+        let mut oldest_ms = None;
+        let frames = self.follow_events_into(run, &mut oldest_ms);
+        self.count_told(oldest_ms);
+        frames
+    }
+
+    /// `oldest_ms` becomes the time of the oldest event among the frames.
+    fn follow_events_into(&mut self, run: &mut BytesMut, oldest_ms: &mut Option<EpochMs>) -> u64 {
         let Stage::Follow(at) = self.stage else { return 0 };
         let head = self.hub.journal.head();
         let mut frames = 0;
@@ -255,9 +272,13 @@ impl PageSubscription {
                 return frames;
             }
             match self.hub.journal.look(sequence) {
-                RingEntry::Due(due) => frames += add_due(&self.hub, run, due),
-                RingEntry::Overtaken => {}
+                RingEntry::Due(due) => {
+                    *oldest_ms = [*oldest_ms, due.at_ms].into_iter().flatten().min();
+                    frames += add_due(&self.hub, run, due);
+                }
+                RingEntry::Overtaken => drop(self.hub.counts.coalesced.fetch_add(1, Ordering::Relaxed)),
                 RingEntry::Forgotten => {
+                    self.hub.counts.fell_behind.fetch_add(1, Ordering::Relaxed);
                     let end = self.hub.catalog.catalog().slots();
                     self.stage = Stage::Sweep { next: 0, end, since: Since::Change(sequence), then: head };
                     return frames + self.sweep_into(run);
@@ -287,7 +308,10 @@ impl PageSubscription {
         self.heartbeat_due = now + self.hub.settings.heartbeat_interval;
         let cursor = self.hub.catalog.log_id().filter(|_| !self.proven.is_empty());
         let claims_more = bugs::is(Bug::CursorClaimsTooMuch).then(|| self.hub.catalog.catalog().source_positions());
-        let cursor = cursor.map(|log_id| cursor::encode(log_id, claims_more.as_ref().unwrap_or(&self.proven)));
+        let claimed = claims_more.as_ref().unwrap_or(&self.proven);
+        let is_proven = claimed.iter().zip(self.proven.iter()).all(|(claimed, proven)| claimed <= proven);
+        Promise::CursorProven.broken(u64::from(cursor.is_some() && !is_proven));
+        let cursor = cursor.map(|log_id| cursor::encode(log_id, claimed));
         let heartbeat = Heartbeat { cursor, status: self.hub.status(), reload };
         let message = Frame::Heartbeat(&heartbeat).to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
         add(run, &websocket::encode(websocket::TEXT, &message))

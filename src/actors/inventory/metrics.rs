@@ -4,10 +4,32 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use super::batch::Tally;
+use crate::log::NewRecord;
 use crate::telemetry::metrics::SECONDS;
+use crate::wire::topics::Topic;
+use crate::wire::topics::headers::dead_letter as name;
+
+/// Where a dead letter comes from, and its kind of failure: both from short lists of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeadLetterLabels {
+    pub topic: String,
+    pub reason: String,
+}
+
+impl DeadLetterLabels {
+    /// Those of each dead letter among these records.
+    pub(crate) fn of(records: &[NewRecord]) -> Vec<Self> {
+        let letters = records.iter().filter(|record| record.topic == Topic::DeadLetters);
+        let text = |record: &NewRecord, name| record.headers.get_str(name).unwrap_or_default().to_owned();
+        letters.map(|record| Self { topic: text(record, name::TOPIC), reason: text(record, name::EXCEPTION) }).collect()
+    }
+}
 
 /// The inventory's counters: plain atomics that `/metrics` reads.
 #[derive(Debug)]
@@ -19,6 +41,7 @@ pub struct EngineMetrics {
     pub probe: AtomicU64,
     pub moved: AtomicU64,
     pub dead_lettered: AtomicU64,
+    pub dead_letters: Family<DeadLetterLabels, Counter>,
     pub commits: AtomicU64,
     pub aborts: AtomicU64,
     pub passivated: AtomicU64,
@@ -55,6 +78,7 @@ impl Default for EngineMetrics {
             probe: AtomicU64::default(),
             moved: AtomicU64::default(),
             dead_lettered: AtomicU64::default(),
+            dead_letters: Family::default(),
             commits: AtomicU64::default(),
             aborts: AtomicU64::default(),
             passivated: AtomicU64::default(),
@@ -75,6 +99,13 @@ impl Default for EngineMetrics {
 }
 
 impl EngineMetrics {
+    /// Counts committed dead letters.
+    pub(crate) fn count_dead_letters(&self, letters: &[DeadLetterLabels]) {
+        for labels in letters {
+            self.dead_letters.get_or_create(labels).inc();
+        }
+    }
+
     /// Counts a commit of so many records.
     #[expect(clippy::cast_precision_loss, reason = "a count, for a histogram")]
     pub(crate) fn count_commit(&self, took: Duration, records: usize) {

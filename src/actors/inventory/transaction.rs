@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::batch::{BatchId, Tally};
-use super::metrics::EngineMetrics;
+use super::metrics::{DeadLetterLabels, EngineMetrics};
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
 use crate::domain::EpochMs;
@@ -117,6 +117,7 @@ impl Transaction {
         metrics: &EngineMetrics,
     ) -> Result<Positions, LogError> {
         let Self { mut write, tally, traces, oldest_ms, .. } = self;
+        let letters = if tally.dead_lettered > 0 { DeadLetterLabels::of(&write.records) } else { Vec::new() };
         let (positions, records, started) = (write.positions.clone(), write.records.len(), Instant::now());
         let work = async {
             if bugs::is(Bug::PositionBeforeOutputs) {
@@ -131,6 +132,7 @@ impl Transaction {
         match &result {
             Ok(()) => {
                 metrics.count(&tally);
+                metrics.count_dead_letters(&letters);
                 metrics.count_commit(started.elapsed(), records);
                 oldest_ms.into_iter().for_each(|oldest_ms| metrics.count_age(clock.now_ms().saturating_sub(oldest_ms)));
             }

@@ -5,7 +5,6 @@
 //! own tasks and timers hold is the mailbox that `open` returns: once its incarnation has ended, it takes nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -13,6 +12,7 @@ use ractor::{ActorRef, Message};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::actors::message_times::MessageQueue;
 use crate::actors::stats::Vitals;
 
 /// Why an actor gave no answer. Both are worth a retry: its supervisor restarts it.
@@ -41,7 +41,7 @@ struct Address<M> {
 
 struct Incarnation<M> {
     actor: ActorRef<M>,
-    depth: Arc<AtomicU64>,
+    queue: Arc<MessageQueue>,
 }
 
 impl<M> Clone for Mailbox<M> {
@@ -78,7 +78,7 @@ impl<M: Message> Mailbox<M> {
     /// Called by each incarnation in its `pre_start`: from now on messages go to it, and its [`Vitals`] count them. Returns the
     /// mailbox of this incarnation alone, for its own tasks and timers.
     pub fn open(&self, myself: &ActorRef<M>, vitals: &Vitals) -> Self {
-        let target = Arc::new(Incarnation { actor: myself.clone(), depth: vitals.new_mailbox() });
+        let target = Arc::new(Incarnation { actor: myself.clone(), queue: vitals.new_mailbox() });
         self.address.target.store(Some(target.clone()));
         let (actor, target) = (self.address.actor.clone(), ArcSwapOption::new(Some(target)));
         Self { address: Arc::new(Address { actor, target }) }
@@ -91,9 +91,9 @@ impl<M: Message> Mailbox<M> {
     pub fn tell(&self, message: M) -> Result<(), CallError> {
         let target = self.address.target.load();
         let Some(target) = target.as_ref() else { return Err(self.not_running()) };
-        target.depth.fetch_add(1, Ordering::Relaxed);
+        target.queue.add();
         target.actor.send_message(message).map_err(|_| {
-            target.depth.fetch_sub(1, Ordering::Relaxed);
+            target.queue.refused();
             self.not_running()
         })
     }

@@ -22,6 +22,7 @@ use crate::actors::supervision::{ActorKind, ChildSpec};
 use crate::clock::{Backoff, Clock};
 use crate::log::{EventLog, Stop};
 use crate::store::{Store, TrackerBatch};
+use crate::telemetry::promises::Promise;
 
 /// The actor's id.
 const ID: &str = "order-tracker";
@@ -111,6 +112,7 @@ impl OrderTracker {
 
     fn follow(&self, mailbox: &Mailbox<OrderTrackerMsg>, opening: Opening) -> Follower {
         self.recorder.handle.counts.gaps.fetch_add(opening.gaps, Ordering::Relaxed);
+        Promise::OutcomesComplete.broken(opening.gaps);
         let (log, mailbox) = (self.log.clone(), mailbox.clone());
         let open: OpenReader = Box::new(move || {
             let (log, starts) = (log.clone(), opening.starts.clone());

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use prometheus_client::metrics::histogram::Histogram;
+
 use crate::actors::order_publisher::Gate;
 use crate::store::Order;
+use crate::telemetry::metrics::SECONDS;
 
 /// Shows an order as `GET orders/{id}` answers it.
 pub type RenderOrder = Arc<dyn Fn(&Order) -> crate::wire::pages::order::Order + Send + Sync>;
@@ -14,7 +17,7 @@ pub type RenderOrder = Arc<dyn Fn(&Order) -> crate::wire::pages::order::Order + 
 const OWED_MAX: usize = 100_000;
 
 /// What the tracker did, since the process started.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TrackerCounts {
     /// Outcomes that this process was the first to write.
     pub outcomes: AtomicU64,
@@ -34,6 +37,25 @@ pub struct TrackerCounts {
     pub retries: AtomicU64,
     /// Events that could not be read.
     pub unreadable: AtomicU64,
+    /// From the checkout to the last outcome of an order.
+    pub settle_seconds: Histogram,
+}
+
+impl Default for TrackerCounts {
+    fn default() -> Self {
+        Self {
+            outcomes: AtomicU64::default(),
+            settled: AtomicU64::default(),
+            probes: AtomicU64::default(),
+            flipped: AtomicU64::default(),
+            taken_back: AtomicU64::default(),
+            gaps: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            retries: AtomicU64::default(),
+            unreadable: AtomicU64::default(),
+            settle_seconds: Histogram::new(SECONDS),
+        }
+    }
 }
 
 /// What others may know of the tracker. Cheap to clone.

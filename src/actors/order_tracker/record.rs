@@ -12,6 +12,7 @@ use crate::domain::EpochMs;
 use crate::store::{Orders, Recorded, Store, StoreError, Stranded, TrackerBatch, Unreadable, UnusableItem};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 use crate::telemetry::names::span;
+use crate::telemetry::promises::Promise;
 use crate::telemetry::spans;
 
 /// Orders whose rows hold what cannot be shown.
@@ -41,6 +42,7 @@ impl Recorder {
         let settle = || tracing::info_span!(parent: None, span::ORDER_SETTLE);
         let _spans: Vec<_> = settlement.traces.iter().map(|trace| spans::child(Some(trace), settle)).collect();
         let batch = &settlement.batch;
+        Promise::OneOutcome.broken(settlement.repeated);
         // Before the write: if this process's tracker dies in between, the next one notifies them.
         self.handle.owe(batch.outcomes.iter().map(|outcome| outcome.order_id.as_str()));
         let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
@@ -114,6 +116,10 @@ impl Recorder {
         counts.outcomes.fetch_add(recorded.outcomes_written, Ordering::Relaxed);
         counts.settled.fetch_add(recorded.orders.iter().filter(|order| order.settled_now).count() as u64, Ordering::Relaxed);
         counts.flipped.fetch_add(recorded.flipped.len() as u64, Ordering::Relaxed);
+        recorded.settled_after.iter().for_each(|took| counts.settle_seconds.observe(took.as_secs_f64()));
+        Promise::OneOutcome.broken(recorded.contradicted);
+        Promise::Expiry.broken(recorded.applied_late);
+        Promise::NoFlipAfterOutcome.broken(recorded.flipped_with_outcome);
     }
 
     /// An answer carries its partition's highest append time, which may lie behind by the tracker's lag, but never ahead of the

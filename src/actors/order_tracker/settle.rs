@@ -1,6 +1,6 @@
 //! From records of `inventory-events` to what is to be written down: pure, and the same for every tracker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,8 @@ pub struct Settlement {
     pub probed_append_ms: Option<EpochMs>,
     /// Records that could not be read.
     pub unreadable: u64,
+    /// Outcomes of items that have one among these records: the log holds each only once.
+    pub repeated: u64,
     /// The sampled traces of the outcomes.
     pub traces: Vec<TraceContext>,
 }
@@ -32,10 +34,16 @@ pub struct Settlement {
 pub fn settle(records: &[Record]) -> Settlement {
     let mut settlement = Settlement::default();
     let mut last: BTreeMap<PartitionId, &Record> = BTreeMap::new();
+    let mut answered = HashSet::new();
     for record in records {
         last.insert(record.partition, record);
         match record.value.as_deref().filter(|value| names_a_row(value)).map(inventory_event::decode) {
-            Some(Ok(fact)) => settlement.take(fact, record),
+            Some(Ok(fact)) => {
+                let known = settlement.batch.outcomes.len();
+                settlement.take(fact, record);
+                let items = settlement.batch.outcomes[known..].iter().map(|outcome| outcome.order_item_id.clone());
+                settlement.repeated += items.filter(|item| !answered.insert(item.clone())).count() as u64;
+            }
             Some(Err(error)) => settlement.skip(record, &error),
             None => {}
         }

@@ -155,6 +155,7 @@ impl Children {
     pub fn kill_hung(&mut self) {
         for child in &mut self.children {
             let entry = self.directory.entry(child.spec.kind, &child.spec.id);
+            entry.set_failing(child.is_failing());
             let Some(cell) = &child.cell else { continue };
             if entry.handling_for().is_some_and(|time| time >= self.hang_after) {
                 child.hung = true;
@@ -176,7 +177,9 @@ impl Children {
             // Already gone, or it does not listen: then it must not live on beside its successor.
             let _ = cell.kill_and_wait(Some(STOP_PATIENCE)).await;
         }
-        self.directory.entry(child.spec.kind, &child.spec.id).ended(EndCause::Stopped, None);
+        let entry = self.directory.entry(child.spec.kind, &child.spec.id);
+        entry.stopped();
+        entry.set_failing(false);
     }
 
     /// Stops all children in reverse order.
@@ -214,13 +217,18 @@ impl Child {
         let (id, is_failing) = (&self.spec.id, self.is_failing());
         let (what, reason) = (cause.as_str(), reason.unwrap_or_default());
         if is_failing && self.is_reported {
-            tracing::debug!(actor.id = id, cause = what, reason, "an actor ended once more");
+            tracing::debug!(kartshoppe.actor.id = id, cause = what, reason, "an actor ended once more");
         } else if is_failing {
-            tracing::error!(actor.id = id, cause = what, reason, "an actor keeps ending and is restarted at the longest backoff");
+            tracing::error!(
+                kartshoppe.actor.id = id,
+                cause = what,
+                reason,
+                "an actor keeps ending and is restarted at the longest backoff"
+            );
         } else if cause == EndCause::Start {
-            tracing::warn!(actor.id = id, reason, "an actor could not start");
+            tracing::warn!(kartshoppe.actor.id = id, reason, "an actor could not start");
         } else {
-            tracing::warn!(actor.id = id, cause = what, reason, "an actor ended and is restarted");
+            tracing::warn!(kartshoppe.actor.id = id, cause = what, reason, "an actor ended and is restarted");
         }
         self.is_reported = is_failing;
     }

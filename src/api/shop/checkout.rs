@@ -91,6 +91,7 @@ async fn settle_up(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::O
     let order = match outcome.map_err(|error| refusal(&shop, error))? {
         Checkout::Replayed(order) => order,
         Checkout::Placed(order, emptied) => {
+            shop.figures.placed.count(request.publish_via);
             shop.publisher.publish(&order, request.trace);
             let _ = cart::changed(&shop, &emptied, request.trace);
             order

@@ -1,14 +1,54 @@
 //! Order items whose outcome is overdue.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
 
 use super::Progress;
 use crate::config::RoleName;
-use crate::store::Overdue;
+use crate::store::{Overdue, Pending};
 use crate::telemetry::alarms::{About, Alarm, Cause};
+use crate::telemetry::families as family;
+use crate::telemetry::metrics::Metrics;
+
+/// The orders that wait for outcomes, as PostgreSQL last said. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(in crate::app) struct PendingOrders(Arc<Mutex<Option<Waiting>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    orders: u64,
+    /// When the oldest was placed.
+    since: Option<Instant>,
+}
+
+impl PendingOrders {
+    fn note(&self, pending: Pending) {
+        let since = pending.oldest.and_then(|age| Instant::now().checked_sub(age));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Waiting { orders: pending.orders, since });
+    }
+
+    fn last(&self) -> Option<Waiting> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows them on `/metrics`. The age grows while nobody answers.
+    pub fn register(&self, metrics: &Metrics) {
+        let pending = self.clone();
+        metrics.observe_one(&family::ORDERS_PENDING, move || Some(pending.last()?.orders as f64));
+        let pending = self.clone();
+        metrics.observe_one(&family::ORDERS_PENDING_AGE_SECONDS, move || {
+            Some(pending.last()?.since.map_or(0.0, |since| since.elapsed().as_secs_f64()))
+        });
+    }
+}
 
 /// Asks PostgreSQL, and sets the alarm. It blocks only if those that should have settled the items run in this process.
 pub(super) async fn look(progress: &Progress, roles: &BTreeSet<RoleName>) {
+    if let Ok(pending) = progress.store.pending().await {
+        progress.pending.note(pending);
+    }
     let about = About::cause(Cause::ItemsUnsettled);
     if !roles.contains(&RoleName::Api) && !roles.contains(&RoleName::Cdc) {
         return progress.alarms.clear(&about);

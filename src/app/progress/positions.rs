@@ -22,25 +22,40 @@ pub(super) type Ends = BTreeMap<TopicPartition, PartitionInfo>;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     cause: Cause,
+    /// As labels write the reader.
+    pub name: &'static str,
     who: &'static str,
     advice: &'static str,
 }
 
 pub(super) const INVENTORY: Reading = Reading {
     cause: Cause::InputStalled,
+    name: "inventory",
     who: "the inventory stands still",
     advice: "look for what is wrong with that record, for a foreign member of the group kartshoppe-inventory that holds the \
              partition, and in the log of the shop",
 };
-pub(super) const CATALOG: Reading =
-    Reading { cause: Cause::CatalogueStalled, who: "the read model stands still", advice: "look in the log of the shop" };
+pub(super) const CATALOG: Reading = Reading {
+    cause: Cause::CatalogueStalled,
+    name: "catalog-view",
+    who: "the read model stands still",
+    advice: "look in the log of the shop",
+};
 pub(super) const TRACKER: Reading = Reading {
     cause: Cause::TrackerStalled,
+    name: "order-tracker",
     who: "outcomes of orders are not written down",
     advice: "look in the log of the shop, and whether PostgreSQL takes what is written",
 };
-pub(super) const FANOUT: Reading =
-    Reading { cause: Cause::FanoutStalled, who: "pages are not told of carts", advice: "look in the log of the shop" };
+pub(super) const FANOUT: Reading = Reading {
+    cause: Cause::FanoutStalled,
+    name: "fanout",
+    who: "pages are not told of carts",
+    advice: "look in the log of the shop",
+};
+
+/// All of them.
+pub(super) const READERS: [Reading; 4] = [INVENTORY, CATALOG, TRACKER, FANOUT];
 
 /// One position over time.
 #[derive(Debug)]
@@ -50,6 +65,8 @@ struct Standing {
     empty_to: Offset,
     /// Since when there has been more than that.
     below_since: Option<Instant>,
+    /// The end as it stood when what lies before it was looked at early.
+    peeked_to: Option<Offset>,
     /// What a look at the record found, once it was called a stall.
     stall: Option<String>,
 }
@@ -71,7 +88,12 @@ impl Stalls {
         self.known.clear();
     }
 
-    /// Compares one reader's positions with the ends, and sets its alarms.
+    /// Up to which offset nothing to read lies before the reader's position, as far as that was looked at.
+    pub fn empty_to(&self, reading: Reading, at: TopicPartition) -> Option<Offset> {
+        self.known.get(&(reading.cause, at)).map(|standing| standing.empty_to)
+    }
+
+    /// Compares one reader's positions with the ends, and sets its alarms; none for a reader that does not run here.
     pub async fn look(
         &mut self,
         reading: Reading,
@@ -79,12 +101,16 @@ impl Stalls {
         ends: &Ends,
         log: &dyn EventLog,
         alarms: &Alarms,
+        runs: bool,
     ) {
         self.known.retain(|(cause, at), _| *cause != reading.cause || positions.contains_key(at));
         let mut still = Vec::new();
         for (at, offset) in positions {
             let Some(end) = ends.get(at).map(|bounds| bounds.end) else { continue };
             let Some((stood, found)) = self.stall_of(reading.cause, *at, *offset, end, log).await else { continue };
+            if !runs {
+                continue;
+            }
             let about = About::partition(reading.cause, at.topic.name(), at.partition);
             let Reading { who, advice, .. } = reading;
             let text = format!("{who}: {at} at offset {offset} of {end} for {} s; {advice}", stood.as_secs());
@@ -114,6 +140,12 @@ impl Stalls {
         }
         let stood = standing.below_since.get_or_insert_with(Instant::now).elapsed();
         if stood < self.after {
+            // Markers must not count as lag until it is called a stall. Most records are read before the second look.
+            let is_due = !stood.is_zero() && standing.peeked_to != Some(end);
+            standing.peeked_to = standing.peeked_to.filter(|_| !is_due).or(is_due.then_some(end));
+            if is_due && matches!(peek(log, at, offset, end).await, Peeked::Nothing) {
+                (standing.empty_to, standing.below_since) = (end, None);
+            }
             return None;
         }
         if standing.stall.is_none() {
@@ -131,7 +163,7 @@ impl Stalls {
 
 impl Standing {
     fn at(offset: Offset) -> Self {
-        Self { offset, empty_to: offset, below_since: None, stall: None }
+        Self { offset, empty_to: offset, below_since: None, peeked_to: None, stall: None }
     }
 }
 
@@ -197,7 +229,7 @@ mod tests {
                 standing.below_since = standing.below_since.and_then(|since| since.checked_sub(stood));
             });
             let ends = [(AT, PartitionInfo { start: 0, end })].into();
-            self.stalls.look(INVENTORY, &[(AT, offset)].into(), &ends, &self.log, &self.alarms).await;
+            self.stalls.look(INVENTORY, &[(AT, offset)].into(), &ends, &self.log, &self.alarms, true).await;
             self.alarms.list().pop().map(|(_, alarm)| alarm.in_full())
         }
     }
@@ -226,7 +258,7 @@ mod tests {
         // A reader that went is not judged any more.
         assert!(bench.look(1, 3, AFTER).await.is_some());
         let ends = [(AT, PartitionInfo { start: 0, end: 3 })].into();
-        bench.stalls.look(INVENTORY, &BTreeMap::new(), &ends, &bench.log, &bench.alarms).await;
+        bench.stalls.look(INVENTORY, &BTreeMap::new(), &ends, &bench.log, &bench.alarms, true).await;
         assert!(bench.alarms.list().is_empty());
     }
 }

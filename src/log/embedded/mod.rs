@@ -52,6 +52,8 @@ use crate::log::{
     Appended, Batch, EventLog, LogError, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Start,
     Stop, TopicInfo, TopicPartition,
 };
+use crate::telemetry::families as family;
+use crate::telemetry::metrics::Metrics;
 use crate::wire::topics::Topic;
 
 pub use options::EmbeddedConfig;
@@ -267,6 +269,15 @@ impl EventLog for EmbeddedLog {
         // Every record has the writer's time, whatever the topic.
         let known = self.store.tails.get(TopicPartition::new(topic, 0)).map(|_| true);
         Box::pin(std::future::ready(known))
+    }
+
+    fn register(&self, metrics: &Metrics) {
+        let size = |path: &Path| fs::metadata(path).ok().map(|file| file.len() as f64);
+        let path = self.store.pool.path().to_owned();
+        let mut wal = path.clone().into_os_string();
+        wal.push("-wal");
+        metrics.observe_one(&family::LOG_BYTES, move || size(&path));
+        metrics.observe_one(&family::LOG_WAL_BYTES, move || size(Path::new(&wal)));
     }
 
     fn refusal(&self) -> Option<String> {

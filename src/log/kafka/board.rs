@@ -9,6 +9,7 @@
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::codes::is_unreadable;
+use super::figures::ClientFigures;
 use super::health::Health;
 use super::permissions::Permissions;
 use super::repair::rivals::Rivals;
@@ -25,6 +26,7 @@ pub(super) struct Board {
     pub rivals: Rivals,
     pub standstill: Standstill,
     pub unreadable: Unreadable,
+    pub figures: ClientFigures,
     /// Of the process.
     pub alarms: Alarms,
 }

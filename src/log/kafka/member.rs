@@ -14,7 +14,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset as ClientOffset, TopicPartitionList};
+use rdkafka::{Offset as ClientOffset, Statistics, TopicPartitionList};
 
 use super::cluster::{Cluster, PATIENCE};
 use super::inbox::Inbox;
@@ -48,6 +48,10 @@ impl ClientContext for Member {
 
     fn error(&self, error: KafkaError, reason: &str) {
         report(&self.cluster.board, &error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.cluster.board.figures.report(&statistics);
     }
 }
 

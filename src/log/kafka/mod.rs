@@ -18,6 +18,7 @@ mod append;
 mod board;
 mod cluster;
 mod codes;
+mod figures;
 mod foreign_members;
 mod health;
 mod inbox;
@@ -58,6 +59,7 @@ use crate::log::{
     Stop, TopicInfo, TopicPartition,
 };
 use crate::telemetry::alarms::Alarms;
+use crate::telemetry::metrics::Metrics;
 use crate::wire::topics::Topic;
 
 /// How long to wait for the first answer before the process goes on without it.
@@ -254,6 +256,10 @@ impl EventLog for KafkaLog {
 
     fn trouble(&self) -> Option<String> {
         self.cluster.board.summary()
+    }
+
+    fn register(&self, metrics: &Metrics) {
+        self.cluster.board.figures.register(metrics);
     }
 
     fn setbacks(&self) -> Setbacks {

@@ -9,11 +9,15 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use super::figures;
 use crate::log::PartitionId;
 use crate::wire::topics::Topic;
 
 /// Milliseconds after which the broker aborts a transaction that its producer left open; others wait for as long.
 const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "10000");
+
+/// How often a client reports figures, in milliseconds; 0: never.
+const STATISTICS: &str = "statistics.interval.ms";
 
 /// Bytes of the largest record that a producer takes.
 const MESSAGE_MAX: (&str, &str) = ("message.max.bytes", "8388608");
@@ -137,6 +141,7 @@ impl KafkaConfig {
             ("heartbeat.interval.ms", "500"),
             ("fetch.message.max.bytes", "8388608"),
         ]);
+        self.report_statistics(&mut client);
         committed_only(&mut client)
             .set("group.id", self.prefixed(group))
             .set("group.instance.id", self.prefixed(identity))
@@ -180,6 +185,7 @@ impl KafkaConfig {
         ];
         let mut client = self.with_layers(Kind::Producer, &[&ours, defaults].concat());
         client.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
+        self.report_statistics(&mut client);
         client
     }
 
@@ -201,8 +207,13 @@ impl KafkaConfig {
             client.set(name, value);
         }
         client.set("bootstrap.servers", &self.bootstrap_servers).set("allow.auto.create.topics", "false");
-        client.set_log_level(RDKafkaLogLevel::Info);
+        client.set(STATISTICS, "0").set_log_level(RDKafkaLogLevel::Info);
         client
+    }
+
+    /// For clients that serve events at all times: in the queue of any other, statistics would pile up.
+    fn report_statistics(&self, client: &mut ClientConfig) {
+        client.set(STATISTICS, self.properties.get(STATISTICS).map_or(figures::EVERY_MS, String::as_str));
     }
 }
 

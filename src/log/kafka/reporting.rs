@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
@@ -20,6 +21,10 @@ impl ClientContext for Reporting {
 
     fn error(&self, error: KafkaError, reason: &str) {
         report(&self.0, &error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.0.figures.report(&statistics);
     }
 }
 

@@ -22,7 +22,8 @@ use super::{ReadError, Step, WalContext};
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::log::Session;
-use crate::wire::topics::cdc_position::CdcPosition;
+use crate::telemetry::promises::Promise;
+use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 
 /// Feedback goes by the clock: the server closes a silent connection, and a slot must not hold back WAL for long. It
 /// acknowledges what the log shows by then.
@@ -70,7 +71,7 @@ pub(super) async fn pump<S: WalStream>(
             end = &mut inspection => return Err(end),
             _ = tick.tick() => {
                 if let Some(position) = shown.latest().await? {
-                    stream.acknowledge(position.resume_lsn);
+                    acknowledge(stream, position.resume_lsn, position.resume_lsn);
                 }
                 stream.report().await?;
                 if transactions.is_idle() && committing.is_none() {
@@ -88,11 +89,17 @@ pub(super) async fn pump<S: WalStream>(
         if committing.is_none() && (is_due || is_idle_due) {
             let flush = transactions.take();
             if bugs::is(Bug::WalAcknowledgedEarly) {
-                stream.acknowledge(flush.position.resume_lsn);
+                acknowledge(stream, flush.position.resume_lsn, stored);
             }
             committing = Some(Box::pin(commit(context, session, &witness, flush)));
         }
     }
+}
+
+/// Everything below `durable` is on the log.
+fn acknowledge(stream: &mut impl WalStream, to: Lsn, durable: Lsn) {
+    Promise::WalAcknowledgedAfterCommit.broken(u64::from(to > durable));
+    stream.acknowledge(to);
 }
 
 /// The result of the commit under way; never, if there is none.

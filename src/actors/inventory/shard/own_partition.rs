@@ -18,6 +18,7 @@ use super::state::{CommittedInputs, Restoring, Shard, ShardContext, ShardState};
 use crate::actors::inventory::news::FeedNews;
 use crate::domain::inventory::{InputTopic, PerInput};
 use crate::log::{Offset, Position};
+use crate::telemetry::promises::Promise;
 use crate::wire::topics::Topic;
 
 /// Wait before a partition whose states could not be read is read again: the log may recover.
@@ -57,11 +58,12 @@ impl Shard {
         self.gauge.trouble.store(None);
         self.metrics.restore_seconds.observe(restored.took.as_secs_f64());
         self.metrics.states_ahead.fetch_add(restored.ahead, Ordering::Relaxed);
+        Promise::StatesWithPositions.broken(restored.ahead);
         self.metrics.foreign_states.fetch_add(restored.foreign, Ordering::Relaxed);
         state.committed = CommittedInputs::from(&resume_at.positions);
         state.foreign_until.clone_from(&resume_at.foreign_until);
         for (id, offset) in &restored.overlaid {
-            tracing::warn!(product.id = %id, log.offset = *offset, "a foreign record overwrote a product's state, which is written again");
+            tracing::warn!(kartshoppe.product.id = %id, messaging.kafka.offset = *offset, "a foreign record overwrote a product's state, which is written again");
         }
         state.overlaid = restored.overlaid;
         state.slots = ProductSlots::of(restored.states);
