@@ -176,6 +176,11 @@ impl Shop {
     /// Stops everything in reverse.
     async fn close(self, parts: &Parts) {
         self.api.set_draining();
+        let delay = parts.config.http.drain_delay;
+        if !delay.is_zero() {
+            tracing::info!(?delay, "/readyz says that the process stops; the listeners answer for this long");
+            tokio::time::sleep(delay).await;
+        }
         self.watches.iter().for_each(AbortOnDropHandle::abort);
         if let Err(error) = self.root.stop_all().await {
             tracing::warn!(%error, "the roles did not stop in order");

@@ -91,6 +91,8 @@ pub struct Http {
     pub max_connections: usize,
     #[serde(with = "duration_text")]
     pub drain_timeout: Duration,
+    #[serde(with = "duration_text")]
+    pub drain_delay: Duration,
     pub min_rate: u32,
     pub max_waiting_bytes: usize,
 }
@@ -291,6 +293,8 @@ impl Config {
         check(self.http.header_timeout > zero, "http.header_timeout", "must be longer than nothing");
         check(self.http.body_timeout > zero, "http.body_timeout", "must be longer than nothing");
         check(self.http.idle_timeout > zero, "http.idle_timeout", "must be longer than nothing");
+        let longest = Duration::from_secs(600);
+        check(self.http.drain_delay <= longest, "http.drain_delay", "must be at most 10m: who stops a process waits for it");
         check(self.http.max_body_bytes >= 1024, "http.max_body_bytes", "must be at least 1024");
         check(self.http.max_connections > 0, "http.max_connections", "must be at least 1");
         check(self.http.min_rate > 0, "http.min_rate", "must be at least 1");

@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -29,6 +30,9 @@ use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// The problem's code while a role of this process is not ready.
 pub(super) const NOT_READY: &str = "not_ready";
+
+/// The id of the actor that holds the shop's listener.
+pub const LISTENER_ID: &str = "http-listener";
 
 /// A part that does not answer by then counts as not ready.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -99,6 +103,12 @@ impl Readiness {
     /// The process is about to stop: load balancers send no one here any more.
     pub fn set_draining(&self) {
         self.0.alarms.raise(About::cause(Cause::ProcessStopping), Alarm::blocks("the process is stopping"));
+    }
+
+    /// Whether it is about to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.alarms.stands(&About::cause(Cause::ProcessStopping))
     }
 
     /// What keeps the process from being ready; empty if it is.
@@ -255,7 +265,8 @@ pub fn livez() -> Ready<Response> {
 /// Whether the process is ready, and if not, why.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Object), (status = 503, body = Object)))]
 pub async fn readyz(State(shop): State<Arc<Shop>>) -> Response {
-    answer(shop.readiness.reasons().await.into_iter().map(|reason| reason.text), None)
+    let listener = if shop.readiness.is_stopping() { Listener::Closing } else { Listener::Open };
+    answer(shop.readiness.reasons().await.into_iter().map(|reason| reason.text), None, listener)
 }
 
 /// The same in full, with `warnings`: what an operator should look at though the process is ready.
@@ -263,10 +274,27 @@ pub async fn readyz(State(shop): State<Arc<Shop>>) -> Response {
 pub async fn readyz_in_full(State(operators): State<Arc<Operators>>) -> Response {
     let readiness = &operators.readiness;
     let warnings = Some(readiness.warnings()).filter(|warnings| !warnings.is_empty());
-    answer(readiness.reasons().await.iter().map(Alarm::in_full), warnings)
+    let listener = match operators.directory.find(LISTENER_ID).is_some_and(|entry| entry.is_running()) {
+        false => Listener::Closed,
+        true if readiness.is_stopping() => Listener::Closing,
+        true => Listener::Open,
+    };
+    answer(readiness.reasons().await.iter().map(Alarm::in_full), warnings, listener)
 }
 
-fn answer(reasons: impl Iterator<Item = String>, warnings: Option<Vec<String>>) -> Response {
+/// The shop's own listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Listener {
+    Open,
+    /// It still answers, and will not for long: balancers should send nobody here.
+    Closing,
+    /// The role api does not run in this process, or is being started.
+    Closed,
+}
+
+/// A ready process whose listener is open says nothing more.
+fn answer(reasons: impl Iterator<Item = String>, warnings: Option<Vec<String>>, listener: Listener) -> Response {
     let mut told: Vec<String> = Vec::new();
     // Two errors may read alike once their details are left out.
     reasons.for_each(|reason| {
@@ -277,9 +305,12 @@ fn answer(reasons: impl Iterator<Item = String>, warnings: Option<Vec<String>>) 
     if told.is_empty() {
         let mut body = json!({"status": "ready"});
         warnings.into_iter().for_each(|warnings| body["warnings"] = json!(warnings));
+        if listener != Listener::Open {
+            body["listener"] = json!(listener);
+        }
         return Json(body).into_response();
     }
-    let problem = Problem::unavailable(NOT_READY, told.join("; ")).with("reasons", json!(told));
+    let problem = Problem::unavailable(NOT_READY, told.join("; ")).with("reasons", json!(told)).with("listener", json!(listener));
     warnings.into_iter().fold(problem, |problem, warnings| problem.with("warnings", json!(warnings))).into_response()
 }
 

@@ -15,9 +15,9 @@ use crate::actors::kit::Mailbox;
 use crate::actors::role::SupervisionContext;
 use crate::actors::stats::Vitals;
 use crate::actors::supervision::{ActorKind, ChildSpec};
+use crate::api::health::LISTENER_ID as ID;
 use crate::api::server::{BindError, Lifeline, Server, bind};
 
-const ID: &str = "http-listener";
 /// The configuration key that a taken port names.
 const KEY: &str = "KARTSHOPPE__HTTP__LISTEN";
 
