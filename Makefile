@@ -10,10 +10,10 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor run run-kafka test test-kafka check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up down sqlx wire
+.PHONY: help doctor run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 doctor: ## what this machine has and lacks; installs what it may
 	@tools/doctor.sh
@@ -29,6 +29,12 @@ test: ## every test: Rust, page, real browser
 
 test-kafka: ## the long tests on Kafka, too (engine, WAL reader, pages, stories): half an hour on a broker
 	@tools/doctor.sh kafka && tools/cargo.sh test --locked --test it kafka:: -- --ignored $(ARGS)
+
+run-obs: ## the shop with Prometheus, and Jaeger where it was built, without containers
+	@tools/run-obs.sh $(ARGS)
+
+test-telemetry: ## telemetry against Prometheus and Jaeger, which is built once (ten minutes)
+	@tools/test-telemetry.sh
 
 check: ## format, lints, types
 	@tools/check.sh
@@ -69,8 +75,12 @@ reset-kafka: ## the same for the shop of run-kafka
 up: ## Kafka, PostgreSQL and the shop in containers
 	@tools/compose.sh up --detach --wait $(ARGS)
 
+up-obs: up ## the same with Grafana, Prometheus, Jaeger and the collector, which nothing waits for
+	@OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 tools/compose.sh --profile obs up --detach $(ARGS)
+	@tools/compose.sh --profile obs ps --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
+
 down: ## stop those containers; their data stays
-	@tools/compose.sh down $(ARGS)
+	@tools/compose.sh --profile obs down $(ARGS)
 
 sqlx: ## renew .sqlx/ after a change of SQL or migrations
 	@tools/sqlx.sh $(ARGS)

@@ -15,6 +15,13 @@ tools/cargo.sh clippy --locked --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" tools/cargo.sh doc --locked --no-deps --document-private-items
 # What is generated from wire types and routes: ui/src/wire/ and docs/reference/. The test build is the one that `make test` needs.
 tools/cargo.sh test --locked --lib --quiet -- export_bindings reference_is_current >&2
+node otel/grafana/dashboards.mjs --check
+if have promtool; then
+  promtool check config otel/prometheus/prometheus.yml >&2
+  (cd otel/prometheus && promtool test rules rules_test.yml) >&2
+else
+  skipped "the rules of Prometheus are not checked: no promtool (apt-get install prometheus)"
+fi
 if find_go >/dev/null; then
   (
     cd tools/compose-check

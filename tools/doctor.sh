@@ -42,6 +42,7 @@ find_jdk() {
   local java
   java=$(find_java) && have javac && "$java" -version 2>&1 | sed -n 1p
 }
+find_prometheus() { have promtool && prometheus --version 2>&1 | sed -n '1s/,.*//p' | grep .; }
 find_maven() { mvn -v 2>/dev/null | sed -n 's/.*\(Apache Maven [0-9.]*\).*/\1/p' | grep .; }
 
 # --- How to get it. ---
@@ -98,6 +99,7 @@ install_pgbouncer() { apt_install pgbouncer; }
 install_certificates() { apt_install openssl; }
 install_jdk() { apt_install default-jdk-headless; }
 install_go() { apt_offers golang-go "$go_oldest" && apt_install golang-go; }
+install_prometheus() { apt_install prometheus; }
 install_maven() { apt_install maven; }
 
 line_rust="https://rustup.rs, then: rustup default stable"
@@ -116,6 +118,7 @@ line_pgbouncer="apt-get install pgbouncer"
 line_certificates="apt-get install openssl"
 line_jdk="apt-get install default-jdk-headless, or https://adoptium.net"
 line_go="https://go.dev/dl"
+line_prometheus="apt-get install prometheus"
 line_maven="apt-get install maven"
 
 # --- The list: name, what it is for, need (must; `source` = else built from source; or what alone goes without). ---
@@ -171,7 +174,8 @@ case $purpose in
     check psql "psql" "the tests of orders by hand, and make bench"
     check pgbouncer "PgBouncer" "the tests of connection poolers"
     check certificates "openssl" "the tests of TLS to PostgreSQL"
-    [ "$purpose" = test ] || check go "Go >= $go_oldest" "the check of compose.yml"
+    [ "$purpose" = test ] || check prometheus "Prometheus" "make run-obs and make test-telemetry"
+    [ "$purpose" = test ] || check go "Go >= $go_oldest" "the check of compose.yml, and Jaeger for make test-telemetry"
     ;;
 esac
 

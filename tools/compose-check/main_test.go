@@ -13,11 +13,13 @@ name: t
 services:
   db:
     image: postgres:18.4
+    logging: {options: {max-size: 10m}}
     ports: ["127.0.0.1:5432:5432"]
     deploy: {resources: {limits: {memory: 1g, cpus: "1", pids: 100}}}
     healthcheck: {test: [CMD, pg_isready], interval: 5s}
   app:
     build: .
+    logging: {options: {max-size: 5m}}
     deploy: {resources: {limits: {memory: 1g, cpus: "1", pids: 100}}}
     depends_on: {db: {condition: service_healthy}}
 `
@@ -39,6 +41,8 @@ func TestFindings(t *testing.T) {
 		{"unknown key", "compose.yml", good, "interval: 5s", "intervall: 5s", "intervall"},
 		{"bad duration", "compose.yml", good, "interval: 5s", "interval: 5 apples", "duration"},
 		{"hidden dependency", "compose.yml", good, "    image: postgres:18.4\n", "    image: postgres:18.4\n    profiles: [data]\n", "with profiles []"},
+		{"log without a limit", "compose.yml", good, "    logging: {options: {max-size: 5m}}\n", "", "log has no limit"},
+		{"waits for a profile", "compose.yml", strings.Replace(good, "service_healthy}}", "service_healthy, required: false}}", 1), "    image: postgres:18.4\n", "    image: postgres:18.4\n    profiles: [data]\n", "which only a profile brings"},
 		{"base image", "Dockerfile", goodDockerfile, "debian:13.2-slim", "debian:stable", "is not pinned"},
 		{"root", "Dockerfile", goodDockerfile, "USER 10001:10001\n", "", "as root"},
 		{"root by number", "Dockerfile", goodDockerfile, "10001:10001", "0:0", "as root"},

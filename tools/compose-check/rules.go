@@ -37,8 +37,15 @@ func checkService(project *types.Project, service types.ServiceConfig) []string 
 	for _, limit := range missingLimits(service) {
 		say("no limit of %s (deploy.resources.limits)", limit)
 	}
+	if service.Logging == nil || service.Logging.Options["max-size"] == "" {
+		say("its log has no limit (logging.options.max-size)")
+	}
 	for name, dependency := range service.DependsOn {
 		other, known := project.Services[name]
+		// One that is required is refused by the loader itself.
+		if known && !dependency.Required && len(service.Profiles) == 0 && len(other.Profiles) > 0 {
+			say("waits for %s, which only a profile brings", name)
+		}
 		if dependency.Condition == types.ServiceConditionHealthy && known && !hasHealthcheck(other) {
 			say("waits for %s to be healthy, which has no healthcheck", name)
 		}
