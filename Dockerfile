@@ -12,7 +12,7 @@ RUN npm run build
 
 FROM rust:1.95.0-slim-trixie AS binary
 RUN apt-get update \
-  && apt-get install -y --no-install-recommends g++ libpq-dev libssl-dev make perl pkg-config zlib1g-dev \
+  && apt-get install -y --no-install-recommends binutils g++ libpq-dev libssl-dev make perl pkg-config zlib1g-dev \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Cargo.toml Cargo.lock build.rs ./
@@ -27,6 +27,13 @@ COPY --from=page /build/ui/dist-ops ui/dist-ops
 # The cache is not part of the image, so the program is copied out of it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
   cargo build --release --locked && cp target/release/kartshoppe /kartshoppe
+# Names of functions stay in the program, for backtraces; lines of the source go to a file beside it: `docker build --target debug`.
+RUN objcopy --only-keep-debug --compress-debug-sections=zlib /kartshoppe /kartshoppe.debug \
+  && objcopy --strip-debug --add-gnu-debuglink=/kartshoppe.debug /kartshoppe
+
+# Only for debuggers and profilers: docker build --target debug --output . .
+FROM scratch AS debug
+COPY --from=binary /kartshoppe.debug /
 
 FROM debian:13.2-slim
 RUN apt-get update \

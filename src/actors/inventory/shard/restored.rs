@@ -97,7 +97,7 @@ impl RestoredPartition {
             }
             Err(Unreadable::Product(reason)) => {
                 // We write no product that we cannot read: this record is foreign and holds no state that counts.
-                tracing::warn!(log.offset = record.offset, reason = %reason, "a record of products is no product and is skipped");
+                tracing::warn!(messaging.kafka.offset = record.offset, reason = %reason, "a record of products is no product and is skipped");
                 self.foreign += 1;
                 self.note_overlaid(record);
             }

@@ -40,7 +40,7 @@ impl Shard {
         let cause = if hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
         self.metrics.product_ends[cause.index()].fetch_add(1, Ordering::Relaxed);
         let reason = reason.unwrap_or_default();
-        tracing::warn!(product.id = %id, cause = cause.as_str(), reason, "a product's actor ended");
+        tracing::warn!(kartshoppe.product.id = %id, cause = cause.as_str(), reason, "a product's actor ended");
         if let Some(index) = owed {
             if matches!(cause, EndCause::Panic | EndCause::Error) {
                 self.count_failure(state, index, &reason);
@@ -151,10 +151,10 @@ impl Shard {
     fn dead_letter(&self, id: &ProductId, poison: &IncomingCommand, before: &ProductReply, reason: &str) -> ProductReply {
         let mut reply = ProductReply { next: before.next.clone(), ..ProductReply::default() };
         let Some(origin) = &poison.origin else {
-            tracing::error!(product.id = %id, cause = %poison.input.cause, reason, "a command without a record failed again and is skipped");
+            tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason, "a command without a record failed again and is skipped");
             return reply;
         };
-        tracing::error!(product.id = %id, cause = %poison.input.cause, reason, "a command failed again and goes to the dead letters");
+        tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason, "a command failed again and goes to the dead letters");
         let index = match poison.input.cause {
             Cause::Record { position, .. } => position.index,
             Cause::File { .. } | Cause::Timer { .. } => 0,
