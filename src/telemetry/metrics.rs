@@ -120,6 +120,11 @@ impl Family {
         seconds.or_else(|| Some((self.name.strip_suffix("_bytes")?, Unit::Bytes)))
     }
 
+    /// The registry adds the full stop to what is registered; collectors bring it.
+    fn sentence(&self) -> String {
+        format!("{}.", self.help)
+    }
+
     fn described(&self) -> (&'static str, Option<Unit>) {
         self.exposed_unit().map_or((self.name, None), |(name, unit)| (name, Some(unit)))
     }
@@ -135,7 +140,7 @@ impl Collector for HistogramByLabel {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let label = self.family.labels.first().copied().unwrap_or_default();
         let (name, unit) = self.family.described();
-        let mut metric = encoder.encode_descriptor(name, self.family.help, unit.as_ref(), MetricType::Histogram)?;
+        let mut metric = encoder.encode_descriptor(name, &self.family.sentence(), unit.as_ref(), MetricType::Histogram)?;
         for (value, histogram) in &self.histograms {
             histogram.encode(metric.encode_family(&[(label, *value)])?)?;
         }
@@ -161,7 +166,7 @@ impl Collector for Observed {
         let is_counter = self.family.kind == Kind::Counter;
         let metric_type = if is_counter { MetricType::Counter } else { MetricType::Gauge };
         let (name, unit) = self.family.described();
-        let mut metric = encoder.encode_descriptor(name, self.family.help, unit.as_ref(), metric_type)?;
+        let mut metric = encoder.encode_descriptor(name, &self.family.sentence(), unit.as_ref(), metric_type)?;
         for (labels, value) in (self.read)() {
             let family = metric.encode_family(&labels)?;
             if is_counter {
