@@ -113,7 +113,7 @@ fn encoding(bench: &mut Criterion) {
     bench.bench_function("frame: record", |b| {
         b.iter(|| {
             let product = ProductBody::from(black_box(&state));
-            let update = ProductUpdate { product, change: ProductChange::of_event(&event), traceparent: trace };
+            let update = ProductUpdate { product, change: ProductChange::of_event(&event), traceparent: trace.clone() };
             let uuid = uuid_of(&inventory_event::event_id(&event.cause, &event.product_id, event.ordinal));
             update.record(&event.product_id, &uuid, event.at_ms, &cause)
         })

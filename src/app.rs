@@ -45,7 +45,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::setup;
 
 /// How long the last spans and log lines may take to leave.
-const TELEMETRY_PATIENCE: Duration = Duration::from_secs(5);
+const TELEMETRY_PATIENCE: Duration = Duration::from_secs(4);
 
 /// What every part of this process is built from.
 struct Parts {
@@ -62,13 +62,12 @@ struct Parts {
 /// If the data directory or the log cannot be had: there is no log yet that could tell it.
 pub async fn serve(config: Config) -> anyhow::Result<bool> {
     let data = DataDir::open(&config.data_dir, &config.instance)?;
-    let telemetry = setup::start(&config.telemetry, Some(&data.root().join("logs")), data.instance())?;
+    let telemetry = setup::start(&config, Some(&data.root().join("logs")), data.instance())?;
     let result = run(config, &data, &telemetry).await;
     if let Err(error) = &result {
         tracing::error!("the shop cannot go on: {error:#}");
     }
-    let flushed = tokio::task::spawn_blocking(move || telemetry.shutdown());
-    let _ = tokio::time::timeout(TELEMETRY_PATIENCE, flushed).await;
+    let _ = tokio::time::timeout(TELEMETRY_PATIENCE, telemetry.shutdown()).await;
     Ok(result.is_ok())
 }
 

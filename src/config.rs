@@ -23,7 +23,7 @@ pub use layers::{ConfigError, LoadOptions, Loaded};
 pub use report::print;
 
 /// The whole configuration. Field by field it is documented in `config/default.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub data_dir: PathBuf,
@@ -235,13 +235,17 @@ pub struct Faults {
     pub enabled: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Telemetry {
     pub log_format: LogFormat,
     pub log_file: bool,
     pub log_files_kept: usize,
     pub log_file_max_bytes: u64,
+    pub stream_sample_ratio: f64,
+    pub trust_client_sampling: bool,
+    pub browser_tracing: bool,
+    pub jaeger_url: String,
 }
 
 /// How log lines look on standard error.
@@ -308,6 +312,9 @@ impl Config {
         );
         check(self.telemetry.log_files_kept > 0, "telemetry.log_files_kept", "must be at least 1");
         check(self.telemetry.log_file_max_bytes >= 65_536, "telemetry.log_file_max_bytes", "must be at least 65536");
+        let is_ratio = (0.0..=1.0).contains(&self.telemetry.stream_sample_ratio);
+        check(is_ratio, "telemetry.stream_sample_ratio", "must be from 0.0 to 1.0");
+        check(self.telemetry.jaeger_url.starts_with("http://"), "telemetry.jaeger_url", "must begin with http://");
         check(self.postgres.max_connections > 0, "postgres.max_connections", "must be at least 1");
         check(self.ws.heartbeat_interval > zero, "ws.heartbeat_interval", "must be longer than nothing");
         check(self.ws.max_message_bytes >= 256, "ws.max_message_bytes", "must be at least 256");

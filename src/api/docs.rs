@@ -24,7 +24,7 @@ use crate::wire;
         shop::products::list, shop::products::facets, shop::products::featured, shop::products::trending, shop::products::one, shop::products::history,
         shop::products::image, shop::inventory_state::read, shop::recommendations::read,
         shop::recommendations::of_product, shop::front::read, shop::cart::read, shop::cart::add, shop::cart::set, shop::cart::remove,
-        shop::checkout::place, shop::orders::list, shop::orders::one, shop::events::track, shop::status::read, socket::open,
+        shop::checkout::place, shop::orders::list, shop::orders::one, shop::events::track, shop::traces::take, shop::status::read, socket::open,
         health::livez, health::readyz,
     ),
     components(schemas(wire::pages::problem::Problem)),

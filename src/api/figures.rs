@@ -107,8 +107,11 @@ impl Drop for Active {
     }
 }
 
+/// What any method is called that HTTP does not know: people can make up as many as they like.
+pub(super) const OTHER_METHOD: &str = "_OTHER";
+
 /// Methods that clients invent must not become labels.
-fn known_method(method: &axum::http::Method) -> &'static str {
+pub(super) fn known_method(method: &axum::http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -117,7 +120,7 @@ fn known_method(method: &axum::http::Method) -> &'static str {
         "DELETE" => "DELETE",
         "OPTIONS" => "OPTIONS",
         "PATCH" => "PATCH",
-        _ => "_OTHER",
+        _ => OTHER_METHOD,
     }
 }
 

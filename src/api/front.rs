@@ -31,9 +31,10 @@ use super::server::{Handler, OutBody, Peer, Reply, RequestBody};
 use super::waiting_body::{IsCounted, WaitingBody};
 use crate::actors::catalog_view::CatalogHandle;
 use crate::actors::waiting::WaitingOutput;
-use crate::telemetry::context::TraceContext;
+use crate::telemetry::context::{TRACEPARENT, TRACESTATE, TraceContext};
+use crate::telemetry::sampling::Root;
 use crate::telemetry::seldom::Seldom;
-use crate::wire::topics::headers::TRACEPARENT;
+use crate::telemetry::spans::Entry;
 
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
@@ -64,8 +65,6 @@ pub struct ShopFront {
     gate: ShopGate,
     catalog: CatalogHandle,
     hot: HotFigures,
-    /// Traces are on: every request takes the long way, where spans are made.
-    tracing: bool,
     inner: Arc<Inner>,
 }
 
@@ -91,29 +90,21 @@ struct HotFigures {
 impl ShopFront {
     /// Puts the front before the routes.
     #[must_use]
-    pub fn new(
-        router: Router,
-        limits: BodyLimits,
-        gate: ShopGate,
-        catalog: CatalogHandle,
-        figures: &Figures,
-        tracing: bool,
-    ) -> Self {
+    pub fn new(router: Router, limits: BodyLimits, gate: ShopGate, catalog: CatalogHandle, figures: &Figures) -> Self {
         let of = |status| figures.of(&Method::GET, PRODUCT_ROUTE, status);
         let hot = HotFigures { ok: of(StatusCode::OK), unchanged: of(StatusCode::NOT_MODIFIED) };
         let waiting = Some(catalog.waiting().clone());
-        Self { gate, catalog, hot, tracing, inner: Arc::new(Inner { router, limits, waiting }) }
+        Self { gate, catalog, hot, inner: Arc::new(Inner { router, limits, waiting }) }
     }
 
-    /// A product that is there, asked for plainly. Everything else takes the long way.
-    fn hot_path(&self, parts: &Parts) -> Option<Response<OutBody>> {
+    /// A product that is there, asked for plainly. Everything else takes the long way, where spans are made.
+    fn hot_path(&self, parts: &Parts, entry: &Entry) -> Option<Response<OutBody>> {
         let headers = &parts.headers;
         let id = parts.uri.path().strip_prefix(PRODUCT_PREFIX)?;
         let plain = parts.method == Method::GET
-            && !self.tracing
+            && !entry.is_recorded
             && !id.bytes().any(|byte| matches!(byte, b'/' | b'%'))
-            && !headers.contains_key(header::ORIGIN)
-            && !headers.contains_key(TRACEPARENT);
+            && !headers.contains_key(header::ORIGIN);
         if !plain {
             return None;
         }
@@ -148,7 +139,8 @@ impl Handler for ShopFront {
             Ok(origin) => origin,
             Err(problem) => return refuse(problem, &parts, Cors::Of(None)),
         };
-        if let Some(response) = self.hot_path(&parts) {
+        let entry = Entry::of_client(root_of(&parts), trace_of(&parts.headers));
+        if let Some(response) = self.hot_path(&parts, &entry) {
             return Reply::Ready(response);
         }
         if gate::is_preflight(&parts) {
@@ -156,7 +148,7 @@ impl Handler for ShopFront {
             gate::put_preflight(response.headers_mut());
             return Reply::Ready(finish(response, &Asked::of(&parts, Cors::Of(origin))));
         }
-        self.inner.clone().route(parts, body, Cors::Of(origin), peer)
+        self.inner.clone().route(parts, body, Cors::Of(origin), peer, entry)
     }
 }
 
@@ -172,18 +164,21 @@ impl Handler for OperatorsFront {
     fn call(&self, request: Request<RequestBody>, peer: Peer) -> Reply {
         let (parts, body) = request.into_parts();
         match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts, peer)) {
-            Ok(()) => self.inner.clone().route(parts, body, Cors::Never, peer),
+            Ok(()) => {
+                let entry = Entry { trace: trace_of(&parts.headers), is_recorded: false };
+                self.inner.clone().route(parts, body, Cors::Never, peer, entry)
+            }
             Err(problem) => refuse(problem, &parts, Cors::Never),
         }
     }
 }
 
 impl Inner {
-    fn route(self: Arc<Self>, mut parts: Parts, body: RequestBody, cors: Cors, peer: Peer) -> Reply {
-        let asked = Asked::of(&parts, cors);
+    fn route(self: Arc<Self>, mut parts: Parts, body: RequestBody, cors: Cors, peer: Peer, entry: Entry) -> Reply {
+        let asked = Asked { trace: entry.trace.clone(), ..Asked::of(&parts, cors) };
         parts.extensions.insert(peer);
         parts.extensions.insert(self.limits);
-        parts.extensions.insert(Trace(asked.trace));
+        parts.extensions.insert(entry);
         let request = Request::from_parts(parts, Body::new(body));
         Reply::Later(Box::pin(async move {
             let response = match self.router.clone().oneshot(request).await {
@@ -229,9 +224,28 @@ impl Asked {
             is_head: parts.method == Method::HEAD,
             chunked: parts.headers.contains_key(header::TRANSFER_ENCODING),
             cors,
-            trace: parts.headers.get(TRACEPARENT).and_then(|text| TraceContext::parse(text.to_str().ok()?)),
+            trace: trace_of(&parts.headers),
         }
     }
+}
+
+/// The trace that a request says it belongs to. Which of several is meant nobody knows, so none is; `tracestate` may be split over
+/// several headers.
+fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    let states: Option<Vec<&str>> = headers.get_all(TRACESTATE).iter().map(|state| state.to_str().ok()).collect();
+    TraceContext::of(parent.to_str().ok(), states.map(|states| states.join(",")).as_deref())
+}
+
+/// What a request is about, for sampling: carts and orders are few, looks at the catalogue are many, and probes tell nothing.
+fn root_of(parts: &Parts) -> Root {
+    const FEW: [&str; 4] = ["/api/ecommerce/cart/", "/api/ecommerce/checkout", "/api/ecommerce/orders", "/api/ecommerce/status"];
+    let path = parts.uri.path();
+    if matches!(path, "/livez" | "/readyz") {
+        return Root::Never;
+    }
+    if FEW.iter().any(|prefix| path.starts_with(prefix)) { Root::Few } else { Root::Stream }
 }
 
 /// Failures of one kind come by the hundred while a database is away: one line each ten seconds says so, and how many more there
@@ -252,7 +266,7 @@ fn refuse(problem: Problem, parts: &Parts, cors: Cors) -> Reply {
 
 /// Renders a problem, and puts the headers that every answer has.
 fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
-    let trace = response.extensions_mut().remove::<Trace>().and_then(|Trace(trace)| trace).or(asked.trace);
+    let trace = response.extensions_mut().remove::<Trace>().and_then(|Trace(trace)| trace).or_else(|| asked.trace.clone());
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| bare_problem(&response));
     if let Some(problem) = problem {
         let trace_id = trace.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |trace| trace.trace_id_hex());

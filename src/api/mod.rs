@@ -40,7 +40,7 @@ use tokio::net::TcpListener;
 use body::BodyLimits;
 use front::{OperatorsFront, ShopFront};
 use gate::{OperatorsGate, ShopGate};
-use observe::{Observer, observe};
+use observe::observe;
 use server::{Lifeline, Limits, Seats, Server};
 use state::{Operators, Shop};
 
@@ -81,6 +81,7 @@ table! {
     get    "/api/ecommerce/orders/{orderId}"           => shop::orders::one,
     // What the page tells, and is told
     post   "/api/ecommerce/events"                     => shop::events::track,
+    post   "/api/ecommerce/traces"                     => shop::traces::take,
     get    "/api/ecommerce/status"                     => shop::status::read,
     get    "/ecommerce/{sessionId}/{userId}"           => socket::open,
     // Probes
@@ -125,11 +126,11 @@ const OPERATORS_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub fn serve_shop(listener: TcpListener, shop: Arc<Shop>, limits: Limits) -> std::io::Result<Server> {
     let http = &shop.config.http;
     let figures = &shop.figures.http;
-    let observer = Observer { figures: figures.clone(), tracing: shop.tracing };
+    let observer = figures.clone();
     let routes = shop_routes().route_layer(middleware::from_fn_with_state(shop.clone(), shop::until_restored));
     let router = observed(routes, observer, docs::shop(), page_fallback).with_state(shop.clone());
     let body = BodyLimits { max_bytes: http.max_body_bytes, timeout: http.body_timeout, min_rate: http.min_rate };
-    let front = ShopFront::new(router, body, ShopGate::new(http), shop.catalog.clone(), figures, shop.tracing);
+    let front = ShopFront::new(router, body, ShopGate::new(http), shop.catalog.clone(), figures);
     let seats = Seats::of_connections(limits.max_connections, limits.min_rate, shop.figures.connections.clone());
     spawn_curb(&shop, seats.clone());
     Server::start(listener, Arc::new(front), limits, seats, shop.lifeline.clone())
@@ -159,10 +160,9 @@ pub fn serve_operators(
 ) -> std::io::Result<Server> {
     let figures = operators.figures.clone();
     figures::register_alerts(&operators.metrics, &operators.alerts);
-    let observer = Observer { figures, tracing: false };
     let router = observed(
         operators_routes().route_layer(middleware::from_fn(operators::audit::audit)),
-        observer,
+        figures,
         docs::operators(),
         console_fallback,
     )
@@ -181,7 +181,7 @@ type Fallback = fn(Method, Uri, HeaderMap) -> std::future::Ready<axum::response:
 
 fn observed<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
-    observer: Observer,
+    observer: figures::Figures,
     documents: Router<S>,
     fallback: Fallback,
 ) -> Router<S> {

@@ -1,85 +1,74 @@
-//! What every routed request leaves behind: a figure by route, and a span if its trace is sampled or traces are on.
+//! What every routed request leaves behind: a figure by route, and a span if its trace is sampled.
 
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::uri::Authority;
+use axum::http::{Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use opentelemetry::trace::SpanKind;
 use tokio::time::Instant;
-use tracing::Instrument;
 
-use super::figures::Figures;
+use super::figures::{Figures, OTHER_METHOD, known_method};
+use crate::config::RoleName;
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::names::span;
-use crate::telemetry::spans;
+use crate::telemetry::names::attribute;
+use crate::telemetry::spans::{self, Entry, Span};
 
 /// The trace that a request belongs to, for handlers and for problems.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Trace(pub Option<TraceContext>);
 
 /// The route of what no route answers: the page and its files, and what is not there.
 const UNMATCHED: &str = "unmatched";
 
-/// What observing needs.
-#[derive(Debug, Clone)]
-pub struct Observer {
-    pub figures: Figures,
-    /// Spans leave this process.
-    pub tracing: bool,
-}
-
-impl Observer {
-    fn wants_span(&self, trace: Option<TraceContext>) -> bool {
-        // A caller that decided against sampling is not overruled.
-        trace.map_or(self.tracing, |trace| trace.is_sampled())
-    }
-}
-
 /// Around each routed request.
-pub async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, next: Next) -> Response {
-    let _active = observer.figures.begin();
+pub async fn observe(State(figures): State<Arc<Figures>>, mut request: Request, next: Next) -> Response {
+    let _active = figures.begin();
     let started = Instant::now();
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| UNMATCHED.to_owned(), |path| path.as_str().to_owned());
-    let Trace(mut trace) = request.extensions().get::<Trace>().copied().unwrap_or_default();
-    let mut response = if observer.wants_span(trace) {
-        let span = tracing::info_span!(
-            span::HTTP_REQUEST,
-            otel.name = format!("{method} {route}"),
-            otel.kind = "server",
-            otel.status_code = tracing::field::Empty,
-            http.request.method = %method,
-            http.route = &route,
-            url.path = shown_path(&route),
-            http.response.status_code = tracing::field::Empty,
-            error.type = tracing::field::Empty,
-        );
-        if let Some(parent) = &trace {
-            spans::set_parent(&span, parent);
-        }
-        trace = spans::context_of(&span).or(trace);
-        request.extensions_mut().insert(Trace(trace));
-        let response = next.run(request).instrument(span.clone()).await;
-        note(&span, response.status());
-        response
-    } else {
-        next.run(request).await
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let Entry { trace, is_recorded } = request.extensions().get::<Entry>().cloned().unwrap_or_default();
+    let mut span = if is_recorded { span_of(&request, route.as_deref(), trace.as_ref()) } else { Span::none() };
+    let trace = span.below(trace);
+    request.extensions_mut().insert(Trace(trace.clone()));
+    let mut response = match trace.as_ref().filter(|trace| trace.is_sampled()) {
+        Some(trace) => spans::scope(Some(trace), next.run(request)).await,
+        None => next.run(request).await,
     };
+    span.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(response.status().as_u16()));
+    if response.status().is_server_error() {
+        span.fail(response.status().as_str().to_owned());
+    }
     response.extensions_mut().insert(Trace(trace));
-    observer.figures.note(&method, &route, response.status(), started.elapsed());
+    figures.note(&method, route.as_deref().unwrap_or(UNMATCHED), response.status(), started.elapsed());
     response
 }
 
-/// The path as a span shows it: the route's, since the path itself may hold a session's id, which is all that a cart and its
-/// orders are protected by. Of what no route answers nothing is known.
-fn shown_path(route: &str) -> &str {
-    if route == UNMATCHED { "/" } else { route }
-}
-
-fn note(span: &tracing::Span, status: axum::http::StatusCode) {
-    span.record("http.response.status_code", status.as_u16());
-    if status.is_server_error() {
-        span.record("otel.status_code", "ERROR");
-        span.record("error.type", status.as_str());
+/// The span of a request. Its path is shown as the route's template, since the path itself may hold a session's id, which is all
+/// that a cart and its orders are protected by; of a path that no route answers nothing is said.
+fn span_of(request: &Request, route: Option<&str>, parent: Option<&TraceContext>) -> Span {
+    let method = known_method(request.method());
+    let shown = if method == OTHER_METHOD { "HTTP" } else { method };
+    let name = route.map_or_else(|| shown.to_owned(), |route| format!("{shown} {route}"));
+    let mut span = Span::root(RoleName::Api, SpanKind::Server, name, parent)
+        .with(attribute::HTTP_REQUEST_METHOD, method)
+        .with(attribute::URL_SCHEME, "http")
+        .with(attribute::URL_PATH, route.unwrap_or("/").to_owned());
+    if let Some(route) = route {
+        span.set(attribute::HTTP_ROUTE, route.to_owned());
     }
+    let version = match request.version() {
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    };
+    span.set(attribute::NETWORK_PROTOCOL_VERSION, version);
+    if let Some(authority) = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok()) {
+        span.set(attribute::SERVER_ADDRESS, authority.host().to_owned());
+        if let Some(port) = authority.port_u16() {
+            span.set(attribute::SERVER_PORT, i64::from(port));
+        }
+    }
+    span
 }

@@ -41,6 +41,8 @@ pub struct Shop {
     pub figures: ShopFigures,
     /// Whether spans leave this process.
     pub tracing: bool,
+    /// Pages send spans of their own.
+    pub browser_tracing: bool,
     /// Work that outlives its request, and the news that the server stops.
     pub lifeline: Lifeline,
     /// Of connected pages.

@@ -295,6 +295,10 @@ struct ShopParts {
 }
 
 impl ShopParts {
+    fn traces_pages(&self) -> bool {
+        self.tracing && self.config.telemetry.browser_tracing
+    }
+
     fn open(&self, listener: TcpListener, lifeline: Lifeline, limits: &Limits) -> std::io::Result<Server> {
         let ws = &self.config.ws;
         let late = self.late.get().ok_or_else(|| std::io::Error::other("the process is still starting"))?;
@@ -306,6 +310,7 @@ impl ShopParts {
             fanout: self.fanout.clone(),
             clock: self.clock.clone(),
             tracing: self.tracing,
+            browser_tracing: self.traces_pages(),
             low_stock: self.config.inventory.warning_max,
         };
         let shop = Shop {
@@ -330,6 +335,7 @@ impl ShopParts {
             packed: Packed::new(self.catalog.waiting().clone()),
             figures: self.figures.clone(),
             tracing: self.tracing,
+            browser_tracing: self.traces_pages(),
             lifeline,
             seats: Seats::of_pages(limits.max_pages, ws.min_rate, ws.heartbeat_interval, Arc::default()),
         };

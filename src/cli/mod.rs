@@ -11,6 +11,7 @@ mod http;
 mod output;
 mod serve;
 mod topics;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ enum Command {
     Explain(explain::Args),
     /// Read and write the topics of the event log.
     Topics(topics::Args),
+    /// Draw an order's trace as a tree, from Jaeger.
+    Trace(trace::Args),
     /// Show or check the configuration.
     Config(config::Args),
 }
@@ -85,6 +88,7 @@ impl Cli {
             Command::Drill(args) => drill::run(&self, args),
             Command::Explain(args) => explain::run(&self, args),
             Command::Topics(args) => topics::run(&self, args),
+            Command::Trace(args) => trace::run(&self, args),
             Command::Config(args) => config::run(&self, args),
         };
         result.unwrap_or_else(|error| output::failed(&error))

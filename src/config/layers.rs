@@ -117,6 +117,9 @@ fn unknown_key(key: &str, known: &BTreeMap<String, Value>) -> String {
 
 /// Turns text from the environment or a flag into the type that the default has.
 fn coerce(value: &Value, example: &Value) -> Option<Value> {
+    if let (Value::Integer(number), Value::Float(_)) = (value, example) {
+        return i32::try_from(*number).ok().map(|number| Value::Float(f64::from(number)));
+    }
     let Value::String(text) = value else {
         return (value.same_type(example)).then(|| value.clone());
     };
@@ -129,7 +132,8 @@ fn coerce(value: &Value, example: &Value) -> Option<Value> {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
         }
-        Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,
+        Value::Float(_) => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
+        Value::Datetime(_) | Value::Table(_) => None,
     }
 }
 
@@ -139,7 +143,8 @@ fn expected(example: &Value) -> &'static str {
         Value::Integer(_) => "a whole number",
         Value::Boolean(_) => "true or false",
         Value::Array(_) => "a list",
-        Value::Float(_) | Value::Datetime(_) | Value::Table(_) => "a section",
+        Value::Float(_) => "a number",
+        Value::Datetime(_) | Value::Table(_) => "a section",
     }
 }
 

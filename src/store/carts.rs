@@ -6,6 +6,7 @@ use super::cart::{Cart, CartError, CartLine, Shown, Wanted};
 use super::{CALL_DEADLINE, Store, StoreError};
 use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, ProductId, Quantity, SessionId, UserId};
+use crate::telemetry::names::span;
 
 /// A cart's columns. All are empty for a session without a row, but for the clock.
 pub(super) struct CartRow {
@@ -137,7 +138,7 @@ impl Store {
             .fetch_one(&self.pool)
             .await
         };
-        let row = self.run("read the cart", read).await?;
+        let row = self.traced_here(span::CART_SELECT, self.run("read the cart", read)).await?;
         let now_ms = row.now_ms;
         Ok((row.into_cart(session_id)?, now_ms))
     }
@@ -172,7 +173,7 @@ impl Store {
             .fetch_optional(&self.pool)
             .await
         };
-        Ok(self.run("keep the cart", keep).await?.map(|row| {
+        Ok(self.traced_here(span::CART_UPSERT, self.run("keep the cart", keep)).await?.map(|row| {
             (cart.version, cart.created_at_ms, cart.updated_at_ms) = (row.version, row.created_at_ms, row.updated_at_ms);
             cart
         }))

@@ -80,6 +80,31 @@ impl StoreError {
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
+    /// The SQLSTATE with which PostgreSQL refused.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<String> {
+        let (Self::Unavailable { source, .. } | Self::Failed { source, .. }) = self else { return None };
+        Some(source.as_database_error()?.code()?.into_owned())
+    }
+
+    /// The kind of error, without what is particular to one.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let kind = match self {
+            Self::Unavailable { source, .. } if matches!(**source, sqlx::Error::PoolTimedOut) => "pool_timed_out",
+            Self::Unavailable { .. } => "unavailable",
+            Self::TimedOut { .. } => "timeout",
+            Self::Contended { .. } => "contended",
+            Self::Failed { .. } => "failed",
+            Self::Corrupt { .. } => "corrupt",
+            Self::TooOld { .. } => "too_old",
+            Self::Migration(_) | Self::Newer { .. } | Self::Held { .. } => "migration",
+            Self::Pooled { .. } => "pooled",
+            Self::BadUrl { .. } => "bad_url",
+        };
+        self.sqlstate().unwrap_or_else(|| kind.to_owned())
+    }
+
     /// Whether PostgreSQL itself said that it undid the transaction: nothing was written then, for certain.
     pub(super) fn is_undone(&self) -> bool {
         let (Self::Unavailable { source, .. } | Self::Failed { source, .. }) = self else { return false };

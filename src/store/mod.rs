@@ -33,6 +33,7 @@ mod rescue;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod session;
+mod traced;
 mod unusable;
 
 use std::future::Future;

@@ -16,11 +16,13 @@ use super::breaches;
 use super::orders::OutcomeKind;
 use super::positions::move_forward;
 use super::rescue::flip;
-use super::{Store, StoreError, TrackerPosition};
+use super::{Store, StoreError, TrackerPosition, traced};
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId};
 use crate::domain::order::OrderStatus;
+use crate::telemetry::names::span;
+use crate::telemetry::spans::Span;
 
 /// What one event of `inventory-events` says of an order item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +85,20 @@ pub struct TouchedOrder {
 }
 
 impl Store {
+    /// Records a batch below these spans, one for each sampled trace in it.
+    ///
+    /// # Errors
+    /// Those of [`Store::record_outcomes`].
+    pub async fn record_traced(&self, batch: &TrackerBatch, below: &[Span]) -> Result<Recorded, StoreError> {
+        let statement = |span: &Span| self.statement(span::OUTCOME_UPDATE, span.context().as_ref());
+        let mut spans: Vec<Span> = below.iter().map(statement).collect();
+        let recorded = self.record_outcomes(batch).await;
+        if let Err(error) = &recorded {
+            spans.iter_mut().for_each(|span| traced::note(span, error));
+        }
+        recorded
+    }
+
     /// Records a batch: all of it or nothing.
     ///
     /// # Errors

@@ -78,6 +78,7 @@ struct ProbeRow {
     product_id: String,
     expires_at_ms: EpochMs,
     traceparent: Option<String>,
+    tracestate: Option<String>,
 }
 
 impl Store {
@@ -305,9 +306,9 @@ async fn mark_probed(connection: &mut PgConnection, ids: &[RawId], interval_ms: 
            ), marked AS (
                UPDATE order_items i SET last_probe_at = clock_timestamp() FROM due
                WHERE i.order_item_id = due.order_item_id
-               RETURNING i.order_id, i.order_item_id, i.product_id, i.expires_at, i.traceparent
+               RETURNING i.order_id, i.order_item_id, i.product_id, i.expires_at, i.traceparent, i.tracestate
            )
-           SELECT order_id, order_item_id, product_id, traceparent, kartshoppe_ms(expires_at) AS "expires_at_ms!"
+           SELECT order_id, order_item_id, product_id, traceparent, tracestate, kartshoppe_ms(expires_at) AS "expires_at_ms!"
            FROM marked ORDER BY expires_at, order_item_id"#,
         ids,
         interval_ms
@@ -353,7 +354,7 @@ impl ProbeRow {
             order_item_id: OrderItemId::new(&self.order_item_id).map_err(corrupt)?,
             product_id: ProductId::new(&self.product_id).map_err(corrupt)?,
             expires_at_ms: self.expires_at_ms,
-            trace: self.traceparent.as_deref().and_then(TraceContext::parse),
+            trace: TraceContext::of(self.traceparent.as_deref(), self.tracestate.as_deref()),
         })
     }
 }

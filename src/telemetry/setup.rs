@@ -1,36 +1,46 @@
-//! Starts and stops what listens to `tracing`.
+//! Starts and stops what listens to `tracing`, and what spans are made of.
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler as SdkSampler, SdkTracer, SdkTracerProvider};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::asked::Asked;
+use super::export::{ExportError, Exporting, Origin};
 use super::families as family;
 use super::log_files::LogFiles;
 use super::metrics::Metrics;
+use super::names::attribute;
+use super::otel_env::{self, EnvError, OtelEnv};
 use super::panics;
 use super::queue::LineQueue;
+use super::sampling::{Sampler, Sampling};
+use super::spans::{self, Tracers};
 use crate::clock::Clock;
-use crate::config::{LogFormat, Telemetry};
+use crate::config::{Config, LogFormat, LogKind, RoleName, Telemetry};
 
 /// Used when `RUST_LOG` is not set. The crates named here tell their every step at `info`.
 const DEFAULT_FILTER: &str = "info,ractor=off,sqlx=warn,pg_walstream=warn,hyper=warn,opentelemetry=warn,opentelemetry_sdk=warn";
 
 /// How long the last lines may take to leave, for each place where they go.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+/// The conventions that names and types of attributes follow.
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 /// Keeps the listeners alive; [`Guard::shutdown`] flushes them.
 #[derive(Debug, Default)]
 pub struct Guard {
-    traces: Option<SdkTracerProvider>,
+    exporting: Option<Exporting>,
     lines: Vec<LineQueue>,
 }
 
@@ -38,27 +48,34 @@ impl Guard {
     /// Whether spans leave this process.
     #[must_use]
     pub fn is_tracing(&self) -> bool {
-        self.traces.is_some()
+        self.exporting.is_some()
     }
 
-    /// Shows on `/metrics` how many log lines were dropped because nobody took them.
+    /// Shows on `/metrics` what was dropped: log lines that nobody took, and spans that did not reach the collector.
     pub fn register(&self, metrics: &Metrics) {
         let lines = self.lines.clone();
         metrics.observe(&family::LOG_LINES_DROPPED, move || {
             lines.iter().map(|queue| (vec![("target", queue.target().to_owned())], queue.dropped() as f64)).collect()
         });
+        let Some(exporting) = &self.exporting else { return };
+        let counts = exporting.counts().clone();
+        metrics.observe(&family::SPANS_EXPORTED, move || {
+            vec![(Vec::new(), counts.exported.load(Ordering::Relaxed) as f64)]
+        });
+        let counts = exporting.counts().clone();
+        metrics.observe(&family::SPANS_DROPPED, move || {
+            let reasons = [("queue_full", &counts.queue_full), ("export_failed", &counts.refused)];
+            reasons.map(|(reason, count)| (vec![("reason", reason.to_owned())], count.load(Ordering::Relaxed) as f64)).into()
+        });
     }
 
-    /// Sends what is still to be sent. Blocks up to the exporter's time-out, so call it off the async workers and last.
-    pub fn shutdown(mut self) {
-        if let Some(provider) = self.traces.take()
-            && let Err(error) = provider.shutdown()
-        {
-            tracing::warn!(%error, "the last spans could not be sent");
+    /// Sends what is still to be sent, for a short while; to be called last.
+    pub async fn shutdown(self) {
+        if let Some(exporting) = &self.exporting {
+            exporting.flush().await;
         }
-        for queue in &self.lines {
-            queue.flush(FLUSH_PATIENCE);
-        }
+        let flush = move || self.lines.iter().all(|queue| queue.flush(FLUSH_PATIENCE));
+        let _ = tokio::task::spawn_blocking(flush).await;
     }
 }
 
@@ -75,19 +92,25 @@ pub enum SetupError {
     /// The system gives no thread or no handle for the log's lines.
     #[error("cannot start the log")]
     Lines(#[source] io::Error),
-    /// `OTEL_*` asks for an exporter that cannot be built.
+    /// `OTEL_*` asks for what cannot be done.
+    #[error("the environment's OTEL_* variables cannot be followed")]
+    Environment(#[from] EnvError),
+    /// The exporter that `OTEL_*` asks for cannot be built.
     #[error("cannot set up the OTLP exporter; check the OTEL_EXPORTER_OTLP_* variables")]
-    Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
+    Exporter(#[from] ExportError),
     /// Telemetry was started before in this process.
     #[error("telemetry is already running")]
     AlreadyRunning(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts logging, and tracing if an endpoint is set. `log_folder` is where the log file goes, `None` for no file.
+/// Starts logging, and tracing if the environment asks for it. `log_folder` is where the log file goes, `None` for no file. To be
+/// called within the runtime.
 ///
 /// # Errors
 /// [`SetupError`] if the log file or the exporter cannot be had.
-pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> Result<Guard, SetupError> {
+pub fn start(whole: &Config, log_folder: Option<&Path>, instance: &str) -> Result<Guard, SetupError> {
+    let config = &whole.telemetry;
+    let environment = otel_env::read()?;
     let filter = || Asked(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)));
     let mut guard = Guard::default();
     // A handle of our own: the standard library's is locked while a write to it waits, and whoever else wrote to it would wait,
@@ -108,18 +131,13 @@ pub fn start(config: &Telemetry, log_folder: Option<&Path>, instance: &str) -> R
         }
         None => None,
     };
-    guard.traces = if endpoint_is_set() { Some(provider(instance)?) } else { None };
-    let traces = guard.traces.as_ref().map(|provider| {
-        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("kartshoppe"));
-        // Spans go out whatever the log's level is, but the actor library's own never-ending ones stay out.
-        layer.with_filter(Asked(EnvFilter::new("off,kartshoppe=info")))
-    });
     tracing_subscriber::registry()
-        .with(traces)
         .with(stderr.with_filter(filter()))
         .with(file.map(|layer| layer.with_filter(filter())))
         .try_init()
         .map_err(SetupError::AlreadyRunning)?;
+    environment.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    guard.exporting = start_tracing(whole, &environment, instance)?;
     panics::to_the_log();
     Ok(guard)
 }
@@ -141,22 +159,48 @@ where
     Ok((tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(queue.clone()), queue))
 }
 
-fn endpoint_is_set() -> bool {
-    let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
-    let disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
-    !disabled && (set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+/// One tracer and resource per role; all of them share one queue and one client.
+fn start_tracing(config: &Config, environment: &OtelEnv, instance: &str) -> Result<Option<Exporting>, SetupError> {
+    let Some(otlp) = &environment.otlp else { return Ok(None) };
+    let resource = |origin| resource(environment, origin, instance);
+    let exporting = Exporting::start(otlp, environment.limits, resource).map_err(SetupError::Exporter)?;
+    let tracer = |role| tracer(&exporting, Origin::Role(role), resource(Origin::Role(role)));
+    let telemetry = &config.telemetry;
+    spans::install(Tracers {
+        api: tracer(RoleName::Api),
+        inventory: tracer(RoleName::Inventory),
+        cdc: tracer(RoleName::Cdc),
+        browser: telemetry.browser_tracing.then(|| exporting.of(Origin::Browser)),
+        sampling: Sampling {
+            sampler: environment.sampler.unwrap_or(Sampler::ByRoot { stream: telemetry.stream_sample_ratio }),
+            trusts_clients: telemetry.trust_client_sampling && environment.asks_parents,
+            joins_traces: environment.joins_traces,
+        },
+        messaging_system: match config.log.kind {
+            LogKind::Kafka => "kafka",
+            LogKind::Embedded => "kartshoppe",
+        },
+    });
+    Ok(Some(exporting))
 }
 
-fn provider(instance: &str) -> Result<SdkTracerProvider, SetupError> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().build().map_err(SetupError::Exporter)?;
-    let mut resource = opentelemetry_sdk::Resource::builder();
-    if std::env::var("OTEL_SERVICE_NAME").is_err() {
-        resource = resource.with_service_name("kartshoppe");
-    }
-    let attributes = [
-        opentelemetry::KeyValue::new("service.instance.id", instance.to_owned()),
-        opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+fn tracer(exporting: &Exporting, origin: Origin, resource: Resource) -> SdkTracer {
+    // What is sampled was decided at the root: whoever makes a span wants it.
+    let provider = SdkTracerProvider::builder().with_sampler(SdkSampler::AlwaysOn).with_span_processor(exporting.of(origin));
+    let scope = InstrumentationScope::builder("kartshoppe").with_version(env!("CARGO_PKG_VERSION")).with_schema_url(SCHEMA_URL);
+    provider.with_resource(resource).build().tracer_with_scope(scope.build())
+}
+
+/// What is ours, then what the environment says, then the name, which is taken literally for all roles where one is set.
+fn resource(environment: &OtelEnv, origin: Origin, instance: &str) -> Resource {
+    let ours = [
+        KeyValue::new("telemetry.sdk.name", "opentelemetry"),
+        KeyValue::new("telemetry.sdk.language", "rust"),
+        KeyValue::new("service.instance.id", instance.to_owned()),
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
     ];
-    let resource = resource.with_attributes(attributes).build();
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+    let theirs = environment.attributes.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let name = environment.service_name.clone().unwrap_or_else(|| format!("kartshoppe-{}", origin.as_str()));
+    let last = [KeyValue::new("service.name", name), KeyValue::new(attribute::ROLE, origin.as_str())];
+    Resource::builder_empty().with_attributes(ours).with_attributes(theirs).with_attributes(last).build()
 }

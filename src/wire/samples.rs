@@ -208,6 +208,7 @@ pub(crate) fn frames() -> Vec<Bytes> {
         since: Some(NOW),
         catalog: CatalogState::Live,
         tracing: false,
+        browser_tracing: false,
         low_stock: 9,
     };
     let recommendation = Recommendation {
@@ -266,6 +267,7 @@ pub(crate) fn page_messages() -> Vec<(&'static str, Value)> {
 pub(crate) const HEADERS: &[(&str, &str)] = &[
     (headers::CAUSE, "what made the record: `topic/partition/offset/index` of an input, `file/index` or `timer/deadline`"),
     (headers::TRACEPARENT, "W3C trace context of the cause"),
+    (headers::TRACESTATE, "what tracing systems keep beside it, as it came with the cause"),
     (
         headers::STATE,
         "`format;life;version;changed at;last received at;stale at;s or -;applied on product-updates;applied on order-events`; times in \

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use ts_rs::{Config, TS};
 
 use super::pages::{
-    cart, frame, front, history, inventory_state, order, page_message, problem, recommendation, status, tracked_event,
+    browser_spans, cart, frame, front, history, inventory_state, order, page_message, problem, recommendation, status,
+    tracked_event,
 };
 use super::topics::alert_event;
 use super::{envelope, product};
@@ -29,6 +30,7 @@ fn export(into: &Path) {
 
 fn export_all(config: &Config) -> Result<(), ts_rs::ExportError> {
     alert_event::AlertEvent::export_all(config)?;
+    browser_spans::BrowserSpans::export_all(config)?;
     cart::Cart::export_all(config)?;
     cart::CartAdd::export_all(config)?;
     cart::CartSet::export_all(config)?;

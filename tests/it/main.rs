@@ -41,6 +41,7 @@ mod kafka_trouble;
 mod kafka_undecided;
 mod log_conformance;
 mod metrics;
+mod otel;
 mod seats;
 mod serve_log;
 mod slow_readers;

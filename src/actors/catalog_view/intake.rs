@@ -98,7 +98,12 @@ impl Catalog {
             writer.moves.add(number, &change.change);
         }
         if change.is_news {
-            writer.notes.insert(number, ChangeNote { change: change.change, trace: change.trace });
+            let note = ChangeNote { change: change.change, trace: change.trace, others: Vec::new() };
+            let note = match writer.notes.remove(&number) {
+                Some(older) => note.replacing(older),
+                None => note,
+            };
+            writer.notes.insert(number, note);
         }
     }
 

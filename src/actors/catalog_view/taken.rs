@@ -17,6 +17,9 @@ use crate::telemetry::context::TraceContext;
 /// More changed products than this are not listed one by one.
 const PENDING_MAX: usize = 65_536;
 
+/// Traces beside the first that a frame of several changes is linked with.
+const OTHERS_MAX: usize = 8;
+
 /// Per partition of `products`: everything before this offset is in the view.
 pub type SourcePositions = Arc<[Offset]>;
 
@@ -24,7 +27,29 @@ pub type SourcePositions = Arc<[Offset]>;
 #[derive(Debug, Clone)]
 pub struct ChangeNote {
     pub change: Arc<Change>,
+    /// The last sampled trace among the changes that came together, or the newest change's.
     pub trace: Option<TraceContext>,
+    /// The other sampled ones, at most [`OTHERS_MAX`].
+    pub others: Vec<TraceContext>,
+}
+
+impl ChangeNote {
+    /// Takes the place of an older note that no page was sent.
+    #[must_use]
+    pub fn replacing(mut self, older: Self) -> Self {
+        let is_sampled = |trace: &TraceContext| trace.is_sampled();
+        self.others = older.others;
+        if let Some(older) = older.trace.filter(is_sampled) {
+            match self.trace.as_ref().filter(|trace| is_sampled(trace)) {
+                Some(newer) if newer.trace_id != older.trace_id => self.others.push(older),
+                Some(_) => {}
+                None => self.trace = Some(older),
+            }
+        }
+        let surplus = self.others.len().saturating_sub(OTHERS_MAX);
+        self.others.drain(..surplus);
+        self
+    }
 }
 
 /// What changed since the last [`TakenFeed::drain`].
@@ -122,6 +147,10 @@ impl Pending {
             self.taken.numbers.push(number);
         }
         if let Some(note) = note {
+            let note = match self.taken.notes.remove(&number) {
+                Some(older) => note.replacing(older),
+                None => note,
+            };
             self.taken.notes.insert(number, note);
         }
         if self.taken.numbers.len() >= PENDING_MAX {
@@ -133,6 +162,8 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::inventory::EventKind;
+    use crate::domain::product::Revision;
 
     #[tokio::test]
     async fn lists_each_product_once_and_gives_up_listing_when_there_are_too_many() {
@@ -146,5 +177,31 @@ mod tests {
         assert!(taken.resume_all && taken.numbers.len() <= PENDING_MAX);
         let taken = feed.drain();
         assert_eq!((taken.numbers.len(), &*taken.positions, taken.resume_all), (0, &[9][..], false));
+    }
+
+    #[test]
+    fn a_note_of_several_changes_names_the_last_sampled_trace_and_up_to_eight_others() {
+        let feed = TakenFeed::default();
+        let note = |id: u8, flags: u8| {
+            let trace = TraceContext { trace_id: [id; 16], span_id: [id; 8], flags, state: None, is_remote: true };
+            let change = Arc::new(Change {
+                kind: EventKind::InventoryDecreased,
+                previous_stock: None,
+                current_stock: 1,
+                previous_price: None,
+                current_price: None,
+                order_id: None,
+                revision: Revision { life: 0, version: 1 },
+                at_ms: 1,
+            });
+            ChangeNote { change, trace: Some(trace), others: Vec::new() }
+        };
+        feed.add((1..=11).map(|id| (7, Some(note(id, 1)))), Arc::from([1]));
+        feed.add([(7, Some(note(12, 0)))], Arc::from([2]));
+        let taken = feed.drain();
+        let ids = |traces: &[TraceContext]| traces.iter().map(|trace| trace.trace_id[0]).collect::<Vec<_>>();
+        let kept = &taken.notes[&7];
+        assert_eq!(ids(kept.trace.as_slice()), [11], "the newest is not sampled");
+        assert_eq!(ids(&kept.others), [3, 4, 5, 6, 7, 8, 9, 10]);
     }
 }

@@ -81,7 +81,7 @@ pub fn product_update(id: &str, entry: &Entry, note: Option<&ChangeNote>, now_ms
     writer.text(",\"change\":");
     writer.json(&note.map(|note| note.change.to_wire()));
     writer.text(",\"traceparent\":");
-    writer.json(&note.and_then(|note| note.trace).map(|trace| trace.to_string()));
+    writer.json(&note.and_then(|note| note.trace.as_ref()).map(ToString::to_string));
     writer.text("}");
     Some(writer.finish())
 }

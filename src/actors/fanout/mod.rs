@@ -26,5 +26,5 @@ mod tests;
 pub use actor::{FanoutMsg, FanoutState, WebSocketFanout};
 pub use counts::Counts;
 pub use handle::FanoutHandle;
-pub use hub::FanoutSettings;
+pub use hub::{FanoutSettings, PushSpans};
 pub use page::{Burst, PageInfo, PageSubscription};

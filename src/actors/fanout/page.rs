@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cursor;
-use super::hub::{Hub, PageCell};
+use super::hub::{Hub, PageCell, PushSpans};
 use super::journal::{Due, RingEntry, Sequence};
 use crate::actors::catalog_view::{CatalogState, Pieces, SlotNo, SourcePositions};
 use crate::bugs::{self, Bug};
@@ -45,7 +45,8 @@ pub struct PageInfo {
 /// What is due to a page: whole WebSocket frames, end to end, ready to be written as they are.
 #[derive(Debug)]
 pub enum Burst {
-    Frames(Bytes),
+    /// With the spans that end once they are written.
+    Frames(Bytes, Option<Arc<PushSpans>>),
     /// The whole catalogue, as one frame whose bytes are shared by all pages that take it.
     Catalogue(Pieces),
 }
@@ -53,7 +54,7 @@ pub enum Burst {
 impl Burst {
     fn whole(self) -> Bytes {
         match self {
-            Self::Frames(frames) => frames,
+            Self::Frames(frames, _) => frames,
             Self::Catalogue(pieces) => pieces.collect::<Vec<_>>().concat().into(),
         }
     }
@@ -153,12 +154,13 @@ impl PageSubscription {
         let sent = |event_ms| self.hub.count_told(&self.hub.counts.order_seconds, event_ms);
         let mut frames = self.cell.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_into(&mut run, sent);
         if let Some(shared) = self.shared_run(&run) {
-            return Some(Burst::Frames(shared));
+            return Some(Burst::Frames(shared, self.hub.pushes()));
         }
         frames += self.products_into(&mut run);
         frames += self.heartbeat_into(&mut run);
         self.hub.count_frames(frames);
-        (!run.is_empty()).then(|| Burst::Frames(self.hub.catalog.waiting().hold(run.freeze())))
+        let pushes = if frames > 0 { self.hub.pushes() } else { None };
+        (!run.is_empty()).then(|| Burst::Frames(self.hub.catalog.waiting().hold(run.freeze()), pushes))
     }
 
     async fn wait(&self) {

@@ -244,6 +244,7 @@ async fn heartbeats_come_in_time_and_say_what_runs() {
         since: None,
         catalog: CatalogState::Live,
         tracing: false,
+        browser_tracing: false,
         low_stock: 9,
     };
     stage.fanout.set_status(status);

@@ -1,6 +1,7 @@
 //! A batch as its source gives it to the shards: one part per partition, decoded and grouped by product.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -9,7 +10,8 @@ use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Cause, Input, OrderOutcome, Outcome, PerInput};
 use crate::log::{NewRecord, Offset, Record};
 use crate::telemetry::context::TraceContext;
-use crate::wire::topics::headers;
+use crate::telemetry::spans;
+use crate::wire::topics::output;
 
 /// Number of a batch: rising and unique in the process, so that late messages about an earlier batch are recognised.
 pub(crate) type BatchId = u64;
@@ -79,10 +81,24 @@ pub(crate) struct Probe {
     pub origin: RecordOrigin,
 }
 
+/// Records that were polled together.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub records: Vec<Record>,
+    pub decoded_at: SystemTime,
+}
+
+impl Chunk {
+    /// These records, decoded now.
+    pub(crate) fn new(records: Vec<Record>) -> Self {
+        Self { records, decoded_at: spans::now() }
+    }
+}
+
 /// The record that a command came in, as an index into the polled chunk, which all its records share.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordOrigin {
-    chunk: Arc<Vec<Record>>,
+    chunk: Arc<Chunk>,
     index: u32,
     /// The bytes of one element, where the record is an array.
     part: Option<Box<Bytes>>,
@@ -93,14 +109,19 @@ impl RecordOrigin {
     ///
     /// # Panics
     /// Beyond the end of the chunk.
-    pub(crate) fn new(chunk: &Arc<Vec<Record>>, index: u32, part: Option<Bytes>) -> Self {
-        assert!((index as usize) < chunk.len(), "no record {index} in a chunk of {}", chunk.len());
+    pub(crate) fn new(chunk: &Arc<Chunk>, index: u32, part: Option<Bytes>) -> Self {
+        assert!((index as usize) < chunk.records.len(), "no record {index} in a chunk of {}", chunk.records.len());
         Self { chunk: chunk.clone(), index, part: part.map(Box::new) }
     }
 
     /// The record as it was read.
     pub(crate) fn record(&self) -> &Record {
-        &self.chunk[self.index as usize]
+        &self.chunk.records[self.index as usize]
+    }
+
+    /// When it was decoded.
+    pub(crate) fn decoded_at(&self) -> SystemTime {
+        self.chunk.decoded_at
     }
 
     /// The bytes of the command alone, where the record has more.
@@ -110,7 +131,7 @@ impl RecordOrigin {
 
     /// The trace it belongs to, if it names one.
     pub(crate) fn trace(&self) -> Option<TraceContext> {
-        self.record().headers.get_str(headers::TRACEPARENT).and_then(TraceContext::parse)
+        output::trace_of(&self.record().headers)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::inventory::{Cause, Effect, InventoryEvent, Outcome, ProductSt
 use crate::domain::product::Product;
 use crate::log::{NewRecord, PartitionId};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::spans::Span;
 use crate::wire::envelope::uuid_of;
 use crate::wire::pages::frame::ProductUpdate;
 use crate::wire::pages::history::ProductChange;
@@ -24,9 +25,20 @@ pub(crate) struct Outputs {
     pub state: Option<NewRecord>,
     /// The frame of the last change, if there was one.
     pub frame: Option<NewRecord>,
-    /// Sampled traces that the commit's span is linked to.
-    pub traces: Vec<TraceContext>,
+    /// The sampled records among the causes.
+    pub traces: Vec<TracedRecord>,
     last_change: Option<LastChange>,
+    /// The last sampled trace among the changes that the frame stands for.
+    last_sampled: Option<TraceContext>,
+}
+
+/// A sampled record on its way to the commit.
+#[derive(Debug)]
+pub(crate) struct TracedRecord {
+    /// Lasts until the commit.
+    pub process: Span,
+    /// The command's span, which the batch's is linked to.
+    pub applied: TraceContext,
 }
 
 /// The last change of the product, for its frame.
@@ -44,7 +56,10 @@ impl Outputs {
                 Effect::Publish(event) => {
                     self.facts.push(inventory_event::record(&event, trace));
                     if outcome == Outcome::Applied {
-                        self.last_change = Some(LastChange { event, trace: trace.copied() });
+                        if let Some(sampled) = trace.filter(|trace| trace.is_sampled()) {
+                            self.last_sampled = Some(sampled.clone());
+                        }
+                        self.last_change = Some(LastChange { event, trace: trace.cloned() });
                     }
                 }
                 Effect::Raise(alert) => self.facts.push(alert_event::record(&alert, cause, trace)),
@@ -54,8 +69,12 @@ impl Outputs {
 
     /// Adds the state after the last command and the frame of the last change. `before` is the state before the first command.
     pub(crate) fn close(&mut self, origin: &StateOrigin<'_>, before: Option<&ProductState>, next: Option<&ProductState>) {
-        let change = self.last_change.take();
-        let trace = change.as_ref().and_then(|change| change.trace);
+        let mut change = self.last_change.take();
+        if let (Some(change), Some(sampled)) = (&mut change, self.last_sampled.take()) {
+            // One frame stands for several changes: a trace that somebody can look at is worth more than the newest.
+            change.trace = Some(sampled);
+        }
+        let trace = change.as_ref().and_then(|change| change.trace.clone());
         let StateOrigin { product_id, partition, cause } = *origin;
         self.state = Some(match next {
             Some(next) => product_record::record(next, partition, cause, trace.as_ref()),
@@ -74,7 +93,7 @@ impl Outputs {
 
     /// Adds the outputs of later commands of the same product.
     pub(crate) fn then(&mut self, later: Self) {
-        let Self { facts, state, frame, traces, last_change: _ } = later;
+        let Self { facts, state, frame, traces, last_change: _, last_sampled: _ } = later;
         self.facts.extend(facts);
         self.state = state.or(self.state.take());
         self.frame = frame.or(self.frame.take());
@@ -97,7 +116,12 @@ impl LastChange {
         let change = ProductChange::of_event(event);
         let uuid = uuid_of(&event_id(&event.cause, &event.product_id, event.ordinal));
         let record = |product| {
-            ProductUpdate { product, change, traceparent: *trace }.record(&event.product_id, &uuid, event.at_ms, &event.cause)
+            ProductUpdate { product, change, traceparent: trace.clone() }.record(
+                &event.product_id,
+                &uuid,
+                event.at_ms,
+                &event.cause,
+            )
         };
         if let Some(next) = next {
             return Some(record(ProductBody::from(next)));

@@ -9,20 +9,24 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use opentelemetry::trace::SpanKind;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tracing::Span;
 
+use super::INVENTORY_GROUP;
 use super::batch::{IncomingCommand, ProductCommands, RecordOrigin};
 use super::collector::Collector;
-use super::outputs::{KnownState, ProductReply, StateOrigin};
+use super::outputs::{KnownState, ProductReply, StateOrigin, TracedRecord};
 use crate::actors::faults::{FaultBoard, Who};
 use crate::actors::supervision::ActorKind;
 use crate::bugs::{self, Bug};
+use crate::config::RoleName;
 use crate::domain::ids::ProductId;
-use crate::domain::inventory::{Command, Outcome, ProductState, Rules, Transition, apply};
+use crate::domain::inventory::{Command, InputTopic, Outcome, ProductState, Rules, Transition, apply};
 use crate::log::{EventLog, PartitionId};
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::{names, spans};
+use crate::telemetry::names::{self, attribute};
+use crate::telemetry::sampling::Root;
+use crate::telemetry::spans::Span;
 use crate::wire::invalid::Invalid;
 
 /// Shared by all products of a process.
@@ -135,24 +139,18 @@ impl ProductActor {
 
     fn apply_one(&self, known: Option<&ProductState>, incoming: &IncomingCommand, reply: &mut ProductReply) -> Transition {
         let mut trace = incoming.origin.as_ref().and_then(RecordOrigin::trace);
-        let span = trace.filter(TraceContext::is_sampled).map(|parent| self.span(&parent));
-        let _entered = span.as_ref().map(Span::enter);
+        let process = incoming.origin.as_ref().map_or_else(Span::none, |origin| process_span(origin, trace.as_ref()));
+        let span = process.child_of(RoleName::Inventory, SpanKind::Internal, names::span::PRODUCT_APPLY);
         let mut step = apply(&self.context.rules, known, &incoming.input);
-        if let Some(span) = &span {
-            trace = spans::context_of(span).or(trace);
-            reply.outputs.traces.extend(trace);
+        if let Some(applied) = span.context() {
+            drop(span.with(attribute::PRODUCT_ID, self.id.to_string()));
+            trace = Some(applied.clone());
+            reply.outputs.traces.push(TracedRecord { process, applied });
         }
         let effects = std::mem::take(&mut step.effects);
         reply.outputs.add(effects, step.outcome, &incoming.input.cause, trace.as_ref());
         reply.tally.count(step.outcome, &incoming.input.cause);
         step
-    }
-
-    /// Used for sampled traces only.
-    fn span(&self, parent: &TraceContext) -> Span {
-        let span = tracing::info_span!(parent: None, names::span::PRODUCT_APPLY, kartshoppe.product.id = self.id.as_str());
-        spans::set_parent(&span, parent);
-        span
     }
 
     /// Faults on an order strike while its item is handled, as a poison command would.
@@ -162,6 +160,23 @@ impl ProductActor {
             Command::Deduct(_) | Command::Upsert(_) | Command::Remove | Command::CheckStale { .. } => Ok(()),
         }
     }
+}
+
+/// The span of a record, from its decoding on; none where it is not sampled.
+fn process_span(origin: &RecordOrigin, parent: Option<&TraceContext>) -> Span {
+    let record = origin.record();
+    let (name, root) = match record.topic.as_input() {
+        Some(InputTopic::OrderEvents) => (names::span::ORDER_PROCESS, Root::Few),
+        Some(InputTopic::ProductUpdates) | None => (names::span::UPDATE_PROCESS, Root::Stream),
+    };
+    let span = Span::of_record(RoleName::Inventory, name, root, parent, origin.decoded_at());
+    if span.is_none() {
+        return span;
+    }
+    span.messaging("process", record.topic.name())
+        .with(attribute::MESSAGING_DESTINATION_PARTITION_ID, record.partition.to_string())
+        .with(attribute::MESSAGING_KAFKA_OFFSET, record.offset)
+        .with(attribute::MESSAGING_CONSUMER_GROUP_NAME, INVENTORY_GROUP)
 }
 
 /// Whether a step changed the state.

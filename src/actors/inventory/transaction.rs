@@ -7,20 +7,22 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use opentelemetry::trace::SpanKind;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::batch::{BatchId, Tally};
 use super::metrics::{DeadLetterLabels, EngineMetrics};
+use super::outputs::TracedRecord;
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
+use crate::config::RoleName;
 use crate::domain::EpochMs;
 use crate::log::{Batch, LogError, NewRecord, PartitionId, Positions, Session};
-use crate::telemetry::context::TraceContext;
-use crate::telemetry::{names, spans};
+use crate::telemetry::names::{attribute, span};
+use crate::telemetry::spans::Span;
 
-/// Links that the span of one commit has at most: enough to find it from any trace of a quiet shop.
-const LINKS_MAX: usize = 32;
+/// Sampled records of one commit whose spans are linked with the batch's at most, as a span has room for 128 links.
+const LINKED_MAX: usize = 60;
 
 /// The output of one shard.
 #[derive(Debug)]
@@ -30,8 +32,8 @@ pub(crate) struct ShardOutput {
     pub records: Vec<NewRecord>,
     pub positions: Positions,
     pub tally: Tally,
-    /// Sampled traces among the causes.
-    pub traces: Vec<TraceContext>,
+    /// The sampled records among the causes.
+    pub traces: Vec<TracedRecord>,
     /// The append time of the oldest record.
     pub oldest_ms: Option<EpochMs>,
 }
@@ -80,7 +82,7 @@ pub(crate) struct Transaction {
     pub partitions: Vec<PartitionId>,
     write: Batch,
     tally: Tally,
-    traces: Vec<TraceContext>,
+    traces: Vec<TracedRecord>,
     oldest_ms: Option<EpochMs>,
 }
 
@@ -128,7 +130,12 @@ impl Transaction {
             }
             session.commit(write).await
         };
-        let result = work.instrument(commit_span(records, &traces)).await;
+        let mut spans = CommitSpans::begin(records, traces);
+        let result = work.await;
+        if let Err(error) = &result {
+            spans.fail(error);
+        }
+        drop(spans);
         match &result {
             Ok(()) => {
                 metrics.count(&tally);
@@ -142,16 +149,40 @@ impl Transaction {
     }
 }
 
-/// A span only if a cause is sampled: it has no parent and links to each of them.
-fn commit_span(records: usize, traces: &[TraceContext]) -> tracing::Span {
-    if traces.is_empty() {
-        return tracing::Span::none();
+/// The spans of a commit: one in the trace of each sampled record, and one of the batch, which has no parent as it has many causes.
+struct CommitSpans {
+    batch: Span,
+    records: Vec<(TracedRecord, Span)>,
+}
+
+impl CommitSpans {
+    fn begin(records: usize, traces: Vec<TracedRecord>) -> Self {
+        if traces.is_empty() {
+            return Self { batch: Span::none(), records: Vec::new() };
+        }
+        let mut batch = Span::root(RoleName::Inventory, SpanKind::Internal, span::INVENTORY_COMMIT, None)
+            .with(attribute::MESSAGING_BATCH_MESSAGE_COUNT, i64::try_from(records).unwrap_or(i64::MAX));
+        let of_batch = batch.context();
+        let commit = |(index, traced): (usize, TracedRecord)| {
+            let mut commit = traced.process.child_of(RoleName::Inventory, SpanKind::Internal, span::RECORD_COMMIT);
+            if let (Some(of_batch), Some(of_record), true) = (&of_batch, commit.context(), index < LINKED_MAX) {
+                commit.link(of_batch);
+                batch.link(&of_record);
+                batch.link(&traced.applied);
+            }
+            (traced, commit)
+        };
+        let records = traces.into_iter().enumerate().map(commit).collect();
+        Self { batch, records }
     }
-    let span = tracing::info_span!(parent: None, names::span::INVENTORY_COMMIT, messaging.batch.message_count = records);
-    for trace in traces.iter().take(LINKS_MAX) {
-        spans::add_link(&span, trace);
+
+    fn fail(&mut self, error: &LogError) {
+        self.batch.fail(error.kind());
+        for (traced, commit) in &mut self.records {
+            commit.fail(error.kind());
+            traced.process.fail(error.kind());
+        }
     }
-    span
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::actors::supervision::{ActorKind, ChildSpec};
 use crate::bugs::{self, Bug};
 use crate::clock::in_ms;
 use crate::log::{Appended, EventLog};
+use crate::telemetry::names::attribute;
 use crate::wire::topics::Topic;
 
 /// Appends under way at once: while one waits for its disk or broker, another is filled.
@@ -89,11 +90,15 @@ impl OrderPublisher {
         });
     }
 
-    fn take_report(&self, state: &mut OrderPublisherState, report: AppendReport) {
+    fn take_report(&self, state: &mut OrderPublisherState, mut report: AppendReport) {
         state.under_way -= 1;
         match &report.result {
-            Ok(appended) => self.compare_clocks(&report.handovers, appended),
+            Ok(appended) => {
+                self.compare_clocks(&report.handovers, appended);
+                name_places(&mut report.handovers, appended);
+            }
             Err(error) => {
+                report.handovers.iter_mut().for_each(|handover| handover.span.fail(error.kind()));
                 tracing::warn!(%error, "it is unclear whether order items reached the event log: they are not sent again, but rescued if need be");
             }
         }
@@ -123,6 +128,22 @@ impl OrderPublisher {
         let wait = if carried.is_some() { CHECK_TOPIC_EVERY } else { CHECK_TOPIC_SOON };
         let later = state.mailbox.tell_after(wait, OrderPublisherMsg::CheckTopic);
         state.checking = Some(AbortOnDropHandle::new(later));
+    }
+}
+
+/// Says in each span where its record is; of several records there is no one place. Appended records come in the order in which
+/// they were handed over.
+fn name_places(handovers: &mut [Handover], appended: &[Appended]) {
+    let mut places = appended.iter();
+    for handover in handovers {
+        let items = handover.items;
+        let first = places.next();
+        if items > 1 {
+            places.nth(items - 2);
+        } else if let Some(place) = first {
+            handover.span.set(attribute::MESSAGING_DESTINATION_PARTITION_ID, place.partition.to_string());
+            handover.span.set(attribute::MESSAGING_KAFKA_OFFSET, place.offset);
+        }
     }
 }
 

@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use opentelemetry::trace::SpanKind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tracing::Span;
 
 use super::gate::{Gate, PublishMode};
 use crate::actors::kit::Mailbox;
 use crate::clock::{Clock, in_ms};
+use crate::config::RoleName;
 use crate::domain::EpochMs;
 use crate::log::{Appended, LogError, NewRecord};
 use crate::store::{Order, OrderItem, PublishVia};
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::names::span;
-use crate::telemetry::spans;
+use crate::telemetry::names::{attribute, span};
+use crate::telemetry::spans::Span;
 use crate::wire::topics::Topic;
 use crate::wire::topics::order_event::{OrderEvent, OrderSource, Wish};
 
@@ -74,13 +75,15 @@ pub enum OrderPublisherMsg {
 pub struct Handover {
     /// Empty once they were handed to the log.
     pub(super) records: Vec<NewRecord>,
+    /// How many there were.
+    pub(super) items: usize,
     counts: Arc<PublishCounts>,
     /// What the database's clock showed at the INSERT.
     pub(super) inserted_at_ms: EpochMs,
     pub(super) handed_at: Instant,
     _credit: Option<OwnedSemaphorePermit>,
     /// Lasts until the log has answered.
-    _span: Span,
+    pub(super) span: Span,
 }
 
 impl Drop for Handover {
@@ -134,8 +137,8 @@ impl PublisherHandle {
         let events: Vec<_> = order.items.iter().filter_map(|item| self.event(order, item)).collect();
         let expires_at_ms = order.items.iter().filter_map(|item| item.expires_at_ms).max();
         let (Some(expires_at_ms), false) = (expires_at_ms, events.is_empty()) else { return };
-        let span = publish_span(order, trace.as_ref());
-        let trace = spans::below(&span, trace);
+        let span = publish_span(order, events.len(), trace.as_ref());
+        let trace = span.below(trace);
         let records: Vec<_> = events.iter().map(|event| event.record(trace.as_ref())).collect();
         let count = records.len();
         let credit = u32::try_from(count).ok().and_then(|count| self.credit.clone().try_acquire_many_owned(count).ok());
@@ -143,7 +146,7 @@ impl PublisherHandle {
         let inserted_at_ms = expires_at_ms.saturating_sub(expiry_ms);
         let (counts, handed_at) = (self.counts.clone(), Instant::now());
         let has_credit = credit.is_some();
-        let handover = Handover { records, counts, inserted_at_ms, handed_at, _credit: credit, _span: span };
+        let handover = Handover { records, items: count, counts, inserted_at_ms, handed_at, _credit: credit, span };
         if !has_credit || self.mailbox.tell(OrderPublisherMsg::Publish(handover)).is_err() {
             tracing::warn!(kartshoppe.order.id = %order.order_id, items = count, "items were not handed to the event log: they will be rescued");
         }
@@ -166,14 +169,12 @@ impl PublisherHandle {
     }
 }
 
-fn publish_span(order: &Order, parent: Option<&TraceContext>) -> Span {
-    spans::child(parent, || {
-        tracing::info_span!(
-            parent: None,
-            span::ORDER_PUBLISH,
-            otel.kind = "producer",
-            messaging.destination.name = Topic::OrderEvents.name(),
-            kartshoppe.order.id = order.order_id.as_str(),
-        )
-    })
+fn publish_span(order: &Order, items: usize, parent: Option<&TraceContext>) -> Span {
+    let span = Span::child(RoleName::Api, SpanKind::Producer, span::ORDER_SEND, parent);
+    if span.is_none() {
+        return span;
+    }
+    span.messaging("send", Topic::OrderEvents.name())
+        .with(attribute::MESSAGING_BATCH_MESSAGE_COUNT, i64::try_from(items).unwrap_or(i64::MAX))
+        .with(attribute::ORDER_ID, order.order_id.to_string())
 }

@@ -3,17 +3,20 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use opentelemetry::trace::SpanKind;
+
 use super::handle::{RenderOrder, TrackerHandle};
 use super::settle::Settlement;
 use crate::actors::fanout::FanoutHandle;
 use crate::bugs::{self, Bug};
 use crate::clock::Backoff;
+use crate::config::RoleName;
 use crate::domain::EpochMs;
 use crate::store::{Orders, Recorded, Store, StoreError, Stranded, TrackerBatch, Unreadable, UnusableItem};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 use crate::telemetry::names::span;
 use crate::telemetry::promises::Promise;
-use crate::telemetry::spans;
+use crate::telemetry::spans::Span;
 
 /// Orders whose rows hold what cannot be shown.
 const UNREADABLE: About = About::cause(Cause::OrderUnreadable);
@@ -39,21 +42,22 @@ pub struct Recorder {
 impl Recorder {
     /// Writes a batch down, waiting for the database as long as it takes, and notifies the pages of the orders it touched.
     pub async fn record(&self, settlement: &Settlement) {
-        let settle = || tracing::info_span!(parent: None, span::ORDER_SETTLE);
-        let _spans: Vec<_> = settlement.traces.iter().map(|trace| spans::child(Some(trace), settle)).collect();
+        let settle = |trace| Span::child(RoleName::Api, SpanKind::Internal, span::ORDER_SETTLE, Some(trace));
+        let mut spans: Vec<Span> = settlement.traces.iter().map(settle).collect();
         let batch = &settlement.batch;
         Promise::OneOutcome.broken(settlement.repeated);
         // Before the write: if this process's tracker dies in between, the next one notifies them.
         self.handle.owe(batch.outcomes.iter().map(|outcome| outcome.order_id.as_str()));
         let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         loop {
-            match self.store.record_outcomes(batch).await {
+            match self.store.record_traced(batch, &spans).await {
                 Ok(recorded) => {
                     self.count(&recorded);
                     break;
                 }
                 Err(error) if error.is_retryable() => self.count_retry(&error),
                 Err(error) => {
+                    spans.iter_mut().for_each(|span| span.fail(error.kind()));
                     complain(&error);
                     self.record_one_by_one(batch).await;
                     break;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName};
+use opentelemetry::trace::SpanKind;
 use serde_json::json;
-use tracing::Instrument;
 
 use super::cart;
 use super::orders;
@@ -24,11 +24,12 @@ use crate::api::failure::Failure;
 use crate::api::observe::Trace;
 use crate::api::problem::Problem;
 use crate::api::state::Shop;
+use crate::config::RoleName;
 use crate::domain::ids::{ProductId, SessionId, UserId};
 use crate::domain::money::Cents;
 use crate::store::{Checkout, CheckoutError, CheckoutRequest, IdempotencyKey, Offer, PublishVia};
-use crate::telemetry::names::span;
-use crate::telemetry::spans;
+use crate::telemetry::names::{attribute, span};
+use crate::telemetry::spans::Span;
 use crate::wire::pages::order::{self, GUEST};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -72,10 +73,20 @@ pub async fn place(
 }
 
 async fn buy(shop: Arc<Shop>, mut request: CheckoutRequest) -> Result<order::Order, Failure> {
-    let span = spans::child(request.trace.as_ref(), || tracing::info_span!(parent: None, span::CHECKOUT));
+    let mut span = Span::child(RoleName::Api, SpanKind::Internal, span::CHECKOUT, request.trace.as_ref());
     // The rows carry it too: whoever publishes them goes on from here.
-    request.trace = spans::below(&span, request.trace);
-    settle_up(shop, request).instrument(span).await
+    request.trace = span.below(request.trace);
+    let done = settle_up(shop, request).await;
+    match &done {
+        Ok(order) => span.set(attribute::ORDER_ID, order.order_id.clone()),
+        Err(failure) => {
+            let problem = failure.problem();
+            if problem.status.is_server_error() {
+                span.fail(problem.code);
+            }
+        }
+    }
+    done
 }
 
 async fn settle_up(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::Order, Failure> {
@@ -83,16 +94,12 @@ async fn settle_up(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::O
         let listing = shop.catalog.listing(id.as_str())?;
         Some(Offer { name: listing.name, price: listing.price })
     };
-    let insert = spans::child(
-        request.trace.as_ref(),
-        || tracing::info_span!(parent: None, span::ORDER_INSERT, otel.kind = "client", db.system.name = "postgresql", db.collection.name = "orders"),
-    );
-    let outcome = shop.store.checkout(&request, offer).instrument(insert).await;
+    let outcome = shop.store.checkout(&request, offer).await;
     let order = match outcome.map_err(|error| refusal(&shop, error))? {
         Checkout::Replayed(order) => order,
         Checkout::Placed(order, emptied) => {
             shop.figures.placed.count(request.publish_via);
-            shop.publisher.publish(&order, request.trace);
+            shop.publisher.publish(&order, request.trace.clone());
             let _ = cart::changed(&shop, &emptied, request.trace);
             order
         }

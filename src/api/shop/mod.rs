@@ -13,6 +13,7 @@ pub mod products;
 pub mod query;
 pub mod recommendations;
 pub mod status;
+pub mod traces;
 
 use std::sync::Arc;
 

@@ -40,6 +40,7 @@ pub struct StatusSources {
     pub fanout: FanoutHandle,
     pub clock: Clock,
     pub tracing: bool,
+    pub browser_tracing: bool,
     /// Stock from 1 to this is low.
     pub low_stock: i64,
 }
@@ -54,6 +55,7 @@ impl StatusBoard {
             since: None,
             catalog: catalog_state(&sources.catalog),
             tracing: sources.tracing,
+            browser_tracing: sources.browser_tracing,
             low_stock: sources.low_stock,
         };
         let board = Self { last: Arc::new(ArcSwap::from_pointee(first)), catalog: sources.catalog.clone() };

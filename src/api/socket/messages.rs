@@ -5,12 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use opentelemetry::trace::SpanKind;
 
 use super::{Page, SocketCounts};
 use crate::api::shop::{cart, recommendations};
 use crate::api::state::Shop;
+use crate::config::RoleName;
 use crate::domain::ids::{SessionId, UserId};
 use crate::store::{Cart, CartError, Wanted};
+use crate::telemetry::names::{attribute, span};
+use crate::telemetry::sampling::Root;
+use crate::telemetry::spans::{self, Span};
 use crate::wire::pages::client_message::{self, CartChange, ClientMessage};
 use crate::wire::pages::frame::Frame;
 use crate::wire::pages::tracked_event::said;
@@ -57,17 +62,32 @@ pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
             recommendation(&shop, &session, &user, cart.as_ref()).await
         })),
         ClientMessage::Cart(change) => Some(Box::pin(async move {
-            match change_cart(&shop, &session, &user, &change).await {
+            let mut span = Span::of_root(RoleName::Api, SpanKind::Server, span::PAGE_MESSAGE, Root::Few)
+                .with(attribute::PAGE_ACTION, action(&change));
+            let trace = span.context();
+            match spans::scope(trace.as_ref(), change_cart(&shop, &session, &user, &change)).await {
                 // The change comes to all pages of the session, this one too.
-                Ok(Some(cart)) => drop(cart::changed(&shop, &cart, None)),
+                Ok(Some(cart)) => drop(cart::changed(&shop, &cart, trace)),
                 Ok(None) => SocketCounts::count(&shop.figures.sockets.ignored),
                 Err(error) => {
+                    if let CartError::Store(error) = &error {
+                        span.fail(error.kind());
+                    }
                     SocketCounts::count(&shop.figures.sockets.ignored);
                     tracing::debug!(%error, "a page's cart stays as it was");
                 }
             }
             Bytes::new()
         })),
+    }
+}
+
+fn action(change: &CartChange) -> &'static str {
+    match change {
+        CartChange::Add { .. } => "add",
+        CartChange::SetQuantity { .. } => "set_quantity",
+        CartChange::Remove { .. } => "remove",
+        CartChange::Clear => "clear",
     }
 }
 

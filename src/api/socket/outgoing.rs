@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use crate::actors::catalog_view::Pieces;
-use crate::actors::fanout::Burst;
+use crate::actors::fanout::{Burst, PushSpans};
 use crate::actors::waiting::WaitingOutput;
 
 /// Pieces of one write.
@@ -27,11 +28,13 @@ pub(super) struct Outgoing {
     catalogue: Option<Pieces>,
     /// Some of the catalogue is gone.
     catalogue_begun: bool,
+    /// Spans that end once everything is written.
+    pushes: Option<Arc<PushSpans>>,
 }
 
 impl Outgoing {
     pub(super) fn new(sum: WaitingOutput) -> Self {
-        Self { sum, frames: VecDeque::new(), gone: 0, catalogue: None, catalogue_begun: false }
+        Self { sum, frames: VecDeque::new(), gone: 0, catalogue: None, catalogue_begun: false, pushes: None }
     }
 
     pub(super) fn push(&mut self, frames: Bytes) {
@@ -43,7 +46,10 @@ impl Outgoing {
     /// Adds what is due. Only when nothing waits.
     pub(super) fn push_burst(&mut self, burst: Burst) {
         match burst {
-            Burst::Frames(frames) => self.push(frames),
+            Burst::Frames(frames, pushes) => {
+                self.push(frames);
+                self.pushes = pushes.or(self.pushes.take());
+            }
             Burst::Catalogue(mut pieces) => {
                 self.frames.extend(pieces.next().map(|piece| self.sum.hold(piece)));
                 self.catalogue = Some(pieces);
@@ -76,6 +82,9 @@ impl Outgoing {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(written),
                 Err(error) => return Err(error),
             }
+        }
+        if let Some(pushes) = self.pushes.take() {
+            pushes.end();
         }
         // A quiet page holds no memory for what it was sent.
         self.frames = VecDeque::new();

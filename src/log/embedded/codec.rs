@@ -8,7 +8,7 @@ use crate::log::Headers;
 use crate::wire::topics::headers;
 
 /// Names that most records carry: read back without an allocation each.
-const KNOWN: [&str; 4] = [headers::CAUSE, headers::TRACEPARENT, headers::STATE, headers::MOVED_FROM];
+const KNOWN: [&str; 5] = [headers::CAUSE, headers::TRACEPARENT, headers::TRACESTATE, headers::STATE, headers::MOVED_FROM];
 
 /// Writes the headers into `blob`, which is emptied first. Without headers it stays empty.
 pub(super) fn encode(headers: &Headers, blob: &mut Vec<u8>) {

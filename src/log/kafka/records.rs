@@ -100,7 +100,7 @@ where
 
 /// The name of a header; the common ones need no allocation.
 fn known(name: &str) -> Cow<'static, str> {
-    const KNOWN: [&str; 4] = [headers::CAUSE, headers::TRACEPARENT, headers::STATE, headers::MOVED_FROM];
+    const KNOWN: [&str; 5] = [headers::CAUSE, headers::TRACEPARENT, headers::TRACESTATE, headers::STATE, headers::MOVED_FROM];
     KNOWN.into_iter().find(|known| *known == name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
 }
 

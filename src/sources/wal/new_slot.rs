@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Connection, Executor, FromRow};
-use tracing::Span;
 
 use super::alarm::Alarm;
 use super::position::read_chunk;
@@ -24,6 +23,7 @@ use super::{ReadError, Step, WalConfig};
 use crate::domain::EpochMs;
 use crate::log::cdc_position::gap_record;
 use crate::log::{Batch, EventLog, NewRecord, Positions, Session, Start, Stop, read_topics};
+use crate::telemetry::spans::Span;
 use crate::wire::topics::Topic;
 use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 use crate::wire::topics::order_event::OrderSource;
@@ -32,7 +32,7 @@ use crate::wire::topics::order_event::OrderSource;
 pub(super) const NAME_BLOCKERS_AFTER: Duration = Duration::from_secs(5);
 /// Rows that the reader owes: nothing says that they were published or what became of them.
 const WAITING: &str = "
-SELECT order_item_id, coalesce(order_id, '') AS order_id, coalesce(product_id, '') AS product_id, coalesce(quantity, 0)::bigint AS quantity, traceparent,
+SELECT order_item_id, coalesce(order_id, '') AS order_id, coalesce(product_id, '') AS product_id, coalesce(quantity, 0)::bigint AS quantity, traceparent, tracestate,
        (extract(epoch FROM CASE WHEN isfinite(inserted_at) THEN inserted_at ELSE clock_timestamp() END) * 1000)::bigint AS inserted_at_ms, xmin::text::bigint AS xid
 FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL ORDER BY inserted_at, order_item_id";
 
@@ -43,6 +43,7 @@ struct WaitingRow {
     product_id: String,
     quantity: i64,
     traceparent: Option<String>,
+    tracestate: Option<String>,
     inserted_at_ms: EpochMs,
     /// Who wrote it.
     xid: i64,
@@ -137,6 +138,7 @@ impl WaitingRow {
             product_id: &self.product_id,
             quantity: self.quantity,
             traceparent: self.traceparent.as_deref(),
+            tracestate: self.tracestate.as_deref(),
         };
         record(&item, self.inserted_at_ms, read_at)
     }

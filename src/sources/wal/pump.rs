@@ -116,12 +116,17 @@ async fn commit(
     witness: &Mutex<Server>,
     mut flush: Flush,
 ) -> Result<Durable, ReadError> {
-    let _spans = std::mem::take(&mut flush.spans);
+    let mut spans = std::mem::take(&mut flush.spans);
     let durable =
         Durable { rows: flush.records.len(), position: flush.position.clone(), newest_commit_ms: flush.newest_commit_ms };
     witness.lock().await.await_visible(&flush.xids).await?;
     context.at(Step::Committing).await?;
-    session.commit(flush.batch(&context.config.slot)).await?;
+    let committed = session.commit(flush.batch(&context.config.slot)).await;
+    if let Err(error) = &committed {
+        spans.iter_mut().for_each(|span| span.fail(error.kind()));
+    }
+    drop(spans);
+    committed?;
     context.at(Step::Committed).await?;
     Ok(durable)
 }

@@ -4,16 +4,18 @@
 //! one COPY share an LSN, so nothing else would do. Decoding a transaction again gives its rows in the same order.
 
 use bytes::Bytes;
-use tracing::Span;
+use opentelemetry::trace::SpanKind;
 
 use super::stream::{RowValue, WalEvent, WalRow};
 use super::visible::Xid;
+use crate::config::RoleName;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
 use crate::log::{Batch, NewRecord, Positions};
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::names::span;
-use crate::telemetry::spans;
+use crate::telemetry::names::{attribute, span};
+use crate::telemetry::sampling::Root;
+use crate::telemetry::spans::Span;
 use crate::wire::topics::Topic;
 use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 use crate::wire::topics::order_event::{OrderEvent, OrderSource, Wish};
@@ -45,6 +47,7 @@ pub struct PublishedItem<'a> {
     pub product_id: &'a str,
     pub quantity: i64,
     pub traceparent: Option<&'a str>,
+    pub tracestate: Option<&'a str>,
 }
 
 /// What has come and is not yet handed to the log.
@@ -202,7 +205,7 @@ fn item(row: &WalRow) -> Result<PublishedItem<'_>, ProtocolError> {
         "" => 0,
         digits => digits.parse().map_err(|_| ProtocolError::Column("quantity"))?,
     };
-    let traceparent = match row.cell("traceparent") {
+    let optional = |column| match row.cell(column) {
         RowValue::Text(text) => Some(text),
         RowValue::Null | RowValue::Absent => None,
     };
@@ -211,7 +214,8 @@ fn item(row: &WalRow) -> Result<PublishedItem<'_>, ProtocolError> {
         order_id: text("order_id")?,
         product_id: text("product_id")?,
         quantity,
-        traceparent,
+        traceparent: optional("traceparent"),
+        tracestate: optional("tracestate"),
     })
 }
 
@@ -220,21 +224,26 @@ fn item(row: &WalRow) -> Result<PublishedItem<'_>, ProtocolError> {
 /// where its trace is sampled: it is to last until the record is committed.
 #[must_use]
 pub fn record(item: &PublishedItem<'_>, committed_at_ms: EpochMs, read_at: Lsn) -> (NewRecord, Option<Span>) {
-    let parent = item.traceparent.and_then(TraceContext::parse);
-    let span = spans::child(parent.as_ref(), || {
-        tracing::info_span!(
-            parent: None,
-            span::WAL_READ,
-            otel.kind = "producer",
-            messaging.destination.name = Topic::OrderEvents.name(),
-            kartshoppe.order.id = item.order_id,
-            kartshoppe.pg.lsn = %read_at,
-        )
-    });
-    let trace = spans::below(&span, parent);
+    let parent = TraceContext::of(item.traceparent, item.tracestate);
+    let span = publish_span(item, parent.as_ref(), read_at);
+    let trace = span.below(parent);
     let record = event(item, committed_at_ms)
         .map_or_else(|| raw_record(item, committed_at_ms, trace.as_ref()), |event| event.record(trace.as_ref()));
-    (record, Some(span).filter(|span| !span.is_none()))
+    (record, span.some())
+}
+
+/// A row that was inserted by hand begins a trace here, as an order.
+fn publish_span(item: &PublishedItem<'_>, parent: Option<&TraceContext>, read_at: Lsn) -> Span {
+    let span = match parent {
+        None => Span::of_root(RoleName::Cdc, SpanKind::Producer, span::ORDER_SEND, Root::Few),
+        parent => Span::child(RoleName::Cdc, SpanKind::Producer, span::ORDER_SEND, parent),
+    };
+    if span.is_none() {
+        return span;
+    }
+    span.messaging("send", Topic::OrderEvents.name())
+        .with(attribute::ORDER_ID, item.order_id.to_owned())
+        .with(attribute::PG_LSN, read_at.to_string())
 }
 
 fn event(item: &PublishedItem<'_>, committed_at_ms: EpochMs) -> Option<OrderEvent> {

@@ -25,6 +25,7 @@ use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId, SessionI
 use crate::domain::money::Cents;
 use crate::domain::order::{OrderStatus, Totals};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::span;
 
 /// Groups under way at once: while one waits for its commit, the next is made.
 const WRITES_AT_ONCE: usize = 2;
@@ -121,7 +122,8 @@ impl Store {
     ) -> Result<Checkout, CheckoutError> {
         request.check()?;
         for _ in 0..ATTEMPTS {
-            let CartAndKey { cart, known } = self.batchers.lookups.ask(self, CartLookup::of(request)).await??;
+            let lookup = self.batchers.lookups.ask(self, CartLookup::of(request));
+            let CartAndKey { cart, known } = self.traced(span::CART_SELECT, request.trace.as_ref(), lookup).await??;
             if let Some(known) = known {
                 return self.replay(request, &known).await;
             }
@@ -139,7 +141,8 @@ impl Store {
         super::seeded::empty_cart_first(&self.pool, request.session_id.as_str(), cart.version).await;
         let key = request.idempotency_key.clone().filter(|_| !bugs::is(Bug::KeyNotKept));
         let write = Write::of(request, order.clone(), cart.version, key);
-        Ok(self.batchers.writes.ask(self, write).await?.map(|written| {
+        let write = self.batchers.writes.ask(self, write);
+        Ok(self.traced(span::ORDER_INSERT, request.trace.as_ref(), write).await?.map(|written| {
             order.stamp(&written);
             cart.clear();
             (cart.version, cart.updated_at_ms) = (written.cart_version, written.cart_updated_at_ms);

@@ -13,6 +13,7 @@ use crate::clock::in_ms;
 use crate::domain::EpochMs;
 use crate::domain::ids::SessionId;
 use crate::store::{CheckoutRequest, IdempotencyKey, Order, OrderItem, Store, StoreError};
+use crate::telemetry::context::TraceContext;
 
 /// An order to be written, if its cart is still at that version and its key is free.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub struct Write {
     pub session_id: SessionId,
     pub cart_version: i64,
     pub key: Option<IdempotencyKey>,
-    pub traceparent: Option<String>,
+    pub trace: Option<TraceContext>,
 }
 
 /// When the order was written, and what became of its cart.
@@ -36,8 +37,7 @@ pub struct Written {
 
 impl Write {
     pub fn of(request: &CheckoutRequest, order: Order, cart_version: i64, key: Option<IdempotencyKey>) -> Self {
-        let traceparent = request.trace.map(|trace| trace.to_string());
-        Self { order, session_id: request.session_id.clone(), cart_version, key, traceparent }
+        Self { order, session_id: request.session_id.clone(), cart_version, key, trace: request.trace.clone() }
     }
 }
 
@@ -94,14 +94,14 @@ impl Batchable for Write {
                        FROM granted
                    ), items AS (
                        INSERT INTO order_items (order_item_id, order_id, product_id, quantity, unit_price, line_total, publish_via,
-                                                expires_at, traceparent, product_name, added_at_ms)
+                                                expires_at, traceparent, tracestate, product_name, added_at_ms)
                        SELECT i.order_item_id, i.order_id, i.product_id, i.quantity, i.unit_price::numeric / 100,
                               i.line_total::numeric / 100, i.publish_via,
                               CASE WHEN i.publish_via = 'direct' THEN g.at + $3::bigint * interval '1 millisecond' END,
-                              i.traceparent, i.product_name, i.added_at_ms
+                              i.traceparent, i.tracestate, i.product_name, i.added_at_ms
                        FROM json_to_recordset($2::text::json) AS i (
                            order_item_id text, order_id text, product_id text, quantity int, unit_price bigint, line_total bigint,
-                           publish_via text, traceparent text, product_name text, added_at_ms bigint)
+                           publish_via text, traceparent text, tracestate text, product_name text, added_at_ms bigint)
                        JOIN granted g USING (order_id)
                    )
                    SELECT order_id AS "order_id!", (extract(epoch FROM at) * 1000)::bigint AS "at_ms!",
@@ -158,7 +158,8 @@ struct ItemRow<'a> {
     unit_price: i64,
     line_total: i64,
     publish_via: &'a str,
-    traceparent: Option<&'a str>,
+    traceparent: Option<String>,
+    tracestate: Option<&'a str>,
     product_name: Option<&'a str>,
     added_at_ms: Option<EpochMs>,
 }
@@ -185,7 +186,7 @@ impl<'a> OrderRow<'a> {
 }
 
 impl<'a> ItemRow<'a> {
-    fn of(Write { order, traceparent, .. }: &'a Write, item: &'a OrderItem) -> Self {
+    fn of(Write { order, trace, .. }: &'a Write, item: &'a OrderItem) -> Self {
         Self {
             order_item_id: item.order_item_id.as_str(),
             order_id: order.order_id.as_str(),
@@ -194,7 +195,8 @@ impl<'a> ItemRow<'a> {
             unit_price: item.unit_price.cents(),
             line_total: item.line_total.cents(),
             publish_via: item.publish_via.as_str(),
-            traceparent: traceparent.as_deref(),
+            traceparent: trace.as_ref().map(TraceContext::to_string),
+            tracestate: trace.as_ref().and_then(|trace| trace.state.as_deref()),
             product_name: item.product_name.as_deref(),
             added_at_ms: item.added_at_ms,
         }

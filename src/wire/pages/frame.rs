@@ -24,7 +24,7 @@ use crate::wire::topics::record::NewRecord;
 
 /// Payload of a `PRODUCT_UPDATE` frame: one whole product, what changed, and the trace of the cause.
 /// A removed product is sent as its last state with inventory 0.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, TS, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, TS, ToSchema)]
 pub struct ProductUpdate<'a> {
     #[serde(flatten)]
     pub product: ProductBody<'a>,
@@ -169,10 +169,11 @@ mod tests {
             since: Some(5),
             catalog: CatalogState::Live,
             tracing: false,
+            browser_tracing: false,
             low_stock: 9,
         };
         let heartbeat = Heartbeat { cursor: Some("c".to_owned()), status: Some(status), reload: false };
-        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::Heartbeat(&heartbeat).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":null,"toUserId":null,"eventType":"HEARTBEAT","payload":{"cursor":"c","status":{"inventory":"running","cdc":"unknown","since":5,"catalog":"live","tracing":false,"lowStock":9},"reload":false}}"#);
+        insta::assert_snapshot!(String::from_utf8_lossy(&Frame::Heartbeat(&heartbeat).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":null,"toUserId":null,"eventType":"HEARTBEAT","payload":{"cursor":"c","status":{"inventory":"running","cdc":"unknown","since":5,"catalog":"live","tracing":false,"browserTracing":false,"lowStock":9},"reload":false}}"#);
         let cart = crate::wire::pages::cart::tests::cart();
         insta::assert_snapshot!(String::from_utf8_lossy(&Frame::ShoppingCart(&cart).to_json("u", 1)), @r#"{"uuid":"u","timestamp":1,"key":"s-1","toUserId":"guest","eventType":"SHOPPING_CART","payload":{"cartId":"c-1","sessionId":"s-1","userId":"guest","items":[{"productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"/api/ecommerce/product/MUG/image","addedAt":1732500000000,"available":true}],"totalAmount":19.0,"createdAt":1732500000000,"updatedAt":1732500000001,"status":"ACTIVE","quote":{"subtotal":19.0,"tax":1.52,"shipping":5.99,"totalAmount":26.51}}}"#);
         let order = crate::wire::pages::order::tests::order();

@@ -5,7 +5,9 @@
 //! | `cart`, `order`, `recommendation`, `status` | | the same, as frames |
 //! | `front`, `history`, `inventory_state`, `problem` | `client_message` | `frame` |
 //! | `tracked_event` | `tracked_event` | |
+//! | `browser_spans` | | |
 
+pub(crate) mod browser_spans;
 pub mod cart;
 pub(crate) mod client_message;
 pub mod frame;

@@ -17,6 +17,8 @@ pub struct Status {
     pub catalog: CatalogState,
     /// Whether spans are exported.
     pub tracing: bool,
+    /// Whether pages are to send spans of their own.
+    pub browser_tracing: bool,
     /// Stock from 1 to this is low, in units.
     pub low_stock: i64,
 }
@@ -54,8 +56,9 @@ mod tests {
             since: None,
             catalog: CatalogState::Restoring,
             tracing: true,
+            browser_tracing: false,
             low_stock: 9,
         };
-        insta::assert_snapshot!(serde_json::to_string(&status).unwrap(), @r#"{"inventory":"running","cdc":"stopped","since":null,"catalog":"restoring","tracing":true,"lowStock":9}"#);
+        insta::assert_snapshot!(serde_json::to_string(&status).unwrap(), @r#"{"inventory":"running","cdc":"stopped","since":null,"catalog":"restoring","tracing":true,"browserTracing":false,"lowStock":9}"#);
     }
 }

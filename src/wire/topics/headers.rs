@@ -3,7 +3,7 @@
 /// What made this record: [`crate::domain::inventory::Cause`] as text. On every output of the inventory.
 pub const CAUSE: &str = "kartshoppe-cause";
 /// W3C trace context of the cause.
-pub use crate::telemetry::context::TRACEPARENT;
+pub use crate::telemetry::context::{TRACEPARENT, TRACESTATE};
 /// The state header on `products`: format number, revision, time of the last command, deadline, stale flag, applied positions.
 pub const STATE: &str = "kartshoppe-state";
 /// On a tombstone of `products`: `life;version` with which the product left, as states in between may be on no record.

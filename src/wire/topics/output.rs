@@ -25,17 +25,20 @@ pub fn output_headers(cause: &Cause, trace: Option<&TraceContext>) -> Headers {
     headers
 }
 
-/// Adds the `traceparent` header where there is a trace.
+/// Adds `traceparent`, and `tracestate` if there is one, where there is a trace.
 pub fn push_trace(headers: &mut Headers, trace: Option<&TraceContext>) {
     if let Some(trace) = trace {
         headers.push(headers::TRACEPARENT, trace.to_string());
+        if let Some(state) = &trace.state {
+            headers.push(headers::TRACESTATE, state.to_string());
+        }
     }
 }
 
 /// The trace of a record, if it carries one.
 #[must_use]
 pub fn trace_of(headers: &Headers) -> Option<TraceContext> {
-    headers.get_str(headers::TRACEPARENT).and_then(TraceContext::parse)
+    TraceContext::of(headers.get_str(headers::TRACEPARENT), headers.get_str(headers::TRACESTATE))
 }
 
 /// What an output names as its cause; `None` if it names nothing that is known.

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
@@ -18,6 +20,8 @@ use super::server::Options;
 pub struct OtlpReceiver {
     address: SocketAddr,
     spans: Arc<Mutex<Vec<Span>>>,
+    /// The `service.name` of each.
+    services: Arc<Mutex<Vec<(Vec<u8>, String)>>>,
 }
 
 impl OtlpReceiver {
@@ -27,15 +31,25 @@ impl OtlpReceiver {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let taken = spans.clone();
-        let take = move |body: Bytes| async move {
+        let services: Arc<Mutex<Vec<(Vec<u8>, String)>>> = Arc::default();
+        let named = services.clone();
+        let take = move |headers: HeaderMap, body: Bytes| async move {
+            let body = if headers.get("content-encoding").is_some_and(|it| it == "gzip") { unpacked(&body) } else { body };
             let request = ExportTraceServiceRequest::decode(body).unwrap();
-            let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-            taken.lock().unwrap().extend(scopes.flat_map(|scope| scope.spans));
+            for resource in request.resource_spans {
+                let service =
+                    resource.resource.iter().flat_map(|resource| &resource.attributes).find(|it| it.key == "service.name");
+                let service = service.map(text_of).unwrap_or_default();
+                for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                    named.lock().unwrap().push((span.span_id.clone(), service.clone()));
+                    taken.lock().unwrap().push(span);
+                }
+            }
             StatusCode::OK
         };
         let router = Router::new().route("/v1/traces", post(take));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, spans }
+        Self { address, spans, services }
     }
 
     /// Makes a server send its spans here.
@@ -44,6 +58,22 @@ impl OtlpReceiver {
             .set("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", self.address))
             .set("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
             .set("OTEL_BSP_SCHEDULE_DELAY", 50)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// All spans so far.
+    pub fn all(&self) -> Vec<Span> {
+        self.spans.lock().unwrap().clone()
+    }
+
+    /// The service that a span came from.
+    pub fn service(&self, span: &Span) -> String {
+        let services = self.services.lock().unwrap();
+        services.iter().find(|(id, _)| *id == span.span_id).map(|(_, service)| service.clone()).unwrap_or_default()
     }
 
     /// Everything that came, as text.
@@ -74,4 +104,24 @@ impl OtlpReceiver {
         let below = |span: &Span| span.name == name && span.parent_span_id == parent.span_id && span.trace_id == parent.trace_id;
         self.span(&format!("{name} below {}", parent.name), below).await
     }
+}
+
+/// An attribute's value as text, with its type before it where it is no string.
+pub fn text_of(attribute: &KeyValue) -> String {
+    match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => format!("int {number}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A span's attribute as text.
+pub fn attribute(span: &Span, key: &str) -> Option<String> {
+    span.attributes.iter().find(|it| it.key == key).map(text_of)
+}
+
+fn unpacked(body: &[u8]) -> Bytes {
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(body), &mut plain).unwrap();
+    plain.into()
 }

@@ -15,6 +15,10 @@ since: number | null, catalog: CatalogState,
  */
 tracing: boolean, 
 /**
+ * Whether pages are to send spans of their own.
+ */
+browserTracing: boolean, 
+/**
  * Stock from 1 to this is low, in units.
  */
 lowStock: number, };

@@ -18,7 +18,7 @@ use crate::wire::samples;
 use crate::wire::topics::Topic;
 use crate::wire::topics::alert_event::AlertEvent;
 use crate::wire::topics::cdc_position::CdcPosition;
-use crate::wire::topics::headers::{self, TRACEPARENT, dead_letter as dead};
+use crate::wire::topics::headers::{self, TRACEPARENT, TRACESTATE, dead_letter as dead};
 use crate::wire::topics::inventory_event::InventoryEventValue;
 use crate::wire::topics::order_event::{self, OrderEventValue};
 use crate::wire::topics::record::NewRecord;
@@ -146,7 +146,7 @@ pub(super) fn actions(topic: Topic) -> &'static [(&'static str, &'static str)] {
 const PRODUCT_ID: &str = "productId";
 const SESSION_ID: &str = "sessionId; null for an event without one";
 const CAUSED: &[&str] = &[headers::CAUSE];
-const TRACED: &[&str] = &[TRACEPARENT, headers::TRANSACTION];
+const TRACED: &[&str] = &[TRACEPARENT, TRACESTATE, headers::TRANSACTION];
 const DEAD: &[&str] = &[
     headers::CAUSE,
     dead::EXCEPTION,
@@ -175,7 +175,7 @@ pub(super) fn of_topic(topic: Topic, schemas: &mut Schemas) -> Vec<Message> {
                 event,
                 "productId, or null: then it is written again to its partition",
                 &[],
-                &[TRACEPARENT, headers::MOVED_FROM, headers::CAUSE, headers::TRANSACTION],
+                &[TRACEPARENT, TRACESTATE, headers::MOVED_FROM, headers::CAUSE, headers::TRANSACTION],
             )]
         }
         Topic::Products => {
@@ -188,7 +188,7 @@ pub(super) fn of_topic(topic: Topic, schemas: &mut Schemas) -> Vec<Message> {
                     json!({"type": "null"}),
                     PRODUCT_ID,
                     CAUSED,
-                    &[headers::REVISION, TRACEPARENT, headers::TRANSACTION],
+                    &[headers::REVISION, TRACEPARENT, TRACESTATE, headers::TRANSACTION],
                 ),
             ]
         }
@@ -218,12 +218,19 @@ pub(super) fn of_topic(topic: Topic, schemas: &mut Schemas) -> Vec<Message> {
             let event = schemas.reference::<TrackedEvent>();
             let payload = envelope(schemas, EnvelopeType::EcommerceEvent, json!({"anyOf": [event, {"type": "object"}]}));
             let summary = "What a shopper did, as the page wrote it; the shop needs none of its fields.";
-            vec![Message::record("trackedEvent", summary, payload, SESSION_ID, &[], &[TRACEPARENT])]
+            vec![Message::record("trackedEvent", summary, payload, SESSION_ID, &[], &[TRACEPARENT, TRACESTATE])]
         }
         Topic::ShoppingCartEvents => {
             let cart = schemas.reference::<Cart>();
             let payload = envelope(schemas, EnvelopeType::ShoppingCart, cart);
-            vec![Message::record("cart", "A session's cart after a change.", payload, "sessionId", &[], &[TRACEPARENT])]
+            vec![Message::record(
+                "cart",
+                "A session's cart after a change.",
+                payload,
+                "sessionId",
+                &[],
+                &[TRACEPARENT, TRACESTATE],
+            )]
         }
         Topic::CdcPositions => {
             let position = schemas.reference::<CdcPosition>();
@@ -236,7 +243,7 @@ pub(super) fn of_topic(topic: Topic, schemas: &mut Schemas) -> Vec<Message> {
         }
         Topic::DeadLetters => {
             let summary = "Key, value and headers of the source, and why it could not be used.";
-            let sometimes: &[&str] = &[headers::CUT_FROM, TRACEPARENT, headers::TRANSACTION];
+            let sometimes: &[&str] = &[headers::CUT_FROM, TRACEPARENT, TRACESTATE, headers::TRANSACTION];
             vec![Message::record("deadLetter", summary, json!({}), "that of the source", DEAD, sometimes)]
         }
         Topic::ProcessingFanout
@@ -256,7 +263,7 @@ fn catalogue(schemas: &mut Schemas) -> Vec<Message> {
     let input = schemas.put("ProductInput", read);
     let product = json!({"oneOf": [input, {"type": "array", "items": input}]});
     let key = "productId, or null: then each element goes to its product's partition";
-    let sometimes: &[&str] = &[TRACEPARENT, headers::MOVED_FROM, headers::CAUSE, headers::TRANSACTION];
+    let sometimes: &[&str] = &[TRACEPARENT, TRACESTATE, headers::MOVED_FROM, headers::CAUSE, headers::TRANSACTION];
     vec![
         Message::record("product", "A product, or an array of products, as it is from now on.", product, key, &[], sometimes),
         Message::record(

@@ -48,17 +48,25 @@ fn a_row_becomes_an_event_of_the_commits_time_that_never_expires() {
         product_id: "PROD_0001",
         quantity: 3,
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        tracestate: Some("vendor=abc"),
     };
     let (record, _) = record(&item, 1_732_500_000_000, Lsn(7));
     insta::assert_snapshot!(String::from_utf8_lossy(record.value.as_deref().unwrap()), @r#"{"orderId":"o","productId":"PROD_0001","quantity":3,"timestamp":1732500000000,"orderItemId":"i","source":"wal"}"#);
     assert_eq!(record.key.as_deref(), Some(b"PROD_0001".as_slice()));
     assert_eq!(record.headers.get_str("traceparent"), item.traceparent);
+    assert_eq!(record.headers.get_str("tracestate"), item.tracestate);
 }
 
 #[test]
 fn a_row_that_the_shop_would_not_write_is_published_for_the_inventory_to_judge() {
-    let item =
-        PublishedItem { order_item_id: "i", order_id: "", product_id: "p", quantity: i64::MAX, traceparent: Some("nonsense") };
+    let item = PublishedItem {
+        order_item_id: "i",
+        order_id: "",
+        product_id: "p",
+        quantity: i64::MAX,
+        traceparent: Some("nonsense"),
+        tracestate: None,
+    };
     let (record, _) = record(&item, 5, Lsn(7));
     let value: serde_json::Value = serde_json::from_slice(record.value.as_deref().unwrap()).unwrap();
     assert_eq!(value["orderItemId"], "i");
