@@ -59,9 +59,7 @@ impl Guard {
         });
         let Some(exporting) = &self.exporting else { return };
         let counts = exporting.counts().clone();
-        metrics.observe(&family::SPANS_EXPORTED, move || {
-            vec![(Vec::new(), counts.exported.load(Ordering::Relaxed) as f64)]
-        });
+        metrics.observe(&family::SPANS_EXPORTED, move || vec![(Vec::new(), counts.exported.load(Ordering::Relaxed) as f64)]);
         let counts = exporting.counts().clone();
         metrics.observe(&family::SPANS_DROPPED, move || {
             let reasons = [("queue_full", &counts.queue_full), ("export_failed", &counts.refused)];

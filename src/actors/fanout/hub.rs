@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::{Bytes, BytesMut};
-use opentelemetry::trace::SpanKind;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -18,15 +17,13 @@ use super::counts::Counts;
 use super::frame;
 use super::journal::{Journal, Sequence};
 use super::outbox::{FrameSubject, Outbox};
-use crate::actors::catalog_view::{CatalogHandle, ChangeNote, Entry, SharedText, Slot, SlotNo, SourcePositions, TakenChanges};
+use super::pushes::PushSpans;
+use crate::actors::catalog_view::{CatalogHandle, Entry, SharedText, Slot, SlotNo, SourcePositions, TakenChanges};
 use crate::bugs::{self, Bug};
 use crate::clock::Clock;
-use crate::config::RoleName;
 use crate::domain::EpochMs;
 use crate::log::{Offset, TopicPartition};
-use crate::telemetry::names::{attribute, span};
 use crate::telemetry::promises::Promise;
-use crate::telemetry::spans::Span;
 use crate::wire::pages::status::Status;
 
 /// A run of frames that all pages at its beginning share is kept only up to this many bytes.
@@ -88,17 +85,6 @@ pub(super) struct Run {
     /// When the oldest of their events was appended, as far as is known.
     pub oldest_ms: Option<EpochMs>,
     pub bytes: Bytes,
-}
-
-/// Changes on their way to pages.
-#[derive(Debug)]
-pub struct PushSpans(Mutex<Vec<Span>>);
-
-impl PushSpans {
-    /// A socket has taken the frames. The first one ends them.
-    pub fn end(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 /// The whole catalogue as a frame, with everything before this change in it.
@@ -261,7 +247,7 @@ impl Hub {
         let from = self.journal.head();
         // No pages, or all of them will resume: then frames are made when they are asked for.
         let unseen = self.page_count() == 0 || taken.resume_all;
-        let pushes = self.push_spans(&taken);
+        let pushes = PushSpans::begin(&taken, self.page_count());
         self.pushes.store(pushes.filter(|_| !unseen).map(Arc::new));
         let run = if unseen { self.note(&taken) } else { self.encode(&taken) };
         let to = self.journal.head();
@@ -281,19 +267,6 @@ impl Hub {
             self.wake_all();
         }
         changes
-    }
-
-    /// Of the changes whose trace is sampled: how long it takes until the first socket has taken their frames.
-    fn push_spans(&self, taken: &TakenChanges) -> Option<PushSpans> {
-        let pages = i64::try_from(self.page_count()).unwrap_or(i64::MAX);
-        let push = |note: &ChangeNote| {
-            let push = Span::child(RoleName::Api, SpanKind::Internal, span::FANOUT_PUSH, note.trace.as_ref()).some()?;
-            let mut push = push.with(attribute::PAGES, pages);
-            note.others.iter().for_each(|other| push.link(other));
-            Some(push)
-        };
-        let spans: Vec<Span> = taken.notes.values().filter_map(push).collect();
-        (!spans.is_empty()).then(|| PushSpans(Mutex::new(spans)))
     }
 
     /// What ends with the bytes that a page takes now.

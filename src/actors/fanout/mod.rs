@@ -20,11 +20,13 @@ mod hub;
 mod journal;
 mod outbox;
 mod page;
+mod pushes;
 #[cfg(test)]
 mod tests;
 
 pub use actor::{FanoutMsg, FanoutState, WebSocketFanout};
 pub use counts::Counts;
 pub use handle::FanoutHandle;
-pub use hub::{FanoutSettings, PushSpans};
+pub use hub::FanoutSettings;
 pub use page::{Burst, PageInfo, PageSubscription};
+pub use pushes::PushSpans;

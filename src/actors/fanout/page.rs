@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cursor;
-use super::hub::{Hub, PageCell, PushSpans};
+use super::hub::{Hub, PageCell};
 use super::journal::{Due, RingEntry, Sequence};
+use super::pushes::PushSpans;
 use crate::actors::catalog_view::{CatalogState, Pieces, SlotNo, SourcePositions};
 use crate::bugs::{self, Bug};
 use crate::domain::EpochMs;

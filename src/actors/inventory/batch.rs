@@ -13,6 +13,9 @@ use crate::telemetry::context::TraceContext;
 use crate::telemetry::spans;
 use crate::wire::topics::output;
 
+/// The consumer group of the inventory: the inventory runs in the processes that are live members of it.
+pub const INVENTORY_GROUP: &str = "kartshoppe-inventory";
+
 /// Number of a batch: rising and unique in the process, so that late messages about an earlier batch are recognised.
 pub(crate) type BatchId = u64;
 

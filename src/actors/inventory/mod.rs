@@ -38,6 +38,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use self::batch::INVENTORY_GROUP;
 pub(crate) use self::committer::CommitterHandle;
 use self::committer::{Committer, CommitterContext};
 pub use self::metrics::EngineMetrics;
@@ -53,9 +54,6 @@ use crate::clock::{Clock, in_ms};
 use crate::domain::inventory::{InputTopic, Rules};
 use crate::log::{EventLog, PartitionId, SessionConfig};
 use crate::wire::topics::Topic;
-
-/// The consumer group of the inventory: the inventory runs in the processes that are live members of it.
-pub const INVENTORY_GROUP: &str = "kartshoppe-inventory";
 
 /// What the inventory's commits write: outputs, dead letters, and records moved to their right partition.
 const WRITES: [Topic; 7] = [

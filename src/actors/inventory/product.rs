@@ -12,8 +12,7 @@ use std::sync::Arc;
 use opentelemetry::trace::SpanKind;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::INVENTORY_GROUP;
-use super::batch::{IncomingCommand, ProductCommands, RecordOrigin};
+use super::batch::{INVENTORY_GROUP, IncomingCommand, ProductCommands, RecordOrigin};
 use super::collector::Collector;
 use super::outputs::{KnownState, ProductReply, StateOrigin, TracedRecord};
 use crate::actors::faults::{FaultBoard, Who};

@@ -20,6 +20,8 @@ export type Call = {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
   headers?: Record<string, string>
+  /** The span of the click that asks for it. */
+  span?: { traceparent: string; end: (failed: boolean) => void } | undefined
   signal?: AbortSignal | undefined
   timeoutMs?: number
 }
@@ -30,19 +32,22 @@ export async function call<T>(path: string, how: Call = {}): Promise<T> {
 }
 
 /** The same for who needs the answer's headers too. */
-export async function callWithHeaders<T>(path: string, { method = 'GET', body, headers, signal, timeoutMs = 15_000 }: Call = {}): Promise<{ body: T; headers: Headers }> {
+export async function callWithHeaders<T>(path: string, { method = 'GET', body, headers, span, signal, timeoutMs = 15_000 }: Call = {}): Promise<{ body: T; headers: Headers }> {
   const limit = AbortSignal.timeout(timeoutMs)
   const init: RequestInit = {
     method,
-    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(span && { traceparent: span.traceparent }), ...headers },
     signal: signal ? AbortSignal.any([signal, limit]) : limit,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   }
   try {
     const response = await fetch(`/api/ecommerce${path}`, init)
     if (!response.ok) throw new Refused(await readProblem(response))
-    return { body: (await response.json()) as T, headers: response.headers }
+    const answer = { body: (await response.json()) as T, headers: response.headers }
+    span?.end(false)
+    return answer
   } catch (error) {
+    span?.end(true)
     if (error instanceof Refused || signal?.aborted) throw error
     throw new Unanswered(limit.aborted ? 'The shop took too long to answer.' : 'The shop could not be reached.', { cause: error })
   }

@@ -1,5 +1,6 @@
 import { identity } from '../lib/identity'
 import type { Cart, CartAdd, CheckoutRequest, Facets, Front, InventoryState, Order, Product, ProductChange, Status, TrackedEvents } from '../wire'
+import { tracing } from '../trace/tracing'
 import { call, callWithHeaders } from './http'
 
 type Options = { signal?: AbortSignal | undefined }
@@ -32,7 +33,7 @@ export const shop = {
   },
   /** Places the order. The same `key` with the same body gives the same order, however often it is asked. */
   checkout: (body: CheckoutRequest, key: string) =>
-    call<Order>('/checkout', { method: 'POST', body, headers: { 'idempotency-key': key }, timeoutMs: 20_000 }),
+    call<Order>('/checkout', { method: 'POST', body, headers: { 'idempotency-key': key }, span: tracing()?.clickCheckout(), timeoutMs: 20_000 }),
   orders: (options?: Options) => call<Order[]>(`/orders?sessionId=${id(identity.sessionId)}`, options),
   order: (orderId: string, options?: Options) => call<Order>(`/orders/${id(orderId)}?sessionId=${id(identity.sessionId)}`, options),
   track: (batch: TrackedEvents) => call<unknown>('/events', { method: 'POST', body: batch, timeoutMs: 5_000 }),

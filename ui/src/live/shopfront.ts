@@ -4,6 +4,7 @@ import { identity } from '../lib/identity'
 import { toast } from '../lib/toasts'
 import { isMine, onOrderElsewhere } from '../orders/mine'
 import { newerOrder, withOrder } from '../orders/order'
+import { tracing, traceWhen } from '../trace/tracing'
 import { flushAtEnd } from '../track/track'
 import { withChange } from '../product/history'
 import type { Envelope, Heartbeat, Order, Product } from '../wire'
@@ -77,7 +78,7 @@ function take({ eventType, payload }: Envelope): void {
     case 'PRODUCT_CACHE_SYNC':
       return takeAll(readProducts((payload as { products?: unknown } | null)?.products))
     case 'PRODUCT_UPDATE':
-      return takeProduct(readProduct(payload), (payload as { change?: unknown } | null)?.change)
+      return takeProduct(readProduct(payload), (payload as { change?: unknown; traceparent?: unknown } | null) ?? {})
     case 'SHOPPING_CART': {
       const cart = readCart(payload)
       return cart ? takeCart(cart) : undefined
@@ -115,9 +116,10 @@ function listsDiffer(): boolean {
   })
 }
 
-function takeProduct(product: Product | null, said: unknown): void {
+function takeProduct(product: Product | null, said: { change?: unknown; traceparent?: unknown }): void {
   if (!product) return
-  const change = readChange(said, product)
+  tracing()?.repaintProduct(said.traceparent, product.productId)
+  const change = readChange(said.change, product)
   if (catalogue.take(product, change)) rereadLists()
   if (!change) return
   remember(product, change, Date.now())
@@ -143,7 +145,10 @@ function takeOrder(order: Order): void {
 }
 
 function beat({ status, reload }: Heartbeat): void {
-  if (status) queryClient.setQueryData(statusQuery.queryKey, noticed(status))
+  if (status) {
+    queryClient.setQueryData(statusQuery.queryKey, noticed(status))
+    traceWhen(status.browserTracing)
+  }
   if (!reload) return
   catalogue.doubt()
   void queryClient.invalidateQueries()
