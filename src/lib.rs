@@ -61,7 +61,7 @@ pub mod wire;
 pub mod log;
 pub mod store;
 
-pub(crate) mod records;
+pub mod records;
 
 pub mod actors;
 

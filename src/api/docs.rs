@@ -40,6 +40,7 @@ struct ShopDocument;
         operators::faults::list, operators::faults::arm, operators::faults::step_clock, operators::faults::clear,
         operators::alerts::list, operators::rescue::read, operators::records::dead_letters, operators::timeline::read, operators::topics::list, operators::topics::create, operators::records::read,
         operators::records::append, operators::metrics::read, health::livez, health::readyz_in_full,
+        operators::records::one, operators::search::read, operators::tail::read,
     ),
     components(schemas(wire::pages::problem::Problem)),
     modifiers(&Problems),

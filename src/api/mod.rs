@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Uri};
-use axum::{Router, middleware, routing};
+use axum::{Extension, Router, middleware, routing};
 use tokio::net::TcpListener;
 
 use body::BodyLimits;
@@ -106,6 +106,9 @@ table! {
     get    "/admin/rescue"                             => operators::rescue::read,
     get    "/admin/dead-letters"                       => operators::records::dead_letters,
     get    "/admin/products/{id}/timeline"             => operators::timeline::read,
+    get    "/admin/records/{topic}/{partition}/{offset}" => operators::records::one,
+    get    "/admin/search"                             => operators::search::read,
+    get    "/admin/tail"                               => operators::tail::read,
     get    "/admin/topics"                             => operators::topics::list,
     post   "/admin/topics"                             => operators::topics::create,
     get    "/admin/topics/{topic}/records"             => operators::records::read,
@@ -161,7 +164,7 @@ pub fn serve_operators(
     let figures = operators.figures.clone();
     figures::register_alerts(&operators.metrics, &operators.alerts);
     let router = observed(
-        operators_routes().route_layer(middleware::from_fn(operators::audit::audit)),
+        operators_routes().route_layer(middleware::from_fn(operators::audit::audit)).route_layer(Extension(lifeline.clone())),
         figures,
         docs::operators(),
         console_fallback,

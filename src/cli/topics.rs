@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir;
 use crate::log::{EventLog, Stop, TopicPartition};
-use crate::records::{self, Predicate, ReadFrom};
+use crate::records::{self, Form, Predicate, ReadFrom};
 use crate::wire::topics::{Retention, Topic};
 
 /// Records read at once, and how long a read waits for the first.
@@ -47,11 +47,12 @@ enum What {
     Tail {
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
-        /// Only records for which this holds: paths, ==, !=, <, <=, >, >=, and, or, not, parentheses.
+        /// Only records for which this holds: paths, ==, !=, <, <=, >, >=, and, or, not, parentheses, contains, startswith,
+        /// endswith, test, length, to-long, to-double, from-date.
         #[arg(long = "where", value_name = "PREDICATE")]
         predicate: Option<String>,
-        /// start, end, an offset, -20 for the last 20 of each partition, or -1h for an hour ago. Default: start, or end with
-        /// --follow.
+        /// start, end, an offset, -20 for the last 20 of each partition, -1h for an hour ago, or a time such as
+        /// 2026-01-31T10:00:00Z. Default: start, or end with --follow.
         #[arg(long, value_name = "PLACE", allow_hyphen_values = true)]
         from: Option<String>,
         /// Go on with what is written from now on.
@@ -169,9 +170,9 @@ impl Tail {
                 return Ok(());
             }
             for record in &records {
-                let shown = records::view(record);
-                if self.predicate.as_ref().is_none_or(|predicate| predicate.holds(&shown)) {
-                    output::line(&shown)?;
+                let fits = self.predicate.as_ref().is_none_or(|predicate| predicate.holds_for(record));
+                if let Some(shown) = records::shown(record, Form::Json).filter(|_| fits) {
+                    output::line(records::on_one_line(shown.get()))?;
                 }
             }
         }

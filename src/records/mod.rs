@@ -4,9 +4,11 @@
 //! history.
 
 mod predicate;
+pub mod search;
 pub mod timeline;
 mod view;
 mod window;
 
 pub use predicate::Predicate;
-pub use view::{ReadFrom, RecordDraft, view};
+pub use search::ReadFrom;
+pub use view::{Form, RecordDraft, on_one_line, raw, shown};

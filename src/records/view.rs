@@ -1,38 +1,176 @@
 //! A record of the event log as people and predicates see it, and back.
 
-use std::time::Duration;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use crate::clock::{Clock, in_ms};
-use crate::log::{Headers, NewRecord, Offset, PartitionInfo, Record, Start};
+use crate::domain::EpochMs;
+use crate::log::{Headers, NewRecord, Offset, PartitionId, Record};
 use crate::wire::topics::Topic;
 
-/// The record as `{topic, partition, offset, timestamp, key, value, headers}`. A value that is no JSON is a text, and one that is
-/// no text stands as base64 in `valueBase64`; a tombstone's is null.
-#[must_use]
-pub fn view(record: &Record) -> Value {
-    let mut shown = json!({
-        "topic": record.topic.name(), "partition": record.partition, "offset": record.offset, "timestamp": record.append_time_ms,
-        "key": record.key.as_deref().map(String::from_utf8_lossy),
-        "value": null,
-        "headers": headers(&record.headers),
-    });
-    let Some(value) = &record.value else { return shown };
-    match (serde_json::from_slice::<Value>(value), std::str::from_utf8(value)) {
-        (Ok(parsed), _) => shown["value"] = parsed,
-        (Err(_), Ok(text)) => shown["value"] = json!(text),
-        (Err(_), Err(_)) => shown["valueBase64"] = json!(STANDARD.encode(value)),
-    }
-    shown
+/// Most nesting of a value that is shown as JSON: deeper ones are a text, which every client can read.
+const MAX_DEPTH: usize = 100;
+
+/// How a value is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// JSON as JSON, anything else as a text.
+    Json,
+    /// Every value as a text, for readers whose own JSON would change numbers.
+    Text,
 }
 
-fn headers(headers: &Headers) -> Map<String, Value> {
-    headers.0.iter().map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value)))).collect()
+/// A record as it is shown: its value's own text, so that numbers and the order of keys are those of the bytes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    topic: &'static str,
+    partition: PartitionId,
+    offset: Offset,
+    timestamp: EpochMs,
+    key: Option<Cow<'a, str>>,
+    value: ShownValue<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_base64: Option<String>,
+    /// A JSON null and a tombstone are both shown as null.
+    value_type: &'static str,
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ShownValue<'a> {
+    Json(&'a RawValue),
+    Text(&'a str),
+    Nothing(()),
+}
+
+/// The record as `{topic, partition, offset, timestamp, key, value, valueType, headers}`. A value that is no JSON is a text, and
+/// one that is no text stands as base64 in `valueBase64`; a tombstone's is null.
+#[must_use]
+pub fn shown(record: &Record, form: Form) -> Option<Box<RawValue>> {
+    let text = record.value.as_ref().map(|value| std::str::from_utf8(value));
+    let (value, value_base64, value_type) = match text {
+        None => (ShownValue::Nothing(()), None, "tombstone"),
+        Some(Err(_)) => (ShownValue::Nothing(()), record.value.as_ref().map(|value| STANDARD.encode(value)), "bytes"),
+        Some(Ok(text)) => match json_text(text) {
+            Some(raw) if form == Form::Json => (ShownValue::Json(raw), None, "json"),
+            Some(_) => (ShownValue::Text(text), None, "json"),
+            None => (ShownValue::Text(text), None, "text"),
+        },
+    };
+    let shown = Shown {
+        topic: record.topic.name(),
+        partition: record.partition,
+        offset: record.offset,
+        timestamp: record.append_time_ms,
+        key: record.key.as_deref().map(String::from_utf8_lossy),
+        value,
+        value_base64,
+        value_type,
+        headers: record.headers.0.iter().map(|(name, value)| (&**name, String::from_utf8_lossy(value))).collect(),
+    };
+    to_raw_value(&shown).ok()
+}
+
+/// Key, value and headers to the byte, in base64.
+#[must_use]
+pub fn raw(record: &Record) -> Value {
+    let base64 = |bytes: &Bytes| STANDARD.encode(bytes);
+    let headers = record.headers.0.iter().map(|(name, value)| json!({"name": name, "value": base64(value)}));
+    json!({
+        "key": record.key.as_ref().map(base64), "value": record.value.as_ref().map(base64), "headers": headers.collect::<Vec<_>>(),
+    })
+}
+
+/// A record that is too large to be shown.
+#[must_use]
+pub(super) fn without_content(record: &Record, bytes: usize) -> Option<Box<RawValue>> {
+    let (topic, partition, offset) = (record.topic.name(), record.partition, record.offset);
+    let shown = json!({
+        "topic": topic, "partition": partition, "offset": offset, "timestamp": record.append_time_ms, "tooLarge": bytes,
+    });
+    to_raw_value(&shown).ok()
+}
+
+/// The text without the white space around it, if it is JSON that every client can read: a lone surrogate or a number beyond all
+/// floats would make the whole answer unreadable for some.
+fn json_text(text: &str) -> Option<&RawValue> {
+    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    (depth(raw.get()) <= MAX_DEPTH && serde_json::from_str::<Value>(text).is_ok()).then_some(raw)
+}
+
+fn depth(json: &str) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    walk(json, |byte, in_text| {
+        match byte {
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    });
+    most
+}
+
+/// The same JSON on one line: white space between tokens is left out, the tokens stay as they are.
+#[must_use]
+pub fn on_one_line(json: &str) -> Cow<'_, str> {
+    if !json.contains(['\n', '\r']) {
+        return Cow::Borrowed(json);
+    }
+    let mut bytes = Vec::with_capacity(json.len());
+    walk(json, |byte, in_text| {
+        if in_text || !byte.is_ascii_whitespace() {
+            bytes.push(byte);
+        }
+    });
+    String::from_utf8(bytes).map_or(Cow::Borrowed(json), Cow::Owned)
+}
+
+/// Each byte of a JSON text, and whether it is inside a string.
+fn walk(json: &str, mut visit: impl FnMut(u8, bool)) {
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        let is_quote = byte == b'"' && !escaped;
+        visit(byte, in_text || is_quote);
+        escaped = in_text && byte == b'\\' && !escaped;
+        in_text ^= is_quote;
+    }
+}
+
+/// The record as predicates see it: those of its fields that are needed.
+pub(super) fn subject(record: &Record, needs: impl Fn(&str) -> bool) -> Value {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: &dyn Fn() -> Value| {
+        if needs(name) {
+            fields.insert(name.to_owned(), value());
+        }
+    };
+    put("topic", &|| json!(record.topic.name()));
+    put("partition", &|| json!(record.partition));
+    put("offset", &|| json!(record.offset));
+    put("timestamp", &|| json!(record.append_time_ms));
+    put("key", &|| json!(record.key.as_deref().map(String::from_utf8_lossy)));
+    put("headers", &|| {
+        let text = |value: &Bytes| json!(String::from_utf8_lossy(value));
+        record.headers.0.iter().map(|(name, value)| (name.to_string(), text(value))).collect::<Map<_, _>>().into()
+    });
+    let text = record.value.as_deref().map(std::str::from_utf8);
+    put("value", &|| match text {
+        Some(Ok(text)) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+        Some(Err(_)) | None => Value::Null,
+    });
+    if let (Some(Err(_)), Some(value)) = (text, &record.value) {
+        put("valueBase64", &|| json!(STANDARD.encode(value)));
+    }
+    Value::Object(fields)
 }
 
 /// A record to be appended, as operators write it. No value (or null) with a key is a tombstone.
@@ -86,73 +224,9 @@ impl RecordDraft {
     }
 }
 
-/// Where reading a topic starts, as people say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadFrom {
-    Start,
-    End,
-    Offset(Offset),
-    /// The last so many of each partition.
-    Last(i64),
-    /// So long ago.
-    Ago(Duration),
-}
-
-impl ReadFrom {
-    /// Reads `start`, `end`, `1234`, `-20` or `-1h`.
-    ///
-    /// # Errors
-    /// What would be accepted.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || "expected start, end, an offset, -N for the last N records, or -1h for an hour ago".to_owned();
-        match text.trim() {
-            "start" => Ok(Self::Start),
-            "end" => Ok(Self::End),
-            back if back.starts_with('-') => match (back[1..].parse::<u32>(), humantime::parse_duration(&back[1..])) {
-                (Ok(count), _) => Ok(Self::Last(count.into())),
-                (Err(_), Ok(ago)) => Ok(Self::Ago(ago)),
-                (Err(_), Err(_)) => Err(wrong()),
-            },
-            offset => offset.parse().ok().filter(|offset: &Offset| *offset >= 0).map(Self::Offset).ok_or_else(wrong),
-        }
-    }
-
-    /// The reader's start in a partition that stands like this.
-    #[must_use]
-    pub fn start(self, partition: &PartitionInfo, clock: &Clock) -> Start {
-        match self {
-            Self::Start => Start::Beginning,
-            Self::End => Start::End,
-            Self::Offset(offset) => Start::Offset(offset.clamp(partition.start, partition.end)),
-            Self::Last(count) => Start::Offset(partition.end.saturating_sub(count).max(partition.start)),
-            Self::Ago(ago) => {
-                let ago_ms = in_ms(ago);
-                Start::Time(clock.now_ms().saturating_sub(ago_ms))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn starts_are_read_as_people_say_them() {
-        assert_eq!(ReadFrom::parse("start"), Ok(ReadFrom::Start));
-        assert_eq!(ReadFrom::parse("17"), Ok(ReadFrom::Offset(17)));
-        assert_eq!(ReadFrom::parse("-20"), Ok(ReadFrom::Last(20)));
-        assert_eq!(ReadFrom::parse("-1h"), Ok(ReadFrom::Ago(Duration::from_secs(3600))));
-        for bad in ["", "yesterday", "--1", "-", "1.5", "1h", "-é"] {
-            assert!(ReadFrom::parse(bad).is_err(), "{bad}");
-        }
-        let partition = PartitionInfo { start: 10, end: 30 };
-        let clock = Clock::manual(5_000_000);
-        assert_eq!(ReadFrom::Last(100).start(&partition, &clock), Start::Offset(10));
-        assert_eq!(ReadFrom::Last(5).start(&partition, &clock), Start::Offset(25));
-        assert_eq!(ReadFrom::Offset(99).start(&partition, &clock), Start::Offset(30));
-        assert_eq!(ReadFrom::Ago(Duration::from_secs(60)).start(&partition, &clock), Start::Time(4_940_000));
-    }
 
     fn record(value: Option<&'static [u8]>) -> Record {
         let mut headers = Headers::none();
@@ -163,12 +237,41 @@ mod tests {
 
     #[test]
     fn records_are_shown_whatever_they_hold() {
+        let view = |record: &Record| serde_json::from_str::<Value>(shown(record, Form::Json).unwrap().get()).unwrap();
         let shown = view(&record(Some(b"{\"a\":1}")));
-        assert_eq!(shown["value"], json!({"a": 1}));
+        assert_eq!((&shown["value"], &shown["valueType"]), (&json!({"a": 1}), &json!("json")));
         assert_eq!((&shown["key"], &shown["headers"]["kartshoppe-cause"]), (&json!("MUG"), &json!("file/0")));
         assert_eq!(view(&record(Some(b"{broken")))["value"], "{broken");
         assert_eq!(view(&record(Some(b"\xff\x00")))["valueBase64"], "/wA=");
         assert_eq!(view(&record(None))["value"], Value::Null);
+        let types = [None, Some(&b"null"[..]), Some(b""), Some(b"x"), Some(b"\xff")]
+            .map(|value| view(&record(value))["valueType"].clone());
+        assert_eq!(types, ["tombstone", "json", "text", "text", "bytes"]);
+        let deep: &'static [u8] = Box::leak("[".repeat(200_000).into_bytes().into_boxed_slice());
+        assert!(view(&record(Some(deep)))["value"].is_string());
+        for unreadable in [&b"\"\\ud800\""[..], b"1e400"] {
+            assert_eq!(view(&record(Some(unreadable)))["valueType"], "text");
+        }
+    }
+
+    #[test]
+    fn values_are_shown_as_the_bytes_have_them() {
+        for value in [
+            r#"{"b":1.50,"a":9007199254740993,"b":1e2}"#,
+            "18446744073709551616",
+            "-0",
+            "1.000",
+            r#""\u0041\/""#,
+            "{ \"a\" : [ 1 ] }",
+        ] {
+            let bytes: &'static [u8] = Box::leak(value.to_owned().into_bytes().into_boxed_slice());
+            let text = shown(&record(Some(bytes)), Form::Json).unwrap();
+            assert!(text.get().contains(&format!(r#""value":{value},"#)), "{}", text.get());
+            let text = shown(&record(Some(bytes)), Form::Text).unwrap();
+            let shown: Value = serde_json::from_str(text.get()).unwrap();
+            assert_eq!((&shown["value"], &shown["valueType"]), (&json!(value), &json!("json")));
+        }
+        assert_eq!(on_one_line("{\n \"a b\": 1.0,\r\n\t\"c\\\"\": [ 2 ]}"), r#"{"a b":1.0,"c\"":[2]}"#);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod alarms;
 mod anonymous;
 mod api_operators;
+mod api_search;
 mod api_shop;
 mod bad_input;
 mod check_corruptions;
@@ -42,6 +43,7 @@ mod kafka_undecided;
 mod log_conformance;
 mod metrics;
 mod otel;
+mod search;
 mod seats;
 mod serve_log;
 mod slow_readers;

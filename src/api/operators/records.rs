@@ -6,38 +6,26 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout};
 
 use super::audit::Change;
-use super::search::{EndedBy, Search, partitions};
+use super::search::{LIMIT, LIMIT_MAX, RecordsPage, TIME_MS_MAX, common, form, predicate, run};
 use super::topics::named;
 use crate::api::body::JsonBody;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::shop::query::{Parameters, Parsed};
 use crate::api::state::Operators;
-use crate::log::{Appended, NewRecord};
-use crate::records::{Predicate, ReadFrom, RecordDraft};
+use crate::log::{Appended, EventLog, LogError, NewRecord, Start, Stop, TopicPartition};
+use crate::records::search::{Direction, EndedBy, Order, Query};
+use crate::records::{Form, ReadFrom, RecordDraft, raw, shown};
 use crate::wire::topics::Topic;
 
-/// Records of one answer unless more are asked for, and at most.
-const LIMIT: i64 = 100;
-const LIMIT_MAX: i64 = 10_000;
 const APPEND_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Some records of a topic.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RecordsPage {
-    /// In the order of their times; within a partition in its order.
-    #[schema(value_type = Vec<Object>)]
-    pub(super) records: Vec<Box<RawValue>>,
-    /// The end was reached: there is nothing more that fits.
-    pub(super) complete: bool,
-    /// Why the end was not reached.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ended_by: Option<EndedBy>,
-}
+/// One record is read within this.
+const ONE_TIME: Duration = Duration::from_secs(5);
 
 /// One record, or several.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -63,12 +51,15 @@ pub struct RecordPlace {
     pub timestamp: i64,
 }
 
-/// Records of a topic, up to the end as it stands.
+/// Records of a topic, up to the end as it stands: those at and after `from` in the order of their append times, or the newest of
+/// the last N.
 #[utoipa::path(get, path = "/admin/topics/{topic}/records", tag = "operators",
     params(("topic" = String, Path),
-        ("from" = Option<String>, Query, description = "start (if left out), end, an offset, -N for the last N, -1h"),
+        ("from" = Option<String>, Query, description = "start (if left out), end, an offset, -N for the last N, -1h, a time"),
+        ("to" = Option<String>, Query, description = "the same, itself left out"),
         ("limit" = Option<u32>, Query), ("partition" = Option<i32>, Query),
-        ("where" = Option<String>, Query, description = ".value.productId == \"PROD_0001\"")),
+        ("where" = Option<String>, Query, description = ".value.productId == \"PROD_0001\""),
+        ("cursor" = Option<String>, Query, description = "of the page before, with all other parameters as they were")),
     responses((status = 200, body = RecordsPage)))]
 pub async fn read(
     State(operators): State<Arc<Operators>>,
@@ -76,17 +67,26 @@ pub async fn read(
     parameters: Parsed,
 ) -> Result<Json<RecordsPage>, Failure> {
     let (topic, parameters) = (named(&topic)?, Parameters::new(parameters)?);
-    let partition = parameters.number("partition", 0, i64::from(i32::MAX))?.and_then(|partition| i32::try_from(partition).ok());
-    let from = ReadFrom::parse(parameters.text("from").unwrap_or("start")).map_err(|reason| Problem::field("from", reason))?;
-    let predicate = parameters.text("where").filter(|text| !text.trim().is_empty()).map(Predicate::parse).transpose();
-    let search = Search {
-        topic,
-        partition,
-        from,
-        limit: usize::try_from(parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT)).unwrap_or_default(),
-        predicate: predicate.map_err(|invalid| Problem::field("where", invalid.to_string()))?,
-    };
-    Ok(Json(search.run(&*operators.log, &operators.clock).await?))
+    let newest = parameters.text("from").is_some_and(|from| matches!(ReadFrom::parse(from), Ok(ReadFrom::Last(_))));
+    let direction = if newest { Direction::Newest } else { Direction::Oldest };
+    let common = common(&parameters, vec![topic], predicate(&parameters)?, ReadFrom::Start, form(&parameters)?)?;
+    let cursor = parameters.text("cursor").filter(|text| !text.is_empty());
+    let page = run(&operators, Query { direction, ..common }, TIME_MS_MAX, cursor).await?;
+    let mut page = RecordsPage::from(page);
+    if newest {
+        page.records.reverse();
+        page.is_what_was_asked_for();
+    }
+    Ok(Json(page))
+}
+
+impl RecordsPage {
+    /// The newest were asked for, and these are they, although there are older ones.
+    fn is_what_was_asked_for(&mut self) {
+        if self.ended_by == Some(EndedBy::Limit) {
+            (self.complete, self.ended_by, self.cursor) = (true, None, None);
+        }
+    }
 }
 
 /// Appends records as they are; one array is one record.
@@ -98,7 +98,7 @@ pub async fn append(
     JsonBody { value: drafts, .. }: JsonBody<Drafts, true>,
 ) -> Result<(Extension<Change>, Json<RecordsAppended>), Failure> {
     let topic = named(&topic)?;
-    let partitions = partitions(&*operators.log, topic).await?.len();
+    let partitions = partitions(&*operators.log, topic).await?;
     let drafts = match drafts {
         Drafts::One(draft) => vec![draft],
         Drafts::Many { records } => records,
@@ -115,19 +115,80 @@ pub async fn append(
     Ok((Extension(Change(format!("appended {} records", appended.len()))), Json(RecordsAppended { appended })))
 }
 
+/// One record, as it is shown and to the byte.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OneRecord {
+    #[schema(value_type = Object)]
+    record: Box<RawValue>,
+    /// `key`, `value` and `headers` in base64; null where there is none.
+    #[schema(value_type = Object)]
+    raw: Value,
+    /// The partition as it stands.
+    start: i64,
+    end: i64,
+}
+
+/// One record by its place.
+#[utoipa::path(get, path = "/admin/records/{topic}/{partition}/{offset}", tag = "operators",
+    params(("topic" = String, Path), ("partition" = i32, Path), ("offset" = i64, Path),
+        ("values" = Option<String>, Query, description = "json (if left out) or text: the value's bytes as a text")),
+    responses((status = 200, body = OneRecord)))]
+pub async fn one(
+    State(operators): State<Arc<Operators>>,
+    Path((topic, partition, offset)): Path<(String, i32, i64)>,
+    parameters: Parsed,
+) -> Result<Json<OneRecord>, Failure> {
+    let (topic, form) = (named(&topic)?, form(&Parameters::new(parameters)?)?);
+    let info = operators.log.topics().await?.into_iter().find(|info| info.topic == topic);
+    let partitions = info.map(|info| info.partitions).ok_or_else(|| LogError::UnknownTopic(topic.name().to_owned()))?;
+    let bounds = usize::try_from(partition).ok().and_then(|number| partitions.get(number)).copied();
+    let bounds =
+        bounds.ok_or_else(|| Problem::not_found(format!("the topic has {} partitions, numbered from 0", partitions.len())))?;
+    let nothing = |why: &str| Problem::not_found(format!("{topic}/{partition} has no record at {offset}: {why}"));
+    if !(bounds.start..bounds.end).contains(&offset) {
+        return Err(nothing(&format!("it holds {} to {}", bounds.start, bounds.end)).into());
+    }
+    let from = [(TopicPartition::new(topic, partition), Start::Offset(offset))];
+    let read = timeout(ONE_TIME, async {
+        let mut reader = operators.log.reader(&from, Stop::AtEnd).await?;
+        loop {
+            match reader.read(1, ONE_TIME).await?.into_iter().next() {
+                None if !reader.caught_up() => {}
+                record => return Ok::<_, LogError>(record.filter(|record| record.offset == offset)),
+            }
+        }
+    });
+    let record = read.await.map_err(|_| LogError::Deadline { waited: ONE_TIME })??;
+    let record = record.ok_or_else(|| nothing("compaction or retention removed it, or it marks a transaction"))?;
+    let shown = shown(&record, form).ok_or_else(|| nothing("it cannot be shown"))?;
+    Ok(Json(OneRecord { record: shown, raw: raw(&record), start: bounds.start, end: bounds.end }))
+}
+
+/// How many partitions a topic has.
+async fn partitions(log: &dyn EventLog, topic: Topic) -> Result<usize, LogError> {
+    let known = log.topics().await?.into_iter().find(|info| info.topic == topic);
+    known.map(|info| info.partitions.len()).ok_or_else(|| LogError::UnknownTopic(topic.name().to_owned()))
+}
+
 /// The newest dead letters, the newest first.
 #[utoipa::path(get, path = "/admin/dead-letters", tag = "operators", params(("limit" = Option<u32>, Query)),
     responses((status = 200, body = RecordsPage)))]
 pub async fn dead_letters(State(operators): State<Arc<Operators>>, parameters: Parsed) -> Result<Json<RecordsPage>, Failure> {
     let limit = Parameters::new(parameters)?.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT);
-    let search = Search {
-        topic: Topic::DeadLetters,
+    let query = Query {
+        topics: vec![Topic::DeadLetters],
         partition: None,
-        from: ReadFrom::Last(limit),
-        limit: usize::try_from(limit).unwrap_or_default(),
         predicate: None,
+        from: ReadFrom::Start,
+        to: None,
+        order: Order::Time,
+        direction: Direction::Newest,
+        limit: usize::try_from(limit).unwrap_or_default(),
+        form: Form::Json,
+        until: Instant::now(),
     };
-    let mut page = search.run(&*operators.log, &operators.clock).await?;
-    page.records.reverse();
+    let mut page = RecordsPage::from(run(&operators, query, TIME_MS_MAX, None).await?);
+    page.is_what_was_asked_for();
     Ok(Json(page))
 }

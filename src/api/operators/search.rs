@@ -1,301 +1,214 @@
-//! A search in a topic, bounded in time, memory and answer, however much the topic holds.
-//!
-//! From the start, an offset or a time it reads on until it has enough. The last N are read backwards, in windows that grow from
-//! the end: the newest that fit are found without reading all N, and a search that runs out of time has still read the newest.
+//! `GET /admin/search`: several topics at once; and what all routes that read records share.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::records::RecordsPage;
+use super::patient;
+use super::topics::named;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
-use crate::clock::Clock;
-use crate::log::{EventLog, LogError, Offset, PartitionId, PartitionInfo, Record, Start, Stop, TopicPartition};
-use crate::records::{Predicate, ReadFrom, view};
+use crate::api::server::{Lifeline, Peer};
+use crate::api::shop::query::{Parameters, Parsed};
+use crate::api::state::Operators;
+use crate::records::search::{Direction, EndedBy, Order, Page, Query, SearchError, search};
+use crate::records::{Form, Predicate, ReadFrom};
 use crate::wire::topics::Topic;
 
-/// Records read at once: a record may have a megabyte.
-const CHUNK: usize = 200;
-const READ_WAIT: Duration = Duration::from_millis(200);
-/// A search that takes longer ends with what it has.
-const SEARCH_TIME: Duration = Duration::from_secs(20);
-/// Bytes of the records of one answer.
-const ANSWER_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Searches at once; more wait for their turn within their time.
+/// Records of one page unless more are asked for, and at most.
+pub(super) const LIMIT: i64 = 100;
+pub(super) const LIMIT_MAX: i64 = 10_000;
+/// How long one page may take in milliseconds: unless it is said, and the least and most.
+const TIME_MS: i64 = 5_000;
+const TIME_MS_LEAST: i64 = 100;
+pub(super) const TIME_MS_MAX: i64 = 20_000;
+/// Searches at once, whoever asks; more wait for their turn.
 const AT_ONCE: usize = 4;
-/// The first window before the end of each partition where a predicate picks, and by how much the next is larger.
-const FIRST_WINDOW: i64 = 1_000;
-const WINDOW_GROWTH: i64 = 8;
+/// A search waits so long for others.
+const TURN_WAIT: Duration = Duration::from_secs(20);
+/// Longest name that a viewer gives itself.
+const VIEWER_MAX_BYTES: usize = 64;
 
-static SEATS: Semaphore = Semaphore::const_new(AT_ONCE);
+static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+/// Who searches now: each viewer one search at a time.
+static VIEWERS: Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
 
-pub(super) struct Search {
-    pub topic: Topic,
-    pub partition: Option<PartitionId>,
-    pub from: ReadFrom,
-    pub limit: usize,
-    pub predicate: Option<Predicate>,
+/// Records that were found.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordsPage {
+    /// Merged in the order that was asked for; within a partition in its order. Numbers and keys stand as in the bytes.
+    #[schema(value_type = Vec<Object>)]
+    pub(super) records: Vec<Box<RawValue>>,
+    /// Everything was searched: there is nothing more that fits.
+    pub(super) complete: bool,
+    /// Why not everything was searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ended_by: Option<EndedBy>,
+    /// The parameter `cursor` of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cursor: Option<String>,
+    /// Records read so far, over all pages of this search.
+    pub(super) scanned: u64,
+    /// Records to be read at most: those read and the offsets that are left, some of which may hold no record.
+    pub(super) total: u64,
 }
 
-/// Why a search ended before the end of the topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EndedBy {
-    /// As many records as were asked for.
-    Limit,
-    /// As many bytes as an answer holds.
-    Bytes,
-    /// The search took too long: narrow it.
-    Time,
-}
-
-/// A record that fits, as it is shown.
-struct Found {
-    place: (i64, PartitionId, Offset),
-    shown: Box<RawValue>,
-}
-
-impl Search {
-    pub(super) async fn run(&self, log: &dyn EventLog, clock: &Clock) -> Result<RecordsPage, Failure> {
-        let until = Instant::now() + SEARCH_TIME;
-        let late = |_| LogError::Deadline { waited: SEARCH_TIME };
-        let Ok(Ok(_seat)) = timeout_at(until, SEATS.acquire()).await else {
-            return Err(Problem::unavailable("busy", format!("{AT_ONCE} other searches are running")).into());
-        };
-        let known = timeout_at(until, partitions(log, self.topic)).await.map_err(late)??;
-        let wanted = (0..).zip(known.iter().copied()).filter(|(number, _)| self.partition.is_none_or(|wanted| wanted == *number));
-        let wanted: Vec<(PartitionId, PartitionInfo)> = wanted.collect();
-        if wanted.is_empty() {
-            let message = format!("the topic has {} partitions, numbered from 0", known.len());
-            return Err(Problem::field("partition", message).into());
-        }
-        let page = match self.from {
-            ReadFrom::Last(count) => self.newest(log, clock, &wanted, count, until).await?,
-            from @ (ReadFrom::Start | ReadFrom::End | ReadFrom::Offset(_) | ReadFrom::Ago(_)) => {
-                self.pass(log, clock, &wanted, from, until).await?.into_page()
-            }
-        };
-        Ok(page)
-    }
-
-    async fn newest(
-        &self,
-        log: &dyn EventLog,
-        clock: &Clock,
-        wanted: &[(PartitionId, PartitionInfo)],
-        count: i64,
-        until: Instant,
-    ) -> Result<RecordsPage, LogError> {
-        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
-        let mut window = if self.predicate.is_some() { limit.max(FIRST_WINDOW) } else { limit }.min(count);
-        let mut best = None;
-        loop {
-            let kept = self.pass(log, clock, wanted, ReadFrom::Last(window), until).await?;
-            let out_of_time = kept.ended_by == Some(EndedBy::Time);
-            let all_read = |(number, info): &(PartitionId, PartitionInfo)| {
-                info.end - info.start <= window || kept.fits.get(number).is_some_and(|fits| *fits >= self.limit)
-            };
-            let enough = window == count || kept.ended_by == Some(EndedBy::Bytes) || wanted.iter().all(all_read);
-            match best {
-                // What the smaller window gave is the newest; what this one has read so far may be anything.
-                Some(before) if out_of_time => return Ok(Kept { ended_by: Some(EndedBy::Time), ..before }.into_page()),
-                _ if out_of_time || enough => return Ok(kept.into_page()),
-                _ => best = Some(kept),
-            }
-            window = window.saturating_mul(WINDOW_GROWTH).min(count);
-        }
-    }
-
-    async fn pass(
-        &self,
-        log: &dyn EventLog,
-        clock: &Clock,
-        wanted: &[(PartitionId, PartitionInfo)],
-        from: ReadFrom,
-        until: Instant,
-    ) -> Result<Kept, LogError> {
-        let start =
-            |(number, info): &(PartitionId, PartitionInfo)| (TopicPartition::new(self.topic, *number), from.start(info, clock));
-        let starts: Vec<(TopicPartition, Start)> = wanted.iter().map(start).collect();
-        let mut kept = Kept::new(self.limit, matches!(from, ReadFrom::Last(_)));
-        let Ok(reader) = timeout_at(until, log.reader(&starts, Stop::AtEnd)).await else { return Ok(kept.out_of_time()) };
-        let mut reader = reader?;
-        loop {
-            let Ok(records) = timeout_at(until, reader.read(CHUNK, READ_WAIT)).await else { return Ok(kept.out_of_time()) };
-            let records = records?;
-            if records.is_empty() && reader.caught_up() {
-                return Ok(kept);
-            }
-            for record in &records {
-                if kept.is_full() {
-                    return Ok(kept);
-                }
-                if Instant::now() >= until {
-                    return Ok(kept.out_of_time());
-                }
-                self.found(record).into_iter().for_each(|found| kept.put(found));
-            }
-            // A log that always has the next records at hand must leave the thread to others.
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn found(&self, record: &Record) -> Option<Found> {
-        let shown = view(record);
-        if self.predicate.as_ref().is_some_and(|predicate| !predicate.holds(&shown)) {
-            return None;
-        }
-        let mut text = to_raw_value(&shown).ok()?;
-        let bytes = text.get().len();
-        if bytes > ANSWER_MAX_BYTES {
-            text = to_raw_value(&without_content(record, bytes)).ok()?;
-        }
-        Some(Found { place: (record.append_time_ms, record.partition, record.offset), shown: text })
+impl From<Page> for RecordsPage {
+    fn from(page: Page) -> Self {
+        let Page { records, ended_by, cursor, scanned, total } = page;
+        Self { records, complete: ended_by.is_none(), ended_by, cursor, scanned, total }
     }
 }
 
-/// A record that alone is more than an answer may be.
-fn without_content(record: &Record, bytes: usize) -> Value {
-    json!({
-        "topic": record.topic.name(), "partition": record.partition, "offset": record.offset, "timestamp": record.append_time_ms,
-        "tooLarge": bytes,
+/// Searches several topics up to their ends as they stand at the first page. A page that could not search everything has a cursor
+/// for the next: nothing is lost or repeated between them. Each viewer has one search at a time.
+#[utoipa::path(get, path = "/admin/search", tag = "operators",
+    params(("topics" = String, Query, description = "names with commas between them"),
+        ("where" = Option<String>, Query, description = ".value.productId == \"PROD_0001\""),
+        ("from" = Option<String>, Query, description = "start (if left out), end, an offset, -N for the last N of each partition, -1h, a time (RFC 3339, or in ms)"),
+        ("to" = Option<String>, Query, description = "the same, itself left out; the end if not given"),
+        ("order" = Option<String>, Query, description = "time (of the append, if left out) or offset"),
+        ("direction" = Option<String>, Query, description = "oldest (first, if left out) or newest"),
+        ("partition" = Option<i32>, Query), ("limit" = Option<u32>, Query, description = "1 to 10000; 100 if left out"),
+        ("maxMs" = Option<u32>, Query, description = "how long the page may take: 100 to 20000; 5000 if left out"),
+        ("cursor" = Option<String>, Query, description = "of the page before, with all other parameters as they were"),
+        ("values" = Option<String>, Query, description = "json (if left out) or text: the value's bytes as a text"),
+        ("viewer" = Option<String>, Query, description = "tells viewers apart who share an address")),
+    responses((status = 200, body = RecordsPage)))]
+pub async fn read(
+    State(operators): State<Arc<Operators>>,
+    Extension(peer): Extension<Peer>,
+    Extension(lifeline): Extension<Lifeline>,
+    parameters: Parsed,
+) -> Result<Response, Failure> {
+    let parameters = Parameters::new(parameters)?;
+    let order = choice(&parameters, "order", [("time", Order::Time), ("offset", Order::Offset)])?;
+    let direction = choice(&parameters, "direction", [("oldest", Direction::Oldest), ("newest", Direction::Newest)])?;
+    let time_ms = parameters.number("maxMs", TIME_MS_LEAST, TIME_MS_MAX)?.unwrap_or(TIME_MS);
+    let common = common(&parameters, topics(&parameters)?, predicate(&parameters)?, ReadFrom::Start, form(&parameters)?)?;
+    let query = Query { order, direction, ..common };
+    let cursor = parameters.text("cursor").filter(|text| !text.is_empty()).map(str::to_owned);
+    let viewer = viewer(&parameters, peer)?;
+    let stop = lifeline.stop.clone();
+    let page = async move {
+        let _alone = viewer_turn(viewer).await?;
+        let page = run(&operators, query, time_ms, cursor.as_deref()).await?;
+        Ok::<_, Failure>(RecordsPage::from(page))
+    };
+    let stopping = || Failure::from(Problem::unavailable("stopping", "the server stops"));
+    let page = async move { stop.run_until_cancelled_owned(page).await.unwrap_or_else(|| Err(stopping())) };
+    patient::answer(Box::pin(page)).await
+}
+
+/// A search as `from`, `to`, `partition`, `limit` and `values` say, the oldest first.
+pub(super) fn common(
+    parameters: &Parameters,
+    topics: Vec<Topic>,
+    predicate: Option<(Predicate, String)>,
+    from: ReadFrom,
+    form: Form,
+) -> Result<Query, Failure> {
+    let partition = parameters.number("partition", 0, i64::from(i32::MAX))?;
+    let limit = parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT);
+    Ok(Query {
+        topics,
+        partition: partition.and_then(|partition| i32::try_from(partition).ok()),
+        predicate,
+        from: place(parameters, "from")?.unwrap_or(from),
+        to: place(parameters, "to")?,
+        order: Order::Time,
+        direction: Direction::Oldest,
+        limit: usize::try_from(limit).unwrap_or_default(),
+        form,
+        until: Instant::now(),
     })
 }
 
-/// What an answer keeps: the first that fit, or the newest.
-struct Kept {
-    limit: usize,
-    newest: bool,
-    /// The oldest on top.
-    found: BinaryHeap<Reverse<Found>>,
-    bytes: usize,
-    /// How many fit in each partition, kept or not.
-    fits: BTreeMap<PartitionId, usize>,
-    ended_by: Option<EndedBy>,
+/// Runs a search when it is its turn.
+pub(super) async fn run(operators: &Operators, query: Query, time_ms: i64, cursor: Option<&str>) -> Result<Page, Failure> {
+    let Ok(Ok(_turn)) = timeout_at(Instant::now() + TURN_WAIT, RUNNING.acquire()).await else {
+        return Err(Problem::unavailable("busy", format!("{AT_ONCE} other searches are running")).into());
+    };
+    let time = Duration::from_millis(time_ms.unsigned_abs());
+    let query = Query { until: Instant::now() + time, ..query };
+    search(&*operators.log, &operators.clock, &query, cursor).await.map_err(failure)
 }
 
-impl Kept {
-    fn new(limit: usize, newest: bool) -> Self {
-        Self { limit, newest, found: BinaryHeap::new(), bytes: 0, fits: BTreeMap::new(), ended_by: None }
-    }
-
-    /// Nothing more is taken; never so for the newest, which push out older ones.
-    fn is_full(&mut self) -> bool {
-        if !self.newest && self.found.len() == self.limit {
-            self.ended_by = Some(EndedBy::Limit);
-        }
-        !self.newest && self.ended_by.is_some()
-    }
-
-    fn put(&mut self, found: Found) {
-        let bytes = found.shown.get().len();
-        *self.fits.entry(found.place.1).or_default() += 1;
-        if !self.newest && self.bytes + bytes > ANSWER_MAX_BYTES {
-            self.ended_by = Some(EndedBy::Bytes);
-            return;
-        }
-        self.bytes += bytes;
-        self.found.push(Reverse(found));
-        while self.found.len() > self.limit || self.bytes > ANSWER_MAX_BYTES {
-            if self.found.len() <= self.limit {
-                self.ended_by = Some(EndedBy::Bytes);
-            }
-            let Some(Reverse(oldest)) = self.found.pop() else { return };
-            self.bytes -= oldest.shown.get().len();
-        }
-    }
-
-    fn out_of_time(self) -> Self {
-        Self { ended_by: Some(EndedBy::Time), ..self }
-    }
-
-    fn into_page(self) -> RecordsPage {
-        let mut found: Vec<Found> = self.found.into_iter().map(|Reverse(found)| found).collect();
-        found.sort_unstable();
-        let records = found.into_iter().map(|found| found.shown).collect();
-        RecordsPage { records, complete: self.ended_by.is_none(), ended_by: self.ended_by }
+pub(super) fn failure(error: SearchError) -> Failure {
+    match error {
+        SearchError::Log(error) => Failure::Log(error),
+        SearchError::Cursor => Problem::field("cursor", error.to_string()).into(),
+        SearchError::Partition { .. } => Problem::field("partition", error.to_string()).into(),
+        SearchError::TooMany { .. } => Problem::field("topics", error.to_string()).into(),
     }
 }
 
-impl PartialEq for Found {
-    fn eq(&self, other: &Self) -> bool {
-        self.place == other.place
+pub(super) fn form(parameters: &Parameters) -> Result<Form, Problem> {
+    choice(parameters, "values", [("json", Form::Json), ("text", Form::Text)])
+}
+
+/// The predicate, if there is one. What cannot be read is pointed at: `at` counts characters from 1.
+pub(super) fn predicate(parameters: &Parameters) -> Result<Option<(Predicate, String)>, Problem> {
+    let Some(text) = parameters.text("where").filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+    let read = Predicate::parse(text);
+    let predicate = read.map_err(|invalid| Problem::field("where", invalid.to_string()).with("at", json!(invalid.at)))?;
+    Ok(Some((predicate, text.to_owned())))
+}
+
+pub(super) fn topics(parameters: &Parameters) -> Result<Vec<Topic>, Problem> {
+    let names = parameters.texts("topics").flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty());
+    let mut topics: Vec<Topic> = names.map(named).collect::<Result<_, _>>()?;
+    topics.sort_unstable();
+    topics.dedup();
+    if topics.is_empty() { Err(Problem::field("topics", "name at least one topic")) } else { Ok(topics) }
+}
+
+fn place(parameters: &Parameters, name: &str) -> Result<Option<ReadFrom>, Problem> {
+    let text = parameters.text(name).filter(|text| !text.is_empty());
+    text.map(ReadFrom::parse).transpose().map_err(|reason| Problem::field(name, reason))
+}
+
+/// One of two words; the first if none is given.
+fn choice<T: Copy>(parameters: &Parameters, name: &str, [first, second]: [(&str, T); 2]) -> Result<T, Problem> {
+    match parameters.text(name) {
+        None | Some("") => Ok(first.1),
+        Some(word) if word == first.0 => Ok(first.1),
+        Some(word) if word == second.0 => Ok(second.1),
+        Some(_) => Err(Problem::field(name, format!("expected {} or {}", first.0, second.0))),
     }
 }
 
-impl Eq for Found {}
-
-impl PartialOrd for Found {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+/// Who asks: by address, and by the name that tells those apart who share one.
+fn viewer(parameters: &Parameters, peer: Peer) -> Result<String, Problem> {
+    let name = parameters.text("viewer").unwrap_or_default();
+    if name.len() > VIEWER_MAX_BYTES {
+        return Err(Problem::field("viewer", format!("at most {VIEWER_MAX_BYTES} bytes")));
     }
+    Ok(format!("{} {name}", peer.ip()))
 }
 
-impl Ord for Found {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.place.cmp(&other.place)
-    }
-}
-
-/// The partitions of a topic as they stand.
-///
-/// # Errors
-/// If the log does not answer, or there is no such topic.
-pub(super) async fn partitions(log: &dyn EventLog, topic: Topic) -> Result<Vec<PartitionInfo>, LogError> {
-    let known = log.topics().await?.into_iter().find(|info| info.topic == topic);
-    known.map(|info| info.partitions).ok_or_else(|| LogError::UnknownTopic(topic.name().to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(time: i64, bytes: usize) -> Found {
-        Found { place: (time, 0, time), shown: to_raw_value(&"x".repeat(bytes - 2)).unwrap() }
-    }
-
-    fn times(kept: &Kept) -> Vec<i64> {
-        let mut times: Vec<i64> = kept.found.iter().map(|Reverse(found)| found.place.0).collect();
-        times.sort_unstable();
-        times
-    }
-
-    #[test]
-    fn the_newest_push_out_older_ones() {
-        let mut kept = Kept::new(3, true);
-        for time in [5, 1, 9, 7, 3, 8] {
-            kept.put(found(time, 10));
-            assert!(!kept.is_full() && kept.bytes <= 30);
-        }
-        assert_eq!((times(&kept), kept.ended_by, kept.fits[&0]), (vec![7, 8, 9], None, 6));
-    }
-
-    #[test]
-    fn an_answer_has_a_most_of_bytes() {
-        let half = ANSWER_MAX_BYTES / 2;
-        for newest in [false, true] {
-            let mut kept = Kept::new(100, newest);
-            (1..=3).for_each(|time| kept.put(found(time, half)));
-            assert_eq!(times(&kept), if newest { [2, 3] } else { [1, 2] });
-            assert!(kept.bytes <= ANSWER_MAX_BYTES && kept.ended_by == Some(EndedBy::Bytes));
-            assert_eq!(kept.is_full(), !newest);
-            let page = kept.into_page();
-            assert!(!page.complete && page.records.len() == 2);
-        }
-    }
-
-    #[test]
-    fn the_first_that_fit_are_enough() {
-        let mut kept = Kept::new(2, false);
-        kept.put(found(1, 10));
-        assert!(!kept.is_full());
-        kept.put(found(2, 10));
-        assert!(kept.is_full() && kept.ended_by == Some(EndedBy::Limit));
-    }
+/// Waits until the viewer's other search has ended.
+async fn viewer_turn(viewer: String) -> Result<OwnedMutexGuard<()>, Problem> {
+    let turn = {
+        let mut viewers = VIEWERS.lock().unwrap_or_else(PoisonError::into_inner);
+        viewers.retain(|_, turn| turn.strong_count() > 0);
+        let known = viewers.get(&viewer).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let turn = Arc::default();
+            viewers.insert(viewer, Arc::downgrade(&turn));
+            turn
+        })
+    };
+    let wait = timeout_at(Instant::now() + TURN_WAIT, turn.lock_owned()).await;
+    wait.map_err(|_| Problem::unavailable("busy", "another search of this viewer is running"))
 }

@@ -1,0 +1,121 @@
+//! `GET /admin/tail`: records as they come, as server-sent events.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
+
+use super::search::{common, failure, form, predicate, topics};
+use crate::api::failure::Failure;
+use crate::api::problem::Problem;
+use crate::api::server::Lifeline;
+use crate::api::shop::query::{Parameters, Parsed};
+use crate::api::state::Operators;
+use crate::log::LogError;
+use crate::records::search::{Batch, Tail};
+use crate::records::{ReadFrom, on_one_line};
+
+/// At most ten batches a second.
+const EVERY: Duration = Duration::from_millis(100);
+/// A quiet stream says so often that it is alive; a client that is gone is noticed then.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+const OPEN_TIME: Duration = Duration::from_secs(10);
+/// Streams at once.
+const AT_ONCE: usize = 8;
+
+static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// One event of the stream.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TailBatch {
+    /// In each partition in its order.
+    #[schema(value_type = Vec<Object>)]
+    records: Vec<Box<RawValue>>,
+    /// Records read since the stream began.
+    scanned: u64,
+    /// Records left out since then, as more came than one event holds.
+    skipped: u64,
+    /// Why the stream ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Follows topics: one event every 100 ms while records come, one a second otherwise.
+#[utoipa::path(get, path = "/admin/tail", tag = "operators",
+    params(("topics" = String, Query, description = "names with commas between them"),
+        ("where" = Option<String>, Query, description = ".value.productId == \"PROD_0001\""),
+        ("from" = Option<String>, Query, description = "end (if left out), -N for the last N of each partition, -1h, a time"),
+        ("partition" = Option<i32>, Query),
+        ("values" = Option<String>, Query, description = "json (if left out) or text: the value's bytes as a text")),
+    responses((status = 200, content_type = "text/event-stream", body = TailBatch)))]
+pub async fn read(
+    State(operators): State<Arc<Operators>>,
+    Extension(lifeline): Extension<Lifeline>,
+    parameters: Parsed,
+) -> Result<Response, Failure> {
+    let parameters = Parameters::new(parameters)?;
+    let query = common(&parameters, topics(&parameters)?, predicate(&parameters)?, ReadFrom::End, form(&parameters)?)?;
+    let running = RUNNING.try_acquire();
+    let running = running.map_err(|_| Problem::unavailable("busy", format!("{AT_ONCE} others follow topics")))?;
+    let opened = timeout(OPEN_TIME, Tail::open(&*operators.log, &operators.clock, &query)).await;
+    let tail = opened.map_err(|_| LogError::Deadline { waited: OPEN_TIME })?.map_err(failure)?;
+    let said = Instant::now();
+    let follower = Follower { tail, lifeline, _running: running, scanned: 0, skipped: 0, said, has_ended: false };
+    let events = futures_util::stream::unfold(follower, |mut follower| async move {
+        let event = follower.next().await?;
+        Some((Ok::<_, Infallible>(event), follower))
+    });
+    let mut response = Response::new(Body::from_stream(events));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    Ok(response)
+}
+
+struct Follower {
+    tail: Tail,
+    lifeline: Lifeline,
+    _running: SemaphorePermit<'static>,
+    scanned: u64,
+    skipped: u64,
+    said: Instant,
+    has_ended: bool,
+}
+
+impl Follower {
+    /// The next event; `None` when the server stops, which waits for no stream.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.has_ended {
+            return None;
+        }
+        let stop = self.lifeline.stop.clone();
+        loop {
+            let batch = stop.run_until_cancelled(self.tail.batch(EVERY)).await?;
+            let (batch, error) = match batch {
+                Ok(batch) => (batch, None),
+                Err(error) => (Batch::default(), Some(error.to_string())),
+            };
+            self.scanned += batch.scanned;
+            self.skipped += batch.skipped;
+            self.has_ended = error.is_some();
+            if error.is_some() || !batch.records.is_empty() || self.said.elapsed() >= SIGN_OF_LIFE {
+                self.said = Instant::now();
+                return Some(event(&TailBatch { records: batch.records, scanned: self.scanned, skipped: self.skipped, error }));
+            }
+        }
+    }
+}
+
+/// A batch on one line, as an event must be.
+fn event(batch: &TailBatch) -> Bytes {
+    let text = serde_json::to_string(batch).unwrap_or_default();
+    format!("data: {}\n\n", on_one_line(&text)).into()
+}
