@@ -51,3 +51,39 @@ fn text<T: Serialize>(done: Result<T, Failure>) -> Bytes {
     };
     text.unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::api::problem::Problem;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_ends_with_its_client_and_a_late_failure_is_part_of_the_answer() {
+        let alive = Arc::new(());
+        let held = alive.clone();
+        let work: Work<i32> = Box::pin(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+            Ok(1)
+        });
+        let mut body = answer(work).await.unwrap().into_body();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), " ");
+        assert_eq!(Arc::strong_count(&alive), 2);
+        drop(body);
+        assert_eq!(Arc::strong_count(&alive), 1, "nobody reads it any more");
+
+        let late: Work<i32> = Box::pin(async {
+            tokio::time::sleep(SOON * 3).await;
+            Err(Problem::unavailable("stopping", "the server stops").into())
+        });
+        let text = answer(late).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        let read: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!((&read["complete"], &read["error"]), (&json!(false), &json!("the server stops")));
+        let early: Work<i32> = Box::pin(async { Err(Problem::field("cursor", "is none").into()) });
+        assert!(answer(early).await.is_err(), "a failure that is there soon has its own status");
+    }
+}

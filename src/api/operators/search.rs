@@ -212,3 +212,21 @@ async fn viewer_turn(viewer: String) -> Result<OwnedMutexGuard<()>, Problem> {
     let wait = timeout_at(Instant::now() + TURN_WAIT, turn.lock_owned()).await;
     wait.map_err(|_| Problem::unavailable("busy", "another search of this viewer is running"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_viewer_has_one_search_at_a_time() {
+        let waits = async |viewer: &str| timeout_at(Instant::now(), viewer_turn(viewer.to_owned())).await.is_err();
+        let first = viewer_turn("192.0.2.9 a".to_owned()).await.unwrap();
+        assert!(waits("192.0.2.9 a").await);
+        let other = viewer_turn("192.0.2.9 b".to_owned()).await.unwrap();
+        drop(first);
+        drop(viewer_turn("192.0.2.9 a".to_owned()).await.unwrap());
+        drop(other);
+        let viewers = VIEWERS.lock().unwrap();
+        assert!(viewers.iter().filter(|(viewer, _)| viewer.starts_with("192.0.2.9")).all(|(_, turn)| turn.strong_count() == 0));
+    }
+}

@@ -79,3 +79,20 @@ impl Batch {
         self.records.push(shown);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_counted_and_one_record_always_fits() {
+        let mut batch = Batch::default();
+        (0..BATCH_RECORDS + 7).for_each(|number| batch.put(to_raw_value(&number).unwrap()));
+        assert_eq!((batch.records.len(), batch.skipped), (BATCH_RECORDS, 7));
+        let mut large = Batch::default();
+        (0..3).for_each(|_| large.put(to_raw_value(&"x".repeat(BATCH_BYTES)).unwrap()));
+        assert_eq!((large.records.len(), large.skipped), (1, 2));
+    }
+}

@@ -14,7 +14,7 @@ use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::log::partitioner::partition_of;
 use crate::log::{EventLog, LogError, Offset, PartitionInfo, Start, Stop, TopicPartition};
-use crate::records::{view, window};
+use crate::records::{Form, shown, window};
 use crate::wire::topics::Topic;
 use rebuild::Rebuild;
 pub use shown::{ChangeCause, ProductTimeline, Proof, TimelineChange, TimelineSince};
@@ -152,7 +152,8 @@ impl<'a> Reading<'a> {
     async fn causing_record(&self, rebuilt: &rebuild::Rebuilt) -> Result<Option<serde_json::Value>, LogError> {
         let Some((at, offset)) = rebuilt.cause.as_ref().and_then(ChangeCause::place) else { return Ok(None) };
         // Retention may have cut the input and not the event.
-        Ok(window::exactly(self.log, at, offset).await?.map(|record| view(&record)))
+        let record = window::exactly(self.log, at, offset).await?;
+        Ok(record.and_then(|record| serde_json::from_str(shown(&record, Form::Json)?.get()).ok()))
     }
 
     fn answer(
