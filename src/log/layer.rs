@@ -73,6 +73,10 @@ impl<L: LogLayer> EventLog for L {
         self.beneath().kept()
     }
 
+    fn settings(&self) -> LogFuture<'_, std::collections::BTreeMap<Topic, std::collections::BTreeMap<String, String>>> {
+        self.beneath().settings()
+    }
+
     fn record_limit(&self) -> usize {
         self.beneath().record_limit()
     }

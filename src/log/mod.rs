@@ -269,6 +269,12 @@ pub trait EventLog: Send + Sync {
         Box::pin(std::future::ready(Ok(BTreeMap::new())))
     }
 
+    /// The log's own settings of each topic that decide what it keeps and takes, by the names they have there. Nothing where the log
+    /// has none or may not be asked.
+    fn settings(&self) -> LogFuture<'_, BTreeMap<Topic, BTreeMap<String, String>>> {
+        Box::pin(std::future::ready(Ok(BTreeMap::new())))
+    }
+
     /// Bytes of the largest record, by [`NewRecord::size`], that every topic takes, as far as is known.
     fn record_limit(&self) -> usize;
 

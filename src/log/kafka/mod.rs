@@ -242,6 +242,10 @@ impl EventLog for KafkaLog {
         Box::pin(self.admin.kept())
     }
 
+    fn settings(&self) -> LogFuture<'_, std::collections::BTreeMap<Topic, std::collections::BTreeMap<String, String>>> {
+        Box::pin(self.admin.shown_settings())
+    }
+
     fn record_limit(&self) -> usize {
         self.cluster.record_limit()
     }

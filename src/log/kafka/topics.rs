@@ -24,6 +24,20 @@ const ADMIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How often to check whether a change has reached the metadata.
 const CHECK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Settings that decide what a topic keeps and takes; Kafka has forty more.
+const SHOWN: [&str; 10] = [
+    "cleanup.policy",
+    "compression.type",
+    "delete.retention.ms",
+    "max.message.bytes",
+    "message.timestamp.type",
+    "min.compaction.lag.ms",
+    "min.insync.replicas",
+    "retention.bytes",
+    "retention.ms",
+    "segment.ms",
+];
+
 /// Makes and deletes topics.
 pub(super) struct Admin {
     cluster: Arc<Cluster>,
@@ -155,6 +169,14 @@ impl Admin {
         let topics: Vec<Topic> = self.existing().await?.into_keys().collect();
         let settings = self.settings(&topics).await?;
         Ok(settings.into_iter().filter_map(|(topic, settings)| Some((topic, policy::kept(&settings.ok()?)))).collect())
+    }
+
+    /// Those of Kafka's own settings that an operator asks about, where they can be seen.
+    pub async fn shown_settings(&self) -> Result<BTreeMap<Topic, Settings>, LogError> {
+        let topics: Vec<Topic> = self.existing().await?.into_keys().collect();
+        let shown = |settings: Settings| settings.into_iter().filter(|(name, _)| SHOWN.contains(&name.as_str())).collect();
+        let settings = self.settings(&topics).await?;
+        Ok(settings.into_iter().filter_map(|(topic, settings)| Some((topic, shown(settings.ok()?)))).collect())
     }
 
     async fn existing(&self) -> Result<BTreeMap<Topic, PartitionId>, LogError> {

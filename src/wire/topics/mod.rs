@@ -60,6 +60,18 @@ pub enum Retention {
     Delete(Duration),
 }
 
+impl Retention {
+    /// As operators read it.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        match self {
+            Self::Kept => "for ever".to_owned(),
+            Self::Compacted => "the last of each key".to_owned(),
+            Self::Delete(age) => humantime::format_duration(age).to_string(),
+        }
+    }
+}
+
 /// How many partitions a topic has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionCount {
