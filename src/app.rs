@@ -36,8 +36,8 @@ use crate::actors::stats::Directory;
 use crate::actors::supervision::RestartPolicy;
 use crate::api::server::Server;
 use crate::clock::Clock;
-use crate::config::{Config, RoleName, Supervision};
-use crate::data_dir::{DataDir, ServerInfo};
+use crate::config::{Admin, Config, RoleName, Supervision};
+use crate::data_dir::{DataDir, ServerInfo, operator_token};
 use crate::sources::log_source::feed_from_log;
 use crate::sources::wal::{Wal, WalConfig};
 use crate::telemetry::alarms::Alarms;
@@ -54,16 +54,30 @@ struct Parts {
     metrics: Metrics,
     supervision: SupervisionContext,
     tracing: bool,
+    operator_token: Option<String>,
+    /// Says something on the terminal that the log must not hold.
+    tell: fn(&str),
 }
 
-/// Runs the shop until it is told to stop; whether it ended well. What went wrong is in its log then.
+/// Runs the shop until it is told to stop; whether it ended well. What went wrong is in its log then. `tell` gets what belongs on the
+/// terminal alone: the console's address with the token.
 ///
 /// # Errors
-/// If the data directory or the log cannot be had: there is no log yet that could tell it.
-pub async fn serve(config: Config) -> anyhow::Result<bool> {
+/// If the data directory, the operators' token or the log cannot be had: there is no log yet that could tell it.
+pub async fn serve(config: Config, tell: fn(&str)) -> anyhow::Result<bool> {
     let data = DataDir::open(&config.data_dir, &config.instance)?;
+    let operator_token = operator_token(&config.admin, data.root())?;
     let telemetry = setup::start(&config, Some(&data.root().join("logs")), data.instance())?;
-    let result = run(config, &data, &telemetry).await;
+    let parts = Parts {
+        clock: if config.faults.enabled { Clock::steppable() } else { Clock::system() },
+        metrics: Metrics::default(),
+        supervision: supervision(&config.supervision),
+        config: Arc::new(config),
+        tracing: telemetry.is_tracing(),
+        operator_token,
+        tell,
+    };
+    let result = run(&parts, &data, &telemetry).await;
     if let Err(error) = &result {
         tracing::error!("the shop cannot go on: {error:#}");
     }
@@ -71,20 +85,27 @@ pub async fn serve(config: Config) -> anyhow::Result<bool> {
     Ok(result.is_ok())
 }
 
-async fn run(config: Config, data: &DataDir, telemetry: &setup::Guard) -> anyhow::Result<()> {
+/// The token that operators must have; none if the listener is for this machine alone and nobody made one.
+fn operator_token(admin: &Admin, root: &Path) -> anyhow::Result<Option<String>> {
+    let token = operator_token::prepare(root, admin.create_token)?;
+    if token.is_none() && !admin.listen.ip().to_canonical().is_loopback() {
+        anyhow::bail!(
+            "admin.listen is {}, where others than this machine reach the operators' listener, and there is no token: set \
+             admin.create_token to true (KARTSHOPPE__ADMIN__CREATE_TOKEN=true), or write one to {} with mode 0600",
+            admin.listen,
+            root.join(operator_token::FILE).display()
+        );
+    }
+    Ok(token)
+}
+
+async fn run(parts: &Parts, data: &DataDir, telemetry: &setup::Guard) -> anyhow::Result<()> {
     let stop = StopSignals::listen(Second::Ends)?;
-    let parts = Parts {
-        clock: if config.faults.enabled { Clock::steppable() } else { Clock::system() },
-        metrics: Metrics::default(),
-        supervision: supervision(&config.supervision),
-        config: Arc::new(config),
-        tracing: telemetry.is_tracing(),
-    };
     telemetry.register(&parts.metrics);
     let supervision = &parts.supervision;
     let opened = Log::open(&parts.config, data.root(), &parts.clock, &supervision.faults, &supervision.alarms);
     let Some(log) = stop.unless_told(opened).await? else { return Ok(()) };
-    let result = run_on(&log, &parts, data, &stop).await;
+    let result = run_on(&log, parts, data, &stop).await;
     log.close().await;
     result
 }
@@ -164,6 +185,9 @@ impl Shop {
             started_at_ms: parts.clock.now_ms(),
         })?;
         tracing::info!(shop = %url(http), operators = %url(admin), data = %data.root().display(), "the listeners are open; /readyz says when the shop sells");
+        if let Some(token) = &parts.operator_token {
+            (parts.tell)(&format!("the operators' console, for those who may see this: {}", console_link(&url(admin), token)));
+        }
         let result = tokio::select! {
             () = stop.wait() => Ok(()),
             why = self.inventory.fenced() => Err(anyhow::anyhow!(why)),
@@ -203,9 +227,22 @@ fn supervision(section: &Supervision) -> SupervisionContext {
     }
 }
 
+/// The console's address with the token behind `#`, which a browser sends to nobody.
+fn console_link(url: &str, token: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    format!("{url}/#token={}", token.bytes().map(encoded).collect::<String>())
+}
+
 /// As a person would type it.
 fn url(address: SocketAddr) -> String {
-    if address.ip().is_loopback() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
+    if address.ip().is_loopback() || address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
 }
 
 /// Refuses what must not happen under a running server.
@@ -218,4 +255,37 @@ pub fn refuse_while_running(data_dir: &Path) -> anyhow::Result<()> {
     }
     anyhow::ensure!(!crate::data_dir::is_locked(data_dir), "another process uses {}: stop it first", data_dir.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operators_address_for_others_needs_a_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let admin = |listen: &str, create_token| Admin {
+            listen: listen.parse().unwrap(),
+            allowed_hosts: Vec::new(),
+            create_token,
+            writes: true,
+            peers: Vec::new(),
+        };
+        for alone in ["127.0.0.1:0", "127.8.8.8:1", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
+            assert_eq!(operator_token(&admin(alone, false), folder.path()).unwrap(), None, "{alone}");
+        }
+        for others in ["0.0.0.0:9464", "[::]:0", "192.0.2.7:0", "[::ffff:192.0.2.7]:0"] {
+            let refused = operator_token(&admin(others, false), folder.path()).unwrap_err().to_string();
+            for said in ["admin.listen", "admin.create_token", "operator.token", "0600"] {
+                assert!(refused.contains(said), "{others}: {refused}");
+            }
+        }
+        let made = operator_token(&admin("0.0.0.0:9464", true), folder.path()).unwrap();
+        assert_eq!(operator_token(&admin("127.0.0.1:0", false), folder.path()).unwrap(), made);
+    }
+
+    #[test]
+    fn the_link_keeps_the_token_behind_the_hash() {
+        assert_eq!(console_link("http://localhost:9464", "a+b/c=~"), "http://localhost:9464/#token=a%2Bb%2Fc%3D~");
+    }
 }

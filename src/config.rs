@@ -102,6 +102,9 @@ pub struct Http {
 pub struct Admin {
     pub listen: SocketAddr,
     pub allowed_hosts: Vec<String>,
+    pub create_token: bool,
+    pub writes: bool,
+    pub peers: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -291,6 +294,7 @@ impl Config {
             ("http.allowed_origins", bad_origin(&self.http.allowed_origins)),
             ("http.trusted_proxies", bad_network(&self.http.trusted_proxies)),
             ("admin.allowed_hosts", bad_host(&self.admin.allowed_hosts)),
+            ("admin.peers", bad_origin(&self.admin.peers)),
         ] {
             check(bad.is_none(), key, &bad.unwrap_or_default());
         }

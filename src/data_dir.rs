@@ -3,11 +3,14 @@
 //! ```text
 //!  DATA_DIR/lock            held by the running process (flock), with its pid
 //!           instance        name of this instance, made once
+//!           operator.token  what operators must know, if there is one (operator_token)
 //!           server.json     listeners and pid of the running server: other commands find it there
 //!           log/            the embedded event log
 //!           postgres/       the private PostgreSQL
 //!           logs/           log files
 //! ```
+
+pub mod operator_token;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};

@@ -151,20 +151,23 @@ fn spawn_curb(shop: &Arc<Shop>, connections: Arc<Seats>) {
     tokio::spawn(async move { stop.run_until_cancelled(server::end_slow_readers(&waiting, all, spare)).await });
 }
 
-/// Opens the operators' listener.
+/// Opens the operators' listener; where there is a token, its calls must bear it.
 ///
 /// # Errors
 /// If the listener does not know its address.
 pub fn serve_operators(
     listener: TcpListener,
     operators: Arc<Operators>,
+    token: Option<String>,
     limits: Limits,
     lifeline: Lifeline,
 ) -> std::io::Result<Server> {
     let figures = operators.figures.clone();
     figures::register_alerts(&operators.metrics, &operators.alerts);
     let router = observed(
-        operators_routes().route_layer(middleware::from_fn(operators::audit::audit)).route_layer(Extension(lifeline.clone())),
+        operators_routes()
+            .route_layer(middleware::from_fn_with_state(operators.clone(), operators::audit::audit))
+            .route_layer(Extension(lifeline.clone())),
         figures,
         docs::operators(),
         console_fallback,
@@ -175,7 +178,7 @@ pub fn serve_operators(
         timeout: OPERATORS_BODY_TIMEOUT,
         min_rate: operators.config.http.min_rate,
     };
-    let gate = OperatorsGate::new(&operators.config.admin.allowed_hosts, listener.local_addr()?);
+    let gate = OperatorsGate::new(&operators.config.admin.allowed_hosts, listener.local_addr()?, token);
     let seats = Seats::of_connections(limits.max_connections, limits.min_rate, Arc::default());
     Server::start(listener, Arc::new(OperatorsFront::new(router, body, gate)), limits, seats, lifeline)
 }

@@ -49,7 +49,7 @@ impl Page {
     /// Answers whatever no route answers.
     pub fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
         let path = uri.path();
-        if is_below(path, self.program_paths) {
+        if self.is_programs(path) {
             return Problem::not_found(format!("there is nothing at {path}")).into_response();
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
@@ -68,6 +68,12 @@ impl Page {
                 None => not_built(self.not_built),
             },
         }
+    }
+
+    /// Whether programs ask there and no page.
+    #[must_use]
+    pub fn is_programs(&self, path: &str) -> bool {
+        is_below(path, self.program_paths)
     }
 
     /// Whether the page has a route for this path.

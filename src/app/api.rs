@@ -162,7 +162,7 @@ impl Api {
         };
         let listener = bind(config.admin.listen, ADMIN_KEY).await?;
         let limits = Limits::for_operators(&config.http);
-        Ok(crate::api::serve_operators(listener, Arc::new(operators), limits, Lifeline::default())?)
+        Ok(crate::api::serve_operators(listener, Arc::new(operators), parts.operator_token.clone(), limits, Lifeline::default())?)
     }
 
     /// Looks at what nobody else watches, also while nobody asks for `/readyz`; ends with the process.

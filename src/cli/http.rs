@@ -15,24 +15,26 @@ use tokio::net::TcpStream;
 /// # Errors
 /// If the server cannot be reached, or does not answer with success and JSON.
 pub(super) async fn get_json(server: SocketAddr, path: &str) -> anyhow::Result<Value> {
-    call(server, Method::GET, path, Bytes::new()).await
+    call(server, Method::GET, path, None, Bytes::new()).await
 }
 
-/// POST of a JSON document, as an operator.
+/// POST of a JSON document, as an operator: with the token, if there is one.
 ///
 /// # Errors
 /// If the server cannot be reached, or does not answer with success and JSON: then with what its problem says.
-pub(super) async fn post_json(server: SocketAddr, path: &str, body: &Value) -> anyhow::Result<Value> {
-    call(server, Method::POST, path, Bytes::from(body.to_string())).await
+pub(super) async fn post_json(server: SocketAddr, token: Option<&str>, path: &str, body: &Value) -> anyhow::Result<Value> {
+    call(server, Method::POST, path, token, Bytes::from(body.to_string())).await
 }
 
-async fn call(server: SocketAddr, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
+async fn call(server: SocketAddr, method: Method, path: &str, token: Option<&str>, body: Bytes) -> anyhow::Result<Value> {
+    let bearer = token.map(|token| format!("Bearer {token}"));
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header(header::HOST, server.to_string())
         .header(header::CONTENT_TYPE, "application/json")
         .header("x-kartshoppe-operator", "kartshoppe");
+    let request = bearer.into_iter().fold(request, |request, bearer| request.header(header::AUTHORIZATION, bearer));
     let stream = TcpStream::connect(server).await.with_context(|| format!("connecting to the server on {server}"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);

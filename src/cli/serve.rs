@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use super::Cli;
-#[cfg(feature = "seeded-bugs")]
 use super::output;
 
 #[derive(Debug, clap::Args)]
@@ -20,6 +19,6 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     }
     let flags = args.roles.iter().map(|roles| ("roles", roles.clone())).collect();
     let loaded = cli.load(flags)?;
-    let well = super::block_on(crate::app::serve(loaded.config))?;
+    let well = super::block_on(crate::app::serve(loaded.config, |line| output::tell(line)))?;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::data_dir;
 use crate::log::{EventLog, Stop, TopicPartition};
 use crate::records::{self, Form, Predicate, ReadFrom};
-use crate::wire::topics::{Retention, Topic};
+use crate::wire::topics::Topic;
 
 /// Records read at once, and how long a read waits for the first.
 const CHUNK: usize = 1_000;
@@ -100,7 +100,7 @@ fn named(name: &str) -> anyhow::Result<Topic> {
 async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
     let created: Vec<String> = match operators(config) {
         Some(address) => {
-            let answer = http::post_json(address, "/admin/topics", &json!({"all": all})).await?;
+            let answer = http::post_json(address, token(config)?.as_deref(), "/admin/topics", &json!({"all": all})).await?;
             serde_json::from_value(answer["created"].clone()).context("reading the server's answer")?
         }
         None => {
@@ -126,11 +126,7 @@ async fn list(config: &Config) -> anyhow::Result<()> {
     let mut table = format!("{:<28} {:>10} {:>12}  kept\n", "topic", "partitions", "offsets");
     for info in topics {
         let offsets: i64 = info.partitions.iter().map(|partition| partition.end - partition.start).sum();
-        let kept = kept.get(&info.topic).cloned().unwrap_or_else(|| match info.topic.retention() {
-            Retention::Kept => "for ever".to_owned(),
-            Retention::Compacted => "the last of each key".to_owned(),
-            Retention::Delete(age) => humantime::format_duration(age).to_string(),
-        });
+        let kept = kept.get(&info.topic).cloned().unwrap_or_else(|| info.topic.retention().in_words());
         let _ = writeln!(table, "{:<28} {:>10} {:>12}  {kept}", info.topic.name(), info.partitions.len(), offsets);
     }
     Ok(output::print(table)?)
@@ -196,7 +192,7 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
         ));
     }
     let record = json!({"key": key, "value": value});
-    let answer = http::post_json(address, &format!("/admin/topics/{topic}/records"), &record).await?;
+    let answer = http::post_json(address, token(config)?.as_deref(), &format!("/admin/topics/{topic}/records"), &record).await?;
     let place = &answer["appended"][0];
     Ok(output::line(format_args!("{topic}/{} offset {}", place["partition"], place["offset"]))?)
 }
@@ -227,6 +223,11 @@ async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Ve
     let known: Vec<Topic> = log.topics().await?.iter().map(|info| info.topic).filter(|topic| wanted.contains(topic)).collect();
     log.delete_topics(&known).await?;
     Ok(known.into_iter().map(Topic::name).collect())
+}
+
+/// What that listener may ask for.
+fn token(config: &Config) -> anyhow::Result<Option<String>> {
+    Ok(data_dir::operator_token::read(&config.data_dir)?)
 }
 
 /// The operators' listener of the server that runs on our data directory.

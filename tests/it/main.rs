@@ -42,6 +42,7 @@ mod kafka_trouble;
 mod kafka_undecided;
 mod log_conformance;
 mod metrics;
+mod operators_token;
 mod otel;
 mod search;
 mod seats;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 
 use super::refusals::{Reason, Refusals};
 use super::{Authority, OPERATOR_HEADER, Origin, Scheme, host_of, is_probe, is_same_site, origin_of, shown};
@@ -18,22 +18,25 @@ const HOSTS_KEY: &str = "admin.allowed_hosts";
 pub struct OperatorsGate {
     hosts: Vec<Authority>,
     port: u16,
+    /// What every call must bear, if anything.
+    token: Option<String>,
     refusals: Refusals,
 }
 
 impl OperatorsGate {
     /// These, and the listener's own address.
     #[must_use]
-    pub fn new(allowed: &[String], listen: SocketAddr) -> Self {
+    pub fn new(allowed: &[String], listen: SocketAddr, token: Option<String>) -> Self {
         let own = Authority { port: None, ..Authority::from(listen) };
         let hosts = allowed.iter().filter_map(|host| Authority::parse(host)).chain([own]).collect();
-        Self { hosts, port: listen.port(), refusals: Refusals::default() }
+        Self { hosts, port: listen.port(), token, refusals: Refusals::default() }
     }
 
-    /// Every request must be for a listed host and from no other page; what changes something must bear the marker header.
+    /// Every request must be for a listed host, from no other page and with the token, if there is one; what changes something must
+    /// bear the marker header.
     ///
     /// # Errors
-    /// 403 with the reason, 400 for what is no host.
+    /// 403 with the reason, 400 for what is no host, 401 without the token.
     pub fn admit(&self, parts: &Parts, peer: Peer) -> Result<(), Problem> {
         if !is_probe(parts) {
             let host = host_of(parts)?;
@@ -49,6 +52,11 @@ impl OperatorsGate {
         }
         if !is_same_site(&parts.headers) && !opens_page(parts) {
             return Err(self.refuse_page(parts, peer, "pages of other origins"));
+        }
+        if let Some(token) = &self.token
+            && !is_open(parts)
+        {
+            check_token(&parts.headers, token)?;
         }
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         let is_named = parts.headers.get(OPERATOR_HEADER).is_some_and(|name| !name.as_bytes().trim_ascii().is_empty());
@@ -87,6 +95,34 @@ impl OperatorsGate {
     }
 }
 
+/// What tells nothing of the shop and changes nothing: probes, the console's files (which ask for the token), the API's description.
+fn is_open(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    let is_described = matches!(path, "/docs" | "/openapi.json") || path.starts_with("/docs/");
+    reads && (is_probe(parts) || is_described || !page::CONSOLE.is_programs(path))
+}
+
+fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let given = all.next().and_then(|value| value.to_str().ok()).filter(|_| all.next().is_none());
+    let given = given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let (code, detail) = match given {
+        Some((_, given)) if is_same(given.trim().as_bytes(), token.as_bytes()) => return Ok(()),
+        Some(_) => ("token_wrong", "the operators' token is another one: it stands in operator.token in the data directory"),
+        None => (
+            "token_missing",
+            "the header `Authorization: Bearer TOKEN` is missing: the token stands in operator.token in the data directory",
+        ),
+    };
+    Err(Problem::new(StatusCode::UNAUTHORIZED, code, detail))
+}
+
+/// Takes as long wherever they differ.
+fn is_same(given: &[u8], wanted: &[u8]) -> bool {
+    given.len() == wanted.len() && given.iter().zip(wanted).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
+}
+
 /// A link from elsewhere may open a page of this listener in a tab of its own; everything else is fetched by that page.
 fn opens_page(parts: &Parts) -> bool {
     let path = parts.uri.path();
@@ -111,7 +147,7 @@ mod tests {
 
     fn admitted(method: Method, uri: &str, pairs: &[(&'static str, &str)]) -> Result<(), &'static str> {
         let allowed = ["localhost".to_owned(), "[::1]".to_owned(), "ops.example".to_owned(), "one.example:8443".to_owned()];
-        let gate = OperatorsGate::new(&allowed, "127.0.0.1:9464".parse().unwrap());
+        let gate = OperatorsGate::new(&allowed, "127.0.0.1:9464".parse().unwrap(), None);
         gate.admit(&head(method, uri, pairs), stranger()).map_err(|problem| problem.code)
     }
 
@@ -148,6 +184,46 @@ mod tests {
         assert_eq!(admitted(Method::POST, "/admin/roles", &[("host", "localhost")]), Err("operator_header_missing"));
         let unnamed = [("host", "localhost"), ("x-kartshoppe-operator", " ")];
         assert_eq!(admitted(Method::POST, "/admin/roles", &unnamed), Err("operator_header_missing"));
+    }
+
+    #[test]
+    fn where_there_is_a_token_every_call_bears_it() {
+        let gate =
+            OperatorsGate::new(&["localhost".to_owned()], "127.0.0.1:9464".parse().unwrap(), Some("s3cret-s3cret".to_owned()));
+        let asks = |method: Method, path: &str, given: &[&str]| {
+            let mut says = vec![("host", "localhost:9464"), OPERATOR];
+            says.extend(given.iter().map(|given| ("authorization", *given)));
+            gate.admit(&head(method, path, &says), stranger()).map_err(|problem| problem.code)
+        };
+        let paths = [
+            "/admin/roles",
+            "/admin",
+            "/admin/",
+            "/admin/console",
+            "/admin/topics/products/records?limit=1",
+            "/metrics/",
+            "/api",
+        ];
+        for path in paths {
+            for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE, Method::OPTIONS] {
+                let asked = |given: &[&str]| asks(method.clone(), path, given);
+                assert_eq!(asked(&["Bearer s3cret-s3cret"]), Ok(()), "{method} {path}");
+                assert_eq!(asked(&["bearer  s3cret-s3cret "]), Ok(()), "{method} {path}");
+                assert_eq!(asked(&[]), Err("token_missing"), "{method} {path}");
+                for wrong in ["Bearer s3cret-s3cre", "Bearer s3cret-s3creT", "Bearer s3cret-s3cret2", "Bearer "] {
+                    assert_eq!(asked(&[wrong]), Err("token_wrong"), "{method} {path} {wrong}");
+                }
+                for wrong in ["s3cret-s3cret", "Basic s3cret-s3cret", ""] {
+                    assert_eq!(asked(&[wrong]), Err("token_missing"), "{method} {path} {wrong}");
+                }
+                assert_eq!(asked(&["Bearer s3cret-s3cret", "Bearer s3cret-s3cret"]), Err("token_missing"));
+            }
+        }
+        for path in ["/livez", "/readyz", "/metrics", "/", "/topics", "/assets/ops.js", "/favicon.svg", "/docs/", "/openapi.json"]
+        {
+            assert_eq!(asks(Method::GET, path, &[]), Ok(()), "{path}");
+            assert_eq!(asks(Method::POST, path, &[]), Err("token_missing"), "{path}");
+        }
     }
 
     #[test]

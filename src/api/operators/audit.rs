@@ -1,26 +1,36 @@
 //! A line in the log for every change that an operator asks for: who, from where, what, and how it ended.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::api::gate::OPERATOR_HEADER;
 use crate::api::problem::Problem;
 use crate::api::server::Peer;
+use crate::api::state::Operators;
 use crate::wire::invalid::shortened;
 
 /// What was changed, where the path does not say it: a handler puts it on its answer.
 #[derive(Debug, Clone)]
 pub struct Change(pub String);
 
-/// Around every request: one that only reads leaves no line.
-pub async fn audit(request: Request, next: Next) -> Response {
+/// Why nothing can be changed where `admin.writes` is false.
+pub const READ_ONLY: &str = "admin.writes is false: this listener shows everything and changes nothing";
+
+/// Around every request: one that only reads leaves no line. Where the listener is read-only, what would change something ends here.
+pub async fn audit(State(operators): State<Arc<Operators>>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
     let mut line = Line::of(&request);
-    let response = next.run(request).await;
+    let response = if operators.config.admin.writes {
+        next.run(request).await
+    } else {
+        Problem::new(StatusCode::FORBIDDEN, "read_only", READ_ONLY).into_response()
+    };
     line.outcome = Some(Outcome::of(&response));
     response
 }

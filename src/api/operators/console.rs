@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::audit::READ_ONLY;
 use crate::api::state::Operators;
 use crate::config::LogKind;
 
@@ -31,6 +32,8 @@ pub struct ConsoleReport {
     writes: Allowed,
     /// Whether parts may be broken on purpose.
     faults: Allowed,
+    /// Consoles of the shop's other processes.
+    peers: Vec<String>,
 }
 
 /// Whether something is allowed, and if not, why.
@@ -60,10 +63,11 @@ pub fn read(State(operators): State<Arc<Operators>>) -> Ready<Json<ConsoleReport
         log: config.log.kind,
         shop: operators.process.shop.clone(),
         tracing: operators.process.tracing,
-        writes: Allowed::if_set(true, ""),
+        writes: Allowed::if_set(config.admin.writes, READ_ONLY),
         faults: Allowed::if_set(
             config.faults.enabled,
             "faults.enabled is false: parts are broken on purpose only where it is true",
         ),
+        peers: config.admin.peers.clone(),
     }))
 }
