@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 /** The binary that the browser tests run against; `tools/e2e.sh` knows the same name. */
-const BINARY = process.env['KARTSHOPPE_BIN'] ?? resolve(import.meta.dirname, '../../target/debug/kartshoppe')
+export const BINARY = process.env['KARTSHOPPE_BIN'] ?? resolve(import.meta.dirname, '../../target/debug/kartshoppe')
 const SHELVES = ['Attic', 'Bakery', 'Cellar', 'Deck', 'Engine', 'Forge', 'Garden', 'Harbour']
 
 export const canRunShop = existsSync(BINARY)

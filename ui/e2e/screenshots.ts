@@ -12,6 +12,9 @@ const folder = process.env['KARTSHOPPE_SCREENSHOTS'] ?? 'test-results/screenshot
 const DEVICES = { desktop: { width: 1366, height: 900 }, phone: { width: 390, height: 844 } } as const
 const SCHEMES = ['light', 'dark'] as const
 
+/** Rates need some samples. */
+const SAMPLED_MS = 7_000
+
 const WATCH = 'PROD_0035'
 const BOOTS = 'PROD_0037'
 const LAMP = 'PROD_0078'
@@ -60,7 +63,7 @@ async function business(page: Page, request: APIRequestContext): Promise<string>
   return order
 }
 
-async function shoot(browser: Browser, page: Page, pages: Record<string, string>): Promise<void> {
+async function shoot(browser: Browser, page: Page, pages: Record<string, string>, isThere: (camera: Page) => Promise<void> = isLive): Promise<void> {
   mkdirSync(folder, { recursive: true })
   const storageState = await page.context().storageState()
   for (const [device, viewport] of Object.entries(DEVICES)) {
@@ -69,14 +72,20 @@ async function shoot(browser: Browser, page: Page, pages: Record<string, string>
       const camera = await context.newPage()
       for (const [name, path] of Object.entries(pages)) {
         await camera.goto(path)
-        await isLive(camera)
-        await camera.waitForLoadState('networkidle')
+        await isThere(camera)
+        await camera.waitForLoadState(isThere === isLive ? 'networkidle' : 'load')
         await camera.evaluate(() => Promise.all([...document.images].filter((image) => image.loading !== 'lazy').map((image) => image.decode().catch(() => undefined))))
         await camera.screenshot({ path: `${folder}/${name}-${device}-${colorScheme}.png` })
       }
       await context.close()
     }
   }
+}
+
+/** Lines of the last seconds are drawn once there have been some. */
+async function hasRested(camera: Page): Promise<void> {
+  await expect(camera.getByRole('heading', { level: 1 })).toBeVisible()
+  await camera.waitForTimeout(SAMPLED_MS)
 }
 
 test('pictures of every page', async ({ page, browser, request }) => {
@@ -93,4 +102,7 @@ test('pictures of every page', async ({ page, browser, request }) => {
     orders: '/orders',
     missing: '/no-such-page',
   })
+  const consoles = { overview: '/', topics: '/topics?open=order-events', produce: '/produce?from=product-updates/0/0' }
+  const addresses = Object.entries(consoles).map(([name, path]) => [`console-${name}`, admin + path])
+  await shoot(browser, page, Object.fromEntries(addresses), hasRested)
 })

@@ -21,6 +21,21 @@ export function ProcessNote({ process }: { process: Process }) {
         <dt className="text-soft">Version</dt>
         <dd className="num">{process.version}</dd>
       </dl>
+      {process.peers.length > 0 && (
+        <div>
+          <h2 className="text-soft">Other processes</h2>
+          <ul>
+            {process.peers.map((peer) => (
+              <li key={peer}>
+                <a className="link" href={peer}>
+                  {peer.replace(/^https?:\/\//, '')}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {!process.writes.allowed && <p className="text-low">Read-only: {process.writes.reason}.</p>}
       <label className="grid gap-1">
         <span className="text-soft">Acting as</span>
         <input

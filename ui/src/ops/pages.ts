@@ -1,4 +1,4 @@
-import { LayoutDashboard, type LucideIcon } from 'lucide-react'
+import { Layers, LayoutDashboard, PenLine, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 /** Headings of the navigation, in its order. */
@@ -13,4 +13,6 @@ export type Page = { path: string; name: string; group: (typeof GROUPS)[number];
 
 export const PAGES: readonly Page[] = [
   { path: '/', name: 'Overview', group: 'Now', icon: LayoutDashboard, load: () => import('./overview/OverviewPage') },
+  { path: '/topics', name: 'Topics', group: 'Records', icon: Layers, load: () => import('./topics/TopicsPage') },
+  { path: '/produce', name: 'Produce', group: 'Records', icon: PenLine, load: () => import('./produce/ProducePage') },
 ]

@@ -15,6 +15,8 @@ export type Process = {
   tracing: boolean
   writes: Allowed
   faults: Allowed
+  /** Consoles of the shop's other processes. */
+  peers: string[]
 }
 
 /** Since when the server gives no answer, in epoch milliseconds; null while it answers. */

@@ -43,7 +43,7 @@ export function Scroll({ label, className = '', children }: { label: string; cla
   return (
     // Scrolled by the arrow keys, so it must take the focus.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div role="group" aria-label={label} tabIndex={0} className={`overflow-x-auto -outline-offset-2 ${className}`}>
+    <div role="group" aria-label={label} tabIndex={0} className={`relative overflow-x-auto -outline-offset-2 ${className}`}>
       {children}
     </div>
   )
