@@ -8,7 +8,7 @@ import { token, tokenWanted } from './token'
 
 export { Refused, Unanswered }
 
-export type Ask = { method?: 'GET' | 'POST' | 'DELETE' | 'PUT'; body?: unknown; signal?: AbortSignal | undefined; timeoutMs?: number }
+export type Ask = { method?: 'GET' | 'POST' | 'DELETE' | 'PUT'; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal | undefined; timeoutMs?: number }
 
 /** Who changes something, as the audit line names it. */
 const NAME_KEY = 'kartshoppe.operator.name'
@@ -26,12 +26,12 @@ export function headersFor(method: string, hasBody = false): Record<string, stri
 }
 
 /** An answer of the operators' listener with its body unread. Throws `Refused`, `Unanswered`, or an `AbortError` if `signal` fired. */
-export async function askRaw(path: string, { method = 'GET', body, signal, timeoutMs = 30_000 }: Ask = {}): Promise<Response> {
+export async function askRaw(path: string, { method = 'GET', body, headers, signal, timeoutMs = 30_000 }: Ask = {}): Promise<Response> {
   const limit = AbortSignal.timeout(timeoutMs)
   try {
     const response = await fetch(path, {
       method,
-      headers: { accept: 'application/json', ...headersFor(method, body !== undefined) },
+      headers: { accept: 'application/json', ...headers, ...headersFor(method, body !== undefined) },
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })

@@ -1,0 +1,82 @@
+import { expect, test, type APIRequestContext, type Page } from '@playwright/test'
+
+import { isClean } from './axe'
+
+const admin = process.env['KARTSHOPPE_ADMIN_URL'] ?? ''
+const operator = { 'x-kartshoppe-operator': 'e2e' }
+
+async function append(request: APIRequestContext, topic: string, data: object): Promise<void> {
+  const answer = await request.post(`${admin}/admin/topics/${topic}/records`, { headers: operator, data })
+  expect(answer.ok(), `${topic}: ${answer.status()} ${await answer.text()}`).toBe(true)
+}
+
+const product = (productId: string, price: unknown, inventory: number) => ({ productId, name: `A ${productId}`, description: '', category: 'Ops', brand: '', price, inventory, imageUrl: '', tags: [], rating: 0, reviewCount: 0 })
+
+/** No error reaches the browser's console. */
+function errorsOf(page: Page): string[] {
+  const errors: string[] = []
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+  page.on('pageerror', (error) => errors.push(String(error)))
+  return errors
+}
+
+test.describe('the console', () => {
+  test.skip(admin === '', 'KARTSHOPPE_ADMIN_URL is not set')
+
+  test('says why a stock fell, and which order is stuck where', async ({ page, request }) => {
+    const errors = errorsOf(page)
+    await append(request, 'product-updates', { key: 'OPS_FALL', value: product('OPS_FALL', 4, 10) })
+    await expect.poll(async () => (await request.get('/api/ecommerce/product/OPS_FALL')).status()).toBe(200)
+    const session = 'ops-session-secret'
+    await request.post(`/api/ecommerce/cart/${session}/add`, { data: { productId: 'OPS_FALL', userId: 'guest', quantity: 3 } })
+    const placed = await (await request.post('/api/ecommerce/checkout', { data: { sessionId: session, userId: 'guest', useCdc: false } })).json()
+    await expect.poll(async () => (await (await request.get(`/api/ecommerce/product/OPS_FALL`)).json()).inventory).toBe(7)
+
+    await page.goto(`${admin}/products/OPS_FALL`)
+    await expect(page.getByTestId('state')).toContainText('7 in stock')
+    await page.getByTestId('why').getByRole('link', { name: placed.orderId }).click()
+    await expect(page.locator('[data-stop="settled"][data-reached="true"]')).toBeVisible()
+    await expect(page.getByRole('link', { name: /^order-events\// })).toBeVisible()
+    await isClean(page, 'an order')
+
+    // The moment before: the slider's first place is the first change.
+    await page.goto(`${admin}/products/OPS_FALL`)
+    await page.getByRole('slider').press('Home')
+    await expect(page).toHaveURL(/[?&]at=\d+/)
+    await expect(page.getByTestId('state')).toContainText('10 in stock')
+    await isClean(page, 'a product')
+
+    await request.post(`${admin}/admin/roles/cdc/stop`, { headers: operator })
+    await request.post(`/api/ecommerce/cart/${session}/add`, { data: { productId: 'OPS_FALL', userId: 'guest', quantity: 1 } })
+    const stuck = await (await request.post('/api/ecommerce/checkout', { data: { sessionId: session, userId: 'guest', useCdc: true } })).json()
+    await page.goto(`${admin}/orders?status=PENDING&product=OPS_FALL`)
+    await isClean(page, 'orders')
+    await page.getByRole('link', { name: stuck.orderId }).click()
+    await expect(page.getByTestId('waits')).toContainText('the WAL reader has not published it')
+    await request.post(`${admin}/admin/roles/cdc/start`, { headers: operator })
+    await expect(page.locator('[data-stop="settled"][data-reached="true"]')).toBeVisible({ timeout: 40_000 })
+
+    // A session is looked for without leaving a trace in the address.
+    await page.goto(`${admin}/orders`)
+    await page.getByLabel('Session id').fill(session)
+    await page.getByRole('button', { name: 'Find' }).click()
+    await expect(page.getByRole('link', { name: stuck.orderId })).toBeVisible()
+    expect(page.url()).not.toContain(session)
+    expect(errors).toEqual([])
+  })
+
+  test('replays a dead letter as a corrected copy, once', async ({ page, request }) => {
+    await append(request, 'product-updates', { key: 'OPS_LETTER', value: product('OPS_LETTER', 'dear', 4) })
+    await page.goto(`${admin}/trouble`)
+    const letter = page.locator('[data-letter]').filter({ hasText: 'OPS_LETTER' })
+    await expect(page.locator('summary').first()).toBeVisible()
+    for (const group of await page.locator('details:not([open]) > summary').all()) await group.click()
+    await expect(letter).toBeVisible()
+    await isClean(page, 'trouble')
+    await letter.getByLabel('Corrected value').fill(JSON.stringify(product('OPS_LETTER', 2.5, 4)))
+    await letter.getByRole('button', { name: 'Replay' }).click()
+    await page.getByRole('button', { name: 'Replay it once' }).click()
+    await expect(letter.getByText('replayed', { exact: true })).toBeVisible()
+    await expect.poll(async () => (await request.get('/api/ecommerce/product/OPS_LETTER')).status()).toBe(200)
+  })
+})

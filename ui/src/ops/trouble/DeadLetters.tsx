@@ -1,0 +1,123 @@
+import { useState } from 'react'
+import { Link } from 'wouter'
+
+import { dateAndTime } from '../../lib/time'
+import { useReadOnly, usePoll, useWrite } from '../api'
+import { bytes } from '../format'
+import { ActionButton, Badge, Confirm, Empty, Failure, Panel } from '../kit/kit'
+import { RecordLink } from '../orders/OrderPage'
+
+type Replay = { state: 'no' | 'yes' | 'unclear'; operator?: string; claimedAt?: number; copy?: string }
+type Letter = { partition: number; offset: number; time: number; message: string; source: string; key: string | null; text?: string; base64?: string; bytes: number | null; orderId?: string; replay: Replay; refused?: string }
+type Groups = { groups: { kind: string; topic: string | null; count: number; letters: Letter[] }[]; read: number }
+
+/** Dead letters by reason; one that may be replayed has a form for its corrected value. */
+export function DeadLetters() {
+  const groups = usePoll<Groups>('/admin/dead-letters/groups', 5_000)
+  return (
+    <Panel title="Dead letters" note={groups.data && `${groups.data.read} newest read`} flush>
+      <Failure error={groups.error} what="Dead letters" />
+      {groups.data?.groups.length === 0 && <Empty>Every record could be used.</Empty>}
+      {groups.data?.groups.map((group) => (
+        <details key={`${group.kind}/${group.topic}`} className="border-b border-line last:border-b-0" open={groups.data?.groups.length === 1}>
+          <summary className="cursor-pointer px-4 py-3 font-semibold">
+            {group.kind} of {group.topic ?? 'an unknown topic'} <span className="num font-normal text-soft">{group.count}</span>
+          </summary>
+          <ul>
+            {group.letters.map((letter) => (
+              <li key={`${letter.partition}/${letter.offset}`} className="grid gap-2 border-t border-line px-4 py-3" data-letter={`${letter.partition}/${letter.offset}`}>
+                <LetterView letter={letter} />
+              </li>
+            ))}
+          </ul>
+        </details>
+      ))}
+    </Panel>
+  )
+}
+
+function LetterView({ letter }: { letter: Letter }) {
+  const shown = letter.text ?? letter.base64
+  return (
+    <>
+      <p className="flex flex-wrap gap-x-4 gap-y-1 text-sm">
+        <span className="code">
+          <RecordLink topic="dead-letters" partition={letter.partition} offset={letter.offset} />
+        </span>
+        <span>{dateAndTime(letter.time)}</span>
+        <span className="code">from {letter.source}</span>
+        <ReplayBadge replay={letter.replay} />
+      </p>
+      <p>{letter.message}</p>
+      {shown !== undefined && (
+        <pre className="code max-h-56 max-w-full overflow-auto rounded-lg bg-well p-3 break-all whitespace-pre-wrap">
+          {letter.text === undefined ? `base64: ${shown}` : shown}
+          {letter.bytes !== null && letter.bytes > 2_000 && `\n… of ${bytes(letter.bytes)}`}
+        </pre>
+      )}
+      {letter.replay.state === 'no' && <ReplayForm letter={letter} />}
+    </>
+  )
+}
+
+function ReplayBadge({ replay }: { replay: Replay }) {
+  if (replay.state === 'yes') {
+    const [topic = '', partition, offset] = (replay.copy ?? '').split('/')
+    return (
+      <span className="code">
+        <Badge tone="good">replayed</Badge> as <RecordLink topic={topic} partition={Number(partition)} offset={Number(offset)} />
+        {replay.operator && ` by ${replay.operator}`}
+      </span>
+    )
+  }
+  if (replay.state === 'unclear') return <Badge tone="low">unclear: claimed by {replay.operator}, and it is not written down whether the copy was appended</Badge>
+  return null
+}
+
+const REFUSED: Record<string, string> = {
+  value_cut: 'Its value was too large to keep whole: what is missing cannot be replayed.',
+  no_source: 'It does not say which topic it came from.',
+}
+
+function ReplayForm({ letter }: { letter: Letter }) {
+  const readOnly = useReadOnly()
+  const [value, setValue] = useState(letter.text ?? '')
+  const [asking, setAsking] = useState(false)
+  const replay = useWrite<Replay>()
+  if (letter.refused === 'already_answered') {
+    return (
+      <p className="text-sm text-soft">
+        This order item has its outcome, so it is not replayed: the shopper has to order again.{' '}
+        {letter.orderId && (
+          <Link href={`/orders/${encodeURIComponent(letter.orderId)}`} className="link">
+            Its order
+          </Link>
+        )}
+      </p>
+    )
+  }
+  if (letter.refused) return <p className="text-sm text-soft">{REFUSED[letter.refused] ?? letter.refused}</p>
+  const place = `${letter.partition}/${letter.offset}`
+  const send = () => {
+    setAsking(false)
+    // As base64, so that the bytes are appended as they are written here.
+    replay.mutate({ path: `/admin/dead-letters/${place}/replay`, body: value === letter.text ? {} : { valueBase64: btoa(String.fromCharCode(...new TextEncoder().encode(value))) } })
+  }
+  return (
+    <div className="grid gap-2">
+      <label className="grid gap-1 text-sm font-semibold">
+        Corrected value
+        <textarea className="input code min-h-20 py-2 font-normal" value={value} onChange={(event) => setValue(event.target.value)} />
+      </label>
+      <Failure error={replay.error} what="Not replayed" />
+      <div>
+        <ActionButton reason={readOnly} busy={replay.isPending} onClick={() => setAsking(true)}>
+          Replay
+        </ActionButton>
+      </div>
+      <Confirm open={asking} title={`Replay ${place}?`} action="Replay it once" risky={false} onYes={send} onNo={() => setAsking(false)}>
+        The value above is appended to {letter.source.split('/')[0]} with the header kartshoppe-replay-of. This can be done once.
+      </Confirm>
+    </div>
+  )
+}
