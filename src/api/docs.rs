@@ -38,7 +38,8 @@ struct ShopDocument;
     paths(
         operators::console::read, operators::roles::list, operators::roles::start, operators::roles::stop, operators::actors::list, operators::actors::one,
         operators::faults::list, operators::faults::arm, operators::faults::step_clock, operators::faults::clear,
-        operators::alerts::list, operators::rescue::read, operators::records::dead_letters, operators::timeline::read, operators::topics::list, operators::topics::create, operators::records::read,
+        operators::alerts::list, operators::rescue::read, operators::records::dead_letters, operators::letters::groups, operators::letters::one,
+        operators::letters::replay, operators::orders::list, operators::order_way::read, operators::timeline::read, operators::topics::list, operators::topics::create, operators::records::read,
         operators::records::append, operators::metrics::read, health::livez, health::readyz_in_full,
         operators::records::one, operators::search::read, operators::tail::read,
     ),

@@ -5,6 +5,7 @@ mod cdc;
 mod check;
 mod config;
 mod db;
+mod dead_letters;
 mod drill;
 mod explain;
 mod http;
@@ -56,6 +57,8 @@ enum Command {
     Check(check::Args),
     /// Break the shop while it sells, and give a verdict.
     Drill(drill::Args),
+    /// What could not be used, and its replay.
+    DeadLetters(dead_letters::Args),
     /// Say what a product was at a moment, and why.
     Explain(explain::Args),
     /// Read and write the topics of the event log.
@@ -86,6 +89,7 @@ impl Cli {
             Command::Restore(args) => backup::restore(&self, args),
             Command::Check(args) => check::run(&self, args),
             Command::Drill(args) => drill::run(&self, args),
+            Command::DeadLetters(args) => dead_letters::run(&self, args),
             Command::Explain(args) => explain::run(&self, args),
             Command::Topics(args) => topics::run(&self, args),
             Command::Trace(args) => trace::run(&self, args),

@@ -1,6 +1,6 @@
 //! Bounded pieces of a partition.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
 use crate::log::{EventLog, LogError, Offset, Record, Start, Stop, TopicPartition};
@@ -34,6 +34,23 @@ pub(super) async fn read(
             return Ok(kept);
         }
         // A log that always has the next records at hand must leave the thread to others.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Hands on each record from there, to the end as it stands or until it was enough.
+pub(super) async fn scan(
+    log: &dyn EventLog,
+    at: TopicPartition,
+    start: Start,
+    mut each: impl FnMut(&Record) -> ControlFlow<()> + Send,
+) -> Result<(), LogError> {
+    let mut reader = log.reader(&[(at, start)], Stop::AtEnd).await?;
+    loop {
+        let records = reader.read(CHUNK, READ_WAIT).await?;
+        if records.iter().any(|record| each(record).is_break()) || reader.caught_up() {
+            return Ok(());
+        }
         tokio::task::yield_now().await;
     }
 }

@@ -23,12 +23,14 @@ mod error;
 mod figures;
 mod idempotency;
 mod migrations;
+mod order_search;
 mod orders;
 mod outcomes;
 mod passed_over;
 mod pooling;
 mod positions;
 pub mod private_server;
+mod replays;
 mod rescue;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
@@ -53,10 +55,12 @@ pub use checkout::{Checkout, CheckoutError, CheckoutRequest, Offer};
 pub use error::StoreError;
 pub use idempotency::IdempotencyKey;
 pub use migrations::{MIGRATOR, MigrationState};
+pub use order_search::{OrderCursor, OrderSearch};
 pub use orders::{ItemOutcome, Order, OrderItem, Orders, OutcomeKind, PublishVia, Unreadable};
 pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use pooling::PoolMode;
 pub use positions::{Gap, TrackerPosition};
+pub use replays::{Claim, Replay, ReplayPlace};
 pub use rescue::{Overdue, Pending, Probe, Stranded, Waiting};
 pub(crate) use session::PIN_SCHEMA;
 pub use unusable::UnusableItem;
@@ -253,6 +257,7 @@ impl Store {
         sqlx::query!("TRUNCATE carts, idempotency_keys, order_tracker_positions, order_tracker_gaps")
             .execute(&mut *transaction)
             .await?;
+        transaction.execute("TRUNCATE dead_letter_replays").await?;
         sqlx::query!("DELETE FROM order_items WHERE publish_via <> 'history'").execute(&mut *transaction).await?;
         sqlx::query!(
             "DELETE FROM orders o WHERE created_at IS NOT NULL

@@ -45,6 +45,8 @@ mod metrics;
 mod operators_token;
 mod otel;
 mod search;
+mod order_way;
+mod replay;
 mod seats;
 mod serve_log;
 mod slow_readers;

@@ -10,6 +10,8 @@ pub const STATE: &str = "kartshoppe-state";
 pub const REVISION: &str = "kartshoppe-revision";
 /// On a record that was written again to its right partition: `topic/partition/offset` of the first writing.
 pub const MOVED_FROM: &str = "kartshoppe-moved-from";
+/// On a corrected copy of a dead letter: `dead-letters/partition/offset` of the letter.
+pub const REPLAY_OF: &str = "kartshoppe-replay-of";
 /// On a dead letter whose value was too large to keep whole: how many bytes the source's had.
 pub const CUT_FROM: &str = "kartshoppe-cut-from";
 /// On the last record that a transaction writes to a partition of Kafka: which transaction of which session that is.

@@ -1,0 +1,345 @@
+//! Dead letters by reason, one in full, and their replay.
+//!
+//! ```text
+//!  check the value ─► has its order item an outcome? ─► claim in PostgreSQL ─► append the copy ─► write down where it is
+//! ```
+//! A claim is made once and never given back. One without a place was cut off between claim and mark: the letter is *unclear*
+//! until its copy is found on the log by its header; nothing is ever appended a second time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::audit::Change;
+use crate::api::body::OptionalJsonBody;
+use crate::api::failure::Failure;
+use crate::api::gate::OPERATOR_HEADER;
+use crate::api::problem::Problem;
+use crate::api::state::Operators;
+use crate::domain::EpochMs;
+use crate::domain::ids::OrderId;
+use crate::log::NewRecord;
+use crate::records::letters::{self, Letter, NamedItem};
+use crate::store::{Claim, Replay, ReplayPlace};
+use crate::wire::invalid::shortened;
+use crate::wire::topics::Topic;
+
+/// Dead letters of each partition that are grouped: the newest.
+const NEWEST: i64 = 500;
+/// Letters of a group that are shown, and bytes of their values.
+const SHOWN: usize = 20;
+const SHOWN_BYTES: usize = 2_000;
+/// How long the log is searched for an outcome, or for a copy.
+const SEARCH_TIME: Duration = Duration::from_secs(10);
+const APPEND_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Dead letters by reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LetterGroups {
+    /// The largest first.
+    groups: Vec<LetterGroup>,
+    /// Older ones of a partition that holds more than were read are left out.
+    read: usize,
+}
+
+/// Dead letters of one kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LetterGroup {
+    kind: String,
+    /// The input that they came from.
+    topic: Option<&'static str>,
+    count: usize,
+    /// The newest of them.
+    letters: Vec<ShownLetter>,
+}
+
+/// One dead letter.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownLetter {
+    partition: i32,
+    offset: i64,
+    time: EpochMs,
+    message: String,
+    /// Where it came from: topic/partition/offset.
+    source: String,
+    key: Option<String>,
+    /// The value as its bytes have it, or its beginning: as text, or else in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+    /// Bytes of the whole value; null for a tombstone.
+    bytes: Option<usize>,
+    /// The order item that it names, which has its outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<String>,
+    replay: ReplayState,
+    /// Why it cannot be replayed, as far as that is known without a search.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<&'static str>,
+}
+
+/// Whether a dead letter was replayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayState {
+    state: Replayed,
+    /// Who claimed it, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_at: Option<EpochMs>,
+    /// Where the copy is: topic/partition/offset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy: Option<String>,
+}
+
+/// Whether a dead letter was replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Replayed {
+    No,
+    Yes,
+    /// It was claimed, and nobody wrote down whether the copy was appended: only the log can tell.
+    Unclear,
+}
+
+/// A corrected value; none of them: the letter's own.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReplayOrder {
+    /// Any JSON, appended as it is written here.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    value: Option<Box<RawValue>>,
+    #[serde(default)]
+    value_base64: Option<String>,
+}
+
+/// The newest dead letters, grouped by reason.
+#[utoipa::path(get, path = "/admin/dead-letters/groups", tag = "operators", responses((status = 200, body = LetterGroups)))]
+pub async fn groups(State(operators): State<Arc<Operators>>) -> Result<Json<LetterGroups>, Failure> {
+    let letters = letters::newest(&*operators.log, NEWEST).await?;
+    let replays = operators.store.replays(&operators.log.id().await?).await?;
+    let replays: BTreeMap<(i32, i64), Replay> =
+        replays.into_iter().map(|replay| ((replay.partition, replay.offset), replay)).collect();
+    let read = letters.len();
+    let mut groups: BTreeMap<(String, Option<&'static str>), (usize, Vec<ShownLetter>)> = BTreeMap::new();
+    for letter in &letters {
+        let key = (letter.kind.clone(), letter.source.map(crate::domain::inventory::InputTopic::as_str));
+        let (count, shown_letters) = groups.entry(key).or_default();
+        *count += 1;
+        if shown_letters.len() < SHOWN {
+            let replay = replays.get(&(letter.record.partition, letter.record.offset));
+            shown_letters.push(shown(letter, replay, SHOWN_BYTES));
+        }
+    }
+    let group = |((kind, topic), (count, letters))| LetterGroup { kind, topic, count, letters };
+    let mut groups: Vec<LetterGroup> = groups.into_iter().map(group).collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    Ok(Json(LetterGroups { groups, read }))
+}
+
+/// One dead letter in full. One that is unclear is looked for on the log.
+#[utoipa::path(get, path = "/admin/dead-letters/{partition}/{offset}", tag = "operators",
+    params(("partition" = i32, Path), ("offset" = i64, Path)), responses((status = 200, body = ShownLetter)))]
+pub async fn one(
+    State(operators): State<Arc<Operators>>,
+    Path((partition, offset)): Path<(i32, i64)>,
+) -> Result<Json<ShownLetter>, Failure> {
+    let letter = existing(&operators, partition, offset).await?;
+    let place = place(&operators, partition, offset).await?;
+    let replay = operators.store.replay_of(&place).await?;
+    let replay = match replay {
+        Some(replay) if replay.copy.is_none() => Some(decided(&operators, &letter, &place, replay).await?),
+        replay => replay,
+    };
+    Ok(Json(shown(&letter, replay.as_ref(), usize::MAX)))
+}
+
+/// Appends a corrected copy of a dead letter to the topic that it came from: once.
+#[utoipa::path(post, path = "/admin/dead-letters/{partition}/{offset}/replay", tag = "operators",
+    params(("partition" = i32, Path), ("offset" = i64, Path)), request_body = ReplayOrder,
+    responses((status = 200, body = ReplayState), (status = 409, description = "it was replayed, is unclear, or must not be")))]
+pub async fn replay(
+    State(operators): State<Arc<Operators>>,
+    Path((partition, offset)): Path<(i32, i64)>,
+    headers: HeaderMap,
+    OptionalJsonBody(order): OptionalJsonBody<ReplayOrder>,
+) -> Result<(Extension<Change>, Json<ReplayState>), Failure> {
+    let letter = existing(&operators, partition, offset).await?;
+    let place = place(&operators, partition, offset).await?;
+    if let Some(before) = operators.store.replay_of(&place).await? {
+        return Err(claimed_before(&operators, &letter, &place, before).await);
+    }
+    let copy = checked(&operators, &letter, order).await?;
+    let operator =
+        headers.get(OPERATOR_HEADER).map_or_else(String::new, |name| shortened(&String::from_utf8_lossy(name.as_bytes())));
+    match operators.store.claim_replay(&place, &operator, copy.topic.name()).await? {
+        Claim::Before(before) => Err(claimed_before(&operators, &letter, &place, before).await),
+        Claim::Made => {
+            // To its end also if the caller goes away: a claim that is left alone is unclear for ever.
+            let task = tokio::spawn(async move { append(&operators, &letter, &place, copy).await });
+            let unclear = |_| Problem::unavailable("unclear", "whether the copy was appended is not known: look at the letter");
+            task.await.map_err(unclear)?
+        }
+    }
+}
+
+async fn append(
+    operators: &Operators,
+    letter: &Letter,
+    place: &ReplayPlace,
+    copy: NewRecord,
+) -> Result<(Extension<Change>, Json<ReplayState>), Failure> {
+    let topic = copy.topic;
+    let appended = operators.log.append(vec![copy], APPEND_DEADLINE).await?;
+    let appended =
+        appended.first().ok_or_else(|| Problem::unavailable("log_unavailable", "the log did not say where the copy is"))?;
+    operators.store.mark_replayed(place, (appended.partition, appended.offset)).await?;
+    let at = format!("{topic}/{}/{}", appended.partition, appended.offset);
+    let replay = ReplayState { state: Replayed::Yes, operator: None, claimed_at: None, copy: Some(at.clone()) };
+    Ok((Extension(Change(format!("replayed {} as {at}", letter.place()))), Json(replay)))
+}
+
+async fn existing(operators: &Operators, partition: i32, offset: i64) -> Result<Letter, Failure> {
+    let letter = letters::letter(&*operators.log, partition, offset).await?;
+    Ok(letter.ok_or_else(|| Problem::not_found("there is no such dead letter, or it is no longer kept"))?)
+}
+
+async fn place(operators: &Operators, partition: i32, offset: i64) -> Result<ReplayPlace, Failure> {
+    Ok(ReplayPlace { log_id: operators.log.id().await?, partition, offset })
+}
+
+/// The copy, if it may be appended.
+async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> Result<NewRecord, Failure> {
+    let conflict = |code, text: &str| Problem::new(StatusCode::CONFLICT, code, text);
+    if let Some(bytes) = &letter.cut_from {
+        let text = format!("the value was cut from {bytes} bytes: what is missing cannot be replayed");
+        return Err(conflict("value_cut", &text).into());
+    }
+    let Some(source) = letter.source else {
+        return Err(conflict("no_source", "the letter does not say which input it came from").into());
+    };
+    let value = match (order.value, order.value_base64) {
+        (None, None) => letter.record.value.clone(),
+        (Some(value), None) => Some(Bytes::from(value.get().to_owned())),
+        (None, Some(text)) => {
+            Some(Bytes::from(STANDARD.decode(text).map_err(|error| Problem::field("valueBase64", error.to_string()))?))
+        }
+        (Some(_), Some(_)) => return Err(Problem::field("valueBase64", "there is a value already").into()),
+    };
+    let named = letter.named_item();
+    if let Some(item) = &named {
+        refuse_answered(operators, letter, item).await?;
+    }
+    let (copy, corrected) = letter
+        .copy(source, value)
+        .map_err(|invalid| Problem::field("value", format!("it would be a dead letter again: {invalid}")))?;
+    if let Some(item) = corrected.filter(|item| named.as_ref() != Some(item)) {
+        refuse_answered(operators, letter, &item).await?;
+    }
+    Ok(copy)
+}
+
+/// An item has one outcome: its rejection, mostly, which came with the letter.
+async fn refuse_answered(operators: &Operators, letter: &Letter, item: &NamedItem) -> Result<(), Failure> {
+    let order = operators.store.order(&item.order_id, None).await?;
+    let row = order.as_ref().and_then(|order| order.items.iter().find(|row| row.order_item_id == item.order_item_id));
+    let mut since = letter.record.append_time_ms;
+    if let Some(order) = &order {
+        since = since.min(order.created_at_ms);
+    }
+    let answered = row.is_some_and(|row| row.outcome.is_some())
+        || letters::has_outcome(&*operators.log, item, since, Instant::now() + SEARCH_TIME).await?;
+    if !answered {
+        return Ok(());
+    }
+    let text = "this order item has its outcome; a replay would give it a second one: the shopper has to order again";
+    let problem = Problem::new(StatusCode::CONFLICT, "already_answered", text);
+    Err(problem.with("offer", json!("order again")).with("orderId", json!(OrderId::as_str(&item.order_id))).into())
+}
+
+/// What to say of a letter that somebody claimed before.
+async fn claimed_before(operators: &Operators, letter: &Letter, place: &ReplayPlace, before: Replay) -> Failure {
+    let replay = if before.copy.is_some() { Ok(before) } else { decided(operators, letter, place, before).await };
+    match replay {
+        Err(failure) => failure,
+        Ok(replay) => {
+            let state = state_of(Some(&replay));
+            let (code, text) = match state.state {
+                Replayed::Yes => ("already_replayed", "it was replayed before"),
+                Replayed::No | Replayed::Unclear => (
+                    "unclear",
+                    "it was claimed, and no copy is found on the log: one may still be on its way; it is not replayed again",
+                ),
+            };
+            Problem::new(StatusCode::CONFLICT, code, text).with("replay", json!(state)).into()
+        }
+    }
+}
+
+/// Looks for the copy of a claim that nobody finished.
+async fn decided(operators: &Operators, letter: &Letter, place: &ReplayPlace, replay: Replay) -> Result<Replay, Failure> {
+    let Some(topic) = Topic::from_name(&replay.copy_topic) else { return Ok(replay) };
+    let until = Instant::now() + SEARCH_TIME;
+    let copy = letters::copy_of(&*operators.log, &letter.place(), topic, replay.claimed_at_ms, until).await?;
+    if let Some(copy) = copy {
+        operators.store.mark_replayed(place, copy).await?;
+    }
+    Ok(Replay { copy, ..replay })
+}
+
+fn state_of(replay: Option<&Replay>) -> ReplayState {
+    let state = match replay {
+        None => Replayed::No,
+        Some(Replay { copy: Some(_), .. }) => Replayed::Yes,
+        Some(Replay { copy: None, .. }) => Replayed::Unclear,
+    };
+    let at = |replay: &Replay| replay.copy.map(|(partition, offset)| format!("{}/{partition}/{offset}", replay.copy_topic));
+    ReplayState {
+        state,
+        operator: replay.map(|replay| replay.operator.clone()),
+        claimed_at: replay.map(|replay| replay.claimed_at_ms),
+        copy: replay.and_then(at),
+    }
+}
+
+fn shown(letter: &Letter, replay: Option<&Replay>, most: usize) -> ShownLetter {
+    let named = letter.named_item();
+    let refused = if letter.cut_from.is_some() {
+        Some("value_cut")
+    } else if letter.source.is_none() {
+        Some("no_source")
+    } else {
+        named.as_ref().map(|_| "already_answered")
+    };
+    let (text, base64) = letter.shown_value(most);
+    ShownLetter {
+        partition: letter.record.partition,
+        offset: letter.record.offset,
+        time: letter.record.append_time_ms,
+        message: letter.message.clone(),
+        source: letter.source_place.clone(),
+        key: letter.record.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()),
+        text,
+        base64,
+        bytes: letter.record.value.as_ref().map(Bytes::len),
+        order_id: named.map(|item| item.order_id.to_string()),
+        replay: state_of(replay),
+        refused,
+    }
+}
