@@ -36,7 +36,7 @@ use crate::actors::stats::Directory;
 use crate::actors::supervision::RestartPolicy;
 use crate::api::server::Server;
 use crate::clock::Clock;
-use crate::config::{Admin, Config, RoleName, Supervision};
+use crate::config::{Admin, Config, RoleName, ShownKey, Supervision};
 use crate::data_dir::{DataDir, ServerInfo, operator_token};
 use crate::sources::log_source::feed_from_log;
 use crate::sources::wal::{Wal, WalConfig};
@@ -50,6 +50,8 @@ const TELEMETRY_PATIENCE: Duration = Duration::from_secs(4);
 /// What every part of this process is built from.
 struct Parts {
     config: Arc<Config>,
+    /// Every key as operators see it.
+    settings: Arc<Vec<ShownKey>>,
     clock: Clock,
     metrics: Metrics,
     supervision: SupervisionContext,
@@ -59,12 +61,12 @@ struct Parts {
     tell: fn(&str),
 }
 
-/// Runs the shop until it is told to stop; whether it ended well. What went wrong is in its log then. `tell` gets what belongs on the
-/// terminal alone: the console's address with the token.
+/// Runs the shop until it is told to stop; whether it ended well. What went wrong is in its log then. `settings` is the
+/// configuration as operators are shown it. `tell` gets what belongs on the terminal alone: the console's address with the token.
 ///
 /// # Errors
 /// If the data directory, the operators' token or the log cannot be had: there is no log yet that could tell it.
-pub async fn serve(config: Config, tell: fn(&str)) -> anyhow::Result<bool> {
+pub async fn serve(config: Config, settings: Vec<ShownKey>, tell: fn(&str)) -> anyhow::Result<bool> {
     let data = DataDir::open(&config.data_dir, &config.instance)?;
     let operator_token = operator_token(&config.admin, data.root())?;
     let telemetry = setup::start(&config, Some(&data.root().join("logs")), data.instance())?;
@@ -73,6 +75,7 @@ pub async fn serve(config: Config, tell: fn(&str)) -> anyhow::Result<bool> {
         metrics: Metrics::default(),
         supervision: supervision(&config.supervision),
         config: Arc::new(config),
+        settings: Arc::new(settings),
         tracing: telemetry.is_tracing(),
         operator_token,
         tell,

@@ -20,7 +20,7 @@ use networks::bad_network;
 use web_names::{bad_host, bad_origin};
 
 pub use layers::{ConfigError, LoadOptions, Loaded};
-pub use report::print;
+pub use report::{ShownKey, print, shown_keys};
 
 /// The whole configuration. Field by field it is documented in `config/default.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

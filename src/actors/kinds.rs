@@ -77,11 +77,14 @@ pub enum EndCause {
     Start,
     /// Stopped on purpose, or of itself.
     Stopped,
+    /// Replaced by its next incarnation because an operator asked for it: no failure.
+    Restarted,
 }
 
 impl EndCause {
     /// Every cause, in the order of [`EndCause::index`].
-    pub const ALL: [Self; 7] = [Self::Panic, Self::Error, Self::Killed, Self::Hung, Self::Cancelled, Self::Start, Self::Stopped];
+    pub const ALL: [Self; 8] =
+        [Self::Panic, Self::Error, Self::Killed, Self::Hung, Self::Cancelled, Self::Start, Self::Stopped, Self::Restarted];
 
     /// Its place in an array with one place per cause.
     #[must_use]
@@ -100,6 +103,7 @@ impl EndCause {
             Self::Cancelled => "cancelled",
             Self::Start => "start",
             Self::Stopped => "stopped",
+            Self::Restarted => "restarted",
         }
     }
 }

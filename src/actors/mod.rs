@@ -30,6 +30,7 @@ pub(crate) mod kit;
 mod message_times;
 pub mod order_publisher;
 pub mod order_tracker;
+mod past_ends;
 pub mod role;
 pub mod root;
 pub mod stats;

@@ -48,10 +48,27 @@ impl SupervisionContext {
 #[derive(Debug)]
 pub enum RoleMsg {
     StartChildren,
-    Restart { index: usize, attempt: u64 },
+    Restart {
+        index: usize,
+        attempt: u64,
+    },
     Check,
     Report(Answer<Vec<ChildReport>>),
+    /// An operator wants a new incarnation of the child of this id.
+    Replace(String, Answer<Result<(), NotReplaced>>),
 }
+
+/// Why an actor has no new incarnation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReplaced {
+    #[error("{0} is stopped: start its role")]
+    Stopped(String),
+    #[error("there is no actor {0}")]
+    Unknown(String),
+}
+
+/// A child may take long to stop in order, and to start.
+const REPLACE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How to ask a role from outside.
 #[derive(Debug, Clone)]
@@ -64,6 +81,14 @@ impl RoleHandle {
     /// [`CallError`], when the role is not running or busy for longer than `patience`.
     pub async fn report(&self, patience: Duration) -> Result<Vec<ChildReport>, CallError> {
         self.0.ask(patience, RoleMsg::Report).await
+    }
+
+    /// Replaces the incarnation of a child, and waits until it has been done.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn replace(&self, id: &str) -> Result<Result<(), NotReplaced>, CallError> {
+        self.0.ask(REPLACE_PATIENCE, |answer| RoleMsg::Replace(id.to_owned(), answer)).await
     }
 }
 
@@ -90,6 +115,9 @@ impl Role {
         let mailbox = Mailbox::new(&id);
         let vitals = context.vitals(ActorKind::Role, &id);
         let (owned, handle) = (context.clone(), RoleHandle(mailbox.clone()));
+        for child in make_children() {
+            context.directory.entry(child.kind, &child.id).set_parent(&id);
+        }
         let make = move || {
             let (mailbox, make_children) = (mailbox.clone(), make_children.clone());
             (Self { context: owned.clone(), vitals: vitals.clone(), mailbox, make_children }, ())
@@ -103,6 +131,22 @@ impl Role {
             schedule(&state.mailbox, verdict);
             self.vitals.progress();
         }
+    }
+
+    async fn replace(&self, myself: &ActorRef<RoleMsg>, state: &mut RoleState, id: &str) -> Result<(), NotReplaced> {
+        let index = state.children.index_of(id).ok_or_else(|| NotReplaced::Unknown(id.to_owned()))?;
+        let owner = myself.get_cell();
+        let mut replacing = std::pin::pin!(state.children.replace(&owner, index));
+        let replaced = loop {
+            tokio::select! {
+                replaced = &mut replacing => break replaced,
+                // A child that stops in order may take longer than the patience of those who watch this role.
+                () = tokio::time::sleep(self.context.check_every()) => self.vitals.progress(),
+            }
+        };
+        let verdict = replaced.ok_or_else(|| NotReplaced::Stopped(id.to_owned()))?;
+        schedule(&state.mailbox, verdict);
+        Ok(())
     }
 }
 
@@ -137,6 +181,7 @@ impl Actor for Role {
                 state.mailbox.tell_after(self.context.check_every(), RoleMsg::Check);
             }
             RoleMsg::Report(answer) => answer.give(state.children.report()),
+            RoleMsg::Replace(id, answer) => answer.give(self.replace(&myself, state, &id).await),
         }
         Ok(())
     }

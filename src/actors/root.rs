@@ -5,7 +5,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 
 use super::kit::{Answer, CallError, Mailbox};
-use super::role::{MakeChildren, Role, RoleHandle, SupervisionContext};
+use super::role::{MakeChildren, NotReplaced, Role, RoleHandle, SupervisionContext};
 use super::stats::Vitals;
 use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, Verdict};
 
@@ -25,9 +25,14 @@ pub enum RootMsg {
     Start(String, Answer<Result<(), UnknownRole>>),
     Stop(String, Answer<Result<(), UnknownRole>>),
     StopAll(Answer<()>),
-    Restart { index: usize, attempt: u64 },
+    Restart {
+        index: usize,
+        attempt: u64,
+    },
     Check,
     Report(Answer<Vec<ChildReport>>),
+    /// An operator wants a new incarnation of this role.
+    Replace(String, Answer<Result<(), NotReplaced>>),
 }
 
 /// This process has no such role.
@@ -42,6 +47,8 @@ pub enum RoleError {
     Unknown(#[from] UnknownRole),
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error(transparent)]
+    NotReplaced(#[from] NotReplaced),
 }
 
 /// How to ask the root from outside. Cheap to clone.
@@ -61,6 +68,7 @@ impl RootHandle {
         let (mut specs, mut handles) = (Vec::new(), Vec::new());
         for role in roles {
             let (spec, handle) = Role::child(role.name, context, role.children);
+            context.directory.entry(spec.kind, &spec.id).set_parent("root");
             specs.push(spec);
             handles.push((role.name, handle));
         }
@@ -92,6 +100,18 @@ impl RootHandle {
     /// [`CallError`].
     pub async fn stop_all(&self) -> Result<(), CallError> {
         self.mailbox.ask(PATIENCE, RootMsg::StopAll).await
+    }
+
+    /// Replaces the incarnation of an actor, and waits until it has been done: a role by the root, its child by the role.
+    ///
+    /// # Errors
+    /// [`RoleError`].
+    pub async fn replace(&self, id: &str, parent: &str) -> Result<(), RoleError> {
+        if id.starts_with("role/") {
+            return Ok(self.mailbox.ask(PATIENCE, |answer| RootMsg::Replace(id.to_owned(), answer)).await??);
+        }
+        let role = parent.strip_prefix("role/").and_then(|name| self.role(name));
+        Ok(role.ok_or_else(|| NotReplaced::Unknown(id.to_owned()))?.replace(id).await??)
     }
 
     /// How the roles are doing, in the order of their list; ids are `role/<name>`.
@@ -140,6 +160,13 @@ impl Root {
         state.roles.stop(index).await;
         Ok(())
     }
+
+    async fn replace(&self, myself: &ActorRef<RootMsg>, state: &mut RootState, id: &str) -> Result<(), NotReplaced> {
+        let index = state.roles.index_of(id).ok_or_else(|| NotReplaced::Unknown(id.to_owned()))?;
+        let verdict = state.roles.replace(&myself.get_cell(), index).await;
+        schedule(&state.mailbox, verdict.ok_or_else(|| NotReplaced::Stopped(id.to_owned()))?);
+        Ok(())
+    }
 }
 
 impl Actor for Root {
@@ -175,6 +202,7 @@ impl Actor for Root {
                 state.mailbox.tell_after(self.context.check_every(), RootMsg::Check);
             }
             RootMsg::Report(answer) => answer.give(state.roles.report()),
+            RootMsg::Replace(id, answer) => answer.give(self.replace(&myself, state, &id).await),
         }
         Ok(())
     }

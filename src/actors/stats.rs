@@ -6,17 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{ActorCell, ActorProcessingErr};
-use serde::Serialize;
 use tokio::time::Instant;
 
 use super::faults::{FaultBoard, Living, Who};
 use super::kinds::{ActorKind, EndCause};
 use super::message_times::{MessageQueue, MessageTimes, TimesByKind};
+use super::past_ends::{ENDS_KEPT, History, whole_ms, whole_us};
+pub use crate::wire::console::actor::{ActorEnd, ActorReport, ActorState};
 
 /// The directory of actors. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -83,36 +84,9 @@ pub struct Entry {
     incarnation: AtomicU64,
     ends: [AtomicU64; EndCause::ALL.len()],
     last_failure: Mutex<Option<String>>,
-    down: Mutex<Down>,
-}
-
-/// How long the actor was away.
-#[derive(Debug, Default)]
-struct Down {
-    /// When it ended, while no successor runs.
-    since: Option<Instant>,
-    /// From that end to its successor's start, the last time.
-    last: Option<Duration>,
-}
-
-/// An entry as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ActorReport {
-    pub id: String,
-    pub kind: &'static str,
-    pub running: bool,
-    /// 1 for the first start; each restart is one more.
-    pub incarnation: u64,
-    pub mailbox_depth: u64,
-    /// How long the present message is being handled, in milliseconds; `None` when idle.
-    pub handling_ms: Option<u64>,
-    pub handled: u64,
-    /// Ends by cause, those that never happened left out.
-    pub ends: BTreeMap<&'static str, u64>,
-    pub last_failure: Option<String>,
-    /// From its last end to the start of its successor, in microseconds; a stop on purpose is no end.
-    pub last_recovery_us: Option<u64>,
+    history: Mutex<History>,
+    /// The actor that supervises it.
+    parent: OnceLock<String>,
 }
 
 impl Entry {
@@ -130,13 +104,14 @@ impl Entry {
             incarnation: AtomicU64::new(0),
             ends: std::array::from_fn(|_| AtomicU64::new(0)),
             last_failure: Mutex::new(None),
-            down: Mutex::default(),
+            history: Mutex::default(),
+            parent: OnceLock::new(),
         }
     }
 
     /// Noted by the supervisor: a new incarnation runs.
     pub fn started(&self, cell: &ActorCell) {
-        self.down.lock().unwrap_or_else(PoisonError::into_inner).ends();
+        self.history().starts();
         self.incarnation.fetch_add(1, Ordering::Relaxed);
         self.handling_since.store(0, Ordering::Relaxed);
         *self.living.lock().unwrap_or_else(PoisonError::into_inner) = Some(cell.clone());
@@ -145,7 +120,7 @@ impl Entry {
     /// Noted by the supervisor: it ended, or could not start.
     pub fn ended(&self, cause: EndCause, reason: Option<&str>) {
         *self.living.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.down.lock().unwrap_or_else(PoisonError::into_inner).begins(cause);
+        self.history().ends(cause, reason, self.incarnation.load(Ordering::Relaxed));
         self.handling_since.store(0, Ordering::Relaxed);
         // What its mailbox held is gone with it.
         self.queue.store(Arc::default());
@@ -207,7 +182,51 @@ impl Entry {
     /// From its last end to the start of its successor; `None` if it never came back.
     #[must_use]
     pub fn last_recovery(&self) -> Option<Duration> {
-        self.down.lock().unwrap_or_else(PoisonError::into_inner).last
+        self.history().last_recovery()
+    }
+
+    /// Noted once, when the tree is put together.
+    pub fn set_parent(&self, parent: &str) {
+        let _ = self.parent.set(parent.to_owned());
+    }
+
+    /// The actor that supervises it.
+    #[must_use]
+    pub fn parent(&self) -> Option<&str> {
+        self.parent.get().map(String::as_str)
+    }
+
+    /// The present incarnation, or the last one; 0 before the first.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Relaxed)
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn state(&self) -> ActorState {
+        match (self.is_running(), self.is_failing()) {
+            (_, true) => ActorState::Failing,
+            (true, false) => ActorState::Running,
+            (false, false) if self.history().is_down() => ActorState::Restarting,
+            (false, false) => ActorState::Stopped,
+        }
+    }
+
+    /// Since when it is in its state; `None` if it was never started.
+    #[must_use]
+    pub fn since(&self) -> Option<Duration> {
+        self.history().since()
+    }
+
+    /// Its last ends, the newest first.
+    #[must_use]
+    pub fn last_ends(&self, limit: usize) -> Vec<ActorEnd> {
+        self.history().last_ends(limit)
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Messages waiting.
@@ -220,30 +239,23 @@ impl Entry {
     #[must_use]
     pub fn report(&self) -> ActorReport {
         let ends = EndCause::ALL.into_iter().map(|cause| (cause.as_str(), self.ends(cause)));
+        let state = self.state();
         ActorReport {
             id: self.id.clone(),
             kind: self.kind.as_str(),
+            parent: self.parent().map(str::to_owned),
+            state,
             running: self.is_running(),
-            incarnation: self.incarnation.load(Ordering::Relaxed),
+            since_ms: self.since().map(whole_ms),
+            incarnation: self.incarnation(),
             mailbox_depth: self.depth(),
-            handling_ms: self.handling_for().map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            handling_ms: self.handling_for().map(whole_ms),
             handled: self.handled.load(Ordering::Relaxed),
             ends: ends.filter(|(_, count)| *count > 0).collect(),
+            restarts: EndCause::ALL.into_iter().map(|cause| self.restarts(cause)).sum(),
             last_failure: self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            last_recovery_us: self.last_recovery().map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
-        }
-    }
-}
-
-impl Down {
-    /// A start that fails prolongs what began with the end before it.
-    fn begins(&mut self, cause: EndCause) {
-        self.since = if cause == EndCause::Stopped { None } else { self.since.or_else(|| Some(Instant::now())) };
-    }
-
-    fn ends(&mut self) {
-        if let Some(since) = self.since.take() {
-            self.last = Some(since.elapsed());
+            last_recovery_us: self.last_recovery().map(whole_us),
+            last_ends: self.last_ends(ENDS_KEPT),
         }
     }
 }

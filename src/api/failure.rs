@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::problem::{Problem, RETRY_AFTER_S};
 use crate::actors::kit::CallError;
+use crate::actors::role::NotReplaced;
 use crate::actors::root::RoleError;
 use crate::domain::ids::InvalidValue;
 use crate::log::LogError;
@@ -61,6 +62,8 @@ impl Failure {
             }
             Self::Call(CallError::Deadline { .. }) => Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", self.to_string()),
             Self::Role(RoleError::Unknown(unknown)) => Problem::not_found(unknown.to_string()),
+            Self::Role(RoleError::NotReplaced(NotReplaced::Unknown(_))) => Problem::not_found(self.to_string()),
+            Self::Role(RoleError::NotReplaced(NotReplaced::Stopped(_))) => conflict("stopped"),
             Self::Role(RoleError::Call(_)) => Problem::unavailable("not_running", self.to_string()),
             Self::Checkout { source, cart } => match source {
                 CheckoutError::EmptyCart => Problem::new(StatusCode::BAD_REQUEST, "cart_empty", "the cart is empty"),

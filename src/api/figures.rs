@@ -53,7 +53,7 @@ impl HttpFigures {
     #[must_use]
     pub fn of(&self, listener: &'static str) -> Figures {
         let active = self.active.get_or_create_owned(&Listener { listener });
-        Figures { listener, durations: self.durations.clone(), active }
+        Figures { listener, durations: self.durations.clone(), active, requests: Arc::default() }
     }
 }
 
@@ -63,6 +63,8 @@ pub struct Figures {
     listener: &'static str,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
     active: Gauge,
+    /// Requests so far, whatever became of them.
+    pub requests: Arc<AtomicU64>,
 }
 
 impl Figures {
@@ -142,6 +144,12 @@ pub struct PlacedCounts {
 }
 
 impl PlacedCounts {
+    /// How many there were.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.direct.load(Ordering::Relaxed) + self.wal.load(Ordering::Relaxed)
+    }
+
     /// Counts one.
     pub fn count(&self, way: PublishVia) {
         let counter = match way {

@@ -6,6 +6,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -65,6 +66,7 @@ pub struct ShopFront {
     gate: ShopGate,
     catalog: CatalogHandle,
     hot: HotFigures,
+    requests: Arc<AtomicU64>,
     inner: Arc<Inner>,
 }
 
@@ -94,7 +96,8 @@ impl ShopFront {
         let of = |status| figures.of(&Method::GET, PRODUCT_ROUTE, status);
         let hot = HotFigures { ok: of(StatusCode::OK), unchanged: of(StatusCode::NOT_MODIFIED) };
         let waiting = Some(catalog.waiting().clone());
-        Self { gate, catalog, hot, inner: Arc::new(Inner { router, limits, waiting }) }
+        let requests = figures.requests.clone();
+        Self { gate, catalog, hot, requests, inner: Arc::new(Inner { router, limits, waiting }) }
     }
 
     /// A product that is there, asked for plainly. Everything else takes the long way, where spans are made.
@@ -134,6 +137,7 @@ impl ShopFront {
 
 impl Handler for ShopFront {
     fn call(&self, request: Request<RequestBody>, peer: Peer) -> Reply {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let (parts, body) = request.into_parts();
         let origin = match gate::check_head(&parts).and_then(|()| self.gate.admit(&parts, peer)) {
             Ok(origin) => origin,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::figures::{Figures, ShopFigures};
 use super::health::Readiness;
+use super::operators::flow::Watch;
 use super::packed::Packed;
 use super::recorder::Recorder;
 use super::server::{Lifeline, Seats};
@@ -18,9 +19,10 @@ use crate::actors::order_publisher::PublisherHandle;
 use crate::actors::root::RootHandle;
 use crate::actors::stats::Directory;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ShownKey};
 use crate::log::EventLog;
 use crate::log::partitioner::partition_of;
+use crate::sources::wal::Wal;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 
@@ -66,6 +68,10 @@ pub struct Operators {
     pub figures: Figures,
     pub readiness: Readiness,
     pub process: Process,
+    pub wal: Wal,
+    pub watch: Watch,
+    /// Of this listener: streams end with it.
+    pub lifeline: Lifeline,
 }
 
 /// This process, as operators tell it from others.
@@ -76,6 +82,8 @@ pub struct Process {
     pub shop: String,
     /// Whether spans leave this process.
     pub tracing: bool,
+    /// Every key of the configuration, secrets hidden.
+    pub settings: Arc<Vec<ShownKey>>,
 }
 
 impl Operators {

@@ -20,6 +20,7 @@ use crate::actors::role::MakeChildren;
 use crate::actors::root::RootHandle;
 use crate::api::figures::{HttpFigures, ShopFigures};
 use crate::api::health::{Readiness, SignOfLife, alarm_of_log};
+use crate::api::operators::flow::{FlowSources, Watch};
 use crate::api::packed::Packed;
 use crate::api::recorder::Recorder;
 use crate::api::server::{Lifeline, Limits, Seats, Server, bind, raise_file_limit};
@@ -50,6 +51,7 @@ pub(super) struct Api {
     publisher: PublisherHandle,
     tracker: TrackerHandle,
     http: HttpFigures,
+    figures: ShopFigures,
     door: Door,
     late: Arc<OnceLock<Late>>,
 }
@@ -78,6 +80,7 @@ impl Api {
         figures::register_orders(&parts.metrics, &publisher, &tracker);
         let late = Arc::new(OnceLock::new());
         let http = HttpFigures::register(&parts.metrics);
+        let shop_figures = ShopFigures::register(&parts.metrics, &http, &fanout);
         let shop = ShopParts {
             config: config.clone(),
             clock: parts.clock.clone(),
@@ -86,7 +89,7 @@ impl Api {
             catalog: catalog.clone(),
             fanout: fanout.clone(),
             publisher: publisher.clone(),
-            figures: ShopFigures::register(&parts.metrics, &http, &fanout),
+            figures: shop_figures.clone(),
             budget: Arc::new(budget(parts)),
             tracing: parts.tracing,
             late: late.clone(),
@@ -95,7 +98,19 @@ impl Api {
         let open: OpenShop = Arc::new(move |listener, lifeline| shop.open(listener, lifeline, &limits));
         let door = Door::take(config.http.listen, config.http.drain_timeout, open, &parts.supervision).await?;
         let alerts = AlertHandle::new(catalog.clone(), rules);
-        Ok(Self { log, store: store.clone(), catalog, fanout, alerts, publisher, tracker, http, door, late })
+        Ok(Self {
+            log,
+            store: store.clone(),
+            catalog,
+            fanout,
+            alerts,
+            publisher,
+            tracker,
+            http,
+            figures: shop_figures,
+            door,
+            late,
+        })
     }
 
     /// The role's children: who is read starts before who reads, the door opens last.
@@ -140,6 +155,7 @@ impl Api {
         let readiness = Readiness::new(root.clone(), store, catalog, alarms, sign_of_life);
         // Set once, right here; the role starts after this.
         let _ = self.late.set(Late { roots: root.clone(), readiness: readiness.clone() });
+        let lifeline = Lifeline::default();
         let operators = Operators {
             config: config.clone(),
             clock: parts.clock.clone(),
@@ -158,11 +174,35 @@ impl Api {
                 started_at_ms: parts.clock.now_ms(),
                 shop: super::url(self.address()),
                 tracing: parts.tracing,
+                settings: parts.settings.clone(),
             },
+            wal: wal.clone(),
+            watch: Watch::new(self.flow_sources(parts, inventory, wal), &lifeline),
+            lifeline: lifeline.clone(),
         };
         let listener = bind(config.admin.listen, ADMIN_KEY).await?;
         let limits = Limits::for_operators(&config.http);
-        Ok(crate::api::serve_operators(listener, Arc::new(operators), parts.operator_token.clone(), limits, Lifeline::default())?)
+        Ok(crate::api::serve_operators(listener, Arc::new(operators), parts.operator_token.clone(), limits, lifeline)?)
+    }
+
+    fn flow_sources(&self, parts: &Parts, inventory: &Inventory, wal: &Wal) -> FlowSources {
+        FlowSources {
+            clock: parts.clock.clone(),
+            log: self.log.clone(),
+            is_embedded: parts.config.log.kind == LogKind::Embedded,
+            store: self.store.clone(),
+            catalog: self.catalog.clone(),
+            fanout: self.fanout.clone(),
+            publisher: self.publisher.clone(),
+            tracker: self.tracker.clone(),
+            alerts: self.alerts.clone(),
+            inventory: inventory.clone(),
+            wal: wal.clone(),
+            shop: self.figures.clone(),
+            alarms: parts.supervision.alarms.clone(),
+            directory: parts.supervision.directory.clone(),
+            roles: parts.config.roles.clone(),
+        }
     }
 
     /// Looks at what nobody else watches, also while nobody asks for `/readyz`; ends with the process.

@@ -19,6 +19,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     }
     let flags = args.roles.iter().map(|roles| ("roles", roles.clone())).collect();
     let loaded = cli.load(flags)?;
-    let well = super::block_on(crate::app::serve(loaded.config, |line| output::tell(line)))?;
+    let settings = crate::config::shown_keys(&loaded);
+    let well = super::block_on(crate::app::serve(loaded.config, settings, |line| output::tell(line)))?;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

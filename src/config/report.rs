@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
 use toml::Value;
 
 use super::Loaded;
@@ -62,6 +63,27 @@ const HARMLESS_PARAMETERS: [&str; 19] = [
     "tcp_user_timeout",
     "user",
 ];
+
+/// One key as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownKey {
+    /// With dots: `http.listen`.
+    pub key: String,
+    /// As TOML writes it; a secret is hidden.
+    pub value: String,
+    pub origin: String,
+}
+
+/// The effective configuration, key by key.
+#[must_use]
+pub fn shown_keys(loaded: &Loaded) -> Vec<ShownKey> {
+    let key = |(key, (value, origin)): (&String, &(Value, String))| ShownKey {
+        key: key.clone(),
+        value: shown(key, value),
+        origin: origin.clone(),
+    };
+    loaded.origins.iter().map(key).collect()
+}
 
 /// The effective configuration, a line per key.
 #[must_use]

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  tracing ─┬─► queue ─► standard error (human or JSON)
-//!           └─► queue ─► DATA_DIR/logs/kartshoppe.log (JSON, a new file each day and when one is full)
+//!           ├─► queue ─► DATA_DIR/logs/kartshoppe.log (JSON, a new file each day and when one is full)
+//!           └─► log_ring: the newest lines, for the console
 //!  spans::Span ─► queue ─► OTLP, only when an endpoint is set (OTEL_EXPORTER_OTLP_ENDPOINT)
 //!  metrics::Metrics ─► GET /metrics of the operators' listener
 //! ```
@@ -16,6 +17,7 @@ pub mod export;
 mod exposition;
 pub mod families;
 mod log_files;
+pub mod log_ring;
 pub mod metrics;
 pub mod names;
 mod otel_env;

@@ -19,6 +19,7 @@ use super::asked::Asked;
 use super::export::{ExportError, Exporting, Origin};
 use super::families as family;
 use super::log_files::LogFiles;
+use super::log_ring::{self, RingLayer};
 use super::metrics::Metrics;
 use super::names::attribute;
 use super::otel_env::{self, EnvError, OtelEnv};
@@ -132,6 +133,7 @@ pub fn start(whole: &Config, log_folder: Option<&Path>, instance: &str) -> Resul
     tracing_subscriber::registry()
         .with(stderr.with_filter(filter()))
         .with(file.map(|layer| layer.with_filter(filter())))
+        .with(RingLayer { ring: log_ring::ring(), clock: Clock::system() }.with_filter(filter()))
         .try_init()
         .map_err(SetupError::AlreadyRunning)?;
     environment.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ts_rs::{Config, TS};
 
+use super::console::{actor, flow, live, logs};
 use super::pages::{
     browser_spans, cart, frame, front, history, inventory_state, order, page_message, problem, recommendation, status,
     tracked_event,
@@ -29,6 +30,7 @@ fn export(into: &Path) {
 }
 
 fn export_all(config: &Config) -> Result<(), ts_rs::ExportError> {
+    actor::ActorReport::export_all(config)?;
     alert_event::AlertEvent::export_all(config)?;
     browser_spans::BrowserSpans::export_all(config)?;
     cart::Cart::export_all(config)?;
@@ -36,6 +38,7 @@ fn export_all(config: &Config) -> Result<(), ts_rs::ExportError> {
     cart::CartSet::export_all(config)?;
     page_message::CartUpdate::export_all(config)?;
     envelope::OpenEnvelope::export_all(config)?;
+    flow::Flow::export_all(config)?;
     frame::Heartbeat::export_all(config)?;
     frame::ProductCacheSync::export_all(config)?;
     frame::ProductUpdate::export_all(config)?;
@@ -43,6 +46,8 @@ fn export_all(config: &Config) -> Result<(), ts_rs::ExportError> {
     front::Front::export_all(config)?;
     history::ProductChange::export_all(config)?;
     inventory_state::InventoryState::export_all(config)?;
+    live::Live::export_all(config)?;
+    logs::LogPage::export_all(config)?;
     order::CheckoutRequest::export_all(config)?;
     order::Order::export_all(config)?;
     problem::Problem::export_all(config)?;

@@ -18,6 +18,8 @@ mod check_corruptions;
 mod check_mutations;
 mod check_unread;
 mod cli_output;
+mod console_actors;
+mod console_live;
 mod drill;
 mod embedded_log;
 mod engine_basics;

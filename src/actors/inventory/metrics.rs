@@ -1,6 +1,8 @@
 //! What the inventory counts and measures. Registered by `app`, under the names of `telemetry::names`.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -8,8 +10,11 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use tokio::time::Instant;
 
 use super::batch::Tally;
+use crate::actors::supervision::EndCause;
+use crate::domain::ids::ProductId;
 use crate::log::NewRecord;
 use crate::telemetry::metrics::SECONDS;
 use crate::wire::topics::Topic;
@@ -31,6 +36,17 @@ impl DeadLetterLabels {
     }
 }
 
+/// Ends of product actors that are remembered.
+const PRODUCT_ENDS_KEPT: usize = 20;
+
+/// The end of a product's actor.
+#[derive(Debug, Clone)]
+pub struct ProductEnd {
+    pub id: ProductId,
+    pub cause: EndCause,
+    pub at: Instant,
+}
+
 /// The inventory's counters: plain atomics that `/metrics` reads.
 #[derive(Debug)]
 pub struct EngineMetrics {
@@ -47,7 +63,8 @@ pub struct EngineMetrics {
     pub passivated: AtomicU64,
     pub activated: AtomicU64,
     /// Ends of product actors by [`crate::actors::supervision::EndCause::index`].
-    pub product_ends: [AtomicU64; crate::actors::supervision::EndCause::ALL.len()],
+    pub product_ends: [AtomicU64; EndCause::ALL.len()],
+    newest_product_ends: Mutex<VecDeque<ProductEnd>>,
     /// States ahead of the committed position: the log's transactions are broken.
     pub states_ahead: AtomicU64,
     /// Foreign records on `products`.
@@ -84,6 +101,7 @@ impl Default for EngineMetrics {
             passivated: AtomicU64::default(),
             activated: AtomicU64::default(),
             product_ends: std::array::from_fn(|_| AtomicU64::default()),
+            newest_product_ends: Mutex::default(),
             states_ahead: AtomicU64::default(),
             foreign_states: AtomicU64::default(),
             assigned: AtomicUsize::default(),
@@ -104,6 +122,22 @@ impl EngineMetrics {
         for labels in letters {
             self.dead_letters.get_or_create(labels).inc();
         }
+    }
+
+    /// A product's actor ended.
+    pub(crate) fn note_product_end(&self, id: &ProductId, cause: EndCause) {
+        self.product_ends[cause.index()].fetch_add(1, Ordering::Relaxed);
+        let mut ends = self.newest_product_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if ends.len() == PRODUCT_ENDS_KEPT {
+            ends.pop_back();
+        }
+        ends.push_front(ProductEnd { id: id.clone(), cause, at: Instant::now() });
+    }
+
+    /// The newest ends of product actors, the newest first.
+    #[must_use]
+    pub fn newest_product_ends(&self) -> Vec<ProductEnd> {
+        self.newest_product_ends.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Counts a commit of so many records.

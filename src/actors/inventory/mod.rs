@@ -41,7 +41,7 @@ use tokio::sync::watch;
 pub use self::batch::INVENTORY_GROUP;
 pub(crate) use self::committer::CommitterHandle;
 use self::committer::{Committer, CommitterContext};
-pub use self::metrics::EngineMetrics;
+pub use self::metrics::{EngineMetrics, ProductEnd};
 pub(crate) use self::news::{FeedNews, NotifySource};
 use self::product::ProductContext;
 pub use self::shard::{ProductReport, ShardGauge, ShardHandle};

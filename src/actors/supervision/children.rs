@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::policy::Restarts;
 use super::spec::{ChildSpec, end_of};
 use crate::actors::kinds::{ActorKind, EndCause};
-use crate::actors::stats::Directory;
+use crate::actors::stats::{ActorState, Directory};
 
 /// A child that has not stopped by then is killed: its peers wait.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -127,6 +127,7 @@ impl Children {
         };
         entry.ended(EndCause::Start, Some(&failure));
         let verdict = child.await_restart(index);
+        entry.set_failing(child.is_failing());
         child.log_end(EndCause::Start, Some(&failure));
         verdict
     }
@@ -138,20 +139,37 @@ impl Children {
         if wanted { self.start(owner, index).await } else { Verdict::Nothing }
     }
 
+    /// Replaces the incarnation of a child that is not stopped, because an operator asked for it: no failure, so neither backoff
+    /// nor restart window know of it. `None`: it is stopped.
+    pub async fn replace(&mut self, owner: &ActorCell, index: usize) -> Option<Verdict> {
+        let child = self.children.get_mut(index).filter(|child| child.state != ChildState::Stopped)?;
+        // A restart that is scheduled already must not come on top.
+        child.attempt += 1;
+        child.state = ChildState::Restarting;
+        if let Some(cell) = child.cell.take() {
+            child.end(&cell).await;
+            self.directory.entry(child.spec.kind, &child.spec.id).ended(EndCause::Restarted, None);
+            tracing::info!(kartshoppe.actor.id = child.spec.id, "an actor is restarted on request");
+        }
+        Some(self.start(owner, index).await)
+    }
+
     /// Takes note of a supervision event: an end that was not asked for leads to a restart.
     pub fn on_event(&mut self, event: &SupervisionEvent) -> Verdict {
         let Some((cell, cause, reason)) = end_of(event) else { return Verdict::Nothing };
         let found = self.children.iter_mut().enumerate().find(|(_, child)| child.cell.as_ref() == Some(cell));
         let Some((index, child)) = found else { return Verdict::Nothing };
         let cause = if child.hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
-        self.directory.entry(child.spec.kind, &child.spec.id).ended(cause, reason.as_deref());
+        let entry = self.directory.entry(child.spec.kind, &child.spec.id);
+        entry.ended(cause, reason.as_deref());
         child.cell = None;
         let verdict = child.await_restart(index);
+        entry.set_failing(child.is_failing());
         child.log_end(cause, reason.as_deref());
         verdict
     }
 
-    /// Kills the children that have handled one message for too long; their ends arrive as events.
+    /// Kills the children that have handled one message for too long; their ends arrive as events. Also notes which are failing.
     pub fn kill_hung(&mut self) {
         for child in &mut self.children {
             let entry = self.directory.entry(child.spec.kind, &child.spec.id);
@@ -171,15 +189,15 @@ impl Children {
         child.attempt += 1;
         child.restarts = Restarts::default();
         (child.started, child.is_reported) = (None, false);
-        let Some(cell) = child.cell.take() else { return };
-        let patience = if child.spec.kind == ActorKind::Role { ROLE_STOP_PATIENCE } else { STOP_PATIENCE };
-        if cell.stop_and_wait(None, Some(patience)).await.is_err() {
-            // Already gone, or it does not listen: then it must not live on beside its successor.
-            let _ = cell.kill_and_wait(Some(STOP_PATIENCE)).await;
-        }
         let entry = self.directory.entry(child.spec.kind, &child.spec.id);
-        entry.stopped();
         entry.set_failing(false);
+        match child.cell.take() {
+            Some(cell) => child.end(&cell).await,
+            // It waits for a restart that will not come.
+            None if entry.state() == ActorState::Restarting => {}
+            None => return,
+        }
+        entry.stopped();
     }
 
     /// Stops all children in reverse order.
@@ -198,6 +216,15 @@ impl Children {
 }
 
 impl Child {
+    /// Has an incarnation stop in order, or kills it.
+    async fn end(&self, cell: &ActorCell) {
+        let patience = if self.spec.kind == ActorKind::Role { ROLE_STOP_PATIENCE } else { STOP_PATIENCE };
+        if cell.stop_and_wait(None, Some(patience)).await.is_err() {
+            // Already gone, or it does not listen: then it must not live on beside its successor.
+            let _ = cell.kill_and_wait(Some(STOP_PATIENCE)).await;
+        }
+    }
+
     fn await_restart(&mut self, index: usize) -> Verdict {
         self.state = ChildState::Restarting;
         self.attempt += 1;

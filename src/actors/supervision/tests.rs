@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::actors::faults::{Fault, FaultBoard, Target};
 use crate::actors::kit::{Answer, CallError, Mailbox};
-use crate::actors::role::SupervisionContext;
-use crate::actors::root::{RoleSpec, RootHandle};
-use crate::actors::stats::{Directory, Vitals};
+use crate::actors::role::{NotReplaced, SupervisionContext};
+use crate::actors::root::{RoleError, RoleSpec, RootHandle};
+use crate::actors::stats::{ActorState, Directory, Vitals};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -194,4 +194,67 @@ async fn what_waited_for_an_actor_that_was_stopped_is_not_counted() {
     }
     let report = root.report();
     assert!(report.mailbox_depth <= 1 && report.handled >= 20, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_restart_on_request_is_no_failure_however_often_it_is_asked_for() {
+    let mut shop = TestTree::open(2).await;
+    let parent = |id: &str| shop.context.directory.find(id).unwrap().report().parent;
+    assert_eq!((parent("worker/1").as_deref(), parent("role/shop").as_deref()), (Some("role/shop"), Some("root")));
+    let refused = shop.root.replace("worker/1", "role/shop").await;
+    assert!(matches!(refused, Err(RoleError::Call(CallError::NotRunning { .. }))), "{refused:?}");
+    shop.root.start("shop").await.unwrap();
+    assert_eq!([shop.news().await, shop.news().await], ["+worker/0", "+worker/1"]);
+    let often = u64::from(RestartPolicy::default().intensity) * 3;
+    for _ in 0..often {
+        shop.root.replace("worker/1", "role/shop").await.unwrap();
+        // It stopped in order, and its successor answers.
+        assert_eq!([shop.news().await, shop.news().await], ["-worker/1", "+worker/1"]);
+        assert_eq!(shop.echo(1).await, Ok(7));
+    }
+    let report = shop.context.directory.find("worker/1").unwrap().report();
+    assert_eq!((report.incarnation, report.state, report.restarts), (often + 1, ActorState::Running, often));
+    assert_eq!(report.ends, [("restarted", often)].into());
+    assert!(report.last_ends.iter().all(|end| end.cause == "restarted" && end.recovery_us.is_some()), "{report:?}");
+    let children = shop.root.role("shop").unwrap().report(PATIENCE).await.unwrap();
+    assert!(children.iter().all(|child| !child.failing), "{children:?}");
+
+    // A failure after it begins with the shortest wait, as after the first start.
+    shop.workers[1].tell(WorkerMsg::Panic).unwrap();
+    assert_eq!(shop.news().await, "+worker/1");
+    assert_eq!(shop.ends("worker/1", EndCause::Panic), 1);
+    shop.root.replace("role/shop", "root").await.unwrap();
+    let news = [shop.news().await, shop.news().await, shop.news().await, shop.news().await];
+    assert_eq!(news, ["-worker/1", "-worker/0", "+worker/0", "+worker/1"]);
+    for unknown in [("worker/9", "role/shop"), ("worker/1", "role/other"), ("role/other", "root")] {
+        let refused = shop.root.replace(unknown.0, unknown.1).await;
+        assert!(matches!(refused, Err(RoleError::NotReplaced(NotReplaced::Unknown(_)))), "{refused:?}");
+    }
+    shop.root.stop("shop").await.unwrap();
+    let refused = shop.root.replace("role/shop", "root").await;
+    assert!(matches!(refused, Err(RoleError::NotReplaced(NotReplaced::Stopped(_)))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_restart_on_request_does_not_come_on_top_of_one_that_waits() {
+    let mut shop = TestTree::open(1).await;
+    shop.root.start("shop").await.unwrap();
+    assert_eq!(shop.news().await, "+worker/0");
+    shop.settle().await;
+    // It cannot start, so it waits for its next start, for longer each time.
+    shop.context.faults.arm(Target::Actor("worker/0".to_owned()), Fault::Start, 9, PATIENCE);
+    assert!(shop.context.directory.find("worker/0").unwrap().kill());
+    while shop.ends("worker/0", EndCause::Start) < 9 {
+        let _ = shop.root.replace("worker/0", "role/shop").await;
+    }
+    while shop.echo(0).await.is_err() {
+        let _ = shop.root.replace("worker/0", "role/shop").await;
+    }
+    shop.settle().await;
+    let entry = shop.context.directory.find("worker/0").unwrap();
+    let before = entry.incarnation();
+    // Every start that was scheduled meanwhile is void by now.
+    tokio::time::sleep(RestartPolicy::default().backoff_min * 600).await;
+    shop.settle().await;
+    assert_eq!((entry.incarnation(), shop.echo(0).await), (before, Ok(7)));
 }

@@ -1,4 +1,4 @@
-//! The operators' listener: roles, actors, faults, alerts, dead letters, topics, metrics.
+//! The operators' listener: roles, actors, flow, faults, alerts, dead letters, topics, metrics.
 //!
 //! Loopback by default. Every request needs a listed `Host`, and what changes something the marker header (see `gate`): it leaves
 //! a line in the log (see `audit`).
@@ -9,6 +9,8 @@ pub mod audit;
 pub mod console;
 pub mod faults;
 pub mod letters;
+pub mod flow;
+pub mod logs;
 pub mod metrics;
 mod patient;
 pub mod order_way;
@@ -17,6 +19,7 @@ pub mod records;
 pub mod rescue;
 pub mod roles;
 pub mod search;
+pub mod settings;
 pub mod tail;
 pub mod timeline;
 pub mod topics;

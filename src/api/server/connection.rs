@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::Response;
+use hyper::header;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::progress::{Doing, Progress};
-use super::{Handler, Limits, Reply, RequestBody, Seat, Serving, Watched};
+use super::{Handler, Limits, OutBody, Reply, RequestBody, Seat, Serving, Watched};
 
 /// Largest head of a request in bytes, request line included; more is answered 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -53,6 +55,9 @@ impl<H: Handler> Serving<H> {
                     Reply::Ready(response) => response,
                     Reply::Later(response) => response.await,
                 };
+                if is_stream(&response) {
+                    progress.stream();
+                }
                 progress.set(Doing::Idle);
                 progress.count_from_first_wait();
                 Ok::<_, Infallible>(response)
@@ -95,6 +100,7 @@ impl Patience {
 
     fn deadline(self, progress: &Progress) -> Instant {
         match progress.get() {
+            (Doing::Idle, _) if progress.is_stream() => Instant::now() + self.idle,
             (Doing::Idle, since) => since + self.idle,
             (Doing::ReadingHead, since) => since + self.head,
             // The request's own limits apply; look again when the next wait could have ended.
@@ -144,6 +150,11 @@ impl Watchdog<'_> {
         }
         Poll::Pending
     }
+}
+
+/// Whether it is a stream of server-sent events, after which the connection closes.
+fn is_stream(response: &Response<OutBody>) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "text/event-stream")
 }
 
 fn prepare(stream: &TcpStream) {

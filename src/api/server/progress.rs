@@ -1,7 +1,7 @@
 //! What a connection or page is doing, since when, and how fast: written by whoever serves it, read by whoever needs its seat.
 
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(in crate::api) struct Progress {
     counted_from: AtomicU64,
     /// When a page said something last, in milliseconds since `born` and one more; 0: never.
     heard: AtomicU64,
+    /// The answer is a stream of events: nothing may happen for long, until there is an event.
+    streams: AtomicBool,
     ending: AtomicU8,
     ended: Notify,
 }
@@ -58,6 +60,7 @@ impl Default for Progress {
             moved: AtomicU64::new(0),
             counted_from: AtomicU64::new(0),
             heard: AtomicU64::new(0),
+            streams: AtomicBool::new(false),
             ending: AtomicU8::new(0),
             ended: Notify::new(),
         }
@@ -113,6 +116,16 @@ impl Progress {
             NOT_YET => (0, Instant::now()),
             from => (self.moved.load(Ordering::Relaxed), self.at(from)),
         }
+    }
+
+    /// From now on, until the connection ends, silence is no reason to end it.
+    pub(super) fn stream(&self) {
+        self.streams.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it waits for events.
+    pub(super) fn is_stream(&self) -> bool {
+        self.streams.load(Ordering::Relaxed)
     }
 
     /// A body begins.

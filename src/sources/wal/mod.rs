@@ -254,6 +254,14 @@ impl Wal {
         self.report.now()
     }
 
+    /// How the slot stands with any reader, asked for now.
+    ///
+    /// # Errors
+    /// [`ReadError`] if PostgreSQL or the log cannot be asked.
+    pub async fn slot_status(&self, log: &dyn EventLog) -> Result<SlotStatus, ReadError> {
+        status(&self.config, Ok(log)).await
+    }
+
     /// Changes with every report.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<WalReport> {

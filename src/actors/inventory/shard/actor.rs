@@ -53,6 +53,8 @@ impl Actor for Shard {
             ShardMsg::Committed { batch } => self.commit(state, batch),
             ShardMsg::Abandon => self.abandon(state),
             ShardMsg::List { limit, answer } => answer.give(report::list(&state.slots, limit)),
+            ShardMsg::Find { id, answer } => answer.give(report::find(&state.slots, &id)),
+            ShardMsg::ReplaceProduct { id, answer } => answer.give(self.replace_product(&myself, state, &id).await),
             ShardMsg::KillProduct { id, answer } => answer.give(state.slots.kill(&id)),
         }
         Ok(())

@@ -64,6 +64,15 @@ pub(crate) enum ShardMsg {
         limit: usize,
         answer: Answer<Vec<ProductReport>>,
     },
+    Find {
+        id: ProductId,
+        answer: Answer<Option<ProductReport>>,
+    },
+    /// An operator wants a new incarnation of one product's actor; answers whether there was one.
+    ReplaceProduct {
+        id: ProductId,
+        answer: Answer<bool>,
+    },
     /// Kills one product's actor for a drill; answers whether there was one.
     KillProduct {
         id: ProductId,
@@ -142,6 +151,23 @@ impl ShardHandle {
     /// [`CallError`].
     pub async fn list(&self, limit: usize) -> Result<Vec<ProductReport>, CallError> {
         self.mailbox.ask(LIST_PATIENCE, |answer| ShardMsg::List { limit, answer }).await
+    }
+
+    /// One of its products.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn find(&self, id: &ProductId) -> Result<Option<ProductReport>, CallError> {
+        self.mailbox.ask(LIST_PATIENCE, |answer| ShardMsg::Find { id: id.clone(), answer }).await
+    }
+
+    /// Ends the incarnation of a product's actor in order, without counting it as a failure; returns whether there was one. The
+    /// next one starts with the next command, or at once with those that it had not finished.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn replace_product(&self, id: &ProductId) -> Result<bool, CallError> {
+        self.mailbox.ask(LIST_PATIENCE, |answer| ShardMsg::ReplaceProduct { id: id.clone(), answer }).await
     }
 
     /// Kills a product's actor even if it is idle; returns whether there was one.

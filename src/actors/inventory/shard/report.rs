@@ -11,7 +11,10 @@ use crate::domain::ids::ProductId;
 #[serde(rename_all = "camelCase")]
 pub struct ProductReport {
     pub id: String,
+    /// It has an actor just now; one that nobody asks for any more is passivated.
     pub live: bool,
+    /// Actors that it had since its shard read its state; the next command makes one for a product without.
+    pub incarnation: u32,
     pub stock: i64,
     pub life: i64,
     pub version: u64,
@@ -24,21 +27,28 @@ pub struct ProductReport {
 
 /// At most `limit` products, in the order of their ids.
 pub(super) fn list(slots: &ProductSlots, limit: usize) -> Vec<ProductReport> {
-    let report = |(id, slot): (&ProductId, &ProductSlot)| {
-        let known = slot.state.as_ref()?;
-        Some(ProductReport {
-            id: id.to_string(),
-            live: slot.live.is_some(),
-            stock: known.product.stock.units(),
-            life: known.revision.life,
-            version: known.revision.version,
-            last_heard_ms: known.last_heard_ms,
-            stale_deadline_ms: known.stale_deadline_ms,
-            stale: known.stale,
-            restarted: slot.restarts.is_some(),
-        })
-    };
     let mut ids: Vec<_> = slots.iter().collect();
     ids.sort_unstable_by_key(|(id, _)| *id);
-    ids.into_iter().filter_map(report).take(limit).collect()
+    ids.into_iter().filter_map(|(id, slot)| report(id, slot)).take(limit).collect()
+}
+
+/// One product, if there is one of this id.
+pub(super) fn find(slots: &ProductSlots, id: &ProductId) -> Option<ProductReport> {
+    slots.get(id).and_then(|slot| report(id, slot))
+}
+
+fn report(id: &ProductId, slot: &ProductSlot) -> Option<ProductReport> {
+    let known = slot.state.as_ref()?;
+    Some(ProductReport {
+        id: id.to_string(),
+        live: slot.live.is_some(),
+        incarnation: slot.incarnation,
+        stock: known.product.stock.units(),
+        life: known.revision.life,
+        version: known.revision.version,
+        last_heard_ms: known.last_heard_ms,
+        stale_deadline_ms: known.stale_deadline_ms,
+        stale: known.stale,
+        restarted: slot.restarts.is_some(),
+    })
 }

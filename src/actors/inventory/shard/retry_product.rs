@@ -6,7 +6,6 @@
 //! poison: it goes to `dead-letters`, an order item also gets its `ORDER_REJECTED`, and the product continues with the next
 //! command.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ractor::{ActorRef, SpawnErr, SupervisionEvent};
@@ -38,8 +37,8 @@ impl Shard {
         let owed = state.flight.as_ref().and_then(|flight| flight.pending(&id));
         let hung = owed.is_some_and(|index| state.flight.as_ref().is_some_and(|flight| flight.products[index].hung));
         let cause = if hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
-        self.metrics.product_ends[cause.index()].fetch_add(1, Ordering::Relaxed);
         let reason = reason.unwrap_or_default();
+        self.metrics.note_product_end(&id, cause);
         tracing::warn!(kartshoppe.product.id = %id, cause = cause.as_str(), reason, "a product's actor ended");
         if let Some(index) = owed {
             if matches!(cause, EndCause::Panic | EndCause::Error) {
@@ -49,9 +48,32 @@ impl Shard {
         }
     }
 
+    /// An operator wants a new incarnation: neither a failure of its commands nor one more restart. What it has not replied to is
+    /// sent to the next incarnation at once; a late reply of the old one carries an older attempt.
+    pub(super) async fn replace_product(&self, myself: &ActorRef<ShardMsg>, state: &mut ShardState, id: &ProductId) -> bool {
+        let owed = state.flight.as_ref().and_then(|flight| flight.pending(id));
+        if !state.slots.passivate(id) {
+            return false;
+        }
+        self.metrics.note_product_end(id, EndCause::Restarted);
+        tracing::info!(kartshoppe.product.id = %id, "a product's actor is restarted on request");
+        if let (Some(index), Some(flight)) = (owed, &mut state.flight) {
+            flight.collector.next_attempt(index);
+            flight.products[index].hung = false;
+            if flight.products[index].is_through() {
+                self.finish_steps(state, index);
+            } else {
+                self.send_work(myself, state, index).await;
+            }
+        }
+        true
+    }
+
     /// A product's actor could not be started.
     pub(super) fn start_failed(&self, state: &mut ShardState, index: usize, error: &SpawnErr) {
-        self.metrics.product_ends[EndCause::Start.index()].fetch_add(1, Ordering::Relaxed);
+        if let Some(flight) = &state.flight {
+            self.metrics.note_product_end(&flight.products[index].commands.product_id, EndCause::Start);
+        }
         tracing::warn!(error = %error, "a product's actor could not start");
         self.try_again(state, index);
     }

@@ -21,6 +21,8 @@ pub(crate) struct ProductSlot {
     /// As of the last commit; `None` while the product does not exist.
     pub state: Option<Arc<ProductState>>,
     pub live: Option<LiveActor>,
+    /// Actors that were made for it.
+    pub incarnation: u32,
     /// A reminder of this product is in the queue.
     pub reminded: bool,
     /// Recent restarts of its actor, if there were any.
@@ -104,7 +106,9 @@ impl ProductSlots {
     pub(crate) fn spawned(&mut self, id: &ProductId, actor: ActorRef<ProductMsg>, batch: BatchId) {
         self.owners.insert(actor.get_id(), id.clone());
         self.uses.push_back((batch, id.clone()));
-        self.slot(id).live = Some(LiveActor { actor, used: batch });
+        let slot = self.slot(id);
+        slot.live = Some(LiveActor { actor, used: batch });
+        slot.incarnation = slot.incarnation.saturating_add(1);
     }
 
     /// Product of the ended actor; `None` if it had been passivated.
