@@ -43,10 +43,12 @@ enum What {
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let config = cli.load(Vec::new())?.config;
     let server = operators(&config)?;
+    let token = super::operator_token(&config)?;
+    let token = token.as_deref();
     super::block_on(async {
         match args.what {
-            What::List { json } => list(server, json).await,
-            What::Replay { partition, offset, corrected } => replay(server, partition, offset, corrected).await,
+            What::List { json } => list(server, token, json).await,
+            What::Replay { partition, offset, corrected } => replay(server, token, partition, offset, corrected).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -58,8 +60,8 @@ fn operators(config: &Config) -> anyhow::Result<SocketAddr> {
     Ok(server.with_context(none)?.admin)
 }
 
-async fn list(server: SocketAddr, json: bool) -> anyhow::Result<()> {
-    let answer = http::get_json(server, "/admin/dead-letters/groups").await?;
+async fn list(server: SocketAddr, token: Option<&str>, json: bool) -> anyhow::Result<()> {
+    let answer = http::get_json(server, token, "/admin/dead-letters/groups").await?;
     if json {
         return output::json(&answer);
     }
@@ -87,7 +89,7 @@ async fn list(server: SocketAddr, json: bool) -> anyhow::Result<()> {
     Ok(output::print(if text.is_empty() { "there are no dead letters\n".to_owned() } else { text })?)
 }
 
-async fn replay(server: SocketAddr, partition: i32, offset: i64, corrected: bool) -> anyhow::Result<()> {
+async fn replay(server: SocketAddr, token: Option<&str>, partition: i32, offset: i64, corrected: bool) -> anyhow::Result<()> {
     let mut order = Value::Null;
     if corrected {
         let mut text = String::new();
@@ -98,7 +100,7 @@ async fn replay(server: SocketAddr, partition: i32, offset: i64, corrected: bool
         order = serde_json::json!({"valueBase64": base64::engine::general_purpose::STANDARD.encode(text.trim())});
     }
     let order = if order.is_null() { serde_json::json!({}) } else { order };
-    let answer = http::post_json(server, &format!("/admin/dead-letters/{partition}/{offset}/replay"), &order).await?;
+    let answer = http::post_json(server, token, &format!("/admin/dead-letters/{partition}/{offset}/replay"), &order).await?;
     Ok(output::line(format_args!("replayed as {}", plain(&answer["copy"])))?)
 }
 

@@ -10,12 +10,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// GET of a JSON document.
+/// GET of a JSON document, with the operators' token if there is one.
 ///
 /// # Errors
 /// If the server cannot be reached, or does not answer with success and JSON.
-pub(super) async fn get_json(server: SocketAddr, path: &str) -> anyhow::Result<Value> {
-    call(server, Method::GET, path, None, Bytes::new()).await
+pub(super) async fn get_json(server: SocketAddr, token: Option<&str>, path: &str) -> anyhow::Result<Value> {
+    call(server, Method::GET, path, token, Bytes::new()).await
 }
 
 /// POST of a JSON document, as an operator: with the token, if there is one.

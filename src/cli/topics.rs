@@ -100,7 +100,9 @@ fn named(name: &str) -> anyhow::Result<Topic> {
 async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
     let created: Vec<String> = match operators(config) {
         Some(address) => {
-            let answer = http::post_json(address, token(config)?.as_deref(), "/admin/topics", &json!({"all": all})).await?;
+            let answer =
+                http::post_json(address, super::operator_token(config)?.as_deref(), "/admin/topics", &json!({"all": all}))
+                    .await?;
             serde_json::from_value(answer["created"].clone()).context("reading the server's answer")?
         }
         None => {
@@ -192,7 +194,9 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
         ));
     }
     let record = json!({"key": key, "value": value});
-    let answer = http::post_json(address, token(config)?.as_deref(), &format!("/admin/topics/{topic}/records"), &record).await?;
+    let answer =
+        http::post_json(address, super::operator_token(config)?.as_deref(), &format!("/admin/topics/{topic}/records"), &record)
+            .await?;
     let place = &answer["appended"][0];
     Ok(output::line(format_args!("{topic}/{} offset {}", place["partition"], place["offset"]))?)
 }
@@ -223,11 +227,6 @@ async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Ve
     let known: Vec<Topic> = log.topics().await?.iter().map(|info| info.topic).filter(|topic| wanted.contains(topic)).collect();
     log.delete_topics(&known).await?;
     Ok(known.into_iter().map(Topic::name).collect())
-}
-
-/// What that listener may ask for.
-fn token(config: &Config) -> anyhow::Result<Option<String>> {
-    Ok(data_dir::operator_token::read(&config.data_dir)?)
 }
 
 /// The operators' listener of the server that runs on our data directory.

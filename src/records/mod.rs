@@ -5,8 +5,8 @@
 
 pub mod letters;
 mod predicate;
-pub mod search;
 pub mod purchase;
+pub mod search;
 pub mod timeline;
 mod view;
 mod window;

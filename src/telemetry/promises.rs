@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::families as family;
 use super::metrics::Metrics;
 
-static BROKEN: [AtomicU64; Promise::ALL.len()] = [const { AtomicU64::new(0) }; Promise::ALL.len()];
+/// What the log says at the first breach of each.
+pub const BROKEN: &str = "a promise of the shop is broken: this is a bug; further breaches are only counted";
+
+static BREACHES: [AtomicU64; Promise::ALL.len()] = [const { AtomicU64::new(0) }; Promise::ALL.len()];
 
 /// A promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,18 +67,15 @@ impl Promise {
 
     /// It was broken so many times; 0 is no breach. The first time is logged, the metric counts all.
     pub fn broken(self, times: u64) {
-        if times > 0 && BROKEN[self as usize].fetch_add(times, Ordering::Relaxed) == 0 {
-            tracing::error!(
-                promise = self.as_str(),
-                "a promise of the shop is broken: this is a bug; further breaches are only counted"
-            );
+        if times > 0 && BREACHES[self as usize].fetch_add(times, Ordering::Relaxed) == 0 {
+            tracing::error!(promise = self.as_str(), "{BROKEN}");
         }
     }
 
     /// How often it was broken in this process.
     #[must_use]
     pub fn breaches(self) -> u64 {
-        BROKEN[self as usize].load(Ordering::Relaxed)
+        BREACHES[self as usize].load(Ordering::Relaxed)
     }
 }
 

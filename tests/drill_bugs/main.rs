@@ -17,6 +17,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use kartshoppe::bugs::{Bug, VARIABLE};
+use kartshoppe::telemetry::promises::{BROKEN, Promise};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -41,6 +42,40 @@ fn plan_of(bug: Bug) -> &'static str {
     }
 }
 
+/// The promise whose breach the shop itself must notice with this bug, and count on `/metrics`.
+fn promise_of(bug: Bug) -> Option<Promise> {
+    match bug {
+        Bug::OutcomeTwice | Bug::PublishedAgain => Some(Promise::OneOutcome),
+        Bug::ExpiryIgnored => Some(Promise::Expiry),
+        Bug::FlipBeforeOutcome => Some(Promise::NoFlipAfterOutcome),
+        Bug::FrameDropped => Some(Promise::EveryChangeSent),
+        Bug::OlderStateShown => Some(Promise::NewestShown),
+        Bug::CursorClaimsTooMuch => Some(Promise::CursorProven),
+        Bug::WalAcknowledgedEarly => Some(Promise::WalAcknowledgedAfterCommit),
+        Bug::PositionBeforeOutputs
+        | Bug::EventStateRestart
+        | Bug::RescueWithoutProbe
+        | Bug::StaleAttempt
+        | Bug::AbortKeepsProducts
+        | Bug::KeyNotKept
+        | Bug::CartOutsideOrder
+        | Bug::WalResumesAtSlot
+        | Bug::ReminderLeavesEarly
+        | Bug::RemovedComesBack
+        | Bug::OrderUpdateLost
+        | Bug::TrackerPositionFirst
+        | Bug::RewindForgotten
+        | Bug::ResumeForgotten => None,
+    }
+}
+
+/// The promises that the shop's log calls broken.
+fn broken_promises(log: &str) -> Vec<&'static str> {
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(BROKEN)).collect();
+    let names = Promise::ALL.map(Promise::as_str);
+    names.into_iter().filter(|name| lines.iter().any(|line| line.contains(&format!("\"{name}\"")))).collect()
+}
+
 /// What a drill said.
 struct Found {
     bug: Option<Bug>,
@@ -48,6 +83,8 @@ struct Found {
     verdict: String,
     /// Breaches of the drill's record and of the ledger, with how often.
     named: Vec<String>,
+    /// What the shop noticed itself.
+    promises: Vec<&'static str>,
     notes: Vec<String>,
     took: Duration,
 }
@@ -56,8 +93,11 @@ impl Found {
     /// Whether it is as it should be: clean without a bug, named with one.
     fn is_right(&self) -> bool {
         match self.bug {
-            None => self.verdict == "held",
-            Some(_) => self.verdict != "held" && !self.named.is_empty(),
+            None => self.verdict == "held" && self.promises.is_empty(),
+            Some(bug) => {
+                let is_noticed = promise_of(bug).is_none_or(|promise| self.promises.contains(&promise.as_str()));
+                self.verdict != "held" && !self.named.is_empty() && is_noticed
+            }
         }
     }
 }
@@ -66,8 +106,9 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bug = self.bug.map_or("-", Bug::name);
         let right = if self.is_right() { "" } else { " **WRONG**" };
-        let Self { plan, verdict, named, took, .. } = self;
-        write!(f, "| {bug} | {plan} | {verdict}{right} | {} | {:.0} |", named.join(", "), took.as_secs_f64())
+        let Self { plan, verdict, named, promises, took, .. } = self;
+        let (named, promises) = (named.join(", "), promises.join(", "));
+        write!(f, "| {bug} | {plan} | {verdict}{right} | {named} | {promises} | {:.0} |", took.as_secs_f64())
     }
 }
 
@@ -84,7 +125,15 @@ fn drill(bug: Option<Bug>, plan: &'static str) -> Found {
     let told = String::from_utf8_lossy(&output.stderr);
     let Ok(report) = serde_json::from_slice::<Value>(&output.stdout) else {
         // No verdict is no finding, whatever went wrong.
-        return Found { bug, plan, verdict: "no report".to_owned(), named: Vec::new(), notes: vec![told.into_owned()], took };
+        return Found {
+            bug,
+            plan,
+            verdict: "no report".to_owned(),
+            named: Vec::new(),
+            promises: Vec::new(),
+            notes: vec![told.into_owned()],
+            took,
+        };
     };
     let log = std::fs::read_to_string(place.join("shop.log")).unwrap();
     let seeded = format!("seeded bug {}:", bug.map_or("", Bug::name));
@@ -95,7 +144,8 @@ fn drill(bug: Option<Bug>, plan: &'static str) -> Found {
     let ledger = report["ledger"]["counts"].as_object().into_iter().flatten().map(|found| format!("ledger: {}", count(found)));
     let notes = report["notes"].as_array().into_iter().flatten().map(ToString::to_string).collect();
     let verdict = report["outcome"].as_str().unwrap_or_default().to_owned();
-    let found = Found { bug, plan, verdict, named: record.chain(ledger).collect(), notes, took };
+    let promises = broken_promises(&log);
+    let found = Found { bug, plan, verdict, named: record.chain(ledger).collect(), promises, notes, took };
     if !found.is_right() {
         let kept = folder.keep();
         eprintln!("kept in {}\n{told}\n{report:#}", kept.display());
@@ -110,7 +160,7 @@ fn main() -> ExitCode {
     let bugs: Vec<Bug> = Bug::ALL.into_iter().filter(|bug| asked.is_empty() || asked.contains(bug.name())).collect();
     let plans: BTreeSet<&str> = bugs.iter().map(|bug| plan_of(*bug)).collect();
     let runs = plans.into_iter().map(|plan| (None, plan)).chain(bugs.into_iter().map(|bug| (Some(bug), plan_of(bug))));
-    println!("| bug | plan | verdict | named by | s |\n| --- | --- | --- | --- | ---: |");
+    println!("| bug | plan | verdict | named by | noticed by the shop | s |\n| --- | --- | --- | --- | --- | ---: |");
     let (mut passed, mut failed) = (0, 0);
     for (bug, plan) in runs {
         let found = drill(bug, plan);

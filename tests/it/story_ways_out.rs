@@ -43,6 +43,31 @@ async fn each_signal_that_asks_for_an_end_gets_an_orderly_one() {
     }
 }
 
+/// A balancer sees that the process stops while both listeners still answer; a second signal does not wait for it.
+#[tokio::test]
+async fn a_drain_delay_lets_a_balancer_notice() {
+    let mut server = Server::start_filled(Options::default().set("KARTSHOPPE__HTTP__DRAIN_DELAY", "5m")).await;
+    server.signal(Signal::TERM);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    for url in [server.url("/readyz"), server.admin("/readyz")] {
+        loop {
+            let answer = server.http.get(&url).send().await.unwrap();
+            if answer.status() == 503 {
+                let body: serde_json::Value = answer.json().await.unwrap();
+                assert_eq!(body["listener"], "closing", "{body}");
+                assert_eq!(body["reasons"], serde_json::json!(["the process is stopping"]), "{body}");
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{url} never says that the process stops");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+    server.get("/api/ecommerce/products?limit=1").await;
+    server.signal(Signal::TERM);
+    assert!(server.wait().await.is_some());
+    until_stopped(server.data()).await;
+}
+
 #[tokio::test]
 async fn a_hangup_that_is_ignored_ends_nothing() {
     let mut server = Server::start(Options::default()).await;

@@ -45,7 +45,7 @@ function Actor({ actor }: { actor: ActorReport }) {
         <Figure label="Mailbox" value={count(actor.mailboxDepth)} note="messages wait" />
         <Figure label="Present message" value={actor.handlingMs === null ? 'idle' : span(actor.handlingMs)} note={`${count(actor.handled)} handled`} />
         <Figure label="Last recovery" value={actor.lastRecoveryUs === null ? '–' : span(actor.lastRecoveryUs / 1_000)} note="from its end to its successor" />
-        <Figure label="Supervised by" value={actor.parent === null ? '–' : <Link href={pageOf(actor.parent)} className="link">{actor.parent}</Link>} note={actor.kind} />
+        <Figure label="Supervised by" value={actor.parent === null ? '–' : <Link href={pageOf(actor.parent)} className="link text-base">{actor.parent}</Link>} note={actor.kind} />
       </dl>
       <Ends ends={actor.lastEnds} />
     </>
@@ -77,7 +77,7 @@ function Ends({ ends }: { ends: ActorEnd[] }) {
                   <td>
                     <Badge tone={end.cause === 'restarted' || end.cause === 'stopped' ? 'info' : 'bad'}>{end.cause}</Badge>
                   </td>
-                  <td className="code break-words">{end.reason}</td>
+                  <td className="code min-w-64 break-words">{end.reason}</td>
                   <td className="right">{end.recoveryUs === null ? '' : span(end.recoveryUs / 1_000)}</td>
                 </tr>
               ))}
@@ -97,7 +97,7 @@ function Product({ answer: { shard, product } }: { answer: ProductAnswer }) {
       <Figure label="Stock" value={count(product.stock)} note={product.stale ? 'stale' : 'units'} />
       <Figure label="Version" value={count(product.version)} note={`lifetime ${product.life}`} />
       <Figure label="Last heard of" value={new Date(product.lastHeardMs).toLocaleTimeString()} note={new Date(product.lastHeardMs).toLocaleDateString()} />
-      <Figure label="Supervised by" value={<Link href={pageOf(`shard/${shard}`)} className="link">shard/{shard}</Link>} note={<Link href={`/products/${encodeURIComponent(product.id)}`} className="link">its history</Link>} />
+      <Figure label="Supervised by" value={<Link href={pageOf(`shard/${shard}`)} className="link text-base">shard/{shard}</Link>} note={<Link href={`/products/${encodeURIComponent(product.id)}`} className="link">its history</Link>} />
     </dl>
   )
 }

@@ -71,13 +71,16 @@ export default function ActorsPage() {
   )
 }
 
+/** By depth below the root. */
+const INDENT = ['ml-1', 'ml-7', 'ml-14'] as const
+
 function Row({ actor, depth }: { actor: ActorReport; depth: number }) {
   return (
     <tr>
       <td className="whitespace-nowrap">
         {depth > 0 && (
-          <span aria-hidden className="text-rim">
-            {'   '.repeat(depth - 1)}└{' '}
+          <span aria-hidden className={`mr-1.5 text-rim ${INDENT[Math.min(depth, INDENT.length) - 1]}`}>
+            └
           </span>
         )}
         <Link href={pageOf(actor.id)} className="link font-semibold">

@@ -40,7 +40,7 @@ function Way({ edge, path, label: [x, y] }: { edge: FlowEdge; path: string; labe
         <text x={x} y={y} textAnchor="middle" className={`num flow-figure text-[11px] font-semibold ${behind ? 'fill-low' : 'fill-ink'}`}>
           {moves && passing(edge)}
           {behind && (
-            <tspan x={x} dy={moves ? 12 : 0}>
+            <tspan x={x} dy={moves ? 20 : 0}>
               {waiting(edge, edge.unit)}
             </tspan>
           )}

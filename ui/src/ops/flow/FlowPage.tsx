@@ -77,14 +77,14 @@ function Nodes({ nodes }: { nodes: FlowNode[] }) {
           <tbody>
             {nodes.map((node) => (
               <tr key={node.id}>
-                <td>
+                <td className="whitespace-nowrap">
                   <Link href={openOf(node)} className="link">
                     {node.name}
                   </Link>
                 </td>
                 <td>
                   <Badge tone={TONE[node.state]}>{node.state}</Badge>
-                  {node.note && <span className="block text-sm text-soft">{node.note}</span>}
+                  {node.note && <span className="block min-w-40 text-sm text-soft">{node.note}</span>}
                 </td>
                 <td className="right">{node.sinceMs === undefined ? '' : span(node.sinceMs)}</td>
                 <td className="right">{counted(node)}</td>
@@ -101,8 +101,8 @@ function Edges({ flow: { nodes, edges } }: { flow: Flow }) {
   const name = (id: string) => nodes.find((node) => node.id === id)?.name ?? id
   const row = (edge: FlowEdge) => (
     <tr key={`${edge.from}>${edge.to}`}>
-      <td>
-        {name(edge.from)} <span aria-label="to">→</span> {name(edge.to)}
+      <td className="min-w-44">
+        {name(edge.from)} → {name(edge.to)}
         <span className="block text-sm text-soft">{edge.carries}</span>
       </td>
       <td className="right">{passing(edge)}</td>

@@ -54,5 +54,7 @@ export function way(from: { x: number; y: number }, to: { x: number; y: number }
   if (from.y === to.y) return { path: `M${start} L${end}`, label: [(start[0] + end[0]) / 2, start[1] - 6] }
   const reach = (right ? 1 : -1) * 52
   const path = `M${start} C${start[0] + reach},${start[1]} ${end[0] - reach},${end[1]} ${end}`
+  // To the right and up, several ways end at one node: there is room at their beginning.
+  if (right && to.y < from.y) return { path, label: [start[0] + reach * 0.55, start[1] - 6] }
   return { path, label: [end[0] - reach * 0.62, end[1] + (to.y > from.y ? -5 : 12)] }
 }
