@@ -60,6 +60,16 @@ async fn spans_go_out_compressed_and_by_tls_that_the_systems_roots_prove() {
     receiver.span("of the checkout", |span| span.name == "checkout").await;
 }
 
+#[tokio::test]
+async fn spans_go_out_by_grpc() {
+    let receiver = OtlpReceiver::start_grpc().await;
+    let options = sent_to(format!("http://{}", receiver.address())).set("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let server = Server::start_filled(options.set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")).await;
+    buys(&server).await;
+    let applied = receiver.span("of the inventory", |span| span.name == "product.apply").await;
+    assert_eq!(receiver.service(&applied), "kartshoppe-inventory");
+}
+
 /// Unwraps TLS before the receiver; its port.
 async fn tls_before(receiver: &OtlpReceiver, folder: &std::path::Path) -> u16 {
     let certificates = CertificateDer::pem_file_iter(folder.join("server.crt")).unwrap().map(Result::unwrap).collect();

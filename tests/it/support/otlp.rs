@@ -8,6 +8,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -35,21 +38,38 @@ impl OtlpReceiver {
         let named = services.clone();
         let take = move |headers: HeaderMap, body: Bytes| async move {
             let body = if headers.get("content-encoding").is_some_and(|it| it == "gzip") { unpacked(&body) } else { body };
-            let request = ExportTraceServiceRequest::decode(body).unwrap();
-            for resource in request.resource_spans {
-                let service =
-                    resource.resource.iter().flat_map(|resource| &resource.attributes).find(|it| it.key == "service.name");
-                let service = service.map(text_of).unwrap_or_default();
-                for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                    named.lock().unwrap().push((span.span_id.clone(), service.clone()));
-                    taken.lock().unwrap().push(span);
-                }
-            }
+            keep(&body, &taken, &named);
             StatusCode::OK
         };
         let router = Router::new().route("/v1/traces", post(take));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address, spans, services }
+    }
+
+    /// The same by gRPC.
+    pub async fn start_grpc() -> Self {
+        let receiver = Self { spans: Arc::default(), services: Arc::default(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let listener = tokio::net::TcpListener::bind(receiver.address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (spans, services) = (receiver.spans.clone(), receiver.services.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (spans, services) = (spans.clone(), services.clone());
+                let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                    let (spans, services) = (spans.clone(), services.clone());
+                    async move {
+                        let message = request.into_body().collect().await.unwrap().to_bytes();
+                        // A flag (compressed), four bytes of length, the message.
+                        let body = message.slice(5..);
+                        keep(&if message[0] == 1 { unpacked(&body) } else { body }, &spans, &services);
+                        Ok::<_, std::convert::Infallible>(hyper::Response::new(accepted()))
+                    }
+                });
+                let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { address, ..receiver }
     }
 
     /// Makes a server send its spans here.
@@ -124,4 +144,23 @@ fn unpacked(body: &[u8]) -> Bytes {
     let mut plain = Vec::new();
     std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(body), &mut plain).unwrap();
     plain.into()
+}
+
+/// An empty message, and the status behind it.
+fn accepted() -> impl hyper::body::Body<Data = Bytes, Error = std::convert::Infallible> {
+    let status = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+    let frames = [Frame::data(Bytes::from_static(&[0; 5])), Frame::trailers(status)];
+    StreamBody::new(futures_util::stream::iter(frames.map(Ok)))
+}
+
+fn keep(body: &[u8], spans: &Mutex<Vec<Span>>, services: &Mutex<Vec<(Vec<u8>, String)>>) {
+    let request = ExportTraceServiceRequest::decode(body).unwrap();
+    for resource in request.resource_spans {
+        let service = resource.resource.iter().flat_map(|resource| &resource.attributes).find(|it| it.key == "service.name");
+        let service = service.map(text_of).unwrap_or_default();
+        for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+            services.lock().unwrap().push((span.span_id.clone(), service.clone()));
+            spans.lock().unwrap().push(span);
+        }
+    }
 }
