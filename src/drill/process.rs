@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::Place;
 use super::output::{Held, Output};
 use crate::data_dir::running_server;
+use crate::telemetry::names::attribute::DRILL_ID;
 
 /// A first start makes a database cluster, perhaps on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -42,6 +43,18 @@ pub struct Process {
     client: reqwest::Client,
 }
 
+/// All of a drill is traced, and its spans name it, so that a collector keeps them; what the caller or the plan sets counts instead.
+fn traced(folder: &Path) -> Vec<(String, String)> {
+    const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+    const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let id: String = name.chars().filter(|it| it.is_ascii_alphanumeric() || "-_.".contains(*it)).collect();
+    let given = std::env::var(ATTRIBUTES).unwrap_or_default();
+    let attributes = if given.is_empty() { format!("{DRILL_ID}={id}") } else { format!("{given},{DRILL_ID}={id}") };
+    let sampler = std::env::var_os(SAMPLER).is_none().then(|| (SAMPLER.to_owned(), "always_on".to_owned()));
+    sampler.into_iter().chain([(ATTRIBUTES.to_owned(), attributes)]).collect()
+}
+
 impl Process {
     /// Chooses ports; nothing runs yet. `name` is that of its data directory and its output.
     ///
@@ -50,6 +63,7 @@ impl Process {
     pub fn new(place: &Place, name: &str, mut environment: Vec<(String, String)>) -> anyhow::Result<Self> {
         let (http, admin) = two_free_ports().context("looking for free ports")?;
         let data = place.folder.join(name);
+        environment.splice(0..0, traced(&place.folder));
         environment.extend([
             ("KARTSHOPPE__DATA_DIR".to_owned(), data.display().to_string()),
             ("KARTSHOPPE__HTTP__LISTEN".to_owned(), format!("127.0.0.1:{http}")),

@@ -98,6 +98,7 @@ pub mod attribute {
     pub const PAGES: &str = "kartshoppe.pages";
     pub const PG_LSN: &str = "kartshoppe.pg.lsn";
     pub const ROLE: &str = "kartshoppe.role";
+    pub const DRILL_ID: &str = "kartshoppe.drill.id";
     pub const PAGE_ACTION: &str = "kartshoppe.page.action";
 
     /// Every attribute of spans and resources, for the documentation: name, type, what it says.
@@ -130,6 +131,7 @@ pub mod attribute {
         (PAGES, "int", "connected pages of the process"),
         (PG_LSN, "string", "where in the WAL the row was committed"),
         (ROLE, "string", "of the resource: `api`, `inventory`, `cdc` or `browser`"),
+        (DRILL_ID, "string", "of the resource: the drill that the process belongs to"),
         (PAGE_ACTION, "string", "what the page's message asks for"),
     ];
 }
