@@ -14,7 +14,7 @@ use crate::support::raw::PATIENCE;
 use crate::support::server::Server;
 use crate::support::shopper::Shopper;
 
-on_each_log!(every_family_answers_after_a_short_story);
+on_each_log!(at length: every_family_answers_after_a_short_story);
 
 /// What the families of one scrape say.
 struct Scrape {

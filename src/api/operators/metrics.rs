@@ -1,4 +1,4 @@
-//! `/metrics`: OpenMetrics when it is asked for, else Prometheus' text format; packed when the client takes gzip.
+//! `/metrics`: OpenMetrics, or Prometheus' text format for clients that like it better; packed when the client takes gzip.
 
 use std::future::{Ready, ready};
 use std::io::Write;
@@ -36,7 +36,7 @@ pub fn read(State(operators): State<Arc<Operators>>, headers: HeaderMap) -> Read
     })
 }
 
-/// The first of the two that the client likes best; a client that does not say reads the plainer one.
+/// The text format only for a client that names it and likes it better.
 fn asked(headers: &HeaderMap) -> Format {
     let (mut open, mut text) = (0.0_f32, 0.0_f32);
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -46,11 +46,11 @@ fn asked(headers: &HeaderMap) -> Format {
         let weight = words.find_map(|word| word.strip_prefix("q=")).map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
         match media.as_str() {
             "application/openmetrics-text" => open = open.max(weight),
-            "text/plain" | "text/*" | "*/*" => text = text.max(weight),
+            "text/plain" | "text/*" => text = text.max(weight),
             _ => {}
         }
     }
-    if open > 0.0 && open >= text { Format::OpenMetrics } else { Format::Text }
+    if text > open { Format::Text } else { Format::OpenMetrics }
 }
 
 /// The fastest level: a scrape is read once.
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn openmetrics_is_for_those_who_ask_for_it() {
+    fn text_is_for_those_who_ask_for_it() {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
                           text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         for (accept, format) in [
@@ -75,12 +75,12 @@ mod tests {
             ("application/openmetrics-text;q=0, text/plain", Format::Text),
             ("application/openmetrics-text;q=0.2, text/plain", Format::Text),
             ("text/plain", Format::Text),
-            ("*/*", Format::Text),
-            ("application/openmetrics-text;q=nonsense", Format::Text),
+            ("text/plain, */*;q=0.1", Format::Text),
+            ("*/*", Format::OpenMetrics),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
             assert_eq!(asked(&headers), format, "{accept}");
         }
-        assert_eq!(asked(&HeaderMap::new()), Format::Text);
+        assert_eq!(asked(&HeaderMap::new()), Format::OpenMetrics);
     }
 }
