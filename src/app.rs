@@ -1,8 +1,8 @@
-//! The only wiring: which parts this process has, in which order they start, and that they stop in reverse.
+//! The only wiring: the parts of this process and the order in which they start; they stop in reverse.
 //!
 //! ```text
 //!  data directory ─► telemetry ─► event log ─► PostgreSQL ─► root ─► operators' listener ─► roles: inventory, cdc, api
-//!  SIGTERM, or another process of the same name: readyz 503 ─► roles in reverse (pages told, work committed) ─► operators ─► PostgreSQL ─► event log ─► telemetry
+//!  SIGTERM, or another process of the same name: readyz 503 ─► roles in reverse (pages closed, work committed) ─► operators ─► PostgreSQL ─► event log ─► telemetry
 //! ```
 
 mod api;
@@ -44,7 +44,7 @@ use crate::telemetry::alarms::Alarms;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::setup;
 
-/// How long the last spans and log lines may take to leave.
+/// How long exporting the last spans and log lines may take.
 const TELEMETRY_PATIENCE: Duration = Duration::from_secs(4);
 
 /// What every part of this process is built from.
@@ -172,8 +172,8 @@ impl Shop {
         Ok(Self { root, api, operators, inventory, watches, _upkeep: upkeep })
     }
 
-    /// Starts the configured roles, announces the listeners, and waits for the signal to stop, or until another process has the
-    /// name of this one: then this one ends, too, as two would only take the partitions from each other.
+    /// Starts the configured roles, announces the listeners, and waits for the signal to stop, or until another process takes the
+    /// name of this one: then this one ends too, as the two would keep taking the partitions from each other.
     async fn serve(&self, parts: &Parts, data: &DataDir, stop: &StopSignals) -> anyhow::Result<()> {
         for role in RoleName::ALL.into_iter().filter(|role| parts.config.roles.contains(role)) {
             self.root.start(role.as_str()).await.with_context(|| format!("starting the role {}", role.as_str()))?;
@@ -199,7 +199,7 @@ impl Shop {
         result
     }
 
-    /// Stops everything in reverse.
+    /// Stops everything in reverse order.
     async fn close(self, parts: &Parts) {
         self.api.set_draining();
         let delay = parts.config.http.drain_delay;
@@ -248,7 +248,7 @@ fn url(address: SocketAddr) -> String {
     }
 }
 
-/// Refuses what must not happen under a running server.
+/// Refuses operations that must not run beside a server.
 ///
 /// # Errors
 /// If a server runs on this data directory.

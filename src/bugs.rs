@@ -1,14 +1,14 @@
-//! Bugs that were put in on purpose, to show that drill and ledger checker find them: each breaks one sentence of the design.
+//! Bugs seeded on purpose, to show that drill and ledger checker find them: each breaks one rule of the design.
 //!
 //! They exist only in builds with the feature `seeded-bugs`, which no default and no release build has; there the environment
-//! variable [`VARIABLE`] chooses one for the life of the process. Everywhere else [`is`] is `false` at compile time, and the
-//! hooks are gone. A hook stands where its sentence is kept, and is one `if`; what needs more lives in a `seeded` module beside
-//! it. `make drill-bugs` runs every one (`tests/drill_bugs/`).
+//! variable [`VARIABLE`] selects one for the life of the process. Everywhere else [`is`] is `false` at compile time, and the
+//! hooks are compiled out. A hook stands where its rule is implemented, and is one `if`; larger ones live in a `seeded` module
+//! beside it. `make drill-bugs` runs every one (`tests/drill_bugs/`).
 
-/// Names the bug.
+/// Selects the bug by name.
 pub const VARIABLE: &str = "KARTSHOPPE_SEEDED_BUG";
 
-/// A bug, with the sentence that it breaks.
+/// A bug; [`Bug::sentence`] is the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     PositionBeforeOutputs,
@@ -35,7 +35,7 @@ pub enum Bug {
     OlderStateShown,
 }
 
-/// Whether this bug is in force.
+/// Whether this bug is active.
 #[cfg(not(feature = "seeded-bugs"))]
 #[inline]
 #[must_use]
@@ -54,21 +54,21 @@ mod chosen {
 
     static CHOSEN: OnceLock<Option<Bug>> = OnceLock::new();
 
-    /// The variable names a bug that there is not.
+    /// The variable names an unknown bug.
     #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
     #[error("{VARIABLE}: there is no bug {0}")]
     pub struct UnknownBug(String);
 
-    /// Whether this bug is in force.
+    /// Whether this bug is active.
     #[must_use]
     pub fn is(bug: Bug) -> bool {
         *CHOSEN.get_or_init(|| chosen().ok().flatten()) == Some(bug)
     }
 
-    /// The bug that the environment chooses.
+    /// The bug that the environment selects.
     ///
     /// # Errors
-    /// If there is none of that name.
+    /// If no bug has that name.
     pub fn chosen() -> Result<Option<Bug>, UnknownBug> {
         let Some(name) = std::env::var(VARIABLE).ok().filter(|name| !name.is_empty()) else { return Ok(None) };
         let bug = Bug::ALL.into_iter().find(|bug| bug.name() == name);
@@ -78,7 +78,7 @@ mod chosen {
 
 #[cfg(feature = "seeded-bugs")]
 impl Bug {
-    /// Every one.
+    /// All bugs.
     pub const ALL: [Self; 22] = [
         Self::PositionBeforeOutputs,
         Self::EventStateRestart,
@@ -104,13 +104,13 @@ impl Bug {
         Self::OlderStateShown,
     ];
 
-    /// Its name: what stands in [`VARIABLE`].
+    /// Its name, as the value of [`VARIABLE`].
     #[must_use]
     pub fn name(self) -> &'static str {
         self.told().0
     }
 
-    /// The sentence that it breaks.
+    /// The rule that it breaks.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         self.told().1

@@ -1,8 +1,7 @@
 //! The one place that reads the system clock.
 //!
-//! Everybody else is handed a [`Clock`], so that a test can say what time it is. Monotonic waiting is tokio's business
-//! (`tokio::time`, which tests can pause); this clock answers "what is the date", in epoch milliseconds. [`Backoff`] is how long
-//! to wait between two tries.
+//! All other code is handed a [`Clock`], so that a test can set the time. Monotonic waits are tokio's (`tokio::time`, which tests
+//! can pause); this clock gives the wall-clock time in epoch milliseconds. [`Backoff`] gives the waits between attempts.
 
 mod backoff;
 
@@ -14,7 +13,7 @@ pub use backoff::Backoff;
 
 use crate::domain::EpochMs;
 
-/// Tells the time of day. Cheap to clone.
+/// The wall clock. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Source);
 
@@ -22,25 +21,25 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
-    /// The machine's clock, so many milliseconds ahead.
+    /// The system clock plus this many milliseconds.
     Stepped(Arc<AtomicI64>),
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System)
     }
 
-    /// The machine's clock, which [`Clock::step`] can move away from the truth; clones share it. For drills.
+    /// The system clock with an offset that [`Clock::step`] sets; clones share it. For drills.
     #[must_use]
     pub fn steppable() -> Self {
         Self(Source::Stepped(Arc::default()))
     }
 
-    /// A clock that stands still until it is told otherwise; clones share it.
+    /// A clock that only [`Clock::set_ms`] moves; clones share it.
     #[must_use]
     pub fn manual(now_ms: EpochMs) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(now_ms))))
@@ -56,14 +55,14 @@ impl Clock {
         }
     }
 
-    /// Puts a steppable clock so many milliseconds ahead of the machine's, or behind it; false if this clock cannot be stepped.
+    /// Sets the offset of a steppable clock from the system clock; returns `false` if this clock cannot be stepped.
     pub fn step(&self, ahead_ms: i64) -> bool {
         let Source::Stepped(ahead) = &self.0 else { return false };
         ahead.store(ahead_ms, Ordering::SeqCst);
         true
     }
 
-    /// Sets a manual clock; the machine's clock stays as it is.
+    /// Sets a manual clock; has no effect on other clocks.
     pub fn set_ms(&self, now_ms: EpochMs) {
         if let Source::Manual(now) = &self.0 {
             now.store(now_ms, Ordering::SeqCst);
@@ -76,7 +75,7 @@ fn machine_ms() -> EpochMs {
     in_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// A span of time as [`EpochMs`] are counted: what does not fit is the longest.
+/// A duration in milliseconds, as [`EpochMs`] counts them, saturating.
 pub(crate) fn in_ms(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

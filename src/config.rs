@@ -1,7 +1,7 @@
-//! The configuration: one struct per section, read in layers, checked as a whole.
+//! The configuration: one struct per section, read in layers, validated as a whole.
 //!
-//! `config/default.toml` is compiled in and is the only list of keys and defaults; a key that is not there is unknown.
-//! [`Config::load`] reports every unknown key and every bad value at once, and remembers where each value came from.
+//! `config/default.toml` is compiled in and is the only list of keys and defaults; any other key is unknown. [`Config::load`]
+//! reports every unknown key and every bad value at once, and records the origin of each value.
 
 mod layers;
 pub mod networks;
@@ -22,7 +22,7 @@ use web_names::{bad_host, bad_origin};
 pub use layers::{ConfigError, LoadOptions, Loaded};
 pub use report::{ShownKey, print, shown_keys};
 
-/// The whole configuration. Field by field it is documented in `config/default.toml`.
+/// The whole configuration. The fields are documented in `config/default.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -44,7 +44,7 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-/// A part of the shop that can run in this process or in another.
+/// A part of the shop that can run in this process or in another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RoleName {
@@ -57,7 +57,7 @@ impl RoleName {
     /// All roles, in the order in which they start.
     pub const ALL: [Self; 3] = [Self::Inventory, Self::Cdc, Self::Api];
 
-    /// As the command line and the operators' routes write it.
+    /// The name as used on the command line and in the operators' routes.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +67,7 @@ impl RoleName {
         }
     }
 
-    /// Reads what [`RoleName::as_str`] writes.
+    /// Parses what [`RoleName::as_str`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
@@ -117,7 +117,7 @@ pub struct Log {
     pub embedded: EmbeddedLog,
 }
 
-/// Which implementation of the event log runs.
+/// Which implementation of the event log is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogKind {
@@ -223,7 +223,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// How often the process looks at itself: often enough for its patience, and seldom enough to cost next to nothing.
+    /// Interval of the progress checks: short compared with the shortest limit, and long enough to cost next to nothing.
     #[must_use]
     pub fn look_every(&self) -> Duration {
         const AT_MOST: Duration = Duration::from_secs(5);
@@ -251,7 +251,7 @@ pub struct Telemetry {
     pub jaeger_url: String,
 }
 
-/// How log lines look on standard error.
+/// Format of the log lines on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -260,15 +260,15 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Reads all layers and checks the result.
+    /// Reads all layers and validates the result.
     ///
     /// # Errors
-    /// [`ConfigError`] lists every unknown key and every bad value, with where it came from; secrets are not shown.
+    /// [`ConfigError`] lists every unknown key and every bad value with its origin; secrets are not shown.
     pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigError> {
         layers::load(options)
     }
 
-    /// The rules between fields, each as (key, what is wrong).
+    /// Violated rules about one or several fields, each as (key, what is wrong).
     #[must_use]
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
@@ -347,7 +347,7 @@ impl Config {
     }
 }
 
-/// `1h`, `500ms`: durations as people write them.
+/// Durations in the form `1h`, `500ms`.
 pub(crate) mod duration_text {
     use std::time::Duration;
 

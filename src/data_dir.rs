@@ -1,4 +1,4 @@
-//! The data directory: everything a process keeps on disk, and proof that it is the only one there.
+//! The data directory: everything that a process keeps on disk, and a lock that only one process can hold.
 //!
 //! ```text
 //!  DATA_DIR/lock            held by the running process (flock), with its pid
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-/// A data directory that belongs to this process as long as the value lives.
+/// A data directory that belongs to this process as long as the value exists.
 #[derive(Debug)]
 pub struct DataDir {
     root: PathBuf,
@@ -29,12 +29,12 @@ pub struct DataDir {
     _lock: PidLock,
 }
 
-/// A file that one process has at a time, with its pid inside. The operating system lets go of it when the process dies, however
-/// it dies; programs that the process starts do not inherit it.
+/// A file lock that one process can hold at a time, with its pid in the file. The operating system releases it when the process
+/// dies, in whatever way; child processes do not inherit it.
 #[derive(Debug)]
 pub struct PidLock(File);
 
-/// Why a [`PidLock`] cannot be had.
+/// Why a [`PidLock`] cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum PidLockError {
     #[error("process {pid} has it")]
@@ -60,7 +60,7 @@ pub enum DataDirError {
     /// Another process holds the lock.
     #[error("{path} belongs to process {pid}, which is running: stop it, or choose another KARTSHOPPE__DATA_DIR")]
     InUse { path: String, pid: String },
-    /// No room.
+    /// The disk is full.
     #[error("no space left on the disk of {path}: free some, or choose another KARTSHOPPE__DATA_DIR")]
     Full { path: String },
     /// The directory or a file in it cannot be made, read or written.
@@ -79,11 +79,12 @@ impl DataDirError {
     }
 }
 
-/// Makes a folder that only its owner may look into, and closes one that others could: session ids are in it, and each opens that
-/// session's orders. Where root shares the folder with the user of its PostgreSQL, others may pass through and no more.
+/// Creates a folder that only its owner can read, and removes other users' access to an existing one: it holds session ids, each
+/// of which opens that session's orders. If root shares the folder with the user of its PostgreSQL, other users may traverse it
+/// and no more.
 ///
 /// # Errors
-/// If it cannot be made.
+/// If it cannot be created.
 pub fn own_folder(path: &Path) -> io::Result<()> {
     let is_new = !path.exists();
     fs::create_dir_all(path)?;
@@ -103,7 +104,7 @@ pub fn own_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a cluster of another user lies below.
+/// Whether it contains a cluster of another user.
 fn shares_with_postgres(path: &Path) -> bool {
     let owner = |path: &Path| fs::metadata(path).ok().map(|found| found.uid());
     let cluster = path.join("postgres/cluster");
@@ -111,10 +112,10 @@ fn shares_with_postgres(path: &Path) -> bool {
 }
 
 impl DataDir {
-    /// Makes the directory if need be, locks it, and reads or makes the instance's name.
+    /// Creates the directory if needed, locks it, and reads or creates the instance's name.
     ///
     /// # Errors
-    /// [`DataDirError::InUse`] while another process has it, else [`DataDirError::Unusable`].
+    /// [`DataDirError::InUse`] while another process holds it, else [`DataDirError::Unusable`].
     pub fn open(root: &Path, configured_instance: &str) -> Result<Self, DataDirError> {
         let unusable = |path: &Path| {
             let path = path.display().to_string();
@@ -137,13 +138,13 @@ impl DataDir {
         &self.root
     }
 
-    /// The name of this instance in group and transactional ids.
+    /// The name of this instance in group ids and transactional ids.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// Tells other commands where this server listens. Written whole or not at all.
+    /// Publishes where this server listens, for other commands. Written atomically.
     ///
     /// # Errors
     /// [`DataDirError::Unusable`] if the file cannot be written.
@@ -160,12 +161,12 @@ impl DataDir {
 
 impl Drop for DataDir {
     fn drop(&mut self) {
-        // A file that stays behind does no harm: readers check that somebody holds the lock.
+        // A file that remains is harmless: readers check that the lock is held.
         let _ = fs::remove_file(server_file(&self.root));
     }
 }
 
-/// The server that runs on this directory, if one does.
+/// The server that runs on this directory, if any.
 #[must_use]
 pub fn running_server(root: &Path) -> Option<ServerInfo> {
     let info = serde_json::from_slice(&fs::read(server_file(root)).ok()?).ok()?;
@@ -191,7 +192,7 @@ fn lock(root: &Path) -> Result<PidLock, DataDirError> {
 }
 
 impl PidLock {
-    /// Takes it, or says who has it.
+    /// Takes the lock, or names its holder.
     ///
     /// # Errors
     /// [`PidLockError`].
@@ -213,8 +214,8 @@ impl PidLock {
 }
 
 impl Drop for PidLock {
-    /// A child process that another thread starts has the file open, too, between its fork and its exec: closing ours would not
-    /// do.
+    /// A child process that another thread is starting also has the file open between its fork and its exec, so closing ours
+    /// would not release the lock.
     fn drop(&mut self) {
         let _ = flock(&self.0, FlockOperation::Unlock);
     }

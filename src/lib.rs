@@ -2,7 +2,7 @@
 //!
 //! One program with three roles (`api`, `inventory`, `cdc`) that talk through an event log and PostgreSQL only. Each product is
 //! an actor that owns its stock; an order changes that stock exactly once; every open page is sent the new figure. The program is
-//! `main` and [`cli`]; this library is split so that tests and benchmarks can hold its parts.
+//! `main` and [`cli`]; this library is split so that tests and benchmarks can use its parts.
 //!
 //! ```text
 //!  browser ── api ──► store (PostgreSQL) ──► order_publisher ─┐            read model ◄── catalog_view ◄─┐
@@ -21,7 +21,7 @@
 //! 1. `docs/ARCHITECTURE.md`: the same with more room, what must always hold, and one order followed through the files.
 //! 2. [`domain::inventory`]: what a command does to a product, free of everything else.
 //! 3. [`log`]: the contract on which exactly once rests.
-//! 4. [`actors`]: who supervises whom, and the life of a batch.
+//! 4. [`actors`]: the supervision tree, and the life of a batch.
 //!
 //! Words: `docs/GLOSSARY.md`. Where a change goes: `CONTRIBUTING.md`. Choices with their measurements: `docs/adr/`.
 //!
@@ -33,7 +33,7 @@
 //! | --- | --- |
 //! | rules | [`domain`]: what a shop's inventory is, and what may happen to it |
 //! | ground | [`clock`]: time as an argument |
-//! | | [`bugs`]: bugs put in on purpose, in builds that sell nothing |
+//! | | [`bugs`]: bugs seeded on purpose, in builds that are never released |
 //! | | [`config`]: every setting, checked as a whole |
 //! | | [`data_dir`]: what a process keeps on disk |
 //! | | [`telemetry`]: logs, metrics, traces, alarms |

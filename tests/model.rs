@@ -1,5 +1,5 @@
-//! 100,000 random commands, as JSON in and JSON out, through the rules alone: against a model of the shop that shares no code
-//! with it.
+//! 100,000 random commands, as JSON in and JSON out, through the rules alone, compared with a model of the shop that shares no
+//! code with them.
 //!
 //! `MODEL_SEED` repeats a failed run.
 

@@ -1,7 +1,7 @@
-//! What ractor 0.16.5 does when actors fail: the ground on which our supervision stands.
+//! What ractor 0.16.5 does when actors fail: the basis of our supervision.
 //!
-//! These are not tests of KartShoppe but of its pinned dependency: an upgrade that changes one of them must be noticed here and
-//! not in a drill. docs/adr/0002 says which of our rules rests on which line.
+//! These do not test KartShoppe but its pinned dependency: an upgrade that changes one of them must fail here and not in a drill.
+//! docs/adr/0002 says which of our rules rests on which test.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test crate: a panic is how it reports")]
 
@@ -60,7 +60,7 @@ impl Actor for Child {
     }
 }
 
-/// A supervisor that only reports what it is told.
+/// A supervisor that only reports the events that it receives.
 struct Parent;
 
 /// Kind of event, and the child's state where the event carries one.

@@ -130,8 +130,8 @@ impl Readiness {
         standing.filter(|alarm| !alarm.blocks).map(|alarm| alarm.in_full()).collect()
     }
 
-    /// Asks log, roles and database, and sets their alarms. Whoever asks while another check is under way waits for one that began later
-    /// than the question.
+    /// Queries log, roles and database, and sets their alarms. A call during a running check waits for one that began after the
+    /// call.
     pub async fn check(&self) {
         let asked = Instant::now();
         let mut last_check = self.0.last_check.lock().await;
@@ -265,8 +265,10 @@ pub fn livez() -> Ready<Response> {
 /// Whether the process is ready, and if not, why.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Object), (status = 503, body = Object)))]
 pub async fn readyz(State(shop): State<Arc<Shop>>) -> Response {
+    let reasons = shop.readiness.reasons().await;
+    // After the reasons, so that an answer that names the stop never calls the listener open.
     let listener = if shop.readiness.is_stopping() { Listener::Closing } else { Listener::Open };
-    answer(shop.readiness.reasons().await.into_iter().map(|reason| reason.text), None, listener)
+    answer(reasons.into_iter().map(|reason| reason.text), None, listener)
 }
 
 /// The same in full, with `warnings`: what an operator should look at though the process is ready.
@@ -274,12 +276,13 @@ pub async fn readyz(State(shop): State<Arc<Shop>>) -> Response {
 pub async fn readyz_in_full(State(operators): State<Arc<Operators>>) -> Response {
     let readiness = &operators.readiness;
     let warnings = Some(readiness.warnings()).filter(|warnings| !warnings.is_empty());
+    let reasons = readiness.reasons().await;
     let listener = match operators.directory.find(LISTENER_ID).is_some_and(|entry| entry.is_running()) {
         false => Listener::Closed,
         true if readiness.is_stopping() => Listener::Closing,
         true => Listener::Open,
     };
-    answer(readiness.reasons().await.iter().map(Alarm::in_full), warnings, listener)
+    answer(reasons.iter().map(Alarm::in_full), warnings, listener)
 }
 
 /// The shop's own listener.

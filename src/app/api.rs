@@ -36,12 +36,13 @@ use crate::sources::wal::Wal;
 use crate::store::Store;
 use crate::telemetry::alarms::{Alarm, Cause};
 
-/// The log answers by then or counts as silent; shorter than the patience of those who ask for readiness.
+/// The log counts as unavailable if it does not answer within this time; shorter than the time-out of clients that query
+/// readiness.
 const LOG_PATIENCE: Duration = Duration::from_millis(2_900);
-/// The key that an operators' port in use names.
+/// The configuration key to name if the operators' port is in use.
 const ADMIN_KEY: &str = "KARTSHOPPE__ADMIN__LISTEN";
 
-/// The api's parts. They outlive its actors, so that a restart finds what it had.
+/// The api's parts. They outlive its actors, so that restarted actors find their state.
 pub(super) struct Api {
     log: Arc<dyn EventLog>,
     store: Store,
@@ -63,7 +64,7 @@ struct Late {
 }
 
 impl Api {
-    /// Makes the parts and takes the shop's address; nothing runs yet.
+    /// Builds the parts and binds the shop's address; nothing runs yet.
     pub(super) async fn prepare(parts: &Parts, log: Arc<dyn EventLog>, store: &Store, rules: Rules) -> anyhow::Result<Self> {
         let config = &parts.config;
         let catalog = CatalogHandle::new();
@@ -113,7 +114,7 @@ impl Api {
         })
     }
 
-    /// The role's children: who is read starts before who reads, the door opens last.
+    /// The role's children: dependencies start first, the shop's listener last.
     pub(super) fn children(&self, parts: &Parts) -> MakeChildren {
         let context = parts.supervision.clone();
         let (log, clock) = (self.log.clone(), parts.clock.clone());
@@ -139,7 +140,7 @@ impl Api {
         })
     }
 
-    /// Opens the operators' listener, which stays open while roles come and go.
+    /// Opens the operators' listener, which stays open while roles are started and stopped.
     pub(super) async fn open_operators(
         &self,
         parts: &Parts,
@@ -205,7 +206,7 @@ impl Api {
         }
     }
 
-    /// Looks at what nobody else watches, also while nobody asks for `/readyz`; ends with the process.
+    /// Evaluates readiness regularly, so that its alarms are current even if no client calls `/readyz`; ends with the process.
     pub(super) fn watch_readiness(&self, parts: &Parts) -> impl Future<Output = ()> + Send + 'static {
         let readiness = self.late.get().map(|late| late.readiness.clone());
         let every = parts.config.health.look_every();
@@ -217,7 +218,7 @@ impl Api {
         }
     }
 
-    /// What is watched for progress.
+    /// The parts whose progress is watched.
     pub(super) fn progress(&self, parts: &Parts, roots: &RootHandle, instance: &str) -> Progress {
         Progress {
             log: self.log.clone(),
@@ -234,23 +235,23 @@ impl Api {
         }
     }
 
-    /// Where shoppers find the shop.
+    /// The address of the shop's listener.
     pub(super) fn address(&self) -> SocketAddr {
         self.door.address()
     }
 
-    /// The configured roles were started.
+    /// Called once the configured roles have been started.
     pub(super) fn set_started(&self) {
         self.late.get().into_iter().for_each(|late| late.readiness.set_started());
     }
 
-    /// The process is about to stop.
+    /// Called when the process is about to stop.
     pub(super) fn set_draining(&self) {
         self.late.get().into_iter().for_each(|late| late.readiness.set_draining());
     }
 }
 
-/// What is asked besides the roles' own reports before this process counts as ready.
+/// Checked in addition to the roles' own reports before this process counts as ready.
 #[derive(Clone)]
 struct SignsOfLife {
     log: Arc<dyn EventLog>,
@@ -279,7 +280,7 @@ impl SignsOfLife {
             if fills { partitions_to_fill(&*self.log).await } else { Ok(0) }
         };
         let answer = tokio::time::timeout(LOG_PATIENCE, asked).await;
-        // A log that does not answer in time may have said why.
+        // A log that does not answer in time may already have reported why.
         let error = match (answer, self.log.trouble()) {
             (Ok(Err(LogError::Unavailable(_))) | Err(_), Some(trouble)) => LogError::Unavailable(trouble),
             (Ok(Ok(_)), Some(refused)) => LogError::Refused(refused),
@@ -296,7 +297,7 @@ impl SignsOfLife {
 
     fn of_inventory(&self) -> Option<(Cause, Alarm)> {
         let trouble = self.inventory.trouble()?;
-        // The log may know better what to do.
+        // The log's own report may have better advice.
         let advice = self.log.trouble().filter(|advice| !trouble.contains(advice));
         let detail = advice.map_or_else(|| trouble.clone(), |advice| format!("{trouble}; {advice}"));
         let text =
@@ -305,21 +306,21 @@ impl SignsOfLife {
     }
 }
 
-/// How many partitions the inventory has never taken: their first products are still being written.
+/// How many partitions have no committed position: their first products are still being written.
 async fn partitions_to_fill(log: &dyn EventLog) -> Result<usize, LogError> {
     let positions = log.committed(INVENTORY_GROUP).await?;
     let is_missing = |partition: &i32| !positions.contains_key(&TopicPartition::new(Topic::ProductUpdates, *partition));
     Ok((0..log.partitions()).filter(is_missing).count())
 }
 
-/// What anonymous clients may write. The disk that must not run full is the embedded log's; brokers mind their own.
+/// How much anonymous clients may write. The disk to protect is the embedded log's; brokers protect their own.
 fn budget(parts: &Parts) -> TrackedBudget {
     let log = &parts.config.log;
     let reserve = (log.kind == LogKind::Embedded).then(|| (parts.config.data_dir.clone(), log.disk_reserve_bytes));
     TrackedBudget::new(log.tracked_bytes_per_second, reserve, parts.supervision.alarms.clone())
 }
 
-/// What the shop's routes are made of, each time the door opens.
+/// What the shop's routes are built from, each time the listener opens.
 struct ShopParts {
     config: Arc<crate::config::Config>,
     clock: crate::clock::Clock,

@@ -17,22 +17,22 @@ const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
 const CURED_AGAIN: Duration = Duration::from_secs(5);
 const MIGRATION: About = About::cause(Cause::DatabaseMigration);
 
-/// Wait between two sweeps of old carts and keys: often enough that each finds little.
+/// Interval between two sweeps of old carts and keys: often enough that each deletes few rows.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// The database with what must be stopped after everybody has left it.
+/// The database, and the private server to stop after all its users.
 pub struct Database {
     pub store: Store,
-    /// The WAL reader's own credential.
+    /// The WAL reader's own credentials.
     pub cdc_url: String,
     private: Option<PrivateServer>,
 }
 
 impl Database {
-    /// Starts or finds PostgreSQL. A private one is ready to be used; a configured one may be down and come up later.
+    /// Starts or finds PostgreSQL. A private one is ready to use on return; a configured one may be down and come up later.
     ///
     /// # Errors
-    /// If the private server cannot be had, or the configured URL is none.
+    /// If the private server cannot be started, or the configured URL is invalid.
     pub async fn start(config: &Config, data_dir: &Path) -> anyhow::Result<Self> {
         let configured = &config.postgres.database_url;
         let private = if configured.is_empty() {
@@ -74,8 +74,8 @@ impl Database {
         Ok((store, cdc_url))
     }
 
-    /// Brings the tables to the newest shape, waiting for a database that is down, or in the way of which somebody's transaction
-    /// stands. What waiting cannot cure is looked at again now and then, as somebody may cure it.
+    /// Migrates the database, waiting while it is down or another client's transaction holds a table. Errors that waiting cannot
+    /// resolve are retried now and then, as an operator may resolve them.
     pub async fn migrate_when_up(store: Store, alarms: &Alarms) {
         let mut told = false;
         while let Err(error) = store.migrate().await {
@@ -102,7 +102,7 @@ impl Database {
         }
     }
 
-    /// Throws away old carts and keys, at once and every hour.
+    /// Deletes old carts and keys, at once and every hour.
     pub async fn sweep_hourly(store: Store) {
         loop {
             match store.sweep().await {
@@ -124,7 +124,7 @@ impl Database {
     }
 }
 
-/// What waiting cannot cure, for everybody.
+/// The public text for errors that waiting cannot resolve.
 fn incurable(error: &StoreError) -> String {
     if matches!(error, StoreError::TooOld { .. } | StoreError::Newer { .. } | StoreError::Pooled { .. }) {
         return error.to_string();
@@ -141,13 +141,13 @@ async fn stop(private: Option<PrivateServer>) {
     }
 }
 
-/// Where the programs of a private server are, if that is configured.
+/// The configured directory of the private server's programs, if any.
 #[must_use]
 pub fn bin_dir(config: &Config) -> Option<&Path> {
     Some(config.postgres.bin_dir.as_str()).filter(|directory| !directory.is_empty()).map(Path::new)
 }
 
-/// Where the store's server is: never with the URL, which holds a password.
+/// The store's server for messages: never the URL, which contains a password.
 #[must_use]
 pub fn place_of(store: &Store) -> String {
     let options = store.pool().connect_options();
@@ -157,7 +157,7 @@ pub fn place_of(store: &Store) -> String {
     }
 }
 
-/// The store's options as the configuration says.
+/// The store's options according to the configuration.
 #[must_use]
 pub fn options(config: &Config) -> StoreOptions {
     StoreOptions {

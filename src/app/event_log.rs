@@ -1,4 +1,4 @@
-//! The event log of this process, by configuration.
+//! The event log of this process, as configured.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use crate::telemetry::alarms::Alarms;
 
 use super::stage_marks::{self, MarkedLog};
 
-/// The log, and what closes it when everybody has left.
+/// The log, and what closes it at the end.
 pub struct Log {
     pub log: Arc<dyn EventLog>,
-    /// The one that must be closed.
+    /// The embedded log, which must be closed.
     embedded: Option<Arc<EmbeddedLog>>,
-    /// The folder of an embedded log that was made just now.
+    /// The folder of an embedded log that was created by this start.
     new_in: Option<PathBuf>,
-    /// Nothing of a log that was made just now is to stay.
+    /// Whether a log created by this start is deleted when it is closed.
     discarded: AtomicBool,
 }
 
 impl Log {
-    /// Opens the log and makes the topics that are missing; on a Kafka that does not answer yet, as soon as it does.
+    /// Opens the log and creates missing topics; if Kafka does not answer yet, as soon as it does.
     ///
     /// # Errors
     /// If the log cannot be used; the text says what to do.
@@ -61,10 +61,10 @@ impl Log {
         Ok(opened)
     }
 
-    /// Opens the log beside whoever has it, to look at it.
+    /// Opens the log for reading, also while a server writes it.
     ///
     /// # Errors
-    /// If there is none, or it cannot be used.
+    /// If it does not exist or cannot be used.
     pub async fn open_for_reading(config: &Config) -> anyhow::Result<Self> {
         match config.log.kind {
             LogKind::Embedded => {
@@ -77,7 +77,7 @@ impl Log {
         }
     }
 
-    /// Opens the log to make or delete topics while no server of this data directory runs.
+    /// Opens the log to create or delete topics while no server of this data directory runs.
     ///
     /// # Errors
     /// If it cannot be used.
@@ -88,7 +88,7 @@ impl Log {
         }
     }
 
-    /// A Kafka that answers: a command does not wait for one that is down.
+    /// A Kafka that answers now: a command does not wait for one that is down.
     async fn reached(config: &Config) -> anyhow::Result<Self> {
         let kafka = open_kafka(config, &Alarms::default()).await?;
         if let Some(trouble) = kafka.trouble() {
@@ -120,7 +120,8 @@ impl Log {
         self.embedded.clone()
     }
 
-    /// A log that was made just now goes when it is closed: whoever puts the right one back must not mix them.
+    /// Deletes a log that this start created when it is closed, so that it cannot be mixed up with the right log once that is put
+    /// back.
     pub(super) fn discard_if_new(&self) {
         self.discarded.store(true, Ordering::Relaxed);
     }
@@ -147,7 +148,7 @@ async fn open_kafka(config: &Config, alarms: &Alarms) -> anyhow::Result<KafkaLog
     Ok(opened)
 }
 
-/// The Kafka that is configured.
+/// The configured Kafka.
 fn kafka_config(config: &Config) -> KafkaConfig {
     KafkaConfig {
         bootstrap_servers: config.kafka.bootstrap_servers.clone(),
@@ -157,7 +158,7 @@ fn kafka_config(config: &Config) -> KafkaConfig {
     }
 }
 
-/// Where the embedded log of a data directory is.
+/// The embedded log's folder in a data directory.
 #[must_use]
 pub fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("log")

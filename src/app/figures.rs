@@ -1,4 +1,4 @@
-//! Registers the figures of the engine and of the actors, which are only read when somebody asks for `/metrics`.
+//! Registers the metrics of the engine and of the actors, which are read only when `/metrics` is scraped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::telemetry::families as family;
 use crate::telemetry::metrics::{Metrics, Sample};
 use crate::telemetry::{process, promises};
 
-/// Registers everything once.
+/// Registers all metrics; called once.
 pub(super) fn register(metrics: &Metrics, directory: &Directory, inventory: &Inventory, log: Arc<dyn EventLog>) {
     let engine = inventory.metrics.clone();
     metrics.register(&family::COMMIT_SECONDS, engine.commit_seconds.clone());
@@ -103,7 +103,7 @@ fn labels_of(actor: &Entry) -> Vec<(&'static str, String)> {
     vec![("kind", actor.kind.as_str().to_owned()), ("actor", actor.id.clone())]
 }
 
-/// Causes that never came are left out.
+/// Causes that never occurred are left out.
 fn restarts_of(actor: &Entry) -> Vec<Sample> {
     let restarts = EndCause::ALL.into_iter().map(|cause| (cause, actor.restarts(cause))).filter(|(_, count)| *count > 0);
     restarts
@@ -111,7 +111,7 @@ fn restarts_of(actor: &Entry) -> Vec<Sample> {
         .collect()
 }
 
-/// Registers what the process, its database and its disk say of themselves, once.
+/// Registers the metrics of the process, its database and its disk; called once.
 pub(super) fn register_process(parts: &Parts, store: &Store) {
     let (metrics, config) = (&parts.metrics, &parts.config);
     let log = match config.log.kind {
@@ -128,7 +128,7 @@ pub(super) fn register_process(parts: &Parts, store: &Store) {
     });
 }
 
-/// Registers what becomes of orders on their way to the log and back, once.
+/// Registers the metrics of orders on their way to the log and back; called once.
 pub(super) fn register_orders(metrics: &Metrics, publisher: &PublisherHandle, tracker: &TrackerHandle) {
     let publishing = publisher.clone();
     metrics.observe(&family::ORDER_ITEMS, move || {

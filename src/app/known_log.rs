@@ -1,7 +1,7 @@
 //! Whether the embedded log is the one that PostgreSQL's orders were settled from.
 //!
 //! The database outlives its log when the log's folder is moved away, deleted, or restored from an older copy. A start with such
-//! a log would fill the shop anew and sell everything twice, so it is refused: what the order tracker has read must be in the
+//! a log would fill the shop again and sell everything twice, so it is refused: what the order tracker has read must be in the
 //! log.
 
 use std::sync::Arc;
@@ -21,8 +21,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 const WHAT_TO_DO: &str = "Stop the shop and put the right log back (the folder `log` of the data directory), or restore a backup of both; \
      to forget every order and begin anew: `make reset`, or `kartshoppe topics delete --all` and `kartshoppe db reset`";
 
-/// Refuses a log that PostgreSQL knows better. A database that does not answer is asked again until it does; before that the log
-/// is not written, and the order tracker does not take it for the right one.
+/// Refuses a log that lacks what PostgreSQL's orders were settled from. A database that does not answer is queried until it does;
+/// before that the log is not written, and the order tracker does not accept it as the right one.
 ///
 /// # Errors
 /// If the log is not the one of the database's orders.
@@ -42,7 +42,7 @@ pub(super) async fn prove(log: &Log, store: &Store, alarms: &Alarms) -> anyhow::
     Ok(())
 }
 
-/// Asks until the database answers or the log is closed.
+/// Queries until the database answers or the log is closed.
 async fn prove_later(log: Arc<EmbeddedLog>, store: Store, alarms: Alarms) {
     loop {
         tokio::time::sleep(ASK_AGAIN).await;

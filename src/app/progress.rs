@@ -1,12 +1,12 @@
-//! Watches that work goes on, and raises an alarm where it does not; it only looks, and never counts on what a part says of
-//! itself.
+//! Watches that work makes progress, and raises an alarm where it does not. It only observes, and does not rely on what a part
+//! reports about itself.
 //!
 //! ```text
-//!  positions  inventory group, read model, order tracker, carts of the fan-out: each moves while it stands below its topic's end
-//!  items      no order item of PostgreSQL waits for its outcome for long
-//!  trial      a log on which nothing happens still takes a record, and a reader still gets it
+//!  positions  inventory group, read model, order tracker, carts of the fan-out: each advances while it is below its topic's end
+//!  items      no order item in PostgreSQL waits long for its outcome
+//!  trial      an idle log still accepts a record, and a reader still receives it
 //! ```
-//! Only the roles that run in this process are looked at. Every alarm goes away with the first look that finds its cause gone.
+//! Only the roles that run in this process are checked. Every alarm is cleared by the first check that finds its cause gone.
 
 mod items;
 mod lag;
@@ -34,10 +34,10 @@ use crate::log::{EventLog, LogError, Offset, PartitionInfo, Topic, TopicPartitio
 use crate::store::Store;
 use crate::telemetry::alarms::Alarms;
 
-/// As labels write the reader that raises no alarm of its own.
+/// Label of the reader that raises no alarm of its own.
 const ALERT_DESK: &str = "alert-desk";
 
-/// Whoever is asked answers by then, or this look goes on without the answer.
+/// Time limit of each query; after it the check goes on without the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is watched.
@@ -56,7 +56,7 @@ pub(super) struct Progress {
     pub settings: Health,
 }
 
-/// Looks until it is aborted.
+/// Checks until it is aborted.
 pub(super) async fn watch(progress: Progress) {
     let every = progress.settings.look_every();
     let mut watch = Watch {
@@ -113,7 +113,7 @@ impl Watch {
         ];
         let (log, alarms) = (&*progress.log, &progress.alarms);
         for (reader, runs, known) in readers {
-            // A reader that could not be asked is judged with the next check.
+            // A reader whose positions could not be read is judged by the next check.
             let Some(known) = known else {
                 progress.lags.unanswered(reader.name);
                 continue;
@@ -141,7 +141,7 @@ impl Progress {
         Ok(partitions.collect())
     }
 
-    /// Where the group goes on: at the start of what there is where it has never been.
+    /// The group's positions; the start of the partition if it has none.
     async fn inventory_positions(&self, bounds: &Ends) -> Option<BTreeMap<TopicPartition, Offset>> {
         let asked = tokio::time::timeout(PATIENCE, self.log.committed(INVENTORY_GROUP)).await;
         let committed = asked.ok()?.ok()?;
@@ -152,7 +152,7 @@ impl Progress {
         Some(inputs.map(position).collect())
     }
 
-    /// Where the outcomes that PostgreSQL holds come from, whichever process wrote them.
+    /// Up to where PostgreSQL holds the outcomes, whichever process wrote them.
     async fn tracker_positions(&self, bounds: &Ends) -> Option<BTreeMap<TopicPartition, Offset>> {
         let stored = self.store.tracker_positions().await.ok()?;
         let events = bounds.iter().filter(|(at, _)| at.topic == Topic::InventoryEvents);

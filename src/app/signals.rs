@@ -1,7 +1,7 @@
-//! The signals by which a person, a terminal or a service manager asks a command to stop.
+//! The signals by which a user, a terminal or a service manager asks a command to stop.
 //!
-//! They are taken in a thread with a runtime of its own: where every worker of the main one is stuck, for example in a write to a
-//! log that nobody reads, the first signal may do nothing, but the second still ends the process.
+//! They are handled in a thread with its own runtime: if every worker of the main runtime is blocked, for example in a write to a
+//! log pipe that is not read, the first signal may have no effect, but the second still ends the process.
 
 use std::fs;
 use std::process;
@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::private_server;
 
-/// After the second signal a private PostgreSQL may take this long to end.
+/// How long a private PostgreSQL may take to end after the second signal.
 const DATABASE_ENDS_WITHIN: Duration = Duration::from_secs(2);
-/// Nothing that runs at the end of a process, such as a last write to a full pipe, may take longer.
+/// Limit for everything that runs at process exit, such as a last write to a full pipe.
 const ENDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// SIGTERM, SIGINT, SIGQUIT, and SIGHUP unless it is ignored (as by `nohup`).
@@ -28,17 +28,17 @@ pub struct StopSignals {
     told: CancellationToken,
 }
 
-/// What the second signal does.
+/// The effect of the second signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Second {
-    /// Ends the process at once, with its private PostgreSQL and the usual exit code: 128 and the signal's number.
+    /// Ends the process at once, with its private PostgreSQL and the usual exit code: 128 plus the signal's number.
     Ends,
-    /// Nothing: the command has children that it must end itself.
+    /// None: the command has children that it must end itself.
     IsIgnored,
 }
 
 impl StopSignals {
-    /// From now on none of them ends the process by itself.
+    /// Replaces the default handlers: from now on no signal ends the process by itself.
     ///
     /// # Errors
     /// If the system refuses.
@@ -58,18 +58,18 @@ impl StopSignals {
         Ok(Self { told })
     }
 
-    /// Whether the first has come.
+    /// Whether the first signal has arrived.
     #[must_use]
     pub fn is_told(&self) -> bool {
         self.told.is_cancelled()
     }
 
-    /// Waits for the first.
+    /// Waits for the first signal.
     pub async fn wait(&self) {
         self.told.cancelled().await;
     }
 
-    /// Does this, unless it is told to stop before it is done: then it is dropped, and there is `None`.
+    /// Runs `work`; returns `None` if the first signal arrives before it is done, which drops it.
     ///
     /// # Errors
     /// Those of the work.
@@ -77,7 +77,7 @@ impl StopSignals {
         &self,
         work: impl Future<Output = anyhow::Result<T>>,
     ) -> impl Future<Output = anyhow::Result<Option<T>>> {
-        // Whole starts are handed over: too large for the stack of whoever waits.
+        // Boxed: the future of a whole start is too large for the waiting task's stack.
         let work = Box::pin(work);
         async move { self.told.run_until_cancelled(work).await.transpose() }
     }
@@ -118,7 +118,7 @@ fn listen_to_all(sender: &Sender<SignalKind>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether this process was started with the signal ignored. Where the system does not tell it by file, it counts as ignored.
+/// Whether this process was started with the signal ignored. If the system does not show it in `/proc`, it counts as ignored.
 fn is_ignored(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -126,7 +126,7 @@ fn is_ignored(signal: Signal) -> bool {
     mask.is_none_or(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
-/// Takes no lock and writes nothing: whatever holds up an orderly end may hold up that, too.
+/// Takes no lock and writes nothing: whatever delays an orderly end may block these too.
 #[expect(clippy::disallowed_methods, reason = "a thread of its own, where no clock is paused")]
 #[expect(clippy::exit, reason = "whoever asks twice does not want to wait for an orderly end")]
 fn end_at_once(signal: SignalKind) {

@@ -1,11 +1,11 @@
-//! Marks in a file how far a session has polled and what it is about to commit, for the post-mortem of a killed process.
+//! Records in a file how far a session has polled and what it is about to commit, for the post-mortem of a killed process.
 //!
-//! A test that kills the process must say what it hit: an order that was only published, one in a chunk, one in an open commit. A
-//! dead process answers no question, but what it wrote to a file before `kill -9` is there. `MarkedLog` wraps the log when
-//! faults are enabled, and costs two small writes a batch.
+//! A test that kills the process must know what it hit: an order that was only published, one in a chunk, or one in an open
+//! commit. A dead process cannot be queried, but what it wrote to a file before `kill -9` is there. `MarkedLog` wraps the log
+//! when faults are enabled, and costs two small writes per batch.
 //!
 //! The file holds two little-endian 64-bit numbers per partition of `order-events`: the position after the last polled record,
-//! and the position of the last commit that was begun.
+//! and the position in the last commit that was begun.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +20,7 @@ use crate::log::{Batch, EventLog, LogFuture, Offset, PartitionId, Polled, Sessio
 /// Bytes per partition.
 const ENTRY: u64 = 16;
 
-/// Where one partition's session stood.
+/// The marks of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks {
     /// Position after the last polled record of `order-events`.
@@ -45,10 +45,10 @@ pub fn read(path: &Path) -> std::io::Result<Vec<Marks>> {
     Ok(bytes.chunks_exact(16).map(|entry| Marks { polled: number(&entry[..8]), committing: number(&entry[8..]) }).collect())
 }
 
-/// How long the next commit is held open, as a slow disk would; asked before each commit.
+/// How long the next commit is held open, as on a slow disk; called before each commit.
 pub(super) type Hold = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
 
-/// A log whose sessions leave marks.
+/// A log whose sessions write marks.
 pub(super) struct MarkedLog {
     log: Arc<dyn EventLog>,
     file: Arc<File>,
@@ -56,10 +56,10 @@ pub(super) struct MarkedLog {
 }
 
 impl MarkedLog {
-    /// Wraps a log; its sessions mark in `path`, and hold commits open for as long as `hold` says.
+    /// Wraps a log; its sessions write marks to `path`, and hold commits open for as long as `hold` returns.
     ///
     /// # Errors
-    /// If the file cannot be made.
+    /// If the file cannot be created.
     pub(super) fn new(log: Arc<dyn EventLog>, path: &Path, hold: Hold) -> std::io::Result<Self> {
         Ok(Self { log, file: Arc::new(File::create(path)?), hold })
     }
@@ -85,7 +85,7 @@ struct MarkedSession {
 }
 
 impl MarkedSession {
-    /// A mark that cannot be written must not stop the shop: the test will find that there is none.
+    /// A mark that cannot be written must not stop the shop: the test will find that it is missing.
     fn mark(&self, partition: PartitionId, place: u64, position: Offset) {
         let entry = u64::try_from(partition).unwrap_or_default() * ENTRY;
         let _ = self.file.write_all_at(&position.to_le_bytes(), entry + place);

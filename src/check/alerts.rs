@@ -1,4 +1,4 @@
-//! Alerts as they were raised against alerts as the events call for them.
+//! Compares the alerts on the log with those that the events require.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,19 @@ use super::report::{Breach, Check, Report};
 
 use crate::log::{LogError, Record, Topic};
 
-/// The alerts on the log, struck off as events call for them.
+/// The alerts on the log; each is removed once an event requires it.
 #[derive(Debug, Default)]
 pub struct Alerts {
-    /// Fingerprint of cause and content → how often, where last, and for which product.
+    /// Fingerprint of cause and content → count, last position, and product.
     raised: HashMap<u64, (u32, String, String)>,
-    /// Alerts are deleted after a week: events before the first retained one call in vain.
+    /// Alerts are deleted after a week: for events before the first retained alert, a missing one is no breach.
     since_ms: i64,
     missing: Vec<(DueAlert, Cause)>,
     unnamed: Vec<String>,
 }
 
 impl Alerts {
-    /// Reads `inventory-alerts` as it stands; also gives what could not be read of it.
+    /// Reads `inventory-alerts` to its end; also returns what could not be read of it.
     pub async fn read(source: Source<'_>) -> Result<(Self, Vec<Unread>), LogError> {
         let mut alerts = Self { since_ms: i64::MIN, ..Self::default() };
         let starts = source.log.topics().await?;

@@ -1,4 +1,4 @@
-//! PostgreSQL against the log: what each item got, orders against their items, items against the rows they name.
+//! Compares PostgreSQL with the log: each item's outcome, orders with their items, items with the rows they name.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,10 +10,10 @@ use super::decode::{Event, fingerprint, order_item};
 use super::report::{Breach, Check, Report};
 use crate::log::Record;
 
-/// Ids asked for in one query.
+/// Ids queried at once.
 const LOOKUP: usize = 5000;
 
-/// What one row of `order_items` says.
+/// The compared columns of one row of `order_items`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Item {
     /// Fingerprint of product and quantity.
@@ -24,24 +24,24 @@ struct Item {
     seen: bool,
 }
 
-/// A snapshot of the orders, to be held against the log.
+/// A snapshot of the orders, to be compared with the log.
 #[derive(Debug, Default)]
 pub struct Database {
     /// By fingerprint of `order_item_id`: 10 million rows are under a gigabyte.
     items: HashMap<u64, Item>,
     /// Last record of `inventory-events` that was booked, per partition.
     booked: HashMap<i32, i64>,
-    /// Items that the log names and the snapshot does not have: younger than it, or phantoms.
+    /// Items that the log names and the snapshot lacks: newer than the snapshot, or phantoms.
     unknown: HashMap<String, String>,
     breaches: Vec<Breach>,
     allocated: i64,
-    /// Orders whose status another program gave.
+    /// Orders whose status was set by another program.
     others_status: i64,
-    /// The last item's id that was read.
+    /// Id of the last item read.
     read_to: String,
 }
 
-/// A server that does not answer is an error, not a wait.
+/// A server that does not answer is reported as an error instead of being waited for.
 async fn within<T>(patience: Duration, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {patience:?}"));
     tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(silent().into()))
@@ -66,7 +66,7 @@ impl Database {
         Ok(database)
     }
 
-    /// Reads some more items; the last id, if there were any.
+    /// Reads the next items; returns the last id, or `None` at the end.
     async fn read_items(&mut self, connection: &mut sqlx::PgConnection) -> Result<Option<String>, sqlx::Error> {
         let rows = sqlx::query(
             "SELECT order_item_id, product_id, quantity::bigint, publish_via, allocated, shortfall, outcome_event_id
@@ -110,8 +110,7 @@ impl Database {
             let found = status.unwrap_or_else(|| "none".to_owned());
             self.breaches.push(Breach::new(Check::DatabaseSettled, "orders", due, found).of_order(&order));
         }
-        // A status that is none of ours says what another program did with the order, such as SHIPPED: there is nothing to
-        // compare.
+        // A status that this program never writes, such as SHIPPED, was set by another program: there is nothing to compare.
         let others = "SELECT count(*) FROM orders WHERE status NOT IN ('PENDING', 'CONFIRMED', 'BACKORDERED', 'REJECTED')";
         self.others_status = sqlx::query_scalar(others).fetch_one(&mut *connection).await?;
         let keys = sqlx::query(
@@ -130,7 +129,7 @@ impl Database {
         Ok(())
     }
 
-    /// Holds a record of `order-events` against the row that it names.
+    /// Compares a record of `order-events` with the row that it names.
     pub fn order_event(&mut self, record: &Record) {
         let Some(item) = record.value.as_ref().and_then(|value| order_item(value)).filter(|item| !item.probe) else { return };
         let Some(id) = item.order_item_id else { return };

@@ -1,4 +1,4 @@
-//! The checker's own reading of records: small, strict where the contract is, and without a line of the engine's decoding.
+//! The checker's own decoding of records: small, strict where the contract is, and sharing no code with the engine's.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ impl Cause {
         parts.next().is_none().then_some(cause)
     }
 
-    /// Whether the event's id is made of this cause. Where one cause concerns many products the id names the product too.
+    /// Whether the event's id is derived from this cause. If one cause concerns many products, the id names the product too.
     pub fn is_of(&self, event: &Event) -> bool {
         let Some(rest) = event.event_id.as_deref().and_then(|id| id.strip_prefix(&format!("{self}/"))) else { return false };
         match self {
@@ -52,7 +52,7 @@ impl Cause {
         }
     }
 
-    /// The cause that a record names.
+    /// The cause in a record's header.
     pub fn of(record: &Record) -> Option<Self> {
         record.headers.get_str("kartshoppe-cause").and_then(Self::parse)
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// The fields of an inventory event that the ledger is made of. Prices in cents.
+/// The fields of an inventory event that the ledger needs. Prices in cents.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
@@ -103,7 +103,7 @@ pub struct AlertRecord {
     pub severity: String,
 }
 
-/// An order item that the contract accepts.
+/// An order item that is valid by the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderItem {
     pub order_id: String,
@@ -137,7 +137,7 @@ pub fn order_item(value: &[u8]) -> Option<OrderItem> {
 /// One element of a `product-updates` record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
-    /// The catalogue's product: id, stock, price in cents, and a fingerprint of everything else.
+    /// A product of the catalogue: id, stock, price in cents, and a fingerprint of all other fields.
     Upsert {
         product_id: String,
         stock: i64,
@@ -151,7 +151,7 @@ pub enum Update {
     Unusable,
 }
 
-/// Reads a `product-updates` record element by element.
+/// Decodes a `product-updates` record element by element.
 pub fn updates(record: &Record) -> Vec<Update> {
     let key = record.key.as_ref().and_then(|key| std::str::from_utf8(key).ok());
     let Some(value) = &record.value else {
@@ -192,7 +192,7 @@ pub fn fingerprint(value: &impl std::hash::Hash) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
-/// A wire amount as cents; `None` if it is none.
+/// A wire amount in cents; `None` if it is not a valid amount.
 pub fn to_cents(amount: f64) -> Option<i64> {
     let cents = (amount * 100.0).round();
     #[expect(clippy::cast_possible_truncation, reason = "checked to be far inside")]

@@ -1,7 +1,8 @@
 //! Accounts for every input position of one partition: it has its output, or the contract says that it gives none.
 //!
-//! Inputs are read first; then each event strikes its cause off. What is left over at the end must be silent by the checker's own
-//! rules: an update that changed nothing, an expired or probing item, a record that was moved or dead-lettered.
+//! Inputs are read first; then each event is matched with the input that caused it. The inputs left over at the end must be ones
+//! that give no event by the checker's own rules: an update without a change, an expired item or a probe, a record that was moved
+//! or dead-lettered.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
@@ -58,12 +59,12 @@ enum Owes {
     Paid,
 }
 
-/// Marks an item; never 0.
+/// A short fingerprint of an item; never 0.
 fn item_mark(order_item_id: &str) -> u32 {
     (fingerprint(&order_item_id) as u32).max(1)
 }
 
-/// An update that has not been struck off.
+/// An update that no event was matched with yet.
 #[derive(Debug, Clone)]
 struct Waiting {
     offset: i64,
@@ -77,14 +78,14 @@ pub struct Inputs {
     partition: PartitionId,
     /// Offset of the first entry of `orders`.
     first_order: i64,
-    /// Every order event before this offset was taken by the engine.
+    /// Every order event before this offset was processed by the engine.
     orders_taken: i64,
-    /// The same of updates, with the oldest that the log keeps.
+    /// The same for updates, from the oldest that the log keeps.
     updates_kept: Range<i64>,
     orders: Vec<Owes>,
     /// Which item each of `orders` names, in half of its fingerprint; 0 for none. Only few are ever compared.
     items: Vec<u32>,
-    /// The last probe that was answered, by item.
+    /// The offset of the last answered probe, by item.
     answered: HashMap<u32, i64>,
     highest_append_ms: i64,
     updates: HashMap<String, VecDeque<Waiting>>,
@@ -118,7 +119,7 @@ impl Inputs {
         }
     }
 
-    /// The engine has taken the topic's records from `start`, the oldest that the log keeps, to before `taken`.
+    /// The engine has processed the topic's records from `start`, the oldest that the log keeps, to before `taken`.
     pub fn expect(&mut self, topic: Topic, start: i64, taken: i64) {
         if topic == Topic::OrderEvents {
             (self.first_order, self.orders_taken) = (start, taken);

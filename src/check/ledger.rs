@@ -1,4 +1,4 @@
-//! The ledger of one partition: folds `inventory-events` product by product, and says where it does not add up.
+//! The ledger of one partition: folds `inventory-events` product by product, and reports where it does not add up.
 //!
 //! A product's account begins with its first retained event, whose `previousInventory` is the opening balance.
 
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::decode::{Cause, Event};
 use super::report::{Breach, Check, Report};
 
-/// Where stock becomes worth an alert; configuration, like the engine's.
+/// Stock levels that raise an alert; configured, as for the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
     pub critical_max: i64,
@@ -43,13 +43,13 @@ pub struct Account {
     last_cause: Option<Cause>,
     /// The last deadline that made it stale.
     pub last_stale: Option<i64>,
-    /// Life and version when [`Ledger::mark_settled`] was called; `None` if it began after that.
+    /// Lifetime and version when [`Ledger::mark_settled`] was called; `None` if it began after that.
     pub earlier: Option<(i64, u64)>,
-    /// The last deadline then.
+    /// The last stale deadline at that time.
     pub earlier_stale: Option<i64>,
 }
 
-/// An alert that the events call for.
+/// An alert that the events require.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DueAlert {
     pub product_id: String,
@@ -62,33 +62,33 @@ pub struct DueAlert {
 #[derive(Debug)]
 pub struct Ledger {
     thresholds: Thresholds,
-    /// No event was ever dropped: each product's first one is its beginning.
+    /// No event was ever deleted: each product's first event is its creation.
     complete: bool,
     pub accounts: HashMap<String, Account>,
     settled: bool,
 }
 
-/// What a kind of event does to its product.
+/// The effect of a kind of event on its product.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effect {
     Begins,
     Ends,
-    /// One version step.
+    /// Raises the version by one.
     Changes,
-    /// No version step.
+    /// Leaves the version unchanged.
     Repeats,
-    /// Concerns no state at all.
+    /// Concerns no product state.
     Answers,
 }
 
 impl Ledger {
-    /// No accounts yet.
+    /// An empty ledger.
     #[must_use]
     pub fn new(thresholds: Thresholds, complete: bool) -> Self {
         Self { thresholds, complete, accounts: HashMap::new(), settled: false }
     }
 
-    /// Remembers where every account stands now: `products` cannot be further back than this. Only the first call counts.
+    /// Stores the current state of every account: `products` cannot be older than this. Only the first call counts.
     pub fn mark_settled(&mut self) {
         if !self.settled {
             self.settled = true;

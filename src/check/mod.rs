@@ -1,15 +1,15 @@
-//! The ledger checker: does everything that leaves a record add up?
+//! The ledger checker: verifies that the records of the event log, PostgreSQL and the read model agree.
 //!
 //! It reads PostgreSQL, the event log and, while a server runs, the read model; it decides with its own small arithmetic and
-//! imports no transition of the engine. [`Check::ALL`] is the list of promises with the sentence each proves.
+//! imports none of the engine's rules. [`Check::ALL`] lists the promises, each with the sentence that it proves.
 //!
-//! Safe while the shop runs: it judges as of stated positions, taken in an order that makes later work harmless.
+//! Safe while the shop runs: it judges as of fixed positions, taken in an order that makes later work harmless.
 //!
 //! ```text
-//!  1 database snapshot   what it holds was caused by events that are on the log by now
-//!  2 input positions     outputs of inputs before them are on the log by now
-//!  3 ends of events      alerts and `products` of events before them are on the log by now
-//!  4 dead letters, second writings, alerts, `products`, and then, partition by partition, inputs and events
+//!  1 database snapshot   its content was caused by events that are already on the log
+//!  2 input positions     outputs of inputs before them are already on the log
+//!  3 ends of events      alerts and `products` of events before them are already on the log
+//!  4 dead letters, moved records, alerts, `products`, and then, partition by partition, inputs and events
 //! ```
 
 mod alerts;
@@ -39,10 +39,10 @@ pub use self::report::{Breach, Check, Report};
 use self::stale::Deadlines;
 use crate::log::{EventLog, LogError, Offset, PartitionId, Positions, Record, Topic, TopicPartition};
 
-/// How long reading may give nothing, unless the caller knows better.
+/// Default for how long reading may make no progress.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A statement over all orders may take so many times longer than a read.
+/// A statement over all orders may take this many times longer than a read.
 const STATEMENT: u32 = 10;
 
 /// What to judge.
@@ -55,11 +55,11 @@ pub struct Subject<'a> {
     pub pool: Option<&'a PgPool>,
     /// All products as the read model shows them, if a server runs.
     pub read_model: Option<Vec<serde_json::Value>>,
-    /// A partition on which reading gives nothing for so long is left out, and the report says so.
+    /// A partition whose reading makes no progress for this long is left out, and the report says so.
     pub patience: Duration,
 }
 
-/// Why no verdict could be reached.
+/// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     #[error("cannot read the event log")]
@@ -68,7 +68,7 @@ pub enum CheckError {
     Database(#[from] sqlx::Error),
 }
 
-/// Judges everything.
+/// Runs all checks.
 ///
 /// # Errors
 /// [`CheckError`] if something could not be read; a breach is no error.
@@ -114,11 +114,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Judges what goes over all partitions, as far as they could be read.
+    /// Judges the checks that span all partitions, as far as they could be read.
     async fn finish(self) -> Result<(), CheckError> {
         let Self { subject, report, alerts, products, database, unread, .. } = self;
         let misses = |topics: &[Topic]| unread.iter().any(|unread| topics.contains(&unread.at.topic));
-        // Half of the events call for half of the alerts and outcomes.
+        // Alerts and outcomes cannot be judged by an incomplete list of events.
         let events = misses(&[Topic::ProductUpdates, Topic::OrderEvents, Topic::InventoryEvents]);
         if events || misses(&[Topic::InventoryAlerts]) {
             report.not_judged.insert(Check::AlertsRecomputed);
@@ -164,7 +164,7 @@ impl Run<'_> {
         let book = |records: &[Record]| {
             for record in records {
                 if record.offset >= settled_end {
-                    // From here on `products` may be behind: remember where each account stood.
+                    // From here on `products` may be behind: store the current state of each account.
                     ledger.mark_settled();
                 }
                 let settled = record.offset < settled_end;

@@ -1,4 +1,4 @@
-//! `products` as it stands against the accounts, and the read model against `products`.
+//! Compares `products` with the ledger's accounts, and the read model with `products`.
 
 use std::collections::HashMap;
 
@@ -17,19 +17,19 @@ struct Held {
     partition: PartitionId,
     offset: i64,
     append_time_ms: i64,
-    /// `None`: written by somebody else, without our header.
+    /// `None`: written by another program, without our header.
     revision: Option<(i64, u64)>,
     stock: i64,
     price: Option<i64>,
-    /// The deadline that made it stale, while it is.
+    /// The deadline that made it stale, while it is stale.
     stale: Option<i64>,
-    /// The next deadline, while it is not.
+    /// The next deadline, while it is not stale.
     fresh: Option<i64>,
     /// What the value calls itself, where that is not the key.
     stranger: Option<String>,
 }
 
-/// A tombstone that names the revision with which its product left.
+/// A tombstone that names the revision of the product's removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Gone {
     partition: PartitionId,
@@ -45,7 +45,7 @@ pub struct Products {
 }
 
 impl Products {
-    /// Reads `products` to its end; also gives what could not be read of it.
+    /// Reads `products` to its end; also returns what could not be read of it.
     pub async fn read(source: Source<'_>) -> Result<(Self, Vec<Unread>), LogError> {
         let mut products = Self::default();
         let unread = source.all(&[Topic::Products], |record| products.take(record)).await?;
@@ -80,7 +80,7 @@ impl Products {
         }
     }
 
-    /// Compares the products of a partition with the accounts that the events give.
+    /// Compares the products of a partition with the accounts that result from the events.
     pub fn compare(
         &self,
         partition: PartitionId,
@@ -150,7 +150,7 @@ fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Repor
         let position = format!("products/{}/{}", held.partition, held.offset);
         report.breach(Breach::new(Check::ProductsHoldTheLast, position, product, stranger).of_product(product));
     }
-    // The events were read last: they may tell of a later deadline, but not only of earlier ones.
+    // The events were read last: they may contain a later deadline, but must not end before this one.
     if let Some(deadline) = held.stale.filter(|deadline| !account.removed && account.last_stale < Some(*deadline)) {
         let position = format!("products/{}/{}", held.partition, held.offset);
         let expected = format!("a STALE_INVENTORY of deadline {deadline}");
@@ -203,19 +203,20 @@ fn state_of(account: &Account) -> String {
     }
 }
 
-/// The deadline of a stale product, or of one that is not: the sixth field; the seventh says which.
+/// The deadline of a stale product (first), or of one that is not stale (second): the sixth field of the state header; the
+/// seventh says which.
 fn deadline(header: &str) -> Option<(Option<i64>, Option<i64>)> {
     let mut fields = header.split(';').skip(5);
     let deadline = fields.next()?.parse().ok();
     Some(if fields.next()? == "s" { (deadline, None) } else { (None, deadline) })
 }
 
-/// Life and version of the state header: the second and third field.
+/// Lifetime and version in the state header: the second and third field.
 fn revision(header: &str) -> Option<(i64, u64)> {
     life_and_version(header.split(';').skip(1))
 }
 
-/// The next two fields.
+/// Parses the next two fields.
 fn life_and_version<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<(i64, u64)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }

@@ -1,4 +1,4 @@
-//! Reads the log for the checker, one partition at a time, and never waits for ever: a partition on which reading makes no
+//! Reads the log for the checker, one partition at a time, and never waits without limit: a partition on which reading makes no
 //! progress, or fails, is left out, and the report says which and why.
 
 use std::fmt;
@@ -8,16 +8,16 @@ use tokio::time::Instant;
 
 use crate::log::{EventLog, LogError, Offset, PartitionId, Record, Start, Stop, Topic, TopicPartition};
 
-/// Records per read: large enough that reading, not asking, is the work.
+/// Records per read: large enough that the number of calls does not matter.
 const CHUNK: usize = 5000;
-/// A reader that stops at the end needs no patience, but Kafka may deliver late.
+/// A reader that stops at the end does not wait, but Kafka may deliver late.
 const WAIT: Duration = Duration::from_millis(500);
 
 /// A partition that could not be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
     pub at: TopicPartition,
-    /// The first record that was not read, and the end; `None` if reading never began.
+    /// The first record that was not read, and the end; `None` if the reader could not be opened.
     stood: Option<(Offset, Offset)>,
     why: String,
 }
@@ -32,7 +32,7 @@ impl fmt::Display for Unread {
     }
 }
 
-/// The log, and how long it may give nothing.
+/// The log, and how long reading may make no progress.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     pub log: &'a dyn EventLog,
@@ -40,7 +40,7 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Gives every record of a partition, in chunks, until `take` says that it has enough.
+    /// Passes every record of a partition to `take`, in chunks, until it returns `false`.
     pub async fn each(&self, at: TopicPartition, mut take: impl FnMut(&[Record]) -> bool) -> Result<(), Unread> {
         let opened = tokio::time::timeout(self.patience, self.log.reader(&[(at, Start::Beginning)], Stop::AtEnd)).await;
         let unopened = |why: String| Unread { at, stood: None, why };
@@ -74,7 +74,7 @@ impl Source<'_> {
         }
     }
 
-    /// Gives every record of some topics, each partition in order; gives what could not be read.
+    /// Passes every record of some topics to `take`, each partition in order; returns what could not be read.
     ///
     /// # Errors
     /// If the topics cannot be listed.

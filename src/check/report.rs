@@ -1,14 +1,14 @@
-//! What the checker found: breaches, named by the check they break, and the figures that it judged.
+//! The checker's findings: breaches, named by the check that they break, and counts of what was judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
-/// Breaches that are kept with all their figures; more are only counted.
+/// Breaches kept in full; further ones are only counted.
 const KEPT: usize = 200;
 
-/// One promise that leaves a record, with the sentence that it proves.
+/// One checkable promise, with the sentence that it proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
@@ -34,7 +34,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// Every check, in the order in which they are told.
+    /// Every check, in the order of the report.
     pub const ALL: [Self; 19] = [
         Self::Readable,
         Self::CauseNamed,
@@ -57,10 +57,10 @@ impl Check {
         Self::ReadModel,
     ];
 
-    /// Those that compare with PostgreSQL.
+    /// The checks that compare with PostgreSQL.
     pub const OF_DATABASE: [Self; 4] = [Self::DatabaseOutcome, Self::DatabaseSettled, Self::NoPhantomItem, Self::OneOrderPerKey];
 
-    /// What is true when this check finds nothing.
+    /// The statement that is true if this check finds nothing.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ impl Check {
     }
 }
 
-/// One place where a promise is broken.
+/// One breach of a promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Breach {
@@ -105,7 +105,7 @@ pub struct Breach {
 }
 
 impl Breach {
-    /// A breach at a position, with the two figures that differ.
+    /// A breach at a position, with the expected and the found value.
     pub fn new(check: Check, position: impl fmt::Display, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
         let (position, expected, found) = (position.to_string(), expected.to_string(), found.to_string());
         Self { check, product: None, order: None, position, expected, found }
@@ -145,15 +145,15 @@ impl fmt::Display for Breach {
 pub struct Report {
     /// Breaches by check; a check that is not there found nothing.
     pub counts: BTreeMap<Check, u64>,
-    /// The first of them.
+    /// The first breaches in full.
     pub breaches: Vec<Breach>,
-    /// What was judged, and as of which positions.
+    /// Counts of what was judged, and the positions as of which.
     pub figures: BTreeMap<String, i64>,
-    /// Checks that had nothing to look at: they prove nothing.
+    /// Checks without anything to judge: they prove nothing.
     pub not_judged: BTreeSet<Check>,
-    /// Partitions that could not be read to their end, and why; what hangs on them was not judged.
+    /// Partitions that could not be read to their end, and why; checks that depend on them were not judged.
     pub unread: Vec<String>,
-    /// What a reader should know.
+    /// Remarks for the reader.
     pub notes: Vec<String>,
 }
 
@@ -166,7 +166,7 @@ impl Report {
         }
     }
 
-    /// Adds to a figure.
+    /// Adds to a count.
     pub fn count(&mut self, figure: &str, by: i64) {
         if let Some(known) = self.figures.get_mut(figure) {
             *known += by;
@@ -175,7 +175,7 @@ impl Report {
         }
     }
 
-    /// Says what a reader should know.
+    /// Adds a remark for the reader.
     pub fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
     }
@@ -186,8 +186,7 @@ impl Report {
         self.counts.is_empty()
     }
 
-    /// Whether every check was made that something leaves a record for. A read model leaves none: it is there while a server
-    /// runs.
+    /// Whether every check was made except that of the read model, which exists only while a server runs.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.unread.is_empty() && self.not_judged.iter().all(|check| *check == Check::ReadModel)

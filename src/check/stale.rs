@@ -1,20 +1,21 @@
-//! Deadlines come due in their order: where a later one has made its product stale, an earlier one was not passed over.
+//! Deadlines come due in order: if a later one has made its product stale, no earlier one may have been passed over.
 //!
-//! Held against states that were written before: a product that is heard of late may get a deadline that is past already, and its
-//! turn comes with the next transaction.
+//! Compared with states that were written before: a product that is updated late may get a deadline that has already passed,
+//! which comes due with the next transaction.
 
-/// Events of one second may come of one transaction; clocks of brokers differ by less.
+/// Events within one second may belong to one transaction; brokers' clocks differ by less.
 const MARGIN_MS: i64 = 1_000;
 
-/// The deadlines that came due in one partition, in the order of the log.
+/// The deadlines that came due in one partition, in log order.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    /// Append time and deadline; only those that no later event beats, so that deadlines fall from first to last.
+    /// Append time and deadline; an entry is dropped once a later event has a later deadline, so deadlines fall from first to
+    /// last.
     due: Vec<(i64, i64)>,
 }
 
 impl Deadlines {
-    /// A product went stale.
+    /// Records that a product went stale.
     pub fn came_due(&mut self, deadline_ms: i64, append_time_ms: i64) {
         while self.due.last().is_some_and(|(_, known)| *known <= deadline_ms) {
             self.due.pop();
@@ -22,7 +23,7 @@ impl Deadlines {
         self.due.push((append_time_ms, deadline_ms));
     }
 
-    /// A later deadline that came due well after a state with this one was written, if there is one.
+    /// A later deadline that came due well after a state with this one was written, if any.
     #[must_use]
     pub fn passed_over(&self, deadline_ms: i64, written_ms: i64) -> Option<i64> {
         let after = self.due.iter().find(|(append_time_ms, _)| *append_time_ms > written_ms.saturating_add(MARGIN_MS));

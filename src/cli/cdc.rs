@@ -1,6 +1,6 @@
 //! `kartshoppe cdc status|repair-slot`: the WAL reader's slot.
 //!
-//! `status` looks, also while the shop runs. `repair-slot` writes the event log, so with the embedded log the shop must be
+//! `status` only reads, also while the shop runs. `repair-slot` writes the event log, so with the embedded log the shop must be
 //! stopped: the file belongs to one process.
 
 use std::process::ExitCode;
@@ -30,9 +30,9 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Make a new slot and publish what came between. Stop the shop first, unless its event log is Kafka.
+    /// Create a new slot and publish what was missed. Stop the shop first, unless its event log is Kafka.
     RepairSlot {
-        /// Stops there until the process is ended: for tests, with faults enabled only.
+        /// Wait at this step until the process is ended: for tests, with faults enabled only.
         #[arg(long, hide = true, value_parser = step_of_repair)]
         halt_at: Option<Step>,
     },
@@ -97,13 +97,13 @@ fn step_of_repair(name: &str) -> Result<Step, String> {
     Step::OF_REPAIR.into_iter().find(|step| step.name() == name).ok_or_else(|| format!("the steps are {}", known()))
 }
 
-/// Says that a step is reached and stays there, for whoever wants to end the process there.
+/// Announces that a step is reached and waits there, so that a test can end the process at that point.
 struct HaltAt(Option<Step>);
 
 impl Steps for HaltAt {
     async fn at(&self, step: Step) -> Result<(), ReadError> {
         if self.0 == Some(step) {
-            // Who reads it waits for this; if nobody does, it stays here all the same.
+            // The test waits for this line; if it cannot be written, the process waits here all the same.
             let _ = output::line(format_args!("halted at {}", step.name()));
             std::future::pending::<()>().await;
         }
@@ -152,7 +152,7 @@ fn is_private(config: &Config) -> bool {
     config.postgres.database_url.is_empty()
 }
 
-/// The reader's own credential, else the private server's, else the shop's.
+/// The reader's own credentials, else the private server's, else the shop's.
 fn url(config: &Config) -> anyhow::Result<String> {
     if !config.cdc.database_url.is_empty() {
         return Ok(config.cdc.database_url.clone());

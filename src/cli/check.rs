@@ -1,4 +1,4 @@
-//! `kartshoppe check`: does the ledger add up? Exit 0 only if everything was judged, and holds.
+//! `kartshoppe check`: does the ledger add up? Exit 0 only if everything was judged and holds.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::check::{self, Subject, Thresholds};
 use crate::config::{Config, duration_text};
 use crate::store::private_server;
 
-/// All products, as the running shop shows them.
+/// Path of all products in the running shop's API.
 const READ_MODEL: &str = "/api/ecommerce/inventory/state";
 
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
-    /// A partition, PostgreSQL or server that gives nothing for so long is left out, and the report says so: 30s, 5m.
+    /// A partition, PostgreSQL or server without progress for this long is left out, and the report says so: 30s, 5m.
     #[arg(long, default_value = "30s", value_parser = patience)]
     patience: Duration,
 }

@@ -16,7 +16,7 @@ pub(super) struct Args {
 enum What {
     /// Print every key, its value and where it came from. Secrets are hidden.
     Print,
-    /// Say whether the configuration is sound.
+    /// Check whether the configuration is valid.
     Check,
 }
 

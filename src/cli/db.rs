@@ -25,10 +25,10 @@ pub(super) struct Args {
 enum What {
     /// Bring the tables to the newest shape.
     Migrate,
-    /// Forget all carts and orders; a private database is deleted and made anew. The event log must be emptied with it: `make
+    /// Delete all carts and orders; a private database is deleted and created again. The event log must be emptied with it: `make
     /// reset` does both.
     Reset,
-    /// Where the database is, and whether it has the newest shape.
+    /// Show where the database is, and whether its schema is up to date.
     Status,
     /// Print the URL of the database, password included, as psql takes it: psql "$(kartshoppe db url)".
     Url,
@@ -65,7 +65,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 async fn reset(config: &Config) -> anyhow::Result<()> {
     refuse_while_running(&config.data_dir)?;
     if is_private(config) {
-        // Also one that cannot be started, which is what many come here for.
+        // Also one that cannot be started, which is a common reason for a reset.
         private_server::reset(&config.data_dir, bin_dir(config)).await?;
     }
     with_database(config, async |database| {
@@ -97,7 +97,7 @@ async fn status(config: &Config) -> anyhow::Result<()> {
     Ok(output::line(format_args!("configured server at {place} (DATABASE_URL): {shape}"))?)
 }
 
-/// Which shape the tables have, or why nobody knows.
+/// State of the schema, or why it is unknown.
 async fn shape(store: &Store) -> String {
     match store.is_migrated().await {
         Ok(true) => "the tables have the newest shape".to_owned(),
@@ -115,7 +115,7 @@ fn url(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-/// Runs something on the database, starting and stopping a private server around it, also if a signal breaks it off.
+/// Runs `work` on the database, starting and stopping a private server around it, also if a signal interrupts it.
 async fn with_database(config: &Config, work: impl AsyncFnOnce(&Database) -> anyhow::Result<()>) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.data_dir)?;
     let root = Path::new(&config.data_dir).canonicalize()?;

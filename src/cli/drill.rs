@@ -18,22 +18,22 @@ const BAD_PLAN: u8 = 2;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What is done: short, default, long, disk, wal, kafka or kafka-long, or a file. Not set: default, with a broker kafka.
+    /// The plan: short, default, long, disk, wal, kafka or kafka-long, or a file. Default: default; with a broker, kafka.
     #[arg(long, value_name = "PLAN")]
     plan: Option<String>,
-    /// A script that starts and kills a Kafka broker (tools/kafka/broker.sh): the shop of the drill runs on that.
+    /// A script that starts and kills a Kafka broker (tools/kafka/broker.sh), which the drill's shop then runs on.
     #[arg(long, value_name = "SCRIPT")]
     broker: Option<PathBuf>,
-    /// Another seed than the plan's: other purchases, faults in another order.
+    /// A seed other than the plan's: other purchases, and the faults in another order.
     #[arg(long)]
     seed: Option<u64>,
     /// Spread the faults over this time, such as 10m.
     #[arg(long, value_parser = duration_text::parse)]
     duration: Option<Duration>,
-    /// Where the drill's shop and its report are kept; must be empty. Not set: a new folder below DATA_DIR/drills.
+    /// Folder for the drill's shop and its report; must be empty. Default: a new folder below DATA_DIR/drills.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Print the plan and end.
+    /// Print the plan and exit.
     #[arg(long)]
     show: bool,
     /// Print the report as JSON.
@@ -98,7 +98,7 @@ async fn carry_out(plan: Plan, place: Place, json: bool) -> anyhow::Result<Outco
     Ok(report.outcome)
 }
 
-/// The time as the name of a folder.
+/// The current time as a folder name.
 fn name_of_now() -> anyhow::Result<String> {
     let now = jiff::Timestamp::from_millisecond(Clock::system().now_ms()).context("reading the clock")?;
     Ok(now.strftime("%Y%m%d-%H%M%S").to_string())

@@ -1,4 +1,4 @@
-//! A small HTTP client for commands that ask the running server.
+//! A small HTTP client for commands that call the running server.
 
 use std::net::SocketAddr;
 
@@ -48,7 +48,7 @@ async fn call(server: SocketAddr, method: Method, path: &str, token: Option<&str
     serde_json::from_slice(&body).context("reading the server's answer")
 }
 
-/// What a problem document says, for people.
+/// The text of a problem document.
 fn reason(body: &[u8]) -> String {
     let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let fields = problem["errors"].as_array().into_iter().flatten();

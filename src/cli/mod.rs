@@ -1,4 +1,5 @@
-//! The command line: one file per subcommand. They parse, call the library, and turn an error into a text and an exit code.
+//! The command line: one file per subcommand. Each parses its arguments, calls the library, and turns an error into a text and an
+//! exit code.
 
 mod backup;
 mod cdc;
@@ -24,7 +25,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{Config, LoadOptions, Loaded};
 use crate::telemetry::panics;
 
-/// How long work that blocks may hold up the end of a command. Whoever asked for it has had the answer, or given up.
+/// How long blocking work may delay the end of a command. Its result is no longer needed.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The token that the operators' listener of this data directory asks for, if it asks for one.
@@ -52,11 +53,11 @@ enum Command {
     Serve(serve::Args),
     /// The shop's PostgreSQL.
     Db(db::Args),
-    /// The WAL reader's slot: how it is doing, and its repair.
+    /// The WAL reader's slot: its status, and its repair.
     Cdc(cdc::Args),
     /// Write event log and database to one file, beside the running shop or while it is stopped.
     Backup(backup::Args),
-    /// Fill an empty data directory from such a file.
+    /// Fill an empty data directory from a backup.
     Restore(backup::Args),
     /// Check that the ledger adds up.
     Check(check::Args),
@@ -74,7 +75,7 @@ enum Command {
     Config(config::Args),
 }
 
-/// The whole program: reads the arguments and runs the command; what went wrong is on standard error.
+/// The whole program: parses the arguments and runs the command; errors go to standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     panics::to_standard_error();
@@ -103,7 +104,7 @@ impl Cli {
         result.unwrap_or_else(|error| output::failed(&error))
     }
 
-    /// What another process of this program needs to read the same configuration.
+    /// The arguments with which another process of this program reads the same configuration.
     fn global_arguments(&self) -> Vec<String> {
         let folder = self.config_dir.iter();
         let mut arguments: Vec<String> =
@@ -129,7 +130,7 @@ impl Cli {
     }
 }
 
-/// Runs a command that waits.
+/// Runs an asynchronous command.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     let result = runtime.block_on(work);
@@ -137,7 +138,7 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     result
 }
 
-/// The environment as text; only our own variables must be UTF-8.
+/// The environment as text; only our own variables must be valid UTF-8.
 fn environment() -> anyhow::Result<Vec<(String, String)>> {
     let ours = |name: &str| name.starts_with("KARTSHOPPE__") || name == "DATABASE_URL";
     let mut variables = Vec::new();

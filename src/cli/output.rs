@@ -1,18 +1,18 @@
-//! What commands print. Everything goes through here: the standard library's macros panic when nobody reads.
+//! Output of the commands. It all goes through this file: the standard library's macros panic when the pipe is closed.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What the shell says of a program that a closed pipe has ended: 128 and the number of SIGPIPE.
+/// The shell's exit code for a program that a closed pipe has ended: 128 plus the number of SIGPIPE.
 const PIPE_CLOSED: u8 = 141;
 
-/// Standard output takes no more.
+/// Standard output cannot be written to.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
 pub(super) struct OutputError(#[source] io::Error);
 
-/// Prints a text as it is.
+/// Prints a text unchanged.
 ///
 /// # Errors
 /// [`OutputError`] if it cannot be written in full.
@@ -37,18 +37,18 @@ pub(super) fn json(document: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(line(serde_json::to_string_pretty(document)?)?)
 }
 
-/// Says something to the person at the terminal, on standard error; if nobody reads that, nothing is lost.
+/// Prints a message for the user to standard error; failures are ignored.
 pub(super) fn tell(text: impl Display) {
     let _ = writeln!(io::stderr(), "kartshoppe: {text}");
 }
 
-/// Shows how far something is, on standard error.
+/// Prints progress to standard error.
 pub(super) fn progress(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The end of a command that failed: a line that says why, and an exit code. Whoever closed the pipe (`| head -1`) has read
-/// enough, and is told nothing.
+/// Ends a failed command: prints the error on one line and returns the exit code. If the reader closed the pipe (`| head -1`),
+/// nothing is printed.
 pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
     let broken = error.downcast_ref::<OutputError>().map(|OutputError(source)| source.kind());
     if broken == Some(io::ErrorKind::BrokenPipe) {
@@ -58,7 +58,7 @@ pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints what clap has to say: help and version to standard output, a wrong argument to standard error.
+/// Prints clap's message: help and version to standard output, a wrong argument to standard error.
 pub(super) fn parsed_nothing(said: &clap::Error) -> ExitCode {
     let printed = said.print().and_then(|()| io::stdout().flush());
     match printed {

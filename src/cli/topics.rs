@@ -1,7 +1,7 @@
 //! `kartshoppe topics create|list|tail|produce|delete`: the event log from the outside.
 //!
 //! Reading opens the log beside a running server. Writing goes through the server's operators' listener, as the log has one
-//! writer; only what must not happen under a running server opens the log itself.
+//! writer; only operations that must not run beside a server open the log for writing.
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal, Read};
@@ -23,7 +23,7 @@ use crate::log::{EventLog, Stop, TopicPartition};
 use crate::records::{self, Form, Predicate, ReadFrom};
 use crate::wire::topics::Topic;
 
-/// Records read at once, and how long a read waits for the first.
+/// Records per read, and how long a read waits for the first.
 const CHUNK: usize = 1_000;
 const READ_WAIT: Duration = Duration::from_millis(500);
 
@@ -37,17 +37,17 @@ pub(super) struct Args {
 enum What {
     /// Make the topics that are missing.
     Create {
-        /// Also the platform's topics that the shop does not use.
+        /// Include the platform's topics that the shop does not use.
         #[arg(long)]
         all: bool,
     },
-    /// Show the topics, how many records they hold, and how long those stay.
+    /// Show the topics, their number of records, and their retention.
     List,
     /// Print records, one JSON object per line.
     Tail {
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
-        /// Only records for which this holds: paths, ==, !=, <, <=, >, >=, and, or, not, parentheses, contains, startswith,
+        /// Only records that match: paths, ==, !=, <, <=, >, >=, and, or, not, parentheses, contains, startswith,
         /// endswith, test, length, to-long, to-double, from-date.
         #[arg(long = "where", value_name = "PREDICATE")]
         predicate: Option<String>,
@@ -55,7 +55,7 @@ enum What {
         /// 2026-01-31T10:00:00Z. Default: start, or end with --follow.
         #[arg(long, value_name = "PLACE", allow_hyphen_values = true)]
         from: Option<String>,
-        /// Go on with what is written from now on.
+        /// Keep printing records as they are written.
         #[arg(long)]
         follow: bool,
     },
@@ -65,11 +65,11 @@ enum What {
         #[arg(long)]
         key: Option<String>,
     },
-    /// Delete topics with all that is in them. Refuses while the server runs.
+    /// Delete topics with all their records. Refused while the server runs.
     Delete {
         #[arg(value_name = "TOPIC")]
         topics: Vec<String>,
-        /// All of them.
+        /// All topics.
         #[arg(long)]
         all: bool,
     },
@@ -123,7 +123,7 @@ async fn list(config: &Config) -> anyhow::Result<()> {
     let Log { log, .. } = Log::open_for_reading(config).await?;
     let mut topics = log.topics().await?;
     topics.sort_by_key(|info| info.topic);
-    // Who may not see Kafka's settings is shown what the contract says.
+    // Without permission to see Kafka's settings, those of the contract are shown.
     let kept = log.kept().await.unwrap_or_default();
     let mut table = format!("{:<28} {:>10} {:>12}  kept\n", "topic", "partitions", "offsets");
     for info in topics {
@@ -134,7 +134,7 @@ async fn list(config: &Config) -> anyhow::Result<()> {
     Ok(output::print(table)?)
 }
 
-/// What to print.
+/// Parameters of `tail`.
 struct Tail {
     topics: Vec<Topic>,
     predicate: Option<Predicate>,
@@ -215,8 +215,8 @@ async fn delete(config: &Config, names: &[String], all: bool) -> anyhow::Result<
 }
 
 async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Vec<&'static str>> {
-    // A live reader silently skips the records of a topic that is made anew under it. Who was killed is a member for some seconds
-    // more.
+    // A live reader silently skips the records of a topic that is recreated while it reads. A killed process stays a member of
+    // the group for some seconds.
     let members = log.live_members(INVENTORY_GROUP).await?;
     ensure!(
         members == 0,

@@ -1,4 +1,4 @@
-//! Waits between tries that fail.
+//! Waits between failed attempts.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Begins with the first wait.
+    /// Starts with the first wait.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
     }
 
-    /// How long to wait before the next try.
+    /// The wait before the next attempt.
     pub fn next_wait(&mut self) -> Duration {
         let wait = self.next;
         self.next = wait.saturating_mul(2).min(self.longest);
         wait
     }
 
-    /// Waits until it is time for the next try.
+    /// Waits until the next attempt is due.
     pub async fn wait(&mut self) {
         tokio::time::sleep(self.next_wait()).await;
     }
 
-    /// A try succeeded: the next wait is the first again.
+    /// An attempt succeeded: the next wait is the first again.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

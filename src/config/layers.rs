@@ -1,4 +1,4 @@
-//! Reading the layers: defaults, files, environment, flags; and telling all that is wrong with them at once.
+//! Reads the layers (defaults, files, environment, flags) and reports all problems at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,19 +10,19 @@ use super::Config;
 
 /// The compiled-in list of keys and defaults.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
-/// Keys below this one are free: any librdkafka property.
+/// Keys below this one are not checked: any librdkafka property.
 pub(super) const OPEN_SECTION: &str = "kafka.properties.";
 const ENV_PREFIX: &str = "KARTSHOPPE__";
 
 /// Where to read from.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Folder of `default.toml` and `{profile}.toml`; a missing folder is fine, a missing profile is not.
+    /// Folder of `default.toml` and `{profile}.toml`; the folder may be missing, a named profile may not.
     pub folder: PathBuf,
     pub profile: Option<String>,
     /// The process environment.
     pub environment: Vec<(String, String)>,
-    /// `key = value` of the command line, by dotted key.
+    /// `key = value` from the command line, by dotted key.
     pub flags: Vec<(&'static str, String)>,
 }
 
@@ -30,11 +30,11 @@ pub struct LoadOptions {
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
-    /// Dotted key → value as text and where it came from.
+    /// Dotted key → value as text and its origin.
     pub origins: BTreeMap<String, (Value, String)>,
 }
 
-/// Everything that is wrong with the configuration, a line each.
+/// Every problem of the configuration, one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(pub Vec<String>);
 
@@ -50,7 +50,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// One value that a layer sets.
+/// A value that a layer sets.
 struct Setting {
     key: String,
     value: Value,
@@ -92,7 +92,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, ConfigError> {
     Err(ConfigError(problems.into_iter().map(line).collect()))
 }
 
-/// Checks one setting alone against the defaults, so that one bad value does not hide another.
+/// Validates one setting alone against the defaults, so that one bad value does not hide another.
 fn accept(setting: &Setting, known: &BTreeMap<String, Value>, defaults: &Table) -> Result<Value, String> {
     let open = setting.key.starts_with(OPEN_SECTION);
     let Some(example) = known.get(&setting.key).or(open.then_some(&EMPTY_TEXT)) else {
@@ -115,7 +115,7 @@ fn unknown_key(key: &str, known: &BTreeMap<String, Value>) -> String {
     near.map_or_else(|| "unknown key".to_owned(), |near| format!("unknown key; did you mean {near}?"))
 }
 
-/// Turns text from the environment or a flag into the type that the default has.
+/// Converts text from the environment or a flag to the type of the default.
 fn coerce(value: &Value, example: &Value) -> Option<Value> {
     if let (Value::Integer(number), Value::Float(_)) = (value, example) {
         return i32::try_from(*number).ok().map(|number| Value::Float(f64::from(number)));
@@ -153,7 +153,7 @@ fn file_layers(options: &LoadOptions, problems: &mut Vec<String>) -> Vec<Setting
     let base = options.folder.join("default.toml");
     if base.exists() {
         settings.extend(file_layer(&base, problems));
-        // A copy of the defaults says nothing: only what differs has that file as its origin.
+        // A copied default is no setting: only values that differ have that file as their origin.
         let known = DEFAULTS.parse::<Table>().map(|table| flatten(&table)).unwrap_or_default();
         settings.retain(|setting| known.get(&setting.key) != Some(&setting.value));
     }
@@ -201,12 +201,12 @@ fn environment_layer(environment: &[(String, String)], problems: &mut Vec<String
             settings.push(text_setting(&dotted(path), value, name.clone()));
         }
     }
-    // The environment has no order; a key named twice (DATABASE_URL and its long form) goes by the name.
+    // The environment has no order; a key that is set twice (DATABASE_URL and its long form) is sorted by variable name.
     settings.sort_by(|a, b| a.origin.cmp(&b.origin));
     settings
 }
 
-/// `KAFKA__PROPERTIES__SASL_USERNAME` → `kafka.properties.sasl.username`, everything else just lower case with dots.
+/// `KAFKA__PROPERTIES__SASL_USERNAME` → `kafka.properties.sasl.username`; other names are lower-cased and dotted.
 fn dotted(path: &str) -> String {
     let key = path.to_ascii_lowercase().replace("__", ".");
     match key.strip_prefix(OPEN_SECTION) {

@@ -1,8 +1,8 @@
-//! Networks of proxies, as the configuration lists them: an address, or an address and how many of its bits count (RFC 4632).
+//! Networks of proxies as configured: an address, or an address and its prefix length (RFC 4632).
 
 use std::net::IpAddr;
 
-/// Addresses that begin alike.
+/// The addresses that share a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -10,7 +10,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads `10.0.0.7`, `10.0.0.0/8` or `2001:db8::/32`. An IPv4 address within IPv6 is the IPv4 address.
+    /// Parses `10.0.0.7`, `10.0.0.0/8` or `2001:db8::/32`. An IPv4-mapped IPv6 address is treated as the IPv4 address.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
@@ -25,14 +25,14 @@ impl Network {
         }
         let address = written.to_canonical();
         let dropped = width(written) - width(address);
-        // A network that is wider than all of IPv4 within IPv6 stays one of IPv6.
+        // A network wider than the IPv4-mapped range stays an IPv6 network.
         if bits < dropped {
             return Some(Self { address: written, bits });
         }
         Some(Self { address, bits: bits - dropped })
     }
 
-    /// Whether the address is in it.
+    /// Whether the address is in the network.
     #[must_use]
     pub fn contains(&self, other: IpAddr) -> bool {
         let other = other.to_canonical();
@@ -44,7 +44,7 @@ fn width(address: IpAddr) -> u32 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// The address with all but its first bits cleared, at the upper end of the number.
+/// The address with all bits after the prefix cleared, aligned to the upper end of the number.
 fn first_bits(address: IpAddr, bits: u32) -> u128 {
     let number = match address {
         IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
@@ -53,7 +53,7 @@ fn first_bits(address: IpAddr, bits: u32) -> u128 {
     number & u128::MAX.checked_shl(128 - bits).unwrap_or(0)
 }
 
-/// What is wrong with a list of networks.
+/// What is wrong with a list of networks, if anything.
 #[must_use]
 pub(super) fn bad_network(listed: &[String]) -> Option<String> {
     let bad = listed.iter().find(|network| Network::parse(network).is_none())?;

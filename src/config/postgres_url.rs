@@ -1,9 +1,9 @@
-//! What a PostgreSQL URL may hold. Two clients read it, sqlx and (for replication) libpq, and each passes over or refuses what it
-//! does not know: only what means the same to both is taken, so that a mistake is found at the start.
+//! Rules for PostgreSQL URLs. Two clients read them, sqlx and (for replication) libpq, and each ignores or refuses what it does
+//! not know: only what means the same to both is accepted, so that a mistake is found at start.
 
 use std::sync::OnceLock;
 
-/// The parameters that both clients know, by the same name.
+/// The parameters that both clients know by the same name.
 const KNOWN: [&str; 12] = [
     "host",
     "hostaddr",
@@ -18,8 +18,8 @@ const KNOWN: [&str; 12] = [
     "application_name",
     "options",
 ];
-/// Variables of the shell that both clients read, for what the URL leaves out. All others that begin with PG change what one of
-/// the two clients does, or what PostgreSQL's own programs do, and are dropped.
+/// Environment variables that both clients read for what the URL omits. All others that begin with PG affect only one of the
+/// clients, or PostgreSQL's own programs, and are removed.
 const SHARED: [&str; 11] = [
     "PGHOST",
     "PGPORT",
@@ -36,7 +36,7 @@ const SHARED: [&str; 11] = [
 
 static DROPPED: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Why both clients cannot use this URL. Nothing of it is shown but names of parameters, as it may hold a password.
+/// Why both clients cannot use this URL. Only names of parameters are shown, as the URL may hold a password.
 #[must_use]
 pub fn problem(url: &str) -> Option<String> {
     if url.is_empty() {
@@ -67,7 +67,7 @@ pub fn problem(url: &str) -> Option<String> {
     None
 }
 
-/// What to do about a parameter that other programs take.
+/// Advice for a parameter of another program.
 fn instead(name: &str) -> &'static str {
     match name {
         "schema" | "currentSchema" | "search_path" => "which is another client's: write options=-csearch_path%3DNAME",
@@ -81,7 +81,7 @@ fn instead(name: &str) -> &'static str {
     }
 }
 
-/// The variables of the shell that must go before a client is used.
+/// The environment variables to remove before a client is used.
 #[must_use]
 pub fn unshared_variables() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -93,13 +93,13 @@ fn is_unshared(name: &str) -> bool {
     is_libpqs && !SHARED.contains(&name)
 }
 
-/// Remembers which were dropped, for `config print`.
+/// Stores which variables were removed, for `config print`.
 pub fn note_dropped(mut names: Vec<String>) {
     names.sort();
     let _ = DROPPED.set(names);
 }
 
-/// The variables of the shell that were dropped at the start.
+/// The environment variables that were removed at start.
 #[must_use]
 pub fn dropped() -> &'static [String] {
     DROPPED.get().map_or(&[], Vec::as_slice)

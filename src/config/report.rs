@@ -1,6 +1,6 @@
 //! `kartshoppe config print`: every key with its value and origin, secrets hidden.
 //!
-//! What is shown is what is known to be harmless: a name or a form that nobody thought of hides too much rather than too little.
+//! A value is shown only if it is known to be harmless: for an unknown name or format this hides too much rather than too little.
 
 use std::fmt::Write;
 
@@ -11,9 +11,9 @@ use super::Loaded;
 use super::layers::OPEN_SECTION;
 
 const HIDDEN: &str = "***";
-/// Parts of key names whose values are never shown.
+/// Substrings of key names whose values are never shown.
 const SECRET_PARTS: [&str; 6] = ["password", "passphrase", "secret", "token", "credential", "private"];
-/// Properties of Kafka that hold no secret, beside those that end like one of [`HARMLESS_ENDS`].
+/// Kafka properties that hold no secret, in addition to those ending in one of [`HARMLESS_ENDS`].
 const HARMLESS: [&str; 24] = [
     "acks",
     "api.version.request",
@@ -41,7 +41,7 @@ const HARMLESS: [&str; 24] = [
     "statistics.interval.ms",
 ];
 const HARMLESS_ENDS: [&str; 5] = [".bytes", ".kbytes", ".location", ".messages", ".ms"];
-/// Parameters of a database's URL that hold no secret.
+/// Parameters of a database URL that hold no secret.
 const HARMLESS_PARAMETERS: [&str; 19] = [
     "application_name",
     "channel_binding",
@@ -121,8 +121,8 @@ fn is_secret(key: &str) -> bool {
     SECRET_PARTS.iter().any(|part| key.contains(part))
 }
 
-/// A URL without what must not be seen: `postgres://user:***@host/db?sslmode=require&password=***`. What cannot be taken apart
-/// for certain is hidden as a whole: a password with an unescaped `/`, `?` or `#` ends the address early, and lies in what
+/// A URL without its secrets: `postgres://user:***@host/db?sslmode=require&password=***`. A URL that cannot be parsed with
+/// certainty is hidden completely: a password with an unescaped `/`, `?` or `#` ends the address early and is then part of what
 /// follows.
 fn without_secrets(url: &str) -> String {
     parts(url).unwrap_or_else(|| HIDDEN.to_owned())
@@ -152,7 +152,7 @@ fn parts(url: &str) -> Option<String> {
     Some(format!("{scheme}://{address}{path}{parameters}"))
 }
 
-/// Names with ports, several with commas.
+/// Host names with ports, separated by commas.
 fn is_server(text: &str) -> bool {
     text.split(',').all(|one| {
         let (name, port) = match one.rsplit_once(':') {

@@ -1,18 +1,18 @@
-//! Hosts and origins, as the configuration lists them and as requests name them (RFC 3986 section 3.2, RFC 6454).
+//! Hosts and origins, as configured and as named in requests (RFC 3986 section 3.2, RFC 6454).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Longest name of a host in characters (RFC 1035).
+/// Longest host name in characters (RFC 1035).
 const NAME_MAX: usize = 253;
 
-/// A host and perhaps a port: `shop.example`, `127.0.0.1:8081`, `[::1]`.
+/// A host with an optional port: `shop.example`, `127.0.0.1:8081`, `[::1]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
     pub host: Host,
     pub port: Option<u16>,
 }
 
-/// A name in lower case without the root's dot, or an address.
+/// A name in lower case without the trailing dot, or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
     Name(String),
@@ -20,7 +20,7 @@ pub enum Host {
 }
 
 impl Authority {
-    /// Reads a `Host` header or an entry of `allowed_hosts`; `None` with a user, a path, or anything that names no host.
+    /// Parses a `Host` header or an entry of `allowed_hosts`; `None` if it has a user or a path, or is not a valid host.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
@@ -37,13 +37,13 @@ impl Authority {
         Some(Self { host, port })
     }
 
-    /// The port, or the scheme's own.
+    /// The port, or the default port of the scheme.
     #[must_use]
     pub fn port_for(&self, scheme: Scheme) -> u16 {
         self.port.unwrap_or(scheme.port())
     }
 
-    /// Whether this entry of a list covers the other: an entry without a port covers every port.
+    /// Whether this entry of a list covers the other host: an entry without a port covers every port.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.host == other.host && (self.port.is_none() || self.port == other.port)
@@ -62,19 +62,19 @@ impl Host {
             return Some(Self::Address(address.into()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
-        // The underscore is in no host name, but Compose and Kubernetes make such names.
+        // Underscores are not valid in host names, but Compose and Kubernetes create such names.
         let letters = |label: &str| label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         let is_name = name.len() <= NAME_MAX && name.split('.').all(|label| !label.is_empty() && letters(label));
         is_name.then(|| Self::Name(name.to_ascii_lowercase()))
     }
 }
 
-/// Digits only: the standard parser would take a sign.
+/// Digits only: the standard parser would accept a sign.
 fn read_port(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Where pages come from.
+/// The scheme of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     Http,
@@ -90,7 +90,7 @@ impl Scheme {
     }
 }
 
-/// Scheme, host and port of a page. Other schemes than http and https (`null`, `file:`, extensions) are none.
+/// Scheme, host and port of a page. Schemes other than http and https (`null`, `file:`, extensions) are not accepted.
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub scheme: Scheme,
@@ -98,7 +98,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads an `Origin` header or an entry of `allowed_origins`.
+    /// Parses an `Origin` header or an entry of `allowed_origins`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
@@ -110,7 +110,7 @@ impl Origin {
         Some(Self { scheme, authority: Authority::parse(authority)? })
     }
 
-    /// Whether this is the origin of pages that this host serves over this origin's scheme.
+    /// Whether a page served by this host over this origin's scheme has this origin.
     #[must_use]
     pub fn is_at(&self, host: &Authority) -> bool {
         self.authority.host == host.host && self.authority.port_for(self.scheme) == host.port_for(self.scheme)
@@ -123,14 +123,14 @@ impl PartialEq for Origin {
     }
 }
 
-/// What is wrong with a list of hosts.
+/// What is wrong with a list of hosts, if anything.
 #[must_use]
 pub(super) fn bad_host(listed: &[String]) -> Option<String> {
     let bad = listed.iter().find(|host| Authority::parse(host).is_none())?;
     Some(format!("{bad:?} is no host: write shop.example (every port) or shop.example:8443, without scheme and path"))
 }
 
-/// What is wrong with a list of origins.
+/// What is wrong with a list of origins, if anything.
 #[must_use]
 pub(super) fn bad_origin(listed: &[String]) -> Option<String> {
     let bad = listed.iter().find(|origin| Origin::parse(origin.trim_end_matches('/')).is_none())?;

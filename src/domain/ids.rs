@@ -1,4 +1,4 @@
-//! Identifiers and quantities, checked when made and trusted afterwards.
+//! Identifiers and quantities, validated at construction and trusted afterwards.
 //!
 //! The limits are those of the contract's tables: `varchar(50)` for ids, and a stock that fits a signed 64-bit integer with
 //! room to spare, so that no sum of stock can overflow.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Longest id in characters: the width of the contract's `varchar(50)` columns.
 pub const ID_MAX_CHARS: usize = 50;
 
-/// Longest session id in characters. Not bound by a `varchar(50)`, and pages build theirs from several parts.
+/// Longest session id in characters. Not stored in a `varchar(50)`, and pages compose theirs from several parts.
 pub const SESSION_ID_MAX_CHARS: usize = 128;
 
 /// Largest stock or quantity of one product, in units. Far above any shop, far below any overflow.
@@ -18,36 +18,36 @@ pub const UNITS_MAX: i64 = 1_000_000_000_000;
 /// Why an id or a number was refused. The text names the field by its wire name and says what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidValue {
-    /// An id of no characters.
+    /// The id is empty.
     #[error("{field} is empty")]
     Empty { field: &'static str },
-    /// An id or text of more characters than are kept.
+    /// The id or text is longer than can be stored.
     #[error("{field} has {chars} characters, at most {max} are accepted")]
     TooLong { field: &'static str, chars: usize, max: usize },
-    /// An id with a control character, which PostgreSQL or a terminal would choke on.
+    /// The id contains a control character, which breaks PostgreSQL or a terminal.
     #[error("{field} contains a control character")]
     ControlCharacter { field: &'static str },
-    /// A name of which nothing can be seen.
+    /// The name has no visible character.
     #[error("{field} has no visible character")]
     Invisible { field: &'static str },
-    /// An id that no address can name: browsers and proxies resolve it as the folder itself or the one above.
+    /// The id cannot be a path segment of an address: browsers and proxies resolve it as the current or parent folder.
     #[error("{field} is {text:?}, which no web address can name")]
     PathSegment { field: &'static str, text: String },
-    /// A number outside its range.
+    /// The number is outside its range.
     #[error("{field} is {value}, expected {expected}")]
     OutOfRange { field: &'static str, value: String, expected: &'static str },
 }
 
-/// Refuses a text of which a screen shows nothing: a product of such a name could be neither told from another nor asked for.
-/// For input only; what is kept already is read as it is.
+/// Refuses a text without visible characters: a product with such a name could neither be recognised nor searched for. For new
+/// input only; stored text is read unchanged.
 ///
 /// # Errors
-/// [`InvalidValue::Invisible`], also for a text of no characters.
+/// [`InvalidValue::Invisible`], also for an empty text.
 pub fn check_visible(field: &'static str, text: &str) -> Result<(), InvalidValue> {
     if text.chars().all(is_invisible) { Err(InvalidValue::Invisible { field }) } else { Ok(()) }
 }
 
-/// White space, controls, and the characters of Unicode's `Default_Ignorable_Code_Point` and `Cf` that fonts leave out.
+/// White space, controls, and the characters of Unicode's `Default_Ignorable_Code_Point` and `Cf` that fonts do not draw.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -74,7 +74,7 @@ fn check_id(field: &'static str, text: &str, max_chars: usize) -> Result<(), Inv
     Ok(())
 }
 
-/// `.` and `..` are resolved by whoever handles an address, even if they are written as `%2E`: such a product could never be
+/// `.` and `..` are resolved by browsers and proxies even when written as `%2E`, so a product with such an id could never be
 /// shown.
 fn check_segment(field: &'static str, text: &str) -> Result<(), InvalidValue> {
     match text {
@@ -90,10 +90,10 @@ macro_rules! id_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks and keeps the id.
+            /// Validates the id.
             ///
             /// # Errors
-            /// [`InvalidValue`] if it is empty, longer than its kind may be, holds a control character, or can stand in no
+            /// [`InvalidValue`] if it is empty, too long for its kind, contains a control character, or cannot be part of an
             /// address.
             pub fn new(text: &str) -> Result<Self, InvalidValue> {
                 check_id($field, text, $max_chars)?;
@@ -101,7 +101,7 @@ macro_rules! id_type {
                 Ok(Self(Arc::from(text)))
             }
 
-            /// The id as it stands on the wire.
+            /// The id as written on the wire.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -123,43 +123,43 @@ macro_rules! id_type {
 }
 
 id_type!(
-    /// Names one product, and so its actor; the key of every keyed topic.
+    /// Identifies one product, and so its actor; the key of every keyed topic.
     ProductId,
     "productId",
     ID_MAX_CHARS,
     check_segment
 );
 id_type!(
-    /// Names one order.
+    /// Identifies one order.
     OrderId,
     "orderId",
     ID_MAX_CHARS
 );
 id_type!(
-    /// Names one row of `order_items`: the unit that has exactly one outcome.
+    /// Identifies one row of `order_items`: the unit that has exactly one outcome.
     OrderItemId,
     "orderItemId",
     ID_MAX_CHARS
 );
 id_type!(
-    /// Names a shopper's session, and so a cart: chosen by the page.
+    /// Identifies a shopper's session, and so a cart: chosen by the page.
     SessionId,
     "sessionId",
     SESSION_ID_MAX_CHARS
 );
 id_type!(
-    /// Names a shopper; kept as the order's customer.
+    /// Identifies a shopper; stored as the order's customer.
     UserId,
     "userId",
     ID_MAX_CHARS
 );
 
-/// Units of a product that an order item asks for: at least 1.
+/// Units of a product that an order item requests: at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(i64);
 
 impl Quantity {
-    /// Checks the number of units.
+    /// Validates the number of units.
     ///
     /// # Errors
     /// [`InvalidValue::OutOfRange`] below 1 or above [`UNITS_MAX`].
@@ -183,10 +183,10 @@ impl Quantity {
 pub struct Stock(i64);
 
 impl Stock {
-    /// Nothing in stock.
+    /// An empty stock.
     pub const NONE: Self = Self(0);
 
-    /// Checks the number of units.
+    /// Validates the number of units.
     ///
     /// # Errors
     /// [`InvalidValue::OutOfRange`] below 0 or above [`UNITS_MAX`].
@@ -204,7 +204,7 @@ impl Stock {
         self.0
     }
 
-    /// Takes as many of the wanted units as there are; returns what is left and what was taken.
+    /// Takes up to the wanted number of units; returns the remaining stock and the units taken.
     #[must_use]
     pub fn take(self, wanted: Quantity) -> (Self, i64) {
         let taken = self.0.min(wanted.0);

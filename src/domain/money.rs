@@ -1,6 +1,6 @@
 //! Money in whole cents.
 //!
-//! Inside the shop money is an integer; only the wire writes it as a JSON number with at most two decimals.
+//! Inside the shop money is an integer; only the wire format uses a JSON number with at most two decimals.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ pub const CENTS_MAX: i64 = 9_999_999_999;
 pub struct Cents(i64);
 
 impl Cents {
-    /// No money.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// Checks an amount in cents.
+    /// Validates an amount in cents.
     ///
     /// # Errors
     /// [`InvalidValue::OutOfRange`] below 0 or above [`CENTS_MAX`].
@@ -29,11 +29,11 @@ impl Cents {
         }
     }
 
-    /// Reads an amount as the wire writes it (units of currency), rounded to the cent, halves away from zero.
+    /// Parses an amount in units of currency, as on the wire, rounded to the cent, halves away from zero.
     ///
     /// # Errors
-    /// [`InvalidValue::OutOfRange`] if it is not a number, negative or too large, or so small that it would be rounded to
-    /// nothing: what costs something must not be given away.
+    /// [`InvalidValue::OutOfRange`] if it is not a number, negative, too large, or greater than 0 but rounded to 0: a product
+    /// with a price must not become free.
     pub fn from_units(amount: f64) -> Result<Self, InvalidValue> {
         let cents = (amount * 100.0).round();
         #[expect(clippy::cast_precision_loss, reason = "CENTS_MAX is far below 2^53")]
@@ -55,7 +55,7 @@ impl Cents {
         self.0
     }
 
-    /// The amount in units of currency, as the wire writes it.
+    /// The amount in units of currency, as on the wire.
     #[must_use]
     pub fn to_units(self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "CENTS_MAX is far below 2^53")]
@@ -63,13 +63,13 @@ impl Cents {
         cents / 100.0
     }
 
-    /// The sum, unless it is more than the tables hold.
+    /// The sum; `None` if it exceeds what the tables can hold.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         Self::new(self.0 + other.0).ok()
     }
 
-    /// This amount `times` over, unless it is more than the tables hold.
+    /// This amount times `times`; `None` if it exceeds what the tables can hold.
     #[must_use]
     pub fn checked_mul(self, times: i64) -> Option<Self> {
         self.0.checked_mul(times).and_then(|cents| Self::new(cents).ok())

@@ -9,7 +9,7 @@ const FREE_SHIPPING_ABOVE_CENTS: i64 = 5000;
 /// Shipping below that, in cents.
 const SHIPPING_CENTS: i64 = 599;
 
-/// What an order costs; each part in cents, and `total` their sum.
+/// An order's cost; each part in cents, and `total` their sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
     pub subtotal: Cents,
@@ -19,8 +19,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds tax (8 %, to the cent, halves up) and shipping (0 above 50.00, else 5.99) to a subtotal.
-    /// `None` if the total is more than the tables hold. An empty cart costs nothing.
+    /// Adds tax (8 %, to the cent, halves up) and shipping (0 above 50.00, else 5.99) to a subtotal. `None` if the total exceeds
+    /// what the tables can hold. An empty cart costs nothing.
     #[must_use]
     pub fn of(subtotal: Cents) -> Option<Self> {
         let tax = Cents::new((subtotal.cents() * TAX_PERCENT + 50) / 100).ok()?;
@@ -31,7 +31,7 @@ impl Totals {
     }
 }
 
-/// Where an order stands.
+/// Status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderStatus {
     /// Some item has no outcome yet.
@@ -40,12 +40,12 @@ pub enum OrderStatus {
     Confirmed,
     /// Some units are missing, but at least one was allocated.
     Backordered,
-    /// No item got a unit.
+    /// No item was allocated any units.
     Rejected,
 }
 
 impl OrderStatus {
-    /// The status of an order whose items asked for and got these units; `None` stands for an item without an outcome.
+    /// The status of an order, given what each item requested and was allocated; `None` for an item without an outcome.
     #[must_use]
     pub fn of(items: impl IntoIterator<Item = (i64, Option<i64>)>) -> Self {
         let (mut any, mut all, mut pending) = (false, true, false);
@@ -66,7 +66,7 @@ impl OrderStatus {
         }
     }
 
-    /// As tables and wire write it.
+    /// The status as written in tables and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ impl OrderStatus {
         }
     }
 
-    /// Reads what [`OrderStatus::as_str`] writes.
+    /// Parses what [`OrderStatus::as_str`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Pending, Self::Confirmed, Self::Backordered, Self::Rejected].into_iter().find(|status| status.as_str() == text)

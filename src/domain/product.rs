@@ -11,12 +11,12 @@ pub struct Product {
     pub id: ProductId,
     pub price: Cents,
     pub stock: Stock,
-    /// Shared, not copied: states, events and frames of one product point at the same text.
+    /// Shared, not copied: a product's states, events and frames point at the same text.
     pub details: Arc<Details>,
 }
 
-/// What a product's page says of it besides price and stock. Text is kept as it came; empty where the source was silent. Boxed:
-/// there may be a million of them, and they never grow.
+/// A product's description without price and stock. Text is stored unchanged; empty if the source had none. Boxed strings: there
+/// may be a million of them, and they never grow.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Details {
     pub name: Box<str>,
@@ -30,10 +30,10 @@ pub struct Details {
     pub review_count: i64,
 }
 
-/// Orders all states a product ever had: newer means a greater (life, version).
+/// Orders all states that a product ever had: newer means a greater (lifetime, version).
 ///
-/// A life starts with the record that creates the product, and is that record's offset on `product-updates` (0 for the
-/// bootstrap file). Its first version is 1; each change is one version more.
+/// A lifetime starts with the record that creates the product, and is identified by that record's offset on `product-updates` (0
+/// for the bootstrap file). Its first version is 1; each change raises the version by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Revision {
     pub life: i64,
@@ -41,7 +41,7 @@ pub struct Revision {
 }
 
 impl Revision {
-    /// The first revision of a life.
+    /// The first revision of a lifetime.
     #[must_use]
     pub fn first_of(life: i64) -> Self {
         Self { life, version: 1 }

@@ -1,4 +1,4 @@
-//! The drill's Kafka broker: started, killed and started again by the repository's script, as anyone would.
+//! The drill's Kafka broker: started, killed and restarted by the repository's script.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,10 +9,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// A first start formats its storage, perhaps on a busy machine.
+/// A first start formats the storage, perhaps on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(180);
 
-/// A running broker. It ends with its holder, which lives on a pipe of ours: also when the drill is killed.
+/// A running broker. It ends with its holder process, which waits on a pipe of ours and so ends even if the drill is killed.
 pub struct Broker {
     script: PathBuf,
     folder: PathBuf,
@@ -21,10 +21,10 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts one that keeps its data in this folder.
+    /// Starts a broker that keeps its data in this folder.
     ///
     /// # Errors
-    /// If the script fails, with what it said.
+    /// If the script fails, with its output.
     pub async fn start(script: &Path, folder: PathBuf) -> anyhow::Result<Self> {
         let mut command = Command::new(script);
         command.arg("hold").arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
@@ -44,7 +44,7 @@ impl Broker {
         &self.address
     }
 
-    /// SIGKILL, and waits until nobody listens any more.
+    /// SIGKILL, and waits until the port is closed.
     ///
     /// # Errors
     /// If the script fails.
@@ -52,7 +52,7 @@ impl Broker {
         self.run("kill").await
     }
 
-    /// Starts it again at the same address, with what it had on disk, and waits until it serves. Nothing happens if it runs.
+    /// Restarts it at the same address with its data on disk, and waits until it serves. Does nothing if it runs.
     ///
     /// # Errors
     /// If the script fails.
@@ -71,7 +71,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Joins a group for a while as a consumer that commits what it reads; how many records it took.
+    /// Joins a group for a while as a consumer that commits what it reads; returns how many records it took.
     ///
     /// # Errors
     /// If the consumer cannot be started or ended.
@@ -88,7 +88,7 @@ impl Broker {
             count
         });
         tokio::time::sleep(time).await;
-        // The whole group of processes: the script's tool is its child.
+        // The whole process group: the script's tool is its child.
         let pid = consumer.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).context("the consumer ended by itself")?;
         kill_process_group(pid, Signal::TERM).context("ending the consumer")?;
         tokio::time::timeout(START_LIMIT, consumer.wait()).await.context("the consumer does not end")??;

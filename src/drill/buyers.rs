@@ -1,7 +1,7 @@
-//! Buyers: shoppers at an open page of their own, who are owed the news that their order is settled.
+//! Buyers: shoppers on a connected page, which must be notified once their order is settled.
 //!
-//! A page that was connected from before the checkout until long after the order is settled must have been told so. If its line
-//! is cut meanwhile, nothing is owed: pages that come back ask for their orders.
+//! A page that was connected from before the checkout until long after the order is settled must have received the order's
+//! status. If its connection is cut in between, nothing is required: pages that reconnect ask for their orders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct Counter {
     pub crowd: Arc<Crowd>,
     pub storefront: Storefront,
     pub record: Arc<Record>,
-    /// Where pages connect.
+    /// Base URL of the pages' sockets.
     pub pages: String,
 }
 

@@ -1,4 +1,4 @@
-//! PostgreSQL as the drill sees it: what is still open, what became of the orders; and its end by signal or by SQL.
+//! PostgreSQL as the drill uses it: open items and outcomes, and its end by signal or by SQL.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,13 +10,13 @@ use sqlx::{ConnectOptions, FromRow};
 
 use crate::store::private_server::{self, Status, Urls};
 
-/// A question that takes longer gets no answer.
+/// Time limit of a query.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long PostgreSQL may stay away before the drill gives up on it.
+/// How long PostgreSQL may be down before the drill gives up on it.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// One order item as it stands, with its order.
+/// One order item with its order.
 #[derive(Debug, Clone, FromRow)]
 pub struct Row {
     pub order_id: String,
@@ -66,7 +66,7 @@ impl Database {
         self.ask(async |connection| sqlx::query_as(ROWS).fetch_all(connection).await).await
     }
 
-    /// Ends every other connection; how many there were.
+    /// Ends all other connections; returns how many there were.
     ///
     /// # Errors
     /// If PostgreSQL does not answer.
@@ -74,10 +74,10 @@ impl Database {
         self.ask_as(|urls| urls.admin, async |connection| sqlx::query_scalar(CUT).fetch_one(connection).await).await
     }
 
-    /// Ends PostgreSQL, by SIGKILL or in order, and waits until the shop has it running again.
+    /// Ends PostgreSQL, by SIGKILL or in order, and waits until the shop has restarted it.
     ///
     /// # Errors
-    /// If it does not run, or does not come back.
+    /// If it is not running, or does not come back.
     pub async fn end(&self, signal: Signal) -> anyhow::Result<()> {
         let Status::Running { pid, .. } = private_server::status(&self.data_dir)? else { bail!("PostgreSQL does not run") };
         kill_process(Pid::from_raw(pid).context("PostgreSQL has no process")?, signal).context("ending PostgreSQL")?;

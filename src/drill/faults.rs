@@ -1,4 +1,4 @@
-//! Striking: one fault after another, each followed by the question how long the shop takes to sell again.
+//! Injects one fault after another, and measures after each how long the shop takes to sell again.
 
 use std::time::Duration;
 
@@ -18,22 +18,22 @@ use super::shoppers::Crowd;
 use super::storefront::{Said, Storefront};
 use crate::telemetry::alarms::Cause;
 
-/// An armed fault waits so long for somebody to strike; then it was for nothing.
+/// An armed fault that strikes nothing within this time is removed.
 const TTL: Duration = Duration::from_secs(3);
-/// A slow product holds its batch up for longer than this.
+/// A slow product delays its batch for longer than this.
 const BATCH_UNDER_WAY: Duration = Duration::from_millis(30);
 const BETWEEN_STORM_KILLS: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// What was asked under a fault may fail so long after it: connections and calls that time out late.
+/// A request made during a fault may still fail this long after it: connections and calls that time out late.
 const ECHO: Duration = Duration::from_secs(8);
-/// How long the catalogue may take to come in at the first start.
+/// How long filling the catalogue may take at the first start.
 const FILLED_WITHIN: Duration = Duration::from_secs(60);
-/// How a process tells that others went on without it, and how soon after it was thawed.
+/// The log messages of a process that was fenced, and how soon after SIGCONT they must appear.
 const FENCED: [&str; 2] = ["fenced", "the group has gone on without this process"];
 const FENCED_WITHIN: Duration = Duration::from_secs(15);
 const STEADY_CANARIES: usize = 3;
 
-/// Breaks things. Holds what it needs to see what happens.
+/// Injects faults, with access to what shows their effects.
 pub struct Striker<'a> {
     pub plan: &'a Plan,
     pub crowd: &'a Crowd,
@@ -43,9 +43,9 @@ pub struct Striker<'a> {
     pub storefront: &'a Storefront,
 }
 
-/// What a strike hit.
+/// The result of a fault.
 pub(super) struct Hit {
-    /// Strikes that met somebody.
+    /// Number of targets that were struck.
     pub struck: u64,
     /// Items between SQL commit and outcome at that moment.
     pub in_flight: i64,
@@ -60,17 +60,17 @@ impl Hit {
         Self { struck, in_flight, from, alarm: None }
     }
 
-    /// The alarm of this cause must be over soon after recovery.
+    /// The alarm of this cause must be cleared soon after recovery.
     pub(super) fn until_over(self, cause: Cause) -> Self {
         Self { alarm: Some(cause), ..self }
     }
 }
 
 impl Striker<'_> {
-    /// Whether the shop is complete and sells by both paths, before anything is broken.
+    /// Whether the shop is complete and sells by both paths before any fault.
     ///
     /// # Errors
-    /// Why it is not.
+    /// The reason why not.
     pub async fn steady(&self, within: Duration) -> Result<(), String> {
         let (deadline, whole) = (Instant::now() + FILLED_WITHIN, self.record.catalogue.len() + Plan::retired().len());
         loop {
@@ -96,7 +96,7 @@ impl Striker<'_> {
         Ok(())
     }
 
-    /// Strikes with everything on the schedule. Why it was broken off, if it was.
+    /// Injects every fault of the schedule. Returns the reason if it was stopped early.
     pub async fn strike_all(
         &self,
         shop: &mut Shop,
@@ -155,7 +155,7 @@ impl Striker<'_> {
             }
             Fault::ProcessKill(seat) => {
                 shop.at(*seat)?.kill().await?;
-                // The database lives on: what the kill hit can be counted exactly.
+                // The database survives the kill: the open items can be counted exactly.
                 let in_flight = self.database.open_items().await?;
                 shop.at(*seat)?.start().await?;
                 return Ok(Hit::new(1, in_flight, from));
@@ -211,13 +211,12 @@ impl Striker<'_> {
         let from = Instant::now();
         let left = self.all_struck(u64::from(count) - at_once).await?;
         let struck = u64::from(count) - left;
-        // Whoever is struck while it handles something has work by definition; an idle one may be killed too.
+        // A target that is struck while it handles a message has work by definition; an idle one may be killed too.
         let in_flight = if struck > at_once { in_flight.max(1) } else { in_flight };
         Ok(Hit::new(struck, in_flight, from))
     }
 
-    /// A batch is held up by a slow product, given up because somebody above dies, and handed out again to products that die of
-    /// it.
+    /// A batch is delayed by a slow product, aborted because an actor above it dies, and redelivered to products that die on it.
     async fn storm(&self, fault: &Fault, products: u32) -> anyhow::Result<Hit> {
         let (from, mut at_once) = (Instant::now(), 0);
         for target in STORM_KILLS {
@@ -233,7 +232,7 @@ impl Striker<'_> {
         Ok(Hit::new(struck, if struck > at_once { in_flight.max(1) } else { in_flight }, from))
     }
 
-    /// Waits until the armed faults have struck, or have waited too long; how many are left. Takes them away.
+    /// Waits until all armed faults have struck or timed out; returns how many are left, and removes them.
     async fn all_struck(&self, armed: u64) -> anyhow::Result<u64> {
         let deadline = Instant::now() + TTL;
         let mut left = armed;

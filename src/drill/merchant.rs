@@ -1,8 +1,8 @@
-//! The merchant: catalogue updates while everything else goes on, for products of its own, which nobody buys.
+//! The merchant: catalogue updates during the whole drill, for its own products, which no shopper buys.
 //!
-//! An update says how many there are, so what it leaves behind depends on which of them came last: the ledger checker judges
-//! that, and pages must show what the read model shows. Some products it removes at the beginning, for good: they must never come
-//! back. Changes of stock across every level also keep the alert desk busy.
+//! An update sets an absolute stock, so the final stock depends on which update came last: the ledger checker judges that, and
+//! pages must show what the read model shows. Some products are removed for good at the beginning and must never come back. Stock
+//! changes across every level also keep the alert desk busy.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use super::operator::Operator;
 use super::plan::Plan;
 
 const PRODUCTS: u32 = 20;
-/// One of each level: sold out, critical, low, plenty.
+/// One stock of each level: sold out, critical, low, plenty.
 const STOCKS: [i64; 4] = [0, 3, 8, 50];
 const PRICES: [f64; 3] = [10.0, 19.99, 25.5];
-/// One update in so many removes the product.
+/// One in this many updates removes the product.
 const REMOVES_EVERY: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Takes the products away that are retired: each until the shop has it in writing.
+/// Removes the retired products: each until the shop has acknowledged it.
 async fn retire(operator: &Operator, over: &CancellationToken) {
     for id in Plan::retired() {
         while !over.is_cancelled() && operator.append("product-updates", &id, None).await.is_err() {
@@ -32,7 +32,7 @@ async fn retire(operator: &Operator, over: &CancellationToken) {
     }
 }
 
-/// Updates one product after another until it is over. What fails is not tried again: the next one comes soon.
+/// Updates one product after another until `over`. Failures are not retried: the next update follows soon.
 pub async fn trade(operator: Operator, seed: u64, over: CancellationToken) {
     retire(&operator, &over).await;
     let mut random = StdRng::seed_from_u64(seed.wrapping_add(2));

@@ -1,13 +1,14 @@
-//! The fault drill: buys and breaks at the same time, keeps its own record of what it was promised, and gives a verdict.
+//! The fault drill: buys and injects faults at the same time, keeps its own record of what the shop promised, and gives a
+//! verdict.
 //!
-//! It sees the shop as strangers do, through HTTP, WebSocket, signals and SQL, and shares no decision with the engine.
+//! It uses the shop from outside, through HTTP, WebSocket, signals and SQL, and shares no decision with the engine.
 //!
 //! ```text
 //!  plan (seed) ─► steady? ─► shoppers buy, pages watch, a merchant updates ──────► all settled? ─► verdict ─► report
 //!                              │ record: what each 2xx promised, each frame           ▲
-//!                              └─ faults, one after another: strike ─► a new order settles again (recovery)
+//!                              └─ faults, one after another: inject ─► a new order settles again (recovery)
 //! ```
-//! A fault that finds no work in flight does not count. While no fault is under way every answer must be a good one.
+//! A fault that strikes while no work is in flight does not count. While no fault is active every answer must be a success.
 
 mod broker;
 mod buyers;
@@ -49,23 +50,23 @@ pub use self::shop::Shop;
 use self::shoppers::Crowd;
 use self::storefront::Storefront;
 
-/// A shop that sells within this time before anything is broken is steady.
+/// A shop that sells within this time before any fault is steady.
 const STEADY_WITHIN: Duration = Duration::from_secs(5);
 
-/// Where a drill keeps its shop.
+/// Paths of a drill's shop.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// A directory of its own, made if need be: the shop's data directory and its output.
     pub folder: PathBuf,
     /// The program to run as the shop.
     pub program: PathBuf,
-    /// Arguments before `serve` and `check`, such as the folder of the configuration.
+    /// Arguments before `serve` and `check`, such as the configuration folder.
     pub arguments: Vec<String>,
-    /// The script that starts and kills a Kafka broker. None: the shop runs on the embedded log.
+    /// The script that starts and kills a Kafka broker. `None`: the shop runs on the embedded log.
     pub broker: Option<PathBuf>,
 }
 
-/// Runs a plan on a shop of its own, to the end. `tell` hears what happens, line by line.
+/// Runs a plan on a shop of its own, to the end. `tell` is called with each line of progress.
 ///
 /// # Errors
 /// If the shop cannot be started at all, or the record cannot be judged. A broken promise is no error: it is the report's.
@@ -81,7 +82,7 @@ pub async fn run(plan: &Plan, place: &Place, tell: &(dyn Fn(&str) + Sync), stop:
     result
 }
 
-/// What a drill works with.
+/// The parts of a running drill.
 struct Drill<'a> {
     plan: &'a Plan,
     record: Arc<Record>,
@@ -173,7 +174,7 @@ impl<'a> Drill<'a> {
     }
 }
 
-/// Where reports go: beside the shop of the drill.
+/// Writes the reports beside the drill's shop.
 ///
 /// # Errors
 /// If they cannot be written.

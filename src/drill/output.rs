@@ -1,4 +1,4 @@
-//! What the shop says: copied from a pipe into a file, so that a drill can stop reading as a stalled log collector does.
+//! The shop's output: copied from a pipe into a file, so that a drill can stop reading like a stalled log collector.
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -8,21 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// More than a pipe and one read of the copier hold.
+/// More than a pipe and one read of the copying thread can hold.
 const FILLING: usize = 160 << 10;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The pipe of one life of the shop.
+/// The output pipe of one process of the shop.
 pub struct Output {
     held: Arc<AtomicBool>,
     writer: PipeWriter,
 }
 
 impl Output {
-    /// Copies to the end of `file` until every writer is gone.
+    /// Appends to `file` until every writer has closed the pipe.
     ///
     /// # Errors
-    /// If the system gives no pipe.
+    /// If the system cannot create a pipe.
     pub fn into(file: File) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let held = Arc::new(AtomicBool::new(false));
@@ -31,10 +31,10 @@ impl Output {
         Ok(Self { held, writer })
     }
 
-    /// For the shop to write to.
+    /// The write end for the shop.
     ///
     /// # Errors
-    /// If the system has no descriptor left.
+    /// If the system has no file descriptor left.
     pub fn end(&self) -> io::Result<Stdio> {
         Ok(self.writer.try_clone()?.into())
     }
@@ -42,17 +42,17 @@ impl Output {
     /// Stops reading until the result is dropped, and fills the pipe with empty lines, so that the next writer blocks.
     ///
     /// # Errors
-    /// If the system has no descriptor left.
+    /// If the system has no file descriptor left.
     pub fn hold(&self) -> io::Result<Held> {
         let mut writer = self.writer.try_clone()?;
         self.held.store(true, Ordering::Release);
-        // Blocks until somebody reads again.
+        // Blocks until reading continues.
         thread::spawn(move || writer.write_all(&vec![b'\n'; FILLING]));
         Ok(Held(self.held.clone()))
     }
 }
 
-/// Nobody reads while this is held.
+/// The pipe is not read while this exists.
 pub struct Held(Arc<AtomicBool>);
 
 impl Drop for Held {
@@ -67,7 +67,7 @@ fn copy(mut from: PipeReader, mut into: File, held: &AtomicBool) {
         while held.load(Ordering::Acquire) {
             thread::park_timeout(LOOK_EVERY);
         }
-        // What a full disk does not take is lost; the shop must not notice.
+        // Output that a full disk cannot take is lost; the shop must not notice.
         let _ = into.write_all(&piece[..count]);
     }
 }

@@ -1,7 +1,7 @@
-//! Pages: WebSocket clients that hold what they are told, write every frame down, and come back when they are cut off.
+//! Pages: WebSocket clients that apply the frames they receive, record them, and reconnect when they are cut off.
 //!
-//! Every second one can resume. It leaves by itself now and then, right after it was given a cursor: what the cursor claims and
-//! the page was not sent is never sent again. Whoever is connected must be told what others were, within a bounded time.
+//! Every second page can resume. It disconnects now and then right after it received a cursor: a change that the cursor wrongly
+//! covers is then never sent to it. A connected page must receive what other pages received, within a bounded time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::{Breach, Record, Revision};
 
-/// A page that is cut off comes back after this time.
+/// Wait before a page that was cut off reconnects.
 const AGAIN: Duration = Duration::from_millis(300);
-/// Nothing for so long, not even a ping: the line is dead.
+/// Silence, without even a ping, after which the connection counts as dead.
 const SILENCE: Duration = Duration::from_secs(30);
-/// The protocol of our own page: it can resume where it was.
+/// The subprotocol of the shop's own page, which can resume.
 const RESUMING: HeaderValue = HeaderValue::from_static("kartshoppe.v1");
 
-/// A page that can resume leaves after so many cursors.
+/// A resuming page disconnects after this many cursors.
 const LEAVES_AFTER: u32 = 3;
 /// What one page was told a connected page must be told within this time.
 const TOLD_WITHIN: Duration = Duration::from_secs(15);
@@ -33,13 +33,13 @@ const COMPARE_EVERY: Duration = Duration::from_secs(1);
 /// Stock of each product as a page shows it, with life and version.
 type Shown = BTreeMap<String, (u64, u64, i64)>;
 
-/// One page as it stands.
+/// State of one page.
 #[derive(Debug, Default)]
 struct Page {
     shown: Shown,
     /// Since when it has been connected without a break.
     connected: Option<Instant>,
-    /// What it was found to lack: told once for each product.
+    /// Products that it was found to be behind on: reported once each.
     behind: BTreeSet<String>,
 }
 
@@ -57,7 +57,7 @@ impl Gallery {
         Self { base, record, pages: Mutex::default() }
     }
 
-    /// Watches until it is over. Every second page speaks the protocol that can resume.
+    /// Runs a page until `over`. Every second page uses the subprotocol that can resume.
     pub async fn watch(self: Arc<Self>, place: u32, over: CancellationToken) {
         self.with(place, |_| ());
         let resumes = place % 2 == 1;
@@ -69,7 +69,7 @@ impl Gallery {
         }
     }
 
-    /// Looks whether all who are connected are told the same, until it is over.
+    /// Checks regularly that all connected pages receive the same, until `over`.
     pub async fn compare(self: Arc<Self>, over: CancellationToken) {
         while over.run_until_cancelled(tokio::time::sleep(COMPARE_EVERY)).await.is_some() {
             let known = self.record.known_for(TOLD_WITHIN);
@@ -145,7 +145,7 @@ impl Gallery {
                 }
             }
             Some("HEARTBEAT") => {
-                // A page that must read everything again has nothing to resume from.
+                // A page that must reload everything has nothing to resume from.
                 *cursor = if payload["reload"] == true { None } else { payload["cursor"].as_str().map(str::to_owned) };
             }
             Some(_) | None => {}

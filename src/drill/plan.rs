@@ -1,4 +1,4 @@
-//! What a drill does: how much it buys, what it breaks, how long. A plan and its seed make the same schedule again.
+//! A drill's plan: how much it buys, which faults it injects, for how long. A plan and its seed always give the same schedule.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::duration_text;
 
-/// Plans that come with the program, by name.
+/// Built-in plans, by name.
 const BUILT_IN: [(&str, &str); 7] = [
     ("short", include_str!("plans/short.toml")),
     ("default", include_str!("plans/default.toml")),
@@ -22,83 +22,83 @@ const BUILT_IN: [(&str, &str); 7] = [
     ("kafka-long", include_str!("plans/kafka-long.toml")),
 ];
 
-/// Units on the shelf of a product of which there is enough for any drill.
+/// Stock of a product that no drill can sell out.
 const PLENTY: i64 = 10_000_000;
-/// One product in so many is scarce, so that orders also come away short and with nothing.
+/// One in this many products is scarce, so that some orders get less than requested or nothing.
 const SCARCE_EVERY: u32 = 10;
 const SCARCE_MAX: i64 = 60;
 
 const ROLES: [&str; 3] = ["inventory", "cdc", "api"];
 /// A stopped role stays stopped for at least this time.
 pub const ROLE_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// Products that are on the shelves at first and that the merchant takes away for good.
+/// Number of products of the opening catalogue that the merchant removes for good.
 const RETIRED: u32 = 8;
 
 /// Opening stock by product id.
 pub type Catalogue = BTreeMap<String, i64>;
 
-/// A drill.
+/// The plan of a drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Of everything that is random.
+    /// Seed of everything random.
     pub seed: u64,
-    /// The faults are spread over this time; it becomes longer if recoveries take longer.
+    /// The faults are spread over this time; longer recoveries extend it.
     #[serde(with = "duration_text")]
     pub duration: Duration,
-    /// A shop that sells nothing for so long is sick: the drill stops breaking it.
+    /// A shop that sells nothing for this long is sick: the drill stops injecting faults.
     #[serde(with = "duration_text")]
     pub sick_after: Duration,
-    /// How long everything may take to settle once nothing is broken any more.
+    /// How long everything may take to settle after the last fault.
     #[serde(with = "duration_text", default = "settle_within")]
     pub settle_within: Duration,
     pub load: Load,
     pub faults: Faults,
-    /// Settings of the shop, in their environment form.
+    /// Settings of the shop, as environment variables.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
 
-/// Who buys and who watches.
+/// Buyers and watchers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// Shoppers that buy one order after another.
     pub shoppers: u32,
-    /// Shoppers that buy at an open page of their own, and wait there for the news that their order is settled.
+    /// Shoppers that buy on a connected page and wait there until it is notified that the order is settled.
     #[serde(default)]
     pub buyers: u32,
     /// Pages that watch the whole shop.
     pub pages: u32,
     pub products: u32,
-    /// Different products of an order: 1 to this many.
+    /// An order has 1 to this many different products.
     pub items_per_order: u32,
-    /// Share of the orders that go through the WAL, 0 to 1.
+    /// Share of the orders that are published through the WAL, 0 to 1.
     pub wal_share: f64,
-    /// What a shopper waits between two orders.
+    /// A shopper's wait between two orders.
     #[serde(with = "duration_text")]
     pub pause: Duration,
 }
 
-/// What is broken, and how often.
+/// Which faults, and how often.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Faults {
-    /// Rounds of strikes on actors: in each round every target suffers every kind once.
+    /// Rounds of faults on actors: in each round every target gets every kind once.
     pub actor_rounds: u32,
     pub actor_targets: Vec<String>,
     pub actor_kinds: Vec<String>,
-    /// Strikes of one fault on products, of which there are many: each hits whoever handles something next.
+    /// Strikes of one fault on products, of which there are many: each strikes the product that handles the next message.
     pub product_strikes: u32,
-    /// The same of other targets, where it is more than one.
+    /// The same for other targets, if more than one.
     #[serde(default)]
     pub strikes: BTreeMap<String, u32>,
-    /// Products, shards, committer and source killed again and again within a second: ends that meet other ends.
+    /// Products, shards, committer and source killed repeatedly within a second, so that failures overlap.
     #[serde(default)]
     pub storms: u32,
     /// Roles stopped under load, and started again.
     pub role_stops: u32,
-    /// Which, in turn.
+    /// Which roles, in turn.
     #[serde(default = "all_roles")]
     pub roles: Vec<String>,
     /// A stopped role is started again after at most this time.
@@ -114,37 +114,37 @@ pub struct Faults {
     pub freeze_min: Duration,
     #[serde(with = "duration_text")]
     pub freeze_max: Duration,
-    /// SIGKILL of the second inventory, which there is on Kafka.
+    /// SIGKILL of the second inventory process, which exists only on Kafka.
     #[serde(default)]
     pub second_kills: u32,
-    /// SIGSTOP and SIGCONT of it. On Kafka a freeze counts only if the frozen process is told afterwards that it was fenced.
+    /// SIGSTOP and SIGCONT of it. On Kafka a freeze counts only if the process notices afterwards that it was fenced.
     #[serde(default)]
     pub second_freezes: u32,
-    /// SIGKILL of the broker, and its start.
+    /// SIGKILL of the broker, and its restart.
     #[serde(default)]
     pub broker_kills: u32,
     /// SIGKILL of PostgreSQL.
     pub postgres_kills: u32,
     /// An orderly restart of PostgreSQL.
     pub postgres_restarts: u32,
-    /// All connections of PostgreSQL ended.
+    /// All connections to PostgreSQL ended.
     pub connection_cuts: u32,
     /// The embedded log's folder moved away, and back.
     #[serde(default)]
     pub moved_logs: u32,
-    /// The file system of the drill's folder filled, and emptied; it must be a small one of its own.
+    /// The file system of the drill's folder filled, and freed again; it must be a small one used by nothing else.
     #[serde(default)]
     pub full_disks: u32,
-    /// Nobody reads the shop's output, whose pipe is full.
+    /// The shop's output is not read, and its pipe is full.
     #[serde(default)]
     pub unread_outputs: u32,
-    /// Twenty pages that take a few bytes a second.
+    /// Twenty pages that read a few bytes a second.
     #[serde(default)]
     pub trickling_pages: u32,
-    /// A consumer of somebody else's in the inventory's group, on Kafka.
+    /// A foreign consumer in the inventory's group, on Kafka.
     #[serde(default)]
     pub foreign_members: u32,
-    /// The topic of the states given a policy that would lose them, and its own again, on Kafka.
+    /// The topic of the states set to a policy that would lose them, and back, on Kafka.
     #[serde(default)]
     pub changed_policies: u32,
 }
@@ -162,7 +162,7 @@ fn role_pause_max() -> Duration {
 }
 
 impl Plan {
-    /// A plan that comes with the program, or one from a file.
+    /// A built-in plan, or one from a file.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -177,7 +177,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Whether it can be run at all.
+    /// Whether the plan can be run.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -220,13 +220,13 @@ impl Plan {
         Ok(())
     }
 
-    /// Products that the shop opens with and that are removed at once: nobody may ever see them again.
+    /// Products of the opening catalogue that are removed at once: no page may ever show them again.
     #[must_use]
     pub fn retired() -> Vec<String> {
         (1..=RETIRED).map(|number| format!("RETIRED_{number:02}")).collect()
     }
 
-    /// The products of the drill's shop, and how many there are of each.
+    /// The products of the drill's shop with their opening stock.
     #[must_use]
     pub fn catalogue(&self) -> Catalogue {
         let mut random = StdRng::seed_from_u64(self.seed);

@@ -1,4 +1,4 @@
-//! The shop under drill: a child process with a directory of its own, and the signals that it gets.
+//! The shop under drill: a child process with its own data directory, and the signals sent to it.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -19,17 +19,17 @@ use super::output::{Held, Output};
 use crate::data_dir::running_server;
 use crate::telemetry::names::attribute::DRILL_ID;
 
-/// A first start makes a database cluster, perhaps on a busy machine.
+/// A first start creates a database cluster, perhaps on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(180);
-/// A stop commits what is under way and stops the database.
+/// A stop commits running work and stops the database.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const COPIED_WITHIN: Duration = Duration::from_millis(100);
-/// Ports that the operating system hands to nobody: while the shop is dead, a connection or a database would get one of the
-/// others.
+/// Outside the operating system's ephemeral range: while the shop is dead, no outgoing connection or database can be given its
+/// port.
 const PORTS: Range<u16> = 20_000..32_000;
 
-/// The shop's process. One that is dropped is killed.
+/// The shop's process. Dropping it kills the process.
 pub struct Process {
     program: PathBuf,
     arguments: Vec<String>,
@@ -56,7 +56,7 @@ fn traced(folder: &Path) -> Vec<(String, String)> {
 }
 
 impl Process {
-    /// Chooses ports; nothing runs yet. `name` is that of its data directory and its output.
+    /// Chooses ports; nothing runs yet. `name` names its data directory and its output.
     ///
     /// # Errors
     /// If there is no free port.
@@ -83,25 +83,25 @@ impl Process {
         })
     }
 
-    /// The shop, for shoppers.
+    /// The shop's URL for shoppers.
     #[must_use]
     pub fn shop_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.http)
     }
 
-    /// The shop, for lines that speak no HTTP client's language.
+    /// The shop's address for raw connections.
     #[must_use]
     pub fn shop_address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.http).into()
     }
 
-    /// The shop, for pages.
+    /// The shop's URL for pages.
     #[must_use]
     pub fn pages_url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.http)
     }
 
-    /// The shop, for operators.
+    /// The shop's URL for operators.
     #[must_use]
     pub fn operators_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.admin)
@@ -113,15 +113,15 @@ impl Process {
         &self.data
     }
 
-    /// Starts it and waits until it says that it is ready.
+    /// Starts it and waits until it reports that it is ready.
     ///
     /// # Errors
-    /// If it ends instead, or takes too long: with its last words.
+    /// If it ends instead, or takes too long: with the end of its output.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         std::fs::create_dir_all(&self.data).with_context(|| format!("making {}", self.data.display()))?;
         let output = Output::into(File::options().create(true).append(true).open(&self.output)?)?;
         let mut command = self.command("serve");
-        // A group of its own: Ctrl-C in the terminal, and what `timeout` sends, is for the drill.
+        // Its own process group: Ctrl-C in the terminal, and what `timeout` sends, reach only the drill.
         command.stdin(Stdio::null()).stdout(output.end()?).stderr(output.end()?).kill_on_drop(true).process_group(0);
         let mut child = command.spawn().with_context(|| format!("starting {}", self.program.display()))?;
         let deadline = Instant::now() + START_LIMIT;
@@ -137,10 +137,10 @@ impl Process {
         Ok(())
     }
 
-    /// Nobody reads its output any more until what this gives is dropped.
+    /// Stops reading its output until the result is dropped.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub fn stop_reading(&self) -> anyhow::Result<Held> {
         Ok(self.said.as_ref().context("the shop does not run")?.hold()?)
     }
@@ -153,19 +153,19 @@ impl Process {
         ready.is_ok_and(|answer| answer.status().is_success())
     }
 
-    /// SIGKILL, and waits for the end.
+    /// SIGKILL, and waits for its end.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("the shop does not run")?;
         child.kill().await.context("killing the shop")
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGTERM, and waits for its end.
     ///
     /// # Errors
-    /// If it does not run, ends badly, or takes too long; it is killed then.
+    /// If it is not running, exits with an error, or takes too long; it is killed then.
     pub async fn terminate(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)?;
         let mut child = self.child.take().context("the shop does not run")?;
@@ -178,17 +178,17 @@ impl Process {
         Ok(())
     }
 
-    /// SIGSTOP, a while, SIGCONT.
+    /// SIGSTOP, a wait, SIGCONT.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub async fn freeze(&mut self, time: Duration) -> anyhow::Result<()> {
         self.signal(Signal::STOP)?;
         tokio::time::sleep(time).await;
         self.signal(Signal::CONT)
     }
 
-    /// Starts it if it does not run.
+    /// Starts it if it is not running.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -200,26 +200,26 @@ impl Process {
         if runs { Ok(()) } else { self.start().await }
     }
 
-    /// How it ended, if it did so by itself: with its last words.
+    /// How it ended, if it exited by itself: with the end of its output.
     ///
     /// # Errors
-    /// If the operating system does not say.
+    /// If the operating system reports an error.
     pub fn died(&mut self) -> anyhow::Result<Option<String>> {
         let Some(child) = &mut self.child else { return Ok(None) };
         Ok(child.try_wait()?.map(|status| format!("ended by itself ({status}):\n{}", self.last_words())))
     }
 
-    /// Ends it at the end of the drill, politely, so that its database stops with it.
+    /// Ends it at the end of the drill, in order, so that its database stops with it.
     pub async fn stop(&mut self) {
         if self.child.is_some() {
             let _ = self.terminate().await;
         }
     }
 
-    /// What the ledger checker says about this shop.
+    /// The ledger checker's report about this shop.
     ///
     /// # Errors
-    /// If it cannot be asked.
+    /// If the checker cannot be run.
     pub async fn check(&self) -> anyhow::Result<Value> {
         let output = self.command("check").arg("--json").output().await.context("starting the ledger checker")?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -232,7 +232,7 @@ impl Process {
         std::fs::metadata(&self.output).map_or(0, |file| file.len())
     }
 
-    /// Whether it has said one of these words since then, in whatever case.
+    /// Whether its output since then contains one of these words, in any case.
     #[must_use]
     pub fn said_since(&self, place: u64, words: &[&str]) -> bool {
         let output = std::fs::read(&self.output).unwrap_or_default();
@@ -244,7 +244,7 @@ impl Process {
     fn command(&self, what: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(what);
-        // The shop brings its own database: another one's orders would be none of the drill's business.
+        // The shop starts its own database: another one's orders would be no part of the drill.
         command
             .env_remove("DATABASE_URL")
             .env_remove("KARTSHOPPE__POSTGRES__DATABASE_URL")
@@ -267,7 +267,7 @@ impl Process {
     }
 }
 
-/// Two ports that are free now; the shop keeps them over its restarts, so that shoppers and pages find it again.
+/// Two ports that are free now; the shop keeps them across restarts, so that shoppers and pages reconnect.
 fn two_free_ports() -> std::io::Result<(u16, u16)> {
     let mut last = None;
     for _ in 0..100 {

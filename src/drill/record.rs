@@ -1,4 +1,4 @@
-//! What the drill was promised and what it saw. Nothing in here comes from the shop's own files.
+//! What the shop promised and what the drill observed. Nothing here is read from the shop's own files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,15 +9,15 @@ use tokio::time::Instant;
 
 use super::plan::Catalogue;
 
-/// Sayings of one kind that are kept; more are only counted.
+/// Texts kept for each kind of breach; further ones are only counted.
 const KEPT: usize = 20;
-/// Faults are under way for an unknown time.
+/// Faults are active for an unknown time.
 const WHILE_STRUCK: u64 = u64::MAX;
 
 /// One purchase, from the moment at which the order may exist.
 #[derive(Debug, Clone)]
 pub struct Purchase {
-    /// Of this purchase alone: how the order is found in SQL.
+    /// Unique to this purchase: finds the order in SQL.
     pub user: String,
     pub session: String,
     pub key: String,
@@ -27,51 +27,51 @@ pub struct Purchase {
     pub answer: Answer,
 }
 
-/// What the shop said to a checkout.
+/// The shop's answer to a checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Nothing yet: it may have happened or not, and is asked again.
     Unclear,
     /// 2xx, with this order.
     Promised(String),
-    /// A definite no.
+    /// A definite refusal.
     Refused(String),
 }
 
-/// How a promise can be broken.
+/// The kinds of broken promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Breach {
-    /// A promised order or one of its items is not there, or units of a sold item never left the shelf.
+    /// A promised order or one of its items does not exist, or the stock still contains units that were sold.
     Lost,
-    /// An order is there twice, or units left the shelf that nobody was given.
+    /// An order exists twice, or units that no item was allocated are missing from the stock.
     Doubled,
-    /// An order that nobody was promised.
+    /// An order that was not promised.
     Phantom,
-    /// What was answered is not what was asked for.
+    /// The order differs from the request.
     Altered,
-    /// Less than nothing on a shelf.
+    /// Negative stock.
     Negative,
     /// An item without an outcome.
     Unsettled,
-    /// A product that was removed for good and is back.
+    /// A product that was removed for good and is shown again.
     CameBack,
-    /// A page that does not show what the shop has.
+    /// A page that does not show the shop's stock.
     PageDiffers,
-    /// A page that was connected all the time and was not told what others were.
+    /// A page that was connected all the time and did not receive what others received.
     PageBehind,
-    /// A buyer who waited at an open page and was not told that the order is settled.
+    /// A buyer whose connected page was not notified that the order is settled.
     NotTold,
-    /// A page that was told of an older state, or of another one than the next page.
+    /// A page that was sent an older state, or another one than other pages.
     FrameWrong,
-    /// An answer that no fault excuses.
+    /// A failure that no fault excuses.
     BadAnswer,
-    /// The shop said that it was ready while what it stands on was gone, or went on saying that it was not.
+    /// The shop reported ready without something that it depends on, or kept reporting not ready.
     Unnoticed,
 }
 
 impl Breach {
-    /// Every one, with what must never happen.
+    /// Every kind, with the line of the report.
     pub const ALL: [(Self, &'static str); 13] = [
         (Self::Lost, "lost orders, items or units"),
         (Self::Doubled, "doubled orders or units"),
@@ -89,32 +89,32 @@ impl Breach {
     ];
 }
 
-/// Shared by everybody who buys, watches and breaks.
+/// Shared by all shoppers, pages and fault injection.
 pub struct Record {
     /// Opening stock by product.
     pub catalogue: Catalogue,
     begun: Instant,
-    /// Until when, in milliseconds since the beginning, a failed answer is a fault's.
+    /// Until when, in milliseconds since the beginning, a failed answer is excused by a fault.
     excused_until: AtomicU64,
     purchases: Mutex<Vec<Purchase>>,
     breaches: Mutex<BTreeMap<Breach, (u64, BTreeSet<String>)>>,
     answers: Mutex<BTreeMap<String, u64>>,
-    /// Stock by product, life and version, as the first page that saw it was told.
+    /// Stock by product, lifetime and version, as first sent to a page.
     seen: Mutex<HashMap<(String, u64, u64), i64>>,
-    /// The newest revision of each product that any page was told, and since when.
+    /// The newest revision of each product that was sent to any page, and since when.
     newest: Mutex<BTreeMap<String, (Revision, Instant)>>,
-    /// When the shop was frozen last; it is for good until it is thawed.
+    /// When the shop was last resumed after a freeze; `None` while it is frozen.
     thawed: Mutex<Option<Instant>>,
     frames: AtomicU64,
     /// Buyers who were told at their page that their order is settled.
     told: AtomicU64,
 }
 
-/// Life and version.
+/// Lifetime and version.
 pub type Revision = (u64, u64);
 
 impl Record {
-    /// An empty one.
+    /// An empty record.
     #[must_use]
     pub fn new(catalogue: Catalogue) -> Self {
         Self {
@@ -132,23 +132,23 @@ impl Record {
         }
     }
 
-    /// From now on something is broken.
+    /// A fault is active from now on.
     pub fn struck(&self) {
         self.excused_until.store(WHILE_STRUCK, Ordering::SeqCst);
     }
 
-    /// Nothing is broken any more; what was asked meanwhile may still fail for a while.
+    /// The fault is over; requests made during it may still fail for a while.
     pub fn calm_down_after(&self, echo: Duration) {
         self.excused_until.store(millis(self.begun.elapsed() + echo), Ordering::SeqCst);
     }
 
-    /// Whether a failure that shows now may be a fault's.
+    /// Whether a failure observed now may be caused by a fault.
     #[must_use]
     pub fn is_excused(&self) -> bool {
         millis(self.begun.elapsed()) <= self.excused_until.load(Ordering::SeqCst)
     }
 
-    /// A purchase begins; its place for [`Record::answered`].
+    /// Records a new purchase; returns its index for [`Record::answered`].
     pub fn asked(&self, purchase: Purchase) -> usize {
         let mut purchases = lock(&self.purchases);
         purchases.push(purchase);
@@ -162,7 +162,7 @@ impl Record {
         }
     }
 
-    /// What the shop has said to a purchase so far.
+    /// The shop's answer to a purchase so far.
     #[must_use]
     pub fn answer_of(&self, place: usize) -> Answer {
         lock(&self.purchases).get(place).map_or(Answer::Unclear, |purchase| purchase.answer.clone())
@@ -174,7 +174,7 @@ impl Record {
         lock(&self.purchases).clone()
     }
 
-    /// Those without an answer, with their places.
+    /// Purchases without an answer, with their indices.
     #[must_use]
     pub fn unclear(&self) -> Vec<(usize, Purchase)> {
         let purchases = lock(&self.purchases);
@@ -193,13 +193,13 @@ impl Record {
         }
     }
 
-    /// Answers by what they were.
+    /// Number of answers by kind.
     #[must_use]
     pub fn answers(&self) -> BTreeMap<String, u64> {
         lock(&self.answers).clone()
     }
 
-    /// A promise is broken.
+    /// Records a broken promise.
     pub fn breach(&self, breach: Breach, what: String) {
         let mut breaches = lock(&self.breaches);
         let (count, kept) = breaches.entry(breach).or_default();
@@ -215,7 +215,7 @@ impl Record {
         lock(&self.breaches).clone()
     }
 
-    /// A page was told of a state of a product.
+    /// A page was sent a state of a product.
     pub fn seen(&self, product: &str, life: u64, version: u64, stock: i64) {
         if stock < 0 {
             self.breach(Breach::Negative, format!("a page was shown {stock} of {product}"));
@@ -236,7 +236,8 @@ impl Record {
         }
     }
 
-    /// The newest revision of each product that some page has known for at least `time`, in which the shop was not frozen.
+    /// The newest revision of each product that some page has shown for at least `time`, not counting times when the shop was
+    /// frozen.
     #[must_use]
     pub fn known_for(&self, time: Duration) -> BTreeMap<String, Revision> {
         if !self.ran_for(time) {
@@ -247,7 +248,7 @@ impl Record {
         old.map(|(product, (revision, _))| (product.clone(), *revision)).collect()
     }
 
-    /// Whether the shop was not frozen at any moment of the last `time`.
+    /// Whether the shop was never frozen during the last `time`.
     #[must_use]
     pub fn ran_for(&self, time: Duration) -> bool {
         lock(&self.thawed).is_some_and(|since| since.elapsed() >= time)
@@ -258,7 +259,7 @@ impl Record {
         *lock(&self.thawed) = None;
     }
 
-    /// The shop was frozen until now.
+    /// The shop runs again.
     pub fn thawed(&self) {
         *lock(&self.thawed) = Some(Instant::now());
     }
@@ -268,18 +269,18 @@ impl Record {
         self.told.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Buyers who were told.
+    /// Number of buyers whose page was notified.
     #[must_use]
     pub fn told(&self) -> u64 {
         self.told.load(Ordering::Relaxed)
     }
 
-    /// A page got a frame.
+    /// A page received a frame.
     pub fn frame(&self) {
         self.frames.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Frames of all pages.
+    /// Number of frames received by all pages.
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)

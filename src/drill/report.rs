@@ -1,4 +1,4 @@
-//! What a drill has to say: as JSON for programs, as Markdown for people.
+//! The report of a drill: as JSON for programs, as Markdown for people.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,20 +11,20 @@ use super::plan::Plan;
 use super::record::Breach;
 use super::schedule::Fault;
 
-/// How it ended. The number is the exit code.
+/// The result. The number is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Every promise was kept.
     Held = 0,
     Broken = 1,
-    /// The shop did not sell before anything was broken.
+    /// The shop did not sell before any fault.
     NotSteady = 3,
-    /// Broken off: the shop was sick for too long, or somebody asked.
+    /// Stopped early: the shop was sick for too long, or on request.
     Aborted = 4,
 }
 
-/// Everything about a drill.
+/// The complete report of a drill.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -32,25 +32,25 @@ pub struct Report {
     pub plan: Plan,
     /// Orders that were promised.
     pub orders: u64,
-    /// Orders asked for through the WAL.
+    /// Orders requested with publication through the WAL.
     pub by_wal: u64,
     pub items: u64,
     /// Units that were allocated.
     pub units: i64,
-    /// Frames that pages got.
+    /// Frames that pages received.
     pub frames: u64,
-    /// Buyers who were told at their page that their order is settled.
+    /// Buyers whose page was notified that the order is settled.
     pub told: u64,
-    /// Answers of the shop by what they were.
+    /// Number of answers by kind.
     pub answers: BTreeMap<String, u64>,
     pub breaches: BTreeMap<Breach, Broken>,
     pub faults: BTreeMap<String, Strikes>,
-    /// What the ledger checker said.
+    /// The ledger checker's report.
     pub ledger: Value,
     pub notes: Vec<String>,
 }
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Debug, Clone, Serialize)]
 pub struct Broken {
     pub count: u64,
@@ -58,21 +58,21 @@ pub struct Broken {
     pub cases: BTreeSet<String>,
 }
 
-/// All strikes of one kind.
+/// All strikes of one fault.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Strikes {
     pub tried: u64,
-    /// Those that met somebody.
+    /// Those that struck a target.
     pub struck: u64,
-    /// Those that met somebody while work was in flight: the others do not count.
+    /// Those that struck a target while work was in flight: the others do not count.
     pub counted: u64,
-    /// From each strike to the first order after it that is settled by each path, in milliseconds, sorted.
+    /// From each strike to the first later order settled by each path, in milliseconds, sorted.
     pub recovery_ms: Vec<u64>,
 }
 
 impl Strikes {
-    /// The share `part` of the recoveries took at most so many milliseconds.
+    /// The recovery time in milliseconds that the share `part` of the recoveries did not exceed.
     #[must_use]
     pub fn percentile(&self, part: f64) -> Option<u64> {
         #[expect(
@@ -107,13 +107,13 @@ impl Report {
         }
     }
 
-    /// Writes a strike down.
+    /// Adds a strike.
     pub fn strike(&mut self, fault: &Fault, struck: u64, in_flight: i64, recovery: Duration) {
         let strikes = self.faults.entry(fault.to_string()).or_default();
         strikes.tried += fault.strikes();
         strikes.struck += struck;
         if struck == 0 {
-            // Nobody was there to be struck: there is nothing to recover from.
+            // No target was struck: there is nothing to recover from.
             return;
         }
         if in_flight > 0 {
@@ -124,7 +124,7 @@ impl Report {
         strikes.recovery_ms.insert(place, recovery);
     }
 
-    /// What was found broken.
+    /// Adds the broken promises.
     pub fn take_breaches(&mut self, breaches: BTreeMap<Breach, (u64, BTreeSet<String>)>) {
         self.breaches = breaches.into_iter().map(|(breach, (count, cases))| (breach, Broken { count, cases })).collect();
     }

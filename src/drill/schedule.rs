@@ -1,4 +1,4 @@
-//! Which faults strike, and in which order: everything that the plan names, shuffled by its seed.
+//! Which faults are injected, in which order: everything that the plan names, shuffled by its seed.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use rand::{Rng, SeedableRng};
 use super::plan::{Plan, ROLE_PAUSE_MIN};
 use super::shop::Seat;
 
-/// One thing that is broken.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// A fault of the fault API, so many times.
+    /// A fault of the fault API, with its count.
     Actor {
         target: String,
         kind: String,
         count: u32,
     },
-    /// Ends of products in the middle of ends of those above them; so many products at each of [`STORM_KILLS`].
+    /// Products killed while the actors above them are killed; this many products at each of [`STORM_KILLS`].
     Storm {
         products: u32,
     },
-    /// A role, stopped and started again after a while.
+    /// A role stopped, and started again after a pause.
     Role {
         role: String,
         pause: Duration,
@@ -46,16 +46,16 @@ pub enum Fault {
     PolicyChanged,
 }
 
-/// Kills of a storm that strike those above the products.
+/// Actors above the products that a storm kills.
 pub const STORM_KILLS: [&str; 6] = ["committer", "shard", "log-source", "shard", "committer", "shard"];
 
 impl Fault {
-    /// Strikes that it is made of.
+    /// The number of its strikes.
     #[must_use]
     pub fn strikes(&self) -> u64 {
         match self {
             Self::Actor { count, .. } => u64::from(*count),
-            // One is slow, so that there is a batch under way; one is killed above; and the products that are handed it again.
+            // One slow product keeps a batch open; one kill strikes above it; the others strike products that get it redelivered.
             Self::Storm { products } => STORM_KILLS.len() as u64 * (2 + u64::from(*products)),
             Self::Role { .. }
             | Self::ProcessKill(_)
@@ -98,7 +98,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults of a plan, in the order in which they strike.
+/// The faults of a plan, in the order of injection.
 #[must_use]
 pub fn faults(plan: &Plan) -> Vec<Fault> {
     let asked = &plan.faults;
@@ -108,7 +108,7 @@ pub fn faults(plan: &Plan) -> Vec<Fault> {
         for target in &asked.actor_targets {
             for kind in &asked.actor_kinds {
                 let many = if target == "product" { Some(&asked.product_strikes) } else { asked.strikes.get(target) };
-                // Each hang costs the time in which a hung actor is found.
+                // Each hang takes the time after which a hung actor is detected.
                 let count = many.filter(|_| kind != "hang").copied().unwrap_or(1);
                 faults.push(Fault::Actor { target: target.clone(), kind: kind.clone(), count });
             }

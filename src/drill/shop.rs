@@ -1,5 +1,5 @@
-//! The shop under drill: one process on the embedded log. On Kafka two, of which the second runs the inventory alone, so that
-//! the partitions of one that is killed or frozen move to the other; and a broker of its own.
+//! The shop under drill: one process on the embedded log. On Kafka two, of which the second runs the inventory alone, so that the
+//! partitions of a killed or frozen process move to the other; and its own broker.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::plan::{Catalogue, Plan};
 use super::process::Process;
 use crate::store::private_server;
 
-/// Of each product that is removed at once.
+/// Opening stock of each product that is removed at once.
 const RETIRED_STOCK: i64 = 3;
 
 /// One of the shop's processes.
@@ -21,7 +21,7 @@ const RETIRED_STOCK: i64 = 3;
 pub enum Seat {
     /// Everything that is needed to sell.
     Main,
-    /// The inventory once more.
+    /// A second inventory.
     Second,
 }
 
@@ -85,7 +85,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// The second inventory: it needs the first one's database to start, and never asks it anything.
+    /// The second inventory: it needs the first one's database to start, and never queries it.
     fn seat_second(&self) -> anyhow::Result<Process> {
         let urls = private_server::urls(self.main.data_dir())?.context("the shop has no private PostgreSQL")?;
         let mut environment = self.environment.clone();
@@ -94,7 +94,7 @@ impl Shop {
         Process::new(&self.program, Seat::Second.name(), environment)
     }
 
-    /// The process at this seat.
+    /// The process of this seat.
     ///
     /// # Errors
     /// If nobody sits there.
@@ -105,10 +105,10 @@ impl Shop {
         }
     }
 
-    /// Who ended without having been told to, and how: no fault here may bring a whole process down.
+    /// Which process exited without being asked to, and how: no fault here may end a whole process.
     ///
     /// # Errors
-    /// If the operating system does not say.
+    /// If the operating system reports an error.
     pub fn died(&mut self) -> anyhow::Result<Option<String>> {
         for (seat, process) in [(Seat::Main, Some(&mut self.main)), (Seat::Second, self.second.as_mut())] {
             if let Some(how) = process.map_or(Ok(None), Process::died)? {
@@ -126,16 +126,16 @@ impl Shop {
         self.broker.as_ref().context("there is no broker: name its script")
     }
 
-    /// The folders that the processes keep their data in.
+    /// The data directories of the processes.
     #[must_use]
     pub fn data_dirs(place: &Place) -> [PathBuf; 2] {
         [Seat::Main, Seat::Second].map(|seat| place.folder.join(seat.name()))
     }
 
-    /// Starts whatever does not run.
+    /// Starts every process that is not running.
     ///
     /// # Errors
-    /// If it cannot be started.
+    /// If one cannot be started.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
         if let Some(broker) = &self.broker {
             broker.resume().await?;
@@ -147,7 +147,7 @@ impl Shop {
         }
     }
 
-    /// Ends it at the end of the drill, politely, so that its database stops with it.
+    /// Ends the shop at the end of the drill, in order, so that its database stops with it.
     pub async fn close(&mut self) {
         if let Some(second) = &mut self.second {
             second.stop().await;

@@ -1,4 +1,4 @@
-//! Shoppers: they fill a cart, check out with a key of their own, and ask again with the same key until there is an answer.
+//! Shoppers: they fill a cart, check out with a unique key, and repeat the request with the same key until there is an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use super::plan::Plan;
 use super::record::{Answer, Breach, Purchase, Record};
 use super::storefront::{Said, Storefront};
 
-/// Wait before a shop that gave no answer is asked again.
+/// Wait before a request without an answer is repeated.
 const AGAIN: Duration = Duration::from_millis(50);
-/// A shopper's checkout waits so long for its answer before it is asked again.
+/// Time limit of a shopper's checkout before it is repeated.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// A canary is asked again sooner: it measures.
+/// Shorter for a canary, which measures recovery.
 const CANARY_PATIENCE: Duration = Duration::from_secs(2);
-/// If one canary is not served by then, another one is sent.
+/// If a canary is not settled within this time, another one is sent.
 const CANARY_PAIR: Duration = Duration::from_millis(500);
-/// One order in so many is followed by a second checkout of the same cart.
+/// One in this many orders is followed by a second checkout of the same cart.
 const BUYS_TWICE_EVERY: u64 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -55,7 +55,7 @@ impl Crowd {
         }
     }
 
-    /// Buys one order after another until it is over.
+    /// Buys one order after another until `over`.
     pub async fn shop(self: Arc<Self>, shopper: u32, over: CancellationToken) {
         let mut random = StdRng::seed_from_u64(self.seed ^ (u64::from(shopper) << 32));
         let mut number = 0_u64;
@@ -65,14 +65,14 @@ impl Crowd {
             match self.buy(&purchase, &over).await {
                 Some(order) if number.is_multiple_of(BUYS_TWICE_EVERY) => self.buy_again(&order, &purchase).await,
                 Some(_) => {}
-                // If it was not asked for: what is in the cart is unknown, and it is left where it stands.
+                // If it was never requested, the cart's content is unknown, and it is abandoned.
                 None => tokio::time::sleep(AGAIN).await,
             }
             tokio::time::sleep(self.pause).await;
         }
     }
 
-    /// Checks the cart out once more, under another key: there is nothing left in it to buy.
+    /// Checks the cart out once more, under another key: the cart must be empty.
     async fn buy_again(&self, order: &str, bought: &Purchase) {
         let again = Purchase { key: format!("{}-again", bought.key), ..bought.clone() };
         if let Said::Yes(second) = self.storefront.checkout(&again, PATIENCE).await {
@@ -81,7 +81,7 @@ impl Crowd {
         }
     }
 
-    /// Asks all that got no answer once more; how many still have none.
+    /// Repeats every checkout without an answer; returns how many still have none.
     pub async fn ask_again(&self) -> usize {
         for (place, purchase) in self.record.unclear() {
             self.ask(place, &purchase, PATIENCE).await;
@@ -89,7 +89,7 @@ impl Crowd {
         self.record.unclear().len()
     }
 
-    /// Sends canaries by a path until one of them is served; how long after `from`. `None` if none is within `limit`.
+    /// Sends canary orders by a path until one is settled; returns how long after `from`. `None` if none is within `limit`.
     pub async fn canary(&self, by_wal: bool, from: Instant, limit: Duration) -> Option<Duration> {
         let deadline = Instant::now() + limit;
         let mut flying: Vec<(String, String)> = Vec::new();
@@ -123,7 +123,7 @@ impl Crowd {
         None
     }
 
-    /// What somebody wants to buy.
+    /// A random list of products to buy.
     pub(super) fn shopping_list(&self, name: &str, random: &mut StdRng) -> Purchase {
         let mut purchase = self.purchase(name, random.random_bool(self.wal_share));
         for _ in 0..random.random_range(1..=self.items_per_order) {
@@ -133,7 +133,7 @@ impl Crowd {
         purchase
     }
 
-    /// Buys once, however often it must ask; the order's id, unless there is none or it is over.
+    /// Buys once, with as many attempts as needed; returns the order's id, or `None` if it was refused or `over` came first.
     pub(super) async fn buy(&self, purchase: &Purchase, over: &CancellationToken) -> Option<String> {
         if !self.fill(purchase).await {
             return None;
@@ -163,7 +163,7 @@ impl Crowd {
         }
     }
 
-    /// Whether the cart holds exactly what it should.
+    /// Whether the cart holds exactly the purchase's lines.
     async fn fill(&self, purchase: &Purchase) -> bool {
         for (product, quantity) in &purchase.lines {
             match self.storefront.add(purchase, product, *quantity).await {
@@ -178,7 +178,7 @@ impl Crowd {
         true
     }
 
-    /// Asks for the order; whether there is an answer now.
+    /// Requests the order; returns whether there is an answer now.
     async fn ask(&self, place: usize, purchase: &Purchase, patience: Duration) -> bool {
         match self.storefront.checkout(purchase, patience).await {
             Said::Unclear => false,

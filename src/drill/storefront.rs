@@ -1,4 +1,4 @@
-//! The shop's HTTP as a shopper uses it. An answer is yes, no, or unclear; and one that nothing excuses is written down.
+//! The shop's HTTP API as a shopper uses it. An answer is yes, no, or unclear; a failure that no fault excuses is recorded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 
 use super::record::{Breach, Purchase, Record};
 
-/// A shopper waits no longer for an answer.
+/// Time limit of a shopper's request.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What the shop said.
+/// The shop's answer.
 #[derive(Debug)]
 pub enum Said {
     Yes(Value),
-    /// A definite no, with its code.
+    /// A definite refusal, with its code.
     No(String),
-    /// An error of the server or the line: it may have happened or not.
+    /// An error of server or connection: the request may have taken effect or not.
     Unclear,
 }
 
-/// The shop, as seen by a shopper. Cheap to clone.
+/// A client of the shop. Cheap to clone.
 #[derive(Clone)]
 pub struct Storefront {
     http: reqwest::Client,
@@ -29,7 +29,7 @@ pub struct Storefront {
 }
 
 impl Storefront {
-    /// The shop at this URL.
+    /// A client for the shop at this URL.
     #[must_use]
     pub fn new(base: String, record: Arc<Record>) -> Self {
         Self { http: reqwest::Client::new(), base, record }

@@ -1,7 +1,8 @@
-//! Faults of what the shop stands on: its log file, its disk, whoever reads its output, a page's line, other hands on Kafka.
+//! Faults of the shop's environment: its log file, its disk, the reader of its output, a page's connection, other programs on
+//! Kafka.
 //!
-//! Each one takes something away, waits until the shop says so where it must (not ready, with the alarm of that cause), gives it
-//! back, and waits until the alarm is over. A shop that goes on saying that it is ready breaks a promise.
+//! Each takes something away, waits until the shop reports it where it must (not ready, with the alarm of that cause), gives it
+//! back, and waits until the alarm is cleared. A shop that keeps reporting ready breaks a promise.
 
 use std::fs::File;
 use std::io::Write;
@@ -20,23 +21,23 @@ use super::record::Breach;
 use super::shop::Shop;
 use crate::telemetry::alarms::Cause;
 
-/// What was taken away must be missed by then: a policy is looked at once in a while only.
+/// How soon the shop must notice what was taken away: a topic's policy is checked only once in a while.
 const NOTICED_WITHIN: Duration = Duration::from_secs(90);
-/// How long the shop must bear what it has noticed.
+/// How long the fault continues after the shop has noticed it.
 const BORNE_FOR: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Nobody reads the shop's output for so long.
+/// How long the shop's output is not read.
 const UNREAD_FOR: Duration = Duration::from_secs(5);
-/// Ends of products while nobody reads: each is a line.
+/// Products killed while the output is not read: each is a log line.
 const UNREAD_KILLS: u32 = 20;
 
-/// Pages that trickle, and what each takes in how long: one unit of it is less than any shopper's line gives.
+/// Slow pages, and how many bytes each reads at which interval: less than any shopper's connection.
 const TRICKLING_PAGES: usize = 20;
 const TRICKLE_BYTES: usize = 16;
 const TRICKLE_EVERY: Duration = Duration::from_millis(500);
-/// A page that takes next to nothing is cut off by then, or waits for less than what its line holds.
+/// A page that hardly reads is cut off within this time, or has less waiting for it than its connection buffers.
 const TRICKLED_FOR: Duration = Duration::from_secs(20);
-/// The receive buffer of such a page's line, in bytes.
+/// The receive buffer of such a page's connection, in bytes.
 const TRICKLE_BUFFER: u32 = 2048;
 
 /// How long a foreign member holds partitions of the inventory's group.
@@ -124,7 +125,7 @@ impl Striker<'_> {
         Ok(Hit::new(1, in_flight, Instant::now()).until_over(Cause::TopicPolicy))
     }
 
-    /// The shop must say by its alarm and its readiness that something is gone, and bear it for a while.
+    /// The shop must report by alarm and readiness that something is missing, and must survive it for a while.
     async fn missed(&self, cause: Cause) {
         let (cause, deadline) = (cause.as_str(), Instant::now() + NOTICED_WITHIN);
         while !self.operator.has_alarm(cause).await || self.operator.is_ready().await {
@@ -137,7 +138,7 @@ impl Striker<'_> {
         tokio::time::sleep(BORNE_FOR).await;
     }
 
-    /// The shop must take its alarm back, and be ready again.
+    /// The shop must clear its alarm, and be ready again.
     pub(super) async fn over(&self, cause: Cause) {
         let (cause, deadline) = (cause.as_str(), Instant::now() + NOTICED_WITHIN);
         while self.operator.has_alarm(cause).await || !self.operator.is_ready().await {
@@ -154,7 +155,7 @@ impl Striker<'_> {
 fn fill(path: &Path) -> anyhow::Result<()> {
     let mut filler = File::create(path).with_context(|| format!("making {}", path.display()))?;
     let block = vec![0_u8; 1 << 20];
-    // Smaller and smaller pieces, so that nothing is left.
+    // Ever smaller pieces, so that no space is left.
     for size in [1 << 20, 4096, 1] {
         while filler.write_all(&block[..size]).is_ok() {}
     }
@@ -164,9 +165,9 @@ fn fill(path: &Path) -> anyhow::Result<()> {
 /// Whether the file system of a folder is small enough to be filled.
 ///
 /// # Errors
-/// If it is not: with what to do.
+/// If it is not: with advice.
 pub(super) fn can_be_filled(folder: &Path) -> anyhow::Result<()> {
-    /// Filling more than this takes long and hurts others.
+    /// Filling more than this takes long and affects other programs.
     const AT_MOST: u64 = 4 << 30;
     let found = statvfs(folder).with_context(|| format!("looking at the file system of {}", folder.display()))?;
     let free = found.f_bavail * found.f_frsize;
@@ -180,7 +181,7 @@ pub(super) fn can_be_filled(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Connects as a page, and takes a few bytes now and then until it is cut off or has trickled for long enough.
+/// Connects as a page, and reads a few bytes now and then until it is cut off or has read slowly for long enough.
 async fn trickling_page(address: std::net::SocketAddr, place: usize) -> std::io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(TRICKLE_BUFFER)?;

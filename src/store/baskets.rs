@@ -1,25 +1,25 @@
-//! What was lately bought together, and by a session, for recommendations.
+//! Recent orders' products, and what a session has bought, for recommendations.
 
 use super::{Store, StoreError};
 use crate::domain::ids::SessionId;
 
-/// Products of a session that count as what it bought.
+/// Most products of a session that are considered.
 const BOUGHT_MAX: i64 = 50;
 
 /// One order's products.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Basket {
-    /// `None` for an order that was made by hand.
+    /// `None` for an order inserted by hand.
     pub session_id: Option<String>,
     pub product_ids: Vec<String>,
 }
 
 impl Store {
-    /// The products of the latest orders, at most `limit` orders. Ids of our orders rise with time, so the primary key finds
-    /// them.
+    /// The products of the latest orders, at most `limit` orders. Order ids are time-ordered, so the primary key finds the
+    /// latest.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn recent_baskets(&self, limit: u32) -> Result<Vec<Basket>, StoreError> {
         let read = || async {
             sqlx::query_as!(
@@ -36,10 +36,10 @@ impl Store {
         self.run("read the latest orders", read).await
     }
 
-    /// Products that a session bought.
+    /// Products that a session has bought.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn bought_in(&self, session_id: &SessionId) -> Result<Vec<String>, StoreError> {
         let read = || async {
             sqlx::query_scalar!(

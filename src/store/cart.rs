@@ -1,6 +1,7 @@
-//! A shopper's cart and its rules: one line per product, adding adds up, absolute quantities replace.
+//! A shopper's cart and its rules: one line per product, adding is cumulative, an absolute quantity replaces.
 //!
-//! Pure; [`super::carts`] keeps it. Prices are not the cart's: they are the catalogue's at the moment they are shown.
+//! Pure; [`super::carts`] persists it. Prices are not stored as the cart's own: they come from the catalogue when the cart is
+//! shown.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,14 +12,14 @@ use crate::domain::ids::{ProductId, Quantity, SessionId, UserId};
 use crate::domain::money::Cents;
 use crate::domain::order::Totals;
 
-/// Most lines of one cart.
+/// Largest number of lines in a cart.
 pub const MAX_LINES: usize = 100;
-/// Most units that one call may add.
+/// Largest number of units that one call may add.
 pub const MAX_UNITS_PER_ADD: i64 = 1_000;
-/// Most units of one line: far above any purchase, and far below where an order's total would no longer fit its column.
+/// Largest number of units on one line: far above any purchase, far below where an order's total would overflow its column.
 pub const MAX_LINE_UNITS: i64 = 100_000;
 
-/// Makes a cart's id from its session: the same for ever, and nothing to keep.
+/// Namespace for cart ids. A cart's id is derived from its session, so it is stable and needs no storage.
 const CART_NAMESPACE: Uuid = Uuid::from_u128(0x6b61_7274_7368_4f70_8065_0000_0000_0001);
 
 /// A session's cart. An unknown session's is empty.
@@ -28,13 +29,13 @@ pub struct Cart {
     pub user_id: Option<UserId>,
     /// In the order in which they were first added.
     pub lines: Vec<CartLine>,
-    /// One more with each change that was kept; 0 for a cart that was never kept.
+    /// Incremented with each stored change; 0 for a cart that was never stored.
     pub version: i64,
     pub created_at_ms: EpochMs,
     pub updated_at_ms: EpochMs,
 }
 
-/// So many units of one product.
+/// A quantity of one product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CartLine {
     pub product_id: ProductId,
@@ -44,17 +45,17 @@ pub struct CartLine {
     pub shown: Option<Shown>,
 }
 
-/// What a line shows of its product, kept for the time when the catalogue no longer has it.
+/// What a line shows of its product, stored for when the catalogue no longer has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     pub name: String,
     #[serde(with = "cents")]
     pub price: Cents,
-    /// Empty where it is too long to be kept with each cart.
+    /// Empty if it is too long to store with every cart.
     pub image_url: String,
 }
 
-/// A product that is put into a cart, and what its line shows.
+/// A product being added to a cart, and what its line will show.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     pub product_id: &'a ProductId,
@@ -84,16 +85,16 @@ mod cents {
 /// Why a cart was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CartError {
-    /// A number of units that one call may not add.
+    /// The number of units is outside what one call may add.
     #[error("quantity is {quantity}, expected 1 to {MAX_UNITS_PER_ADD}")]
     QuantityOutOfRange { quantity: i64 },
-    /// The line would become too large.
+    /// The line would hold too many units.
     #[error("a cart holds at most {MAX_LINE_UNITS} units of one product")]
     LineFull,
-    /// There would be too many lines.
+    /// The cart would hold too many lines.
     #[error("a cart holds at most {MAX_LINES} products")]
     CartFull,
-    /// No order could cost as much.
+    /// No order can have a total this high.
     #[error("the cart would cost more than 99999999.99 with tax and shipping, which no order can")]
     TooExpensive,
     #[error(transparent)]
@@ -101,7 +102,7 @@ pub enum CartError {
 }
 
 impl Cart {
-    /// The id that pages see.
+    /// The id that pages see, derived from the session.
     #[must_use]
     pub fn id(&self) -> String {
         Uuid::new_v5(&CART_NAMESPACE, self.session_id.as_str().as_bytes()).to_string()
@@ -110,7 +111,7 @@ impl Cart {
     /// Adds units to the product's line, or a new line at the end.
     ///
     /// # Errors
-    /// [`CartError::QuantityOutOfRange`], [`CartError::LineFull`], [`CartError::CartFull`]; the cart is then as before.
+    /// [`CartError::QuantityOutOfRange`], [`CartError::LineFull`], [`CartError::CartFull`]; the cart is then unchanged.
     pub fn add(&mut self, product_id: &ProductId, units: i64, now_ms: EpochMs) -> Result<(), CartError> {
         if !(1..=MAX_UNITS_PER_ADD).contains(&units) {
             return Err(CartError::QuantityOutOfRange { quantity: units });
@@ -119,10 +120,10 @@ impl Cart {
         self.set_quantity(product_id, before + units, now_ms)
     }
 
-    /// Makes the line's quantity exactly this; 0 or less removes it.
+    /// Sets the line's quantity; 0 or less removes the line.
     ///
     /// # Errors
-    /// [`CartError::LineFull`], [`CartError::CartFull`]; the cart is then as before.
+    /// [`CartError::LineFull`], [`CartError::CartFull`]; the cart is then unchanged.
     pub fn set_quantity(&mut self, product_id: &ProductId, units: i64, now_ms: EpochMs) -> Result<(), CartError> {
         let Ok(quantity) = Quantity::new(units.min(MAX_LINE_UNITS + 1)) else {
             self.remove(product_id);
@@ -141,7 +142,7 @@ impl Cart {
         Ok(())
     }
 
-    /// Keeps what the product's line shows now.
+    /// Updates what the product's line shows.
     pub fn show(&mut self, wanted: Wanted<'_>) {
         let line = self.lines.iter_mut().find(|line| line.product_id == *wanted.product_id);
         if let (Some(line), Some(shown)) = (line, wanted.shown) {
@@ -149,24 +150,25 @@ impl Cart {
         }
     }
 
-    /// Takes the product's line out, if there is one.
+    /// Removes the product's line, if there is one.
     pub fn remove(&mut self, product_id: &ProductId) {
         self.lines.retain(|line| line.product_id != *product_id);
     }
 
-    /// Takes every line out.
+    /// Removes every line.
     pub fn clear(&mut self) {
         self.lines.clear();
     }
 
-    /// What it costs at the prices that its lines show, in cents; those of an older version show none.
+    /// The cart's cost in cents at the prices shown on its lines; lines that an older version wrote have no price and count as 0.
     fn costs(&self) -> i64 {
         let line =
             |line: &CartLine| line.shown.as_ref().map_or(0, |shown| shown.price.cents()).saturating_mul(line.quantity.units());
         self.lines.iter().map(line).fold(0, i64::saturating_add)
     }
 
-    /// Refuses a change that makes a cart so dear that no order can be made of it. One that makes it cheaper is always allowed.
+    /// Refuses a change that raises the cart's cost beyond what an order can hold. A change that lowers the cost is always
+    /// allowed.
     ///
     /// # Errors
     /// [`CartError::TooExpensive`].

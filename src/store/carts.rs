@@ -1,4 +1,4 @@
-//! Keeping carts: one row per session, changed only at the version it was read at.
+//! Stores carts: one row per session, updated only at the version that was read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, ProductId, Quantity, SessionId, UserId};
 use crate::telemetry::names::span;
 
-/// A cart's columns. All are empty for a session without a row, but for the clock.
+/// A cart's columns. For a session without a row all are empty except the clock.
 pub(super) struct CartRow {
     pub user_id: Option<String>,
     pub product_ids: Option<Vec<String>>,
@@ -23,18 +23,18 @@ pub(super) struct CartRow {
 }
 
 impl Store {
-    /// The session's cart; an empty one for an unknown session.
+    /// The session's cart; an empty one if the session is unknown.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn cart(&self, session_id: &SessionId) -> Result<Cart, StoreError> {
         Ok(self.read_cart(session_id).await?.0)
     }
 
-    /// Adds 1 to 1,000 units of a product; the caller knows that it exists.
+    /// Adds 1 to 1,000 units of a product; the caller has checked that the product exists.
     ///
     /// # Errors
-    /// Those of [`Cart::add`] and of every call.
+    /// Those of [`Cart::add`] and those common to all calls.
     pub async fn add_to_cart<'a>(
         &self,
         session_id: &SessionId,
@@ -51,10 +51,10 @@ impl Store {
         self.change_cart(session_id, user_id, add).await
     }
 
-    /// Makes a line's quantity exactly this; 0 or less removes it.
+    /// Sets a line's quantity; 0 or less removes the line.
     ///
     /// # Errors
-    /// Those of [`Cart::set_quantity`] and of every call.
+    /// Those of [`Cart::set_quantity`] and those common to all calls.
     pub async fn set_cart_quantity<'a>(
         &self,
         session_id: &SessionId,
@@ -71,10 +71,10 @@ impl Store {
         self.change_cart(session_id, user_id, set).await
     }
 
-    /// Takes a product out of the cart, if it is there.
+    /// Removes a product from the cart, if it is there.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn remove_from_cart(&self, session_id: &SessionId, product_id: &ProductId) -> Result<Cart, CartError> {
         let remove = |cart: &mut Cart, _| {
             cart.remove(product_id);
@@ -86,7 +86,7 @@ impl Store {
     /// Empties the cart.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn clear_cart(&self, session_id: &SessionId) -> Result<Cart, CartError> {
         let clear = |cart: &mut Cart, _| {
             cart.clear();
@@ -95,8 +95,8 @@ impl Store {
         self.change_cart(session_id, None, clear).await
     }
 
-    /// Changes the cart, again and again until nobody came between reading and keeping it. No lock is held meanwhile: a process
-    /// that freezes here stops nobody.
+    /// Changes the cart by optimistic concurrency: retries until no other change came between read and write. No lock is held in
+    /// between, so a process that freezes here blocks no other.
     async fn change_cart(
         &self,
         session_id: &SessionId,
@@ -122,7 +122,7 @@ impl Store {
         changed.unwrap_or(Err(CartError::Store(StoreError::Contended { doing: "change the cart" })))
     }
 
-    /// The cart, and the database's clock.
+    /// The cart, and the database's current time.
     async fn read_cart(&self, session_id: &SessionId) -> Result<(Cart, EpochMs), StoreError> {
         let read = || async {
             sqlx::query_as!(
@@ -143,14 +143,14 @@ impl Store {
         Ok((row.into_cart(session_id)?, now_ms))
     }
 
-    /// Keeps a changed cart, unless it is no longer at the version it was read at.
+    /// Writes a changed cart, unless its version has changed since it was read.
     async fn keep_cart(&self, mut cart: Cart) -> Result<Option<Cart>, StoreError> {
         let product_ids: Vec<String> = cart.lines.iter().map(|line| line.product_id.to_string()).collect();
         let quantities: Vec<i64> = cart.lines.iter().map(|line| line.quantity.units()).collect();
         let added_at_ms: Vec<EpochMs> = cart.lines.iter().map(|line| line.added_at_ms).collect();
         let shown: BTreeMap<&str, &Shown> =
             cart.lines.iter().filter_map(|line| Some((line.product_id.as_str(), line.shown.as_ref()?))).collect();
-        // Texts and numbers, written to memory, have nothing to fail on.
+        // Serialising strings and numbers to memory cannot fail.
         let shown = serde_json::to_string(&shown).unwrap_or_else(|_| "{}".to_owned());
         let keep = || async {
             sqlx::query!(
@@ -179,7 +179,7 @@ impl Store {
         }))
     }
 
-    /// Throws away carts that nobody touched for 30 days, at most so many.
+    /// Deletes carts that were not changed for 30 days, at most `at_most`.
     pub(super) async fn sweep_carts(&self, at_most: i64) -> Result<u64, StoreError> {
         let sweep = || async {
             sqlx::query!(

@@ -1,11 +1,11 @@
-//! What can go wrong between the shop and its database.
+//! Errors between the shop and its database.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::PoolMode;
 
-/// Why a call to the store failed. [`StoreError::is_retryable`] says whether waiting can help.
+/// Why a call to the store failed. [`StoreError::is_retryable`] says whether a retry can help.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// PostgreSQL cannot be reached, is starting or stopping, or is out of connections.
@@ -15,29 +15,29 @@ pub enum StoreError {
         #[source]
         source: Arc<sqlx::Error>,
     },
-    /// No answer in time. A write may have happened all the same.
+    /// No answer within the deadline. A write may have taken effect.
     #[error("could not {doing}: PostgreSQL did not answer within {waited:?}")]
     TimedOut { doing: &'static str, waited: Duration },
     /// Others changed the same rows again and again.
     #[error("could not {doing}: others kept changing the same rows")]
     Contended { doing: &'static str },
-    /// PostgreSQL refused.
+    /// PostgreSQL refused the statement.
     #[error("could not {doing}")]
     Failed {
         doing: &'static str,
         #[source]
         source: Arc<sqlx::Error>,
     },
-    /// A row holds what no row of ours can hold.
+    /// A row holds a value that this program never writes.
     #[error("{table} row {id} cannot be read: {reason}")]
     Corrupt { table: &'static str, id: String, reason: String },
-    /// The server has no column lists and row filters in publications.
+    /// The server lacks column lists and row filters in publications.
     #[error("PostgreSQL {major} is too old: 15 or newer is needed")]
     TooOld { major: i32 },
-    /// The tables could not be brought to the newest shape; nothing of the failed migration stays.
+    /// A migration failed and was rolled back completely.
     #[error("could not migrate the database")]
     Migration(#[source] Arc<sqlx::migrate::MigrateError>),
-    /// A newer version of this program migrated the tables.
+    /// The schema was migrated by a newer version of this program.
     #[error(
         "the database has migration {migration}, which this version does not know: a newer KartShoppe wrote it. Start that version, \
          restore a backup from before it, or empty the shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
@@ -46,13 +46,13 @@ pub enum StoreError {
     /// Somebody's open transaction holds a table that a migration changes.
     #[error("the tables cannot be brought to the newest shape while others hold them: end {by}")]
     Held { by: String },
-    /// The URL leads to a pooler that does not keep a session together.
+    /// The URL leads to a pooler that does not pool by session.
     #[error(
         "the database URL leads to a pooler in {mode} mode (PgBouncer: pool_mode = {mode}), which gives each {mode} another connection of \
          PostgreSQL: set pool_mode = session for this database, or lead the URL to PostgreSQL itself"
     )]
     Pooled { mode: PoolMode },
-    /// Not the URL of a PostgreSQL.
+    /// Not a PostgreSQL URL.
     #[error("the database URL cannot be used: it {reason}")]
     BadUrl { reason: String },
 }
@@ -80,14 +80,14 @@ impl StoreError {
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
-    /// The SQLSTATE with which PostgreSQL refused.
+    /// The SQLSTATE of PostgreSQL's refusal.
     #[must_use]
     pub fn sqlstate(&self) -> Option<String> {
         let (Self::Unavailable { source, .. } | Self::Failed { source, .. }) = self else { return None };
         Some(source.as_database_error()?.code()?.into_owned())
     }
 
-    /// The kind of error, without what is particular to one.
+    /// The kind of error, without its details.
     #[must_use]
     pub fn kind(&self) -> String {
         let kind = match self {
@@ -126,7 +126,7 @@ impl StoreError {
         }
     }
 
-    /// Whether waiting and trying again can help. A write that is tried again must be safe to repeat.
+    /// Whether a retry can help. A write that is retried must be idempotent.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -144,7 +144,7 @@ impl StoreError {
     }
 }
 
-/// Whether the cause is the server's or the network's state rather than what was asked.
+/// Whether the cause is the state of the server or network, rather than the statement.
 fn is_transient(error: &sqlx::Error) -> bool {
     if let Some(code) = error.as_database_error().and_then(|refusal| refusal.code()) {
         return is_transient_state(&code);
@@ -166,15 +166,15 @@ fn may_stand(code: &str) -> bool {
     ["08", "57P", "58", "XX"].iter().any(|class| code.starts_with(class))
 }
 
-/// Whether PostgreSQL undid the transaction because of others, and asks for it to be made again: class 40, but for a commit whose
-/// end it does not know.
+/// Whether PostgreSQL rolled the transaction back because of concurrent ones and expects a retry: class 40, except a commit whose
+/// result is unknown.
 pub(super) fn is_rolled_back(error: &sqlx::Error) -> bool {
     const COMPLETION_UNKNOWN: &str = "40003";
     let code = error.as_database_error().and_then(|refusal| refusal.code());
     code.is_some_and(|code| code.starts_with("40") && code != COMPLETION_UNKNOWN)
 }
 
-/// SQLSTATEs that pass by themselves. Source: PostgreSQL manual, appendix A.
+/// Transient SQLSTATEs. Source: PostgreSQL manual, appendix A.
 fn is_transient_state(code: &str) -> bool {
     const CONNECTION: &str = "08";
     const RESOURCES: &str = "53"; // disk full, out of memory, too many connections

@@ -1,24 +1,24 @@
-//! Keys that make a checkout safe to ask again: the same key, session and body give the same order, for 24 hours.
+//! Idempotency keys, which make a checkout safe to repeat: same key, session and body give the same order, for 24 hours.
 //!
-//! A key is its session's alone: sessions that choose the same one never hear of each other. So the stored key begins with the
-//! session. Rows that were stored before by the client's key alone are honoured for their 24 hours, where their order is this
-//! session's.
+//! A key belongs to its session: sessions that choose the same key do not affect each other, so the stored key is prefixed with
+//! the session id. Rows that older versions stored under the client's key alone are honoured for their 24 hours, if their order
+//! belongs to this session.
 //!
-//! The key's row is written by the statement that writes the order ([`super::checkout`]), so both are there or neither. Whoever
-//! comes with a key that is being written waits for that statement to end.
+//! The key's row is written by the statement that writes the order ([`super::checkout`]), so both exist or neither does. A
+//! checkout with a key that is being inserted waits for that statement to end.
 
 use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError};
 use crate::domain::ids::{InvalidValue, SessionId};
 
-/// Longest key in characters; clients send UUIDs.
+/// Longest key in characters; typical clients send UUIDs.
 const MAX_CHARS: usize = 255;
 
-/// Between session and key; neither holds a control character.
+/// Separates session and key; neither contains control characters.
 const SEPARATOR: char = '\u{1f}';
 
-/// A client's key with the fingerprint of what it asked.
+/// A client's key with the fingerprint of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// As it is stored: session, separator, the client's key.
@@ -29,7 +29,7 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// A key as the client sent it, with the session and the body that it stands for.
+    /// A key as the client sent it, bound to its session and request body.
     ///
     /// # Errors
     /// [`InvalidValue`] if the key is empty, longer than 255 characters or holds other than printable ASCII.
@@ -45,7 +45,7 @@ impl IdempotencyKey {
         if !key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(InvalidValue::ControlCharacter { field: FIELD });
         }
-        // The session's length keeps one pair of session and body from passing for another.
+        // The session's length makes the hash input unambiguous for any pair of session and body.
         let session = session_id.as_str().as_bytes();
         let fingerprint = Sha256::new()
             .chain_update(u64::try_from(session.len()).unwrap_or(u64::MAX).to_be_bytes())
@@ -56,12 +56,12 @@ impl IdempotencyKey {
         Ok(Self { own_at: stored.len() - key.len(), stored, fingerprint: fingerprint.into() })
     }
 
-    /// As the table has it.
+    /// As stored in the table.
     pub(super) fn stored(&self) -> &str {
         &self.stored
     }
 
-    /// As the client sent it, and as older versions stored it.
+    /// As the client sent it, which is also how older versions stored it.
     pub(super) fn own(&self) -> &str {
         &self.stored[self.own_at..]
     }
@@ -72,7 +72,7 @@ impl IdempotencyKey {
 }
 
 impl Store {
-    /// Throws away keys after their 24 hours, at most so many.
+    /// Deletes keys older than 24 hours, at most `at_most`.
     pub(super) async fn sweep_keys(&self, at_most: i64) -> Result<u64, StoreError> {
         let sweep = || async {
             sqlx::query!(

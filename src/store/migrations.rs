@@ -1,4 +1,4 @@
-//! Brings the tables to the newest shape, without making others wait behind somebody's forgotten transaction.
+//! Brings the schema up to date without making other sessions queue behind a forgotten open transaction.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,8 +13,8 @@ use super::{Store, StoreError, session};
 /// The migrations of `migrations/`, compiled in.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// The private server's WAL reader copies waiting rows when it starts for the first time. Elsewhere its role is the operator's.
-/// One process at a time: PostgreSQL refuses concurrent grants on one table.
+/// The private server's WAL reader copies waiting rows at its first start. Elsewhere the operator grants its role. One process at
+/// a time: PostgreSQL rejects concurrent grants on one table.
 const GRANT_CDC: &str = "DO $$ BEGIN
     PERFORM pg_advisory_xact_lock(7164283549);
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kartshoppe_cdc')
@@ -24,11 +24,11 @@ const GRANT_CDC: &str = "DO $$ BEGIN
 END $$";
 /// First version with column lists and row filters in publications.
 const MIN_SERVER_VERSION: i32 = 150_000;
-/// So long a lock is asked for again and again; then the caller hears who holds it.
+/// How long a lock is requested again and again; after that the error names the sessions that hold it.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Transactions that hold our tables, older than a moment, and prepared ones, which nobody ends by going away.
+/// Transactions older than a moment that hold our tables, and prepared ones, which no disconnect ends.
 const HOLDERS: &str = "
 SELECT DISTINCT coalesce('process ' || l.pid || ' (' || coalesce(nullif(a.application_name, ''), 'without a name') || ', ' || coalesce(a.state, 'unknown') || ')',
                 'prepared transaction ' || quote_literal(p.gid))
@@ -39,32 +39,32 @@ WHERE l.granted AND l.locktype = 'relation' AND l.database = (SELECT oid FROM pg
   AND (l.pid IS NULL OR l.pid <> pg_backend_pid() AND a.xact_start < clock_timestamp() - interval '1 second')
 LIMIT 5";
 
-/// Whether the tables have the newest shape, as far as this process knows.
+/// Whether the schema is up to date, as far as this process knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum MigrationState {
-    /// Not yet: the database is down, or somebody's transaction is in the way.
+    /// Not yet: the database is down, or another client's transaction holds a table.
     #[default]
     Pending,
     Done,
-    /// Waiting does not help: what is wrong and what to do.
+    /// Retrying does not help: what is wrong and what to do.
     Failed(String),
 }
 
-/// Where a store remembers it.
+/// Where a store keeps its migration state.
 pub(super) type Remembered = Arc<Mutex<MigrationState>>;
 
 impl Store {
-    /// Whether the tables have the newest shape, as far as [`Store::migrate`] has told.
+    /// The result of the last [`Store::migrate`].
     #[must_use]
     pub fn migration_state(&self) -> MigrationState {
         self.migrated.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Brings the tables to the newest shape; does nothing if they have it. Several processes may do so at once.
+    /// Brings the schema up to date; does nothing if it is. Several processes may do so concurrently.
     ///
     /// # Errors
-    /// [`StoreError::TooOld`] below PostgreSQL 15, [`StoreError::Migration`] if a migration fails (nothing of it stays),
-    /// [`StoreError::Held`] while somebody's transaction holds a table, else those of every call.
+    /// [`StoreError::TooOld`] below PostgreSQL 15, [`StoreError::Migration`] if a migration fails (it is rolled back),
+    /// [`StoreError::Held`] while another client's transaction holds a table, else the errors common to all calls.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let migrated = self.try_migrate().await;
         let state = match &migrated {
@@ -112,7 +112,7 @@ impl Store {
         }
     }
 
-    /// Who keeps our tables from being changed.
+    /// The sessions and prepared transactions that hold our tables.
     async fn holders(&self) -> String {
         let ask = || async { sqlx::query_scalar::<_, String>(HOLDERS).fetch_all(&self.pool).await };
         let holders = self.run("ask who holds the tables", ask).await.unwrap_or_default();

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!  api::shop ──► carts      add, set, remove, clear, read
-//!            ──► checkout   one statement: lock and empty the cart, write key, order and items; shared by those that meet
-//!            ──► orders     read them back with each item's outcome
-//!  order_tracker ──► outcomes   one transaction a batch: outcomes, settlement, flips, positions
-//!                ──► positions  where to go on, and gaps that a human must look at
-//!                ──► rescue     direct items that wait too long: whom to ask about, and whom never to flip
-//!                ──► passed_over  items of the WAL reader that nobody will handle
-//!  sources::wal ──► reads the publication that the migrations make
+//!            ──► checkout   one statement: lock and empty the cart, write key, order and items; shared by concurrent ones
+//!            ──► orders     read orders back with each item's outcome
+//! order_tracker ──► outcomes   one transaction per batch: outcomes, settlement, flips, positions
+//!                ──► positions  where to resume, and gaps that an operator must resolve
+//!                ──► rescue     direct items that wait too long: which to probe, and which never to flip
+//!                ──► passed_over  items that the WAL reader published and no inventory will read
+//! sources::wal ──► reads the publication that the migrations create
 //! ```
-//! Callers hold a [`Store`] (cheap to clone) and get domain types; SQL text stays in this room. Queries are checked at compile
-//! time against the migrations (`.sqlx/` holds what that check needs without a database). Every call ends within
-//! [`CALL_DEADLINE`]; while PostgreSQL is down the error [is worth a retry](StoreError::is_retryable), and a page gets 503.
+//! Callers hold a [`Store`] (cheap to clone) and get domain types; SQL stays in this module. Queries are checked at compile time
+//! against the migrations (`.sqlx/` holds what that check needs without a database). Every call ends within [`CALL_DEADLINE`];
+//! while PostgreSQL is down the error [is retryable](StoreError::is_retryable), and a page gets 503.
 
 mod baskets;
 mod breaches;
@@ -65,25 +65,25 @@ pub use rescue::{Overdue, Pending, Probe, Stranded, Waiting};
 pub(crate) use session::PIN_SCHEMA;
 pub use unusable::UnusableItem;
 
-/// No call takes longer: a request that waits is worth less than one that is refused and asked again.
+/// Upper bound on every call: a request that is refused and retried is worth more than one that waits.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(6);
 
-/// A connection that rested longer is asked for a sign of life before it is used; a busy one is not, as that is a round trip.
+/// A connection that was idle longer is pinged before use; a busy one is not, as that costs a round trip.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How often a call is made that PostgreSQL undoes because of others.
+/// How often a call is retried that PostgreSQL rolls back because of concurrent transactions.
 const ATTEMPTS: u32 = 8;
-/// Rows of one statement that sweeps: it must end far before its time-out, and hold few locks.
+/// Rows deleted by one sweeping statement: it must stay far below its time-out and hold few locks.
 const SWEPT_AT_ONCE: i64 = 5_000;
 
-/// How the store uses its database.
+/// How the store uses the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
     pub max_connections: u32,
-    /// A call waits for a connection at most this long, then fails with an error worth a retry.
+    /// A call waits for a connection at most this long, then fails with a retryable error.
     pub acquire_timeout: Duration,
-    /// A direct item must be on the log by then, counted from its INSERT, or it is rescued.
+    /// A direct item must be on the log within this time of its INSERT, or it is rescued.
     pub direct_expiry: Duration,
-    /// At most one probe per item in this time.
+    /// At most one probe per item within this time.
     pub probe_interval: Duration,
     /// The replication slot whose reader publishes `wal` rows.
     pub slot: String,
@@ -106,9 +106,9 @@ impl Default for StoreOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseState {
     Writable,
-    /// A standby, or one whose default is read-only: pages can be shown, carts and orders cannot be kept.
+    /// A standby, or a server that is read-only by default: pages can be shown, but carts and orders cannot be stored.
     ReadOnly,
-    /// Our tables are missing or have an older shape.
+    /// The schema is missing or older than this version's.
     NotMigrated,
 }
 
@@ -173,10 +173,10 @@ impl Store {
         &self.pool
     }
 
-    /// Whether the tables have the newest shape.
+    /// Whether the schema is up to date.
     ///
     /// # Errors
-    /// Those of every call; a database without our tables counts as not migrated.
+    /// The errors common to all calls; a database without our tables counts as not migrated.
     pub async fn is_migrated(&self) -> Result<bool, StoreError> {
         let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
         self.run("read the schema's version", || async {
@@ -193,11 +193,11 @@ impl Store {
         .await
     }
 
-    /// Whether the shop can work with this database: it answers, has our tables in their newest shape, and can be written to.
-    /// Asked for each `/readyz`: one question, once the tables are known to have that shape.
+    /// Whether the shop can work with this database: it answers, its schema is up to date, and it accepts writes. Called for each
+    /// `/readyz`: one query, once the schema is known to be up to date.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn state(&self) -> Result<DatabaseState, StoreError> {
         let ask = || async {
             let question =
@@ -212,10 +212,10 @@ impl Store {
         Ok(if is_known || self.is_migrated().await? { DatabaseState::Writable } else { DatabaseState::NotMigrated })
     }
 
-    /// The database's clock, in epoch milliseconds.
+    /// The database's current time, in epoch milliseconds.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn now_ms(&self) -> Result<EpochMs, StoreError> {
         self.run("read the database's clock", || async {
             sqlx::query_scalar!(r#"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "now_ms!""#)
@@ -225,11 +225,10 @@ impl Store {
         .await
     }
 
-    /// Throws away what nobody can ask for any more: idempotency keys after their 24 hours, carts untouched for 30 days.
-    /// Returns how many rows went.
+    /// Deletes what has expired: idempotency keys after their 24 hours, carts untouched for 30 days. Returns the number of rows.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn sweep(&self) -> Result<u64, StoreError> {
         let mut swept = 0;
         loop {
@@ -241,16 +240,16 @@ impl Store {
         }
     }
 
-    /// Forgets every cart, key, position and order that KartShoppe made; orders that were there before it stay.
-    /// The event log must be emptied with it.
+    /// Deletes every cart, key, position and order that KartShoppe wrote; older orders stay. The event log must be emptied with
+    /// it.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn reset(&self) -> Result<(), StoreError> {
         self.reset_tables().await.map_err(|source| StoreError::new("reset the tables", source))
     }
 
-    /// Not bound by the deadline of a call: there may be millions of rows.
+    /// Not bound by the call deadline: there may be millions of rows.
     async fn reset_tables(&self) -> Result<(), sqlx::Error> {
         let mut transaction = self.begin().await?;
         transaction.execute("SET LOCAL statement_timeout = 0").await?;
@@ -268,22 +267,22 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Closes the connections; calls under way are waited for.
+    /// Closes the connections after the running calls have ended.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// Begins a transaction, in a task of its own: a caller that goes away while BEGIN is on its way must not return a connection
-    /// to the pool whose transaction is open. sqlx counts a transaction only when BEGIN is answered, so it would not roll back;
-    /// the next call would write into that transaction, and nobody would ever commit it.
+    /// Begins a transaction, in its own task: a caller that is dropped while BEGIN is in flight must not return a connection with
+    /// an open transaction to the pool. sqlx counts a transaction only once BEGIN is answered, so it would not roll back; the
+    /// next call would write into that transaction, which would never be committed.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let pool = self.pool.clone();
         let begun = tokio::spawn(async move { pool.begin().await });
         begun.await.unwrap_or_else(|error| Err(sqlx::Error::Io(std::io::Error::other(error))))
     }
 
-    /// Runs one call within its deadline and says in its error what it was about. A call that PostgreSQL undid because of others,
-    /// as in a deadlock, is made again.
+    /// Runs a call within its deadline and names it in its error. A call that PostgreSQL rolls back because of concurrent
+    /// transactions, as in a deadlock, is retried.
     async fn run<T, F>(&self, doing: &'static str, call: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
@@ -307,7 +306,7 @@ impl Store {
     }
 }
 
-/// The part of a URL error that may be shown: never the URL itself, which holds a password.
+/// The part of a URL error that may be shown: never the URL itself, which contains a password.
 fn reason_without_url(error: &sqlx::Error, url: &str) -> String {
     let reason = error.to_string();
     if reason.contains(url) { "it cannot be read".to_owned() } else { reason }

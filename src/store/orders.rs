@@ -1,4 +1,4 @@
-//! Orders as they stand, with what became of each item.
+//! Orders with their current status and each item's outcome.
 
 use super::{Store, StoreError};
 use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId, SessionId};
@@ -6,27 +6,28 @@ use crate::domain::money::Cents;
 use crate::domain::order::Totals;
 use crate::domain::{EpochMs, shown_ms};
 
-/// Orders of one session that are listed: the newest.
+/// Most orders listed for a session: the newest.
 const LISTED_ORDERS: i64 = 100;
 
-/// An order with its items, as the tables hold it.
+/// An order with its items, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     pub order_id: OrderId,
-    /// The customer: a user's id, or `guest`. Free text, as rows may be made by hand.
+    /// The customer: a user's id, or `guest`. Free text, as rows may be inserted by hand.
     pub user_id: String,
-    /// `None` for a row made by hand.
+    /// `None` for a row inserted by hand.
     pub session_id: Option<SessionId>,
     pub items: Vec<OrderItem>,
     pub totals: Totals,
-    /// [`OrderStatus::as_str`](crate::domain::order::OrderStatus::as_str) of ours; rows made by hand may say anything.
+    /// [`OrderStatus::as_str`](crate::domain::order::OrderStatus::as_str) for our orders; rows inserted by hand may hold any
+    /// text.
     pub status: String,
-    /// As the caller of checkout gave them.
+    /// As the checkout request gave them.
     pub shipping_address: Option<String>,
     pub payment_method: Option<String>,
     pub payment_info: Option<String>,
     pub created_at_ms: EpochMs,
-    /// The last time its status changed.
+    /// When the status last changed.
     pub updated_at_ms: EpochMs,
 }
 
@@ -35,59 +36,59 @@ pub struct Order {
 pub struct OrderItem {
     pub order_item_id: OrderItemId,
     pub product_id: ProductId,
-    /// What the product was called at checkout; `None` for a row made by hand.
+    /// The product's name at checkout; `None` for a row inserted by hand.
     pub product_name: Option<String>,
     pub quantity: i64,
     pub unit_price: Cents,
     pub line_total: Cents,
-    /// When its line came into the cart; `None` for a row made by hand.
+    /// When its line was added to the cart; `None` for a row inserted by hand.
     pub added_at_ms: Option<EpochMs>,
     pub publish_via: PublishVia,
-    /// When a direct item's event must be on the log.
+    /// Deadline for a direct item's event to be on the log.
     pub expires_at_ms: Option<EpochMs>,
     /// `None` until the inventory has answered.
     pub outcome: Option<ItemOutcome>,
 }
 
-/// Who publishes an item; nobody else ever does.
+/// The only part of the shop that publishes an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PublishVia {
     /// The WAL reader.
     Wal,
     /// The request that inserted it, once, right after the commit.
     Direct,
-    /// Nobody: it was there before KartShoppe.
+    /// Not published: the row is older than KartShoppe.
     History,
 }
 
-/// What became of an item.
+/// The inventory's answer to an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemOutcome {
     pub kind: OutcomeKind,
     pub allocated: i64,
     pub shortfall: i64,
-    /// Why, where it was rejected.
+    /// The reason of a rejection.
     pub reason: Option<String>,
-    /// When the log had the record that orders the item, and when it had the answer, by its clock; `None` for older rows.
+    /// Log append times of the record that orders the item and of the answer; `None` for older rows.
     pub published_at_ms: Option<EpochMs>,
     pub applied_at_ms: Option<EpochMs>,
-    /// When the answer was written down, by the database's clock.
+    /// When the outcome was written, by the database's clock.
     pub settled_at_ms: EpochMs,
 }
 
-/// How an item ended.
+/// Kind of an item's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutcomeKind {
-    /// In full.
+    /// Allocated in full.
     Allocated,
-    /// Some or all units were missing.
+    /// Some or all units are missing.
     Short,
-    /// The inventory could not take it at all: an unknown product, or a record that could not be used.
+    /// Rejected: the product is unknown, or the record could not be used.
     Rejected,
 }
 
 impl PublishVia {
-    /// As the table writes it.
+    /// The column's value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -103,7 +104,7 @@ impl PublishVia {
 }
 
 impl OutcomeKind {
-    /// As the table writes it.
+    /// The column's value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -151,7 +152,7 @@ struct Row {
     settled_at_ms: Option<EpochMs>,
 }
 
-/// Orders that were asked for.
+/// The result of a query for orders.
 #[derive(Debug, Default)]
 pub struct Orders {
     /// Newest first; unknown ids are left out.
@@ -175,7 +176,7 @@ impl From<Unreadable> for StoreError {
 }
 
 impl Store {
-    /// One order; with a session, only if it is that session's.
+    /// One order; with a session, only if the order belongs to it.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if it cannot be read; those of every call.
@@ -189,7 +190,7 @@ impl Store {
         }
     }
 
-    /// The session's orders, newest first, at most 100. Those that cannot be read are left out, with an error in the log.
+    /// The session's orders, newest first, at most 100. Orders that cannot be read are left out and logged as errors.
     ///
     /// # Errors
     /// Those of every call.
@@ -211,10 +212,10 @@ impl Store {
         Ok(found)
     }
 
-    /// These orders.
+    /// The orders with these ids.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn orders(&self, order_ids: &[String]) -> Result<Orders, StoreError> {
         match self.order_rows(order_ids).await {
             Ok(rows) => Ok(gather(&rows)),
@@ -293,7 +294,7 @@ fn whole(first: &Row, rows: &[Row]) -> Result<Order, InvalidValue> {
     Ok(order)
 }
 
-/// An amount as the tables have it.
+/// An amount as the tables hold it.
 fn money(field: &'static str, cents: Option<i64>) -> Result<Cents, InvalidValue> {
     let cents =
         cents.ok_or_else(|| InvalidValue::OutOfRange { field, value: "no number".to_owned(), expected: "0 to 99999999.99" })?;

@@ -1,11 +1,11 @@
-//! What the order tracker writes: one transaction a batch, safe to repeat and safe beside other trackers.
+//! What the order tracker writes: one transaction per batch, idempotent and safe beside other trackers.
 //!
 //! ```text
-//!  lock the touched orders, in id order ─► write outcomes where there is none ─► flip the expired that still wait
-//!      ─► settle orders whose every item has one ─► move the positions forward ─► commit
+//!  lock the touched orders, in id order ─► write missing outcomes ─► flip expired items that still wait
+//!      ─► settle orders whose items all have one ─► advance the positions ─► commit
 //! ```
-//! Every api process runs a tracker over the same events. Whoever comes second finds the outcomes written, and still learns which
-//! orders were touched, to tell its own pages.
+//! Every api process runs a tracker over the same events. The slower ones find the outcomes already written, and still learn
+//! which orders were touched, to notify their own pages.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::domain::order::OrderStatus;
 use crate::telemetry::names::span;
 use crate::telemetry::spans::Span;
 
-/// What one event of `inventory-events` says of an order item.
+/// What one event of `inventory-events` says about an order item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     pub order_id: OrderId,
@@ -34,34 +34,34 @@ pub struct Outcome {
     pub shortfall: i64,
     /// The event's id: the same on every replay.
     pub event_id: String,
-    /// Why, where the item was rejected.
+    /// The reason of a rejection.
     pub reason: Option<String>,
-    /// When the record that orders the item was appended, and when this answer was, by the log's clock.
+    /// Log append times of the record that orders the item and of this answer.
     pub published_at_ms: Option<EpochMs>,
     pub applied_at_ms: Option<EpochMs>,
 }
 
-/// What a tracker read in one go.
+/// What a tracker read in one poll.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TrackerBatch {
     pub outcomes: Vec<Outcome>,
     /// Items whose probe was answered with `ORDER_EXPIRED`: the WAL reader publishes those that are still `direct` without an
     /// outcome, also of this batch.
     pub expired: Vec<(OrderId, OrderItemId)>,
-    /// The latest expiry that an answer of the batch names, as those of earlier versions do not.
+    /// The expiry that each answer names, the latest one of the batch; answers of earlier versions name none.
     pub named_expiries: BTreeMap<OrderItemId, EpochMs>,
-    /// The last record read, per partition.
+    /// The last record read of each partition.
     pub positions: Vec<TrackerPosition>,
 }
 
-/// What a batch did.
+/// The effects of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recorded {
     /// Every known order that the batch named, in id order.
     pub orders: Vec<TouchedOrder>,
-    /// Outcomes that were not there before.
+    /// Number of newly written outcomes.
     pub outcomes_written: u64,
-    /// Items that the WAL reader will publish from now on.
+    /// Items that the WAL reader publishes from now on.
     pub flipped: Vec<OrderItemId>,
     /// How long after their checkout the orders were settled that this batch settled.
     pub settled_after: Vec<Duration>,
@@ -73,11 +73,11 @@ pub struct Recorded {
     pub flipped_with_outcome: u64,
 }
 
-/// An order that the batch named, as it stands after it.
+/// An order that the batch named, after the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TouchedOrder {
     pub order_id: String,
-    /// Whose pages want to know.
+    /// The session whose pages are notified.
     pub session_id: Option<String>,
     pub status: String,
     /// Whether this batch settled it.
@@ -99,10 +99,10 @@ impl Store {
         recorded
     }
 
-    /// Records a batch: all of it or nothing.
+    /// Records a batch atomically.
     ///
     /// # Errors
-    /// Those of every call; the batch can be recorded again.
+    /// The errors common to all calls; the batch can be recorded again.
     pub async fn record_outcomes(&self, batch: &TrackerBatch) -> Result<Recorded, StoreError> {
         self.run("record outcomes", || async {
             let mut transaction = self.begin().await?;
@@ -143,7 +143,7 @@ fn touched_orders(batch: &TrackerBatch) -> Vec<String> {
     ids.map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Trackers lock in the same order, so none waits for another in a circle. Items are only written under their order's lock.
+/// All trackers lock in the same order, so they cannot deadlock. Items are written only under their order's lock.
 async fn lock_orders(connection: &mut PgConnection, order_ids: &[String]) -> Result<Vec<TouchedOrder>, sqlx::Error> {
     sqlx::query_as!(
         TouchedOrder,
@@ -155,8 +155,8 @@ async fn lock_orders(connection: &mut PgConnection, order_ids: &[String]) -> Res
     .await
 }
 
-/// The first outcome of an item counts, in the log and here. Rows of the platform's past have none. Returns for each that was
-/// written whether units were taken by an event that the log took after its expiry. One that was taken back has another expiry
+/// The first outcome of an item counts, in the log and here. Rows older than KartShoppe have none. Returns for each written
+/// one whether units were taken by an event that was appended after its expiry. An item that was taken back has another expiry
 /// than its first event.
 async fn write_outcomes(connection: &mut PgConnection, outcomes: &[Outcome]) -> Result<Vec<bool>, sqlx::Error> {
     let mut seen = HashSet::new();
@@ -186,8 +186,8 @@ async fn write_outcomes(connection: &mut PgConnection, outcomes: &[Outcome]) -> 
     .await
 }
 
-/// Gives each pending order whose every item has an outcome the status that the domain says.
-/// Returns how long after their checkout those were settled.
+/// Sets the status of each pending order whose items all have an outcome, as the domain computes it. Returns how long after their
+/// checkout those were settled.
 async fn settle(
     connection: &mut PgConnection,
     order_ids: &[String],

@@ -1,12 +1,13 @@
-//! Items that the WAL reader published and that nobody will handle: somebody moved the inventory's position over their events.
+//! Items that the WAL reader published and no inventory will read, because the inventory's committed position was moved past
+//! them.
 //!
 //! ```text
 //!  wal, long without outcome ─ mark: the end of the WAL now ─► wal, marked ─ the reader's stored position is behind the mark ─► taken back
 //!      ▲                                                                                     (direct, with a new expiry) │
 //!      └────────────── flip: the answer to a probe that names this expiry, and no outcome before it ◄────────────────────┘
 //! ```
-//! Nothing is published anew on a guess. Behind the mark every event of the item is on the log, so a probe that is sent then lies
-//! behind all of them, and its answer behind every outcome (docs/adr/0022-items-that-were-passed-over.md).
+//! Nothing is published again on a guess. Once the reader has passed the mark, every event of the item is on the log, so a probe
+//! sent after that lies behind all of them, and its answer behind every outcome (docs/adr/0022-items-that-were-passed-over.md).
 
 use super::unusable::RawId;
 use super::{Store, StoreError};
@@ -20,10 +21,10 @@ impl Store {
     }
 
     /// Marks `wal` items that have waited for longer than [`probe_interval`](super::StoreOptions::probe_interval), and returns
-    /// how many marked ones wait, at most `limit`.
+    /// how many marked ones are waiting, at most `limit`.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn mark_waiting(&self, limit: i64) -> Result<i64, StoreError> {
         let passed_over = self.unusables.passed_over();
         let (waited_ms, passed_over) = (self.probe_interval_ms(), &passed_over);
@@ -59,7 +60,7 @@ impl Store {
         self.run("count items that wait for the inventory", count).await
     }
 
-    /// Whoever sees a row reads an end of the WAL behind the commit of its INSERT.
+    /// A transaction that sees a row reads an end of the WAL that lies behind the commit of its INSERT.
     async fn mark(&self, ids: Vec<RawId>) -> Result<Vec<()>, StoreError> {
         let ids = &ids;
         let mark = || async {
@@ -80,12 +81,12 @@ impl Store {
         Ok(Vec::new())
     }
 
-    /// Takes the marked items back whose INSERTs the reader has published by this position, if it is one of this server. Returns
-    /// how many. At most `limit` of the last minute wait for an answer: while the inventory stands still or lags, asking must not
-    /// add to its load.
+    /// Takes the marked items back whose INSERTs the reader has published up to this position, if the position is one of this
+    /// server. Returns how many. At most `limit` of the last minute wait for an answer: while the inventory is stopped or lags,
+    /// probes must not add to its load.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn take_back(&self, published: &CdcPosition, limit: i64) -> Result<u64, StoreError> {
         let passed_over = self.unusables.passed_over();
         let (lsn, timeline) = (published.resume_lsn.to_string(), i64::from(published.timeline));
@@ -117,7 +118,7 @@ impl Store {
         Ok(taken.len() as u64)
     }
 
-    /// An item's expiry never comes twice, also if the clock goes back: it tells the answers to earlier probes from later ones.
+    /// An item's expiry is never reused, even if the clock goes back: it tells answers to earlier probes from later ones.
     async fn take_back_of(&self, ids: Vec<RawId>, lsn: &str) -> Result<Vec<i32>, StoreError> {
         let ids = &ids;
         let take = || async {

@@ -1,7 +1,7 @@
-//! Whether the database is reached through a pooler that gives each transaction another connection of PostgreSQL (docs/adr/0021).
+//! Detects a pooler that may use another PostgreSQL connection for each transaction (docs/adr/0021).
 //!
-//! Our settings would go to others' transactions there, and prepared statements to connections that have others of the same name.
-//! So nothing is set, and nothing else asked, before it is known.
+//! Through such a pooler our settings would apply to other clients' transactions, and prepared statements would reach connections
+//! that have others of the same name. So no setting and no other query is sent before the check has passed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,7 +28,7 @@ enum Who {
     Other,
 }
 
-/// What a pooler pools, if not sessions.
+/// The pool mode of a pooler that does not pool by session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolMode {
     Transaction,
@@ -44,7 +44,7 @@ impl fmt::Display for PoolMode {
     }
 }
 
-/// What is known of the way to the database.
+/// Result of the check for this store's database.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     /// Each connection is one of PostgreSQL's own. Stays so.
@@ -89,7 +89,7 @@ async fn pooled(options: &PgConnectOptions) -> Result<Option<PoolMode>, sqlx::Er
         let mut other = PgConnection::connect_with(options).await?;
         server_process(&mut other).await.map(|process| (other, process))
     };
-    // Where two cannot be had at once, the first is not shared either.
+    // If the second connection cannot be had, the first is not shared either.
     let Ok(Ok((mut other, second))) = timeout(PATIENCE, other).await else { return Ok(None) };
     let (mut of_one, mut of_other) = (BTreeSet::from([first]), BTreeSet::from([second]));
     for who in TURNS {
@@ -102,12 +102,12 @@ async fn pooled(options: &PgConnectOptions) -> Result<Option<PoolMode>, sqlx::Er
     Ok(if is_shared { Some(mode_of(&mut one).await) } else { None })
 }
 
-/// In one simple query: whoever pools transactions would mix up prepared statements.
+/// As a simple query: a transaction pooler would mix up prepared statements.
 async fn server_process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     connection.fetch_one(sqlx::raw_sql("SELECT pg_backend_pid()")).await?.try_get(0)
 }
 
-/// A pooler of statements refuses a transaction, and hangs up.
+/// A statement pooler refuses a transaction and disconnects.
 async fn mode_of(connection: &mut PgConnection) -> PoolMode {
     let began = connection.execute(sqlx::raw_sql("BEGIN")).await.is_ok();
     let ended = connection.execute(sqlx::raw_sql("ROLLBACK")).await.is_ok();

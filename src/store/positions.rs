@@ -1,21 +1,21 @@
-//! How far the order tracker has read, and the gaps it noticed.
+//! The order tracker's positions, and the gaps it noticed.
 
 use sqlx::PgConnection;
 
 use super::{Store, StoreError};
 use crate::domain::EpochMs;
 
-/// The last record of a partition of `inventory-events` whose outcome is in the tables. It is read again at start, and must be
-/// there with the same event id; else outcomes may be missing, and [`Store::note_gap`] says so.
+/// The last record of a partition of `inventory-events` whose outcome is in the tables. It is read again at start and must still
+/// have the same event id; otherwise outcomes may be missing, and [`Store::note_gap`] records that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackerPosition {
     pub partition: i32,
-    /// Of that record, not of the next one.
+    /// The offset of that record, not of the next one.
     pub offset: i64,
     pub event_id: String,
 }
 
-/// A moment before which outcomes may be missing.
+/// A point in time before which outcomes may be missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
     pub partition: i32,
@@ -24,10 +24,10 @@ pub struct Gap {
 }
 
 impl Store {
-    /// The stored positions, by partition. None for a partition that was never read.
+    /// The stored positions, by partition; none for a partition that was never read.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn tracker_positions(&self) -> Result<Vec<TrackerPosition>, StoreError> {
         let read = || async {
             sqlx::query_as!(
@@ -40,10 +40,10 @@ impl Store {
         self.run("read the order tracker's positions", read).await
     }
 
-    /// Whether this database can have positions: one without our tables has none.
+    /// Whether this database has the positions table.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn has_positions_table(&self) -> Result<bool, StoreError> {
         let ask = || async {
             sqlx::query_scalar("SELECT to_regclass('order_tracker_positions') IS NOT NULL").fetch_one(&self.pool).await
@@ -51,11 +51,11 @@ impl Store {
         self.run("look for the order tracker's positions", ask).await
     }
 
-    /// Writes down that outcomes may be missing in a partition, and where the tracker goes on (`None`: from the beginning).
-    /// From now on no direct item that was made before this moment is flipped.
+    /// Records that outcomes may be missing in a partition, and where the tracker resumes (`None`: at the beginning). From now on
+    /// no direct item inserted before this moment is flipped.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn note_gap(&self, partition: i32, reason: &str, go_on_at: Option<&TrackerPosition>) -> Result<(), StoreError> {
         self.run("note a gap", || async {
             let mut transaction = self.begin().await?;
@@ -71,10 +71,10 @@ impl Store {
         .await
     }
 
-    /// The gaps that were noticed, newest first, at most 100.
+    /// The recorded gaps, newest first, at most 100.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
         let read = || async {
             sqlx::query_as!(
@@ -89,8 +89,7 @@ impl Store {
     }
 }
 
-/// Moves positions forward, never back: another tracker may be ahead. Rows are taken in one order, so trackers don't wait in a
-/// circle.
+/// Moves positions forward, never back: another tracker may be ahead. Rows are locked in one order, so trackers cannot deadlock.
 pub(super) async fn move_forward(connection: &mut PgConnection, positions: &[TrackerPosition]) -> Result<(), sqlx::Error> {
     if positions.is_empty() {
         return Ok(());

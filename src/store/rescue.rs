@@ -1,8 +1,8 @@
 //! Direct items whose publisher may have died between commit and publish, and those that were taken back (`passed_over`).
 //!
-//! Nobody publishes such an item a second time on a guess. The tracker asks the shard by a probe; only after the shard's answer,
-//! which comes behind everything that was ever applied of the item, the row is given to the WAL reader
-//! ([`super::outcomes`], in the transaction that moves past the answer).
+//! No such item is published a second time on a guess. The tracker sends the shard a probe; the shard's answer comes behind
+//! everything that was ever applied of the item, and only then the row is handed to the WAL reader ([`super::outcomes`], in the
+//! transaction that moves past the answer).
 
 use std::time::Duration;
 
@@ -15,54 +15,54 @@ use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId};
 use crate::telemetry::context::TraceContext;
 
-/// No item of ours expires so late, whatever the configuration of the process that made it.
+/// Upper bound on an item's expiry, whatever the configuration of the process that inserted it.
 const FARTHEST_EXPIRY_MIN: Duration = Duration::from_secs(60 * 60);
 
-/// An item to ask about.
+/// An item to probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     pub order_id: OrderId,
     pub order_item_id: OrderItemId,
     pub product_id: ProductId,
-    /// The value of the item's own event.
+    /// The value that the item's own event has.
     pub expires_at_ms: EpochMs,
     pub trace: Option<TraceContext>,
 }
 
-/// Items without an outcome.
+/// Counts of items without an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Waiting {
     /// Of these the WAL reader is the publisher.
     pub wal: i64,
-    /// Direct items whose time has not run out.
+    /// Direct, not expired yet.
     pub direct: i64,
-    /// Direct items past their time: being rescued.
+    /// Direct and expired: being rescued.
     pub expired: i64,
-    /// Items from before a gap that should have an outcome: never published anew, a human decides.
+    /// From before a gap, and overdue: never published again, an operator decides.
     pub stranded: i64,
 }
 
-/// Waiting items that are looked at to count pending orders: a tenth of a second's work.
+/// Waiting items that are read at most to count pending orders: about a tenth of a second.
 const PENDING_ITEMS: i64 = 100_000;
 
-/// Orders that wait for outcomes.
+/// Orders that are waiting for outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pending {
     pub orders: u64,
-    /// Age of the oldest, if one waits.
+    /// Age of the oldest, if any.
     pub oldest: Option<Duration>,
 }
 
-/// Items without an outcome that should have one.
+/// Counts of items whose outcome is overdue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Overdue {
     pub direct: i64,
     pub wal: i64,
-    /// For how long the oldest of them should have been published.
+    /// How long ago the oldest of them should have been published.
     pub oldest: Duration,
 }
 
-/// An item from before a gap, past its time: whether its event was ever applied, only the log can tell.
+/// An overdue item from before a gap: only the log can tell whether its event was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranded {
     pub order_id: String,
@@ -82,12 +82,11 @@ struct ProbeRow {
 }
 
 impl Store {
-    /// The items to probe now, oldest first, at most `limit`. Each is marked, so that nobody asks about it again before
-    /// [`probe_interval`](super::StoreOptions::probe_interval) is over. What cannot be used is passed over
-    /// ([`Store::unusable_items`]).
+    /// The items to probe now, oldest first, at most `limit`. Each is marked, so that no tracker probes it again within
+    /// [`probe_interval`](super::StoreOptions::probe_interval). Unusable items are passed over ([`Store::unusable_items`]).
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn due_probes(&self, limit: i64) -> Result<Vec<Probe>, StoreError> {
         self.end_far_expiries(limit).await?;
         let passed_over = self.unusables.passed_over();
@@ -112,8 +111,8 @@ impl Store {
         self.for_usable(ids, |ids| self.probes(ids, interval_ms)).await
     }
 
-    /// Items expire now that another hand let expire so late that they would be pending for ever. None of ours does, so no
-    /// publisher of ours still counts on that time.
+    /// Expires items now whose expiry, written by another program, is so far away that they would stay pending. No item of ours
+    /// has such an expiry, so no publisher of ours relies on it.
     async fn end_far_expiries(&self, limit: i64) -> Result<(), StoreError> {
         let passed_over = self.unusables.passed_over();
         let (farthest_ms, passed_over) = (self.farthest_expiry_ms(), &passed_over);
@@ -148,7 +147,7 @@ impl Store {
         self.run("expire items", expire).await
     }
 
-    /// How far ahead an item of ours may expire, with room for clocks and for another process's configuration.
+    /// How far ahead an item of ours may expire, with a margin for clocks and for another process's configuration.
     fn farthest_expiry_ms(&self) -> i64 {
         let farthest = (self.options.direct_expiry * 4).max(FARTHEST_EXPIRY_MIN);
         in_ms(farthest)
@@ -160,7 +159,7 @@ impl Store {
             let mut transaction = self.begin().await?;
             let rows = mark_probed(&mut transaction, ids, interval_ms).await;
             let probes = rows.map(|rows| rows.into_iter().map(ProbeRow::into_probe).collect::<Result<Vec<_>, _>>());
-            // Waited for: the rest is asked for at once, and must not find itself locked.
+            // Awaited before the rest is tried, which must not find its rows locked.
             if matches!(probes, Ok(Ok(_))) {
                 transaction.commit().await?
             } else {
@@ -175,7 +174,7 @@ impl Store {
         in_ms(self.options.probe_interval)
     }
 
-    /// How many items wait for an outcome, and for what.
+    /// How many items are waiting for an outcome, by kind.
     ///
     /// # Errors
     /// Those of every call.
@@ -201,15 +200,15 @@ impl Store {
         self.run("count waiting items", count).await
     }
 
-    /// Items whose outcome is overdue: they should have been published longer than `after` ago. Asks the index of waiting items,
+    /// Items whose outcome is overdue: they should have been published more than `after` ago. Uses the index of waiting items,
     /// and counts at most 1,000 of each kind.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn overdue(&self, after: Duration) -> Result<Overdue, StoreError> {
         let after_ms = in_ms(after);
         let count = || async {
-            // Items from before a gap are left to a human. A time that somebody set to infinity has no age.
+            // Items from before a gap are left to an operator. An infinite time has no age.
             let sql = "WITH gap AS (SELECT max(noticed_at) AS noticed_at FROM order_tracker_gaps)
                 SELECT count(*) FILTER (WHERE publish_via = 'direct'), count(*) FILTER (WHERE publish_via = 'wal'),
                        coalesce(max(extract(epoch FROM clock_timestamp() - due)) FILTER (WHERE isfinite(due)), 0)::bigint
@@ -253,7 +252,7 @@ impl Store {
     /// The stranded items, oldest first, at most `limit`.
     ///
     /// # Errors
-    /// Those of every call.
+    /// The errors common to all calls.
     pub async fn stranded(&self, limit: i64) -> Result<Vec<Stranded>, StoreError> {
         let waited_ms = self.probe_interval_ms();
         let find = || async {
@@ -317,9 +316,9 @@ async fn mark_probed(connection: &mut PgConnection, ids: &[RawId], interval_ms: 
     .await
 }
 
-/// Gives expired items to the WAL reader: those that are still `direct`, without an outcome, and not from before a gap. One that
-/// was taken back only if the answer names its present expiry, as the answer to an earlier probe says nothing about later events.
-/// Their orders are locked.
+/// Hands expired items to the WAL reader: those that are still `direct`, without an outcome, and not from before a gap. An item
+/// that was taken back is handed over only if the answer names its current expiry, as the answer to an earlier probe says nothing
+/// about later events. Their orders are locked.
 pub(super) async fn flip(connection: &mut PgConnection, batch: &TrackerBatch) -> Result<Vec<OrderItemId>, sqlx::Error> {
     let TrackerBatch { expired, named_expiries, .. } = batch;
     if expired.is_empty() {

@@ -1,4 +1,4 @@
-//! What the seeded bugs of this room need beyond an `if`.
+//! The code of this module's seeded bugs that is more than an `if`.
 
 use sqlx::PgPool;
 
@@ -6,7 +6,8 @@ use crate::bugs::{self, Bug};
 
 type Lines = (Vec<String>, Vec<i64>, Vec<i64>);
 
-/// Empties the cart by itself, before the order is written; what is bought is put back for the statement that buys it.
+/// Empties the cart in a statement of its own before the order is written; the lines are restored for the statement that buys
+/// them.
 pub(super) async fn empty_cart_first(pool: &PgPool, session_id: &str, version: i64) {
     if !bugs::is(Bug::CartOutsideOrder) {
         return;

@@ -1,14 +1,13 @@
-//! What every connection is told before it is used, whatever the server, the database, the role or the shell say otherwise.
+//! Session settings of every connection, overriding those of the server, the database, the role and the environment.
 
 use std::time::Duration;
 
 use sqlx::{Executor, PgConnection};
 
-/// PostgreSQL ends a statement before [`CALL_DEADLINE`](super::CALL_DEADLINE), so that it lets go of its locks first; and a
-/// transaction whose client fell silent, as a frozen process must not keep orders locked. Whoever only waits for a lock gives up
-/// sooner. Our statements ask for rows by keys that have an index; a plan that was made while a table was empty would read all of
-/// it ever after, until the table is analysed. They are written for READ COMMITTED, and an answer to a checkout means that the
-/// order is on the disk.
+/// PostgreSQL ends a statement before [`CALL_DEADLINE`](super::CALL_DEADLINE), so that its locks are released first; and a
+/// transaction whose client is silent, as a frozen process must not keep orders locked. Waiting for a lock times out sooner. Our
+/// statements select rows by indexed keys; a plan made while a table was empty would scan the whole table until the next ANALYZE.
+/// They are written for READ COMMITTED, and a checkout's answer means that the order is on disk.
 const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; SET enable_seqscan = off;
      SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC';
      SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off;
@@ -22,11 +21,11 @@ pub(crate) const PIN_SCHEMA: &str = "SELECT set_config('search_path', coalesce(
      ORDER BY pg_table_is_visible(c.oid) DESC, n.nspname = 'public' DESC, n.nspname LIMIT 1),
     quote_ident(nullif(current_schema(), 'pg_catalog')), 'public'), false)";
 
-/// Where a synchronous stand-by is named, the server's own setting may ask for more than `on`; it must not ask for less.
+/// With a synchronous standby the server's own setting may require more than `on`; it must not require less.
 const DURABLE: &str = "SELECT set_config('synchronous_commit', reset_val, false) FROM pg_settings
      WHERE name = 'synchronous_commit' AND reset_val = 'remote_apply'";
 
-/// Sets a connection of the pool up.
+/// Sets up a pooled connection.
 pub(super) async fn set_up(connection: &mut PgConnection, pins_schema: bool) -> Result<(), sqlx::Error> {
     connection.execute(SETTINGS).await?;
     connection.execute(DURABLE).await?;
@@ -36,8 +35,8 @@ pub(super) async fn set_up(connection: &mut PgConnection, pins_schema: bool) -> 
     Ok(())
 }
 
-/// Sets a connection for migrations up: a large table may take minutes to convert, but whoever waits for a lock makes all others
-/// wait behind it, so that wait is short and repeated.
+/// Sets up a connection for migrations: a large table may take minutes to convert, but a statement that waits for a lock makes
+/// all others queue behind it, so that wait is short and repeated.
 pub(super) async fn set_up_for_migrations(connection: &mut PgConnection, pins_schema: bool) -> Result<(), sqlx::Error> {
     set_up(connection, pins_schema).await?;
     connection
@@ -46,7 +45,7 @@ pub(super) async fn set_up_for_migrations(connection: &mut PgConnection, pins_sc
         .map(drop)
 }
 
-/// Waits before another attempt after a serialization failure or a deadlock: longer each time, and never the same for two.
+/// Wait before a retry after a serialization failure or a deadlock: increasing, and random so that two rarely collide again.
 pub(super) fn wait_before(attempt: u32) -> Duration {
     Duration::from_millis(rand::random_range(1..=4 << attempt.min(6)))
 }

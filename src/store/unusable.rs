@@ -1,8 +1,8 @@
-//! Rows that another hand wrote and that a statement about many cannot deal with: the others are dealt with, and these are named.
+//! Rows written by other programs that make a statement over many rows fail: the others are processed, and these are reported.
 //!
-//! One row may break a constraint that older rows need not keep, so that no update of it is allowed; it may hold a text that is
-//! not of the database's encoding, or an id that is none. The statement is then made for each half of the rows, and so on, until
-//! it stands alone.
+//! Such a row may violate a constraint that was added without checking older rows, so that no update of it is allowed; its text
+//! may not be in the database's encoding; or its id may be invalid. The statement is repeated for each half of the rows, and so
+//! on, until the bad row stands alone.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,10 +16,10 @@ use super::{Store, StoreError};
 /// Rows are tried again after this long: somebody may have put them right.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// The id of an item as the table has it, in whatever encoding.
+/// An item's id as the table holds it, in whatever encoding.
 pub(super) type RawId = Vec<u8>;
 
-/// Where a store remembers them.
+/// The unusable rows that a store remembers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unusables(Arc<Mutex<BTreeMap<RawId, Known>>>);
 
@@ -37,7 +37,7 @@ pub struct UnusableItem {
 }
 
 impl Unusables {
-    /// Those that are not tried now.
+    /// The rows that are not retried yet.
     pub fn passed_over(&self) -> Vec<RawId> {
         let mut known = self.known();
         let now = Instant::now();
@@ -55,7 +55,7 @@ impl Unusables {
 }
 
 impl Store {
-    /// The items that the last rounds passed over, as somebody must put their rows right.
+    /// The items that recent statements passed over; their rows need correcting.
     #[must_use]
     pub fn unusable_items(&self) -> Vec<UnusableItem> {
         let shown = |(id, row): (&RawId, &Known)| UnusableItem {
@@ -65,8 +65,8 @@ impl Store {
         self.unusables.known().iter().map(shown).collect()
     }
 
-    /// Runs a statement for these rows, in their order; where some of them make it fail, for all others. A failed call must leave
-    /// nothing behind.
+    /// Runs a statement for these rows, in their order; if some of them make it fail, for all others. A failed call must leave no
+    /// effect.
     pub(super) async fn for_usable<T, F>(&self, ids: Vec<RawId>, call: impl Fn(Vec<RawId>) -> F) -> Result<Vec<T>, StoreError>
     where
         F: Future<Output = Result<Vec<T>, StoreError>>,

@@ -1,6 +1,8 @@
-//! Every cause of an alarm is provoked once on the real shop, seen wherever it must be told, and seen to be over with its cause.
+//! Every cause of an alarm is provoked once on the real shop; each test checks where the alarm is reported and that it clears
+//! with its cause.
 //!
-//! [`provoked_in`] is the table: a cause without a row does not compile. The rows stand by the room that the cause is of.
+//! [`provoked_in`] is the table: a cause without a row does not compile. The rows are grouped by the module that raises the
+//! cause.
 
 mod actors;
 mod database;
@@ -15,47 +17,49 @@ use kartshoppe::telemetry::alarms::Cause;
 /// The test that provokes a cause: file below `tests/it/`, and function.
 fn provoked_in(cause: Cause) -> (&'static str, &'static str) {
     match cause {
-        Cause::ProcessStarting | Cause::ProcessStopping => ("alarms/actors.rs", "a_start_and_a_stop_are_told"),
-        Cause::RoleStarting => ("alarms/actors.rs", "an_actor_that_is_away_is_told_until_it_is_back"),
-        Cause::RoleFailing => ("alarms/actors.rs", "an_actor_that_keeps_ending_is_told_until_it_runs_again"),
+        Cause::ProcessStarting | Cause::ProcessStopping => ("alarms/actors.rs", "a_start_and_a_stop_are_reported"),
+        Cause::RoleStarting => ("alarms/actors.rs", "an_actor_that_is_down_raises_an_alarm_until_it_is_back"),
+        Cause::RoleFailing => ("alarms/actors.rs", "an_actor_that_keeps_failing_raises_an_alarm_until_it_runs_again"),
         Cause::InputStalled | Cause::ItemsUnsettled => {
-            ("alarms/actors.rs", "a_committer_that_hangs_is_told_by_what_stands_still")
+            ("alarms/actors.rs", "a_hung_committer_raises_the_alarms_of_what_it_stalls")
         }
-        Cause::CatalogueStalled => ("alarms/actors.rs", "a_read_model_that_hangs_is_told_by_what_stands_still"),
-        Cause::CatalogueRestoring => ("alarms/actors.rs", "a_read_model_that_is_being_read_is_told"),
-        Cause::TrackerStalled => ("alarms/actors.rs", "a_tracker_that_hangs_is_told_by_what_stands_still"),
-        Cause::FanoutStalled => ("alarms/actors.rs", "a_fan_out_that_hangs_is_told_by_what_stands_still"),
-        Cause::WalReaderStarting => ("alarms/actors.rs", "a_wal_reader_that_does_not_begin_is_told"),
-        Cause::LogMoved | Cause::Inventory => ("alarms/log.rs", "a_log_that_was_moved_is_told_until_it_is_back"),
-        Cause::LogLocked | Cause::TrialWrite => ("alarms/log.rs", "a_log_that_others_lock_is_told_until_they_let_go"),
-        Cause::LogHeld => ("alarms/log.rs", "a_log_that_others_read_for_long_is_told_until_they_end"),
-        Cause::LogStrange => ("alarms/log.rs", "a_log_that_the_database_does_not_know_is_told_when_it_is_up"),
-        Cause::DiskFull => ("alarms/log.rs", "a_full_disk_is_told_until_there_is_room"),
-        Cause::DiskLow => ("alarms/log.rs", "a_disk_that_runs_short_is_told_until_there_is_room"),
-        Cause::BootstrapFile | Cause::ShopFilling => ("alarms/log.rs", "a_missing_bootstrap_file_is_told_until_it_is_there"),
-        Cause::Database => ("alarms/database.rs", "a_frozen_postgresql_is_told_until_it_is_back"),
-        Cause::DatabaseReadOnly => ("alarms/database.rs", "a_read_only_database_is_told_until_it_is_writable"),
+        Cause::CatalogueStalled => ("alarms/actors.rs", "a_hung_read_model_raises_the_alarm_of_its_position"),
+        Cause::CatalogueRestoring => ("alarms/actors.rs", "a_read_model_that_is_restoring_raises_an_alarm"),
+        Cause::TrackerStalled => ("alarms/actors.rs", "a_hung_tracker_raises_the_alarms_of_what_it_stalls"),
+        Cause::FanoutStalled => ("alarms/actors.rs", "a_hung_fan_out_raises_the_alarm_of_its_position"),
+        Cause::WalReaderStarting => ("alarms/actors.rs", "a_wal_reader_that_does_not_start_raises_an_alarm"),
+        Cause::LogMoved | Cause::Inventory => ("alarms/log.rs", "a_moved_log_raises_an_alarm_until_it_is_back"),
+        Cause::LogLocked | Cause::TrialWrite => ("alarms/log.rs", "a_log_locked_by_others_raises_an_alarm_until_they_release_it"),
+        Cause::LogHeld => ("alarms/log.rs", "a_log_read_by_others_for_long_raises_an_alarm_until_they_end"),
+        Cause::LogStrange => ("alarms/log.rs", "a_log_that_the_database_does_not_know_raises_an_alarm_once_the_database_is_up"),
+        Cause::DiskFull => ("alarms/log.rs", "a_full_disk_raises_an_alarm_until_there_is_room"),
+        Cause::DiskLow => ("alarms/log.rs", "a_nearly_full_disk_raises_an_alarm_until_there_is_room"),
+        Cause::BootstrapFile | Cause::ShopFilling => {
+            ("alarms/log.rs", "a_missing_bootstrap_file_raises_an_alarm_until_it_exists")
+        }
+        Cause::Database => ("alarms/database.rs", "a_frozen_postgresql_raises_an_alarm_until_it_is_back"),
+        Cause::DatabaseReadOnly => ("alarms/database.rs", "a_read_only_database_raises_an_alarm_until_it_is_writable"),
         Cause::DatabaseBehind | Cause::DatabaseMigration => {
-            ("alarms/database.rs", "tables_that_cannot_be_made_are_told_until_they_can")
+            ("alarms/database.rs", "tables_that_cannot_be_created_raise_an_alarm_until_they_can")
         }
-        Cause::OrderUnreadable => ("alarms/database.rs", "an_order_that_cannot_be_shown_is_told_until_it_can"),
-        Cause::ItemUnusable => ("alarms/database.rs", "an_item_that_cannot_be_rescued_is_told_until_it_can"),
-        Cause::ItemsStranded => ("alarms/database.rs", "items_from_before_a_gap_are_told_until_they_have_outcomes"),
-        Cause::WalReader => ("alarms/database.rs", "a_wal_reader_that_may_not_read_is_told_until_it_may"),
-        Cause::EventLog => ("alarms/kafka.rs", "a_broker_that_is_down_is_told_until_it_is_back"),
-        Cause::TopicPolicy => ("alarms/kafka.rs", "a_policy_is_told_until_it_is_put_right"),
-        Cause::RecordUnreadable => ("alarms/kafka.rs", "a_damaged_record_stops_its_partition_alone_until_it_is_well"),
-        Cause::GroupMemberForeign => ("alarms/kafka.rs", "a_foreign_member_is_told_until_it_leaves"),
-        Cause::PositionForeign => ("alarms/kafka.rs", "a_position_of_others_is_told_until_the_role_is_stopped"),
-        Cause::CommitRefused => ("alarms/kafka.rs", "a_commit_that_is_refused_is_told_until_it_is_taken"),
+        Cause::OrderUnreadable => ("alarms/database.rs", "an_unreadable_order_raises_an_alarm_until_it_is_corrected"),
+        Cause::ItemUnusable => ("alarms/database.rs", "an_item_that_cannot_be_rescued_raises_an_alarm_until_it_can"),
+        Cause::ItemsStranded => ("alarms/database.rs", "items_from_before_a_gap_raise_an_alarm_until_they_have_outcomes"),
+        Cause::WalReader => ("alarms/database.rs", "a_wal_reader_without_permission_raises_an_alarm_until_it_is_granted"),
+        Cause::EventLog => ("alarms/kafka.rs", "a_broker_that_is_down_raises_an_alarm_until_it_is_back"),
+        Cause::TopicPolicy => ("alarms/kafka.rs", "a_wrong_policy_raises_an_alarm_until_it_is_corrected"),
+        Cause::RecordUnreadable => ("alarms/kafka.rs", "a_damaged_record_stops_only_its_partition_until_it_is_repaired"),
+        Cause::GroupMemberForeign => ("alarms/kafka.rs", "a_foreign_member_raises_an_alarm_until_it_leaves"),
+        Cause::PositionForeign => ("alarms/kafka.rs", "a_foreign_position_raises_an_alarm_until_the_role_is_stopped"),
+        Cause::CommitRefused => ("alarms/kafka.rs", "a_refused_commit_raises_an_alarm_until_it_is_accepted"),
         Cause::TopicPolicyUnknown | Cause::TrialWriteRefused => {
-            ("kafka_rights.rs", "a_right_that_only_looks_need_is_warned_about")
+            ("kafka_rights.rs", "a_permission_that_only_checks_need_is_a_warning")
         }
     }
 }
 
 #[test]
-fn every_cause_is_provoked_by_a_test_that_is_there() {
+fn every_cause_is_provoked_by_an_existing_test() {
     let names: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
     assert_eq!(names.len(), Cause::ALL.len(), "two causes with one name");
     for cause in Cause::ALL.iter() {

@@ -1,4 +1,4 @@
-//! What anybody may send, and what is told to nobody: a session's id is all that protects its cart and its orders.
+//! What anonymous clients may send, and that session ids are never disclosed: the id alone protects a session's cart and orders.
 
 use serde_json::json;
 
@@ -71,7 +71,7 @@ async fn a_well_formed_batch_is_always_taken() {
 }
 
 #[tokio::test]
-async fn what_is_personal_follows_from_the_session_and_not_from_a_name() {
+async fn personal_data_depends_on_the_session_and_not_on_a_name() {
     let server = Server::start_filled(Options::default()).await;
     let shopper = Shopper::new("alices");
     let body = json!({"productId": "PROD_0001", "userId": "alice", "quantity": 1});

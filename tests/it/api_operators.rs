@@ -40,7 +40,7 @@ fn refused(output: &Output) -> String {
 on_each_log!(at length:
     operators_see_roles_actors_alerts_and_figures,
     only_operators_change_anything,
-    faults_strike_and_are_taken_away,
+    faults_strike_and_are_removed,
     topics_are_listed_read_written_and_kept,
 );
 
@@ -126,7 +126,7 @@ async fn only_operators_change_anything(place: Place) {
     );
 }
 
-async fn faults_strike_and_are_taken_away(place: Place) {
+async fn faults_strike_and_are_removed(place: Place) {
     let server = Server::start_filled(place.options().set("KARTSHOPPE__FAULTS__ENABLED", true)).await;
     let arm = async |fault: Value| server.operate("/admin/faults", &fault).await;
     for bad in [

@@ -72,7 +72,7 @@ async fn one_product_its_tag_its_picture_and_its_changes() {
     assert!(tag.starts_with('"') && tag.ends_with('"'), "a strong tag: {tag}");
     assert_eq!(first.headers()["cache-control"], "no-cache");
     assert_eq!(first.json::<Value>().await.unwrap()["name"], "FutureTech UltraBook Pro 15");
-    // Once past the router and once through it: the same answer.
+    // Once handled before the router and once by it: the same answer.
     for origin in [None, Some("http://localhost:3000")] {
         let mut asked = server.http.get(server.url(path)).header("if-none-match", &tag);
         if let Some(origin) = origin {
@@ -148,7 +148,7 @@ async fn the_cart_adds_up_and_its_prices_are_the_catalogues() {
     assert_eq!(server.get("/api/ecommerce/cart/session-cart").await, cart);
     let (status, problem) = server.post(path, &json!({"productId": "NOTHING", "userId": "anna", "quantity": 1})).await;
     assert_eq!((status, &problem["code"]), (404, &json!("unknown_product")));
-    // Stock is not checked here: the order settles it.
+    // Stock is not checked here: the order is allocated later.
     let (status, _) = server.post(path, &json!({"productId": "PROD_0084", "userId": "anna", "quantity": 1000})).await;
     assert_eq!(status, 200);
 }
@@ -213,7 +213,7 @@ async fn checkout_places_one_order_and_says_so_again() {
 }
 
 #[tokio::test]
-async fn a_product_that_went_cannot_be_bought() {
+async fn a_removed_product_cannot_be_bought() {
     let server = Server::start_filled(Options::default()).await;
     let shopper = Shopper::new("gone");
     shopper.add(&server, "PROD_0005", 1).await;
@@ -319,7 +319,7 @@ async fn origins_preflights_probes_and_documents() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shop_that_has_just_started_denies_nothing_that_it_sells() {
+async fn a_shop_that_has_just_started_reports_no_product_as_missing() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut server = Server::start_filled(Options::default().set("KARTSHOPPE__HTTP__LISTEN", free)).await;
     let (cart, product) = (server.url("/api/ecommerce/cart/restart/add"), server.url("/api/ecommerce/product/PROD_0200"));

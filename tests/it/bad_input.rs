@@ -1,5 +1,5 @@
-//! Input that no proper client sends, over raw sockets against the real server: each case gets its status or close code, nobody
-//! else is disturbed, and the process is the same afterwards.
+//! Input that no proper client sends, over raw sockets against the real server: each case gets its status or close code, no other
+//! client is affected, and the process is unchanged afterwards.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn start() -> Server {
     Server::start_filled(options).await
 }
 
-/// The shop is as it was: same stock, same process, still ready.
+/// The shop is unchanged: same stock, same process, still ready.
 async fn undisturbed(server: &Server) {
     assert_eq!(server.get("/api/ecommerce/product/PROD_0001").await["inventory"], 17);
     assert_eq!(server.http.get(server.url("/readyz")).send().await.unwrap().status(), 200, "{}", server.log_tail());
@@ -88,7 +88,7 @@ async fn heads_and_bodies_that_no_client_sends() {
 }
 
 #[tokio::test]
-async fn slow_and_silent_clients_hold_nobody_up() {
+async fn slow_and_silent_clients_delay_no_other_client() {
     let server = start().await;
     let shop = server.info.http.unwrap();
     let mut held = Vec::new();
@@ -349,19 +349,19 @@ async fn until_pages(server: &Server, count: usize) {
 }
 
 #[tokio::test]
-async fn half_open_sockets_are_noticed_and_cost_nobody_anything() {
+async fn half_open_sockets_are_detected_and_cost_nothing() {
     let server = start().await;
     let shop = server.info.http.unwrap();
     let mut other = RawSocket::open(shop, "/ecommerce/reader/u", "").await;
     other.until("PRODUCT_CACHE_SYNC").await;
-    // Who has said all and only listens still gets the answer.
+    // A client that has sent everything and only reads still gets the answer.
     let mut listens = TcpStream::connect(shop).await.unwrap();
     listens.write_all(b"GET /api/ecommerce/product/PROD_0001 HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     listens.shutdown().await.unwrap();
     let mut answer = String::new();
     tokio::time::timeout(raw::PATIENCE, listens.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    // A page that can never say anything again, and one that vanishes without a word.
+    // A page that can never send anything again, and one that vanishes without closing.
     let mut pages = Vec::new();
     for session in ["mute", "vanished"] {
         let mut page = TcpStream::connect(shop).await.unwrap();
@@ -377,7 +377,7 @@ async fn half_open_sockets_are_noticed_and_cost_nobody_anything() {
     mute.shutdown().await.unwrap();
     until_pages(&server, 1).await;
     raw::until_closed(mute).await;
-    // A lost handshake and a lost request hold nothing after their time.
+    // A lost handshake and a lost request are released after their time limits.
     let half = TcpStream::connect(shop).await.unwrap();
     half.set_zero_linger().unwrap();
     drop(half);
@@ -389,12 +389,12 @@ async fn half_open_sockets_are_noticed_and_cost_nobody_anything() {
 }
 
 #[tokio::test]
-async fn a_page_that_takes_nothing_is_let_go() {
+async fn a_page_that_reads_nothing_is_disconnected() {
     let server = start().await;
     let shop = server.info.http.unwrap();
     let mut other = RawSocket::open(shop, "/ecommerce/reader/u", "").await;
     other.until("PRODUCT_CACHE_SYNC").await;
-    // Its window closes as soon as what it does not read fills its buffers.
+    // Its window closes as soon as unread data fills its buffers.
     let deaf = tokio::net::TcpSocket::new_v4().unwrap();
     deaf.set_recv_buffer_size(4096).unwrap();
     let mut deaf = deaf.connect(shop).await.unwrap();
@@ -462,7 +462,7 @@ async fn poison_records_become_dead_letters_and_nothing_else() {
     ] {
         poison.push(("product-updates", json!({"key": "PROD_0001", "value": product(field, value)})));
     }
-    // Said twice is said unclearly.
+    // A field that is given twice is ambiguous.
     let twice = [
         ("order-events", r#"{"orderId":"o","productId":"PROD_0001","quantity":1,"quantity":2,"timestamp":1}"#),
         ("product-updates", r#"{"productId":"PROD_0001","name":"x","price":1,"inventory":5,"inventory":6}"#),
@@ -474,7 +474,7 @@ async fn poison_records_become_dead_letters_and_nothing_else() {
     for (topic, record) in poison {
         produce(&server, topic, record).await;
     }
-    // Our own outputs and others' topics: whatever is there is passed over by those who follow them.
+    // Our own outputs and other programs' topics: followers ignore whatever they cannot use.
     let followed = ["products", "inventory-events", "inventory-alerts", "shopping-cart-events"];
     for topic in followed.into_iter().chain(["ecommerce_events", "websocket_fanout", "dead-letters"]) {
         produce(&server, topic, json!({"key": "PROD_0001", "valueBase64": "/w=="})).await;
@@ -508,7 +508,7 @@ async fn poison_records_become_dead_letters_and_nothing_else() {
     shopper.add(&server, "PROD_0001", 1).await;
     let (_, order) = shopper.checkout(&server, false).await;
     assert_eq!(shopper.settled(&server, order["orderId"].as_str().unwrap()).await["status"], "CONFIRMED");
-    // Whoever reads it all again from the start passes over it too.
+    // A restart that reads everything again from the start ignores it too.
     server.kill();
     server.resume().await;
     server.until_products(200).await;

@@ -1,5 +1,5 @@
-//! The checker is worth what it finds: a clean run holds, and each way to falsify what the run left behind is named by the check
-//! that is there for it.
+//! The checker is judged by what it finds: a clean run holds, and each falsification of its data is named by the check that is
+//! meant to find it.
 
 use kartshoppe::check::{Check, Report};
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ const OF_THE_LOG: &[Corruption] = &[
     }),
     ("a product goes stale twice", Check::StaleOnce, |log| log.repeat(&log.event("PROD_0150", "STALE_INVENTORY"))),
     ("a deadline is passed over", Check::StaleInTurn, |log| {
-        // On a slow machine it was stale before it was sold, too.
+        // On a slow machine it also went stale before it was sold.
         let stale = log.all("inventory-events", |event| event["eventType"] == "STALE_INVENTORY");
         let later = stale.iter().rfind(|place| log.value(place)["productId"] == "PROD_0001").unwrap();
         let earlier = stale.iter().find(|place| place.table == later.table && place.offset < later.offset).unwrap();
@@ -179,7 +179,7 @@ async fn every_falsification_is_named_by_its_check() {
     assert!(missed.is_empty(), "{} were not named:\n{}", missed.len(), missed.join("\n"));
 }
 
-/// A copy of the database in which this was done.
+/// A copy of the database with this change.
 async fn altered_copy(database: &TestDatabase, admin: &TestDatabase, number: usize, sql: &str) -> String {
     let name = |url: &str| url.rsplit_once('/').unwrap().1.split('?').next().unwrap().to_owned();
     let (original, copy) = (name(&database.url), format!("{}_altered_{number}", name(&database.url)));

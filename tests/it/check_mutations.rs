@@ -1,5 +1,5 @@
-//! Five hundred random mutations of what a clean run left behind: the checker reports each one, or it is harmless by a rule that
-//! stands here. The seed is fixed; `SEED=…` tries another.
+//! Five hundred random mutations of a clean run's data: the checker reports each one, or it is harmless by a rule listed here.
+//! The seed is fixed; `SEED=…` tries another.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::support::ruin::{Place, Tampered, clean_run};
 const MUTATIONS: usize = 500;
 const SEED: u64 = 20;
 
-/// Topics of the ledger, with the fields whose alteration must not go unnoticed.
+/// Topics of the ledger, with the fields whose alteration must be detected.
 const LEDGER: [(&str, &[&str]); 6] = [
     (
         "inventory-events",
@@ -52,7 +52,7 @@ enum Mutation {
 }
 
 impl Mutation {
-    /// One that changes something; `None` if the dice fell on one that would not.
+    /// A mutation with an effect; `None` if the random choice has none.
     fn throw(log: &Tampered, random: &mut StdRng) -> Option<Self> {
         let (topic, fields) = LEDGER.choose(random)?;
         let all = log.all(topic, |_| true);
@@ -103,7 +103,7 @@ impl Mutation {
         }
     }
 
-    /// Why nobody is wronged by it, if so.
+    /// Why the mutation is harmless, if it is.
     fn harmless(&self, log: &Tampered) -> Option<&'static str> {
         let place = self.place();
         let (topic, _) = place.table.rsplit_once('/')?;

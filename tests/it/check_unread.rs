@@ -1,4 +1,4 @@
-//! The checker never waits for ever: what cannot be read is named, what hangs on it is not judged, and the rest is.
+//! The checker never waits without limit: what cannot be read is named, what depends on it is not judged, and the rest is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

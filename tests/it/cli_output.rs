@@ -1,4 +1,4 @@
-//! What commands do when nobody reads what they print.
+//! Commands whose output pipe is closed or full.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::support::server::{Options, Server};
 
-/// Every command that prints, each with what it needs to get as far as printing.
+/// Every command that prints, each with the arguments that it needs to reach its output.
 const PRINTERS: [&[&str]; 13] = [
     &["--help"],
     &["--version"],
@@ -52,7 +52,7 @@ async fn a_closed_pipe_ends_every_command_quietly_and_a_full_disk_with_a_line() 
 }
 
 #[tokio::test]
-async fn whoever_reads_a_line_and_leaves_is_told_nothing() {
+async fn a_reader_that_closes_the_pipe_early_causes_no_error_message() {
     let server = Server::start_filled(Options::default()).await;
     let mut command = server.command(&["topics", "tail", "products", "--follow", "--from", "start"]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -120,7 +120,7 @@ async fn commands_say_what_they_found_and_what_to_do() {
     let data = server.data().display().to_string();
     assert!(well && status.contains(&data) && status.contains("the tables have the newest shape"), "{status}");
 
-    // What the shop writes itself is no way to tell it anything.
+    // Topics that the shop writes itself accept no records from operators.
     let state = r#"{"productId":"MUG","name":"Mug","price":1,"inventory":1}"#;
     let produce = |topic: &str| said(server.command(&["topics", "produce", topic, "--key", "MUG"]), state);
     for topic in ["products", "inventory-events", "websocket_fanout", "dead-letters"] {

@@ -22,7 +22,7 @@ fn drill(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()
 }
 
-/// A drill under way that breaks next to nothing: what happens to its shop is up to the test.
+/// A running drill with almost no faults: the test decides what happens to its shop.
 struct Quiet {
     _folder: tempfile::TempDir,
     place: PathBuf,
@@ -30,7 +30,7 @@ struct Quiet {
 }
 
 impl Quiet {
-    /// For so long, with these lines of the plan replaced.
+    /// A plan of this duration, with these lines replaced.
     fn start(duration: &str, changes: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut plan = SHORT.to_owned();
@@ -55,7 +55,7 @@ impl Quiet {
         self.place.join("shop")
     }
 
-    /// Waits until the shop has sold something; the connection says so.
+    /// Waits until the shop has settled an order, as a database connection shows.
     async fn sells(&self) -> PgConnection {
         loop {
             if let Ok(Some(urls)) = private_server::urls(&self.shop())
@@ -108,7 +108,7 @@ fn a_shop_that_does_not_sell_is_exit_3() {
 }
 
 #[tokio::test]
-async fn a_shop_that_is_sick_for_too_long_is_left_alone_with_exit_4() {
+async fn a_drill_on_a_sick_shop_stops_with_exit_4() {
     let drill = Quiet::start("\"2m\"", &[("connection_cuts", "30")]);
     drill.sells().await;
     let admin = running_server(&drill.shop()).unwrap().admin;
@@ -126,7 +126,7 @@ async fn a_shop_that_is_sick_for_too_long_is_left_alone_with_exit_4() {
 }
 
 #[tokio::test]
-async fn a_drill_that_is_told_to_stop_gives_its_verdict_with_exit_4() {
+async fn a_stopped_drill_gives_its_verdict_with_exit_4() {
     for signal in [Signal::INT, Signal::TERM] {
         let drill = Quiet::start("\"5m\"", &[]);
         drill.sells().await;
@@ -163,7 +163,7 @@ fn the_short_plan_holds() {
 }
 
 #[test]
-fn a_plan_that_is_none_is_told_and_starts_nothing() {
+fn an_invalid_plan_is_refused_and_starts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let plan = folder.path().join("plan.toml");
     let short = include_str!("../../src/drill/plans/short.toml");

@@ -1,4 +1,4 @@
-//! What only the embedded log has: one file, one server, housekeeping, trouble with the disk.
+//! Properties of the embedded log only: one file, one server, housekeeping, disk errors.
 
 mod held;
 mod moved;
@@ -15,7 +15,7 @@ use kartshoppe::log::EventLog;
 use kartshoppe::log::embedded::{EmbeddedConfig, EmbeddedLog};
 use kartshoppe::wire::topics::Topic;
 
-/// A log with all topics, four partitions, and the machine's clock.
+/// A log with all topics, four partitions, and the system clock.
 async fn open(folder: &Path) -> EmbeddedLog {
     open_with(EmbeddedConfig::new(folder, 4), Clock::system()).await
 }

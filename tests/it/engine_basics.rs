@@ -1,4 +1,4 @@
-//! The engine when nothing goes wrong: what comes in, what goes out, and how inputs are accounted for.
+//! The engine without faults: inputs, outputs, and how inputs are counted.
 
 use kartshoppe::wire::topics::Topic;
 use kartshoppe::wire::topics::headers;
@@ -22,7 +22,7 @@ async fn orders_take_stock_and_every_output_names_its_cause(place: Place) {
         assert!(!records.is_empty(), "{topic}");
         assert!(records.iter().all(|record| record.headers.get(headers::CAUSE).is_some()), "{topic}");
     }
-    // Ten in stock is enough; at nine a warning, at five it is critical, in between the level stays.
+    // Ten units are sufficient; at nine there is a warning, at five the level is critical, in between it does not change.
     assert_eq!((ledger.alerts, ledger.dead_letters), (2 * 20, 0));
     shop.counts([("applied", 120), ("duplicate", 0), ("dead_lettered", 0)]).await;
     shop.close().await;

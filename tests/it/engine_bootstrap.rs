@@ -1,4 +1,4 @@
-//! The bootstrap file, and what else has to do with where a record lies: wrong partitions, expiries, probes.
+//! The bootstrap file, and rules that depend on a record's position: wrong partitions, expiries, probes.
 
 use std::path::Path;
 
@@ -18,8 +18,8 @@ use crate::support::place::{Place, on_each_log};
 
 on_each_log!(at length:
     the_file_counts_once_and_comes_before_the_log,
-    whoever_dies_while_the_file_is_taken,
-    a_broken_file_opens_no_shop_until_it_is_mended,
+    engine_actors_killed_while_the_bootstrap_file_is_read_lose_nothing,
+    a_broken_bootstrap_file_keeps_the_shop_closed_until_it_is_corrected,
     records_on_the_wrong_partition_are_written_again_to_the_right_one,
 );
 
@@ -39,14 +39,14 @@ async fn the_file_counts_once_and_comes_before_the_log(place: Place) {
     write_file(&path, 300, 10);
     let setup = Setup { bootstrap_file: Some(path.clone()), batch_max_records: 20, ..Setup::default() };
     let shop = Shop::open(&place, &setup).await;
-    // Orders that were there before the file was through still find their products.
+    // Orders that were on the log before the file was complete still find their products.
     shop.append((0..300).map(|n| order(n, &format!("P{n:05}"), 1)).collect()).await;
     opened(&shop).await;
     shop.settle().await;
     let ledger = shop.ledger().await;
     ledger.check_conservation(300, 10, 300);
     assert_eq!((ledger.count(EventKind::ProductAdded), ledger.count(EventKind::OrderRejected)), (300, 0));
-    // A product that is removed and stock that is sold do not come back, whatever the file says now.
+    // A removed product and sold stock do not come back, whatever the file contains now.
     shop.append(vec![NewRecord { value: None, ..product("P00007", 0) }]).await;
     shop.settle().await;
     shop.close().await;
@@ -60,7 +60,7 @@ async fn the_file_counts_once_and_comes_before_the_log(place: Place) {
     shop.close().await;
 }
 
-async fn whoever_dies_while_the_file_is_taken(place: Place) {
+async fn engine_actors_killed_while_the_bootstrap_file_is_read_lose_nothing(place: Place) {
     let files = tempfile::tempdir().unwrap();
     let path = files.path().join("initial-products.json");
     write_file(&path, 2_000, 10);
@@ -78,7 +78,7 @@ async fn whoever_dies_while_the_file_is_taken(place: Place) {
     shop.close().await;
 }
 
-async fn a_broken_file_opens_no_shop_until_it_is_mended(place: Place) {
+async fn a_broken_bootstrap_file_keeps_the_shop_closed_until_it_is_corrected(place: Place) {
     let files = tempfile::tempdir().unwrap();
     let path = files.path().join("initial-products.json");
     std::fs::write(&path, "[{}]").unwrap();
@@ -151,7 +151,7 @@ async fn events_expire_by_the_logs_clock_and_probes_are_answered_only_then() {
     shop.close().await;
     let shop = Shop::open(&place, &setup).await;
     shop.append(vec![direct(3, START_MS + 99, false), direct(3, START_MS + 99, true), direct(4, START_MS + 100, false)]).await;
-    // What never expires is taken as it comes.
+    // An event without an expiry is applied at any time.
     shop.append(vec![order(5, "P00000", 1)]).await;
     shop.settle().await;
     let ledger = shop.ledger().await;

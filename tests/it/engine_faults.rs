@@ -1,4 +1,4 @@
-//! Every kind of actor of the engine, struck in every way while its mailbox holds work: nothing is lost and nothing doubled.
+//! Every kind of actor of the engine, with every fault while its mailbox holds work: nothing is lost or doubled.
 
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::actors::supervision::{ActorKind, RestartPolicy};
@@ -9,15 +9,15 @@ use crate::support::place::{Place, on_each_log};
 
 on_each_log!(at length:
     products,
-    one_product_again_and_again,
-    products_that_do_not_start,
-    a_product_that_is_killed_all_the_time_does_not_hold_the_others_up,
+    one_product_struck_repeatedly,
+    products_that_fail_to_start,
+    a_product_that_is_killed_constantly_does_not_delay_the_others,
     shards,
     the_committer,
     the_source,
-    a_role_that_is_stopped_and_started_goes_on_where_it_was,
+    a_role_that_is_stopped_and_started_resumes_where_it_was,
     everybody_at_once,
-    the_role_with_all_that_is_below_it,
+    the_role_with_everything_below_it,
 );
 
 const PRODUCTS: usize = 40;
@@ -28,7 +28,7 @@ fn orders(from: usize, count: usize) -> Vec<kartshoppe::log::NewRecord> {
     (from..from + count).map(|n| order(n, &format!("P{:05}", n * 7 % PRODUCTS), 1)).collect()
 }
 
-/// Strikes `target` with each fault while orders stream in, in chunks of a few hundred, so that batches are always under way.
+/// Strikes `target` with each fault while orders arrive in chunks of a few hundred, so that batches are always in progress.
 async fn survive(place: Place, target: &str, faults: &[Fault], count: u64) {
     let setup = Setup { batch_max_records: 200, ..Setup::default() };
     let shop = Shop::open(&place, &setup).await;
@@ -40,7 +40,7 @@ async fn survive(place: Place, target: &str, faults: &[Fault], count: u64) {
         let started = Instant::now();
         shop.append(orders(sent, ORDERS / 2)).await;
         if *fault == Fault::Start {
-            // Who lives needs no start: it is killed first, and its successors fail.
+            // A live actor does not start: it is killed first, and its successors fail to start.
             shop.arm(target, Fault::Kill, 1);
         }
         shop.arm(target, *fault, count);
@@ -66,15 +66,15 @@ async fn products(place: Place) {
     survive(place, "product", &ALL, 5).await;
 }
 
-async fn one_product_again_and_again(place: Place) {
+async fn one_product_struck_repeatedly(place: Place) {
     survive(place, "product/P00007", &[Fault::Kill, Fault::Panic, Fault::Error], 6).await;
 }
 
-async fn products_that_do_not_start(place: Place) {
+async fn products_that_fail_to_start(place: Place) {
     let shop = Shop::open(&place, &Setup { batch_max_records: 200, ..Setup::default() }).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     shop.settle().await;
-    // Killed first: a product that lives needs no start.
+    // Killed first: a live product does not start.
     shop.arm("product", Fault::Kill, 20);
     shop.arm("product", Fault::Start, 30);
     shop.append(orders(0, ORDERS / 3)).await;
@@ -86,7 +86,7 @@ async fn products_that_do_not_start(place: Place) {
 }
 
 /// With waits of five seconds between so many restarts this would take minutes.
-async fn a_product_that_is_killed_all_the_time_does_not_hold_the_others_up(place: Place) {
+async fn a_product_that_is_killed_constantly_does_not_delay_the_others(place: Place) {
     let setup = Setup { restart: RestartPolicy::default(), ..Setup::default() };
     let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
@@ -123,7 +123,7 @@ async fn everybody_at_once(place: Place) {
     shop.close().await;
 }
 
-async fn the_role_with_all_that_is_below_it(place: Place) {
+async fn the_role_with_everything_below_it(place: Place) {
     let setup = Setup { batch_max_records: 200, ..Setup::default() };
     let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
@@ -139,7 +139,7 @@ async fn the_role_with_all_that_is_below_it(place: Place) {
     shop.close().await;
 }
 
-async fn a_role_that_is_stopped_and_started_goes_on_where_it_was(place: Place) {
+async fn a_role_that_is_stopped_and_started_resumes_where_it_was(place: Place) {
     let setup = Setup { batch_max_records: 200, ..Setup::default() };
     let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(PRODUCTS), STOCK).await;

@@ -1,4 +1,4 @@
-//! A log that breaks its word or fails: commits that abort, commits whose end is unknown, records that come twice.
+//! A log that violates its contract or fails: aborted commits, commits with an unknown result, duplicate records.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,16 +17,16 @@ on_each_log!(at length:
     records_that_come_twice
 );
 
-/// What goes wrong, and how often.
+/// Which calls fail, and how often.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Trouble {
     /// Every third commit is aborted.
     Aborts,
-    /// Every fourth commit happens, but its answer is lost, and the partitions with it.
+    /// Every fourth commit succeeds, but its answer and the partitions are lost.
     LostAnswers,
-    /// Every fourth commit does not happen, but nobody can tell, and the partitions are lost.
+    /// Every fourth commit fails, but its answer is lost, and so are the partitions.
     LostRequests,
-    /// Every poll that brings records is followed by one that brings them again.
+    /// Every poll with records is followed by one that returns them again.
     Replays,
 }
 

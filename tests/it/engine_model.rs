@@ -1,8 +1,8 @@
-//! 100,000 random commands through the log and the actors: events and alerts are the model's, one for one, in order per product,
-//! while those who handle them are killed.
+//! 100,000 random commands through the log and the actors: events and alerts equal the model's, one for one, in order per
+//! product, while the actors are killed.
 //!
-//! The two inputs have no order between them. So commands come in rounds, and in a round each product is spoken to through one of
-//! the two only. `MODEL_SEED` repeats a failed run.
+//! The two inputs have no order between them. So commands are sent in rounds, and in each round a product gets commands from one
+//! input only. `MODEL_SEED` repeats a failed run.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::support::place::Place;
 
 const COMMANDS: usize = 100_000;
 const PRODUCTS: usize = 250;
-/// At most so many commands for a product in a round.
+/// Most commands for a product in a round.
 const RUN: usize = 6;
 /// Products that are killed in every other round.
 const KILLS: u64 = 30;
@@ -72,7 +72,7 @@ async fn a_hundred_thousand_commands_give_the_events_and_alerts_of_the_model() {
     shop.close().await;
 }
 
-/// A round's commands: a product hears of orders only, or of its catalogue only.
+/// A round's commands: a product gets either orders or catalogue updates.
 fn draw_round(random: &mut StdRng) -> Vec<(usize, Happening)> {
     let ordered: Vec<bool> = (0..PRODUCTS).map(|_| random.random_bool(0.7)).collect();
     let mut commands = Vec::new();

@@ -1,4 +1,4 @@
-//! Many more products than actors: whoever is idle longest is let go, and nothing depends on it.
+//! Many more products than actors: the longest idle are passivated, without any effect on the results.
 
 use std::sync::atomic::Ordering;
 
@@ -17,7 +17,7 @@ async fn ten_thousand_products_and_a_hundred_actors(place: Place) {
     shop.settle().await;
     let live = || shop.inventory.shards.iter().map(|shard| shard.gauge().live.load(Ordering::Relaxed)).sum::<u64>();
     eventually(|| async { live() <= 100 }).await;
-    // Every product twice, far apart, with some of the actors dying now and then.
+    // Every product twice, far apart, with actors killed now and then.
     shop.arm("product", Fault::Kill, 50);
     let orders = (0..ORDERS).map(|n| order(n, &format!("P{:05}", n * 7_919 % PRODUCTS), 1)).collect();
     shop.append(orders).await;

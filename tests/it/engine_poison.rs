@@ -1,4 +1,4 @@
-//! A command that its product cannot survive ends as a dead letter, and nobody else notices.
+//! A command that its product cannot survive ends as a dead letter, and no other command is affected.
 
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::domain::inventory::EventKind;
@@ -11,12 +11,12 @@ use crate::support::log::{read_all, record, text};
 use crate::support::place::{Place, on_each_log};
 
 on_each_log!(at length:
-    the_poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice,
-    one_failure_is_no_poison,
-    what_cannot_be_read_is_a_dead_letter_and_its_item_is_rejected,
+    a_poison_command_becomes_a_dead_letter_and_its_neighbours_are_applied,
+    a_single_failure_is_not_poison,
+    an_unreadable_record_is_a_dead_letter_and_its_item_is_rejected,
 );
 
-async fn the_poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice(place: Place) {
+async fn a_poison_command_becomes_a_dead_letter_and_its_neighbours_are_applied(place: Place) {
     for fault in [Fault::Panic, Fault::Error] {
         let place = place.another();
         let shop = Shop::open(&place, &Setup::default()).await;
@@ -48,7 +48,7 @@ async fn the_poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice(pl
     }
 }
 
-async fn one_failure_is_no_poison(place: Place) {
+async fn a_single_failure_is_not_poison(place: Place) {
     let shop = Shop::open(&place, &Setup::default()).await;
     shop.stock(ids(1), 100).await;
     shop.settle().await;
@@ -62,7 +62,7 @@ async fn one_failure_is_no_poison(place: Place) {
     shop.close().await;
 }
 
-async fn what_cannot_be_read_is_a_dead_letter_and_its_item_is_rejected(place: Place) {
+async fn an_unreadable_record_is_a_dead_letter_and_its_item_is_rejected(place: Place) {
     let shop = Shop::open(&place, &Setup::default()).await;
     shop.stock(ids(2), 10).await;
     let broken = [

@@ -1,4 +1,4 @@
-//! A product that nobody has heard of goes stale: once, whoever was dead meanwhile, and not a tick too early.
+//! A product without inputs goes stale: once, whichever actors were dead in between, and not a tick early.
 
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::clock::Clock;
@@ -10,15 +10,15 @@ use crate::support::engine::{Ledger, START_MS, Setup, Shop, eventually, ids, ord
 use crate::support::log::read_all;
 use crate::support::place::{Place, on_each_log};
 
-// On Kafka what is heard has the broker's time, which is ahead of the clock here, and so counts as heard when it is read.
+// On Kafka an input has the broker's time, which is ahead of the clock here, and so counts from when it is read.
 on_each_log!(at length:
-    once_at_its_deadline_and_again_only_after_a_sign_of_life,
-    a_sign_of_life_that_was_not_yet_read_counts,
+    stale_once_per_deadline_and_again_only_after_a_new_input,
+    an_input_before_the_deadline_counts_even_if_it_is_read_later,
     passivated_products_go_stale_as_well,
-    whoever_is_killed_as_it_fires,
-    whoever_is_killed_a_tick_before,
-    deadlines_that_passed_while_nobody_was_there,
-    under_a_load_that_never_stops,
+    actors_killed_as_a_stale_timer_fires,
+    actors_killed_a_tick_before_the_deadline,
+    deadlines_that_passed_while_the_role_was_down,
+    under_constant_load,
 );
 
 const STALE_AFTER_MS: i64 = 60_000;
@@ -35,38 +35,38 @@ fn stale(ledger: &Ledger) -> Vec<String> {
     ids
 }
 
-/// Waits until so many stale events are there.
+/// Waits until there are this many stale events.
 async fn wait_for_stale(shop: &Shop, count: usize) {
     eventually(|| async { stale(&shop.ledger().await).len() >= count }).await;
 }
 
-/// Has the engine go through its inputs and reminders once more: an order of its own settles only after what was due before it.
+/// Makes the engine process its inputs and deadlines: a new order settles only after everything that was due before it.
 async fn stir(shop: &Shop, number: usize) {
     shop.append(vec![order(number, "STIR", 1)]).await;
     shop.settle().await;
 }
 
-async fn once_at_its_deadline_and_again_only_after_a_sign_of_life(place: Place) {
+async fn stale_once_per_deadline_and_again_only_after_a_new_input(place: Place) {
     let clock = Clock::manual(START_MS);
     let shop = Shop::open(&place, &setup(&clock)).await;
     shop.stock(ids(5), 10).await;
     shop.settle().await;
     clock.set_ms(START_MS + STALE_AFTER_MS - 1);
-    // A sign of life one tick earlier saves P00000 (an order) and P00001 (a catalogue record that changes nothing).
+    // An input one tick earlier saves P00000 (an order) and P00001 (a catalogue record that changes nothing).
     shop.append(vec![order(0, "P00000", 1), product("P00001", 10)]).await;
     shop.settle().await;
     clock.set_ms(START_MS + STALE_AFTER_MS);
     wait_for_stale(&shop, 3).await;
     stir(&shop, 90).await;
     assert_eq!(stale(&shop.ledger().await), ["P00002", "P00003", "P00004"]);
-    // The two that were heard of go stale at their own deadlines.
+    // Those two go stale at their own deadlines.
     clock.set_ms(START_MS + 2 * STALE_AFTER_MS - 1);
     wait_for_stale(&shop, 5).await;
-    // Long after, nothing more: once is once.
+    // Long after that there is no further event.
     clock.set_ms(START_MS + 20 * STALE_AFTER_MS);
     stir(&shop, 91).await;
     assert_eq!(stale(&shop.ledger().await).len(), 5);
-    // Heard of again, it may go stale again.
+    // After a new input it may go stale again.
     shop.append(vec![product("P00002", 10)]).await;
     shop.settle().await;
     clock.set_ms(START_MS + 21 * STALE_AFTER_MS);
@@ -75,12 +75,12 @@ async fn once_at_its_deadline_and_again_only_after_a_sign_of_life(place: Place) 
     shop.close().await;
 }
 
-async fn a_sign_of_life_that_was_not_yet_read_counts(place: Place) {
+async fn an_input_before_the_deadline_counts_even_if_it_is_read_later(place: Place) {
     let clock = Clock::manual(START_MS);
     let shop = Shop::open(&place, &setup(&clock)).await;
     shop.stock(ids(2), 10).await;
     shop.settle().await;
-    // While the role is down a product is heard of just in time; the other is not.
+    // While the role is down one product gets an input just in time; the other does not.
     shop.root.stop("inventory").await.unwrap();
     clock.set_ms(START_MS + STALE_AFTER_MS - 1);
     shop.append(vec![order(0, "P00000", 1)]).await;
@@ -107,7 +107,7 @@ async fn passivated_products_go_stale_as_well(place: Place) {
     shop.close().await;
 }
 
-async fn whoever_is_killed_as_it_fires(place: Place) {
+async fn actors_killed_as_a_stale_timer_fires(place: Place) {
     for target in ["product", "shard", "committer", "log-source", "role"] {
         for fault in [Fault::Kill, Fault::Panic, Fault::Hang] {
             let (place, clock) = (place.another(), Clock::manual(START_MS));
@@ -125,7 +125,7 @@ async fn whoever_is_killed_as_it_fires(place: Place) {
     }
 }
 
-async fn whoever_is_killed_a_tick_before(place: Place) {
+async fn actors_killed_a_tick_before_the_deadline(place: Place) {
     for target in ["product", "shard", "committer", "log-source", "role/inventory"] {
         let (place, clock) = (place.another(), Clock::manual(START_MS));
         let shop = Shop::open(&place, &setup(&clock)).await;
@@ -133,7 +133,7 @@ async fn whoever_is_killed_a_tick_before(place: Place) {
         shop.settle().await;
         clock.set_ms(START_MS + STALE_AFTER_MS - 1);
         shop.arm(target, Fault::Kill, if target == "product" { 10 } else { 1 });
-        // Ten of them are heard of as they or those above them die, and so are saved.
+        // Ten of them get an input as they or the actors above them die, and so are saved.
         shop.append((0..10).map(|n| order(n, &format!("P{n:05}"), 1)).collect()).await;
         shop.struck().await;
         shop.settle().await;
@@ -149,7 +149,7 @@ async fn whoever_is_killed_a_tick_before(place: Place) {
     }
 }
 
-async fn deadlines_that_passed_while_nobody_was_there(place: Place) {
+async fn deadlines_that_passed_while_the_role_was_down(place: Place) {
     let clock = Clock::manual(START_MS);
     let shop = Shop::open(&place, &setup(&clock)).await;
     shop.stock(ids(50), 10).await;
@@ -165,7 +165,7 @@ async fn deadlines_that_passed_while_nobody_was_there(place: Place) {
     }
 }
 
-async fn under_a_load_that_never_stops(place: Place) {
+async fn under_constant_load(place: Place) {
     let clock = Clock::manual(START_MS);
     let shop = Shop::open(&place, &Setup { batch_max_records: 100, ..setup(&clock) }).await;
     shop.stock(ids(8), 10_000).await;

@@ -1,6 +1,6 @@
 //! An operator's mistake: records on `products` that the inventory did not write, on keys whose states it keeps there.
 //!
-//! The states below count and are written again, so that compaction drops the strangers and not them.
+//! The states below count and are written again, so that compaction drops the foreign records and not the states.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::support::engine::{ROLE, Setup, Shop, eventually, ids, order};
 use crate::support::log::{read_all, record};
 use crate::support::place::{Place, on_each_log};
 
-on_each_log!(a_product_keeps_its_state_under_records_of_strangers);
+on_each_log!(a_product_keeps_its_state_under_foreign_records);
 
 const PRODUCTS: usize = 6;
-/// So many of them get records of strangers.
+/// This many of them get foreign records.
 const OVERLAID: usize = 4;
 
-async fn a_product_keeps_its_state_under_records_of_strangers(place: Place) {
+async fn a_product_keeps_its_state_under_foreign_records(place: Place) {
     let shop = Shop::open(&place, &Setup::default()).await;
     shop.stock(ids(PRODUCTS), 10).await;
     shop.append((0..PRODUCTS).map(|n| order(n, &format!("P{n:05}"), 1)).collect()).await;
@@ -41,7 +41,7 @@ async fn a_product_keeps_its_state_under_records_of_strangers(place: Place) {
     .await;
     assert_eq!(last_states(&shop).await.values().filter(|known| known.is_none()).count(), OVERLAID);
     shop.root.start(ROLE).await.unwrap();
-    // No input asks for it.
+    // No input triggers it.
     eventually(|| async { last_states(&shop).await == before }).await;
     shop.compact().await;
     shop.append(vec![order(PRODUCTS, "P00004", 1)]).await;

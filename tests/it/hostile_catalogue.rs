@@ -1,4 +1,4 @@
-//! Whatever the inventory takes works on every route; whatever does not is a dead letter with its reason.
+//! Every product that the inventory accepts works on every route; every other record is a dead letter with its reason.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -29,8 +29,8 @@ async fn list(server: &Server, query: &str) -> Vec<Value> {
     serde_json::from_str(&answer.body).unwrap()
 }
 
-/// What XML 1.0 asks of this document, as far as a picture uses XML: legal characters, closed elements, no bare `<` or `&`, no
-/// reference to anything outside. Chromium reads the same pictures with its XML parser in `ui/e2e/pictures.spec.ts`.
+/// What XML 1.0 requires of this document, as far as a picture uses XML: legal characters, closed elements, no bare `<` or `&`,
+/// no external reference. Chromium reads the same pictures with its XML parser in `ui/e2e/pictures.spec.ts`.
 fn well_formed(svg: &str) -> Result<(), String> {
     let legal = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     if let Some(bad) = svg.chars().find(|c| !legal(*c)) {
@@ -136,7 +136,7 @@ async fn whatever_is_not_accepted_is_a_dead_letter_with_its_reason() {
     server.until_products(200).await;
 }
 
-/// The file for bootstraps and browsers has what the generator makes. `KARTSHOPPE_WRITE_HOSTILE=1` writes it anew.
+/// The file for bootstraps and browsers equals the generator's output. `KARTSHOPPE_WRITE_HOSTILE=1` rewrites it.
 #[test]
 fn the_hostile_catalogue_on_disk_is_the_generators() {
     let mut text = String::from("[\n");

@@ -1,4 +1,4 @@
-//! The tests' broker itself: it serves transactions, comes back where it was, and leaves nothing behind.
+//! The tests' broker itself: it serves transactions, restarts with its data, and leaves nothing behind.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -73,7 +73,7 @@ async fn a_broker_ends_with_the_process_that_holds_it() {
     if !is_there() {
         return;
     }
-    // A process of its own, killed: it cannot say goodbye.
+    // Its own process, killed: it cannot clean up.
     let mut worker = crate::support::child::Worker::start("kafka_broker::child", "");
     let said = worker.next("folder ").unwrap();
     let (folder, address) = said.split_once(' ').unwrap();

@@ -1,4 +1,5 @@
-//! Java's clients and we: the same partitions, their records in our shop wherever they put them, and our records in their hands.
+//! Java's clients and the shop: the same partitions, their records in our shop wherever they were written, and our records read
+//! by them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +46,7 @@ fn json(record: kartshoppe::log::NewRecord) -> String {
     String::from_utf8(record.value.unwrap().to_vec()).unwrap()
 }
 
-/// Writes these as a Java producer does; how many landed on another partition than their product's.
+/// Writes these like a Java producer; returns how many landed on another partition than their product's.
 fn strays(place: &Place, topic: Topic, records: &[(Option<i32>, Option<&str>, &str, String)]) -> usize {
     let (address, name) = place.reach(topic);
     let written: Vec<_> =
@@ -61,7 +62,7 @@ async fn records_of_a_java_producer_are_put_right_wherever_they_land() {
     let names: Vec<String> = ids(PRODUCTS).collect();
     let products: Vec<_> = names.iter().map(|id| (None, None, id.as_str(), json(product(id, STOCK)))).collect();
     let mut moved = strays(&place, Topic::ProductUpdates, &products);
-    // What is written again is read again.
+    // The records that are written again are read again.
     shop.settle().await;
     shop.settle().await;
     // In turn: without a key, with a key but on a wrong partition, and as our own producer would.
@@ -82,7 +83,7 @@ async fn records_of_a_java_producer_are_put_right_wherever_they_land() {
     shop.counts([("moved", moved as u64)]).await;
     shop.close().await;
 
-    // Their consumer reads what we wrote: each product where its key belongs, in exactly the fields that strict readers know.
+    // A Java consumer reads what we wrote: each product on its key's partition, with exactly the fields that strict readers know.
     let (address, name) = place.reach(Topic::Products);
     let mut last = BTreeMap::new();
     for record in consume(address, &name) {

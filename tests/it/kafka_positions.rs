@@ -1,5 +1,5 @@
-//! Positions that were lost by a change to the brokers while the shop was closed: each is refused with what to do for as long as
-//! it lasts, and doing it helps.
+//! Positions that were lost by a change to the brokers while the shop was closed: each is refused with advice for as long as it
+//! lasts, and following the advice helps.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const PRODUCTS: usize = 20;
 const STOCK: i64 = 1_000;
 const PARTITIONS: i32 = 4;
 
-/// What an administrator does with Kafka's own tools.
+/// Operations of an administrator with Kafka's own tools.
 pub struct Administrator<'p>(pub &'p Place);
 
 impl Administrator<'_> {
@@ -48,13 +48,13 @@ impl Administrator<'_> {
     }
 
     /// Kafka changes a group's positions only while it has no members; one that could not begin is forgotten after its session.
-    pub async fn until_nobody_is_there(&self) {
+    pub async fn until_the_group_is_empty(&self) {
         let log = self.0.log().await;
         within(eventually(|| async { log.live_members(INVENTORY_GROUP).await.unwrap() == 0 })).await;
     }
 
     async fn delete_group(&self) {
-        self.until_nobody_is_there().await;
+        self.until_the_group_is_empty().await;
         let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
         let deleted = admin.delete_groups(&[&self.group()], &AdminOptions::new()).await.unwrap();
         deleted.into_iter().for_each(|group| assert!(group.is_ok(), "{group:?}"));
@@ -62,14 +62,14 @@ impl Administrator<'_> {
 
     /// As `--reset-offsets` does: without a text.
     pub async fn set_positions(&self, positions: &Positions) {
-        self.until_nobody_is_there().await;
+        self.until_the_group_is_empty().await;
         let consumer: BaseConsumer = self.config().create().unwrap();
         consumer.commit(&self.list(positions), CommitMode::Sync).unwrap();
     }
 
     /// With the texts that are given.
     async fn copy_positions(&self, positions: &Positions) {
-        self.until_nobody_is_there().await;
+        self.until_the_group_is_empty().await;
         let consumer: BaseConsumer = self.config().create().unwrap();
         let list = self.list(positions);
         for (at, position) in positions {
@@ -103,10 +103,10 @@ async fn open(place: &Place) -> Shop {
     Shop::open(place, &Setup::default()).await
 }
 
-/// Opens the shop, which must say this for as long as it is open.
+/// Opens the shop, which must report this as long as it is open.
 async fn refused(place: &Place, words: &[&str]) {
     let shop = open(place).await;
-    // As `/readyz` puts them together.
+    // As `/readyz` combines them.
     let trouble = || [shop.inventory.trouble(), shop.log.trouble()].into_iter().flatten().collect::<Vec<_>>().join("; ");
     let says = |told: &str| words.iter().all(|word| told.contains(word));
     within(eventually(|| async { says(&trouble()) })).await;
@@ -119,7 +119,7 @@ async fn refused(place: &Place, words: &[&str]) {
     shop.close().await;
 }
 
-/// Opens the shop, which handles what there is; the positions that it leaves behind.
+/// Opens the shop, which processes its inputs; returns the positions that it leaves.
 async fn served(place: &Place, orders: usize) -> Positions {
     let shop = open(place).await;
     shop.settle().await;
@@ -159,7 +159,7 @@ async fn a_lost_position_is_refused_with_what_to_do_and_doing_it_helps() {
     let later = served(&place, 2 * PRODUCTS).await;
     assert!(later != positions);
 
-    // The group stands where its topic has never been.
+    // The group's position is one that its topic never had.
     let beyond = later.iter().map(|(at, known)| (*at, Position { offset: known.offset + 1_000, ..known.clone() })).collect();
     administrator.set_positions(&beyond).await;
     refused(&place, &["the partition ends at", "make reset"]).await;
@@ -167,14 +167,14 @@ async fn a_lost_position_is_refused_with_what_to_do_and_doing_it_helps() {
     buy(&place, 3 * PRODUCTS).await;
     let later = served(&place, 3 * PRODUCTS).await;
 
-    // The group is gone, while the states say what was applied.
+    // The group was deleted, while the states say what was applied.
     administrator.delete_group().await;
     refused(&place, &["holds states up to", "the group has no position there", "make reset"]).await;
     administrator.set_positions(&later).await;
     buy(&place, 4 * PRODUCTS).await;
     served(&place, 4 * PRODUCTS).await;
 
-    // The topic is another one, and the broker has dropped the group's positions with the old one.
+    // The topic was recreated, and the broker has deleted the group's positions with the old one.
     let log = place.log().await;
     log.delete_topics(&[Topic::OrderEvents]).await.unwrap();
     log.create_topics(&[Topic::OrderEvents]).await.unwrap();
@@ -209,7 +209,7 @@ fn alarms(shop: &Shop, cause: &str) -> Vec<Alarm> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn positions_that_others_moved_forward_pass_nothing_over() {
+async fn positions_moved_forward_by_others_skip_no_input() {
     let Some(place) = Place::kafka() else { return };
     let administrator = Administrator(&place);
     let shop = open(&place).await;
@@ -217,8 +217,8 @@ async fn positions_that_others_moved_forward_pass_nothing_over() {
     shop.close().await;
     let mut ours = Positions::new();
 
-    // By `--reset-offsets --to-latest`, and by a tool that keeps the texts. Some records lie on a wrong partition: they are
-    // written again to the right one, and only once.
+    // By `--reset-offsets --to-latest`, and by a tool that keeps the metadata texts. Some records lie on a wrong partition: they
+    // are written again to the right one, and only once.
     for (round, with_text) in [(0, false), (1, true), (2, false)] {
         let keyless = |item: NewRecord| NewRecord { key: None, partition: Some(0), ..item };
         let orders = ids(PRODUCTS).enumerate().map(|(n, id)| order(round * PRODUCTS + n, &id, 1));
@@ -241,7 +241,7 @@ async fn positions_that_others_moved_forward_pass_nothing_over() {
         shop.close().await;
     }
 
-    // Nothing of it is left: the next start finds its own positions.
+    // The alarm is gone: the next start finds its own positions.
     let shop = open(&place).await;
     shop.append(ids(PRODUCTS).enumerate().map(|(n, id)| order(3 * PRODUCTS + n, &id, 1)).collect()).await;
     until_outcomes(&shop, 4 * PRODUCTS).await;
@@ -252,7 +252,7 @@ async fn positions_that_others_moved_forward_pass_nothing_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_of_others_in_the_group_costs_no_order() {
+async fn a_foreign_consumer_in_the_group_loses_no_order() {
     let Some(place) = Place::kafka() else { return };
     let shop = open(&place).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
@@ -265,7 +265,7 @@ async fn a_consumer_of_others_in_the_group_costs_no_order() {
     let read: Positions = theirs.map(|at| (at, ends[&at].clone())).collect();
     let list = Administrator(&place).list(&read);
     consumer.commit(&list, CommitMode::Sync).unwrap();
-    // It leaves in order; to drop it right after that now and then hangs in librdkafka.
+    // It leaves in order; dropping it right after that occasionally hangs in librdkafka.
     consumer.unsubscribe();
     within(async {
         while consumer.assignment().unwrap().count() > 0 {
@@ -298,14 +298,15 @@ async fn a_group_that_others_used_before_the_first_start_begins_at_the_beginning
     shop.close().await;
 }
 
-/// A broker that loses the markers of the group's own commits gives it positions from long ago.
+/// A broker that loses the markers of the group's own commits returns positions from long ago.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn positions_that_went_back_have_nothing_applied_again() {
+async fn inputs_are_not_applied_again_after_positions_went_back() {
     let Some(place) = Place::kafka() else { return };
     let shop = open(&place).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     let early = shop.log.committed(INVENTORY_GROUP).await.unwrap();
-    // What leaves no state that says so: removed products, sold before; orders of products that never were; what is no product.
+    // Inputs that leave no state as evidence: removed products that were sold before; orders of unknown products; invalid
+    // products.
     shop.append(ids(PRODUCTS).enumerate().map(|(n, id)| order(n, &id, 1)).collect()).await;
     shop.settle().await;
     let removals = ids(PRODUCTS).step_by(2).map(|id| NewRecord { value: None, ..record(Topic::ProductUpdates, &id, "") });
@@ -326,7 +327,7 @@ async fn positions_that_went_back_have_nothing_applied_again() {
         shop.settle().await;
         let after = shop.ledger().await;
         after.check_chains();
-        // Half of the products are still sold, the others are not known any more: each new order has one outcome.
+        // Half of the products are still sold, the others are no longer known: each new order has one outcome.
         assert_eq!(after.outcomes().len(), (2 + round) * PRODUCTS, "round {round}");
         assert_eq!(after.events.len(), before.events.len() + round * PRODUCTS, "round {round}: only the new orders have events");
         assert_eq!((after.products.len(), after.dead_letters), (PRODUCTS / 2, PRODUCTS), "round {round}");

@@ -1,5 +1,5 @@
-//! Several processes with the role `inventory` share the work on one Kafka: they come, die and come back under load, and nothing
-//! is lost or doubled; a product that moves with its partition goes stale once.
+//! Several processes with the role `inventory` share the work on one Kafka: they join, die and return under load, and nothing is
+//! lost or doubled; a product that moves with its partition goes stale once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

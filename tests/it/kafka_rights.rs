@@ -1,5 +1,5 @@
-//! A Kafka that grants permissions one by one: a missing one is named with what to do, the process stays up, and it goes on by
-//! itself once the permission is granted. At the start, and while it runs.
+//! A Kafka that grants permissions one by one: a missing one is named with advice, the process stays up, and resumes by itself
+//! once the permission is granted. At start and while running.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ async fn options(secured: &Secured, prefix: &str, catalogue: &std::path::Path) -
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_right_is_named_and_gone_on_with_once_it_is_granted() {
+async fn a_missing_permission_is_named_and_work_resumes_once_it_is_granted() {
     let Some(secured) = secured() else { return };
     let mut rights = Rights::of(&format!("User:{CLERK}"), &secured.broker.internal_address());
     let prefix = prefix("rights");
@@ -66,7 +66,7 @@ async fn a_missing_right_is_named_and_gone_on_with_once_it_is_granted() {
     let files = tempfile::tempdir().unwrap();
     let mut server = Server::launch(options(&secured, &prefix, &files.path().join("products.json")).await);
 
-    // Nothing is granted at first; then one right after the other, each named before.
+    // Nothing is granted at first; then one permission after the other, each named before it is granted.
     let missing = |operation: &str, resource: &str| format!("--operation {operation} {resource}");
     let topic = format!("--topic {prefix}");
     server.until_not_ready_because(&missing("CREATE", &topic)).await;
@@ -90,7 +90,7 @@ async fn a_missing_right_is_named_and_gone_on_with_once_it_is_granted() {
     rights.grant("TRANSACTIONAL_ID", &slot, "WRITE");
     server.wait_until_ready().await;
 
-    // The same with a shop that has work to do.
+    // The same with a shop that has work.
     let log = log(&secured, &prefix).await;
     let later = [
         ("TRANSACTIONAL_ID", &id, "WRITE", missing("WRITE", &format!("--transactional-id {id}"))),
@@ -120,9 +120,9 @@ async fn order_of_each(log: &dyn EventLog, from: usize) -> usize {
     PRODUCTS
 }
 
-/// A permission that only checks need: without it the shop is ready, and says what goes unnoticed.
+/// A permission that only checks need: without it the shop is ready, and reports what it cannot check.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_right_that_only_looks_need_is_warned_about() {
+async fn a_permission_that_only_checks_need_is_a_warning() {
     let Some(secured) = secured() else { return };
     let mut rights = Rights::of(&format!("User:{CLERK}"), &secured.broker.internal_address());
     let prefix = prefix("looks");

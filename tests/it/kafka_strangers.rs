@@ -1,4 +1,4 @@
-//! What other programs do to the topics of a shop on Kafka: codecs, records that are too large to be written again, policies.
+//! What other programs do to the topics of a shop on Kafka: codecs, records too large to be moved, policies.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::support::place::Place;
 
 const STOCK: i64 = 1_000;
 
-/// A producer of others, which compresses so and takes records of any size.
+/// A foreign producer with this compression and without a size limit.
 fn producer(place: &Place, codec: &str) -> BaseProducer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", place.reach(Topic::OrderEvents).0).set("compression.codec", codec);
@@ -39,7 +39,7 @@ fn send(producer: &BaseProducer, place: &Place, record: &NewRecord) {
     producer.flush(Duration::from_secs(30)).unwrap();
 }
 
-/// Each of the codecs that producers have is read wherever others write.
+/// Records compressed with every codec that producers have are read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_every_codec_are_read() {
     let Some(place) = Place::kafka() else { return };
@@ -54,7 +54,7 @@ async fn records_of_every_codec_are_read() {
     shop.close().await;
 }
 
-/// What the shop reads back of its own, however a broker compresses it: states by a restore and the read model, events by the
+/// The shop reads back its own records, however a broker compresses them: states by a restore and the read model, events by the
 /// checker.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn states_and_events_of_every_codec_are_read_back() {
@@ -73,7 +73,7 @@ async fn states_and_events_of_every_codec_are_read_back() {
         shop.settle().await;
         shop.close().await;
     }
-    // One more life reads all of them.
+    // A restart reads all of them.
     let shop = Shop::open(&place, &Setup::default()).await;
     shop.append(ids(8).enumerate().map(|(number, id)| order(ordered + number, &id, 1)).collect()).await;
     shop.settle().await;
@@ -95,8 +95,8 @@ async fn states_and_events_of_every_codec_are_read_back() {
     shop.close().await;
 }
 
-/// A record on the wrong partition that is too large to be written again: a dead letter, its item rejected, and everything else
-/// goes on.
+/// A record on the wrong partition that is too large to be moved: a dead letter, its item rejected, and everything else
+/// continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_too_large_to_be_moved_becomes_a_dead_letter() {
     let Some(place) = Place::kafka() else { return };
@@ -135,7 +135,7 @@ pub async fn alter(broker: &Broker, name: &str, settings: &[(&str, &str)]) {
     }
 }
 
-/// A policy that loses states stops the shop until it is put right; one that shortens the ledger is a warning; the listing shows
+/// A policy that loses states stops the shop until it is corrected; one that shortens the ledger is a warning; the listing shows
 /// both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_loses_states_is_refused_until_it_is_put_right() {
@@ -162,7 +162,7 @@ async fn a_policy_that_loses_states_is_refused_until_it_is_put_right() {
     assert_eq!(alarms.list(), []);
     assert_eq!(log.trouble(), None);
 
-    // Under the running shop, and at a start.
+    // While the shop runs, and at a start.
     alter(broker, &products, &[("cleanup.policy", "compact,delete"), ("retention.ms", "600000")]).await;
     within(eventually(told(true))).await;
     within(eventually(|| async { log.trouble().is_some_and(|trouble| trouble.contains("cleanup.policy is compact,delete")) }))
@@ -184,9 +184,10 @@ async fn a_policy_that_loses_states_is_refused_until_it_is_put_right() {
     assert_eq!(log.trouble(), None);
 }
 
-/// What anybody may write is bounded on the brokers' disks: from the start, with a warning if the bound is removed.
+/// Topics that anonymous clients can write are bounded on the brokers' disks: from the start, with a warning if the bound is
+/// removed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tracked_topics_are_made_with_a_bound_and_one_without_is_told() {
+async fn tracked_topics_are_created_with_a_bound_and_one_without_is_a_warning() {
     let Some(broker) = Broker::shared() else { return };
     let topic_prefix = prefix("retained");
     let carts = format!("{topic_prefix}shopping-cart-events");

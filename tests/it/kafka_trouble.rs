@@ -1,4 +1,4 @@
-//! What is wrong with a Kafka is said with what to do, at once or when it begins; waiting goes on where it helps.
+//! Problems of a Kafka are reported with advice, at once or when they begin; the shop keeps waiting where that helps.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ async fn overseen(broker: &Broker, prefix: &str, partitions: i32) -> Arc<KafkaLo
     log
 }
 
-/// Polls until the session says what it refuses.
+/// Polls until the session reports what it refuses.
 async fn refusal(session: &dyn Session) -> String {
     within(async {
         loop {
@@ -66,7 +66,7 @@ async fn another_number_of_partitions_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_goes_while_the_shop_runs_is_named_and_one_that_is_made_anew_is_refused() {
+async fn a_topic_deleted_while_the_shop_runs_is_named_and_a_recreated_one_is_refused() {
     let Some(broker) = Broker::shared() else { return };
     let log = overseen(broker, &prefix("gone"), 4).await;
     let worker = session(&*log, "worker", "inventory", &INPUTS).await;
@@ -90,7 +90,7 @@ async fn a_topic_that_goes_while_the_shop_runs_is_named_and_one_that_is_made_ane
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_killed_and_comes_back_is_gone_on_with() {
+async fn work_resumes_after_a_broker_was_killed_and_restarted() {
     let Some(broker) = Broker::own(&[]) else { return };
     let log = overseen(&broker, "", 4).await;
     let worker = session(&*log, "worker", "inventory", &INPUTS).await;

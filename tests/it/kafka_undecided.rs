@@ -19,7 +19,7 @@ use crate::support::place::Place;
 use crate::support::wal::WalShop;
 
 const INPUTS: [Topic; 2] = [Topic::ProductUpdates, Topic::OrderEvents];
-/// Whether a broker forgets depends on which of its threads is first.
+/// Whether a broker forgets depends on which of its threads runs first.
 const TRIES: usize = 10;
 /// What the session "worker" writes on the last record of its fifth transaction in each partition.
 const STAMP: &str = "worker 7 4";
@@ -32,8 +32,8 @@ async fn open(broker: &Broker, prefix: &str) -> Arc<KafkaLog> {
     log
 }
 
-/// A transaction of this identity with a state, an event and the group's position of what it has read, which no writer ends. None
-/// where a busy machine took longer than the broker leaves it open.
+/// A transaction of this identity with a state, an event and the group's position, which no writer ends. `None` where a busy
+/// machine took longer than the broker leaves it open.
 fn left_open(broker: &Broker, prefix: &str, identity: &str, input: TopicPartition) -> Option<BaseProducer> {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &broker.address).set("transaction.timeout.ms", "1000");
@@ -74,7 +74,7 @@ async fn undecided(broker: &Broker, prefix: &str, identity: &str, input: TopicPa
     for _ in 0..TRIES {
         let Some(writer) = left_open(broker, prefix, identity, input) else { continue };
         broker.kill();
-        // As if killed, too: it sends nothing any more.
+        // As if killed too: it sends nothing any more.
         std::mem::forget(writer);
         broker.resume();
         // Twice as long as the broker needs to abort what is open for too long.
@@ -194,7 +194,7 @@ async fn a_wal_reader_does_not_wait_for_what_its_dead_predecessor_left_open() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_nobody_decides_is_told_with_what_to_do() {
+async fn an_undecided_transaction_is_reported_with_what_to_do() {
     let Some(broker) = Broker::shared() else { return };
     let prefix = prefix("standstill");
     let log = open(broker, &prefix).await;

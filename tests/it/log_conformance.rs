@@ -1,7 +1,7 @@
 //! What every event log must do: the sentences of `kartshoppe::log`, each as a test against `dyn EventLog`.
 //!
-//! An implementation joins with a [`Harness`] and one line `suite!(name, open)`. `open` gives none where it cannot run, which it
-//! says.
+//! An implementation joins with a [`Harness`] and one line `suite!(name, open)`. `open` returns `None` where it cannot run, with
+//! a message.
 
 mod atomicity;
 mod compaction;
@@ -38,13 +38,13 @@ macro_rules! suite {
             membership::a_poll_and_a_commit_go_on_together,
             membership::a_dropped_poll_loses_nothing,
             membership::a_session_without_a_group_only_writes,
-            reading::a_reader_starts_where_it_is_told,
+            reading::a_reader_starts_at_the_requested_position,
             reading::a_reader_stops_at_the_end_as_it_stood,
-            reading::whoever_has_read_to_the_end_goes_on_from_there,
+            reading::a_new_reader_resumes_where_one_reached_the_end,
             reading::a_follower_is_woken_and_misses_nothing,
             reading::a_start_outside_the_partition_is_refused,
             topics::topics_are_made_once,
-            topics::a_deleted_topic_begins_anew,
+            topics::a_deleted_topic_starts_empty,
             topics::an_unknown_topic_is_named,
             compaction::the_last_record_of_each_key_stays,
             compaction::a_follower_reads_through_compaction,

@@ -1,6 +1,6 @@
-//! The integration tests, one binary: what parts do together, from the outside.
+//! The integration tests in one binary: what the parts do together, from the outside.
 //!
-//! Every story waits for conditions, never for a time, and listens on free ports and in folders of its own.
+//! Every test waits for conditions, never for a time, and uses free ports and its own folders.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,4 +1,5 @@
-//! Seats that run out: whoever holds all of them keeps nobody else out, and only the slowest of the peer with the most go.
+//! Connection limits: a client that holds all connections keeps no other out, and only the slowest of the peer with the most are
+//! closed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::support::server::{Options, Server};
 const ATTACKER: [u8; 4] = [127, 0, 0, 2];
 const PROXY: [u8; 4] = [127, 0, 0, 3];
 
-/// Options under which nobody loses a connection but for a seat.
+/// Options under which a connection is closed only for a limit.
 fn patient() -> Options {
     ["HEADER_TIMEOUT", "BODY_TIMEOUT", "IDLE_TIMEOUT"]
         .into_iter()
@@ -34,7 +35,7 @@ async fn send_from(source: [u8; 4], address: SocketAddr, text: &str) -> TcpStrea
     stream
 }
 
-/// Whether the server has ended the connection: it tells nothing else meanwhile.
+/// Whether the server has ended the connection: it sends nothing else in between.
 async fn is_ended(stream: &mut TcpStream) -> bool {
     match timeout(Duration::from_millis(1), stream.read(&mut [0; 4096])).await {
         Err(_) => false,
@@ -61,7 +62,7 @@ async fn status(stream: &mut TcpStream) -> u16 {
 }
 
 #[tokio::test]
-async fn a_shopper_gets_in_whatever_an_attacker_holds_the_connections_with() {
+async fn a_shopper_connects_however_an_attacker_holds_the_connections() {
     let server = Server::start_filled(patient().set("KARTSHOPPE__HTTP__MAX_CONNECTIONS", 30)).await;
     let address = server.info.http.unwrap();
     let mut regular = send_from([127, 0, 0, 1], address, &get("/api/ecommerce/status", "")).await;
@@ -79,7 +80,7 @@ async fn a_shopper_gets_in_whatever_an_attacker_holds_the_connections_with() {
         regular.write_all(get("/livez", "").as_bytes()).await.unwrap();
         assert_eq!(status(&mut regular).await, 200);
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        // Who was told why it goes is seen to be ended at the next look.
+        // A page that was sent its close reason is seen to be ended by the next check.
         while futures_util::future::join_all(held.iter_mut().map(is_ended)).await.iter().filter(|ended| **ended).count() < 31 {
             assert!(tokio::time::Instant::now() < deadline, "{kind:?}");
         }
@@ -92,7 +93,7 @@ async fn a_shopper_gets_in_whatever_an_attacker_holds_the_connections_with() {
 }
 
 #[tokio::test]
-async fn an_attacker_behind_a_trusted_proxy_gets_no_other_shopper_ended() {
+async fn an_attacker_behind_a_trusted_proxy_disconnects_no_other_shopper() {
     let options = patient().set("KARTSHOPPE__HTTP__MAX_CONNECTIONS", 20).set("KARTSHOPPE__HTTP__TRUSTED_PROXIES", "127.0.0.3/32");
     let server = Server::start_filled(options).await;
     let address = server.info.http.unwrap();
@@ -105,11 +106,11 @@ async fn an_attacker_behind_a_trusted_proxy_gets_no_other_shopper_ended() {
     }
     let mut held = Vec::new();
     for number in 0..40 {
-        // The last address alone is the proxy's word; one speaks the standard's header.
+        // Only the last address comes from the proxy; one test uses the standard's header.
         let header =
             if number % 2 == 0 { by_proxy(66) } else { "Forwarded: for=1.2.3.4, for=203.0.113.66;proto=https\r\n".to_owned() };
         held.push(send_from(PROXY, address, &endless(&header)).await);
-        // Until its head was read it is nobody's but the proxy's.
+        // Until its head was read the connection counts for the proxy.
         let mut latest = send_from(PROXY, address, &get("/livez", &by_proxy(100))).await;
         assert_eq!(status(&mut latest).await, 200);
     }
@@ -121,13 +122,13 @@ async fn an_attacker_behind_a_trusted_proxy_gets_no_other_shopper_ended() {
 }
 
 #[tokio::test]
-async fn nobody_but_a_trusted_proxy_may_say_who_asks() {
+async fn only_a_trusted_proxy_may_name_the_client() {
     let options = patient().set("KARTSHOPPE__HTTP__MAX_CONNECTIONS", 20).set("KARTSHOPPE__HTTP__TRUSTED_PROXIES", "127.0.0.3");
     let server = Server::start_filled(options).await;
     let address = server.info.http.unwrap();
     let mut shopper = send_from([127, 0, 0, 1], address, &get("/livez", "")).await;
     assert_eq!(status(&mut shopper).await, 200);
-    // One peer with many names is still the one with the most.
+    // One peer under many names is still the one with the most.
     for number in 0..40 {
         send_from(ATTACKER, address, &endless(&format!("X-Forwarded-For: 203.0.113.{number}\r\n"))).await;
     }
@@ -158,7 +159,7 @@ async fn nobody_but_a_trusted_proxy_may_say_who_asks() {
 }
 
 #[tokio::test]
-async fn a_page_gets_in_while_silent_ones_hold_all_seats() {
+async fn a_page_connects_while_silent_ones_hold_all_connections() {
     let options = Options::default().set("KARTSHOPPE__WS__MAX_PAGES", 20).set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "500ms");
     let server = Server::start_filled(options).await;
     let address = server.info.http.unwrap();
@@ -174,7 +175,7 @@ async fn a_page_gets_in_while_silent_ones_hold_all_seats() {
     assert_eq!(held[0].close_code().await, 1013, "the longest silent one made room");
     shopper.say("{}").await;
     regular.say("{}").await;
-    // From the attacker's own address too, once it shows who is silent.
+    // From the attacker's own address too, once it is known which pages are silent.
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let mut stream = connect_from(ATTACKER, address).await;
@@ -191,7 +192,7 @@ async fn a_page_gets_in_while_silent_ones_hold_all_seats() {
 }
 
 #[tokio::test]
-async fn a_page_that_takes_nothing_reads_why_it_was_closed() {
+async fn a_page_that_reads_nothing_gets_the_reason_of_its_close() {
     let options = Options::default().set("KARTSHOPPE__WS__WRITE_TIMEOUT", "1s");
     let server = Server::start_filled(options).await;
     let mut page = RawSocket::open_narrow(server.info.http.unwrap(), "/ecommerce/stalled/guest", "").await;
@@ -216,7 +217,7 @@ async fn a_page_that_takes_nothing_reads_why_it_was_closed() {
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_is_ended_and_a_slow_one_is_taken() {
+async fn a_trickling_body_is_refused_and_a_slow_one_is_accepted() {
     let options = Options::default().set("KARTSHOPPE__HTTP__BODY_TIMEOUT", "1h");
     let server = Server::start_filled(options).await;
     let address = server.info.http.unwrap();

@@ -26,7 +26,7 @@ async fn buy(server: &Server, name: &str) {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_stops_neither_the_shop_nor_its_end() {
+async fn an_unread_log_blocks_neither_the_shop_nor_its_shutdown() {
     let (reader, writer) = std::io::pipe().unwrap();
     let options = Options::default().set("RUST_LOG", "trace");
     let mut server = Server::launch_into(options, Some(OwnedFd::from(writer)));
@@ -40,7 +40,7 @@ async fn a_log_that_nobody_reads_stops_neither_the_shop_nor_its_end() {
         futures_util::future::join_all(products).await;
     }
 
-    // Somebody reads again, until a line says what is missing; then nobody does.
+    // Reading resumes until a line reports what was dropped; then it stops again.
     let reading = tokio::task::spawn_blocking(move || {
         let mut lines = BufReader::new(reader);
         let mut line = Vec::new();
@@ -58,7 +58,7 @@ async fn a_log_that_nobody_reads_stops_neither_the_shop_nor_its_end() {
     drop(unread);
 }
 
-/// Strikes an actor with a panic and gives the log's lines about it.
+/// Makes an actor panic and returns the log's lines about it.
 async fn panicked(format: &str, backtrace: &str) -> Vec<String> {
     let options = Options::default()
         .set("KARTSHOPPE__FAULTS__ENABLED", true)
@@ -96,7 +96,7 @@ async fn a_panic_is_one_line_of_the_log() {
     assert!(strays.is_empty(), "every line begins with its time: {strays:#?}");
 }
 
-/// What `serve` says on a terminal, as far as a start that fails.
+/// The output of `serve` on a terminal, up to a start that fails.
 fn on_a_terminal(environment: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let missing = format!("{} serve 2>&1", env!("CARGO_BIN_EXE_kartshoppe"));
@@ -113,7 +113,7 @@ fn on_a_terminal(environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn colours_are_for_terminals_that_show_them_and_people_who_want_them() {
+fn colours_are_used_on_capable_terminals_unless_disabled() {
     let coloured = |environment: &[(&str, &str)]| on_a_terminal(environment).contains('\x1b');
     assert!(coloured(&[]));
     assert!(coloured(&[("NO_COLOR", "")]), "set, but empty, is not set");

@@ -1,4 +1,4 @@
-//! Clients that hardly read: what they cost is bounded, however long they take, and below the least rate they go.
+//! Clients that hardly read: their cost is bounded, however long they take, and below the minimum rate they are disconnected.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use tokio::time::{Duration, sleep};
 use crate::support::raw::{RawSocket, masked};
 use crate::support::server::{Options, Server};
 
-/// Bytes of the catalogue: so many products of 3 KB.
+/// Size of the catalogue: this many products of 3 KB.
 const PRODUCTS: usize = 1_500;
 
 /// A shop with a large catalogue. The folder holds its bootstrap file.
@@ -27,7 +27,7 @@ async fn large_shop(options: Options) -> (Server, tempfile::TempDir) {
     (server, folder)
 }
 
-/// A connection that takes little at once.
+/// A connection with a small receive buffer.
 async fn narrow(server: &Server, request: &str) -> TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(16 * 1024).unwrap();
@@ -69,7 +69,7 @@ async fn readers_of_the_whole_catalogue_share_its_bytes() {
         let (status, told) = server.operate("/admin/topics/product-updates/records", &record).await;
         assert!(status < 300, "{told}");
     }
-    // Each has begun to take it: so each answer was made.
+    // Each has begun to read it: so each answer was built.
     for reader in &mut readers {
         reader.read_u8().await.unwrap();
     }
@@ -86,7 +86,7 @@ async fn figure(server: &Server, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn what_waits_for_all_slow_readers_together_is_bounded_and_a_page_is_served() {
+async fn the_bytes_waiting_for_slow_readers_are_bounded_and_a_page_is_served() {
     const BUDGET: u64 = 4 << 20;
     let (server, _folder) = large_shop(Options::default().set("KARTSHOPPE__HTTP__MAX_WAITING_BYTES", BUDGET)).await;
     let before = resident_kib(&server);
@@ -98,7 +98,7 @@ async fn what_waits_for_all_slow_readers_together_is_bounded_and_a_page_is_serve
         if n % 10 == 9 {
             largest = largest.max(figure(&server, "kartshoppe_waiting_output_bytes").await);
             for reader in &mut readers {
-                // They trickle: each has taken something since it was looked at last.
+                // They read slowly: each has read something since its last check.
                 let _ = tokio::time::timeout(Duration::from_millis(1), reader.read(&mut [0; 100])).await;
             }
         }
@@ -120,7 +120,7 @@ async fn what_waits_for_all_slow_readers_together_is_bounded_and_a_page_is_serve
 }
 
 #[tokio::test]
-async fn a_page_below_the_least_rate_goes_and_a_steady_reader_gets_all() {
+async fn a_page_below_the_minimum_rate_is_disconnected_and_a_steady_reader_gets_all() {
     let options = Options::default()
         .set("KARTSHOPPE__WS__WRITE_TIMEOUT", "1s")
         .set("KARTSHOPPE__WS__MIN_RATE", 50_000)
@@ -151,7 +151,7 @@ async fn nothing_more_is_read_from_a_page_whose_answers_wait() {
     let ping = masked(0x89, &[7; 125]);
     let before = resident_kib(&server);
     let mut said = 0_usize;
-    // A page that only asks: once its answers fill the buffers, the shop stops listening to it.
+    // A page that only sends: once its answers fill the buffers, the shop stops reading from it.
     while let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(3), page.stream.write_all(&ping)).await {
         said += 1;
         sleep(Duration::from_millis(21)).await;
@@ -160,7 +160,7 @@ async fn nothing_more_is_read_from_a_page_whose_answers_wait() {
         }
     }
     assert!(resident_kib(&server).saturating_sub(before) < 64 * 1024);
-    // All that was asked is answered in the end.
+    // Every request is answered in the end.
     let mut pongs = 0;
     while pongs < said {
         let frame = page.next().await.unwrap();

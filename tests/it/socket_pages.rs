@@ -1,4 +1,4 @@
-//! The page's socket as the existing client uses it, and what our own page has besides.
+//! The page's socket as the existing client uses it, and the additions for our own page.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,9 @@ use crate::support::shopper::Shopper;
 
 on_each_log!(at length:
     a_page_is_greeted_in_order_and_shares_its_cart,
-    orders_and_stock_reach_those_whom_they_concern,
-    our_own_page_hears_where_it_stands_and_comes_back,
-    a_stop_tells_pages_and_finishes_what_was_asked,
+    order_updates_reach_their_session_and_stock_updates_every_page,
+    our_own_page_receives_cursors_and_resumes,
+    a_stop_closes_pages_and_finishes_running_requests,
 );
 
 const V1: &str = "Sec-WebSocket-Protocol: kartshoppe.v1\r\n";
@@ -94,7 +94,7 @@ async fn a_page_is_greeted_in_order_and_shares_its_cart(place: Place) {
     assert_ne!(shown["payload"]["items"][0]["price"], 0.01);
 }
 
-async fn orders_and_stock_reach_those_whom_they_concern(place: Place) {
+async fn order_updates_reach_their_session_and_stock_updates_every_page(place: Place) {
     let server = Server::start_filled(place.options()).await;
     let shopper = Shopper::new("buyer");
     let mut mine = open(&server, &shopper.session).await;
@@ -152,7 +152,7 @@ async fn orders_and_stock_reach_those_whom_they_concern(place: Place) {
     );
 }
 
-async fn our_own_page_hears_where_it_stands_and_comes_back(place: Place) {
+async fn our_own_page_receives_cursors_and_resumes(place: Place) {
     let options = place.options().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms");
     let server = Server::start_filled(options).await;
     let shop = server.info.http.unwrap();
@@ -178,7 +178,7 @@ async fn our_own_page_hears_where_it_stands_and_comes_back(place: Place) {
         let mut lost = RawSocket::open(shop, &format!("/ecommerce/session-v1/guest?resume={cursor}"), V1).await;
         lost.until("PRODUCT_CACHE_SYNC").await;
     }
-    // Others never hear a heartbeat as text, only Pings.
+    // Other pages never receive a heartbeat as text, only Pings.
     let mut plain = RawSocket::open(shop, &format!("/ecommerce/session-plain/guest?resume={cursor}"), "").await;
     let mut pings = 0;
     while pings < 3 {
@@ -191,7 +191,7 @@ async fn our_own_page_hears_where_it_stands_and_comes_back(place: Place) {
     }
 }
 
-async fn a_stop_tells_pages_and_finishes_what_was_asked(place: Place) {
+async fn a_stop_closes_pages_and_finishes_running_requests(place: Place) {
     let mut server = Server::start_filled(place.options()).await;
     let mut page = open(&server, "session-last").await;
     page.until("RECOMMENDATION").await;

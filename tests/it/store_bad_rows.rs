@@ -1,4 +1,4 @@
-//! Rows that another hand wrote: what cannot be shown hides nothing else.
+//! Rows written by other programs: an unreadable row hides no other.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use crate::support::log::within;
 use crate::support::postgres::{TestDatabase, count, database, database_with, product, request, session, ten};
 
-/// Without the constraints that keep new rows well: older rows may be anything.
+/// Without the constraints for new rows: older rows may hold anything.
 const AS_BEFORE: &str = "
     ALTER TABLE orders DROP CONSTRAINT orders_times_finite, DROP CONSTRAINT orders_money_sane;
     ALTER TABLE order_items DROP CONSTRAINT order_items_times_finite, DROP CONSTRAINT order_items_money_sane,
@@ -88,7 +88,7 @@ async fn an_item_that_would_never_expire_is_rescued_like_any_other() {
 }
 
 #[tokio::test]
-async fn an_outcome_below_nothing_is_refused_and_older_ones_start_the_shop() {
+async fn a_negative_outcome_is_refused_and_older_ones_do_not_stop_the_start() {
     let db = database().await;
     order(&db.store, PublishVia::Wal).await;
     let negative =
@@ -136,7 +136,7 @@ async fn an_order_that_cannot_be_shown_hides_no_other() {
     }
 }
 
-/// A database whose encoding allows anything: one text that is not UTF-8 makes PostgreSQL's client refuse the whole answer.
+/// A database whose encoding allows any bytes: one text that is not UTF-8 makes PostgreSQL's client refuse the whole answer.
 #[tokio::test]
 async fn a_row_that_the_client_cannot_decode_hides_no_other() {
     let db = database().await;
@@ -191,7 +191,7 @@ async fn new_rows_have_times_that_end() {
     assert_eq!(count(&db.store, "SELECT count(*) FROM orders WHERE NOT isfinite(created_at)").await, 0);
 }
 
-/// A row that breaks a constraint already, or that a trigger keeps as it is: no statement about many may fail for it.
+/// A row that already violates a constraint, or that a trigger protects: no statement over many rows may fail because of it.
 #[tokio::test]
 async fn an_item_that_may_not_be_changed_keeps_no_other_from_being_rescued() {
     let options = StoreOptions { direct_expiry: Duration::ZERO, probe_interval: Duration::ZERO, ..StoreOptions::default() };
@@ -215,7 +215,7 @@ async fn an_item_that_may_not_be_changed_keeps_no_other_from_being_rescued() {
     let unusable = db.store.unusable_items();
     assert_eq!(unusable.len(), 2, "{unusable:?}");
     assert!(unusable.iter().all(|item| item.reason.contains("order_items_money_sane")), "{unusable:?}");
-    // Put right, they are rescued like any other, once they are tried again.
+    // Once corrected, they are rescued like any other when they are retried.
     sql(&db, "ALTER TABLE order_items DROP CONSTRAINT order_items_money_sane; UPDATE order_items SET unit_price = 1").await;
     within(async {
         while db.store.due_probes(10).await.unwrap().len() < 2 || db.store.mark_waiting(10).await.unwrap() < 2 {
@@ -226,9 +226,9 @@ async fn an_item_that_may_not_be_changed_keeps_no_other_from_being_rescued() {
     assert_eq!(db.store.unusable_items(), []);
 }
 
-/// Times and quantities that nobody of ours writes: what is asked about all items still gets its answer.
+/// Times and quantities that this program never writes: queries over all items still succeed.
 #[tokio::test]
-async fn questions_about_all_items_survive_odd_ones() {
+async fn queries_over_all_items_survive_invalid_rows() {
     let options = StoreOptions { direct_expiry: Duration::ZERO, probe_interval: Duration::ZERO, ..StoreOptions::default() };
     let db = database_with(options).await;
     sql(&db, AS_BEFORE).await;

@@ -1,4 +1,4 @@
-//! Carts in PostgreSQL: rules are the cart's own tests; here they are kept, shared and swept.
+//! Carts in PostgreSQL: the rules have their own tests in the cart; here they are stored, shared and swept.
 
 use kartshoppe::domain::ids::UserId;
 use kartshoppe::store::CartError;
@@ -74,7 +74,7 @@ async fn old_carts_and_keys_are_swept_and_young_ones_stay() {
     assert_eq!(count(&db.store, "SELECT count(*) FROM idempotency_keys WHERE key = 'b'").await, 1);
 }
 
-/// The shop itself sweeps, also what is more than one statement takes.
+/// A running shop sweeps, also more than one statement deletes.
 #[tokio::test]
 async fn a_running_shop_sweeps_old_carts_and_keys() {
     let db = database().await;

@@ -85,7 +85,7 @@ async fn a_wal_order_never_expires() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_bought_changes_nothing() {
+async fn a_refused_checkout_changes_nothing() {
     let db = filled("s", &[("A", 1), ("B", 2)]).await;
     let before = db.store.cart(&session("s")).await.unwrap();
     let without_b = |id: &ProductId| if id.as_str() == "B" { None } else { ten(id) };
@@ -112,7 +112,7 @@ async fn what_cannot_be_bought_changes_nothing() {
 }
 
 #[tokio::test]
-async fn one_cart_is_bought_once_by_however_many() {
+async fn one_cart_is_ordered_once_by_concurrent_checkouts() {
     let db = filled("s", &[("A", 1)]).await;
     let results = at_once(&db.store, (0..50).map(|_| request("s")).collect()).await;
     let empty = results.iter().filter(|result| matches!(result, Err(CheckoutError::EmptyCart))).count();
@@ -169,9 +169,9 @@ async fn a_key_that_an_older_version_stored_is_honoured_for_its_own_session() {
     placed(db.store.checkout(&keyed("s", "k", "other"), ten).await.unwrap());
 }
 
-/// Whoever makes a group may be dropped, as a connection may go: the others of the group hear what became of their orders.
+/// The caller that runs a group may be dropped, as when its connection closes: the others of the group still get their results.
 #[tokio::test]
-async fn a_caller_that_goes_away_takes_nobody_elses_answer_along() {
+async fn a_dropped_caller_loses_only_its_own_answer() {
     for _ in 0..30 {
         let db = database().await;
         let sessions: Vec<String> = (0..6).map(|number| format!("s{number}")).collect();
@@ -183,7 +183,7 @@ async fn a_caller_that_goes_away_takes_nobody_elses_answer_along() {
             tokio::spawn(async move { store.checkout(&request, ten).await })
         });
         let asked: Vec<_> = asked.collect();
-        // The first two have the turns; they go at any moment of it.
+        // The first two have the turns; they are dropped at any moment of it.
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -240,7 +240,7 @@ async fn a_cart_that_changes_between_reading_and_buying_is_bought_as_it_is_then(
     let db = filled("s", &[("A", 1)]).await;
     let store = db.store.clone();
     let runtime = tokio::runtime::Handle::current();
-    // The price is asked between the two statements: whoever asks first adds a line behind the checkout's back.
+    // The price is looked up between the two statements: the first lookup adds a line behind the checkout's back.
     let asked = AtomicI64::new(0);
     let meddling = |id: &ProductId| {
         if asked.fetch_add(1, Ordering::SeqCst) == 0 {
@@ -256,7 +256,7 @@ async fn a_cart_that_changes_between_reading_and_buying_is_bought_as_it_is_then(
 }
 
 #[tokio::test]
-async fn checkouts_that_meet_share_a_commit_and_each_gets_its_own_answer() {
+async fn concurrent_checkouts_share_a_commit_and_each_gets_its_own_answer() {
     const BUYERS: i64 = 60;
     let db = database().await;
     let id = |number: i64| format!("s{number}");
@@ -283,7 +283,7 @@ async fn checkouts_that_meet_share_a_commit_and_each_gets_its_own_answer() {
 }
 
 #[tokio::test]
-async fn a_cart_that_somebody_locks_holds_up_no_other_buyer() {
+async fn a_locked_cart_delays_no_other_checkout() {
     let db = database().await;
     let ids = ["a", "b", "c", "d", "e", "f"];
     for id in ids {
@@ -310,11 +310,11 @@ async fn a_checkout_whose_connection_dies_is_whole_or_absent() {
 }
 
 #[tokio::test]
-async fn so_are_checkouts_that_share_a_connection() {
+async fn checkouts_that_share_a_connection_are_whole_or_absent() {
     cut_while_buying(60, 8).await;
 }
 
-/// So many at once, again and again, and all connections are cut meanwhile.
+/// This many at once, repeatedly, while all connections are cut.
 async fn cut_while_buying(rounds: u64, buyers: usize) {
     let db = database().await;
     let mut admin = <sqlx::PgConnection as sqlx::Connection>::connect(&db.admin_url).await.unwrap();
@@ -328,7 +328,7 @@ async fn cut_while_buying(rounds: u64, buyers: usize) {
                 db.store.set_cart_quantity(&session(id), None, &product("B"), 1).await.ok();
             }
         }
-        // At all moments of a checkout: now sooner, now later.
+        // At every moment of a checkout: sometimes sooner, sometimes later.
         let cut_all = async {
             tokio::time::sleep(Duration::from_micros(round % 30 * 300)).await;
             sqlx::query(CUT_ALL).execute(&mut admin).await.unwrap();
@@ -366,7 +366,7 @@ async fn cut_while_buying(rounds: u64, buyers: usize) {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_the_error_is_worth_a_retry() {
+async fn the_error_is_retryable_while_the_database_is_down() {
     let store = Store::new("postgres://x:secret@127.0.0.1:1/x", StoreOptions::default()).unwrap();
     let error = store.cart(&session("s")).await.unwrap_err();
     assert!(error.is_retryable(), "{error:?}");

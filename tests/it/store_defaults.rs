@@ -1,4 +1,4 @@
-//! A database whose defaults are not PostgreSQL's, and one that others hold.
+//! A database whose defaults are not PostgreSQL's, and one whose tables other clients lock.
 
 use kartshoppe::store::{Checkout, MigrationState, StoreError, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use crate::support::postgres::{TestDatabase, count, database, empty_database, product, request, session, ten};
 use crate::support::server::{Options, Server};
 
-/// Sets a default of the test's database; connections that are made from now on have it.
+/// Sets a default of the test's database, which applies to new connections.
 async fn set_default(db: &TestDatabase, setting: &str) {
     let mut admin = PgConnection::connect(&db.admin_url).await.unwrap();
     let name: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut admin).await.unwrap();
@@ -14,7 +14,7 @@ async fn set_default(db: &TestDatabase, setting: &str) {
 }
 
 #[tokio::test]
-async fn no_call_fails_for_an_isolation_that_the_database_prefers() {
+async fn calls_work_under_any_default_isolation() {
     for level in ["repeatable read", "serializable"] {
         let db = empty_database(StoreOptions::default()).await;
         set_default(&db, &format!("default_transaction_isolation = '{level}'")).await;
@@ -51,7 +51,7 @@ async fn tables_are_found_whatever_the_search_path_of_the_database() {
     store.add_to_cart(&session("s"), None, &product("P"), 1).await.unwrap();
     assert!(matches!(store.checkout(&request("s"), ten).await.unwrap(), Checkout::Placed(..)));
     assert_eq!(count(&store, "SELECT count(*) FROM public.orders").await, 1);
-    // A schema that the URL names is obeyed.
+    // A schema in the URL takes precedence.
     let joint = if db.url.contains('?') { '&' } else { '?' };
     let named =
         kartshoppe::store::Store::new(&format!("{}{joint}options=-csearch_path%3Dother", db.url), StoreOptions::default());
@@ -59,7 +59,7 @@ async fn tables_are_found_whatever_the_search_path_of_the_database() {
 }
 
 #[tokio::test]
-async fn a_durable_answer_is_durable_whatever_the_database_prefers() {
+async fn a_checkout_is_durable_under_any_default_of_the_database() {
     let db = empty_database(StoreOptions::default()).await;
     set_default(&db, "synchronous_commit = off").await;
     let found: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(db.store.pool()).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_durable_answer_is_durable_whatever_the_database_prefers() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_undone_because_of_others_is_made_again() {
+async fn a_call_rolled_back_by_a_conflict_is_retried() {
     let db = database().await;
     let undone = "CREATE SEQUENCE tries;
         CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -79,9 +79,9 @@ async fn a_call_that_was_undone_because_of_others_is_made_again() {
     db.store.add_to_cart(&session("s"), None, &product("P"), 1).await.unwrap();
 }
 
-/// The platform's tables, and somebody who looked at them and went to lunch.
+/// The platform's tables, and a client that has read them and left its transaction open.
 #[tokio::test]
-async fn migrations_that_wait_for_somebody_name_them_and_keep_no_reader_waiting() {
+async fn a_blocked_migration_names_the_holder_and_blocks_no_reader() {
     let db = empty_database(StoreOptions::default()).await;
     let platform =
         "CREATE TABLE orders (order_id varchar(50) PRIMARY KEY, customer_id varchar(50) NOT NULL, order_date timestamp,
@@ -107,7 +107,7 @@ async fn migrations_that_wait_for_somebody_name_them_and_keep_no_reader_waiting(
 }
 
 #[tokio::test]
-async fn a_migration_that_waiting_cannot_cure_has_failed_until_somebody_cures_it() {
+async fn a_migration_that_waiting_cannot_help_has_failed_until_the_cause_is_corrected() {
     let db = database().await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (9999, 'of tomorrow', true, '', 0)";
@@ -120,9 +120,9 @@ async fn a_migration_that_waiting_cannot_cure_has_failed_until_somebody_cures_it
     assert_eq!(db.store.migration_state(), MigrationState::Done);
 }
 
-/// A forgotten variable of the shell; `check` uses both a private server and its clients.
+/// A forgotten environment variable; `check` uses both a private server and its clients.
 #[tokio::test]
-async fn variables_of_the_shell_that_steer_postgresqls_clients_change_nothing() {
+async fn environment_variables_of_postgresqls_clients_have_no_effect() {
     let mut options = Options::default();
     for (name, value) in [
         ("PGOPTIONS", "-c default_transaction_read_only=on -c search_path=app"),

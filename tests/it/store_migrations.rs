@@ -1,4 +1,5 @@
-//! The tables as others know them: rows made by hand, a database of the existing platform, and what the WAL reader will see.
+//! The tables as other programs use them: rows inserted by hand, a database of the existing platform, and what the WAL reader
+//! will see.
 
 use kartshoppe::store::{Checkout, CheckoutRequest, PublishVia, Store, StoreOptions, TrackerBatch};
 use sqlx::{Connection, Executor, PgConnection, Row};
@@ -10,7 +11,7 @@ async fn refused(store: &Store, sql: &'static str) -> bool {
 }
 
 #[tokio::test]
-async fn the_least_rows_by_hand_are_orders_like_any_other() {
+async fn minimal_rows_inserted_by_hand_are_orders_like_any_other() {
     let db = database().await;
     let least = "INSERT INTO orders (order_id, customer_id, subtotal, total) VALUES ('by-hand', 'me', 10, 10);
                  INSERT INTO order_items (order_id, product_id, quantity, unit_price, line_total) VALUES ('by-hand', 'PROD_0001', 2, 5, 10);
@@ -28,7 +29,7 @@ async fn the_least_rows_by_hand_are_orders_like_any_other() {
 }
 
 #[tokio::test]
-async fn rows_that_nobody_could_handle_are_refused() {
+async fn rows_that_could_not_be_handled_are_refused() {
     let db = database().await;
     db.store
         .pool()
@@ -59,7 +60,7 @@ async fn rows_that_nobody_could_handle_are_refused() {
 }
 
 #[tokio::test]
-async fn migrations_run_once_however_often_and_by_however_many() {
+async fn migrations_run_once_when_repeated_and_when_concurrent() {
     let db = empty_database(StoreOptions::default()).await;
     assert!(!db.store.is_migrated().await.unwrap());
     let all: Vec<_> = (0..4)
@@ -77,7 +78,7 @@ async fn migrations_run_once_however_often_and_by_however_many() {
     assert!(db.store.is_migrated().await.unwrap());
 }
 
-/// The tables as the platform makes them: numbered items, lower-case status, keys to customers and products.
+/// The tables as the platform creates them: numbered items, lower-case status, keys to customers and products.
 const PLATFORM: &str = "
     CREATE TABLE customers (customer_id varchar(50) PRIMARY KEY);
     CREATE TABLE products (product_id varchar(50) PRIMARY KEY);
@@ -107,7 +108,7 @@ async fn a_database_of_the_platform_is_taken_over_with_its_past_left_alone() {
     let old =
         sqlx::query("SELECT order_item_id, publish_via, quantity FROM order_items").fetch_one(db.store.pool()).await.unwrap();
     assert_eq!((old.get::<&str, _>(0), old.get::<&str, _>(1), old.get::<i32, _>(2)), ("1", "history", 0));
-    // The platform's own writers go on, and ours begin, with customers and products that only the event log knows.
+    // The platform's own writers continue, and ours begin, with customers and products that only the event log knows.
     db.store.pool().execute("UPDATE orders SET status = 'delivered' WHERE order_id = 'old'").await.unwrap();
     db.store.add_to_cart(&session("s"), None, &product("PROD_0001"), 2).await.unwrap();
     let direct = CheckoutRequest { publish_via: PublishVia::Direct, ..request("s") };
@@ -127,7 +128,7 @@ async fn a_database_of_the_platform_is_taken_over_with_its_past_left_alone() {
     let orders = db.store.orders(&["old".to_owned(), order.order_id.to_string()]).await.unwrap();
     assert_eq!(orders.found.iter().map(|order| order.order_id.clone()).collect::<Vec<_>>(), [order.order_id]);
     assert_eq!(orders.unreadable[0].order_id, "old", "a past row with NaN is reported, not shown as something else");
-    // A reset takes what is ours and leaves the past.
+    // A reset deletes our rows and keeps the older ones.
     db.store.reset().await.unwrap();
     assert_eq!(count(&db.store, "SELECT count(*) FROM order_items WHERE publish_via = 'history'").await, 1);
     assert_eq!(count(&db.store, "SELECT count(*) FROM orders").await, 1);

@@ -1,4 +1,4 @@
-//! What the order tracker writes: once, whoever comes first, and never half a batch.
+//! What the order tracker writes: once, whichever tracker is first, and never half a batch.
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
@@ -55,7 +55,7 @@ async fn an_order_settles_with_its_last_item_and_exactly_once() {
     let settled = db.store.order(&order.order_id, None).await.unwrap().unwrap();
     assert!(settled.updated_at_ms >= settled.created_at_ms);
     assert_eq!(settled.items.iter().map(|item| item.outcome.as_ref().unwrap().allocated).collect::<Vec<_>>(), [2, 1]);
-    // The same events again, and a different story about the same items: nothing changes, but pages are told again.
+    // The same events again, and contradicting ones about the same items: nothing changes, but pages are notified again.
     let again = db.store.record_outcomes(&last).await.unwrap();
     assert_eq!((again.outcomes_written, again.orders[0].status.as_str(), again.orders[0].settled_now), (0, "BACKORDERED", false));
     db.store.record_outcomes(&batch(vec![outcome(&order, 0, 0), outcome(&order, 1, 3)], vec![])).await.unwrap();
@@ -63,7 +63,7 @@ async fn an_order_settles_with_its_last_item_and_exactly_once() {
 }
 
 #[tokio::test]
-async fn every_status_is_the_domains() {
+async fn every_status_is_the_one_of_the_domain() {
     let db = database().await;
     for (session_id, allocated, status) in [("a", [2, 1], "CONFIRMED"), ("b", [2, 0], "BACKORDERED"), ("c", [0, 0], "REJECTED")] {
         let order = order(&db.store, session_id, &[("A", 2), ("B", 1)]).await;
@@ -84,7 +84,7 @@ async fn every_status_is_the_domains() {
 }
 
 #[tokio::test]
-async fn strangers_history_and_other_orders_items_are_passed_over() {
+async fn unknown_items_history_and_items_of_other_orders_are_ignored() {
     let db = database().await;
     let order = order(&db.store, "s", &[("A", 1)]).await;
     let mut unknown = outcome(&order, 0, 1);
@@ -102,7 +102,7 @@ async fn positions_only_move_forward_and_with_their_outcomes() {
     db.store.record_outcomes(&batch(vec![], vec![at(0, 5), at(3, 1), at(0, 9)])).await.unwrap();
     db.store.record_outcomes(&batch(vec![], vec![at(0, 6), at(3, 2)])).await.unwrap();
     assert_eq!(db.store.tracker_positions().await.unwrap(), [at(0, 9), at(3, 2)]);
-    // A batch that cannot be written leaves the position where it was.
+    // A batch that cannot be written leaves the position unchanged.
     let order = order(&db.store, "s", &[("A", 1)]).await;
     let mut broken = outcome(&order, 0, 1);
     broken.event_id = "a\0b".to_owned();
@@ -164,7 +164,8 @@ async fn an_item_added_by_hand_later_does_not_reopen_its_order() {
     assert_eq!((read.status.as_str(), read.items.len()), ("CONFIRMED", 2));
 }
 
-/// Whoever goes away in the middle of a call leaves no open transaction behind, into which the next call would write for nothing.
+/// A caller that is dropped in the middle of a call leaves no open transaction behind, into which the next call's write would be
+/// lost.
 #[tokio::test]
 async fn a_call_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
     let one = StoreOptions { max_connections: 1, ..StoreOptions::default() };

@@ -1,4 +1,4 @@
-//! PgBouncer before the database: used where it keeps a session together, refused by name where it does not.
+//! PgBouncer in front of the database: used if it pools by session, refused by name otherwise.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -29,7 +29,7 @@ struct Bouncer {
     target: String,
 }
 
-/// Where the program is, if anywhere; says so where it is not.
+/// The program's path, if it is installed; prints a message otherwise.
 fn program() -> Option<PathBuf> {
     let found = ["pgbouncer", "/usr/sbin/pgbouncer"].into_iter().find(|name| {
         Command::new(name)
@@ -49,7 +49,7 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Bouncer {
-    /// One before the database of this URL, with these settings.
+    /// A pooler for the database of this URL, with these settings.
     async fn start(url: &str, settings: &str) -> Option<Self> {
         let program = program()?;
         let options = PgConnectOptions::from_str(url).unwrap();
@@ -65,7 +65,7 @@ impl Bouncer {
         let mut bouncer = Self { child: Command::new("true").spawn().unwrap(), folder, port, target };
         bouncer.write(settings);
         let mut command = Command::new(program);
-        // It refuses to run as root; whoever the server's socket belongs to reaches it.
+        // It refuses to run as root; the owner of the server's socket can reach it.
         if rustix::process::getuid().is_root() {
             let owner = socket.map(|folder| std::fs::metadata(folder).unwrap().uid()).filter(|uid| *uid != 0);
             command.uid(owner.unwrap_or(NOBODY)).gid(NOBODY);
@@ -118,7 +118,7 @@ async fn a_pooler_of_transactions_or_statements_is_refused_by_name_and_nothing_i
     ] {
         let db = empty_database(StoreOptions::default()).await;
         let Some(bouncer) = Bouncer::start(&db.url, &format!("pool_mode = {mode}\n{more}")).await else { return };
-        // Others have left idle connections behind, an even number of them.
+        // Other clients have left idle connections behind, an even number of them.
         let mut others = Vec::new();
         for _ in 0..2 {
             let plain = PgConnectOptions::from_str(&bouncer.url()).unwrap().extra_float_digits(None);
@@ -148,7 +148,7 @@ async fn a_pooler_of_transactions_or_statements_is_refused_by_name_and_nothing_i
     }
 }
 
-/// The mode is put right under the running shop, which goes on by itself.
+/// The mode is corrected while the shop runs, which resumes by itself.
 #[tokio::test]
 async fn a_pooler_of_sessions_is_used_like_postgresql() {
     let db = empty_database(StoreOptions::default()).await;
@@ -172,8 +172,8 @@ async fn a_pooler_of_sessions_is_used_like_postgresql() {
     store.close().await;
 }
 
-/// A pool of one server connection cannot be judged, and PostgreSQL itself is never taken for a pooler, with however many at
-/// once.
+/// A pool of one server connection cannot be judged, and PostgreSQL itself is never taken for a pooler, with any number of
+/// connections.
 #[tokio::test]
 async fn postgresql_itself_is_never_refused() {
     let db = empty_database(StoreOptions::default()).await;

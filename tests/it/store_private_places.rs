@@ -94,7 +94,7 @@ async fn a_removed_directory_whose_server_was_left_running_is_a_fresh_start() {
         assert!(store(&server).await.cart(&session("held")).await.unwrap().lines.is_empty());
         server.stop().await.unwrap();
         if left.starts_with(parent.path()) {
-            // PostgreSQL notices within a minute that its files are gone.
+            // PostgreSQL notices within a minute that its files are missing.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
         } else {
             assert!(!left.join("postmaster.pid").exists(), "nobody needs that server any more");
@@ -200,7 +200,7 @@ async fn a_directory_that_is_closed_later_takes_its_database_along() {
 }
 
 #[tokio::test]
-async fn each_file_that_is_lost_alone_is_made_again_or_missed_by_name() {
+async fn each_missing_file_is_created_again_or_reported_by_name() {
     for parent in parents() {
         let data_dir = parent.path().join("data");
         filled(&data_dir).await;
@@ -231,7 +231,7 @@ async fn each_file_that_is_lost_alone_is_made_again_or_missed_by_name() {
     }
 }
 
-/// What versions without ids left is taken over as it is.
+/// What versions without ids left is adopted unchanged.
 #[tokio::test]
 async fn a_database_from_before_there_were_ids_is_this_directorys() {
     for parent in parents() {

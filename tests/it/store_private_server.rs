@@ -1,4 +1,4 @@
-//! The private PostgreSQL: made, stopped, adopted after a crash, started again when it dies, as root and as anybody.
+//! The private PostgreSQL: created, stopped, adopted after a crash, restarted when it dies, as root and as a normal user.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use crate::support::postgres::{bin_dir, open_folder, product, session};
 
-/// Says to a child process of this test binary where it shall hold a server, and when it does so it makes the file `held`.
+/// Tells a child process of this test binary where to hold a server; once it does, it creates the file `held`.
 const HOLD: &str = "KARTSHOPPE_TEST_HOLD";
 
-/// The same, where a server that nobody collects shall end.
+/// The same for a server that ends without being reaped.
 const COLLECT: &str = "KARTSHOPPE_TEST_COLLECT";
 
 pub fn pid_of(data_dir: &Path) -> i32 {
@@ -26,7 +26,7 @@ pub fn pid_of(data_dir: &Path) -> i32 {
     }
 }
 
-/// Waits for a condition of another process; the test's own limit is the only one that is told in time.
+/// Waits for a condition of another process, limited only by the test's own time-out.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let give_up = Instant::now() + Duration::from_secs(120);
     while !condition() {
@@ -38,7 +38,7 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 pub async fn store(server: &PrivateServer) -> Store {
     let store = Store::new(&server.urls().database, StoreOptions::default()).unwrap();
     let give_up = Instant::now() + Duration::from_secs(120);
-    // A server that was killed and started anew recovers first, which takes its time on a loaded machine.
+    // A killed and restarted server recovers first, which takes long on a loaded machine.
     while let Err(error) = store.migrate().await {
         assert!(error.is_retryable() && Instant::now() < give_up, "{error:?}");
     }
@@ -46,7 +46,7 @@ pub async fn store(server: &PrivateServer) -> Store {
 }
 
 #[tokio::test]
-async fn what_was_kept_is_there_after_a_stop_and_a_start() {
+async fn committed_data_survives_a_stop_and_a_start() {
     let folder = open_folder();
     assert_eq!(private_server::status(folder.path()).unwrap(), Status::Absent);
     assert_eq!(private_server::urls(folder.path()).unwrap(), None);
@@ -91,7 +91,7 @@ async fn the_server_wants_passwords_and_can_feed_a_wal_reader() {
     server.stop().await.unwrap();
 }
 
-/// Nobody else can be where the passwords are sent, wherever the data directory is.
+/// No other user can be where the passwords are sent, wherever the data directory is.
 #[tokio::test]
 async fn it_listens_on_a_socket_in_a_folder_of_its_owners_alone() {
     let folder = open_folder();
@@ -104,7 +104,7 @@ async fn it_listens_on_a_socket_in_a_folder_of_its_owners_alone() {
     let Status::Running { pid, socket } = private_server::status(&deep).unwrap() else { panic!("it runs") };
     let (owner, runs_as) = (std::fs::metadata(&socket).unwrap(), std::fs::metadata(format!("/proc/{pid}")).unwrap());
     assert_eq!((owner.permissions().mode() & 0o7777, owner.uid()), (0o700, runs_as.uid()), "{}", socket.display());
-    // Somebody tidies up.
+    // As a clean-up of temporary files does.
     std::fs::remove_dir_all(&socket).unwrap();
     let replaced = || matches!(private_server::status(&deep), Ok(Status::Running { pid: now, .. }) if now != pid);
     until("another process serves", replaced).await;
@@ -113,9 +113,9 @@ async fn it_listens_on_a_socket_in_a_folder_of_its_owners_alone() {
     assert!(!socket.exists(), "nothing is left");
 }
 
-/// A link, somebody else's folder, or another server: each is named, and gets no password.
+/// A link, another user's folder, or another server: each is named, and gets no password.
 #[tokio::test]
-async fn a_stranger_in_the_place_of_the_socket_is_refused_by_name() {
+async fn a_foreign_socket_folder_is_refused_by_name() {
     let folder = open_folder();
     let data_dir = folder.path().join("data");
     let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_stranger_in_the_place_of_the_socket_is_refused_by_name() {
     let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
     let mut other = PgConnection::connect(&server.urls().admin).await.unwrap();
     other.execute("SELECT 1").await.unwrap();
-    // Files of a killed server are no hindrance.
+    // Files of a killed server do not block the start.
     let lock = std::fs::read_to_string(socket.join(".s.PGSQL.5432.lock")).unwrap();
     server.stop().await.unwrap();
     std::fs::create_dir(&socket).unwrap();
@@ -156,7 +156,7 @@ async fn a_stranger_in_the_place_of_the_socket_is_refused_by_name() {
     server.stop().await.unwrap();
 }
 
-/// Versions before had a port, and wrote no folder; a server that such a shop left behind is replaced.
+/// Previous versions had a port, and wrote no folder; a server that such a shop left behind is replaced.
 #[tokio::test]
 async fn a_shop_of_a_version_with_a_port_gets_a_socket_by_itself() {
     let folder = open_folder();
@@ -222,7 +222,7 @@ async fn a_server_whose_process_was_killed_is_adopted() {
 }
 
 #[tokio::test]
-async fn one_that_nobody_holds_any_more_is_stopped_before_it_is_deleted() {
+async fn an_orphaned_server_is_stopped_before_it_is_deleted() {
     let folder = open_folder();
     let mut holder = hold(folder.path(), Command::new(std::env::current_exe().unwrap()));
     until("the child has its server", || folder.path().join("held").exists()).await;
@@ -261,7 +261,7 @@ async fn a_normal_user_needs_nothing_else() {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(&program);
     if rustix::process::geteuid().is_root() {
-        // A copy, as the build's folder may be closed to others.
+        // A copy, as the build's folder may be closed to other users.
         let copy = folder.path().join("tests");
         std::fs::copy(&program, &copy).unwrap();
         chown(folder.path(), Some(65_534), Some(65_534)).unwrap();
@@ -278,7 +278,7 @@ async fn a_normal_user_needs_nothing_else() {
     until("its server is gone", || private_server::status(folder.path()).unwrap() == Status::Stopped).await;
 }
 
-/// Whoever panics, or forgets to stop it, leaves nothing behind.
+/// A panic, or a forgotten stop, leaves no server behind.
 #[test]
 fn a_server_that_is_only_dropped_ends() {
     let folder = open_folder();
@@ -298,7 +298,7 @@ fn a_server_that_is_only_dropped_ends() {
         let starting = tokio::time::timeout(Duration::from_millis(20), start());
         assert!(starting.await.is_err(), "a start takes longer than that");
         until("it is stopped", || private_server::status(folder.path()).unwrap() == Status::Stopped).await;
-        // What a broken off start did in a thread of its own may hold the directory a little longer.
+        // A thread of an interrupted start may hold the directory a little longer.
         let again = loop {
             match PrivateServer::start(folder.path(), bin_dir().as_deref()).await {
                 Err(PrivateServerError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -309,11 +309,11 @@ fn a_server_that_is_only_dropped_ends() {
     });
 }
 
-/// As under the first process of a container that collects nobody: the adopted server's end leaves a zombie.
+/// As under a container's init process that reaps nothing: the adopted server's end leaves a zombie.
 #[tokio::test]
-async fn a_zombie_is_noticed_replaced_and_no_hindrance_to_a_stop() {
+async fn a_zombie_is_detected_and_replaced_and_does_not_block_a_stop() {
     let folder = open_folder();
-    let test = "store_private_server::collects_nobody";
+    let test = "store_private_server::reaps_no_children";
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(COLLECT, folder.path()).stdin(Stdio::null());
     let output = program.output().unwrap();
@@ -322,9 +322,9 @@ async fn a_zombie_is_noticed_replaced_and_no_hindrance_to_a_stop() {
     assert_eq!(private_server::status(folder.path()).unwrap(), Status::Stopped);
 }
 
-/// Does nothing, but in a child process of the test above.
+/// Has an effect only in a child process of the test above.
 #[tokio::test]
-async fn collects_nobody() {
+async fn reaps_no_children() {
     let Some(data_dir) = std::env::var_os(COLLECT).map(PathBuf::from) else { return };
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let mut holder = hold(&data_dir, Command::new(std::env::current_exe().unwrap()));
@@ -348,7 +348,7 @@ pub fn hold(data_dir: &Path, mut program: Command) -> Child {
     program.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/").spawn().unwrap()
 }
 
-/// Does nothing, but in a child process of the tests above.
+/// Has an effect only in a child process of the tests above.
 #[tokio::test]
 async fn holds_a_server_until_it_is_killed() {
     let Some(data_dir) = std::env::var_os(HOLD).map(PathBuf::from) else { return };

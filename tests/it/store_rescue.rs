@@ -1,4 +1,4 @@
-//! Direct items whose publisher died: asked about at most once a minute, flipped only after the answer, never across a gap.
+//! Direct items whose publisher died: probed at most once a minute, flipped only after the answer, never across a gap.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use kartshoppe::wire::topics::cdc_position::{CdcPosition, Lsn};
 
 use crate::support::postgres::{TestDatabase, count, database_with, product, request, session, ten};
 
-/// Direct items expire the moment they are made.
+/// Direct items expire the moment they are inserted.
 async fn expiring(probe_interval: Duration) -> TestDatabase {
     database_with(StoreOptions { direct_expiry: Duration::ZERO, probe_interval, ..StoreOptions::default() }).await
 }
@@ -72,7 +72,7 @@ async fn an_expired_item_is_probed_once_a_minute_by_all_together_oldest_first() 
 }
 
 #[tokio::test]
-async fn what_has_time_left_an_outcome_or_another_publisher_is_not_probed() {
+async fn items_with_time_left_an_outcome_or_another_publisher_are_not_probed() {
     let db = database_with(StoreOptions::default()).await;
     direct_item(&db.store, "fresh").await;
     db.store.add_to_cart(&session("wal"), None, &product("A"), 1).await.unwrap();
@@ -108,7 +108,7 @@ async fn an_answered_item_is_flipped_once_unless_its_outcome_came_first() {
 }
 
 #[tokio::test]
-async fn nothing_from_before_a_gap_is_probed_or_flipped_but_it_is_counted() {
+async fn items_from_before_a_gap_are_counted_but_neither_probed_nor_flipped() {
     let db = expiring(Duration::ZERO).await;
     let before = direct_item(&db.store, "before").await;
     db.store.note_gap(2, "the record at 17 is another one", None).await.unwrap();
@@ -123,8 +123,7 @@ fn read_to(lsn: &str, system_id: String) -> CdcPosition {
     CdcPosition { system_id, timeline: 1, resume_lsn: Lsn::parse(lsn).unwrap(), part_commit_lsn: None, part_index: 0 }
 }
 
-/// An item that the WAL reader published is asked about only when that is proven, and published anew only after an answer that
-/// came since.
+/// An item that the WAL reader published is probed only once that is proven, and published again only after a later answer.
 #[tokio::test]
 async fn an_item_that_was_passed_over_is_taken_back_and_only_later_answers_count() {
     let db = expiring(Duration::ZERO).await;
@@ -147,7 +146,8 @@ async fn an_item_that_was_passed_over_is_taken_back_and_only_later_answers_count
     }
     assert_eq!(store.take_back(&read_to(&end().await, system.clone()), 10).await.unwrap(), 1);
     assert_eq!(store.take_back(&read_to(&end().await, system.clone()), 10).await.unwrap(), 0);
-    // Answers to the first probe, with its expiry or as earlier versions gave them, say nothing about what was published since.
+    // Answers to the first probe, with its expiry or in the format of earlier versions, say nothing about what was published
+    // since.
     let naming = |expiry_ms| TrackerBatch { named_expiries: [(item.1.clone(), expiry_ms)].into(), ..expired(&[&item]) };
     for stale in [expired(&[&item]), naming(first[0].expires_at_ms)] {
         assert!(store.record_outcomes(&stale).await.unwrap().flipped.is_empty());

@@ -1,4 +1,4 @@
-//! Every kind of actor of a shop that sells, struck in every way: each comes back, and nothing is lost or doubled.
+//! Every kind of actor of a selling shop, with every fault: each recovers, and nothing is lost or doubled.
 //!
 //! Inventory and api run in this process on a real log and PostgreSQL; buyers and a merchant never pause. There is no WAL reader:
 //! an item whose publisher died is flipped to it after its expiry, counted, and the only one that stays open.
@@ -25,9 +25,9 @@ use crate::support::postgres::{count, database, product as id_of, request, sessi
 const PRODUCTS: usize = 24;
 const STOCK: i64 = 1_000_000;
 const BUYERS: usize = 4;
-/// What the merchant changes, so that there always is an alert under way.
+/// Updates by the merchant, so that there always is an alert in progress.
 const WAVERING: [&str; 3] = ["M0", "M1", "M2"];
-/// Whom the inventory has, and whom the api.
+/// The actors of the inventory, and those of the api.
 const INVENTORY: [&str; 5] = ["product", "shard", "committer", "log-source", "role/inventory"];
 const API: [&str; 6] = ["catalog-view", "fanout", "alert-desk", "order-publisher", "order-tracker", "role/api"];
 const FAULTS: [Fault; 5] = [Fault::Kill, Fault::Panic, Fault::Error, Fault::Hang, Fault::Start];
@@ -43,9 +43,9 @@ struct Rig {
     numbers: AtomicU64,
 }
 
-on_each_log!(at length: whoever_is_struck_while_the_shop_sells_comes_back_and_nothing_is_lost);
+on_each_log!(at length: every_actor_struck_under_load_recovers_and_nothing_is_lost);
 
-async fn whoever_is_struck_while_the_shop_sells_comes_back_and_nothing_is_lost(place: Place) {
+async fn every_actor_struck_under_load_recovers_and_nothing_is_lost(place: Place) {
     let shop = Shop::open(&place, &Setup { batch_max_records: 200, ..Setup::default() }).await;
     shop.stock(ids(PRODUCTS), STOCK).await;
     let store = database().await.store;
@@ -90,12 +90,12 @@ async fn whoever_is_struck_while_the_shop_sells_comes_back_and_nothing_is_lost(p
     rig.api.stop().await;
 }
 
-/// Strikes, prints how long it took, and tells how many items were on their way.
+/// Strikes, prints how long recovery took, and returns how many items were in flight.
 async fn strike(rig: &Arc<Rig>, context: &SupervisionContext, target: &str, fault: Fault) -> i64 {
     let lives = || context.directory.find(target).map_or(0, |entry| entry.report().incarnation);
     let ends = || -> u64 { rig.shop.inventory.metrics.product_ends.iter().map(|count| count.load(Ordering::Relaxed)).sum() };
     let (lives_before, ends_before, began) = (lives(), ends(), Instant::now());
-    // Several at once where there are many; of the others one is all there is.
+    // Several at once where there are many; a single one otherwise.
     let strikes = if target == "product" && fault != Fault::Hang { 5 } else { 1 };
     let arm = |fault, strikes| {
         let target: Target = target.parse().unwrap();
@@ -174,7 +174,7 @@ async fn waver(rig: Arc<Rig>) {
     rig.shop.append(vec![product("M0", 4), product("M1", 40), product("M2", 0)]).await;
 }
 
-/// Each outcome of the log is in SQL and nothing else is, and each product is short of what was sold.
+/// Each outcome of the log is in SQL and no other, and each product's stock is reduced by what was sold.
 async fn sql_and_log_agree(rig: &Rig, ledger: &Ledger) {
     let sql = "SELECT order_item_id, product_id, allocated::bigint, shortfall::bigint FROM order_items WHERE outcome IS NOT NULL";
     let rows = sqlx::query(sql).fetch_all(rig.store.pool()).await.unwrap();

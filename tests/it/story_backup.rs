@@ -1,4 +1,4 @@
-//! A backup of a shop that sells, restored elsewhere: what was settled is there, what was not settles, and the ledger adds up.
+//! A backup of a selling shop, restored elsewhere: settled orders are there, the others settle, and the ledger adds up.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,7 +31,7 @@ async fn orders_of(server: &Server) -> BTreeMap<String, String> {
     rows.into_iter().collect()
 }
 
-/// Buys until it is told to stop: one order after the other, through both ways.
+/// Buys until it is stopped: one order after the other, by both paths.
 async fn buy(server: &Server, name: &str, stop: &AtomicBool) -> usize {
     let mut bought = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -135,7 +135,7 @@ async fn a_stopped_shop_is_backed_up_and_a_damaged_file_restores_nothing() {
         assert!(!output.status.success() && words(&output).contains("no whole backup"), "{}", words(&output));
         assert!(!again.data().exists(), "nothing was written");
     }
-    // Neither does a full disk leave anything half: a file system of this size holds neither the backup nor the shop.
+    // A full disk leaves nothing half-written either: a file system of this size holds neither the backup nor the shop.
     if rustix::process::geteuid().is_root() && std::env::var_os("KARTSHOPPE_TEST_MOUNT").is_some() {
         let small = folder.path().join("small");
         std::fs::create_dir(&small).unwrap();

@@ -21,26 +21,26 @@ use sqlx::{PgPool, Row};
 use crate::support::place::{Place, on_each_log};
 use crate::support::server::Server;
 
-/// Kills that must count.
+/// Number of kills that must count.
 const ROUNDS: u32 = 50;
 /// Items between SQL commit and outcome that make a kill count.
 const IN_FLIGHT: usize = 20;
-/// Each stage must have been hit so often.
+/// Each stage must have been hit this often.
 const HITS_PER_STAGE: u32 = 5;
 const SHOPPERS: u64 = 16;
 const ITEMS_PER_ORDER: usize = 6;
 const PRODUCTS: usize = 200;
-/// More than the story can buy, so that a lost or doubled unit cannot hide behind an empty shelf.
+/// More than the story can buy, so that a lost or doubled unit cannot be hidden by an empty stock.
 const OPENING_STOCK: i64 = 1_000_000;
-/// Where an item can be between SQL commit and outcome.
+/// The stages of an item between SQL commit and outcome.
 const STAGES: [&str; 4] = ["committed", "published", "in a chunk", "in an open commit"];
-/// Whom a round slows down; `None` lets everything run.
+/// The part that a round slows down; `None` slows nothing.
 const SLOWED: [Option<&str>; 5] = [Some("order-publisher"), Some("log-source"), Some("shard"), Some("event-log"), None];
 
-/// What a shopper was promised: key, session and, once it was answered, the order.
+/// A shopper's purchase: key, session and, once it was answered, the order.
 type Promise = (String, String, Option<String>);
 
-/// What the kills found at one stage.
+/// What the kills hit at one stage.
 #[derive(Debug, Default)]
 struct Hits {
     kills: u32,
@@ -63,7 +63,7 @@ async fn fifty_kills_under_load_lose_and_double_nothing(place: Place) {
     let catalogue = write_catalogue(folder.path().join("products.json"));
     let options = place
         .options()
-        // What a killed process left open holds the post-mortem up no longer than this.
+        // The transactions that a killed process left open delay the post-mortem no longer than this.
         .set("KARTSHOPPE__KAFKA__PROPERTIES__TRANSACTION_TIMEOUT_MS", "2000")
         .set("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE", catalogue.display())
         .set("KARTSHOPPE__FAULTS__ENABLED", "true");
@@ -155,7 +155,7 @@ async fn shop(http: &reqwest::Client, base: &str, number: u64, over: &AtomicBool
         if !filled {
             continue;
         }
-        // From here on the order may exist, whether or not an answer comes.
+        // From here on the order may exist, with or without an answer.
         promises.push((key.clone(), session.clone(), None));
         let answer = http
             .post(format!("{base}/api/ecommerce/checkout"))
@@ -232,7 +232,7 @@ async fn settle(server: &Server, pool: &PgPool) -> i64 {
     }
 }
 
-/// Each 2xx is there once; each unclear answer, asked again with its key, is one order or none; and nothing else is there.
+/// Each 2xx exists once; each unclear answer, repeated with its key, is one order or none; and no other order exists.
 async fn every_promise_is_kept(server: &Server, pool: &PgPool, promises: Vec<Promise>) {
     let rows = sqlx::query("SELECT k.key, o.order_id FROM orders o LEFT JOIN idempotency_keys k USING (order_id)")
         .fetch_all(pool)

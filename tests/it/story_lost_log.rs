@@ -1,4 +1,4 @@
-//! The log is taken away from the shop, running or stopped: no order is taken that nobody would settle, and no stock is sold
+//! The log is moved away from the shop, running or stopped: no order is accepted that could not be settled, and no stock is sold
 //! twice.
 
 use std::fs;
@@ -31,7 +31,7 @@ async fn a_shop_whose_log_is_elsewhere_sells_nothing_until_it_is_back() {
     }
     let stock = server.get("/api/ecommerce/product/PROD_0001").await["inventory"].clone();
 
-    // Stopped, and the log taken away: an empty one would fill the shop anew.
+    // Stopped, and the log moved away: an empty log would fill the shop again.
     assert_eq!(server.terminate(), Some(0));
     fs::rename(&log, &elsewhere).unwrap();
     let mut again = server.command(&["serve"]);

@@ -1,4 +1,5 @@
-//! The first whole story, with the real binary and its private database: bootstrap, order, the other page, settlement, restart.
+//! The first complete story, with the real binary and its private database: bootstrap, order, the other page, settlement,
+//! restart.
 
 use crate::support::page::Page;
 use crate::support::place::{Place, on_each_log};
@@ -8,7 +9,7 @@ use crate::support::shopper::Shopper;
 on_each_log!(
     an_order_settles_and_every_open_page_sees_it,
     an_order_through_the_wal_settles_and_moves_the_other_page,
-    a_shortfall_is_told_and_stock_never_goes_below_nothing,
+    a_shortfall_is_reported_and_stock_is_never_negative,
     roles_come_and_go_while_the_process_runs,
 );
 
@@ -52,7 +53,7 @@ async fn an_order_through_the_wal_settles_and_moves_the_other_page(place: Place)
     assert_eq!(shopper.settled(&server, order["orderId"].as_str().unwrap()).await["status"], "CONFIRMED");
 }
 
-async fn a_shortfall_is_told_and_stock_never_goes_below_nothing(place: Place) {
+async fn a_shortfall_is_reported_and_stock_is_never_negative(place: Place) {
     let server = Server::start_filled(place.options()).await;
     let (greedy, late) = (Shopper::new("greedy"), Shopper::new("late"));
     greedy.add(&server, "PROD_0084", 9).await;

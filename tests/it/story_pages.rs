@@ -1,5 +1,5 @@
-//! Twenty pages on real sockets through a storm of ten thousand changes: five hardly read, five lose their connection again and
-//! again, and all of them end where the read model does.
+//! Twenty pages on real sockets through a storm of ten thousand changes: five hardly read, five lose their connection repeatedly,
+//! and all of them end in the state of the read model.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 20;
 const SLOW: usize = 5;
 const RECONNECTING: usize = 5;
 const STEADY: usize = 10;
-/// How long a slow page looks away between two frames.
+/// How long a slow page pauses between two frames.
 const LOOKS_AWAY: Duration = Duration::from_millis(200);
 
 /// Stock and price by product.
@@ -72,7 +72,7 @@ impl Page {
                 self.syncs += 1;
                 self.shelf = shelf(payload["products"].as_array().unwrap());
             }
-            // Each is whole and newer than the last: the existing client takes it as it is.
+            // Each is whole and newer than the last: the existing client applies it unchanged.
             "PRODUCT_UPDATE" => self.shelf.extend(shelf(std::slice::from_ref(payload))),
             "HEARTBEAT" => {
                 assert_eq!(payload["reload"], false, "200 products are never too many to sync");
@@ -149,7 +149,7 @@ async fn watch_the_storm(address: SocketAddr, number: usize, habit: Habit, mut i
         }
         match habit {
             Habit::Slow => tokio::time::sleep(LOOKS_AWAY).await,
-            // At uneven places, so that some come back after a few frames and some in the middle of a burst.
+            // At uneven places, so that some reconnect after a few frames and some in the middle of a burst.
             Habit::Reconnecting if page.frames % 97 == number => page.reconnect().await,
             Habit::Steady | Habit::Reconnecting => {}
         }
@@ -167,7 +167,7 @@ async fn watch_the_storm(address: SocketAddr, number: usize, habit: Habit, mut i
     page
 }
 
-/// Changes products as a merchant would; what each one ends with.
+/// Changes products as a merchant would; returns each one's final state.
 async fn storm(server: &Server) -> Shelf {
     let state = server.get("/api/ecommerce/inventory/state").await;
     let mut products = state["products"].as_array().unwrap().clone();

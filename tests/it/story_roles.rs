@@ -1,4 +1,4 @@
-//! Roles that come and go while the process runs: an open page says who is missing, and fills by itself when the inventory
+//! Roles that start and stop while the process runs: an open page shows which is missing, and fills by itself when the inventory
 //! starts.
 
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ async fn an_api_alone_says_so_and_fills_when_the_inventory_starts(place: Place) 
     page.until("all products, without a reload", |page| page.products.len() == 200).await;
     until_told(&mut told, "running", "live").await;
 
-    // Without it the shop still sells; the order waits, and settles when it is back.
+    // Without it the shop still sells; the order waits, and settles once the inventory is back.
     act(&server, "inventory", "stop").await;
     until_told(&mut told, "stopped", "live").await;
     let shopper = Shopper::new("patient");

@@ -1,4 +1,4 @@
-//! One purchase is one trace: from the click's request to the other page's frame, whichever way the order goes.
+//! One purchase is one trace: from the click's request to the other page's frame, by either path of the order.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ async fn purchase(place: &Place, use_cdc: bool, publisher: &str) {
     assert_eq!(processed.flags & IS_REMOTE, IS_REMOTE);
     assert_names_and_types(&receiver);
 
-    // On Kafka the state may come before the event that says why.
+    // On Kafka the state may arrive before the event that gives the reason.
     let named = serde_json::Value::from(traceparent(&applied));
     let names = |frame: &serde_json::Value| frame["eventType"] == "PRODUCT_UPDATE" && frame["payload"]["traceparent"] == named;
     other.until("the page to name what moved it", |page| page.frames.iter().any(names)).await;

@@ -16,7 +16,7 @@ on_each_log!(at length:
     orders_typed_at_psql_are_orders_like_any_other,
     an_item_whose_publisher_was_killed_between_commit_and_publish_is_rescued,
     the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued,
-    an_alarm_is_told_everywhere_and_goes_by_itself,
+    an_alarm_is_reported_everywhere_and_clears_by_itself,
     items_from_before_a_gap_are_listed_and_never_published_again,
 );
 
@@ -45,7 +45,7 @@ async fn a_reader_that_starts_after_the_orders_publishes_them_once(place: Place)
     assert!(told.contains("being read") && told.contains("waiting   0 items") && told.contains("to do     nothing"), "{told}");
 }
 
-/// What somebody at `psql` writes: the least that the tables ask for, a product that nobody sells, and two rows of one product.
+/// Rows as inserted by hand with `psql`: the minimum that the tables require, an unknown product, and two rows of one product.
 async fn orders_typed_at_psql_are_orders_like_any_other(place: Place) {
     let shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let rows =
@@ -77,12 +77,12 @@ async fn an_item_whose_publisher_was_killed_between_commit_and_publish_is_rescue
     shop.everything_settles_once().await;
 }
 
-/// The process freezes with the items in the publisher's hands and goes on when their time is over: the event comes late, is
+/// The process freezes with the items in the publisher's hands and continues after they have expired: the event comes late, is
 /// absorbed, and the item is rescued.
 async fn the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued(place: Place) {
     let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     shop.until_direct().await;
-    // `slow` holds the items for a tenth of a second. Where the machine is slower than that the event is in time: then once more.
+    // `slow` holds the items for a tenth of a second. On a slower machine the event is in time: then the test tries again.
     for _ in 0..20 {
         shop.arm("order-publisher", "slow").await;
         let order = shop.buy("PROD_0002", false).await;
@@ -102,7 +102,7 @@ async fn the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued(place: 
 }
 
 /// What is wrong is told on `/readyz`, in the log, as a metric and by `cdc status`, each time with what to do.
-async fn an_alarm_is_told_everywhere_and_goes_by_itself(place: Place) {
+async fn an_alarm_is_reported_everywhere_and_clears_by_itself(place: Place) {
     let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let order = shop.buy("PROD_0001", true).await;
     shop.until("the order settles", async || shop.status_of(&order).await == "CONFIRMED").await;
@@ -118,7 +118,7 @@ async fn an_alarm_is_told_everywhere_and_goes_by_itself(place: Place) {
     let found: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
     assert!(found["alarm"].as_str().unwrap().contains(what_to_do), "{found}");
 
-    // Rows may have passed by, so that it stays an alarm until the slot is repaired.
+    // Rows may have been missed, so it stays an alarm until the slot is repaired.
     shop.ask("ALTER TABLE order_items REPLICA IDENTITY USING INDEX order_items_identity").await;
     shop.until("it asks for the repair", async || shop.figure("kartshoppe_cdc_alarm{alarm=\"not-repaired\"}").await >= 1.0).await;
     let late = shop.buy("PROD_0002", true).await;
@@ -132,7 +132,7 @@ async fn an_alarm_is_told_everywhere_and_goes_by_itself(place: Place) {
     shop.everything_settles_once().await;
 }
 
-/// Outcomes may be missing from before a gap: such items are listed for a human and left alone; later ones are rescued.
+/// Outcomes may be missing from before a gap: such items are listed for an operator and left alone; later ones are rescued.
 async fn items_from_before_a_gap_are_listed_and_never_published_again(place: Place) {
     let shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let item = |order: &str| {
@@ -156,12 +156,12 @@ async fn items_from_before_a_gap_are_listed_and_never_published_again(place: Pla
 }
 
 impl BreakableShop {
-    /// Who publishes the items of an order.
+    /// Which part publishes the items of an order.
     async fn via(&self, order: &str) -> String {
         self.ask(&format!("SELECT publish_via FROM order_items WHERE order_id = '{order}'")).await
     }
 
-    /// Waits until the shop publishes orders itself: at first it does not know yet whether it may.
+    /// Waits until the shop publishes orders directly: at first it does not know yet whether it may.
     async fn until_direct(&mut self) {
         for _ in 0..1_000 {
             let order = self.buy("PROD_0025", false).await;

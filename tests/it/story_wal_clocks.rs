@@ -1,5 +1,5 @@
-//! The clocks of event log and database step apart by an hour, in both directions, while orders come by both paths. On Kafka the
-//! log's clock is the broker's, which stays: the clock of the shop steps away from both.
+//! The clocks of event log and database are set apart by an hour, in both directions, while orders come by both paths. On Kafka
+//! the log's clock is the broker's, which stays: the shop's clock is set apart from both.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn clocks_an_hour_apart_lose_and_double_nothing(place: Place) {
         shop.arm("order-publisher", "hang").await;
         orders.push(shop.buy("PROD_0007", false).await);
         orders.extend(shop.mixed(2).await);
-        // The reader and the shop die under the wrong clock, which is the machine's again at the next start.
+        // The reader and the shop die under the wrong clock; the next start uses the system clock again.
         shop.kill_everything();
         shop.server.resume().await;
         shop.step_clock(-ahead).await;
@@ -32,7 +32,7 @@ async fn clocks_an_hour_apart_lose_and_double_nothing(place: Place) {
         tokio::time::sleep(Duration::from_millis(300)).await;
         shop.server.signal(Signal::CONT);
     }
-    // Where the log's clock is behind, a probe is in time and asked again: rescue waits for the clock, and doubles nothing.
+    // If the log's clock is behind, a probe is in time and sent again: the rescue waits for the clock, and doubles nothing.
     shop.step_clock(0).await;
     shop.everything_settles_once().await;
     let sold = shop.count("SELECT count(*) FROM order_items").await;
@@ -44,7 +44,7 @@ async fn clocks_an_hour_apart_lose_and_double_nothing(place: Place) {
 }
 
 impl BreakableShop {
-    /// So many orders by each path.
+    /// This many orders by each path.
     async fn mixed(&mut self, each: usize) -> Vec<String> {
         let mut orders = Vec::new();
         for number in 0..each {

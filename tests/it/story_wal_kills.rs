@@ -16,7 +16,7 @@ on_each_log!(at length:
     a_repair_halts_for_tests_only,
 );
 
-/// The reader hangs at the step, with everything before it done and nothing after it; then everything dies.
+/// The reader hangs at the step, with everything before it done and nothing after it; then everything is killed.
 async fn everything_dies_at_each_step_of_the_first_start(place: Place) {
     let mut shop = BreakableShop::open(place, "api,inventory").await;
     shop.buy("PROD_0001", true).await;
@@ -91,7 +91,7 @@ async fn a_repair_halts_for_tests_only(place: Place) {
 }
 
 impl BreakableShop {
-    /// As a failover or a careless hand would; the server's process of the reader that was stopped may need a moment.
+    /// As a failover or an operator's mistake would; the backend of the reader that was stopped may need a moment.
     async fn drop_slot(&self) {
         let gone = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'kartshoppe' AND active";
         self.until("nobody reads the slot", async || self.count(gone).await == 0).await;

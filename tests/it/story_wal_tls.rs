@@ -13,7 +13,7 @@ use crate::support::postgres::{bin_dir, open_folder};
 use crate::support::server::{Options, Server};
 use crate::support::shopper::Shopper;
 
-/// A PostgreSQL that takes nobody without TLS.
+/// A PostgreSQL that accepts only TLS connections.
 struct TlsServer {
     server: PrivateServer,
     certificates: tempfile::TempDir,
@@ -36,7 +36,7 @@ impl TlsServer {
         let mut admin = PgConnection::connect(&server.urls().admin).await.unwrap();
         let cluster: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut admin).await.unwrap();
         make_certificates(certificates.path());
-        // PostgreSQL takes a key only if it is its own and nobody else's.
+        // PostgreSQL accepts a key only if it belongs to its user and no other can read it.
         let owner = std::fs::metadata(&cluster).unwrap();
         for name in ["server.key", "server.crt"] {
             let to = Path::new(&cluster).join(name);

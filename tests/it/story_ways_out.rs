@@ -1,5 +1,5 @@
-//! Every way out of the real binary stops its private PostgreSQL: any signal that asks for it, one that asks twice, a start that
-//! fails. What the errors of a start advise is followed here, and helps.
+//! Every exit of the real binary stops its private PostgreSQL: any stop signal, a second signal, a start that fails. The advice
+//! of a start's errors is followed here, and helps.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -13,7 +13,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use crate::support::postgres::cluster_of;
 use crate::support::server::{Options, Server};
 
-/// What Linux keeps in a pipe that nobody reads.
+/// What Linux buffers in a pipe that is not read.
 const PIPE_BYTES: u64 = 65_536;
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -33,7 +33,7 @@ fn words(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn each_signal_that_asks_for_an_end_gets_an_orderly_one() {
+async fn each_stop_signal_causes_an_orderly_shutdown() {
     let mut server = Server::start(Options::default()).await;
     for signal in [Signal::HUP, Signal::QUIT, Signal::INT, Signal::TERM] {
         server.signal(signal);
@@ -69,7 +69,7 @@ async fn a_drain_delay_lets_a_balancer_notice() {
 }
 
 #[tokio::test]
-async fn a_hangup_that_is_ignored_ends_nothing() {
+async fn an_ignored_hangup_has_no_effect() {
     let mut server = Server::start(Options::default()).await;
     server.terminate();
     // As nohup does.
@@ -93,7 +93,7 @@ async fn a_hangup_that_is_ignored_ends_nothing() {
     assert_eq!(status(server.data()).unwrap(), Status::Stopped);
 }
 
-/// A process of PostgreSQL that does not end keeps the orderly stop waiting.
+/// A PostgreSQL process that does not end delays the orderly stop.
 #[tokio::test]
 async fn a_second_signal_ends_a_stop_that_hangs() {
     let mut server = Server::start(Options::default()).await;
@@ -111,9 +111,9 @@ async fn a_second_signal_ends_a_stop_that_hangs() {
     server.resume().await;
 }
 
-/// Whoever reads the log has stopped reading, and a line holds up whoever writes one.
+/// The log pipe is no longer read, and every task that writes a line blocks.
 #[tokio::test]
-async fn a_log_that_nobody_reads_keeps_nobody_from_ending() {
+async fn an_unread_log_does_not_block_the_exit() {
     let mut server = Server::start(Options::default()).await;
     server.terminate();
     let (mut reader, mut writer) = std::io::pipe().unwrap();
@@ -169,9 +169,9 @@ async fn a_start_that_fails_stops_the_database_and_says_what_to_do() {
     follow_the_advice(&mut server).await;
 }
 
-/// Of a cluster that no PostgreSQL here can start: each is answered with `db reset`, and that helps.
+/// Clusters that no PostgreSQL here can start: each error advises `db reset`, and that helps.
 #[tokio::test]
-async fn what_cannot_start_is_reset_as_the_error_advises() {
+async fn a_cluster_that_cannot_start_is_reset_as_the_error_advises() {
     let mut server = Server::start(Options::default()).await;
     server.terminate();
     let ruins: [(&str, &[u8]); 3] = [("PG_VERSION", b"14\n"), ("PG_VERSION", b""), ("PG_VERSION", b"9.6\n")];
@@ -194,9 +194,9 @@ async fn what_cannot_start_is_reset_as_the_error_advises() {
     follow_the_advice(&mut server).await;
 }
 
-/// A trouble of the system is told as such, and not as another version's files.
+/// A failure of the system is reported as such, and not as another version's files.
 #[tokio::test]
-async fn too_few_files_are_no_reason_to_start_anew() {
+async fn too_few_file_descriptors_are_no_reason_to_reset() {
     let mut server = Server::start(Options::default()).await;
     server.terminate();
     let mut refused = 0;

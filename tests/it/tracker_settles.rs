@@ -1,4 +1,4 @@
-//! The order tracker on real PostgreSQL and a real log: outcomes once, whatever is read twice, by how many, and who dies.
+//! The order tracker on real PostgreSQL and a real log: each outcome once, despite repeated reads, several trackers, and kills.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,14 +21,14 @@ use crate::support::postgres::{count, database, database_with, product, request,
 use crate::support::tiny_engine::{TinyEngine, deduct, upsert};
 
 on_each_log!(at length:
-    orders_settle_and_their_pages_are_told,
+    orders_settle_and_their_pages_are_notified,
     outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_again,
     a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on,
     an_item_that_was_never_published_is_rescued_and_one_that_was_is_not,
     direct_items_are_published_once_whatever_happens_to_the_publisher,
-    an_order_that_asked_for_capture_is_nobody_elses_to_publish,
+    an_order_for_the_wal_is_never_published_directly,
     outcomes_wait_for_the_database,
-    an_order_that_cannot_be_shown_silences_no_other_and_is_told_once_it_is_put_right,
+    an_unreadable_order_silences_no_other_and_is_sent_once_it_is_corrected,
 );
 
 /// Places an order of one session: these products, two units each. Asks again where that can help, as a page would.
@@ -69,7 +69,7 @@ async fn until_settled(store: &Store, orders: i64) {
     .await;
 }
 
-async fn orders_settle_and_their_pages_are_told(place: Place) {
+async fn orders_settle_and_their_pages_are_notified(place: Place) {
     let log = place.log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
@@ -98,7 +98,8 @@ async fn orders_settle_and_their_pages_are_told(place: Place) {
     role.stop().await;
 }
 
-/// Two processes read everything, events come twice, trackers are struck in the middle: each outcome is there once and right.
+/// Two processes read everything, events are duplicated, trackers are killed in the middle: each outcome is written once and
+/// correctly.
 async fn outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_again(place: Place) {
     const ORDERS: usize = 120;
     let log = place.log().await;
@@ -128,7 +129,7 @@ async fn outcomes_are_written_once_by_two_trackers_that_are_struck_again_and_aga
                  WHERE (o.status = 'CONFIRMED') <> (SELECT bool_and(allocated = quantity) FROM order_items x WHERE x.order_id = o.order_id)";
     assert_eq!(count(&db.store, wrong).await, 0);
     let written: u64 = roles.iter().map(|role| role.tracker.counts().outcomes.load(Ordering::Relaxed)).sum();
-    // A tracker that dies between commit and count has written one that nobody counted.
+    // A tracker that dies between commit and count has written an outcome that was not counted.
     assert!(written <= 2 * ORDERS as u64);
     assert!(roles.iter().all(|role| role.restarts("order-tracker") >= 2), "the faults struck");
     assert_eq!(roles.iter().map(|role| role.tracker.counts().gaps.load(Ordering::Relaxed)).sum::<u64>(), 0);
@@ -183,7 +184,7 @@ async fn a_log_that_is_not_what_it_was_is_a_gap_and_the_tracker_goes_on(place: P
     role.stop().await;
 }
 
-/// An item whose publisher died is asked about, answered, and given to the WAL reader; one with an outcome is left alone.
+/// An item whose publisher died is probed, answered, and handed to the WAL reader; one with an outcome is left alone.
 async fn an_item_that_was_never_published_is_rescued_and_one_that_was_is_not(place: Place) {
     let log = place.log().await;
     let options = StoreOptions { direct_expiry: Duration::ZERO, ..StoreOptions::default() };
@@ -219,7 +220,7 @@ async fn an_item_that_was_never_published_is_rescued_and_one_that_was_is_not(pla
     role.stop().await;
 }
 
-/// Waits until that many probes are on the log.
+/// Waits until this many probes are on the log.
 async fn probes_of(log: &dyn EventLog, wanted: usize) -> Vec<Record> {
     within(async {
         loop {
@@ -234,7 +235,7 @@ async fn probes_of(log: &dyn EventLog, wanted: usize) -> Vec<Record> {
     .await
 }
 
-/// What a shard says to a probe past its expiry.
+/// A shard's answer to a probe past its expiry.
 fn answer(engine: &TinyEngine, record: &Record) -> kartshoppe::log::NewRecord {
     let probe = order_event::decode(record).unwrap();
     assert_eq!((probe.wish, probe.source), (Wish::Probe, Some(OrderSource::Direct)));
@@ -284,7 +285,7 @@ async fn direct_items_are_published_once_whatever_happens_to_the_publisher(place
     role.stop().await;
 }
 
-async fn an_order_that_asked_for_capture_is_nobody_elses_to_publish(place: Place) {
+async fn an_order_for_the_wal_is_never_published_directly(place: Place) {
     let log = place.log().await;
     let db = database().await;
     let role = ApiRole::start(&log, Some(&db.store)).await;
@@ -300,7 +301,7 @@ async fn an_order_that_asked_for_capture_is_nobody_elses_to_publish(place: Place
     role.stop().await;
 }
 
-/// A database that goes away while outcomes come in: nothing is lost.
+/// A database that goes down while outcomes arrive: nothing is lost.
 async fn outcomes_wait_for_the_database(place: Place) {
     let log = place.log().await;
     let db = database().await;
@@ -309,7 +310,7 @@ async fn outcomes_wait_for_the_database(place: Place) {
     let role = ApiRole::start(&log, Some(&db.store)).await;
     until("the tracker follows", || role.tracker.is_caught_up()).await;
     let order = order_of(&db.store, "s", &["A"], PublishVia::Wal).await;
-    // Nobody may write while this lock is held, so the tracker's transaction runs into its time limit.
+    // Nothing can be written while this lock is held, so the tracker's transaction times out.
     let mut blocker = db.store.pool().begin().await.unwrap();
     sqlx::query("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").execute(&mut *blocker).await.unwrap();
     engine.commit(commands(&order)).await;
@@ -321,7 +322,7 @@ async fn outcomes_wait_for_the_database(place: Place) {
     role.stop().await;
 }
 
-async fn an_order_that_cannot_be_shown_silences_no_other_and_is_told_once_it_is_put_right(place: Place) {
+async fn an_unreadable_order_silences_no_other_and_is_sent_once_it_is_corrected(place: Place) {
     let log = place.log().await;
     let db = database().await;
     let mut engine = TinyEngine::open(&*log).await;
@@ -349,7 +350,7 @@ async fn an_order_that_cannot_be_shown_silences_no_other_and_is_told_once_it_is_
         alarms.iter().any(|(about, alarm)| about.cause == "order-unreadable" && alarm.text.contains(odd.order_id.as_str()))
     })
     .await;
-    // Nothing else happens: the next round finds it well.
+    // No other event arrives: the next round finds the order corrected.
     tax("0.5").execute(db.store.pool()).await.unwrap();
     within(async {
         while !page.orders.iter().any(|order| order["orderId"] == odd.order_id.as_str() && order["status"] == "CONFIRMED") {

@@ -1,4 +1,4 @@
-//! The read model and the pages behind it, on a real log: restore, follow, race, removal, and what actors that die leave behind.
+//! The read model and the pages behind it, on a real log: restore, follow, race, removal, and recovery after actors die.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::support::tiny_engine::{TinyEngine, deduct, remove, upsert};
 on_each_log!(at length:
     the_view_restores_follows_and_answers,
     an_empty_log_is_an_empty_shop_that_fills,
-    records_of_others_and_rubbish_harm_nobody,
+    foreign_and_malformed_records_do_no_harm,
     alerts_are_open_as_long_as_the_stock_is_low,
     a_cursor_is_good_in_every_process,
     a_product_leaves_with_the_same_version_in_every_process,
     all_pages_converge_after_a_storm_with_faults,
 );
 
-/// Product id → stock, price and name, as the view answers them.
+/// Product id → stock, price and name, as the view returns them.
 fn view_rows(catalog: &CatalogHandle) -> BTreeMap<String, (i64, String, String)> {
     let bodies: Vec<Value> = catalog.all().map(|entry| serde_json::from_slice(entry.body()).unwrap()).collect();
     rows(bodies.iter())
@@ -95,7 +95,7 @@ async fn an_empty_log_is_an_empty_shop_that_fills(place: Place) {
     role.stop().await;
 }
 
-async fn records_of_others_and_rubbish_harm_nobody(place: Place) {
+async fn foreign_and_malformed_records_do_no_harm(place: Place) {
     let log = place.log().await;
     let mut engine = TinyEngine::open(&*log).await;
     engine.commit(vec![upsert("A", 10, 950, "Mug")]).await;
@@ -154,8 +154,7 @@ async fn alerts_are_open_as_long_as_the_stock_is_low(place: Place) {
     role.stop().await;
 }
 
-/// Twenty pages, five of them slow and five that reconnect, a storm of ten thousand changes, and every actor struck again and
-/// again.
+/// Twenty pages, five of them slow and five that reconnect, a storm of ten thousand changes, and every actor killed repeatedly.
 async fn all_pages_converge_after_a_storm_with_faults(place: Place) {
     const PRODUCTS: u32 = 40;
     const CHANGES: u32 = 10_000;
@@ -266,7 +265,7 @@ async fn a_cursor_is_good_in_every_process(place: Place) {
     there.stop().await;
 }
 
-/// Three steps of one batch: each is an event, and `products` has nothing but the tombstone. Which a view reads first is chance.
+/// Three steps of one batch: each has an event, and `products` only the tombstone. Which a view reads first is random.
 async fn a_product_leaves_with_the_same_version_in_every_process(place: Place) {
     let log = place.log().await;
     let mut engine = TinyEngine::open(&*log).await;

@@ -1,4 +1,4 @@
-//! What the reader must not guess about, and how the gap of a lost slot is closed.
+//! Where the reader raises an alarm instead of guessing, and how the gap of a lost slot is closed.
 
 use kartshoppe::sources::wal::{Alarm, Begun, ReadError, RepairError, Step, Steps, WalConfig, repair, repair_in_steps, status};
 
@@ -8,11 +8,11 @@ use crate::support::place::{Place, on_each_log};
 
 on_each_log!(at length:
     a_lost_slot_is_an_alarm_and_its_repair_closes_the_gap,
-    a_repair_that_was_cut_short_anywhere_can_be_run_again,
-    a_reader_after_a_repair_that_was_cut_short_raises_an_alarm_or_begins_anew,
+    a_repair_interrupted_at_any_step_can_be_run_again,
+    a_reader_after_an_interrupted_repair_raises_an_alarm_or_starts_over,
     an_altered_publication_is_an_alarm_until_the_slot_is_repaired,
     a_position_that_does_not_fit_the_server_is_an_alarm,
-    a_credential_that_cannot_do_it_is_told_what_it_lacks,
+    the_missing_permissions_of_a_credential_are_named,
 );
 
 /// Restores the publication as the migration made it.
@@ -29,7 +29,7 @@ async fn a_lost_slot_is_an_alarm_and_its_repair_closes_the_gap(place: Place) {
     reader.stop().await;
     shop.drop_slot().await;
     ids.extend(shop.orders("gap", 5).await);
-    // Settled without an event that we could read: not owed.
+    // Settled without an event that we could read: it need not be published.
     shop.order(&["settled".to_owned()]).await;
     shop.sql(
         "UPDATE order_items SET outcome = 'ALLOCATED', allocated = 1, shortfall = 0, outcome_event_id = 'e', settled_at = now()
@@ -51,7 +51,7 @@ async fn a_lost_slot_is_an_alarm_and_its_repair_closes_the_gap(place: Place) {
     shop.end([reader]).await;
 }
 
-/// Ends the work at one step, as a killed process would.
+/// Ends the work at one step, like a killed process.
 struct EndAt(Step);
 
 impl Steps for EndAt {
@@ -60,7 +60,7 @@ impl Steps for EndAt {
     }
 }
 
-async fn a_repair_that_was_cut_short_anywhere_can_be_run_again(place: Place) {
+async fn a_repair_interrupted_at_any_step_can_be_run_again(place: Place) {
     let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
@@ -80,7 +80,7 @@ async fn a_repair_that_was_cut_short_anywhere_can_be_run_again(place: Place) {
     shop.end([]).await;
 }
 
-async fn a_reader_after_a_repair_that_was_cut_short_raises_an_alarm_or_begins_anew(place: Place) {
+async fn a_reader_after_an_interrupted_repair_raises_an_alarm_or_starts_over(place: Place) {
     let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
@@ -163,7 +163,7 @@ async fn a_position_that_does_not_fit_the_server_is_an_alarm(place: Place) {
     shop.end([reader]).await;
 }
 
-async fn a_credential_that_cannot_do_it_is_told_what_it_lacks(place: Place) {
+async fn the_missing_permissions_of_a_credential_are_named(place: Place) {
     let shop = WalShop::open(&place).await;
     let wrong = shop.config.url.replace("kartshoppe_cdc:", "kartshoppe_cdc:not");
     let reader = shop.reader_with(WalConfig { url: wrong, ..shop.config.clone() }, shop.log()).await;

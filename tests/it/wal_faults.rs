@@ -1,4 +1,4 @@
-//! Whatever ends the reader, and whenever: each row comes exactly once.
+//! Each row is published exactly once, however and whenever the reader ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::support::place::{Place, on_each_log};
 
 on_each_log!(at length:
     struck_at_every_step_by_every_fault_while_rows_flow,
-    a_first_start_that_is_struck_begins_anew_with_nothing_twice,
-    a_cut_connection_is_made_again_without_gap_or_repeat,
+    an_interrupted_first_start_starts_over_without_duplicates,
+    a_cut_connection_is_resumed_without_gap_or_duplicate,
     a_reader_that_froze_at_its_commit_writes_no_more_once_another_took_over,
 );
 
-/// Orders that flow until they are told to stop; gives their ids.
+/// Orders that are inserted until stopped; returns their ids.
 async fn flow(shop: Arc<WalShop>, mut stop: tokio::sync::watch::Receiver<bool>) -> Vec<String> {
     let mut ids = Vec::new();
     while !*stop.borrow_and_update() {
@@ -51,7 +51,7 @@ async fn struck_at_every_step_by_every_fault_while_rows_flow(place: Place) {
             struck(&reader, step, fault).await;
         }
         for step in [Step::Looked, Step::Fenced, Step::Checked, Step::Streaming] {
-            // Only a new life passes through these.
+            // Only a new incarnation passes through these.
             reader.strike(step.target(), fault);
             shop.cut().await;
             within(async {
@@ -71,7 +71,7 @@ async fn struck_at_every_step_by_every_fault_while_rows_flow(place: Place) {
     Arc::into_inner(shop).unwrap().end([reader]).await;
 }
 
-async fn a_first_start_that_is_struck_begins_anew_with_nothing_twice(place: Place) {
+async fn an_interrupted_first_start_starts_over_without_duplicates(place: Place) {
     for step in [Step::SlotMade, Step::SnapshotRead, Step::Begun] {
         for fault in [Fault::Kill, Fault::Panic, Fault::Error] {
             let place = place.another();
@@ -90,7 +90,7 @@ async fn a_first_start_that_is_struck_begins_anew_with_nothing_twice(place: Plac
     }
 }
 
-async fn a_cut_connection_is_made_again_without_gap_or_repeat(place: Place) {
+async fn a_cut_connection_is_resumed_without_gap_or_duplicate(place: Place) {
     let shop = Arc::new(WalShop::open(&place).await);
     let reader = shop.reader().await;
     reader.streams().await;

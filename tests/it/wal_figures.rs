@@ -1,4 +1,4 @@
-//! The slot's figures on `/metrics`: they are PostgreSQL's own, whether somebody reads or not.
+//! The slot's figures on `/metrics`: they come from PostgreSQL, whether the slot is read or not.
 
 use rustix::process::Signal;
 
@@ -17,9 +17,9 @@ async fn is(shop: &BreakableShop, state: &str) -> bool {
     shop.figure(state).await >= 1.0
 }
 
-/// Nobody reads: because the role was stopped, and because the reader has an alarm or hangs.
+/// The slot is not read because the role was stopped, and because the reader has an alarm or hangs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lag_is_shown_while_nobody_reads_the_slot() {
+async fn lag_is_shown_while_the_slot_is_not_read() {
     let mut shop = BreakableShop::open(Place::embedded(), "api,inventory,cdc").await;
     let first = shop.buy("PROD_0001", true).await;
     shop.until("the order settles", async || shop.status_of(&first).await == "CONFIRMED").await;
@@ -47,7 +47,7 @@ async fn lag_is_shown_while_nobody_reads_the_slot() {
     shop.until("the order settles", async || shop.status_of(&hung).await == "CONFIRMED").await;
 }
 
-/// Nobody knows what a PostgreSQL that hangs has written: the time since its last answer counts as lag.
+/// It is unknown what a hung PostgreSQL has written: the time since its last answer counts as lag.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lag_grows_while_postgresql_is_frozen() {
     let shop = BreakableShop::open(Place::embedded(), "api,inventory,cdc").await;

@@ -1,6 +1,6 @@
-//! Two trackers, one of them frozen: the other rescues alone, and what the frozen one does when it goes on changes nothing.
+//! Two trackers, one of them frozen: the other rescues alone, and what the frozen one does after it continues changes nothing.
 //!
-//! Everything is real but for the gates between the frozen process and its log: inventory, trackers, WAL reader, PostgreSQL.
+//! Everything is real except the gates between the frozen process and its log: inventory, trackers, WAL reader, PostgreSQL.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,7 +105,7 @@ async fn frozen_before_its_probe_goes_out(place: Place) {
         }
     })
     .await;
-    // Whatever comes after the late probes comes after their answers too.
+    // Everything after the late probes also comes after their answers.
     shop.unpublished(&["d"]).await;
     shop.until_settled(4).await;
     shop.each_once(4).await;

@@ -1,8 +1,7 @@
-//! Items that the WAL reader published and whose events were passed over: somebody moved the inventory's position, and nothing
-//! tells.
+//! Items that the WAL reader published and whose events were skipped, because the inventory's position was moved without a trace.
 //!
-//! Everything is real: inventory, tracker, WAL reader, PostgreSQL. Nothing is published anew before the inventory has answered
-//! that nothing of it comes any more.
+//! Everything is real: inventory, tracker, WAL reader, PostgreSQL. Nothing is published again before the inventory has answered
+//! that no earlier event can still be applied.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use super::support::place::{Place, on_each_log};
 use super::support::postgres::{count, database_with};
 use super::support::wal::{Reader, WalShop, start_inventory, value};
 
-on_each_log!(items_that_were_passed_over_are_published_anew_and_settle_once, items_that_only_wait_are_taken_once,);
+on_each_log!(items_that_were_passed_over_are_published_again_and_settle_once, items_that_are_merely_waiting_are_applied_once,);
 
 const STOCK: i64 = 100;
 const HANG_AFTER: Duration = Duration::from_secs(20);
@@ -63,8 +62,8 @@ impl Shop {
         println!("{what}");
     }
 
-    /// Moves the positions of the closed inventory to the ends of its inputs, with a text as versions wrote it that believed any
-    /// position.
+    /// Moves the positions of the closed inventory to the ends of its inputs, with a metadata text as written by versions that
+    /// trusted any position.
     async fn move_positions(&self, place: &Place) {
         let log = &self.wal.log;
         within(super::support::engine::eventually(|| async { log.live_members(INVENTORY_GROUP).await.unwrap() == 0 })).await;
@@ -140,7 +139,7 @@ fn commit_as_a_consumer(place: &Place, positions: &Positions) {
     consumer.commit(&list, CommitMode::Sync).unwrap();
 }
 
-async fn items_that_were_passed_over_are_published_anew_and_settle_once(place: Place) {
+async fn items_that_were_passed_over_are_published_again_and_settle_once(place: Place) {
     let shop = Shop::open(&place).await;
     let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;
     shop.stock().await;
@@ -155,7 +154,7 @@ async fn items_that_were_passed_over_are_published_anew_and_settle_once(place: P
     ids.extend(shop.wal.orders("passed", 7).await);
     shop.wal.await_published(&ids).await;
     shop.move_positions(&place).await;
-    // Those who come later are handled, so that states and outputs prove a position behind the others.
+    // Later items are handled, so that states and outputs prove a position behind the others.
     let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;
     assert!(shop.check().await.contains("expected an outcome, found none"), "they are passed over");
     ids.extend(shop.wal.orders("later", 3).await);
@@ -169,7 +168,7 @@ async fn items_that_were_passed_over_are_published_anew_and_settle_once(place: P
 
 /// The inventory stands still for longer than anybody waits: what is taken back meanwhile is handled once it goes on, and only
 /// once.
-async fn items_that_only_wait_are_taken_once(place: Place) {
+async fn items_that_are_merely_waiting_are_applied_once(place: Place) {
     let shop = Shop::open(&place).await;
     let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;
     shop.stock().await;

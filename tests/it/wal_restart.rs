@@ -1,4 +1,4 @@
-//! PostgreSQL goes and comes back: the slot forgets what was acknowledged, the stored position does not.
+//! PostgreSQL restarts: the slot forgets what was acknowledged, the stored position does not.
 
 use std::process::Command;
 

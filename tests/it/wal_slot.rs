@@ -1,4 +1,4 @@
-//! Life with the slot: WAL does not pile up, nobody else's slot is touched, and a server with another past is noticed.
+//! The slot over time: WAL does not pile up, foreign slots are left alone, and a server with another history is detected.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
@@ -18,14 +18,14 @@ use super::support::wal::WalShop;
 on_each_log!(at length:
     wal_does_not_pile_up_while_no_order_comes,
     a_slot_of_the_same_name_that_is_not_ours_is_left_alone,
-    a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_for,
+    a_foreign_reader_of_our_slot_is_an_alarm_and_is_not_waited_for,
     a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired,
 );
 
-/// WAL that an idle shop's slot may hold back, in bytes: what is written between two looks.
+/// WAL that an idle shop's slot may retain, in bytes: what is written between two checks.
 const IDLE_BYTES: i64 = 1_000_000;
 
-/// 30 MB of other people's WAL, here and in another database of the server, and the checkpoint that would throw it away.
+/// 30 MB of other programs' WAL, here and in another database of the server, and the checkpoint that would delete it.
 async fn noise(shop: &WalShop, elsewhere: &TestDatabase) {
     for url in [&shop.database.url, &elsewhere.url] {
         let mut connection = PgConnection::connect(url).await.unwrap();
@@ -49,7 +49,7 @@ async fn wal_does_not_pile_up_while_no_order_comes(place: Place) {
     let falls = async || {
         within(async {
             while retained(&shop).await > IDLE_BYTES {
-                // What the server may throw away moves on with a checkpoint's own record.
+                // What the server may delete advances with a checkpoint's own record.
                 shop.ask("CHECKPOINT").await;
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -61,7 +61,7 @@ async fn wal_does_not_pile_up_while_no_order_comes(place: Place) {
         falls().await;
         println!("retained with a reader: {} bytes after 30 MB", retained(&shop).await);
     }
-    // Without a reader it does pile up: the measure can tell.
+    // Without a reader it does pile up: the measurement can tell.
     reader.stop().await;
     shop.slot_is_free().await;
     noise(&shop, &elsewhere).await;
@@ -91,7 +91,7 @@ async fn a_slot_of_the_same_name_that_is_not_ours_is_left_alone(place: Place) {
     shop.end([reader]).await;
 }
 
-async fn a_program_that_reads_our_slot_is_an_alarm_and_no_reader_that_we_wait_for(place: Place) {
+async fn a_foreign_reader_of_our_slot_is_an_alarm_and_is_not_waited_for(place: Place) {
     let shop = WalShop::open(&place).await;
     let reader = shop.reader().await;
     reader.streams().await;
@@ -122,7 +122,7 @@ async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(place
     let mut server = OwnServer::start().await;
     let urls = server.running.as_ref().unwrap().urls().clone();
 
-    // Before the first start, with a server that cannot do it.
+    // Before the first start, with a server that lacks the prerequisites.
     server.admin("ALTER SYSTEM SET wal_level = replica").await;
     server.stop().await;
     server.resume().await;
@@ -136,7 +136,7 @@ async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(place
     shop.await_exactly(&ids).await;
     reader.stop().await;
 
-    // A backup that is restored: what came after it is gone, and the position lies beyond its WAL.
+    // A backup is restored: later data is gone, and the position lies beyond its WAL.
     server.stop().await;
     let backup = server.cluster().with_file_name("backup");
     copy(&server.cluster(), &backup);
@@ -155,7 +155,7 @@ async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(place
     reader.streams().await;
     shop.await_exactly(ids.iter().chain(&lost)).await;
 
-    // A stand-by that is promoted, or a recovery to a point in time: a new timeline.
+    // A standby is promoted, or a point-in-time recovery: a new timeline.
     reader.stop().await;
     server.admin("ALTER SYSTEM SET restore_command = 'false'").await;
     server.stop().await;
@@ -175,9 +175,9 @@ async fn a_server_with_another_past_is_an_alarm_until_the_slot_is_repaired(place
     let _ = std::fs::remove_dir_all(backup);
 }
 
-/// Somebody's transaction, open in another database; a reader that is gone while its slot is being made, and one that lives.
+/// Another client's transaction, open in another database; a reader that died while its slot was being created, and a live one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slot_that_waits_names_for_whom_and_its_maker_is_no_stand_by() {
+async fn a_slot_creation_that_waits_names_the_blocker_and_its_backend_is_no_standby() {
     let mut server = OwnServer::start().await;
     server.admin("ALTER SYSTEM SET max_prepared_transactions = 2").await;
     server.stop().await;
@@ -194,7 +194,7 @@ async fn a_slot_that_waits_names_for_whom_and_its_maker_is_no_stand_by() {
     assert!(status.alarm.is_some_and(|alarm| alarm.contains("lunch")));
     assert!(status.reader_pid.is_none() && status.maker_pid.is_some());
 
-    // One beside it waits with it, and says for whom, too; it ends nothing.
+    // A second reader waits with it, and also names the blocker; it ends nothing.
     let beside = shop.reader().await;
     beside.alarms("lunch").await;
     let making = "SELECT active_pid::text FROM pg_replication_slots WHERE slot_name = 'SLOT'";
@@ -203,7 +203,7 @@ async fn a_slot_that_waits_names_for_whom_and_its_maker_is_no_stand_by() {
     let refused = shop_repair(&shop).await.unwrap_err().to_string();
     assert!(refused.contains("is being read"), "{refused}");
 
-    // Both are gone; the server's process does not notice. The next one ends it and makes the slot anew.
+    // Both are gone; the backend does not notice. The next reader ends it and creates the slot again.
     beside.stop().await;
     first.stop().await;
     assert_eq!(shop.ask(making).await, maker, "an orphan");
@@ -225,7 +225,7 @@ async fn shop_repair(shop: &WalShop) -> Result<kartshoppe::sources::wal::Begun, 
     kartshoppe::sources::wal::repair(&shop.config, &*shop.log()).await
 }
 
-/// Tables that are still to come are no alarm where this process brings them; where nobody does, they are.
+/// Missing tables are no alarm where this process migrates them; elsewhere they are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_waits_for_the_migrations_of_its_process_without_an_alarm() {
     let place = Place::embedded();

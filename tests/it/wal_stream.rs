@@ -1,4 +1,4 @@
-//! Rows become events: what is inserted comes once, in commit order, and nothing else does.
+//! Rows become events: each insert is published once, in commit order, and nothing else is.
 
 use kartshoppe::sources::wal::{Phase, WalConfig};
 use kartshoppe::wire::topics::Topic;
@@ -11,7 +11,7 @@ use crate::support::place::{Place, on_each_log};
 
 on_each_log!(at length:
     a_row_inserted_by_hand_becomes_an_event,
-    orders_that_were_made_before_the_reader_come_once_and_history_never,
+    orders_older_than_the_reader_are_published_once_and_history_never,
     a_rescued_item_arrives_as_an_insert_and_outcomes_pass,
     rollbacks_savepoints_truncate_other_tables_and_new_columns_do_no_harm,
     large_transactions_are_published_in_parts_and_whole_again_after_each_cut,
@@ -46,7 +46,7 @@ async fn a_row_inserted_by_hand_becomes_an_event(place: Place) {
     shop.end([reader]).await;
 }
 
-async fn orders_that_were_made_before_the_reader_come_once_and_history_never(place: Place) {
+async fn orders_older_than_the_reader_are_published_once_and_history_never(place: Place) {
     let shop = WalShop::open(&place).await;
     let mut ids = shop.orders("before", 5).await;
     shop.sql(

@@ -1,4 +1,4 @@
-//! Traffic that the reader must bear: tables that others made and change, and a transaction of 100,000 items.
+//! Traffic that the reader must handle: tables that other programs create and change, and a transaction of 100,000 items.
 
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::store::StoreOptions;
@@ -14,7 +14,7 @@ on_each_log!(at length:
     a_transaction_of_100_000_items_comes_once_though_the_reader_dies_in_its_middle,
 );
 
-/// The platform's tables as somebody else made them: other columns, and in another order.
+/// The platform's tables as another program creates them: other columns, and in another order.
 const PLATFORM: &str = "
     CREATE TABLE orders (total numeric(10,2) NOT NULL, notes text, customer_id varchar(50) NOT NULL, status varchar(50), tax numeric(10,2),
         shipping numeric(10,2), order_date timestamp, subtotal numeric(10,2) NOT NULL, payment_method varchar(50), shipping_address text,
@@ -37,7 +37,7 @@ async fn columns_in_any_order_come_and_go(place: Place) {
     for (number, change) in [
         "DROP COLUMN gift",
         "ADD COLUMN colour text NOT NULL DEFAULT 'red', DROP COLUMN weight",
-        // Put in again, a column stands at the end of the row.
+        // Added again, a column is at the end of the row.
         "DROP COLUMN discount, ADD COLUMN discount numeric(10, 2) DEFAULT 0",
         "ALTER COLUMN unit_price TYPE numeric(12, 4)",
     ]

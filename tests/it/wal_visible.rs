@@ -1,4 +1,4 @@
-//! What nobody can see yet is not published: who looks a row up because of its event must find it.
+//! Nothing is published before it is visible: a reader of the event that looks up the row must find it.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ async fn a_commit_that_waits_for_a_stand_by_is_published_when_it_is_seen() {
     let shop = shop_on(&place, &server.running.as_ref().unwrap().urls().clone()).await;
     let reader = shop.reader().await;
     reader.streams().await;
-    // A commit is on the WAL then, and replicated, and nobody else sees it before a stand-by that does not exist has answered.
+    // The commit is then in the WAL and replicated, but invisible to other sessions until a standby that does not exist has
+    // answered.
     server.set("synchronous_standby_names", "'nobody'").await;
     let ordering = shop.orders("unseen", 1);
     let watching = async {

@@ -1,4 +1,4 @@
-//! Web pages that are not ours: names, origins and documents of both listeners, as browsers and proxies ask for them.
+//! Foreign web pages: names, origins and documents of both listeners, as requested by browsers and proxies.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::raw::{PATIENCE, RawSocket, exchange, request};
 use crate::support::server::{Options, Server};
 
-/// The status line of a request with these lines as they are.
+/// The status line of the answer to a request with exactly these lines.
 async fn status_of(address: SocketAddr, line: &str, headers: &str) -> u16 {
     let text = format!("{line} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
     exchange(address, text.as_bytes()).await.status
@@ -117,7 +117,7 @@ async fn a_path_that_leads_nowhere_says_so_and_shows_the_page() {
     let server = Server::start_filled(Options::default()).await;
     let open = async |path: &str| request(server.info.http.unwrap(), "GET", path, &[("Accept", "text/html")], b"").await;
     let page = open("/").await;
-    // Without a built page there is one that says so.
+    // Without a built page a placeholder says so.
     if page.status == 503 {
         return;
     }
@@ -177,7 +177,7 @@ async fn a_search_holds_the_newest_and_no_more_than_an_answer_may() {
 }
 
 #[tokio::test]
-async fn every_change_that_an_operator_asks_for_leaves_a_line() {
+async fn every_change_requested_by_an_operator_is_logged() {
     let server = Server::start_filled(Options::default().set("KARTSHOPPE__FAULTS__ENABLED", true)).await;
     let admin = server.info.admin;
     let who = ("X-KartShoppe-Operator", "ann");

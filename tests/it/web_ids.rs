@@ -1,4 +1,4 @@
-//! Every id that the inventory takes is a product on every route; what no address can name is a dead letter.
+//! Every id that the inventory accepts is a product on every route; an id that no address can contain is a dead letter.
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ const IDS: [&str; 18] = [
     "../../admin",
 ];
 
-/// As `encodeURIComponent` writes it: every byte but letters, digits and a few marks.
+/// Like `encodeURIComponent`: encodes every byte except letters, digits and a few marks.
 fn encoded(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte);
     id.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// Asked until it is there.
+/// Repeats the request until the product is there.
 async fn shown(server: &Server, path: &str) -> Value {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {

@@ -1,5 +1,5 @@
-//! What the storefront reads beside the existing client's calls: facets, the front page, prices before a drop, reasons, related
-//! products, and a cart without a socket. Over real HTTP, against the real binary.
+//! The storefront's calls beyond the existing client's: facets, the front page, prices before a drop, reasons, related products,
+//! and a cart without a socket. Over real HTTP, against the real binary.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn remove(server: &Server, id: &str) {
     }
 }
 
-/// Asked until the answer is as wanted.
+/// Repeats the request until the answer is as expected.
 async fn until(server: &Server, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -68,7 +68,7 @@ async fn lists_are_counted_interleaved_and_tagged() {
         let answer = server.http.get(server.url(&format!("/api/ecommerce/products{path}"))).send().await.unwrap();
         assert_eq!(answer.headers()["x-total-count"], total, "{path}");
     }
-    // One product of each category after the other, and each category's best rated first.
+    // One product of each category after the other, each category's best rated first.
     let all = server.get("/api/ecommerce/products?limit=1000").await;
     let all = all.as_array().unwrap();
     for round in all[..64].chunks(8) {
@@ -79,7 +79,7 @@ async fn lists_are_counted_interleaved_and_tagged() {
     let of_books: Vec<_> = all.iter().filter(|product| product["category"] == "Books" && !sold_out(product)).collect();
     assert!(of_books.windows(2).all(|pair| pair[0]["rating"].as_f64() >= pair[1]["rating"].as_f64()));
     assert!(all.windows(2).all(|pair| !sold_out(&pair[0]) || sold_out(&pair[1])), "what is sold out comes last");
-    // Page by page the same.
+    // The same page by page.
     let mut paged = Vec::new();
     for page in 1..=7 {
         paged.extend(server.get(&format!("/api/ecommerce/products?limit=30&page={page}")).await.as_array().unwrap().clone());
@@ -147,7 +147,7 @@ async fn facets_count_without_their_own_filter() {
 }
 
 #[tokio::test]
-async fn a_search_tells_the_best_first() {
+async fn a_search_lists_the_best_match_first() {
     let server = Server::start_filled(Options::default()).await;
     for (id, name, brand, tag, description) in [
         ("Z1", "Quokkalight", "Acme", "x", "x"),
@@ -317,7 +317,7 @@ async fn a_cart_is_changed_without_a_socket() {
 }
 
 #[tokio::test]
-async fn an_order_tells_its_steps_and_each_item_its_end() {
+async fn an_order_shows_its_steps_and_each_item_its_outcome() {
     let server = Server::start_filled(Options::default()).await;
     put(&server, &json!({"productId": "FEW", "name": "Few", "price": 1.0, "inventory": 1})).await;
     until(&server, "/api/ecommerce/product/FEW", |_| true).await;
@@ -344,7 +344,7 @@ async fn an_order_tells_its_steps_and_each_item_its_end() {
 }
 
 #[tokio::test]
-async fn lists_and_shelves_are_packed_for_who_takes_it_and_nothing_of_one_shopper_is() {
+async fn lists_are_compressed_on_request_and_a_shoppers_own_data_never_is() {
     let server = Server::start_filled(Options::default()).await;
     let shop = server.info.http.unwrap();
     let head = async |path: &str, accepts: &str| request(shop, "GET", path, &[("Accept-Encoding", accepts)], b"").await.head;

@@ -137,18 +137,18 @@ pub async fn groups(State(operators): State<Arc<Operators>>) -> Result<Json<Lett
     let replays: BTreeMap<(i32, i64), Replay> =
         replays.into_iter().map(|replay| ((replay.partition, replay.offset), replay)).collect();
     let read = letters.len();
-    let mut groups: BTreeMap<(String, Option<&'static str>), (usize, Vec<ShownLetter>)> = BTreeMap::new();
+    let mut groups = BTreeMap::new();
     for letter in &letters {
-        let key = (letter.kind.clone(), letter.source.map(crate::domain::inventory::InputTopic::as_str));
-        let (count, shown_letters) = groups.entry(key).or_default();
-        *count += 1;
-        if shown_letters.len() < SHOWN {
+        let (kind, topic) = (letter.kind.clone(), letter.source.map(crate::domain::inventory::InputTopic::as_str));
+        let nothing = LetterGroup { kind: kind.clone(), topic, count: 0, letters: Vec::new() };
+        let group = groups.entry((kind, topic)).or_insert(nothing);
+        group.count += 1;
+        if group.letters.len() < SHOWN {
             let replay = replays.get(&(letter.record.partition, letter.record.offset));
-            shown_letters.push(shown(letter, replay, SHOWN_BYTES));
+            group.letters.push(shown(letter, replay, SHOWN_BYTES));
         }
     }
-    let group = |((kind, topic), (count, letters))| LetterGroup { kind, topic, count, letters };
-    let mut groups: Vec<LetterGroup> = groups.into_iter().map(group).collect();
+    let mut groups: Vec<LetterGroup> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     Ok(Json(LetterGroups { groups, read }))
 }

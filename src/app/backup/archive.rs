@@ -3,8 +3,8 @@
 //! ```text
 //!  log/…  instance  postgres/credentials  postgres/cluster/…  manifest.json  manifest.sha256
 //! ```
-//! The manifest names every file with size and checksum, so a file that was cut, changed or added to is found before anything of
-//! it is used.
+//! The manifest lists every file with size and checksum, so a file that was truncated, changed or added is detected before
+//! anything is used.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -19,25 +19,25 @@ use tar::{Archive, Builder, EntryType, Header};
 
 const MANIFEST: &str = "manifest.json";
 const CHECKSUM: &str = "manifest.sha256";
-/// What this version writes, and the newest that it reads.
+/// Format that this version writes, and the newest that it reads.
 const FORMAT: u32 = 1;
-/// Bytes of a block of a tar archive, which ends with two empty ones.
+/// Block size of a tar archive in bytes; an archive ends with two empty blocks.
 const BLOCK: u64 = 512;
-/// A manifest names a few thousand files. In bytes.
+/// Upper bound on the manifest's size in bytes; it lists a few thousand files.
 const MANIFEST_MAX: u64 = 256 << 20;
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// What a backup holds.
+/// The contents of a backup.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     pub format: u32,
-    /// The program that wrote it.
+    /// Version of the program that wrote it.
     pub version: String,
     pub made_at_ms: i64,
-    /// The embedded log; none where the log is Kafka.
+    /// The embedded log; `None` if the log is Kafka.
     pub log: Option<LogPart>,
-    /// The private PostgreSQL; none where the database is configured.
+    /// The private PostgreSQL; `None` if the database is configured.
     pub database: Option<DatabasePart>,
     pub directories: Vec<String>,
     pub files: Vec<FilePart>,
@@ -49,7 +49,7 @@ pub struct LogPart {
     pub partitions: i32,
 }
 
-/// PostgreSQL's files fit neither another major version nor another architecture.
+/// PostgreSQL's files are usable only with the same major version and architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabasePart {
@@ -64,7 +64,7 @@ pub struct FilePart {
     pub sha256: String,
 }
 
-/// An archive that is being written. It has its name only when it is whole; dropped before, nothing of it stays.
+/// An archive being written. It gets its final name only when complete; dropped before that, it leaves nothing behind.
 pub(super) struct ArchiveWriter<'a> {
     tar: Builder<BufWriter<File>>,
     target: PathBuf,
@@ -75,7 +75,7 @@ pub(super) struct ArchiveWriter<'a> {
 }
 
 impl<'a> ArchiveWriter<'a> {
-    /// Begins an archive that is not there yet.
+    /// Begins an archive; the file must not exist yet.
     pub fn create(target: &Path, go_on: &'a (dyn Fn() -> bool + Sync)) -> anyhow::Result<Self> {
         ensure!(!target.try_exists()?, "{} is there already: choose another name", target.display());
         let folder = folder_of(target);
@@ -87,7 +87,7 @@ impl<'a> ArchiveWriter<'a> {
         Ok(Self { tar, target: target.to_owned(), draft, go_on, directories: Vec::new(), files: Vec::new() })
     }
 
-    /// A name for something that is needed only while this is written, in the same folder.
+    /// A path in the same folder for a file that is needed only during the writing.
     pub fn aside(&self) -> PathBuf {
         beside(&self.target, "log")
     }
@@ -99,8 +99,8 @@ impl<'a> ArchiveWriter<'a> {
         Ok(())
     }
 
-    /// Adds a file as large as it is now: what is written behind its end meanwhile is left out, and what is cut off is filled up.
-    /// `false` if it is gone.
+    /// Adds a file with its current size: what is appended afterwards is left out, and what is truncated is filled with zeros.
+    /// Returns `false` if the file does not exist.
     pub fn file(&mut self, name: &str, path: &Path) -> anyhow::Result<bool> {
         let file = match File::open(path) {
             Ok(file) => file,
@@ -126,7 +126,7 @@ impl<'a> ArchiveWriter<'a> {
         Ok(())
     }
 
-    /// Writes the manifest, and gives the archive its name when it is on disk.
+    /// Writes the manifest, and renames the archive to its final name once it is on disk.
     pub fn finish(mut self, log: Option<LogPart>, database: Option<DatabasePart>, made_at_ms: i64) -> anyhow::Result<Manifest> {
         let manifest = Manifest {
             format: FORMAT,
@@ -154,7 +154,7 @@ impl<'a> ArchiveWriter<'a> {
     }
 }
 
-/// Where the archive is to be.
+/// The folder that will hold the archive.
 fn folder_of(target: &Path) -> &Path {
     target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
@@ -169,7 +169,7 @@ impl Drop for ArchiveWriter<'_> {
 /// Reads an archive to its end and compares it with its manifest.
 ///
 /// # Errors
-/// If it cannot be read, is not whole, or was changed.
+/// If it cannot be read, is incomplete, or was changed.
 pub(super) fn verify(path: &Path, go_on: &dyn Fn() -> bool) -> anyhow::Result<Manifest> {
     let damaged = |what: &str| format!("{} is no whole backup: {what}", path.display());
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -224,11 +224,11 @@ fn read_manifest(text: &[u8]) -> anyhow::Result<Manifest> {
     serde_json::from_slice(text).context("its manifest cannot be read")
 }
 
-/// Writes the files of an archive that was verified to where `place` says. What is on disk is compared once more: the archive may
-/// have been exchanged since.
+/// Writes the files of a verified archive to the paths that `place` returns. The files are compared once more: the archive may
+/// have been replaced since.
 ///
 /// # Errors
-/// If something cannot be written, or is not what it was.
+/// If something cannot be written, or differs from the verified archive.
 pub(super) fn extract(
     path: &Path,
     manifest: &Manifest,
@@ -262,13 +262,13 @@ pub(super) fn extract(
     Ok(())
 }
 
-/// A path that stays below where it is unpacked.
+/// The path, if it stays inside the folder that it is unpacked to.
 fn safe_name(path: &Path) -> Option<String> {
     let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     path.to_str().filter(|name| is_plain && !name.is_empty()).map(|name| name.trim_end_matches('/').to_owned())
 }
 
-/// So many bytes and no more; zeros where the source has fewer.
+/// Exactly this many bytes; zeros where the source has fewer.
 struct Exact<R> {
     from: R,
     left: u64,
@@ -361,7 +361,7 @@ mod tests {
             assert!(is_refused(whole.get(..cut).unwrap()), "cut at {cut}");
         }
         assert!(is_refused(&[whole.as_slice(), b"more"].concat()));
-        // Bytes that mean nothing may change: the padding of blocks, and the fields of headers that nobody uses.
+        // Bytes without meaning may change: the padding of blocks, and unused header fields.
         let needles: [&[u8]; 4] = [b"shop", b"log/a", &[7; 3_000], b"\"partitions\": 4"];
         for needle in needles {
             let at = whole.windows(needle.len()).position(|window| window == needle).unwrap();

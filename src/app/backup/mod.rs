@@ -1,7 +1,7 @@
 //! Backup and restore: a data directory in one file, and back (docs/runbooks/backup-and-restore.md).
 //!
-//! Log and database are caught in one moment: the log holds every outcome that the database knows, and the database every order
-//! that the log knows. What either lacks of the other is what a `kill -9` would have left, and the next start settles it.
+//! Log and database are copied as of one moment: the log holds every outcome that the database knows, and the database every
+//! order that the log knows. What either lacks of the other is what a `kill -9` could have left, and the next start settles it.
 
 mod archive;
 mod restore;
@@ -11,7 +11,7 @@ pub use archive::Manifest;
 pub use restore::restore;
 pub use take::back_up;
 
-/// Names in the archive; those of the data directory, but for the cluster, which may lie elsewhere.
+/// Names in the archive: those in the data directory, except for the cluster, which may lie elsewhere.
 const LOG: &str = "log/kartshoppe.log.sqlite";
 const INSTANCE: &str = "instance";
 const CREDENTIALS: &str = "postgres/credentials";

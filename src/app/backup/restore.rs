@@ -1,4 +1,4 @@
-//! Putting a backup back.
+//! Restoring a backup.
 
 use std::fs;
 use std::io;
@@ -16,10 +16,10 @@ use crate::log::embedded::EmbeddedLog;
 use crate::store::Store;
 use crate::store::private_server::{self, PrivateServer, Restored};
 
-/// Fills an empty data directory from a backup, and starts its PostgreSQL once to see that all fits together.
+/// Fills an empty data directory from a backup, and starts its PostgreSQL once to verify that log and database belong together.
 ///
 /// # Errors
-/// If the directory is not empty, or the backup is damaged, does not fit, or cannot be written: then the directory is as it was.
+/// If the directory is not empty, or the backup is damaged, does not fit, or cannot be written: then the directory is unchanged.
 pub async fn restore(config: &Config, file: &Path, stop: &StopSignals) -> anyhow::Result<Manifest> {
     let data_dir = &config.data_dir;
     refuse_what_is_there(data_dir)?;
@@ -50,7 +50,7 @@ fn refuse_what_is_there(data_dir: &Path) -> anyhow::Result<()> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", data_dir.display())),
     };
     for entry in entries {
-        // A file system of its own has this folder.
+        // Created by the file system if the directory is a mount point.
         if entry?.file_name() != "lost+found" {
             bail!("{} is not empty: a backup is restored to an empty data directory (KARTSHOPPE__DATA_DIR)", data_dir.display());
         }
@@ -118,7 +118,7 @@ fn put_back(config: &Config, file: &Path, manifest: &Manifest, go_on: &dyn Fn() 
     Ok(())
 }
 
-/// Recovers the database, and asks it whether the log is the one that its orders were settled from.
+/// Recovers the database, and verifies that the log is the one that its orders were settled from.
 async fn prove(config: &Config, manifest: &Manifest) -> anyhow::Result<()> {
     if manifest.database.is_none() {
         return Ok(());
@@ -145,7 +145,7 @@ async fn prove_log(config: &Config, manifest: &Manifest, url: &str) -> anyhow::R
     found?.map_or(Ok(()), |reason| Err(anyhow::anyhow!("log and database of the backup do not belong together: {reason}")))
 }
 
-/// Leaves the directory as it was found.
+/// Empties the directory, and removes it unless it existed before.
 async fn empty(data_dir: &Path, was_there: bool) -> anyhow::Result<()> {
     private_server::delete(data_dir).await?;
     for entry in fs::read_dir(data_dir)? {

@@ -16,13 +16,13 @@ use crate::log::embedded::{EmbeddedLog, LogSnapshot};
 use crate::store::private_server::{OnlineCopy, Piece, PrivateServer, PrivateServerError};
 
 const COPYING: &str = "copying the private PostgreSQL";
-/// PostgreSQL answers each step within this, or there is no backup. The longest one is a checkpoint of all that it has in memory.
+/// Time limit of each step of PostgreSQL; the longest one is a checkpoint of all its memory.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Writes everything of this data directory to one file, beside the running shop or without it.
+/// Writes everything in this data directory to one file, while the shop runs or is stopped.
 ///
 /// # Errors
-/// If something cannot be read or written, or is not whole; then there is no file.
+/// If something cannot be read or written, or is incomplete; then there is no file.
 pub async fn back_up(config: &Config, target: &Path, stop: &StopSignals) -> anyhow::Result<Manifest> {
     ensure!(!target.try_exists()?, "{} is there already: choose another name", target.display());
     let is_private = config.postgres.database_url.is_empty();
@@ -72,7 +72,7 @@ async fn write(config: &Config, target: &Path, stop: &StopSignals) -> anyhow::Re
     tokio::task::block_in_place(|| archive.finish(log, database, Clock::system().now_ms()))
 }
 
-/// The database, and the log's moment, which is the end of the database's copy.
+/// Writes the database, and takes the log's snapshot at the end of the database's copy.
 async fn write_database(
     config: &Config,
     archive: &mut ArchiveWriter<'_>,
@@ -90,7 +90,7 @@ async fn write_database(
     let log = snapshot(config)?;
     let end = answered(stop, copy.end()).await?;
     add(copy.wal_pieces(&end).context(COPYING)?, true)?;
-    // Whatever it says, the copy is whole.
+    // An error here does not matter: the copy is complete.
     let _ = tokio::time::timeout(PATIENCE, copy.close()).await;
     archive.bytes(&format!("{CLUSTER}/backup_label"), end.label.as_bytes())?;
     if !end.tablespaces.is_empty() {
@@ -103,7 +103,7 @@ async fn write_database(
     Ok((log, DatabasePart { postgres_major, architecture: super::ARCHITECTURE.to_owned() }))
 }
 
-/// What PostgreSQL answers, if it does so in time and nobody wants an end before.
+/// PostgreSQL's answer, unless it takes too long or a signal arrives.
 async fn answered<T>(stop: &StopSignals, asked: impl Future<Output = Result<T, PrivateServerError>>) -> anyhow::Result<T> {
     let answer = stop.unless_told(async { Ok(tokio::time::timeout(PATIENCE, asked).await) }).await?;
     let answer = answer.context("a signal broke it off")?;

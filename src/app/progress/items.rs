@@ -53,7 +53,7 @@ pub(super) async fn look(progress: &Progress, roles: &BTreeSet<RoleName>) {
     if !roles.contains(&RoleName::Api) && !roles.contains(&RoleName::Cdc) {
         return progress.alarms.clear(&about);
     }
-    // A database that does not answer is a reason of its own.
+    // A database that does not answer has an alarm of its own.
     let Ok(overdue) = progress.store.overdue(progress.settings.unsettled_after).await else { return };
     progress.alarms.set(about, alarm(overdue, roles));
 }

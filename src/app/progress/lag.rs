@@ -1,7 +1,7 @@
 //! How far each reader of the event log is behind, in records and in time, whether it reads or not.
 //!
-//! The ends of partitions are looked at every few seconds and remembered with the time: the oldest look whose end a reader has not
-//! passed says for how long it is behind. So nothing is read for it, and a reader that stands still is measured as well.
+//! The ends of partitions are recorded every few seconds with the time: the oldest recorded end that a reader has not passed says
+//! how long it has been behind. So no record is read for it, and a reader that has stopped is measured as well.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::log::{Offset, Topic, TopicPartition};
 use crate::telemetry::families as family;
 use crate::telemetry::metrics::{Metrics, Sample};
 
-/// Looks that are remembered for a partition: hours of a reader that stands still. Then every second one is forgotten.
+/// Recorded ends per partition: hours of a stopped reader. Beyond that every second one is dropped.
 const LOOKS: usize = 4_096;
 
 /// The lag of every reader. Cheap to clone.
@@ -24,7 +24,7 @@ pub(in crate::app) struct Lags(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     readers: BTreeMap<(&'static str, TopicPartition), Behind>,
-    /// When the log or whoever knows the positions did not answer any more.
+    /// Since when the log or the source of the positions has not answered.
     unanswered_since: BTreeMap<&'static str, Instant>,
 }
 

@@ -1,7 +1,7 @@
-//! Positions that stand below the end of their partition although there is something to read.
+//! Positions that do not advance although there are records to read.
 //!
-//! On Kafka the end of a partition may lie beyond its last record, behind markers of transactions. So a position that has stood
-//! for long is only called a stall when a reader finds a record there, or cannot read on either.
+//! On Kafka the end of a partition may lie beyond its last record, behind transaction markers. So a position that has not moved
+//! for long counts as stalled only if a reader finds a record there, or cannot read on either.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use tokio::time::Instant;
 use crate::log::{EventLog, LogError, Offset, PartitionInfo, Start, Stop, TopicPartition};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// How long a look at what lies before a position may take.
+/// How long reading at a position may take.
 const PEEK_PATIENCE: Duration = Duration::from_secs(4);
 const PEEK_WAIT: Duration = Duration::from_millis(500);
 
 /// The bounds of every partition.
 pub(super) type Ends = BTreeMap<TopicPartition, PartitionInfo>;
 
-/// Whose positions they are.
+/// A reader whose positions are checked, with the texts of its alarm.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     cause: Cause,
-    /// As labels write the reader.
+    /// The reader in metric labels.
     pub name: &'static str,
     who: &'static str,
     advice: &'static str,
@@ -57,21 +57,21 @@ pub(super) const FANOUT: Reading = Reading {
 /// All of them.
 pub(super) const READERS: [Reading; 4] = [INVENTORY, CATALOG, TRACKER, FANOUT];
 
-/// One position over time.
+/// The history of one position.
 #[derive(Debug)]
 struct Standing {
     offset: Offset,
-    /// Nothing to read lies before this offset.
+    /// No record lies before this offset.
     empty_to: Offset,
-    /// Since when there has been more than that.
+    /// Since when the partition has had more to read than that.
     below_since: Option<Instant>,
-    /// The end as it stood when what lies before it was looked at early.
+    /// The end at the time of an early look at what lies before it.
     peeked_to: Option<Offset>,
-    /// What a look at the record found, once it was called a stall.
+    /// What was found at the position when it was first counted as stalled.
     stall: Option<String>,
 }
 
-/// All positions that stand below their ends.
+/// All positions below their ends.
 #[derive(Debug)]
 pub(super) struct Stalls {
     after: Duration,
@@ -83,7 +83,7 @@ impl Stalls {
         Self { after, known: BTreeMap::new() }
     }
 
-    /// Begins to count anew.
+    /// Discards all observations.
     pub fn forget(&mut self) {
         self.known.clear();
     }
@@ -120,7 +120,7 @@ impl Stalls {
         alarms.clear_others(reading.cause, &still);
     }
 
-    /// For how long it has stood below the end, if it is too long, and what lies there.
+    /// How long the position has been below the end, if that is too long, and what lies there.
     async fn stall_of(
         &mut self,
         cause: Cause,
@@ -168,7 +168,7 @@ impl Standing {
 }
 
 enum Peeked {
-    /// Markers of transactions only.
+    /// Transaction markers only.
     Nothing,
     Something(String),
 }

@@ -1,7 +1,7 @@
-//! A log on which nothing happens looks well: so an idle process writes a record of its own and waits until it reads it back.
+//! Detects a broken log while nothing else uses it: an idle process writes a record of its own and waits until it reads it back.
 //!
-//! The topic `health` is compacted and holds one record per process; it is no input. A shop that may not write to it is judged by
-//! the rest, and says so once.
+//! The topic `health` is compacted and holds one record per process; it is no input. A process without permission to write to it
+//! is judged by the other checks, and warns once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::log::{Appended, EventLog, Headers, LogError, NewRecord, Offset, Reader, Start, Stop, Topic, TopicPartition};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// A write that takes longer has failed, and so has an echo.
+/// Time limit for a write, and for its echo.
 const PATIENCE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 1_000;
 const AT: TopicPartition = TopicPartition { topic: Topic::Health, partition: 0 };
@@ -23,11 +23,11 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 pub(super) struct Trial {
     key: String,
     after: Duration,
-    /// The sum of the ends of all other topics, at the last look.
+    /// The sum of the ends of all other topics at the last check.
     written: Option<Offset>,
-    /// When something was last written, by whomever.
+    /// When any process last wrote to the log.
     last: Instant,
-    /// Stays open: one that is made anew each time would cost more than the trial.
+    /// Kept open: a new reader for each trial would cost more than the trial.
     echo: Option<Box<dyn Reader>>,
     fails: bool,
     refused: Option<Instant>,

@@ -1,10 +1,10 @@
-//! Stock levels, and the alerts that a change of level or a fall of price raises.
+//! Stock levels, and the alerts raised by a change of level or a price drop.
 
 use crate::domain::EpochMs;
 use crate::domain::ids::{ProductId, Stock};
 use crate::domain::money::Cents;
 
-/// How much of a product is left, as the shop talks about it.
+/// Stock level of a product, as shown in the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StockLevel {
     Normal,
@@ -14,7 +14,7 @@ pub enum StockLevel {
 }
 
 impl StockLevel {
-    /// The wire's `alertLevel`; `None` while there is enough. `OUT_OF_STOCK` at stock 0.
+    /// The wire's `alertLevel`; `None` for a sufficient stock. `OUT_OF_STOCK` at stock 0.
     #[must_use]
     pub fn alert_level(self) -> Option<&'static str> {
         match self {
@@ -26,7 +26,7 @@ impl StockLevel {
     }
 }
 
-/// What an alert is about, with the figures of its text.
+/// The kind of an alert, with the figures of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlertKind {
     LowStock { left: Stock, severity: Severity },
@@ -34,7 +34,7 @@ pub enum AlertKind {
     PriceDrop { from: Cents, to: Cents },
 }
 
-/// How urgent an alert is.
+/// Severity of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
     Info,
@@ -43,7 +43,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// As the wire writes it.
+    /// The severity as written on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl Alert {
         }
     }
 
-    /// How urgent it is.
+    /// The alert's severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self.kind {
@@ -83,7 +83,7 @@ impl Alert {
         }
     }
 
-    /// The text of the contract.
+    /// The text that the contract prescribes.
     #[must_use]
     pub fn message(&self) -> String {
         match self.kind {
@@ -97,7 +97,7 @@ impl Alert {
     }
 }
 
-/// The fall in tenths of a percent, rounded half up.
+/// The price drop in tenths of a percent, rounded half up.
 fn per_mille_dropped(from: Cents, to: Cents) -> i64 {
     let (from, to) = (from.cents(), to.cents());
     ((from - to) * 1000 + from / 2) / from.max(1)

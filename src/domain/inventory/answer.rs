@@ -1,7 +1,7 @@
 //! Answers to order items that change no product: rejected, or expired before they were published.
 //!
-//! They repeat stock, price and revision of the product if there is one. Given by `transition` for unknown products, and by the
-//! shard, which sorts out probes and takes poison away before a product can handle it.
+//! They repeat stock, price and revision of the product if there is one. Produced by `transition` for unknown products, and by
+//! the shard, which answers probes and removes poison commands before a product handles them.
 
 use super::alert::StockLevel;
 use super::command::Cause;
@@ -10,7 +10,7 @@ use super::state::{ProductState, Rules};
 use crate::domain::EpochMs;
 use crate::domain::ids::{ProductId, Stock};
 
-/// The item that a probe asks about.
+/// The item that a probe is about.
 #[derive(Debug, Clone)]
 pub struct ProbedItem<'a> {
     pub product_id: &'a ProductId,
@@ -30,7 +30,7 @@ pub struct RefusedItem<'a> {
     pub reason: String,
 }
 
-/// The answer to a probe that is past its expiry. No outcome; its time is the partition's highest append time.
+/// The answer to a probe that is past its expiry. It is no outcome; its time is the partition's highest append time.
 #[must_use]
 pub fn order_expired(
     rules: &Rules,
@@ -55,7 +55,7 @@ pub fn order_refused(rules: &Rules, state: Option<&ProductState>, refused: Refus
     answer(rules, state, EventKind::OrderRejected, refused)
 }
 
-/// The same where nothing can be said of the product: nobody knows it, or the event does not get as far as to it.
+/// The same if nothing is known about the product: it does not exist, or the event cannot be decoded that far.
 #[must_use]
 pub fn nothing_allocated(
     product_id: &ProductId,

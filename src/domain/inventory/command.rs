@@ -1,4 +1,4 @@
-//! What may be asked of one product, and where the asking came from.
+//! Commands to one product, and their causes.
 
 use std::fmt;
 use std::ops::{Index, IndexMut};
@@ -7,29 +7,29 @@ use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
 use crate::domain::product::Product;
 
-/// One thing asked of a product.
+/// A command to one product.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// The catalogue says what the product is now; unknown products come into being.
+    /// The product's current details and stock from the catalogue; unknown products are created.
     Upsert(Product),
-    /// The catalogue no longer has the product.
+    /// The product was removed from the catalogue.
     Remove,
-    /// An order item wants units.
+    /// An order item requests units.
     Deduct(OrderItem),
-    /// The reminder for this deadline came due. The product decides whether it still means anything.
+    /// The timer for this deadline fired. The product decides whether the deadline still applies.
     CheckStale { deadline_ms: EpochMs },
 }
 
-/// The units of one product that one order wants.
+/// The units of one product that one order requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderItem {
     pub order_id: OrderId,
-    /// The row of `order_items`, where the event names it.
+    /// The row of `order_items`, if the event names it.
     pub order_item_id: Option<OrderItemId>,
     pub quantity: Quantity,
 }
 
-/// A command with its origin and the time at which the product was heard of.
+/// A command with its cause and time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     pub product_id: ProductId,
@@ -39,7 +39,7 @@ pub struct Input {
     pub at_ms: EpochMs,
 }
 
-/// The two topics that feed products.
+/// The two topics that products' commands come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InputTopic {
     ProductUpdates,
@@ -47,7 +47,7 @@ pub enum InputTopic {
 }
 
 impl InputTopic {
-    /// Both, in the order in which a state's record names them.
+    /// Both, in the order in which a state's record lists them.
     pub const ALL: [Self; 2] = [Self::ProductUpdates, Self::OrderEvents];
 
     /// The topic's name without a prefix.
@@ -68,7 +68,7 @@ pub struct PerInput<T> {
 }
 
 impl<T> PerInput<T> {
-    /// The value that `of` gives for each input topic.
+    /// Builds the value of each input topic with `of`.
     pub fn from_fn(mut of: impl FnMut(InputTopic) -> T) -> Self {
         Self { product_updates: of(InputTopic::ProductUpdates), order_events: of(InputTopic::OrderEvents) }
     }
@@ -99,14 +99,14 @@ impl<T> IndexMut<InputTopic> for PerInput<T> {
     }
 }
 
-/// A place on an input topic, within the product's own partition: record, then index within an array record.
+/// A position on an input topic, within the product's own partition: record offset, then index within an array record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InputPosition {
     pub offset: i64,
     pub index: u32,
 }
 
-/// What made a change happen. The same cause on every replay, so whatever is derived from it is the same too.
+/// What caused a change. The same on every replay, so everything derived from it is the same too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// A record (or one element of an array record) of an input topic.
@@ -118,7 +118,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Reads what [`Display`](fmt::Display) wrote; `None` for anything else.
+    /// Parses what [`Display`](fmt::Display) writes; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (origin, rest) = text.split_once('/')?;

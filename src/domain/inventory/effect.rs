@@ -1,4 +1,4 @@
-//! What must happen in the world because a command was applied.
+//! The effects of an applied command on the outside world.
 
 use super::alert::Alert;
 use super::event::InventoryEvent;

@@ -1,4 +1,4 @@
-//! Facts about one product, in the past tense: what `inventory-events` records.
+//! Facts about one product, in the past tense, as recorded on `inventory-events`.
 
 use std::sync::Arc;
 
@@ -41,13 +41,13 @@ impl EventKind {
         Self::OrderExpired,
     ];
 
-    /// Reads what [`EventKind::as_str`] writes.
+    /// Parses what [`EventKind::as_str`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// As the wire writes it.
+    /// The kind as written on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,21 +66,21 @@ impl EventKind {
     }
 }
 
-/// What became of an order item.
+/// The outcome of an order item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderOutcome {
     pub order_id: OrderId,
     pub order_item_id: Option<OrderItemId>,
-    /// Units that were asked for; 0 only in the answer to a probe.
+    /// Units requested; 0 only in the answer to a probe.
     pub quantity: i64,
-    /// Units that were taken from stock for it.
+    /// Units allocated from the stock.
     pub allocated: i64,
     /// Units that are missing: `quantity - allocated`.
     pub shortfall: i64,
 }
 
 impl OrderOutcome {
-    /// What became of an item that got this many units.
+    /// The outcome of an item that was allocated this many units.
     #[must_use]
     pub fn of(item: &OrderItem, allocated: i64) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl OrderOutcome {
     }
 }
 
-/// One fact. `details` is what the product was called at that moment; `None` for a product nobody knows.
+/// One fact. `details` are the product's details at that moment; `None` for an unknown product.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InventoryEvent {
     pub product_id: ProductId,
@@ -104,16 +104,16 @@ pub struct InventoryEvent {
     pub previous_price: Option<Cents>,
     pub current_price: Option<Cents>,
     pub at_ms: EpochMs,
-    /// Why, for people: `Order 7f..: 2 units sold`.
+    /// The reason in words: `Order 7f..: 2 units sold`.
     pub reason: String,
     /// The stock level after the change.
     pub level: StockLevel,
-    /// `None` only for answers about a product nobody knows.
+    /// `None` only for answers about an unknown product.
     pub revision: Option<Revision>,
     pub cause: Cause,
-    /// Which event of its cause this is, from 0: with the cause it makes the event's id.
+    /// Index of the event among those of its cause, from 0: with the cause it forms the event's id.
     pub ordinal: u8,
     pub order: Option<OrderOutcome>,
-    /// Of the probe that it answers, which names the probe.
+    /// The expiry of the probe that it answers, which identifies the probe.
     pub probed_expiry_ms: Option<EpochMs>,
 }

@@ -1,12 +1,12 @@
 //! The inventory of one product: commands in, next state and effects out.
 //!
 //! ```text
-//!   Input (command, cause, heard at) ──► transition::apply ──► Transition (next state, effects, outcome)
+//!   Input (command, cause, time)     ──► transition::apply ──► Transition (next state, effects, outcome)
 //!                                              ▲
 //!   ProductState ──────────────────────────────┘
 //! ```
-//! The rules are those of the contract, section 1. Only `transition` holds them, and `answer` what is said of orders that no
-//! product handles; the rest are nouns.
+//! The rules are those of the contract, section 1. They are all in `transition`, except the answers to orders that no product
+//! handles, which are in `answer`; the other modules define data types.
 
 pub mod alert;
 pub mod answer;

@@ -1,4 +1,4 @@
-//! One product's state: what it is, what it has applied, and when it goes stale.
+//! One product's state: its details and stock, the applied positions, and its stale deadline.
 
 use super::alert::StockLevel;
 use super::command::{Cause, InputPosition, InputTopic, PerInput};
@@ -6,14 +6,14 @@ use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::product::{Product, Revision};
 
-/// The figures that the rules depend on; configuration, the same for every product.
+/// The parameters of the rules; configured, the same for every product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// Stock from 1 up to this is `CRITICAL`.
     pub critical_max: i64,
     /// Stock above that and up to this is `WARNING`.
     pub warning_max: i64,
-    /// Without a sign of life for this long a product goes stale, in milliseconds.
+    /// A product without an update for this long goes stale, in milliseconds.
     pub stale_after_ms: i64,
 }
 
@@ -53,7 +53,7 @@ impl Applied {
         self.0[topic] = Some(position);
     }
 
-    /// Whether a record was applied before. Causes that are no records never were.
+    /// Whether a cause's record was already applied. `false` for causes that are not records.
     #[must_use]
     pub fn covers(&self, cause: &Cause) -> bool {
         match cause {
@@ -69,18 +69,18 @@ impl Applied {
     }
 }
 
-/// Everything that one product is. This, as a record on `products`, is the only copy that counts.
+/// The complete state of one product. Its record on `products` is the only authoritative copy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProductState {
     pub product: Product,
     pub revision: Revision,
-    /// When the last change happened.
+    /// Time of the last change.
     pub changed_at_ms: EpochMs,
-    /// When a catalogue record or an order item last named the product.
+    /// Time of the last catalogue record or order item that named the product.
     pub last_heard_ms: EpochMs,
-    /// When it goes stale, unless it is heard of before.
+    /// When it goes stale unless it is named again before.
     pub stale_deadline_ms: EpochMs,
-    /// It went stale at that deadline and was not heard of since.
+    /// It went stale at that deadline and was not named since.
     pub stale: bool,
     pub applied: Applied,
 }

@@ -1,4 +1,4 @@
-//! The rules: state + input → next state, effects, outcome. The only file of KartShoppe that decides about stock.
+//! The rules: state + input → next state, effects, result. The only file that decides about stock.
 //!
 //! | input | on | next | events (one version step per row that says +1) |
 //! | --- | --- | --- | --- |
@@ -26,15 +26,15 @@ use crate::domain::ids::Stock;
 use crate::domain::money::Cents;
 use crate::domain::product::{Product, Revision};
 
-/// A price that moved by no more than this many cents is a detail.
+/// A price change of at most this many cents counts as a change of details.
 const PRICE_DETAIL_CENTS: i64 = 1;
 
-/// How an input is accounted for.
+/// How an input is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The product changed: one version step.
+    /// The product changed: its version is one higher.
     Applied,
-    /// The product did not change; it may have been heard of, and the input may still have an answer.
+    /// The product did not change; it may have been named, and the input may still have an answer.
     Unchanged,
     /// The record was applied before: nothing happened.
     Duplicate,
@@ -43,7 +43,7 @@ pub enum Outcome {
 /// The result of one command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
-    /// The state from now on; `None` if there is no such product.
+    /// The new state; `None` if the product does not exist.
     pub next: Option<ProductState>,
     pub effects: Vec<Effect>,
     pub outcome: Outcome,
@@ -181,8 +181,8 @@ fn go_stale(rules: &Rules, known: &ProductState, input: &Input) -> Transition {
     Transition { next: Some(next), effects: vec![Effect::Publish(fact)], outcome: Outcome::Unchanged }
 }
 
-/// The state after a sign of life that changed nothing. One that is no later than the last moves no deadline, and one deadline
-/// makes stale once: so a stale product stays stale.
+/// The state after an input that named the product but changed nothing. An input no later than the last one moves no deadline,
+/// and a deadline makes a product stale only once: so a stale product stays stale.
 fn heard(rules: &Rules, known: &ProductState, input: &Input) -> ProductState {
     let last_heard_ms = known.last_heard_ms.max(input.at_ms);
     let mut applied = known.applied;
@@ -196,7 +196,7 @@ fn heard(rules: &Rules, known: &ProductState, input: &Input) -> ProductState {
     }
 }
 
-/// The state after a change: one version step.
+/// The state after a change: its version is one higher.
 fn changed(rules: &Rules, known: &ProductState, product: Product, input: &Input) -> ProductState {
     ProductState { product, revision: known.revision.next(), changed_at_ms: input.at_ms, ..heard(rules, known, input) }
 }
@@ -211,7 +211,7 @@ fn stock_event(before: Stock, after: Stock) -> Option<EventKind> {
     }
 }
 
-/// A fact about a state, with no "before".
+/// A fact about a state, without a previous state.
 fn fact(rules: &Rules, next: &ProductState, kind: EventKind, reason: String, input: &Input) -> InventoryEvent {
     InventoryEvent {
         product_id: next.product.id.clone(),
@@ -257,7 +257,7 @@ fn deduct_reason(outcome: &OrderOutcome) -> String {
     }
 }
 
-/// An alert if the level differs from the one before and is worth one.
+/// An alert if the level changed to one that requires an alert.
 fn level_alert(rules: &Rules, product: &Product, before: StockLevel, at_ms: EpochMs) -> Option<Effect> {
     let level = rules.level(product.stock);
     let low = |severity| AlertKind::LowStock { left: product.stock, severity };
@@ -271,7 +271,7 @@ fn level_alert(rules: &Rules, product: &Product, before: StockLevel, at_ms: Epoc
     Some(Effect::Raise(Alert { product_id: product.id.clone(), kind, at_ms }))
 }
 
-/// An alert if the price fell by a tenth or more, and not from nothing.
+/// An alert if the price dropped by at least 10 %, and was not 0 before.
 fn price_alert(before: Cents, product: &Product, at_ms: EpochMs) -> Option<Effect> {
     let (from, to) = (before, product.price);
     let fell = from.cents() - to.cents();

@@ -1,4 +1,4 @@
-//! The verdict: what was promised and seen, held against SQL, the read model and the pages.
+//! The verdict: compares promises and observations with SQL, the read model and the pages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::storefront::Said;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Waits until every question is answered, every item has its outcome, and shop and pages show what is left.
+/// Waits until every checkout is answered, every item has its outcome, and shop and pages show the remaining stock.
 ///
 /// # Errors
 /// What it still waits for at the end.
@@ -56,7 +56,7 @@ async fn waits_for(drill: &Drill<'_>, crowd: &Crowd, gallery: &Gallery) -> anyho
     Ok(gallery.differences(&shown).into_iter().next())
 }
 
-/// Judges everything that the drill has written down, and puts the figures into the report.
+/// Judges everything that the drill has recorded, and adds the figures to the report.
 ///
 /// # Errors
 /// If SQL or the read model cannot be read.
@@ -149,14 +149,14 @@ fn judge_items(record: &Record, rows: &[Row]) {
     }
 }
 
-/// What was removed for good is not there.
+/// Products that were removed for good are not shown.
 fn judge_retired(record: &Record, shown: &BTreeMap<String, i64>) {
     for product in Plan::retired().iter().filter(|product| shown.contains_key(*product)) {
         record.breach(Breach::CameBack, format!("{product} was removed at the beginning and is shown"));
     }
 }
 
-/// What was not given to somebody is still there.
+/// The units that were not allocated are still in stock.
 fn judge_shelves(record: &Record, left_over: &BTreeMap<String, i64>, shown: &BTreeMap<String, i64>) {
     for (product, expected) in left_over {
         let found = shown.get(product).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Every way to break a promise, each found under its own name; and what is no breach.
+//! Every way to break a promise, each found under its own name; and cases that are no breach.
 
 use super::*;
 

@@ -1,11 +1,11 @@
-//! Calls that come while the database works on others are made as one: what groups of commits are to a disk.
+//! Merges calls that arrive while the database is busy into one statement, like group commit on a disk.
 //!
 //! ```text
-//!  ask ──► waiting ──► whose turn it is takes all that wait ──► one statement, one commit ──► each its own answer
+//! ask ──► waiting ──► the next free turn takes all waiting calls ──► one statement, one commit ──► one answer per call
 //! ```
-//! A group is made in a task of its own: a caller that goes away loses its own answer only.
-//! No call waits for others: one that finds a turn free goes at once, alone. Under load a group is as large as the database is
-//! slow, and what a statement and its commit cost is shared (docs/adr/0010).
+//! A group runs in its own task: a caller that is dropped loses only its own answer. No call waits for others to join: if a turn
+//! is free, the call runs at once, alone. Under load the group grows with the database's latency, and the cost of a statement and
+//! its commit is shared (docs/adr/0010).
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,18 +19,18 @@ use crate::store::{Store, StoreError};
 /// Most calls of one group: enough to share the cost, and few enough that a group is far from its deadline.
 const MOST: usize = 64;
 
-/// A call that can be made in one statement with others of its kind.
+/// A call that can be merged into one statement with others of its kind.
 pub trait Batchable: Clone + Send + Sync + fmt::Debug + 'static {
     type Answer: Send + fmt::Debug + 'static;
 
-    /// What two calls of one group must not have in common; the later one goes with a later group.
+    /// Keys that two calls of one group must not share; the later call waits for a later group.
     fn claims(&self) -> impl Iterator<Item = &str>;
 
     /// Makes them all as one: an answer for each, in their order, or nothing was done.
     fn ask(store: &Store, calls: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
 
-/// Makes calls of one kind in groups.
+/// Runs calls of one kind in groups.
 #[derive(Debug)]
 pub struct Batcher<C: Batchable> {
     waiting: Mutex<Vec<WaitingCall<C>>>,
@@ -44,12 +44,12 @@ struct WaitingCall<C: Batchable> {
 }
 
 impl<C: Batchable> Batcher<C> {
-    /// A batcher with which so many groups are under way at once.
+    /// A batcher that runs at most `turns` groups at once.
     pub fn new(turns: usize) -> Self {
         Self { waiting: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(turns)) }
     }
 
-    /// Makes the call, with others if others wait.
+    /// Runs the call, merged with any others that are waiting.
     ///
     /// # Errors
     /// Those of the call. Where PostgreSQL refused a group and undid it, each of its calls is made alone, and has its own error.
@@ -59,7 +59,7 @@ impl<C: Batchable> Batcher<C> {
         loop {
             tokio::select! {
                 biased;
-                // The group's task ended without an answer: what became of the call is unknown.
+                // The group's task ended without an answer: whether the call took effect is unknown.
                 answer = &mut answered => {
                     return answer.unwrap_or_else(|_| Err(StoreError::new("ask PostgreSQL", sqlx::Error::WorkerCrashed)));
                 }
@@ -75,7 +75,7 @@ impl<C: Batchable> Batcher<C> {
         }
     }
 
-    /// The next group: all that wait, but for those that claim what another one of them claims.
+    /// The next group: all waiting calls, except those that share a claim with another call of the group.
     fn take(&self) -> Vec<WaitingCall<C>> {
         let mut waiting = self.lock();
         let mut claimed = HashSet::new();
@@ -99,7 +99,7 @@ impl<C: Batchable> Batcher<C> {
     }
 }
 
-/// Answers a group, all at once or, if that was refused and undone, one by one.
+/// Runs a group in one statement or, if that was refused and rolled back, call by call.
 async fn serve<C: Batchable>(store: &Store, group: Vec<WaitingCall<C>>) {
     let (calls, answers): (Vec<C>, Vec<_>) = group.into_iter().map(|waiting| (waiting.call, waiting.answer)).unzip();
     if calls.is_empty() {

@@ -1,27 +1,27 @@
-//! Cart and key as of one moment: an emptied cart is never seen without the key that emptied it.
+//! Reads cart and idempotency key in one snapshot: an emptied cart is never seen without the key of the checkout that emptied it.
 
 use super::batcher::Batchable;
 use crate::domain::ids::SessionId;
 use crate::store::carts::CartRow;
 use crate::store::{Cart, CheckoutRequest, Store, StoreError};
 
-/// What a checkout reads first.
+/// What a checkout reads first: its session's cart and its key.
 #[derive(Debug, Clone)]
 pub struct CartLookup {
     session_id: SessionId,
     key: Option<String>,
-    /// The key as older versions stored it.
+    /// The key in the format that older versions stored.
     unscoped_key: Option<String>,
 }
 
-/// What it finds there.
+/// What the lookup returns.
 #[derive(Debug)]
 pub struct CartAndKey {
     pub cart: Cart,
     pub known: Option<KnownKey>,
 }
 
-/// The order that holds the key.
+/// The order placed under the key.
 #[derive(Debug)]
 pub struct KnownKey {
     pub fingerprint: Vec<u8>,

@@ -1,12 +1,12 @@
-//! Checkout: a cart becomes an order, once, in one statement.
+//! Checkout: turns a cart into an order exactly once, in one statement.
 //!
 //! ```text
-//!  look cart and key up ──► price it from the catalogue ──► one statement: lock the cart at that version, take the key,
+//!  read cart and key    ──► price it from the catalogue ──► one statement: lock the cart at that version, take the key,
 //!        ▲                                                   empty the cart, write order and items ──► commit
-//!        └────────────── the cart changed or the key was taken meanwhile: nothing was written ◄──┘
+//!        └────────────── the cart changed or the key was taken: nothing was written ◄────────┘
 //! ```
-//! One statement is one transaction and one round trip, so an order is whole or absent, whatever dies. Checkouts that meet share
-//! both the lookup and the statement ([`batcher`]); each still gets its own answer.
+//! One statement is one transaction and one round trip, so an order is written whole or not at all, whichever process dies.
+//! Concurrent checkouts share both the lookup and the statement ([`batcher`]); each gets its own answer.
 //! The caller publishes the items of a [`Checkout::Placed`] direct order, and never those of a [`Checkout::Replayed`] one.
 
 mod batcher;
@@ -27,35 +27,35 @@ use crate::domain::order::{OrderStatus, Totals};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::span;
 
-/// Groups under way at once: while one waits for its commit, the next is made.
+/// Groups running at once: while one waits for its commit, the next is built.
 const WRITES_AT_ONCE: usize = 2;
-/// The same for lookups, which wait for nothing.
+/// The same for lookups, which have no commit to wait for.
 const LOOKUPS_AT_ONCE: usize = 2;
-/// How often a checkout starts over because its cart changed under it. A shopper has two hands.
+/// How often a checkout starts over because its cart changed in between. More than one shopper's own clicks can cause.
 const ATTEMPTS: usize = 20;
 /// Longest payment method in characters: the column's width.
 const PAYMENT_METHOD_MAX_CHARS: usize = 50;
 /// Longest address and payment information, in characters.
 const TEXT_MAX_CHARS: usize = 4_096;
 
-/// What a checkout asks for. Texts are kept as they are and come back with the order.
+/// A checkout request. Texts are stored unchanged and returned with the order.
 #[derive(Debug, Clone)]
 pub struct CheckoutRequest {
     pub session_id: SessionId,
     pub user_id: UserId,
-    /// Who will publish the items: [`PublishVia::Direct`] or [`PublishVia::Wal`].
+    /// How the items will be published: [`PublishVia::Direct`] or [`PublishVia::Wal`].
     pub publish_via: PublishVia,
     pub shipping_address: Option<String>,
     pub payment_method: Option<String>,
     pub payment_info: Option<String>,
-    /// Refuse the order if it would cost anything else.
+    /// The total that the shopper saw; the order is refused if it would differ.
     pub expected_total: Option<Cents>,
     pub idempotency_key: Option<IdempotencyKey>,
-    /// Travels in the rows, and so through the WAL.
+    /// Stored with the items, and so carried through the WAL.
     pub trace: Option<TraceContext>,
 }
 
-/// What the catalogue says of a product at this moment.
+/// The catalogue's current name and price of a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     pub name: String,
@@ -75,7 +75,7 @@ impl Default for Batchers {
     }
 }
 
-/// How a checkout ended.
+/// Result of a checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checkout {
     /// A new order, committed, and the cart that it emptied.
@@ -87,19 +87,19 @@ pub enum Checkout {
 /// Why there is no order.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckoutError {
-    /// There is nothing in the cart, perhaps because another checkout was faster.
+    /// The cart is empty, perhaps because a concurrent checkout emptied it.
     #[error("the cart is empty")]
     EmptyCart,
-    /// The catalogue no longer has these products.
+    /// Products in the cart are no longer in the catalogue.
     #[error("the cart holds products that are no longer sold")]
     ProductGone { product_ids: Vec<ProductId>, cart: Box<Cart> },
-    /// The order would cost something else than the page showed.
+    /// The total differs from the one that the page showed.
     #[error("the order's total is {}", totals.total)]
     TotalChanged { totals: Totals, cart: Box<Cart> },
-    /// The session used the key for another body.
+    /// The session already used the key with another request body.
     #[error("this Idempotency-Key was used for another checkout")]
     KeyMismatch,
-    /// More money than the tables hold.
+    /// The total exceeds what its column can hold.
     #[error("the order's total is too large")]
     TooExpensive,
     #[error(transparent)]
@@ -109,12 +109,12 @@ pub enum CheckoutError {
 }
 
 impl Store {
-    /// Buys what is in the session's cart at the catalogue's prices; `offer` is asked for each product and says `None` for one
-    /// that is no longer sold. Returns when the order is durable.
+    /// Orders the content of the session's cart at the catalogue's prices; `offer` looks up each product and returns `None` for
+    /// one that is no longer sold. Returns when the order is durable.
     ///
     /// # Errors
     /// [`CheckoutError`]; nothing was written then, except that after a [retryable](StoreError::is_retryable) store error the
-    /// order may stand: ask again with the same key.
+    /// order may have been placed: retry with the same key.
     pub async fn checkout(
         &self,
         request: &CheckoutRequest,
@@ -150,7 +150,7 @@ impl Store {
         }))
     }
 
-    /// The answer that the key got before.
+    /// The answer that the key's first checkout got.
     async fn replay(&self, request: &CheckoutRequest, known: &KnownKey) -> Result<Checkout, CheckoutError> {
         if request.idempotency_key.as_ref().is_none_or(|key| key.fingerprint() != known.fingerprint) {
             return Err(CheckoutError::KeyMismatch);
@@ -236,7 +236,7 @@ fn draft(request: &CheckoutRequest, cart: &Cart, offer: &impl Fn(&ProductId) -> 
     })
 }
 
-/// Unique across machines, and rising: the newest keys of an index lie together, and items keep the cart's order.
+/// Globally unique and time-ordered (UUIDv7): new index entries are adjacent, and items keep the cart's order.
 fn new_id() -> String {
     Uuid::now_v7().to_string()
 }
@@ -249,7 +249,7 @@ impl Order {
         }
     }
 
-    /// The order as it was when it was placed: the same answer for the same key, whatever became of it since.
+    /// The order as it was when it was placed: a repeated key gets the same answer, whatever its status is now.
     fn back_to_placed(mut self) -> Self {
         self.status = OrderStatus::Pending.as_str().to_owned();
         self.updated_at_ms = self.created_at_ms;

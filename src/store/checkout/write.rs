@@ -1,8 +1,7 @@
-//! The one statement that makes orders of carts.
+//! The one statement that turns carts into orders.
 //!
-//! Each order is whole or absent, whatever dies. Locks are always taken in the order carts by id, keys by name, so groups never
-//! wait for each other in a circle. The clock is read after all of them: no wait can eat into the time until a direct item
-//! expires.
+//! Each order is written whole or not at all. Locks are always taken in the same order, carts by id and then keys by name, so
+//! groups cannot deadlock. The clock is read after all locks: no lock wait shortens the time until a direct item expires.
 
 use std::collections::HashMap;
 
@@ -15,7 +14,7 @@ use crate::domain::ids::SessionId;
 use crate::store::{CheckoutRequest, IdempotencyKey, Order, OrderItem, Store, StoreError};
 use crate::telemetry::context::TraceContext;
 
-/// An order to be written, if its cart is still at that version and its key is free.
+/// An order to write if its cart still has that version and its key is free.
 #[derive(Debug, Clone)]
 pub struct Write {
     pub order: Order,
@@ -25,11 +24,11 @@ pub struct Write {
     pub trace: Option<TraceContext>,
 }
 
-/// When the order was written, and what became of its cart.
+/// When the order was written, and the state of its cart afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     pub created_at_ms: EpochMs,
-    /// When its items expire, if they are direct.
+    /// When its items expire, for direct items.
     pub direct_expires_at_ms: EpochMs,
     pub cart_version: i64,
     pub cart_updated_at_ms: EpochMs,
@@ -45,8 +44,8 @@ impl Batchable for Write {
     /// Nothing, if nothing was written.
     type Answer = Option<Written>;
 
-    /// A cart becomes one order, and a key, which is its session's, stands for one: a statement cannot judge between two of its
-    /// own rows.
+    /// One cart becomes one order, and one key (of one session) stands for one: a single statement cannot decide between two of
+    /// its own rows.
     fn claims(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.session_id.as_str())
     }
@@ -56,7 +55,7 @@ impl Batchable for Write {
         let items = json(calls.iter().flat_map(|call| call.order.items.iter().map(|item| ItemRow::of(call, item))));
         let direct_expiry_ms = in_ms(store.options.direct_expiry);
         let write = || async {
-            // A key's insert waits for another one of the same key to commit or fail.
+            // Inserting a key waits for a concurrent insert of the same key to commit or roll back.
             sqlx::query!(
                 r#"WITH asked AS MATERIALIZED (
                        SELECT * FROM json_to_recordset($1::text::json) AS asked (
@@ -129,7 +128,7 @@ impl Batchable for Write {
     }
 }
 
-/// A row of `orders`, its cart and its key, in cents.
+/// A row of `orders` with its cart and key; amounts in cents.
 #[derive(Serialize)]
 struct OrderRow<'a> {
     session_id: &'a str,
@@ -148,7 +147,7 @@ struct OrderRow<'a> {
     payment_info: Option<&'a str>,
 }
 
-/// A row of `order_items`, in cents.
+/// A row of `order_items`; amounts in cents.
 #[derive(Serialize)]
 struct ItemRow<'a> {
     order_item_id: &'a str,
@@ -203,7 +202,7 @@ impl<'a> ItemRow<'a> {
     }
 }
 
-/// Rows as the one text that `json_to_recordset` takes: our own shapes, which always serialise.
+/// Rows as one text for `json_to_recordset`. These types always serialise.
 fn json(rows: impl Iterator<Item = impl Serialize>) -> String {
     serde_json::to_string(&rows.collect::<Vec<_>>()).unwrap_or_default()
 }

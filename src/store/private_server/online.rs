@@ -1,11 +1,11 @@
-//! A copy of a running server: a base backup in PostgreSQL's words, with its logical replication slots.
+//! Copies a running server: a PostgreSQL base backup, with its logical replication slots.
 //!
 //! ```text
-//!  slots held by temporary copies ─► pg_backup_start ─► slots' files ─► data files ─► order tracker held, the log's moment chosen
-//!      ─► pg_backup_stop, tracker let go ─► WAL up to there
+//!  temporary copies of the slots ─► pg_backup_start ─► slots' files ─► data files ─► order tracker paused, cut of the log chosen
+//!      ─► pg_backup_stop, tracker resumed ─► WAL up to that point
 //! ```
-//! What recovers from the copy ends where `pg_backup_stop` was, on the same timeline. The slots' files are older than the log's
-//! moment, so what was acknowledged to the copy's slot is in the copy's log; the temporary slots keep the WAL and the catalogue
+//! Recovery from the copy ends where `pg_backup_stop` was, on the same timeline. The slots' files are older than the cut of the
+//! log, so everything acknowledged to the copy's slot is in the copy's log; the temporary slots retain the WAL and the catalogue
 //! rows that it needs.
 
 use std::fs;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::PrivateServerError;
 use super::place::ID_IN_CLUSTER;
 
-/// Directories whose contents belong to a running server. They are needed, but empty.
+/// Directories whose contents belong to a running server. They must exist, but empty.
 const EMPTY: [&str; 9] = [
     "pg_wal",
     "pg_wal/archive_status",
@@ -31,10 +31,10 @@ const EMPTY: [&str; 9] = [
     "pg_stat_tmp",
     "pg_subtrans",
 ];
-/// Files of a running server, and the name of the directory that the cluster belongs to.
+/// Files of a running server, and the file that names the directory that the cluster belongs to.
 const LEFT_OUT: [&str; 6] =
     ["postmaster.pid", "postmaster.opts", "backup_label", "backup_label.old", "tablespace_map", ID_IN_CLUSTER];
-/// Tells how far the WAL was replayed: last, as PostgreSQL's own copy has it.
+/// The control file says how far the WAL was replayed; copied last, as `pg_basebackup` does.
 const CONTROL: &str = "global/pg_control";
 
 const SLOTS: &str = "
@@ -50,7 +50,7 @@ DO $$ BEGIN
     IF to_regclass('order_tracker_positions') IS NOT NULL THEN LOCK TABLE order_tracker_positions IN SHARE MODE; END IF;
 END $$";
 
-/// A copy that was begun. Dropped, it leaves nothing behind in the server.
+/// A copy in progress. Dropping it leaves nothing behind in the server.
 #[derive(Debug)]
 pub struct OnlineCopy {
     connection: PgConnection,
@@ -58,18 +58,18 @@ pub struct OnlineCopy {
     slots: Vec<String>,
 }
 
-/// Where the copy ends.
+/// The end of the copy.
 #[derive(Debug)]
 pub struct CopyEnd {
     /// Content of the copy's `backup_label`, without which it must not be started.
     pub label: String,
-    /// Content of its `tablespace_map`; empty where everything is in the cluster.
+    /// Content of its `tablespace_map`; empty if everything is inside the cluster.
     pub tablespaces: String,
     first_segment: String,
     last_segment: String,
 }
 
-/// Something of the cluster, by its path in it.
+/// A part of the cluster, by its path inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     Directory(PathBuf),
@@ -84,7 +84,7 @@ impl OnlineCopy {
     /// Begins a copy of the running server of a data directory.
     ///
     /// # Errors
-    /// If it does not run or does not answer, or what is there is not this directory's own.
+    /// If it does not run or does not answer, or the cluster is not this directory's own.
     pub async fn begin(data_dir: &Path) -> Result<Self, PrivateServerError> {
         let home = super::home_path(data_dir);
         let urls = super::urls(data_dir)?.ok_or_else(|| PrivateServerError::Gone {
@@ -96,7 +96,7 @@ impl OnlineCopy {
         let options = options.database("kartshoppe").application_name("kartshoppe-backup").disable_statement_logging();
         let mut connection = options.connect().await.map_err(failed)?;
         let name = format!("kartshoppe_backup_{}", &Uuid::new_v4().simple().to_string()[..12]);
-        // Keeps the WAL from now on, also where there is no slot.
+        // Retains the WAL from now on, also if there is no replication slot.
         let keep = "SELECT pg_create_physical_replication_slot($1::name, true, true)";
         sqlx::query(keep).bind(&name).execute(&mut connection).await.map_err(failed)?;
         let slots: Vec<String> = sqlx::query_scalar(SLOTS).fetch_all(&mut connection).await.map_err(failed)?;
@@ -105,18 +105,18 @@ impl OnlineCopy {
             let copy = format!("{name}_{number}");
             sqlx::query(hold).bind(slot).bind(copy).execute(&mut connection).await.map_err(failed)?;
         }
-        // Its checkpoint writes the slots' files, which are then no older than the copies that keep what they need.
+        // Its checkpoint writes the slots' files, which are then no older than the temporary slots that retain what they need.
         sqlx::query("SELECT pg_backup_start('kartshoppe', fast => true)").execute(&mut connection).await.map_err(failed)?;
         Ok(Self { connection, cluster, slots })
     }
 
-    /// Where the files are.
+    /// The cluster's directory.
     #[must_use]
     pub fn cluster(&self) -> &Path {
         &self.cluster
     }
 
-    /// The slots' files: to be copied first, before the log's moment is chosen.
+    /// The slots' files: to be copied first, before the cut of the log is chosen.
     #[must_use]
     pub fn slot_pieces(&self) -> Vec<Piece> {
         let slot = |name: &String| {
@@ -126,8 +126,8 @@ impl OnlineCopy {
         self.slots.iter().flat_map(slot).collect()
     }
 
-    /// Everything else but the WAL, the control file last. Files may grow, shrink and go while they are copied: the WAL mends
-    /// that.
+    /// Everything else except the WAL, the control file last. Files may grow, shrink and disappear while they are copied: WAL
+    /// replay repairs that.
     ///
     /// # Errors
     /// If a directory cannot be read.
@@ -160,11 +160,11 @@ impl OnlineCopy {
         Ok(())
     }
 
-    /// From here to [`Self::end`] no outcome of an order is recorded, so that the log can be caught in a moment in which it holds
+    /// From here to [`Self::end`] no order outcome is recorded, so that the log can be cut at a point where it contains
     /// everything that the database knows of it.
     ///
     /// # Errors
-    /// [`PrivateServerError::Copy`], also where somebody's transaction is in the way for long.
+    /// [`PrivateServerError::Copy`], also if another client's transaction holds the table for long.
     pub async fn hold_outcomes(&mut self) -> Result<(), PrivateServerError> {
         for step in ["BEGIN", "SET LOCAL lock_timeout = '30s'", HOLD] {
             self.connection.execute(step).await.map_err(failed)?;
@@ -184,7 +184,7 @@ impl OnlineCopy {
         Ok(CopyEnd { label, tablespaces, first_segment, last_segment })
     }
 
-    /// The WAL that the copy needs, and none after its end.
+    /// The WAL that the copy needs, and none beyond its end.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -205,7 +205,7 @@ impl OnlineCopy {
         Ok(names.into_iter().map(|name| Piece::File(Path::new("pg_wal").join(name))).collect())
     }
 
-    /// Lets go of the WAL.
+    /// Releases the WAL.
     pub async fn close(self) {
         // The temporary slots end with the session, however it ends.
         let _ = self.connection.close().await;

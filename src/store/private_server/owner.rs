@@ -1,4 +1,4 @@
-//! Whom the server runs as, and whether that user can reach a file. PostgreSQL refuses to run as root.
+//! Which user the server runs as, and whether that user can reach a file. PostgreSQL refuses to run as root.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -6,9 +6,9 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-/// Users that a root process hands the server to, the first that exists.
+/// Users that a root process runs the server as; the first that exists.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
-/// What `nobody` is where the user list cannot be read.
+/// The ids of `nobody` where the user list cannot be read.
 const NOBODY: u32 = 65_534;
 
 /// A user by number.
@@ -19,7 +19,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// The user to switch to for this cluster; `None` if we stay who we are.
+    /// The user to switch to for this cluster; `None` to stay the current user.
     pub fn to_switch_to(cluster: &Path) -> Option<Self> {
         if !geteuid().is_root() {
             return None;
@@ -42,7 +42,7 @@ impl Owner {
         Some(Self { uid: number(fields.get(2)?)?, gid: number(fields.get(3)?)? })
     }
 
-    /// Whether this user may walk to `path` and into it.
+    /// Whether this user may traverse to `path` and enter it.
     pub fn reaches(self, path: &Path) -> bool {
         path.ancestors().all(|directory| {
             fs::metadata(directory).is_ok_and(|meta| {

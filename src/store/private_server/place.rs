@@ -1,15 +1,15 @@
-//! Where a data directory's cluster is, and that it is this one's: both hold the same id, which is compared before anything is
-//! used.
+//! Where a data directory's cluster is, and whether it belongs to that directory: both hold the same id, which is compared before
+//! anything is used.
 //!
 //! ```text
-//!  DATA_DIR/postgres/id         once a cluster was made: from then on it must be there
+//!  DATA_DIR/postgres/id         written with the cluster: from then on the cluster must exist
 //!                    location   names PLACE, if root's PostgreSQL user cannot reach this directory
 //!                    cluster/kartshoppe.id
 //!  PLACE/cluster/kartshoppe.id  PLACE is /var/lib/kartshoppe-ID: no two data directories share one
 //!        home                   the directory that PLACE belongs to: path, device, inode
 //! ```
-//! A copy of a data directory has its own cluster if that lies inside; else it is refused, as the original's is not its to use.
-//! One that was moved is the same one. Nothing is ever deleted here but by [`delete`].
+//! A copy of a data directory has its own cluster if that lies inside it; otherwise the copy is refused, as the cluster belongs
+//! to the original. A directory that was moved stays the same one. Only [`delete`] ever deletes anything here.
 
 use std::fs;
 use std::io;
@@ -29,18 +29,18 @@ use super::process::same_inode;
 
 /// Where the files go if the server's user cannot reach the data directory.
 const ELSEWHERE: &str = "/var/lib";
-/// The file in the cluster, among PostgreSQL's own, that holds the id.
+/// The file in the cluster, beside PostgreSQL's own, that holds the id.
 pub(super) const ID_IN_CLUSTER: &str = "kartshoppe.id";
-/// A server that nobody needs any more gets this long to write its checkpoint.
+/// How long a server that is no longer needed may take to write its checkpoint.
 const ORPHAN_ENDS_WITHIN: Duration = Duration::from_secs(20);
 
-/// Where the cluster of a home is, or is to be made.
+/// Where the cluster of a home directory is, or will be created.
 #[derive(Debug)]
 pub(super) struct Place {
     /// The data directory of PostgreSQL.
     pub directory: PathBuf,
     pub id: String,
-    /// Whether the cluster is there.
+    /// Whether the cluster exists.
     pub made: bool,
 }
 
@@ -54,7 +54,7 @@ impl Place {
         }
         compare(home, &directory, own.as_deref(), theirs.as_deref())?;
         let id = theirs.unwrap_or_else(|| Uuid::new_v4().simple().to_string());
-        // The cluster's first: without the home's, the next start takes the cluster's.
+        // The cluster's id first: if the home's is missing, the next start takes the cluster's.
         write_id(&directory, &id)?;
         let mut place = Self { directory, id, made: true };
         if place.directory.parent() == Some(home) {
@@ -67,7 +67,7 @@ impl Place {
         Ok(place)
     }
 
-    /// Says in the home that the cluster was made.
+    /// Records in the home directory that the cluster was created.
     pub fn keep_id(&self, home: &Path) -> Result<(), PrivateServerError> {
         let path = home.join("id");
         if read(&path)?.is_none() {
@@ -76,10 +76,10 @@ impl Place {
         Ok(())
     }
 
-    /// Here, unless we are root and the server's user cannot come here.
+    /// Inside the home directory, unless we are root and the server's user cannot reach it.
     fn choose(home: &Path, id: String) -> Result<Self, PrivateServerError> {
         let mut place = Self { directory: home.join("cluster"), id, made: false };
-        // What a start that died half-way chose.
+        // Left by a start that died half-way.
         remove(&home.join("location"))?;
         place.stay_reachable(home)?;
         if place.directory.parent() != Some(home) {
@@ -88,7 +88,7 @@ impl Place {
         Ok(place)
     }
 
-    /// Opens the home for the server's user, or goes elsewhere with the cluster.
+    /// Opens the home directory for the server's user, or moves the cluster elsewhere.
     fn stay_reachable(&mut self, home: &Path) -> Result<(), PrivateServerError> {
         let Some(owner) = Owner::to_switch_to(&self.directory) else { return Ok(()) };
         fs::set_permissions(home, fs::Permissions::from_mode(0o711)).map_err(in_file("open", home))?;
@@ -111,7 +111,7 @@ impl Place {
     }
 }
 
-/// The data directory of PostgreSQL that this home names. [`check`] says whether it may be used.
+/// PostgreSQL's data directory that this home directory names. [`check`] says whether it may be used.
 pub(super) fn directory(home: &Path) -> Result<PathBuf, PrivateServerError> {
     let inside = home.join("cluster");
     match read(&home.join("location"))? {
@@ -122,7 +122,7 @@ pub(super) fn directory(home: &Path) -> Result<PathBuf, PrivateServerError> {
     }
 }
 
-/// Whether the cluster that this home names is its own.
+/// Checks that the cluster belongs to this home directory.
 pub(super) fn check(home: &Path) -> Result<(), PrivateServerError> {
     let directory = directory(home)?;
     let (own, theirs) = (read(&home.join("id"))?, read(&directory.join(ID_IN_CLUSTER))?);
@@ -132,11 +132,11 @@ pub(super) fn check(home: &Path) -> Result<(), PrivateServerError> {
     compare(home, &directory, own.as_deref(), theirs.as_deref())
 }
 
-/// Deletes the cluster if it is this home's, and what the home knows of it.
+/// Deletes the cluster if it belongs to this home directory, and what the home directory records about it.
 pub(super) fn delete(home: &Path) -> Result<(), PrivateServerError> {
     let directory = directory(home)?;
     if check(home).is_ok() || directory.parent() == Some(home) {
-        // The id last: whoever is interrupted here can try again.
+        // The id last: an interrupted delete can be repeated.
         let elsewhere = directory.parent().filter(|place| *place != home);
         for path in [directory.as_path()].into_iter().chain(elsewhere) {
             match fs::remove_dir_all(path) {
@@ -148,7 +148,7 @@ pub(super) fn delete(home: &Path) -> Result<(), PrivateServerError> {
     ["location", "server.log", "credentials", "id"].into_iter().try_for_each(|name| remove(&home.join(name)))
 }
 
-/// Both hold the same id, and a cluster elsewhere belongs to no other home. Versions that knew no ids left none.
+/// Checks that both hold the same id, and that a cluster elsewhere belongs to no other home. Versions that knew no ids left none.
 fn compare(home: &Path, directory: &Path, own: Option<&str>, theirs: Option<&str>) -> Result<(), PrivateServerError> {
     let (shown, cluster) = (home.display().to_string(), directory.display().to_string());
     if !is_there(directory)? {
@@ -169,7 +169,7 @@ fn compare(home: &Path, directory: &Path, own: Option<&str>, theirs: Option<&str
     owner.map_or(Ok(()), |owner| Err(PrivateServerError::Copied { home: shown, place: place.display().to_string(), owner }))
 }
 
-/// The home that claims a place, if it is another one than this, and still there with the cluster's id.
+/// The home directory that claims a place, if it is not this one and still exists with the cluster's id.
 fn other_home(claim: &str, home: &Path, theirs: Option<&str>) -> Result<Option<String>, PrivateServerError> {
     let mut lines = claim.lines();
     let path = Path::new(lines.next().unwrap_or_default());
@@ -189,7 +189,7 @@ fn write_claim(place: &Path, home: &Path) -> Result<(), PrivateServerError> {
     fs::write(&path, claim).map_err(in_file("write", &path))
 }
 
-/// Databases of directories that were at this path before and are gone: they stay, with a word about it, but need no server.
+/// Databases of earlier data directories at this path: they are kept and logged, but their servers are stopped.
 fn end_orphans(home: &Path) {
     for entry in fs::read_dir(ELSEWHERE).into_iter().flatten().flatten() {
         let place = entry.path();
@@ -211,14 +211,14 @@ fn end_orphans(home: &Path) {
     }
 }
 
-/// Where versions without ids put the cluster of this home.
+/// Where versions without ids put the cluster of this home directory.
 fn legacy_place(home: &Path) -> PathBuf {
     let hash = Sha256::digest(home.as_os_str().as_encoded_bytes());
     let name: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     Path::new(ELSEWHERE).join(format!("kartshoppe-{name}"))
 }
 
-/// Makes a place that the server's user can walk into.
+/// Creates a place that the server's user can enter.
 fn open(place: &Path) -> Result<(), PrivateServerError> {
     let make = || {
         fs::create_dir_all(place)?;
@@ -227,7 +227,7 @@ fn open(place: &Path) -> Result<(), PrivateServerError> {
     make().map_err(in_file("make", place))
 }
 
-/// Puts the id among the cluster's files, as its owner's.
+/// Writes the id among the cluster's files, owned like them.
 pub(super) fn write_id(cluster: &Path, id: &str) -> Result<(), PrivateServerError> {
     let path = cluster.join(ID_IN_CLUSTER);
     if read(&path)?.as_deref() == Some(id) {

@@ -15,24 +15,24 @@ use super::cluster::{Cluster, in_file, last_words};
 use super::process::{self, Process};
 use super::runtime;
 
-/// A server that recovers from a crash replays at most `max_wal_size`; longer than this and something else is wrong.
+/// Recovery from a crash replays at most `max_wal_size`; if it takes longer than this, something else is wrong.
 const READY_WITHIN: Duration = Duration::from_secs(300);
-/// A fast shutdown ends connections and writes a checkpoint.
+/// A fast shutdown closes connections and writes a checkpoint.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
-/// An immediate shutdown writes nothing; the next start recovers. Nothing committed is lost. PostgreSQL itself kills children
-/// that hang after 5 s.
+/// An immediate shutdown writes nothing; the next start recovers. Nothing committed is lost. PostgreSQL itself kills hanging
+/// children after 5 s.
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
-/// A process that is killed ends as soon as the system lets it.
+/// A killed process ends as soon as the system lets it.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
-/// How long a thread may wait for a server that nobody stopped in order.
+/// How long a drop may block its thread waiting for a server that was not stopped in order.
 const DROPPED_WITHIN: Duration = Duration::from_secs(5);
-/// How often files are looked at while a server starts.
+/// How often the pid file is read while a server starts.
 const POLL: Duration = Duration::from_millis(5);
 /// The processes of a killed server need a moment to end.
 const START_ATTEMPTS: u32 = 5;
 const START_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
-/// A running server process. A value that is dropped before it has ended is ended.
+/// A running server process. Dropping the value stops the server if it still runs.
 #[derive(Debug)]
 pub(super) struct Postmaster {
     process: Process,
@@ -41,18 +41,18 @@ pub(super) struct Postmaster {
     over: bool,
 }
 
-/// What `postmaster.pid` says. Source: PostgreSQL, `miscadmin.h`, the lock file's lines.
+/// Content of `postmaster.pid`. Source: PostgreSQL, `miscadmin.h`, the lock file's lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PidFile {
     pub pid: Pid,
-    /// Where its files were when it started.
+    /// Its data directory when it started.
     pub directory: String,
     /// In epoch seconds.
     pub started: String,
     pub port: u16,
-    /// Folder of its socket; empty if it has none, as servers of former versions.
+    /// The socket's folder; empty if it has none, as with servers of previous versions.
     pub socket: PathBuf,
-    /// Whether it takes connections: not while it recovers, and no longer when it stops.
+    /// Whether it accepts connections: not during recovery, and no longer once it stops.
     pub ready: bool,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Running {
     pub file: PidFile,
 }
 
-/// The server that runs on this directory, if one does.
+/// The server that runs on this directory, if any.
 pub(super) fn running(directory: &Path) -> Result<Option<Running>, PrivateServerError> {
     let Some(file) = PidFile::read(directory)? else { return Ok(None) };
     let process = Process::find(file.pid).filter(|process| process.runs_on(directory) != Some(false));
@@ -71,7 +71,7 @@ pub(super) fn running(directory: &Path) -> Result<Option<Running>, PrivateServer
 }
 
 impl Postmaster {
-    /// A process that was found running.
+    /// Wraps a process that was found running.
     pub fn of(process: Process) -> Self {
         Self::new(process, None)
     }
@@ -81,7 +81,7 @@ impl Postmaster {
         Self { process, child, over: false }
     }
 
-    /// Adopts the server that runs on the cluster, or starts one; returns when it takes connections.
+    /// Adopts the server that runs on the cluster, or starts one; returns when it accepts connections.
     pub async fn adopt_or_start(cluster: &Cluster) -> Result<Self, PrivateServerError> {
         let mut attempt = 1;
         loop {
@@ -96,7 +96,7 @@ impl Postmaster {
         }
     }
 
-    /// The same, trying once.
+    /// [`Self::adopt_or_start`] without the retry.
     pub async fn adopt_or_start_once(cluster: &Cluster) -> Result<Self, PrivateServerError> {
         if let Some(found) = running(&cluster.directory)?
             && let Some(adopted) = Self::adopt(cluster, found).await?
@@ -106,7 +106,7 @@ impl Postmaster {
         Self::start(cluster).await
     }
 
-    /// Ends the server as [`Postmaster::stop`] does; afterwards its number means nothing any more, if anybody collects it.
+    /// Ends the server as [`Postmaster::stop`] does, and waits until its process id is free, if its parent reaps it.
     pub async fn stop_for_good(self) -> Result<(), PrivateServerError> {
         let pid = self.process.pid;
         self.stop().await?;
@@ -114,7 +114,7 @@ impl Postmaster {
         Ok(())
     }
 
-    /// Ends the server: at once as far as its clients are concerned, and with everything committed on disk.
+    /// Ends the server: clients are disconnected at once, and everything committed is on disk.
     pub async fn stop(mut self) -> Result<(), PrivateServerError> {
         let ways = [(Signal::INT, STOPPED_WITHIN), (Signal::QUIT, ENDED_WITHIN), (Signal::KILL, KILLED_WITHIN)];
         for (signal, within) in ways {
@@ -124,7 +124,7 @@ impl Postmaster {
             }
             tracing::warn!(pid = self.process.number(), ?signal, ?within, "the private PostgreSQL does not stop");
         }
-        // Nothing is left to try.
+        // SIGKILL was the last resort.
         self.over = true;
         let waited = STOPPED_WITHIN + ENDED_WITHIN + KILLED_WITHIN;
         Err(PrivateServerError::NotStopped { pid: self.process.number(), waited })
@@ -133,7 +133,7 @@ impl Postmaster {
     /// Waits until the process has ended. Cancel-safe.
     pub async fn ended(&mut self) {
         match &mut self.child {
-            // An error says that it was waited for already.
+            // An error means that the child was already waited for.
             Some(child) => drop(child.wait().await),
             None => self.process.ended().await,
         }
@@ -142,12 +142,12 @@ impl Postmaster {
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
         self.process.signal(signal)?;
-        // One that was stopped (SIGSTOP) takes its signals when it goes on.
+        // A process stopped by SIGSTOP handles its signals only once it continues.
         self.process.signal(Signal::CONT).map(drop)
     }
 
-    /// `None` if the server went away while it was waited for, or was ended: as its files were moved, which it knows by their old
-    /// path, or as it does not listen where it should.
+    /// `None` if the server ended during the wait, or was stopped because its files were moved (it knows them by their old path)
+    /// or because it does not listen where it should.
     async fn adopt(cluster: &Cluster, found: Running) -> Result<Option<Self>, PrivateServerError> {
         let pid = found.process.number();
         tracing::info!(pid, "found the private PostgreSQL running");
@@ -203,14 +203,14 @@ impl Postmaster {
                 return Ok(postmaster);
             }
         }
-        // Better none than one that nobody knows of.
+        // A server that is not ready is not left running unwatched.
         postmaster.stop().await?;
         Err(not_ready(cluster))
     }
 }
 
 impl Drop for Postmaster {
-    /// On a way out that nobody foresaw, such as a panic, the server goes with us.
+    /// On an unforeseen exit, such as a panic, the server is stopped too.
     fn drop(&mut self) {
         process::is_over(self.process.pid);
         for signal in [Signal::INT, Signal::QUIT] {
@@ -241,7 +241,7 @@ impl PidFile {
     pub fn parse(text: &str) -> Option<Self> {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         Some(Self {
-            // A server in single-user mode writes its number negative.
+            // A server in single-user mode writes its process id as a negative number.
             pid: Pid::from_raw(lines.first()?.parse::<i32>().ok()?.checked_abs()?)?,
             directory: (*lines.get(1)?).to_owned(),
             started: lines.get(2).copied().unwrap_or_default().to_owned(),
@@ -271,7 +271,7 @@ pub(super) fn remove_strangers_pid(directory: &Path) -> Result<(), PrivateServer
     Ok(())
 }
 
-/// Where the server runs whose own mark this one is a copy of.
+/// The directory of the running server whose pid file this one is a copy of.
 fn original_of(process: &Process, copy: &PidFile) -> Option<String> {
     let works_in = process.working_directory();
     let own = PidFile::read(&works_in).ok().flatten()?;

@@ -1,8 +1,8 @@
-//! A process of PostgreSQL: watched and signalled so that neither a zombie nor a later process of the same number is taken for
+//! A process of PostgreSQL: watched and signalled so that neither a zombie nor a later process with the same id is mistaken for
 //! it.
 //!
-//! Linux gives a handle for a process (`pidfd`) that tells its end also while nobody has collected it, as under a first process
-//! of a container that never does. Elsewhere, and where a sandbox refuses the handle, the process is looked at again and again.
+//! Linux provides a handle for a process (`pidfd`) that reports its end even if it is never reaped, as under a container's init
+//! process that reaps none. Elsewhere, and where a sandbox refuses the handle, the process is polled.
 
 use std::fs;
 use std::io;
@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-/// How often a process without a handle is looked at.
+/// Poll interval for a process without a handle.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The same where its end is near.
 const LOOK_SOON: Duration = Duration::from_millis(5);
 /// A first process that collects at all does so within seconds.
 const COLLECTED_WITHIN: Duration = Duration::from_secs(3);
 
-/// The servers that are this process's to stop, for a way out on which nothing is stopped in order.
+/// The servers that this process must stop, for exits without an orderly shutdown.
 static OURS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// A living process.
@@ -32,18 +32,18 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process of this number, unless it has ended.
+    /// The process with this id, unless it has ended.
     pub fn find(pid: Pid) -> Option<Self> {
         let handle = handle_of(pid);
         (!has_ended(pid)).then_some(Self { pid, handle })
     }
 
-    /// Its number, for people.
+    /// Its id, for messages.
     pub fn number(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// `false` if it has ended meanwhile.
+    /// `false` if it has already ended.
     pub fn signal(&self, signal: Signal) -> io::Result<bool> {
         let sent = match &self.handle {
             #[cfg(target_os = "linux")]
@@ -73,13 +73,13 @@ impl Process {
         }
     }
 
-    /// The same as [`Process::ended`], blocking, for at most this long; whether it has ended.
+    /// Like [`Process::ended`], but blocking, for at most this long; returns whether it has ended.
     pub fn ends_within(&self, time: Duration) -> bool {
         end_within(self.pid, time)
     }
 
-    /// Whether it is a PostgreSQL on that directory; `None` where that cannot be found out. A server works in its directory, so a
-    /// directory that was moved, or has several paths, is known by its inode.
+    /// Whether it is a PostgreSQL on that directory; `None` if unknown. A server's working directory is its data directory, so a
+    /// directory that was moved, or has several paths, is recognised by its inode.
     pub fn runs_on(&self, directory: &Path) -> Option<bool> {
         let number = self.number();
         if !Path::new("/proc/self").exists() {
@@ -94,18 +94,18 @@ impl Process {
         }
         match (fs::metadata(self.working_directory()), fs::metadata(directory)) {
             (Ok(works_in), Ok(directory)) => Some(same_inode(&works_in, &directory)),
-            // It ended just now.
+            // It has just ended.
             (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Some(false),
             _ => None,
         }
     }
 
-    /// Whether it is a PostgreSQL, on whatever directory.
+    /// Whether it is a PostgreSQL, on any directory.
     pub fn is_postgres(&self) -> bool {
         fs::exists(self.working_directory().join("PG_VERSION")).unwrap_or(false)
     }
 
-    /// Where it works, as a path that leads there also if the directory was moved.
+    /// Its working directory, as a path that is valid even if the directory was moved.
     pub fn working_directory(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/cwd", self.number()))
     }
@@ -121,11 +121,11 @@ pub(super) fn is_over(pid: Pid) {
 }
 
 /// Ends every server of this process at once (PostgreSQL's immediate shutdown: nothing committed is lost, the next start
-/// recovers), and waits for at most `time`. Takes no lock that a stopping process may hold for long, and says nothing.
+/// recovers), and waits for at most `time`. Takes no lock that a stopping process may hold for long, and logs nothing.
 pub(super) fn end_all(time: Duration) {
     let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for pid in &ours {
-        // A stopped process takes its signals when it goes on.
+        // A process stopped by SIGSTOP handles its signals only once it continues.
         let _ = kill_process(*pid, Signal::QUIT).and_then(|()| kill_process(*pid, Signal::CONT));
     }
     for pid in ours {
@@ -147,18 +147,18 @@ pub(super) fn same_inode(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Whether anything has this number, a zombie included: that is what PostgreSQL asks before it takes over a directory.
+/// Whether any process has this id, a zombie included: PostgreSQL checks the same before it takes over a directory.
 pub(super) fn is_there(pid: Pid) -> bool {
-    // No right to signal it means that it is there.
+    // No permission to signal it means that it exists.
     !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
-/// Whether no process of this number runs any more: nothing is there, or what is there waits to be collected.
+/// Whether no process with this id is running: it does not exist or is a zombie.
 fn has_ended(pid: Pid) -> bool {
     if !is_there(pid) {
         return true;
     }
-    // The state follows the name, which is in parentheses and may hold any character.
+    // The state follows the name, which is in parentheses and may contain any character.
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| matches!(rest.trim_start().chars().next(), Some('Z' | 'X')))
 }

@@ -1,4 +1,4 @@
-//! A cluster that comes from a copy: it becomes the data directory's own, under a new id.
+//! A cluster restored from a backup: it becomes the data directory's own, under a new id.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use super::place::{self, Place};
 use super::{PrivateServerError, home_of, lock};
 use crate::data_dir::PidLock;
 
-/// A place for the copy's files.
+/// An empty folder for the copied files.
 #[derive(Debug)]
 pub struct Restored {
     home: PathBuf,
@@ -22,7 +22,7 @@ pub struct Restored {
     _lock: PidLock,
 }
 
-/// Makes sure that this machine can run a cluster of that version, writing nothing.
+/// Makes sure that this machine can run a cluster of that version, without writing anything.
 ///
 /// # Errors
 /// [`PrivateServerError`] if the programs are missing.
@@ -31,7 +31,7 @@ pub fn can_restore(data_dir: &Path, bin_dir: Option<&Path>, major: u32) -> Resul
 }
 
 impl Restored {
-    /// Makes an empty folder for the cluster of a data directory that has none.
+    /// Creates an empty folder for the cluster of a data directory that has none.
     ///
     /// # Errors
     /// [`PrivateServerError`], also if there is a cluster.
@@ -53,13 +53,13 @@ impl Restored {
         Ok(Self { home, place, owner, draft, _lock: lock })
     }
 
-    /// Where the files of the cluster go.
+    /// Where the cluster's files go.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.draft
     }
 
-    /// Makes the files the server's, and the data directory's.
+    /// Hands the files to the server's user, and registers the cluster with the data directory.
     ///
     /// # Errors
     /// [`PrivateServerError`].

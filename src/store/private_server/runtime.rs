@@ -1,9 +1,8 @@
-//! The folder of the server's socket: short, as a socket's path ends at 107 bytes, and its owner's alone.
+//! The folder of the server's socket: short, as a socket's path ends at 107 bytes, and accessible to its owner alone.
 //!
-//! Whoever could put a socket of his own there would be sent a password, so the folder is trusted only if it is a directory, no
-//! link, belongs to the server's user, and lies where nobody else can move it away. The file `credentials` names it: programs
-//! that were started with another environment must find it. A copy of a data directory gets a folder of its own, one that was
-//! moved keeps it.
+//! A user who could put a socket there would be sent a password, so the folder is trusted only if it is a directory, not a link,
+//! belongs to the server's user, and lies where no other user can move it. The file `credentials` names it: programs started with
+//! another environment must find it. A copy of a data directory gets its own folder, a moved one keeps it.
 
 use std::env;
 use std::ffi::OsStr;
@@ -21,33 +20,33 @@ use super::owner::Owner;
 use super::postmaster::PidFile;
 use super::process::Process;
 
-/// What `sun_path` holds on Linux, without its end mark; other systems have 103.
+/// Capacity of `sun_path` on Linux, without the terminating NUL; other systems have 103.
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
-/// Where there is no `XDG_RUNTIME_DIR` of ours.
+/// Used if there is no `XDG_RUNTIME_DIR` of our own.
 const SHARED: &str = "/tmp";
-/// Bits of the mode that let others write, and the one that keeps them from moving what is not theirs.
+/// Mode bits that let others write, and the one (sticky) that keeps them from moving files they do not own.
 const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
-/// The folder for the server of this home.
+/// The folder for the server of this home directory.
 pub(super) fn folder_for(home: &Path, id: &str, owner: Option<Owner>, port: u16) -> Result<PathBuf, PrivateServerError> {
     let here = fs::metadata(home).map_err(in_file("look at", home))?;
     let hash = Sha256::digest(format!("{id} {} {}", here.dev(), here.ino()));
     let digits: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let name = format!("kartshoppe-{}-{digits}", server_user(owner).uid);
-    // Root's PostgreSQL user does not get into root's own runtime directory.
+    // Root's PostgreSQL user cannot enter root's own runtime directory.
     let own = env::var_os("XDG_RUNTIME_DIR").filter(|_| owner.is_none()).map(PathBuf::from);
     let fits = |base: &PathBuf| socket_in(&base.join(&name), port).as_os_str().len() <= LONGEST;
     let base = own.filter(|base| is_plain(base.as_os_str()) && is_ours_alone(base)).filter(fits);
     Ok(base.unwrap_or_else(|| PathBuf::from(SHARED)).join(name))
 }
 
-/// The socket of a server of that port.
+/// The socket of a server with that port.
 pub(super) fn socket_in(folder: &Path, port: u16) -> PathBuf {
     folder.join(format!(".s.PGSQL.{port}"))
 }
 
-/// Makes the folder, or makes sure that the one that is there is the server's user's and nobody else's.
+/// Creates the folder, or makes sure that the existing one belongs to the server's user alone.
 pub(super) fn claim(folder: &Path, owner: Option<Owner>) -> Result<(), PrivateServerError> {
     let user = server_user(owner);
     let foreign = |what: String| PrivateServerError::ForeignFolder { path: folder.display().to_string(), what };
@@ -76,7 +75,8 @@ pub(super) fn claim(folder: &Path, owner: Option<Owner>) -> Result<(), PrivateSe
     Ok(())
 }
 
-/// Removes what a server that is gone left in the folder. One that lives there has other files than ours, as ours does not run.
+/// Removes what an ended server left in the folder. A server that still runs there serves another data directory, as ours is not
+/// running.
 pub(super) fn clear(folder: &Path, port: u16) -> Result<(), PrivateServerError> {
     let socket = socket_in(folder, port);
     let lock = folder.join(format!(".s.PGSQL.{port}.lock"));
@@ -96,7 +96,7 @@ pub(super) fn clear(folder: &Path, port: u16) -> Result<(), PrivateServerError> 
     Ok(())
 }
 
-/// Removes the folder of a server that was stopped. What else is in it keeps it.
+/// Removes the folder of a stopped server, unless it holds other files.
 pub(super) fn release(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
@@ -110,7 +110,7 @@ fn is_ours_alone(directory: &Path) -> bool {
     directory.is_absolute() && fs::metadata(directory).is_ok_and(ours)
 }
 
-/// Whether neither a URL nor PostgreSQL's settings give its characters a meaning.
+/// Whether none of its characters has a special meaning in a URL or in PostgreSQL's settings.
 fn is_plain(path: &OsStr) -> bool {
     path.as_encoded_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(byte))
 }

@@ -1,4 +1,4 @@
-//! Actors and roles that do not do their work.
+//! Actors and roles that stop working.
 
 use kartshoppe::telemetry::alarms::Cause;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::page::Page;
 use crate::support::server::{Options, Server};
 use crate::support::shopper::Shopper;
 
-/// Short patience, and actors that hang until the test ends them.
+/// Short time limits, and actors that hang until the test ends them.
 fn options() -> Options {
     Options::default()
         .set("KARTSHOPPE__FAULTS__ENABLED", true)
@@ -26,7 +26,7 @@ async fn arm(server: &Server, target: &str, fault: &str, count: u64) {
     assert_eq!(status, 200, "{said}");
 }
 
-/// Puts something into a cart and, if so wished, buys it.
+/// Adds a product to a cart and optionally checks it out.
 async fn shop(server: &Server, name: &str, buy: bool) {
     let shopper = Shopper::new(name);
     shopper.add(server, "PROD_0001", 1).await;
@@ -36,12 +36,12 @@ async fn shop(server: &Server, name: &str, buy: bool) {
     }
 }
 
-/// An actor hangs, something happens that it does not take, and it is ended.
+/// An actor hangs, an input arrives that it does not handle, and the actor is killed.
 async fn hung(target: &str, buy: bool, causes: &[(Cause, &[&str])]) {
     let mut server = Server::start_filled(options()).await;
     let mut page = Page::open(&server.socket_url("session-before")).await;
     shop(&server, "before", buy).await;
-    // Everybody is at work: what hangs before it has ever stood anywhere has no place to be told.
+    // Every actor is working: a position that never advanced before the hang would not be reported.
     page.until("its cart", |page| page.frames.iter().any(|frame| frame["eventType"] == "SHOPPING_CART")).await;
     arm(&server, target, "hang", 1).await;
     shop(&server, "meanwhile", buy).await;
@@ -54,33 +54,33 @@ async fn hung(target: &str, buy: bool, causes: &[(Cause, &[&str])]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_committer_that_hangs_is_told_by_what_stands_still() {
+async fn a_hung_committer_raises_the_alarms_of_what_it_stalls() {
     let stalled: &[&str] = &["the inventory stands still", "order-events/", "offset", "look for what is wrong"];
     let unsettled: &[&str] = &["order items wait for their outcome", "direct and", "kartshoppe cdc status"];
     hung("committer", true, &[(Cause::InputStalled, stalled), (Cause::ItemsUnsettled, unsettled)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_read_model_that_hangs_is_told_by_what_stands_still() {
+async fn a_hung_read_model_raises_the_alarm_of_its_position() {
     hung("catalog-view", true, &[(Cause::CatalogueStalled, &["the read model stands still", "offset"])]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tracker_that_hangs_is_told_by_what_stands_still() {
+async fn a_hung_tracker_raises_the_alarms_of_what_it_stalls() {
     hung("order-tracker", true, &[(Cause::TrackerStalled, &["outcomes of orders are not written down", "inventory-events/"])])
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fan_out_that_hangs_is_told_by_what_stands_still() {
+async fn a_hung_fan_out_raises_the_alarm_of_its_position() {
     hung("fanout", false, &[(Cause::FanoutStalled, &["pages are not told of carts", "shopping-cart-events/"])]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_actor_that_keeps_ending_is_told_until_it_runs_again() {
+async fn an_actor_that_keeps_failing_raises_an_alarm_until_it_runs_again() {
     let mut server = Server::start_filled(options()).await;
     for (target, role) in [("wal-reader", "cdc"), ("order-tracker", "api"), ("alert-desk", "api")] {
-        // Ends while it works, and, as the last one hears next to nothing, starts that fail.
+        // The actor ends during its work and then, as its successors receive almost nothing, in starts that fail.
         if target == "alert-desk" {
             arm(&server, target, "start", 14).await;
         }
@@ -94,7 +94,7 @@ async fn an_actor_that_keeps_ending_is_told_until_it_runs_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_actor_that_is_away_is_told_until_it_is_back() {
+async fn an_actor_that_is_down_raises_an_alarm_until_it_is_back() {
     let backoff = |key: &str| format!("KARTSHOPPE__SUPERVISION__BACKOFF_{key}");
     let options = options().set(&backoff("MIN"), "4s").set(&backoff("MAX"), "4s");
     let mut server = Server::start_filled(options).await;
@@ -105,7 +105,7 @@ async fn an_actor_that_is_away_is_told_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_read_model_that_is_being_read_is_told() {
+async fn a_read_model_that_is_restoring_raises_an_alarm() {
     let arguments = ["--roles", "inventory"].map(str::to_owned).to_vec();
     let mut server = Server::start(Options { arguments, ..options() }).await;
     arm(&server, "catalog-view", "hang", 1).await;
@@ -119,7 +119,7 @@ async fn a_read_model_that_is_being_read_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wal_reader_that_does_not_begin_is_told() {
+async fn a_wal_reader_that_does_not_start_raises_an_alarm() {
     let mut server = Server::start_filled(options()).await;
     let (status, _) = server.operate("/admin/roles/cdc/stop", &Value::Null).await;
     assert_eq!(status, 200);
@@ -131,15 +131,15 @@ async fn a_wal_reader_that_does_not_begin_is_told() {
     all_over(&mut server, &[Cause::WalReaderStarting, Cause::WalReader]).await;
 }
 
-/// Both ends of a process's life: nothing else is said meanwhile.
+/// The start and the stop of a process: no other alarm is raised in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_and_a_stop_are_told() {
+async fn a_start_and_a_stop_are_reported() {
     let mut server = Server::start_filled(options()).await;
     is_over(&server, Cause::ProcessStarting).await;
     let log = std::fs::read_to_string(server.log_path()).unwrap();
     assert!(log.contains("the process is starting"), "{log}");
     assert!(!log.contains("ERROR"), "a start is no error: {log}");
-    // One that hangs makes the stop last.
+    // A hung actor prolongs the stop.
     arm(&server, "order-publisher", "hang", 1).await;
     shop(&server, "hangs", true).await;
     server.signal(rustix::process::Signal::TERM);
@@ -154,7 +154,7 @@ async fn a_start_and_a_stop_are_told() {
     assert_eq!(log.matches(&format!("kartshoppe.cause=\"{}\"", Cause::ProcessStopping.as_str())).count(), 1, "{log}");
 }
 
-/// No actor's mailbox shows messages that nobody waits for, of whatever kind it is.
+/// No actor's mailbox depth, of any kind, counts messages that are not waiting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mailbox_is_empty_when_nothing_happens() {
     use kartshoppe::actors::supervision::ActorKind;

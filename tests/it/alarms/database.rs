@@ -1,4 +1,4 @@
-//! PostgreSQL: frozen, read-only, refusing, and with rows of others.
+//! PostgreSQL: frozen, read-only, refusing, and with rows written by other programs.
 
 use kartshoppe::store::StoreOptions;
 use kartshoppe::telemetry::alarms::Cause;
@@ -26,7 +26,7 @@ async fn admin(database: &TestDatabase, sql: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_postgresql_is_told_until_it_is_back() {
+async fn a_frozen_postgresql_raises_an_alarm_until_it_is_back() {
     let mut server = Server::start_filled(options()).await;
     signal_all(server.data(), Signal::STOP);
     stands(&server, Cause::Database, &["database: ", "see to PostgreSQL"]).await;
@@ -38,7 +38,7 @@ async fn a_frozen_postgresql_is_told_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_read_only_database_is_told_until_it_is_writable() {
+async fn a_read_only_database_raises_an_alarm_until_it_is_writable() {
     let mut server = Server::start_filled(options()).await;
     let url = server.database_url();
     for (setting, is_read_only) in [("on", true), ("off", false)] {
@@ -56,7 +56,7 @@ async fn a_read_only_database_is_told_until_it_is_writable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_that_cannot_be_made_are_told_until_they_can() {
+async fn tables_that_cannot_be_created_raise_an_alarm_until_they_can() {
     let database = empty_database(StoreOptions::default()).await;
     admin(&database, "CREATE VIEW orders AS SELECT 1 AS one").await;
     let mut server = Server::launch(on(&database).set("KARTSHOPPE__CDC__SLOT", "alarms_of_tables"));
@@ -71,12 +71,12 @@ async fn tables_that_cannot_be_made_are_told_until_they_can() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_that_cannot_be_shown_is_told_until_it_can() {
+async fn an_unreadable_order_raises_an_alarm_until_it_is_corrected() {
     let database = database().await;
     let options = Options { arguments: ["--roles", "api,inventory"].map(str::to_owned).to_vec(), ..on(&database) };
     let mut server = Server::start_filled(options).await;
     admin(&database, "ALTER TABLE orders DROP CONSTRAINT orders_money_sane").await;
-    // The tracker reads the order when its outcome comes: the inventory is stopped until the row is spoilt.
+    // The tracker reads the order when its outcome arrives: the inventory is stopped until the row is damaged.
     let (status, _) = server.operate("/admin/roles/inventory/stop", &serde_json::Value::Null).await;
     assert_eq!(status, 200);
     let shopper = Shopper::new("odd");
@@ -95,9 +95,9 @@ async fn an_order_that_cannot_be_shown_is_told_until_it_can() {
     shopper.settled(&server, id).await;
 }
 
-/// Also when the role is stopped while it stands.
+/// Also when the role is stopped while the alarm is raised.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wal_reader_that_may_not_read_is_told_until_it_may() {
+async fn a_wal_reader_without_permission_raises_an_alarm_until_it_is_granted() {
     let database = database().await;
     let mut server = Server::start_filled(on(&database).set("KARTSHOPPE__CDC__SLOT", "alarms_of_the_reader")).await;
     let words = ["orders are not read from the WAL", "GRANT SELECT ON order_items"];
@@ -134,10 +134,10 @@ async fn waiting(database: &TestDatabase) -> (Server, Shopper, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_item_that_cannot_be_rescued_is_told_until_it_can() {
+async fn an_item_that_cannot_be_rescued_raises_an_alarm_until_it_can() {
     let database = database().await;
     let (mut server, shopper, id) = waiting(&database).await;
-    // As in a database of before there was this constraint: the row breaks it, so that it cannot be written.
+    // As in a database from before this constraint existed: the row violates it, so it cannot be updated.
     let spoil = "UPDATE order_items SET unit_price = 'NaN';
          ALTER TABLE order_items ADD CONSTRAINT alarms_money CHECK (unit_price <> 'NaN') NOT VALID";
     admin(&database, "ALTER TABLE order_items DROP CONSTRAINT IF EXISTS order_items_money_sane").await;
@@ -150,7 +150,7 @@ async fn an_item_that_cannot_be_rescued_is_told_until_it_can() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_from_before_a_gap_are_told_until_they_have_outcomes() {
+async fn items_from_before_a_gap_raise_an_alarm_until_they_have_outcomes() {
     let database = database().await;
     let (mut server, shopper, id) = waiting(&database).await;
     admin(&database, "INSERT INTO order_tracker_gaps (partition, reason) VALUES (0, 'a test')").await;

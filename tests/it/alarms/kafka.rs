@@ -21,7 +21,7 @@ use crate::support::server::{Options, Server};
 
 const PRODUCTS: usize = 20;
 const STOCK: i64 = 1_000;
-/// The settings of the states' topic that are no broker's defaults.
+/// The settings of the states' topic that differ from a broker's defaults.
 const OURS: [(&str, &str); 3] =
     [("cleanup.policy", "compact"), ("max.compaction.lag.ms", "3600000"), ("max.message.bytes", "8388608")];
 
@@ -65,7 +65,7 @@ impl Shop {
         self.sent += PRODUCTS;
     }
 
-    /// Everything that was ordered has its one outcome.
+    /// Everything that was ordered has exactly one outcome.
     async fn all_settle(&self) {
         let log = self.place.log().await;
         within(until_committed(&*log)).await;
@@ -79,7 +79,7 @@ fn own_broker() -> Option<(&'static Broker, Place)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_down_is_told_until_it_is_back() {
+async fn a_broker_that_is_down_raises_an_alarm_until_it_is_back() {
     let Some((broker, place)) = own_broker() else { return };
     let mut shop = Shop::open(place).await;
     broker.kill();
@@ -98,7 +98,7 @@ async fn a_broker_that_is_down_is_told_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_policy_is_told_until_it_is_put_right() {
+async fn a_wrong_policy_raises_an_alarm_until_it_is_corrected() {
     let Some(place) = Place::kafka() else { return };
     let mut shop = Shop::open(place).await;
     let name = shop.place.reach(Topic::Products).1;
@@ -110,13 +110,13 @@ async fn a_policy_is_told_until_it_is_put_right() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_foreign_member_is_told_until_it_leaves() {
+async fn a_foreign_member_raises_an_alarm_until_it_leaves() {
     let Some(place) = Place::kafka() else { return };
     let mut shop = Shop::open(place).await;
     let consumer = Administrator(&shop.place).consumer_of_others().await;
     stands(&shop.server, Cause::GroupMemberForeign, &["no KartShoppe", "give it another group", "somebody-elses"]).await;
     shop.order_each().await;
-    // It leaves in order; to drop it right after that now and then hangs in librdkafka.
+    // It leaves in order; dropping it right after that occasionally hangs in librdkafka.
     consumer.unsubscribe();
     within(async {
         while consumer.assignment().unwrap().count() > 0 {
@@ -131,7 +131,7 @@ async fn a_foreign_member_is_told_until_it_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_position_of_others_is_told_until_the_role_is_stopped() {
+async fn a_foreign_position_raises_an_alarm_until_the_role_is_stopped() {
     let Some(place) = Place::kafka() else { return };
     let mut shop = Shop::open(place).await;
     shop.order_each().await;
@@ -143,14 +143,14 @@ async fn a_position_of_others_is_told_until_the_role_is_stopped() {
     shop.role("inventory", "start").await;
     stands(&shop.server, Cause::PositionForeign, &["goes on at", "foreign member"]).await;
     shop.all_settle().await;
-    // It is shown for minutes after everything was handled, but not for a role that is stopped.
+    // The alarm stays for minutes after everything was handled, but not for a stopped role.
     shop.role("inventory", "stop").await;
     is_over(&shop.server, Cause::PositionForeign).await;
 }
 
 /// The topic of the states takes no more than a few bytes: no commit gets through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_is_refused_is_told_until_it_is_taken() {
+async fn a_refused_commit_raises_an_alarm_until_it_is_accepted() {
     let Some(place) = Place::kafka() else { return };
     let mut shop = Shop::open(place).await;
     let name = shop.place.reach(Topic::Products).1;
@@ -162,7 +162,7 @@ async fn a_commit_that_is_refused_is_told_until_it_is_taken() {
     all_over(&mut shop.server, &[Cause::TopicPolicy, Cause::CommitRefused, Cause::Inventory, Cause::InputStalled]).await;
 }
 
-/// The batch of a partition's file that begins at or after this offset, as it lies on the broker's disk: its place in the file.
+/// The batch in a partition's file that contains or follows this offset, on the broker's disk: its position in the file.
 fn last_batch(file: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -191,8 +191,8 @@ fn segment(broker: &Broker, topic: &str, partition: i32) -> PathBuf {
     panic!("{folder} is not below {}", broker.folder().display());
 }
 
-/// Spoils a batch on the broker's disk: codec bits that no client knows, or those of a codec that its payload is none of. Gives
-/// the place and the byte that was there.
+/// Damages a batch on the broker's disk: codec bits that no client knows, or those of a codec that does not match its payload.
+/// Returns the position and the original byte.
 fn spoil(path: &Path, unknown_codec: bool) -> (u64, u8) {
     /// The low byte of a batch's attributes.
     const CODEC: usize = 22;
@@ -203,16 +203,16 @@ fn spoil(path: &Path, unknown_codec: bool) -> (u64, u8) {
     (place as u64, bytes[place])
 }
 
-/// As a replica that is well would be copied over.
+/// As if it were copied from a healthy replica.
 fn write_at(path: &Path, place: u64, byte: u8) {
     use std::os::unix::fs::FileExt;
     fs::File::options().write(true).open(path).unwrap().write_all_at(&[byte], place).unwrap();
 }
 
-/// A record of `order-events` that is damaged on the broker: the partition stands still by name, the others go on; once the
-/// record is well again the partition goes on, too.
+/// A record of `order-events` that is damaged on the broker: only its partition stops, and is named; once the record is repaired
+/// the partition continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_record_stops_its_partition_alone_until_it_is_well() {
+async fn a_damaged_record_stops_only_its_partition_until_it_is_repaired() {
     let Some((broker, place)) = own_broker() else { return };
     let mut shop = Shop::open(place).await;
     let topic = shop.place.reach(Topic::OrderEvents).1;

@@ -1,4 +1,4 @@
-//! The embedded log, its disk, and the file of the first products.
+//! The embedded log, its disk, and the bootstrap file.
 
 use std::fs;
 use std::path::Path;
@@ -21,12 +21,12 @@ fn log_of(server: &Server) -> std::path::PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_was_moved_is_told_until_it_is_back() {
+async fn a_moved_log_raises_an_alarm_until_it_is_back() {
     let mut server = Server::start_filled(options()).await;
     let elsewhere = server.data().join("elsewhere");
     fs::rename(log_of(&server), &elsewhere).unwrap();
     stands(&server, Cause::LogMoved, &["the event log was moved", "Put the same files back", "kartshoppe.log.sqlite"]).await;
-    // Whoever commits finds out, too.
+    // A commit detects it too.
     stands(&server, Cause::TrialWrite, &["a trial write to the topic health had no echo"]).await;
     let shopper = Shopper::new("meanwhile");
     shopper.add(&server, "PROD_0001", 1).await;
@@ -39,7 +39,7 @@ async fn a_log_that_was_moved_is_told_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_others_lock_is_told_until_they_let_go() {
+async fn a_log_locked_by_others_raises_an_alarm_until_they_release_it() {
     let mut server = Server::start_filled(options()).await;
     let file = log_of(&server).join("kartshoppe.log.sqlite");
     let mut holder = Worker::start("embedded_log::held::lock_on", file.to_str().unwrap());
@@ -51,7 +51,7 @@ async fn a_log_that_others_lock_is_told_until_they_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_others_read_for_long_is_told_until_they_end() {
+async fn a_log_read_by_others_for_long_raises_an_alarm_until_they_end() {
     let mut server = Server::start_filled(options()).await;
     let file = log_of(&server).join("kartshoppe.log.sqlite");
     let mut holder = Worker::start("embedded_log::held::read_on", file.to_str().unwrap());
@@ -65,9 +65,9 @@ async fn a_log_that_others_read_for_long_is_told_until_they_end() {
     all_over(&mut server, &[Cause::LogHeld]).await;
 }
 
-/// The database comes up after a shop whose log was exchanged meanwhile.
+/// The database becomes available after the shop's log was replaced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_the_database_does_not_know_is_told_when_it_is_up() {
+async fn a_log_that_the_database_does_not_know_raises_an_alarm_once_the_database_is_up() {
     let mut database = OwnServer::start().await;
     let urls = database.running.as_ref().unwrap().urls().clone();
     let options = options().set("DATABASE_URL", &urls.database).set("KARTSHOPPE__CDC__DATABASE_URL", &urls.cdc);
@@ -94,7 +94,7 @@ async fn a_log_that_the_database_does_not_know_is_told_when_it_is_up() {
     assert!(on_metrics(&server, Cause::LogStrange).await.is_empty());
 }
 
-/// A small file system of the test's own; `None` where it may not be mounted, which is said.
+/// A small file system for this test; `None` (with a message) where it cannot be mounted.
 struct SmallDisk {
     folder: tempfile::TempDir,
 }
@@ -110,7 +110,7 @@ impl SmallDisk {
         let test = std::thread::current().name().unwrap_or("of a thread").to_owned();
         use std::io::Write;
         let line = format!("kartshoppe: SKIPPED test {test}: no small file system can be mounted here; run it as root\n");
-        // Past the test harness, which keeps back what a passing test prints.
+        // Bypasses the test harness, which hides the output of passing tests.
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         None
     }
@@ -119,7 +119,7 @@ impl SmallDisk {
         self.folder.path()
     }
 
-    /// Writes until only so many bytes are left; gives the file.
+    /// Writes until only this many bytes are left; returns the file.
     fn fill(&self, left: u64) -> std::path::PathBuf {
         let file = self.path().join("filler");
         let disk = rustix::fs::statvfs(self.path()).unwrap();
@@ -138,9 +138,9 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_told_until_there_is_room() {
+async fn a_full_disk_raises_an_alarm_until_there_is_room() {
     let Some(disk) = SmallDisk::mount(64) else { return };
-    // Only the log lives there.
+    // Only the log is on it.
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("data")).unwrap();
     std::os::unix::fs::symlink(disk.path().join("log"), folder.path().join("data/log")).unwrap();
@@ -154,7 +154,7 @@ async fn a_full_disk_is_told_until_there_is_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_runs_short_is_told_until_there_is_room() {
+async fn a_nearly_full_disk_raises_an_alarm_until_there_is_room() {
     let Some(disk) = SmallDisk::mount(400) else { return };
     let mut server = Server::start_filled(Options { folder: Some(disk.path().to_owned()), ..options() }).await;
     let filler = disk.fill(40 << 20);
@@ -165,7 +165,7 @@ async fn a_disk_that_runs_short_is_told_until_there_is_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_bootstrap_file_is_told_until_it_is_there() {
+async fn a_missing_bootstrap_file_raises_an_alarm_until_it_exists() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nowhere.json");
     let mut server = Server::launch(options().set("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE", file.display()));

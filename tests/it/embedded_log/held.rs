@@ -1,4 +1,4 @@
-//! Another program that has the file open and does not let go: commits go on, and an alarm names it as long as it does.
+//! Another program holds the file open: commits continue, and an alarm names the program as long as it does.
 
 use kartshoppe::clock::Clock;
 use kartshoppe::log::embedded::EmbeddedConfig;
@@ -16,10 +16,10 @@ fn standing(alarms: &Alarms, cause: &str) -> Option<String> {
     alarms.list().into_iter().find(|(about, _)| about.cause == cause).map(|(_, alarm)| alarm.in_full())
 }
 
-/// Far more than a checkpoint's worth of records is written while a read is open; each attempt to start the WAL over would wait
+/// Far more than one checkpoint's worth of records is written while a read is open; each attempt to restart the WAL would wait
 /// for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_forgotten_reader_is_named_and_stops_nobody() {
+async fn a_forgotten_reader_is_named_and_blocks_no_commit() {
     let (folder, alarms) = (tempfile::tempdir().unwrap(), Alarms::default());
     let config = EmbeddedConfig { fsync: false, alarms: alarms.clone(), ..EmbeddedConfig::new(folder.path(), 4) };
     let log = open_with(config, Clock::system()).await;
@@ -50,9 +50,9 @@ async fn a_forgotten_reader_is_named_and_stops_nobody() {
     log.close().await;
 }
 
-/// A writer of another program keeps us out: that is an alarm that names it, and it goes without anything being written.
+/// Another program's write lock blocks us: that is an alarm that names the program, and it clears without a write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_foreign_lock_is_named_and_goes_by_itself() {
+async fn a_foreign_lock_is_named_and_its_alarm_clears_by_itself() {
     let (folder, alarms) = (tempfile::tempdir().unwrap(), Alarms::default());
     let config = EmbeddedConfig { alarms: alarms.clone(), ..EmbeddedConfig::new(folder.path(), 4) };
     let log = open_with(config, Clock::system()).await;
@@ -85,7 +85,7 @@ fn lock_on() {
     hold("BEGIN IMMEDIATE;");
 }
 
-/// As a `sqlite3` shell that was left open.
+/// Like a `sqlite3` shell that was left open.
 fn hold(sql: &str) {
     let connection = rusqlite::Connection::open(task()).unwrap();
     connection.execute_batch(sql).unwrap();

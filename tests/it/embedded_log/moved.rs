@@ -1,5 +1,5 @@
-//! The file is moved, replaced, deleted or written over under the open log: nothing is written beside it, and when it is back it
-//! goes on.
+//! The file is moved, replaced, deleted or overwritten under the open log: nothing is written until it is back, and the log then continues
+//! once the file is back.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ async fn guarded(folder: &Path) -> (EmbeddedLog, Alarms) {
     (open_with(config, Clock::system()).await, alarms)
 }
 
-/// Waits until the alarm stands, or until none does; gives its text in full.
+/// Waits until the alarm is raised, or until none is; returns its full text.
 async fn until_alarm(alarms: &Alarms, cause: &str, stands: bool) -> String {
     within(async {
         loop {
@@ -90,7 +90,7 @@ async fn a_deleted_folder_is_noticed_by_itself() {
     assert!(!folder.exists());
 }
 
-/// What lay in the WAL is in the log itself when the alarm is there: a kill after that loses nothing.
+/// The content of the WAL has been checkpointed when the alarm is raised: a kill after that loses nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_wal_is_saved_and_refused() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -127,7 +127,7 @@ async fn an_older_copy_in_its_place_is_refused_until_the_right_one_is_back() {
     append(&log, vec![record_at(EVENTS, "a", "new")]).await;
     log.keep_house().await.unwrap();
     let newer = fs::read(file(folder.path())).unwrap();
-    // A check of the newer contents, so that there is something to compare with.
+    // A checkpoint of the newer contents, so that there is something to compare with.
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
 
     fs::write(file(folder.path()), &older).unwrap();
@@ -163,7 +163,7 @@ async fn another_log_in_its_place_is_refused_and_left_as_it_is() {
     }
 }
 
-/// Emptying the log and making a topic again are no reason to doubt the file.
+/// Emptying the log and recreating a topic do not raise the alarm.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_was_emptied_goes_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Which processes may open the log, and the errors of those that may not.
+//! Which processes may open the log, and the errors of the others.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ async fn refusal(folder: &Path, partitions: i32) -> LogError {
 }
 
 #[tokio::test]
-async fn a_second_server_is_refused_and_told_who_has_it() {
+async fn a_second_server_is_refused_with_the_name_of_the_holder() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path()).await;
     let mut child = Worker::start("embedded_log::opening::second_server", folder.path().to_str().unwrap());

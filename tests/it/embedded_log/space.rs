@@ -16,7 +16,7 @@ use crate::support::log::{PATIENCE, append, assigned, batch, polled, position, r
 const PRODUCT: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
 const EVENTS: TopicPartition = TopicPartition { topic: Topic::InventoryEvents, partition: 0 };
 
-/// One key written over and over, as the catalog's most wanted product is: compaction keeps up by itself.
+/// One key written over and over, like the most popular product: compaction keeps up by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_file_stays_bounded_while_one_key_is_written() {
     const BATCHES: usize = 200;
@@ -44,8 +44,8 @@ async fn the_file_stays_bounded_while_one_key_is_written() {
     log.close().await;
 }
 
-/// What anybody may write is bounded in bytes: the oldest go first, also of what was there before a restart, and nothing else
-/// goes.
+/// Topics that anonymous clients can write are bounded in bytes: the oldest records are deleted first, also those from before a
+/// restart, and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tracked_topics_keep_their_newest_bytes() {
     const BUDGET: u64 = 4 << 20;
@@ -73,7 +73,7 @@ async fn tracked_topics_keep_their_newest_bytes() {
     assert!(sizes.iter().all(|size| *size < 24 << 20), "the file grows on: {sizes:?}");
 }
 
-/// Compaction begins without being asked once enough was written.
+/// Compaction starts by itself once enough was written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compaction_starts_by_itself() {
     let folder = tempfile::tempdir().unwrap();
@@ -88,7 +88,7 @@ async fn compaction_starts_by_itself() {
     log.close().await;
 }
 
-/// A reader that sits on an old place does not keep the WAL from starting over.
+/// A reader at an old position does not keep the WAL from restarting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wal_stays_bounded_under_open_readers() {
     // Half of what is written: on a loaded machine the checkpoint comes later, but it comes.
@@ -107,7 +107,7 @@ async fn the_wal_stays_bounded_under_open_readers() {
     log.close().await;
 }
 
-/// No room: nothing of the batch is there, the session stays usable, and goes on when there is room again.
+/// No space: nothing of the batch is written, the session stays usable, and continues once there is space again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_log_aborts_and_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
@@ -140,7 +140,7 @@ async fn a_full_log_aborts_and_goes_on_when_there_is_room() {
     log.close().await;
 }
 
-/// The operating system's own limit, as a disk that is full gives it: what was acknowledged is there, of the rest nothing.
+/// The operating system's own limit, like a full disk: everything acknowledged is there, and nothing of the rest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().unwrap();

@@ -39,7 +39,7 @@ async fn the_newest_session_of_a_group_takes_over_and_hands_back() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_away_meanwhile_starts_over() {
+async fn a_session_that_missed_a_takeover_starts_over() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path()).await;
     append(&log, (0..4).map(|number| record_at(INPUT, "a", &number.to_string())).collect()).await;
@@ -60,7 +60,7 @@ async fn a_session_that_was_away_meanwhile_starts_over() {
     log.close().await;
 }
 
-/// Another program holds SQLite's write lock: a commit waits, an append gives up in time, and nothing comes twice or in part.
+/// Another program holds SQLite's write lock: a commit waits, an append times out, and nothing is written twice or in part.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_without_an_answer_is_settled_by_a_new_assignment() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,13 +81,13 @@ async fn a_commit_without_an_answer_is_settled_by_a_new_assignment() {
 
     assert!(matches!(within(worker.poll(1, PATIENCE)).await, Ok(Polled::Lost(_))));
     let assignments = assigned(&*worker).await;
-    // The assignment waited behind both: by now they have happened.
+    // The assignment waited behind both: by now they have completed.
     assert_eq!(assignments[0].positions[&INPUT.topic].offset, 1);
     assert_eq!(read_all(&log, OUTPUT.topic).await.iter().map(text).collect::<Vec<_>>(), ["one", "two"]);
     log.close().await;
 }
 
-/// The lock is held for longer than a commit waits: it is aborted, and the session stays as it is.
+/// The lock is held for longer than a commit waits: the commit is aborted, and the session is unaffected.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_aborted_commit_leaves_the_session_usable() {
     let folder = tempfile::tempdir().unwrap();

@@ -35,7 +35,7 @@ async fn a_start_at_a_time_is_right_though_the_clock_stepped_back() {
 }
 
 #[tokio::test]
-async fn old_records_are_deleted_and_those_who_follow_see_a_hole() {
+async fn old_records_are_deleted_and_followers_see_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW);
     let log = open_with(EmbeddedConfig::new(folder.path(), 4), clock.clone()).await;
@@ -82,7 +82,7 @@ async fn a_shorter_retention_can_be_set() {
 }
 
 #[tokio::test]
-async fn a_tombstone_goes_when_everybody_had_time_to_see_it() {
+async fn a_tombstone_is_deleted_after_its_retention() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW);
     let log = open_with(EmbeddedConfig::new(folder.path(), 4), clock.clone()).await;

@@ -13,7 +13,7 @@ use crate::support::log::{PATIENCE, append, read_all, record, record_at, text, w
 
 const AT: TopicPartition = TopicPartition { topic: Topic::OrderEvents, partition: 0 };
 
-/// A commit over several topics and partitions comes with one read, or is not there yet.
+/// A commit over several topics and partitions becomes visible to a read as a whole, or not at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_are_never_seen_in_part() {
     const COMMITS: usize = 200;

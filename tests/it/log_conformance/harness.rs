@@ -1,4 +1,4 @@
-//! What the suite needs of an implementation besides the contract itself.
+//! What the suite needs from an implementation besides the contract itself.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,10 +26,10 @@ pub trait Harness: Send {
     /// Opens it again after [`Self::close`], or after a child had it.
     fn reopen(&mut self) -> Boxed<'_, ()>;
 
-    /// Has compaction done what it can on what was written so far.
+    /// Compacts what was written so far, as far as possible.
     fn compact(&self) -> Boxed<'_, ()>;
 
-    /// Says to a child process which log to open: the argument of [`open_for_child`].
+    /// Tells a child process which log to open: the argument of [`open_for_child`].
     fn address(&self) -> String;
 }
 
@@ -101,7 +101,7 @@ pub async fn open_kafka() -> Option<Box<dyn Harness>> {
 }
 
 async fn connect(broker: &str, prefix: &str) -> KafkaLog {
-    // What a killed child left open holds readers up no longer than this.
+    // How long the open transaction of a killed child may delay readers.
     let properties = [("transaction.timeout.ms".to_owned(), "2000".to_owned())].into();
     let (bootstrap_servers, topic_prefix) = (broker.to_owned(), prefix.to_owned());
     KafkaLog::open(KafkaConfig { bootstrap_servers, topic_prefix, properties, partitions: 4 }).await.unwrap()

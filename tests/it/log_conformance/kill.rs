@@ -16,11 +16,11 @@ const INPUT: TopicPartition = TopicPartition { topic: Topic::OrderEvents, partit
 const OUTPUT: TopicPartition = TopicPartition { topic: Topic::InventoryEvents, partition: 1 };
 const APPENDED: TopicPartition = TopicPartition { topic: Topic::EcommerceEvents, partition: 2 };
 const ROUNDS: u64 = 8;
-/// More than a child gets through before it is killed.
+/// More than a child writes before it is killed.
 const INPUTS: i64 = 20_000;
 
-/// A child writes numbers, each once by a commit and once by an append, and says which are acknowledged; it is killed at a random
-/// one. Whatever it said is there, in order and once; its positions are those of what is there.
+/// A child writes numbers, each once by a commit and once by an append, and reports which are acknowledged; it is killed at a
+/// random one. Every acknowledged number is there, in order and once; its positions match the records.
 pub async fn nothing_acknowledged_is_lost_when_the_process_is_killed(harness: &mut dyn Harness) {
     let inputs = (0..INPUTS).map(|number| record_at(INPUT, "a", &number.to_string())).collect();
     append(&*harness.log(), inputs).await;
@@ -57,7 +57,7 @@ fn numbers<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<i64> {
     texts.map(|text| text.parse().unwrap()).collect()
 }
 
-/// The child: goes on from the committed position for ever.
+/// The child: continues from the committed position without end.
 pub async fn write_until_killed(address: &str) {
     let log = open_for_child(address).await;
     let worker = session(&*log, "worker", "inventory", &[Topic::OrderEvents]).await;
@@ -66,7 +66,7 @@ pub async fn write_until_killed(address: &str) {
     while number < INPUTS {
         let text = number.to_string();
         let positions = position(INPUT, number + 1, "");
-        // The append first: a kill between the two then repeats it, where the other order would leave it out for ever.
+        // The append first: a kill between the two then repeats it, where the other order would omit it.
         append(&*log, vec![record_at(APPENDED, "a", &text)]).await;
         worker.commit(Batch { records: vec![record_at(OUTPUT, "a", &text)], positions }).await.unwrap();
         println!("ack {number}");

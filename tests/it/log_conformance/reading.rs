@@ -10,7 +10,7 @@ use crate::support::log::{PATIENCE, append, assigned, batch, position, read_from
 
 const AT: TopicPartition = TopicPartition { topic: Topic::InventoryEvents, partition: 2 };
 
-pub async fn a_reader_starts_where_it_is_told(harness: &mut dyn Harness) {
+pub async fn a_reader_starts_at_the_requested_position(harness: &mut dyn Harness) {
     let log = harness.log();
     let mut times = Vec::new();
     for number in 0..6 {
@@ -58,7 +58,7 @@ pub async fn a_reader_stops_at_the_end_as_it_stood(harness: &mut dyn Harness) {
 }
 
 /// Records come while a reader reads to the end, and a reader that goes on from there sees them all.
-pub async fn whoever_has_read_to_the_end_goes_on_from_there(harness: &mut dyn Harness) {
+pub async fn a_new_reader_resumes_where_one_reached_the_end(harness: &mut dyn Harness) {
     const ROUNDS: usize = 20;
     let log = harness.log();
     let other = TopicPartition::new(Topic::Products, 0);
@@ -67,7 +67,7 @@ pub async fn whoever_has_read_to_the_end_goes_on_from_there(harness: &mut dyn Ha
     let mut places = vec![(AT, Start::Beginning), (other, Start::Beginning)];
     let (mut seen, mut sent) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
-        // On Kafka the end of this partition is known only when the client has looked beyond its last record.
+        // On Kafka the end of this partition is known only once the client has polled beyond its last record.
         writer.commit(batch(vec![record_at(other, "a", "marked")])).await.unwrap();
         let mut reader = log.reader(&places, Stop::AtEnd).await.unwrap();
         if round < ROUNDS {

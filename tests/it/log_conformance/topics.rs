@@ -21,7 +21,7 @@ pub async fn topics_are_made_once(harness: &mut dyn Harness) {
     }
 }
 
-pub async fn a_deleted_topic_begins_anew(harness: &mut dyn Harness) {
+pub async fn a_deleted_topic_starts_empty(harness: &mut dyn Harness) {
     let log = harness.log();
     let id = log.id().await.unwrap();
     let at = TopicPartition::new(Topic::OrderEvents, 0);

@@ -1,5 +1,5 @@
-//! How one alarm is told: to operators in full, to everybody without what is not theirs, once in the log, as a metric; and that
-//! all of it is over with its cause.
+//! How one alarm is reported: to operators in full, publicly without internal details, once in the log, as a metric; and that all
+//! of it is cleared with its cause.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use super::server::Server;
 
-/// A look at everything takes seconds at worst, and what is looked at may have to come back first.
+/// A round of checks takes seconds at most, and what is checked may have to recover first.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The places of this cause that stand, as `/metrics` labels them.
+/// The locations with this cause, as `/metrics` labels them.
 pub async fn on_metrics(server: &Server, cause: Cause) -> Vec<String> {
     let metrics = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();
     let label = format!("kartshoppe_alarm{{cause=\"{}\"", cause.as_str());
     metrics.lines().filter(|line| line.starts_with(&label)).map(str::to_owned).collect()
 }
 
-/// What a listener's `/readyz` says: status, reasons, warnings.
+/// The answer of a listener's `/readyz`: status, reasons, warnings.
 async fn readyz(server: &Server, url: String) -> (u16, Vec<String>, Vec<String>) {
     let answer = server.http.get(url).send().await.unwrap();
     let status = answer.status().as_u16();
@@ -31,7 +31,7 @@ async fn readyz(server: &Server, url: String) -> (u16, Vec<String>, Vec<String>)
     (status, texts("reasons"), texts("warnings"))
 }
 
-/// Lines of the log about this cause: that it was raised, that it is over.
+/// Log lines about this cause: that it was raised, and that it was cleared.
 fn in_log(server: &Server, cause: Cause) -> (usize, usize) {
     let log = std::fs::read_to_string(server.log_path()).unwrap();
     let about = format!("kartshoppe.cause=\"{}\"", cause.as_str());
@@ -50,7 +50,7 @@ async fn until(server: &Server, what: &str, mut holds: impl AsyncFnMut() -> bool
     }
 }
 
-/// Waits until the alarm stands and is told everywhere as it must be, with all of these words for operators.
+/// Waits until the alarm is raised and reported everywhere as required, with all of these words for operators.
 pub async fn stands(server: &Server, cause: Cause, words: &[&str]) {
     let name = cause.as_str();
     until(server, &format!("the metric of {name}"), async || !on_metrics(server, cause).await.is_empty()).await;
@@ -76,7 +76,7 @@ pub async fn stands(server: &Server, cause: Cause, words: &[&str]) {
     assert!(begins - ends <= again.max(1), "{name} is in the log {begins} times, over {ends} times, and stands {again} times");
 }
 
-/// Waits until nothing tells of the alarm any more.
+/// Waits until the alarm is reported nowhere any more.
 pub async fn is_over(server: &Server, cause: Cause) {
     let name = cause.as_str();
     until(server, &format!("{name} is over"), async || on_metrics(server, cause).await.is_empty()).await;
@@ -87,7 +87,7 @@ pub async fn is_over(server: &Server, cause: Cause) {
     .await;
 }
 
-/// Waits until all of these are over and the process is ready, without a warning.
+/// Waits until all of these are cleared and the process is ready, without a warning.
 pub async fn all_over(server: &mut Server, causes: &[Cause]) {
     for cause in causes {
         is_over(server, *cause).await;

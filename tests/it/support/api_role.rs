@@ -1,4 +1,4 @@
-//! The actors of the api role on a log and, where they need one, a database: started below a real root, faults allowed.
+//! The actors of the api role on a log and, where they need one, a database: started below a real root, with faults enabled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl ApiRole {
         self.context.faults.inject(&self.context.directory, Target::Actor(id.to_owned()), fault, 1, Duration::from_secs(60));
     }
 
-    /// How often an actor was started again.
+    /// How often an actor was restarted.
     pub fn restarts(&self, id: &str) -> u64 {
         self.context.directory.find(id).map_or(0, |entry| entry.report().incarnation.saturating_sub(1))
     }
@@ -92,7 +92,7 @@ impl ApiRole {
     }
 }
 
-/// Waits until something holds.
+/// Waits for a condition.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {

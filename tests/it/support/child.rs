@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// Says to a child what it is for.
+/// The environment variable with a child's task.
 const TASK: &str = "KARTSHOPPE_IT_TASK";
 
 /// A running child.
@@ -19,7 +19,7 @@ impl Worker {
         Self::run(Command::new(std::env::current_exe().unwrap()), name, task)
     }
 
-    /// The same, but no file may grow beyond so many KiB, as on a disk that is full.
+    /// The same, but no file may grow beyond this many KiB, as on a full disk.
     pub fn start_limited(name: &str, task: &str, file_kib: u64) -> Self {
         let mut shell = Command::new("sh");
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", file_kib * 2);
@@ -34,13 +34,13 @@ impl Worker {
         Self { process, lines }
     }
 
-    /// The next thing it said after `prefix`; `None` when it is over.
+    /// The rest of the next line that begins with `prefix`; `None` at the end of its output.
     pub fn next(&mut self, prefix: &str) -> Option<String> {
-        // The test harness writes the test's name without a line end before the child's first word.
+        // The test harness writes the test's name without a line end before the child's first output.
         self.lines.find_map(|line| line.ok()?.split_once(prefix).map(|(_, said)| said.trim().to_owned()))
     }
 
-    /// Ends it as `kill -9` does; gives what it had still said after `prefix`.
+    /// Ends it like `kill -9`; returns the remaining lines after `prefix`.
     pub fn kill(mut self, prefix: &str) -> Vec<String> {
         self.process.kill().unwrap();
         let rest = std::iter::from_fn(|| self.next(prefix)).collect();
@@ -54,7 +54,7 @@ impl Worker {
     }
 }
 
-/// The task of this process, which is a child.
+/// The task of this process, if it is a child.
 pub fn task() -> String {
     std::env::var(TASK).unwrap()
 }

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A tmpfs of its own, unmounted at the end.
+/// A tmpfs for one test, unmounted at the end.
 pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// `None`, with a line that says why, where this process may not mount.
+    /// `None`, with a message, where this process may not mount.
     pub fn mount(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
@@ -27,7 +27,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Fills it to the last byte; gives the file to remove.
+    /// Fills it to the last byte; returns the file to remove.
     pub fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");
         let mut filler = File::create(&path).unwrap();

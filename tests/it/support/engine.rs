@@ -1,4 +1,4 @@
-//! A whole inventory on a log, and a ledger that judges what it wrote.
+//! A whole inventory on a log, and a ledger that judges its outputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub const START_MS: i64 = 1_732_500_000_000;
 /// The role's name.
 pub const ROLE: &str = "inventory";
 
-/// How a shop is set up.
+/// Settings of a test's shop.
 pub struct Setup {
     pub clock: Clock,
     pub rules: Rules,
@@ -53,7 +53,7 @@ impl Default for Setup {
     }
 }
 
-/// Puts a layer between engine and log.
+/// Inserts a layer between engine and log.
 pub type Wrap = Box<dyn FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>>;
 
 /// A running inventory.
@@ -107,7 +107,7 @@ impl Shop {
         self.opened.close().await;
     }
 
-    /// Ends it all at once, as far as a test can without killing the process.
+    /// Ends everything at once, as far as possible without killing the process.
     pub async fn crash(self) {
         let role = self.supervision.directory.find("role/inventory").unwrap();
         role.kill();
@@ -129,7 +129,7 @@ impl Shop {
         }
     }
 
-    /// Waits until everything that the inputs hold now is committed.
+    /// Waits until all current inputs are committed.
     pub async fn settle(&self) {
         within(until_committed(&*self.log)).await;
     }
@@ -163,7 +163,7 @@ impl Shop {
         eventually(|| async { self.supervision.faults.list().is_empty() }).await;
     }
 
-    /// Waits until the inputs are counted like this. A batch is counted just after its commit, which others may see before.
+    /// Waits until the inputs are counted like this. A batch is counted just after its commit, which may be visible before.
     pub async fn counts<const N: usize>(&self, expected: [(&str, u64); N]) {
         let counted = async || {
             let inputs: BTreeMap<_, _> = self.inventory.metrics.inputs().into_iter().collect();
@@ -172,13 +172,13 @@ impl Shop {
         eventually(counted).await;
     }
 
-    /// What was written.
+    /// The outputs.
     pub async fn ledger(&self) -> Ledger {
         Ledger::read(&*self.log).await
     }
 }
 
-/// Waits until the inventory has committed everything that its inputs hold now.
+/// Waits until the inventory has committed all its inputs.
 pub async fn until_committed(log: &dyn EventLog) {
     let mut open = BTreeMap::new();
     for info in log.topics().await.unwrap() {
@@ -191,7 +191,7 @@ pub async fn until_committed(log: &dyn EventLog) {
     loop {
         let committed = match log.committed(INVENTORY_GROUP).await {
             Ok(committed) => committed,
-            // A broker that has just started, on a machine that is loaded, may still look for its coordinator.
+            // A broker that has just started, on a loaded machine, may still be finding its coordinator.
             Err(error) => {
                 assert!(error.is_retryable(), "{error}");
                 continue;
@@ -199,7 +199,7 @@ pub async fn until_committed(log: &dyn EventLog) {
         };
         let at = |partition: &TopicPartition| committed.get(partition).map_or(0, |position| position.offset);
         open.retain(|partition, end| at(partition) < *end);
-        // Kafka's end counts the markers of transactions, too: what is left may be no record.
+        // Kafka's end also counts transaction markers: the rest may contain no record.
         let mut read = Vec::new();
         for partition in open.keys() {
             if read_from(log, *partition, Start::Offset(at(partition))).await.is_empty() {
@@ -240,12 +240,12 @@ pub fn order(number: usize, product: &str, units: i64) -> NewRecord {
     record(Topic::OrderEvents, product, &json)
 }
 
-/// The names of so many products.
+/// The ids of this many products.
 pub fn ids(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|n| format!("P{n:05}"))
 }
 
-/// Everything that the inventory has said, decoded.
+/// All outputs of the inventory, decoded.
 pub struct Ledger {
     pub events: Vec<InventoryFact>,
     /// Stock and version by product, as `products` holds them.
@@ -281,7 +281,7 @@ impl Ledger {
         self.events.iter().filter(|event| event.event_type == EventType::Known(kind)).count()
     }
 
-    /// The outcomes by order item: units allocated and missing. That an item has expired is none.
+    /// Each order item's outcome: units allocated and missing. An expiry is no outcome.
     pub fn outcomes(&self) -> BTreeMap<String, (i64, i64)> {
         let mut outcomes = BTreeMap::new();
         let expired = EventType::Known(EventKind::OrderExpired);

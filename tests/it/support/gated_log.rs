@@ -1,4 +1,4 @@
-//! A log behind gates: a process that froze in the middle of a call to its log, as everybody else sees it.
+//! A log with gates: simulates a process that froze in the middle of a call to its log.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use kartshoppe::log::{
 };
 use tokio::sync::watch;
 
-/// A place where calls wait while it is closed.
+/// Calls wait here while it is closed.
 #[derive(Clone)]
 pub struct Gate {
     open: Arc<watch::Sender<bool>>,
@@ -32,7 +32,7 @@ impl Gate {
         self.open.send_replace(true);
     }
 
-    /// Calls that came to the closed gate.
+    /// Number of calls that arrived at the closed gate.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
     }
@@ -48,10 +48,10 @@ impl Gate {
 /// A log of one process that can be frozen at its commits, its appends, and with records in its hands.
 pub struct GatedLog {
     log: Arc<dyn EventLog>,
-    /// A commit that waits here goes on by itself when the gate opens, even if whoever asked for it is gone.
+    /// A commit that waits here completes when the gate opens, even if its caller was dropped.
     pub commits: Gate,
     pub appends: Gate,
-    /// Records were read, and nobody has seen them yet.
+    /// Records were read, but not returned yet.
     pub reads: Gate,
     results: Arc<Mutex<Vec<Result<(), LogError>>>>,
 }
@@ -62,7 +62,7 @@ impl GatedLog {
         Arc::new(Self { log, commits, appends, reads, results: Arc::default() })
     }
 
-    /// What the commits gave so far.
+    /// The results of the commits so far.
     pub fn results(&self) -> Vec<Result<(), LogError>> {
         self.results.lock().unwrap().clone()
     }
@@ -131,7 +131,7 @@ impl Session for GatedSession {
 struct GatedReader {
     reader: Box<dyn Reader>,
     gate: Gate,
-    /// Read, and not handed out because the call was given up at the gate.
+    /// Read, but not returned because the call was dropped at the gate.
     held: Option<Vec<Record>>,
 }
 

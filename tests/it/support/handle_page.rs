@@ -1,4 +1,4 @@
-//! A page as a browser would keep it: applies the frames it gets, each part of a product by its version.
+//! A page like a browser's: applies the frames it receives, each part of a product by its version.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,13 @@ impl Page {
         Self { subscription, info, shown: BTreeMap::new(), cursor: None, reload: false, orders: Vec::new(), frames: 0 }
     }
 
-    /// Loses its connection and comes back with what it knows.
+    /// Loses its connection and reconnects with its cursor.
     pub fn reconnect(&mut self, fanout: &FanoutHandle) {
         let info = PageInfo { resume: self.cursor.clone(), ..self.info.clone() };
         self.subscription = fanout.register(info);
     }
 
-    /// Takes everything that is due now.
+    /// Applies everything that is due now.
     pub fn read_due(&mut self) {
         while let Some(burst) = self.subscription.due_now() {
             self.take(&burst);
@@ -67,7 +67,7 @@ impl Page {
         }
     }
 
-    /// As the view does: each part only if it is newer, another life as a whole.
+    /// Like the view: each part only if it is newer, another lifetime as a whole.
     fn update(&mut self, mut body: Value) {
         let fields = body.as_object_mut().unwrap();
         fields.remove("change");
@@ -87,7 +87,7 @@ impl Page {
         }
     }
 
-    /// What it shows as in stock, or listed with nothing: product, stock, price, name.
+    /// The products that it shows, in stock or sold out: product, stock, price, name.
     pub fn rows(&self) -> BTreeMap<String, (i64, String, String)> {
         rows(self.shown.values())
     }

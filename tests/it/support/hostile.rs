@@ -1,6 +1,6 @@
-//! A catalogue of products that are all allowed and all awkward, and of those that must stay outside.
+//! A catalogue of products that are all valid but awkward, and of records that must be refused.
 //!
-//! The allowed ones also lie in `ui/e2e/hostile-catalogue.json`, as a bootstrap file and for the browser tests; a test compares.
+//! The valid ones are also in `ui/e2e/hostile-catalogue.json`, as a bootstrap file and for the browser tests; a test compares.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ pub struct Refused {
     pub reason: &'static str,
 }
 
-/// Ids that mean something to addresses, proxies, databases, scripts or languages.
+/// Ids with a special meaning in addresses, proxies, databases, scripts or languages.
 const IDS: &[&str] = &[
     "/",
     "//",
@@ -147,7 +147,7 @@ fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
-/// Every product of the catalogue: all of them are to be accepted.
+/// Every product of the catalogue: all of them must be accepted.
 pub fn accepted() -> Vec<Value> {
     let ids = IDS.iter().map(|id| (*id).to_owned()).chain([
         "L".repeat(50),
@@ -214,7 +214,7 @@ fn extremes() -> Vec<Value> {
     all
 }
 
-/// Categories that the shop has never heard of.
+/// Categories that are unknown to the shop.
 fn categories() -> Vec<Value> {
     let odd = [
         "",
@@ -239,7 +239,7 @@ fn categories() -> Vec<Value> {
         .collect()
 }
 
-/// Records that the inventory must not take.
+/// Records that the inventory must refuse.
 pub fn refused() -> Vec<Refused> {
     let product = |id: &str, field: &str, value: Value| {
         let mut product = json!({"productId": id, "name": "Refused", "price": 1, "inventory": 1});

@@ -1,4 +1,4 @@
-//! Java's own Kafka clients, run from their source: what other programs do with our topics.
+//! Java's own Kafka clients, run from source: other programs that use our topics.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -23,7 +23,7 @@ pub struct Read {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Writes these records; the partition of each.
+/// Writes these records; returns the partition of each.
 pub fn produce(address: &str, topic: &str, records: &[Written<'_>]) -> Vec<i32> {
     let mut input = String::new();
     for record in records {
@@ -50,14 +50,14 @@ fn parse(line: &str) -> Read {
     Read { partition, key: text(key), value: text(value), headers: headers.collect() }
 }
 
-/// An administrator who grants and revokes rights of one principal.
+/// An administrator who grants and revokes permissions of one principal.
 pub struct Rights {
     administrator: Child,
     answers: BufReader<ChildStdout>,
 }
 
 impl Rights {
-    /// `address` is where the administrator may do so.
+    /// `address` is the listener on which the administrator is allowed.
     pub fn of(principal: &str, address: &str) -> Self {
         let mut java = program("Acls.java", &[address, principal]);
         let mut administrator = java.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -65,12 +65,13 @@ impl Rights {
         Self { administrator, answers }
     }
 
-    /// These operations, with commas, on all resources of the type (`TOPIC`, `GROUP`, `TRANSACTIONAL_ID`) whose names begin so.
+    /// These operations, separated by commas, on all resources of the type (`TOPIC`, `GROUP`, `TRANSACTIONAL_ID`) with this name
+    /// prefix.
     pub fn grant(&mut self, kind: &str, name: &str, operations: &str) {
         self.change(&format!("grant\t{kind}\t{name}\t{operations}"));
     }
 
-    /// Takes away what was granted in the same words.
+    /// Revokes what was granted with the same arguments.
     pub fn revoke(&mut self, kind: &str, name: &str, operations: &str) {
         self.change(&format!("revoke\t{kind}\t{name}\t{operations}"));
     }
@@ -90,7 +91,7 @@ impl Drop for Rights {
     }
 }
 
-/// Compiles and runs a program of `tests/it/java`; what it printed.
+/// Compiles and runs a program of `tests/it/java`; returns its output.
 fn run(name: &str, arguments: &[&str], input: &str) -> String {
     output(program(name, arguments), input)
 }

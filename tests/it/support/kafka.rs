@@ -1,8 +1,8 @@
-//! A real Kafka broker for the tests: one for the whole binary, a topic prefix for each test; one of its own for a test that
-//! stops it or wants a password.
+//! A real Kafka broker for the tests: one for the whole binary, with a topic prefix for each test; a separate one for a test that
+//! stops it or needs a password.
 //!
-//! A broker ends with this process, also when that is killed: `tools/kafka/broker.sh hold` lives on a pipe of ours. Where Java or
-//! Maven is missing a test that needs a broker says so on a line with `SKIPPED`, which `tools/count-tests.mjs` counts; on CI it
+//! A broker ends with this process, even if that is killed: `tools/kafka/broker.sh hold` waits on a pipe of ours. Where Java or
+//! Maven is missing a test that needs a broker prints a line with `SKIPPED`, which `tools/count-tests.mjs` counts; on CI it
 //! fails.
 
 use std::io::{BufRead, BufReader, Write};
@@ -22,14 +22,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// The broker of this test binary; `None` where it cannot be had, which was said then.
+    /// The broker of this test binary; `None` where it is not available, with a message.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Broker> = OnceLock::new();
         is_there().then(|| SHARED.get_or_init(|| Self::hold(&[])))
     }
 
     /// A broker for one test, with these settings (`name=value`) and options of `kafka-storage format` (`--name=value`); `None`
-    /// where it cannot be had, which was said then.
+    /// where it is not available, with a message.
     pub fn own(settings: &[&str]) -> Option<Self> {
         is_there().then(|| Self::hold(settings))
     }
@@ -44,19 +44,19 @@ impl Broker {
         self.script("stop");
     }
 
-    /// Starts it again at the same address, with what it had on disk, and waits until it serves.
+    /// Restarts it at the same address with its data on disk, and waits until it serves.
     pub fn resume(&self) {
         self.script("start");
     }
 
-    /// `host:port` of the listener on which the broker talks to itself.
+    /// `host:port` of the listener for the broker's own traffic.
     pub fn internal_address(&self) -> String {
         let settings = std::fs::read_to_string(self.folder.join("server.properties")).unwrap();
         let (_, from) = settings.split_once("INTERNAL://").unwrap();
         from.split([',', '\n']).next().unwrap().to_owned()
     }
 
-    /// All that it keeps.
+    /// Its data folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -91,13 +91,13 @@ impl Drop for Broker {
     }
 }
 
-/// A prefix for topics, groups and identities that no other test has, on any broker.
+/// A prefix for topics, groups and identities that is unique across tests and brokers.
 pub fn prefix(test: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{test}-{}-{}-", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Whether a broker can be had here; says so where it cannot.
+/// Whether a broker is available here; prints a message if not.
 pub fn is_there() -> bool {
     static FETCHED: OnceLock<bool> = OnceLock::new();
     let fetch =
@@ -113,7 +113,7 @@ fn say_skipped() {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "no Kafka: apt-get install default-jdk-headless maven");
     let test = std::thread::current().name().unwrap_or("of a thread").to_owned();
     let line = format!("kartshoppe: SKIPPED test {test}: no Kafka; apt-get install default-jdk-headless maven\n");
-    // Past the test harness, which keeps back what a passing test prints.
+    // Bypasses the test harness, which hides the output of passing tests.
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! A broker that wants TLS and a password and grants rights one by one, as a managed Kafka does.
+//! A broker that requires TLS and a password and grants permissions one by one, like a managed Kafka.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,27 +6,27 @@ use std::process::Command;
 use super::java::jdk;
 use super::kafka::{Broker, is_there};
 
-/// Who may do everything.
+/// The user with every permission.
 pub const USER: &str = "shop";
-/// Who may do what was granted: nothing at first.
+/// The user with only granted permissions: none at first.
 pub const CLERK: &str = "clerk";
 /// The password of both.
 pub const PASSWORD: &str = "open-sesame";
 
-/// Of the key stores, which live as long as a test.
+/// Password of the key stores, which exist as long as a test.
 const STORE_PASSWORD: &str = "changeit";
 
 /// The broker, with files for its clients.
 pub struct Secured {
     pub broker: Broker,
-    /// The authority that vouches for the broker: its own certificate.
+    /// The CA of the broker's certificate, which is the certificate itself.
     pub authority: PathBuf,
-    /// Another authority, of the same name.
+    /// Another CA with the same name.
     pub stranger: PathBuf,
     _folder: tempfile::TempDir,
 }
 
-/// Starts it; `None` where there is no Kafka, which was said then.
+/// Starts it; `None` where there is no Kafka, with a message.
 pub fn secured() -> Option<Secured> {
     if !is_there() {
         return None;
@@ -46,7 +46,7 @@ pub fn secured() -> Option<Secured> {
         &format!("listener.name.client.ssl.keystore.location={}", store.display()),
         &format!("listener.name.client.ssl.keystore.password={STORE_PASSWORD}"),
         "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        // Only the broker itself and a test's administrator use the listeners that know no names.
+        // Only the broker itself and a test's administrator use the listeners without authentication.
         &format!("super.users=User:{USER};User:ANONYMOUS"),
         &format!("--add-scram=SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
         &format!("--add-scram=SCRAM-SHA-512=[name={CLERK},password={PASSWORD}]"),
@@ -54,7 +54,7 @@ pub fn secured() -> Option<Secured> {
     Some(Secured { broker, authority, stranger, _folder: folder })
 }
 
-/// Makes a key for this machine and its self-signed certificate: the key store with both, and the certificate as PEM.
+/// Creates a key for this machine and its self-signed certificate: the key store with both, and the certificate as PEM.
 fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let (store, file) = (folder.join(format!("{name}.p12")), folder.join(format!("{name}.pem")));
     let generate = ["-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=A broker of the tests"];

@@ -11,7 +11,7 @@ use kartshoppe::log::{
 };
 use kartshoppe::wire::topics::Topic;
 
-/// Longer than anything here should ever take; only a hang reaches it.
+/// Longer than any step may ever take; only a hang reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Fails if the future hangs.
@@ -35,12 +35,12 @@ pub fn text(record: &Record) -> &str {
     std::str::from_utf8(record.value.as_ref().unwrap()).unwrap()
 }
 
-/// Appends with patience.
+/// Appends with a long time limit.
 pub async fn append(log: &dyn EventLog, records: Vec<NewRecord>) -> Vec<Appended> {
     log.append(records, PATIENCE).await.unwrap()
 }
 
-/// Everything in a topic, up to its end as it stands.
+/// Everything in a topic, up to its current end.
 pub async fn read_all(log: &dyn EventLog, topic: Topic) -> Vec<Record> {
     within(async {
         let mut reader = read_topics(log, &[topic], Start::Beginning, Stop::AtEnd).await.unwrap();
@@ -53,7 +53,7 @@ pub async fn read_all(log: &dyn EventLog, topic: Topic) -> Vec<Record> {
     .await
 }
 
-/// Everything in one partition from a start on, up to its end as it stands.
+/// Everything in one partition from a start on, up to its current end.
 pub async fn read_from(log: &dyn EventLog, at: TopicPartition, start: Start) -> Vec<Record> {
     within(async {
         let mut reader = log.reader(&[(at, start)], Stop::AtEnd).await.unwrap();
@@ -87,7 +87,7 @@ pub async fn assigned(session: &dyn Session) -> Vec<Assignment> {
     .await
 }
 
-/// Polls until `count` records have come.
+/// Polls until `count` records have arrived.
 pub async fn polled(session: &dyn Session, count: usize) -> Vec<Record> {
     within(async {
         let mut all = Vec::new();
@@ -103,7 +103,7 @@ pub async fn polled(session: &dyn Session, count: usize) -> Vec<Record> {
     .await
 }
 
-/// Positions beyond these records, with a text.
+/// Positions after these records, with a metadata text.
 pub fn positions_after(records: &[Record], metadata: &str) -> Positions {
     let mut positions: BTreeMap<TopicPartition, Position> = BTreeMap::new();
     for record in records {
@@ -118,12 +118,12 @@ pub fn position(at: TopicPartition, offset: Offset, metadata: &str) -> Positions
     [(at, Position { offset, metadata: metadata.to_owned() })].into()
 }
 
-/// A batch of records alone.
+/// A batch without positions.
 pub fn batch(records: Vec<NewRecord>) -> Batch {
     Batch { records, positions: Positions::new() }
 }
 
-/// Waits until the log says what its trouble is.
+/// Waits until the log reports a trouble.
 pub async fn troubled(log: &dyn EventLog) -> String {
     within(async {
         loop {

@@ -1,4 +1,4 @@
-//! What the stories share.
+//! Code that the tests share.
 
 pub mod alarm;
 pub mod api_role;

@@ -1,6 +1,6 @@
 //! Random commands, and a model of the shop in some forty lines that shares no code with it.
 //!
-//! The model knows the contract's rules only: stock, price, revision, events and alerts. `tests/model.rs` holds the rules against
+//! The model knows the contract's rules only: stock, price, revision, events and alerts. `tests/model.rs` compares the rules with
 //! it, `engine_model.rs` the whole engine.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
-/// One random thing that happens to a product.
+/// One random command to a product.
 #[derive(Debug, Clone, Copy)]
 pub enum Happening {
     Catalogue { stock: i64, cents: i64, name: u8 },
@@ -32,7 +32,7 @@ impl Happening {
         }
     }
 
-    /// The record that says so; `number` names the order.
+    /// Its record; `number` names the order.
     pub fn record(self, product: usize, number: i64) -> NewRecord {
         let id = product_id(product);
         let (topic, value) = match self {
@@ -73,7 +73,7 @@ pub fn line(topic: Topic, value: Option<&Bytes>) -> String {
 pub struct Model(pub BTreeMap<usize, (i64, i64, u8, i64, u64)>);
 
 impl Model {
-    /// What must come out, line by line. `offset` is where the command stands in its topic: a life is called after it.
+    /// The expected outputs, line by line. `offset` is the command's offset in its topic, which identifies a new lifetime.
     pub fn step(&mut self, product: usize, offset: i64, what: Happening) -> Vec<String> {
         let level = |stock| match stock {
             0 => "OUT",

@@ -1,4 +1,4 @@
-//! Where spans go: a receiver of OTLP over HTTP, as Jaeger or a collector is one.
+//! A receiver of spans: OTLP over HTTP, like Jaeger or a collector.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -19,22 +19,25 @@ use prost::Message;
 
 use super::server::Options;
 
-/// Every span that came, in the order of arrival.
+/// Every received span, in order of arrival.
 pub struct OtlpReceiver {
     address: SocketAddr,
     spans: Arc<Mutex<Vec<Span>>>,
     /// The `service.name` of each.
-    services: Arc<Mutex<Vec<(Vec<u8>, String)>>>,
+    services: Services,
 }
 
+/// The `service.name` of spans, by the span's id.
+type Services = Arc<Mutex<Vec<(Vec<u8>, String)>>>;
+
 impl OtlpReceiver {
-    /// Listens on a free port, as long as the test's runtime lives.
+    /// Listens on a free port as long as the test's runtime exists.
     pub async fn start() -> Self {
         let spans: Arc<Mutex<Vec<Span>>> = Arc::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let taken = spans.clone();
-        let services: Arc<Mutex<Vec<(Vec<u8>, String)>>> = Arc::default();
+        let services = Services::default();
         let named = services.clone();
         let take = move |headers: HeaderMap, body: Bytes| async move {
             let body = if headers.get("content-encoding").is_some_and(|it| it == "gzip") { unpacked(&body) } else { body };
@@ -101,7 +104,7 @@ impl OtlpReceiver {
         format!("{:?}", self.spans.lock().unwrap())
     }
 
-    /// Waits until a span like this has come.
+    /// Waits until a span like this has arrived.
     pub async fn span(&self, what: &str, wanted: impl Fn(&Span) -> bool) -> Span {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         loop {
@@ -153,7 +156,7 @@ fn accepted() -> impl hyper::body::Body<Data = Bytes, Error = std::convert::Infa
     StreamBody::new(futures_util::stream::iter(frames.map(Ok)))
 }
 
-fn keep(body: &[u8], spans: &Mutex<Vec<Span>>, services: &Mutex<Vec<(Vec<u8>, String)>>) {
+fn keep(body: &[u8], spans: &Mutex<Vec<Span>>, services: &Services) {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
     for resource in request.resource_spans {
         let service = resource.resource.iter().flat_map(|resource| &resource.attributes).find(|it| it.key == "service.name");

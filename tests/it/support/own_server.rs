@@ -1,4 +1,4 @@
-//! A PostgreSQL of the test's own: one that is stopped, set otherwise, or given another past.
+//! A PostgreSQL for one test: one that is stopped, configured differently, or restored to an earlier state.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl OwnServer {
         admin.execute(AssertSqlSafe(sql)).await.unwrap();
     }
 
-    /// Changes a setting that needs no restart; returns when new sessions have it.
+    /// Changes a setting that needs no restart; returns once it applies to new sessions.
     pub async fn set(&self, name: &str, value: &str) {
         let mut admin = PgConnection::connect(&self.running.as_ref().unwrap().urls().admin).await.unwrap();
         let before: String = sqlx::query_scalar(AssertSqlSafe(format!("SHOW {name}"))).fetch_one(&mut admin).await.unwrap();

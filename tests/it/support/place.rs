@@ -1,6 +1,6 @@
-//! Where the event log of a test is: in a folder of its own, or on the shared Kafka under a prefix of its own.
+//! The location of a test's event log: in its own folder, or on the shared Kafka under its own prefix.
 //!
-//! A test that must hold on both takes a [`Place`] as its argument, and [`on_each_log`] makes two tests of it.
+//! A test that must hold on both takes a [`Place`] as its argument, and [`on_each_log`] creates two tests from it.
 
 use std::sync::Arc;
 
@@ -16,17 +16,16 @@ use super::server::{Options, Server};
 
 /// Partitions of the keyed topics.
 const PARTITIONS: i32 = 4;
-/// What a killed process left open holds readers up no longer than this, in milliseconds; the default is made for slower
-/// networks.
+/// How long transactions that a killed process left open may delay readers, in milliseconds; the default suits slower networks.
 const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "2000");
 
-/// A place for one log, which can be opened there again and again.
+/// A place for one log, which can be opened repeatedly.
 pub enum Place {
     Embedded(TempDir),
     Kafka { broker: &'static Broker, prefix: String },
 }
 
-/// An open log with all topics of ours.
+/// An open log with all our topics.
 pub struct Opened {
     pub log: Arc<dyn EventLog>,
     embedded: Option<Arc<EmbeddedLog>>,
@@ -37,7 +36,7 @@ impl Place {
         Self::Embedded(tempfile::tempdir().unwrap())
     }
 
-    /// `None` where there is no Kafka, which was said then.
+    /// `None` where there is no Kafka, with a message.
     pub fn kafka() -> Option<Self> {
         Broker::shared().map(|broker| Self::Kafka { broker, prefix: kafka::prefix("it") })
     }
@@ -50,7 +49,7 @@ impl Place {
         }
     }
 
-    /// Opens the log. Without fsync: what a power cut would do is not asked here.
+    /// Opens the log. Without fsync: power loss is not tested here.
     pub async fn open(&self, clock: &Clock) -> Opened {
         let (log, embedded): (Arc<dyn EventLog>, _) = match self {
             Self::Embedded(folder) => {
@@ -65,12 +64,12 @@ impl Place {
         Opened { log, embedded }
     }
 
-    /// Opens the log for a test that needs nothing else of it.
+    /// Opens the log for a test that needs nothing else.
     pub async fn log(&self) -> Arc<dyn EventLog> {
         self.open(&Clock::system()).await.log
     }
 
-    /// The log of a server that was started with [`Place::options`], beside the server.
+    /// The log of a server that was started with [`Place::options`], opened beside the server.
     pub async fn log_of(&self, server: &Server) -> Arc<dyn EventLog> {
         match self {
             Self::Embedded(_) => Arc::new(EmbeddedLog::open_read_only(&server.data().join("log")).await.unwrap()),
@@ -78,7 +77,7 @@ impl Place {
         }
     }
 
-    /// How to start a server whose log is here; an embedded one is in the server's data directory.
+    /// The options of a server whose log is here; an embedded one is in the server's data directory.
     pub fn options(&self) -> Options {
         match self {
             Self::Embedded(_) => Options::default(),
@@ -89,7 +88,7 @@ impl Place {
         }
     }
 
-    /// How other programs reach a topic: the broker's address, and the topic's name there.
+    /// For other programs: the broker's address, and the topic's name there.
     pub fn reach(&self, topic: Topic) -> (&str, String) {
         match self {
             Self::Embedded(_) => panic!("nobody else reaches an embedded log"),
@@ -99,7 +98,7 @@ impl Place {
 }
 
 impl Opened {
-    /// Has compaction done what it can now. A broker compacts in its own time.
+    /// Compacts as far as possible now. A broker compacts in its own time.
     pub async fn compact(&self) {
         if let Some(embedded) = &self.embedded {
             embedded.keep_house().await.unwrap();
@@ -124,8 +123,8 @@ fn config(broker: &Broker, prefix: &str) -> KafkaConfig {
     }
 }
 
-/// Makes a test on each log of each of these functions, which take a [`Place`]. Those `at length` take minutes on a broker: there
-/// they run with `make test-kafka` only.
+/// Creates a test on each log from each of these functions, which take a [`Place`]. Those `at length` take minutes on a broker:
+/// there they run with `make test-kafka` only.
 macro_rules! on_each_log {
     (at length: $($case:ident),+ $(,)?) => {
         crate::support::place::on_each_log!(@embedded $($case)+);

@@ -18,32 +18,32 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 /// A database of one test.
 pub struct TestDatabase {
     pub store: Store,
-    /// Of the shop's role, which owns it.
+    /// URL of the shop's role, which owns it.
     pub url: String,
-    /// Of the superuser.
+    /// URL of the superuser.
     pub admin_url: String,
-    /// Of the WAL reader's role.
+    /// URL of the WAL reader's role.
     pub cdc_url: String,
 }
 
-/// Where this machine's PostgreSQL is, if it was said.
+/// The configured directory of this machine's PostgreSQL, if any.
 pub fn bin_dir() -> Option<PathBuf> {
     std::env::var_os("KARTSHOPPE__POSTGRES__BIN_DIR").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-/// A new database with the newest tables.
+/// A new database with the current schema.
 pub async fn database() -> TestDatabase {
     database_with(StoreOptions::default()).await
 }
 
-/// A new database with the newest tables, used as the options say.
+/// A new database with the current schema, and a store with these options.
 pub async fn database_with(options: StoreOptions) -> TestDatabase {
     let database = empty_database(options).await;
     database.store.migrate().await.unwrap();
     database
 }
 
-/// A new database without any table.
+/// A new database without tables.
 pub async fn empty_database(options: StoreOptions) -> TestDatabase {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let urls = server();
@@ -67,14 +67,14 @@ pub fn open_folder() -> tempfile::TempDir {
     folder
 }
 
-/// PostgreSQL's own files of a data directory, which may not be below it where the tests run as root.
+/// PostgreSQL's own files of a data directory, which may lie outside it where the tests run as root.
 pub fn cluster_of(data_dir: &Path) -> PathBuf {
     let home = data_dir.join("postgres");
     let elsewhere = std::fs::read_to_string(home.join("location"));
     elsewhere.map_or(home, |place| PathBuf::from(place.trim())).join("cluster")
 }
 
-/// The server of this test binary. It lives in a thread of its own, as each test has its own runtime.
+/// The server of this test binary. It runs in its own thread, as each test has its own runtime.
 fn server() -> &'static Urls {
     static SERVER: OnceLock<Urls> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -92,7 +92,7 @@ fn server() -> &'static Urls {
     })
 }
 
-/// Nothing of ours runs when a test binary ends, so a shell waits for its end (by a pipe that closes then), stops the server and
+/// No code of ours runs when a test binary ends, so a shell waits for its end (by a pipe that then closes), stops the server and
 /// deletes the folder.
 fn end_with_us(folder: &Path) {
     let script = r#"read -r folder; cat >/dev/null
@@ -135,7 +135,7 @@ pub fn request(session_id: &str) -> CheckoutRequest {
     }
 }
 
-/// Sells everything for 10.00.
+/// An offer that sells everything for 10.00.
 pub fn ten(product_id: &ProductId) -> Option<Offer> {
     Some(Offer { name: format!("The {product_id}"), price: Cents::new(1_000).unwrap() })
 }
@@ -155,7 +155,7 @@ pub fn signal_all(data_dir: &Path, signal: Signal) {
     let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
     let children = all.filter(|process| parent_of(process) == Some(pid)).map(|process| process.parse().unwrap());
     for pid in children.chain([pid]) {
-        // A backend may have ended meanwhile.
+        // A backend may have ended already.
         let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
     }
 }

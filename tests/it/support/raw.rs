@@ -1,4 +1,4 @@
-//! Bytes as no proper client would send them: HTTP by hand, and WebSocket frames of any shape.
+//! Bytes that no proper client sends: HTTP by hand, and WebSocket frames of any shape.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long a test waits for something that must come.
+/// How long a test waits for an expected event.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a server answered before it closed.
+/// The server's answer before it closed.
 #[derive(Debug)]
 pub struct Answer {
     /// 0 if it closed without a word.
@@ -31,7 +31,7 @@ impl Answer {
 /// Sends bytes and reads until the server closes.
 pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // The server may have said no and closed before everything was sent.
+    // The server may have refused and closed before everything was sent.
     let _ = stream.write_all(bytes).await;
     until_closed(stream).await
 }
@@ -101,14 +101,14 @@ impl RawSocket {
         Self::over(TcpStream::connect(address).await.unwrap(), path, extra).await
     }
 
-    /// The same with a receive buffer so small that the server soon notices who does not read.
+    /// The same with a receive buffer so small that the server soon notices unread data.
     pub async fn open_narrow(address: SocketAddr, path: &str, extra: &str) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();
         Self::over(socket.connect(address).await.unwrap(), path, extra).await
     }
 
-    /// The same on a connection that is there.
+    /// The same on an existing connection.
     pub async fn over(mut stream: TcpStream, path: &str, extra: &str) -> Self {
         let address = stream.peer_addr().unwrap();
         stream.write_all(handshake(address, path, extra).as_bytes()).await.unwrap();
@@ -121,9 +121,9 @@ impl RawSocket {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub async fn send(&mut self, bytes: &[u8]) {
-        // The server may have ended the connection meanwhile: what it said shows when it is read.
+        // The server may have ended the connection: what it sent is seen by the next read.
         let _ = self.stream.write_all(bytes).await;
     }
 
@@ -146,7 +146,7 @@ impl RawSocket {
         }
     }
 
-    /// The next text message of this kind; others are passed over.
+    /// The next text message of this kind; others are skipped.
     pub async fn until(&mut self, event_type: &str) -> serde_json::Value {
         loop {
             let frame = self.next().await.unwrap_or_else(|| panic!("the server closed before {event_type}"));
@@ -157,7 +157,7 @@ impl RawSocket {
         }
     }
 
-    /// Reads to the end; the code of the server's close frame, 0 if there was none.
+    /// Reads to the end; returns the code of the server's close frame, 0 if there was none.
     pub async fn close_code(&mut self) -> u16 {
         let mut code = 0;
         while let Some(frame) = self.next().await {

@@ -1,4 +1,4 @@
-//! What a clean run leaves behind, and hands to falsify it: the files are altered underneath, as a bug or a bad disk would.
+//! The data of a clean run, and edits that falsify it: the files are altered underneath, as a bug or a bad disk would.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,11 +17,11 @@ use super::server::{Options, Server};
 use super::shopper::Shopper;
 
 const PARTITIONS: i32 = 4;
-/// What is left of PROD_0001 after its sales.
+/// The stock of PROD_0001 after its sales.
 const SOLD_DOWN_TO: i64 = 14;
 const THRESHOLDS: Thresholds = Thresholds { critical_max: 5, warning_max: 9 };
 
-/// What a run left behind.
+/// The data of a run.
 pub struct Ruin {
     server: Server,
     pub database: TestDatabase,
@@ -35,7 +35,7 @@ pub async fn clean_run() -> Ruin {
         .set("KARTSHOPPE__POSTGRES__DATABASE_URL", &database.url)
         .set("KARTSHOPPE__INVENTORY__STALE_AFTER", "3s");
     let mut server = Server::start_filled(options).await;
-    // What is sold goes stale after all the rest, and not in one batch with it, on a busy machine either.
+    // Products that are sold must go stale after all the others, and not in one batch with them, even on a busy machine.
     tokio::time::sleep(Duration::from_secs(1)).await;
     for (name, product, units) in [("one", "PROD_0001", 2), ("two", "PROD_0001", 1), ("three", "PROD_0084", 9)] {
         let shopper = Shopper::new(name);
@@ -67,7 +67,7 @@ pub async fn clean_run() -> Ruin {
     until_event(&server, |event| event["productId"] == "PROD_0005" && event["eventType"] == "PRICE_CHANGED").await;
     let is_stale = |event: &Value, product: &str| event["productId"] == product && event["eventType"] == "STALE_INVENTORY";
     until_event(&server, |event| is_stale(event, "PROD_0150")).await;
-    // On a slow machine it was stale before it was sold, too.
+    // On a slow machine it also went stale before it was sold.
     until_event(&server, |event| is_stale(event, "PROD_0001") && event["currentInventory"] == SOLD_DOWN_TO).await;
     let state = server.get("/api/ecommerce/inventory/state").await;
     let read_model = state["products"].as_array().unwrap().clone();
@@ -76,7 +76,7 @@ pub async fn clean_run() -> Ruin {
     Ruin { server, database, read_model }
 }
 
-/// Waits until the log tells of this.
+/// Waits until the log contains this.
 async fn until_event(server: &Server, wanted: impl Fn(&Value) -> bool) {
     let log = EmbeddedLog::open_read_only(&kartshoppe::app::event_log_folder(server.data())).await.unwrap();
     within(async {
@@ -99,7 +99,7 @@ impl Ruin {
         self.judge_log(&log, pool, read_model, check::PATIENCE).await
     }
 
-    /// Judges this log with that database; a partition that gives nothing for so long is left out.
+    /// Judges this log with that database; a partition without progress for this long is left out.
     pub async fn judge_log(
         &self,
         log: &dyn EventLog,
@@ -115,7 +115,7 @@ impl Ruin {
 /// A log's file, to be altered.
 pub struct Tampered(Connection);
 
-/// Where a record is.
+/// The location of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
     pub table: String,
@@ -123,7 +123,7 @@ pub struct Place {
 }
 
 impl Tampered {
-    /// A copy of the log in a folder of its own.
+    /// A copy of the log in its own folder.
     pub fn copy_of(ruin: &Ruin) -> (tempfile::TempDir, Self) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kartshoppe.log.sqlite");

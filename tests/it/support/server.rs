@@ -1,4 +1,4 @@
-//! The real binary as a child process: started on free ports with a data directory of its own, killed and started again.
+//! The real binary as a child process: started on free ports with its own data directory, killed and restarted.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,14 +12,14 @@ use std::time::Duration;
 use kartshoppe::data_dir::{ServerInfo, running_server};
 use serde_json::Value;
 
-/// How long a start may take before the test gives up: a first start makes a database cluster, on a loaded machine.
+/// How long a start may take: a first start creates a database cluster, on a loaded machine.
 const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// A server under test. Dropping it ends the process.
 pub struct Server {
     child: Option<Child>,
     data: PathBuf,
-    /// Where it writes; not set: a file in its data directory.
+    /// Its log; by default a file in its data directory.
     output: Option<OwnedFd>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
@@ -28,7 +28,7 @@ pub struct Server {
     _folder: Option<tempfile::TempDir>,
 }
 
-/// What a server is started with, beside free ports and an empty data directory.
+/// Settings of a server, besides free ports and an empty data directory.
 #[derive(Default, Clone)]
 pub struct Options {
     pub environment: Vec<(String, String)>,
@@ -66,7 +66,7 @@ impl Server {
         server
     }
 
-    /// What [`Self::resume`] starts, on a data directory that is not there yet.
+    /// The command that [`Self::resume`] starts, on a data directory that does not exist yet.
     pub fn unstarted(options: Options) -> Self {
         let own = options.folder.is_none().then(|| tempfile::tempdir().unwrap());
         let folder = options.folder.unwrap_or_else(|| own.as_ref().unwrap().path().to_owned());
@@ -87,7 +87,7 @@ impl Server {
         }
     }
 
-    /// Waits until the process says that it is not ready, with these words among its reasons; gives all of them.
+    /// Waits until the process reports that it is not ready, with these words among its reasons; returns all of them.
     pub async fn until_not_ready_because(&mut self, words: &str) -> String {
         let deadline = tokio::time::Instant::now() + START_LIMIT;
         let pid = self.child.as_ref().map(Child::id);
@@ -136,7 +136,7 @@ impl Server {
         self.child = Some(command.spawn().unwrap());
     }
 
-    /// Waits until this process announces itself and says that it is ready.
+    /// Waits until this process has announced its listeners and reports that it is ready.
     pub async fn wait_until_ready(&mut self) {
         let deadline = tokio::time::Instant::now() + START_LIMIT;
         let pid = self.child.as_ref().map(Child::id);
@@ -172,7 +172,7 @@ impl Server {
         child.wait().unwrap().code()
     }
 
-    /// Stops the process where it is (`STOP`), lets it go on (`CONT`), or whatever else a signal does.
+    /// Sends a signal: stops the process (`STOP`), continues it (`CONT`), or any other.
     pub fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
     }
@@ -217,7 +217,7 @@ impl Server {
         text.get(from..).unwrap_or(&text).to_owned()
     }
 
-    /// Waits until the process has ended by itself; the exit code.
+    /// Waits until the process has exited by itself; returns the exit code.
     pub async fn wait(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();
         let deadline = tokio::time::Instant::now() + START_LIMIT;
@@ -247,7 +247,7 @@ impl Server {
         answer.json().await.unwrap()
     }
 
-    /// Waits until the read model shows so many products.
+    /// Waits until the read model shows this many products.
     pub async fn until_products(&self, count: usize) {
         let deadline = tokio::time::Instant::now() + START_LIMIT;
         loop {
@@ -265,7 +265,7 @@ impl Server {
         }
     }
 
-    /// Waits until the shop says that its inventory is `running`, `stopped` or what else; it asks the log once a second.
+    /// Waits until the shop reports its inventory as `running`, `stopped` or another state; it queries the log once a second.
     pub async fn until_inventory(&self, wanted: &str) {
         let deadline = tokio::time::Instant::now() + START_LIMIT;
         while self.get("/api/ecommerce/status").await["inventory"] != wanted {
@@ -280,7 +280,7 @@ impl Server {
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 
-    /// POST of an operator.
+    /// POST as an operator.
     pub async fn operate(&self, path: &str, body: &Value) -> (u16, Value) {
         let request = self.http.post(self.admin(path)).header("x-kartshoppe-operator", "test");
         let answer = request.json(body).send().await.unwrap();
@@ -291,15 +291,15 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.child.is_some() {
-            // Politely, so that a private database stops with it.
+            // In order, so that a private database stops with it.
             self.terminate();
         }
         delete_with_us(&self.data);
     }
 }
 
-/// PostgreSQL's files of a data directory that lie elsewhere are deleted when the test binary ends, unless the directory is
-/// still there.
+/// PostgreSQL's files that lie outside the data directory are deleted when the test binary ends, unless the directory still
+/// exists.
 fn delete_with_us(data_dir: &Path) {
     static SWEEPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
     let Ok(place) = std::fs::read_to_string(data_dir.join("postgres/location")) else { return };

@@ -29,7 +29,7 @@ impl Shopper {
         server.post("/api/ecommerce/checkout", &self.checkout_body(use_cdc)).await
     }
 
-    /// What a checkout of this session sends.
+    /// The body of this session's checkout.
     pub fn checkout_body(&self, use_cdc: bool) -> Value {
         json!({
             "sessionId": self.session, "userId": "guest", "useCdc": use_cdc, "paymentMethod": "card",

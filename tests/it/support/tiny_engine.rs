@@ -1,4 +1,5 @@
-//! An inventory of a few lines: the real rules, one atomic commit per batch, on a real log. For tests of what reads its outputs.
+//! An inventory of a few lines: the real rules, one atomic commit per batch, on a real log. For tests of the readers of its
+//! outputs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl TinyEngine {
         Self { session, partitions: log.partitions(), states: BTreeMap::new(), next_offset: 1 }
     }
 
-    /// Applies commands, each as an input of its own, and commits all that follows.
+    /// Applies commands, each as its own input, and commits all outputs.
     pub async fn commit(&mut self, commands: Vec<(ProductId, Command)>) {
         let mut records = Vec::new();
         let mut touched = BTreeMap::new();
@@ -60,7 +61,7 @@ impl TinyEngine {
         self.commit_records(records).await;
     }
 
-    /// Commits records as they are.
+    /// Commits records unchanged.
     pub async fn commit_records(&self, records: Vec<NewRecord>) {
         within(self.session.commit(Batch { records, ..Batch::default() })).await.unwrap();
     }
@@ -84,7 +85,7 @@ pub fn id(text: &str) -> ProductId {
     ProductId::new(text).unwrap()
 }
 
-/// The catalogue says what the product is.
+/// A catalogue update of the product.
 pub fn upsert(product_id: &str, stock: i64, cents: i64, name: &str) -> (ProductId, Command) {
     let details = Details { name: name.into(), category: "Mugs".into(), rating: 4.2, ..Details::default() };
     let (price, stock) = (Cents::new(cents).unwrap(), Stock::new(stock).unwrap());
@@ -92,7 +93,7 @@ pub fn upsert(product_id: &str, stock: i64, cents: i64, name: &str) -> (ProductI
     (id(product_id), Command::Upsert(product))
 }
 
-/// The catalogue drops the product.
+/// A removal of the product.
 pub fn remove(product_id: &str) -> (ProductId, Command) {
     (id(product_id), Command::Remove)
 }

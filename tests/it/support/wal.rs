@@ -47,12 +47,12 @@ impl WalShop {
         Self::over(place, postgres::database().await).await
     }
 
-    /// One on a database that is there already.
+    /// The same on an existing database.
     pub async fn over(place: &Place, database: TestDatabase) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let opened = place.open(&Clock::system()).await;
         let slot = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        // On Kafka a look takes a tenth of a second, and a repair must come in between.
+        // On Kafka a check takes a tenth of a second, and a repair must fit in between.
         let look_every = match place {
             Place::Embedded(_) => Duration::from_millis(100),
             Place::Kafka { .. } => Duration::from_secs(1),
@@ -109,13 +109,12 @@ impl WalShop {
         Reader { wal, faults: supervision.faults, directory: supervision.directory, root }
     }
 
-    /// Runs SQL as the shop's role; several statements may stand in one text, each in a transaction of its own only if it says
-    /// so.
+    /// Runs SQL as the shop's role; the text may contain several statements, which are separate transactions only if it says so.
     pub async fn sql(&self, text: impl Into<String>) {
         run_sql(&self.database.url, &text.into()).await.unwrap();
     }
 
-    /// Inserts one order of these items in one transaction, as somebody at `psql` would.
+    /// Inserts one order of these items in one transaction, as with `psql`.
     pub async fn order(&self, ids: &[String]) {
         let order = format!("order-{}", ids[0]);
         let rows = ids.iter().map(|id| format!("('{id}', '{order}', 'PROD_{}', 1, 10, 10)", id.len() % 3));
@@ -127,7 +126,7 @@ impl WalShop {
         .await;
     }
 
-    /// Inserts so many orders of one item each; gives the items' ids.
+    /// Inserts this many orders of one item each; returns the items' ids.
     pub async fn orders(&self, prefix: &str, count: usize) -> Vec<String> {
         let ids: Vec<_> = (0..count).map(|n| format!("{prefix}-{n}")).collect();
         for id in &ids {
@@ -136,7 +135,7 @@ impl WalShop {
         ids
     }
 
-    /// The events on `order-events`, as they stand.
+    /// The current events on `order-events`.
     pub async fn events(&self) -> Vec<Record> {
         read_all(&*self.log, Topic::OrderEvents).await
     }
@@ -192,13 +191,13 @@ impl WalShop {
         sqlx::query_scalar(AssertSqlSafe(question.replace("SLOT", &self.config.slot))).fetch_optional(&mut admin).await.unwrap()
     }
 
-    /// Cuts the connection of whoever reads from the slot.
+    /// Cuts the connection that reads from the slot.
     pub async fn cut(&self) {
         let cut = "SELECT pg_terminate_backend(active_pid)::text FROM pg_replication_slots WHERE slot_name = 'SLOT' AND active";
         self.ask(cut).await;
     }
 
-    /// Waits until nobody reads from the slot.
+    /// Waits until the slot is not being read.
     pub async fn slot_is_free(&self) {
         within(async {
             while self.ask("SELECT slot_name::text FROM pg_replication_slots WHERE slot_name = 'SLOT' AND active").await.is_some()
@@ -209,13 +208,13 @@ impl WalShop {
         .await;
     }
 
-    /// Drops the slot when nobody reads from it any more.
+    /// Drops the slot once it is not being read.
     pub async fn drop_slot(&self) {
         self.slot_is_free().await;
         self.ask("SELECT pg_drop_replication_slot(slot_name)::text FROM pg_replication_slots WHERE slot_name = 'SLOT'").await;
     }
 
-    /// Repairs the slot when nobody reads from it any more.
+    /// Repairs the slot once it is not being read.
     pub async fn repair(&self) -> Result<Begun, RepairError> {
         self.slot_is_free().await;
         repair(&self.config, &*self.log).await
@@ -265,8 +264,7 @@ impl Reader {
     }
 }
 
-/// The value of a record.
-/// The inventory of a small shop, running on its log. An actor that is silent for so long counts as hung.
+/// The inventory of a small shop, running on its log. An actor that is silent for this long counts as hung.
 pub async fn start_inventory(log: Arc<dyn EventLog>, hang_after: Duration) -> RootHandle {
     let supervision = SupervisionContext {
         alarms: kartshoppe::telemetry::alarms::Alarms::default(),

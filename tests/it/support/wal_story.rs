@@ -1,4 +1,4 @@
-//! The real shop with faults allowed, struck from outside, and the verdict on what is left.
+//! The real shop with faults enabled and injected from outside, and the verdict on its data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use super::server::{Options, Server};
 use super::shopper::Shopper;
 use super::wal::value;
 
-/// Rescue and recovery take tens of seconds at worst.
+/// Rescue and recovery take tens of seconds at most.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A shop that may be broken.
+/// A shop with faults enabled.
 pub struct BreakableShop {
     pub server: Server,
     pub pool: PgPool,
@@ -28,7 +28,7 @@ pub struct BreakableShop {
     buyers: usize,
 }
 
-/// Faults are allowed, a hang lasts until somebody ends the process, and rescue does not take its usual time.
+/// Faults are enabled, a hang lasts until the process is killed, and rescue has short time limits.
 fn options(place: &Place, roles: &str) -> Options {
     let options = place
         .options()
@@ -48,7 +48,7 @@ impl BreakableShop {
         Self { server, pool, place, buyers: 0 }
     }
 
-    /// Buys one unit of a product in an order of its own; gives the order's id.
+    /// Buys one unit of a product in its own order; returns the order's id.
     pub async fn buy(&mut self, product: &str, use_cdc: bool) -> String {
         let shopper = self.next_shopper();
         shopper.add(&self.server, product, 1).await;
@@ -57,13 +57,13 @@ impl BreakableShop {
         order["orderId"].as_str().unwrap().to_owned()
     }
 
-    /// Somebody with a session of their own.
+    /// A shopper with its own session.
     pub fn next_shopper(&mut self) -> Shopper {
         self.buyers += 1;
         Shopper::new(&format!("buyer-{}", self.buyers))
     }
 
-    /// Lets a fault wait for its target.
+    /// Arms a fault.
     pub async fn arm(&self, target: &str, fault: &str) {
         let order = json!({"target": target, "fault": fault, "count": 1, "ttl": "10m"});
         let (status, body) = self.server.operate("/admin/faults", &order).await;
@@ -81,7 +81,7 @@ impl BreakableShop {
         assert_eq!(status, 200, "{role}: {body}");
     }
 
-    /// Puts the clock of the process, and so of the log, ahead of the database's.
+    /// Sets the clock of the process, and so of the log, ahead of the database's.
     pub async fn step_clock(&self, ahead: i64) {
         let (status, body) = self.server.operate("/admin/faults/clock", &json!({"aheadMs": ahead})).await;
         assert_eq!(status, 200, "{body}");
@@ -110,7 +110,7 @@ impl BreakableShop {
         sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&self.pool).await.unwrap()
     }
 
-    /// How an order stands.
+    /// The order's status.
     pub async fn status_of(&self, order: &str) -> String {
         self.ask(&format!("SELECT status FROM orders WHERE order_id = '{order}'")).await
     }
@@ -127,7 +127,7 @@ impl BreakableShop {
         line.unwrap_or_else(|| panic!("no figure {name} in\n{text}"))
     }
 
-    /// Waits until something holds.
+    /// Waits for a condition.
     pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while !holds().await {

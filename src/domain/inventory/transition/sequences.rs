@@ -1,4 +1,4 @@
-//! Random sequences of commands, and what must hold after each of them.
+//! Property tests with random sequences of commands, and the invariants that hold after each command.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
         let quantity = Quantity::new(units).unwrap();
         Command::Deduct(OrderItem { order_id: OrderId::new("o").unwrap(), order_item_id: None, quantity })
     });
-    // A deadline of 0 stands for "the one that the product has by then".
+    // A deadline of 0 stands for "the product's current deadline".
     let stale = prop_oneof![Just(0), Just(1)].prop_map(|deadline_ms| Command::CheckStale { deadline_ms });
     prop::collection::vec(prop_oneof![4 => upsert, 8 => order, 1 => Just(Command::Remove), 2 => stale], 1..120)
 }
@@ -29,7 +29,7 @@ fn id() -> ProductId {
     ProductId::new("P").unwrap()
 }
 
-/// The command as the log would bring it: at its own place, three in the same second.
+/// The command as it would come from the log: at its own position, three within each second.
 fn input(command: &Command, place: usize, state: Option<&ProductState>) -> Input {
     let offset = i64::try_from(place).unwrap();
     let at = |topic| Cause::Record { topic, partition: 0, position: InputPosition { offset, index: 0 } };
@@ -69,7 +69,7 @@ proptest! {
             let result = apply(&rules, state.as_ref(), &input);
             let events = events(&result);
 
-            // The events' changes add up to the stock, and each event starts where the one before ended.
+            // The events' changes add up to the stock, and each event starts with the stock of the previous one.
             for event in &events {
                 prop_assert_eq!(event.previous_stock.map(Stock::units), Some(ledger));
                 ledger = event.current_stock.units();
@@ -85,7 +85,7 @@ proptest! {
             }
             prop_assert_eq!(ledger, result.next.as_ref().map_or(0, |next| next.product.stock.units()));
 
-            // One change is one step of the version, told by at least one event; nothing else steps.
+            // One change raises the version by one and has at least one event; nothing else raises it.
             let revisions: Vec<_> = events.iter().filter_map(|event| event.revision).collect();
             match (result.outcome, last) {
                 (Outcome::Applied, Some(last)) if state.is_some() => {
@@ -101,7 +101,7 @@ proptest! {
             }
             prop_assert_eq!(result.next.as_ref().map(|next| next.revision), result.next.as_ref().and(last));
 
-            // The same record again changes nothing (a removal leaves no state that could remember it).
+            // The same record again changes nothing (a removal leaves no state that could detect it).
             if result.next.is_some() {
                 let again = apply(&rules, result.next.as_ref(), &input);
                 prop_assert_eq!(&again.next, &result.next);

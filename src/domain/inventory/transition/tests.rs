@@ -12,7 +12,7 @@ use crate::domain::inventory::{ProbedItem, RefusedItem, order_expired, order_ref
 use crate::domain::product::Details;
 
 const RULES: Rules = Rules { critical_max: 5, warning_max: 9, stale_after_ms: 1000 };
-/// When every state of these tables was last heard of, and when the commands come.
+/// When every state of these tables was last named, and when the commands arrive.
 const BEFORE: EpochMs = 100;
 const NOW: EpochMs = 200;
 
@@ -29,7 +29,7 @@ fn at(topic: InputTopic, offset: i64, index: u32) -> Cause {
     Cause::Record { topic, partition: 0, position: InputPosition { offset, index } }
 }
 
-/// A product of revision 7.3, heard of at 100, with update 7 and order 20 applied.
+/// A product of revision 7.3, last named at 100, with update 7 and order 20 applied.
 fn state(stock: i64, cents: i64) -> ProductState {
     let mut applied = Applied::default();
     applied.advance(&at(InputTopic::ProductUpdates, 7, 0));
@@ -349,7 +349,7 @@ fn a_log_whose_clock_steps_back_never_shortens_a_life() {
     let input = Input { product_id: id(), command: order(1), cause: at(InputTopic::OrderEvents, 40, 0), at_ms: BEFORE - 90 };
     let next = apply(&RULES, Some(&state(4, 100)), &input).next.unwrap();
     assert_eq!((next.last_heard_ms, next.stale_deadline_ms), (BEFORE, BEFORE + RULES.stale_after_ms));
-    // Its deadline has made it stale; a later sign of life gives it another.
+    // Its deadline has made it stale; a later input that names it sets another deadline.
     let stale = ProductState { stale: true, ..state(4, 100) };
     assert!([BEFORE - 90, BEFORE].into_iter().all(|at_ms| {
         let next = apply(&RULES, Some(&stale), &Input { at_ms, ..input.clone() }).next.unwrap();

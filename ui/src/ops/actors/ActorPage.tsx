@@ -97,7 +97,7 @@ function Product({ answer: { shard, product } }: { answer: ProductAnswer }) {
       <Figure label="Stock" value={count(product.stock)} note={product.stale ? 'stale' : 'units'} />
       <Figure label="Version" value={count(product.version)} note={`lifetime ${product.life}`} />
       <Figure label="Last heard of" value={new Date(product.lastHeardMs).toLocaleTimeString()} note={new Date(product.lastHeardMs).toLocaleDateString()} />
-      <Figure label="Supervised by" value={<Link href={pageOf(`shard/${shard}`)} className="link text-base">shard/{shard}</Link>} note={<Link href={`/products/${encodeURIComponent(product.id)}`} className="link">its history</Link>} />
+      <Figure label="Supervised by" value={<Link href={pageOf(`shard/${shard}`)} className="link inline-block py-0.5 text-base">shard/{shard}</Link>} note={<Link href={`/products/${encodeURIComponent(product.id)}`} className="link inline-block py-1">its history</Link>} />
     </dl>
   )
 }

@@ -33,7 +33,7 @@ export function RecordDetails({ place }: { place: string }) {
         <dd className="code whitespace-pre-wrap">{record.key ?? <span className="font-sans text-soft">none</span>}</dd>
       </dl>
       <div className="flex flex-wrap gap-2">
-        <Link href={linkTo('/produce', { copy: placeOf(record) })} className="act">
+        <Link href={linkTo('/produce', { from: placeOf(record) })} className="act">
           <Copy size={15} aria-hidden /> Copy to produce
         </Link>
         {cause && (

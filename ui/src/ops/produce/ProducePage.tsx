@@ -49,12 +49,13 @@ function Form({ initial, copiedFrom }: { initial: Draft | undefined; copiedFrom:
   const readOnly = useReadOnly()
   const { data: log } = useLog()
   const change = (more: Partial<Draft>) => setDraft((before) => ({ ...before, ...more }))
-  useAddress(draft, copiedFrom, draft === initial)
+  const renew = useAddress(draft, copiedFrom, draft === initial)
   const faults = faultsOf(draft)
   const isForeign = OWN_TOPICS.includes(draft.topic)
   const cannot = readOnly ?? Object.values(faults)[0] ?? (isForeign && !insists ? `Only the shop writes ${draft.topic}.` : null)
   const [written, setWritten] = useState<Place | null>(null)
-  const send = () =>
+  const send = () => {
+    renew()
     write.mutate(
       { path: `/admin/topics/${draft.topic}/records`, body: bodyOf(draft) },
       {
@@ -67,6 +68,7 @@ function Form({ initial, copiedFrom }: { initial: Draft | undefined; copiedFrom:
         },
       },
     )
+  }
   const topics = log?.topics.map(({ topic }) => topic) ?? [draft.topic]
   const partitions = log?.topics.find(({ topic }) => topic === draft.topic)?.partitions.length ?? 0
   return (
@@ -145,15 +147,20 @@ function isEdited(search: string): boolean {
 }
 
 /** Keeps the draft in the address. A copy that nobody has changed is named by where it comes from. */
-function useAddress(draft: Draft, copiedFrom: string | null, isUnchanged: boolean): void {
+function useAddress(draft: Draft, copiedFrom: string | null, isUnchanged: boolean): () => void {
   const search = isUnchanged && copiedFrom !== null ? null : searchOf(draft)
   useEffect(() => {
-    if (search === null || `?${search}` === location.search) return
-    // The page is keyed by `from`: it stays in the address, or the form would begin again.
-    const kept = copiedFrom === null ? search : `${search}&from=${encodeURIComponent(copiedFrom)}`
-    const timer = setTimeout(() => history.replaceState(history.state, '', `?${kept}`), SETTLED_MS)
+    const timer = setTimeout(() => renewAddress(search, copiedFrom), SETTLED_MS)
     return () => clearTimeout(timer)
   }, [search, copiedFrom])
+  return () => renewAddress(search, copiedFrom)
+}
+
+function renewAddress(search: string | null, copiedFrom: string | null): void {
+  if (search === null || `?${search}` === location.search) return
+  // The page is keyed by `from`: it stays in the address, or the form would begin again.
+  const kept = copiedFrom === null ? search : `${search}&from=${encodeURIComponent(copiedFrom)}`
+  history.replaceState(history.state, '', `?${kept}`)
 }
 
 function Foreign({ topic, insists, onInsist }: { topic: string; insists: boolean; onInsist: (insists: boolean) => void }) {
