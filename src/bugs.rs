@@ -8,7 +8,7 @@
 /// Selects the bug by name.
 pub const VARIABLE: &str = "KARTSHOPPE_SEEDED_BUG";
 
-/// A bug; [`Bug::sentence`] is the rule that it breaks.
+/// A bug; `Bug::sentence` is the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     PositionBeforeOutputs,

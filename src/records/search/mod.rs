@@ -1,6 +1,6 @@
 //! A search over several topics: merged, bounded in time and memory, and continued by a cursor.
 //!
-//! Every partition of every topic is a [`Lane`](lanes::Lane). The records are merged by append time or by offset, oldest or newest
+//! Every partition of every topic is a lane ([`lanes`]). The records are merged by append time or by offset, oldest or newest
 //! first, and within a partition always in its order: append times step back when the log's clock does. A page ends at the limit,
 //! at the time or at the end; the cursor says where each partition goes on, so that pages one after another are exactly what one
 //! long page would be.
