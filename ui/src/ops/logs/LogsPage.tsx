@@ -94,7 +94,7 @@ function Lines({ page, path }: { page: LogPage; path: string | null }) {
                       .join(' ')}
                   </span>
                 </td>
-                <td className="code text-soft">{line.part}</td>
+                <td className="code whitespace-nowrap text-soft">{line.part}</td>
               </tr>
             ))}
           </tbody>

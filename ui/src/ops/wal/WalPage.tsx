@@ -37,6 +37,15 @@ const TONE: Record<Cdc['phase'], Tone> = { stopped: 'quiet', starting: 'low', wa
 /** `none` stands for what the slot says is not there; a dash for no slot. */
 const size = (value: number | null | undefined, none = '–') => (value === undefined ? '–' : value === null ? none : bytes(value))
 
+/** What the parts of a position are called. */
+const POSITION: Record<string, string> = {
+  systemId: 'PostgreSQL system',
+  timeline: 'Timeline',
+  resumeLsn: 'Read up to, LSN',
+  partCommitLsn: 'Commit read in part, LSN',
+  partIndex: 'Items read of it',
+}
+
 export default function WalPage() {
   const cdc = usePoll<Cdc>('/admin/cdc', 5_000)
   const { data } = cdc
@@ -66,8 +75,8 @@ export default function WalPage() {
             <Row name="State in PostgreSQL">{slot.walStatus ?? 'unknown'}</Row>
             {slot.positionUnknown !== null && <Row name="Position">{slot.positionUnknown}</Row>}
             {Object.entries(slot.position ?? {}).map(([name, value]) => (
-              <Row key={name} name={name}>
-                <span className="code break-all">{typeof value === 'object' ? JSON.stringify(value) : String(value)}</span>
+              <Row key={name} name={POSITION[name] ?? name}>
+                <span className="code break-all">{value === null ? 'none' : typeof value === 'object' ? JSON.stringify(value) : String(value)}</span>
               </Row>
             ))}
           </dl>
