@@ -40,8 +40,8 @@ rust() {
   if CARGO_TERM_COLOR=never tools/cargo.sh test --locked --no-fail-fast 2>&1 | tee "$reports/cargo.txt"; then return; fi
   alone
 }
-# Tests that failed run once more, one by one. One that passes then is flaky: it is named, counted and to be mended, and it stops
-# nobody's work. More than a few are no chance.
+# Tests that failed run once more, one by one. One that passes then is flaky: it is named, counted and to be mended, and it does
+# not fail the run. More than three failures are treated as real.
 alone() {
   local names
   mapfile -t names < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$reports/cargo.txt" | sort -u)

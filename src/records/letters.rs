@@ -141,7 +141,11 @@ pub async fn letter(log: &dyn EventLog, partition: PartitionId, offset: Offset) 
     Ok(window::exactly(log, at, offset).await?.map(Letter::from))
 }
 
-/// The newest dead letters, at most so many of each partition; newest first.
+/// Bytes of a partition's newest letters that are held at once, and letters that are read in one step.
+const NEWEST_BYTES: usize = 16 * 1024 * 1024;
+const STEP: Offset = 25;
+
+/// The newest dead letters, at most so many of each partition and fewer where they are large; newest first.
 ///
 /// # Errors
 /// Those of reading.
@@ -151,7 +155,14 @@ pub async fn newest(log: &dyn EventLog, most: Offset) -> Result<Vec<Letter>, Log
     for (partition, info) in (0..).zip(known.map(|info| info.partitions).unwrap_or_default()) {
         if info.end > info.start {
             let at = TopicPartition::new(Topic::DeadLetters, partition);
-            letters.extend(window::read(log, at, info.start.max(info.end - most)..info.end, |_| true).await?);
+            let (low, mut high, mut bytes) = (info.start.max(info.end - most), info.end, 0);
+            while high > low && bytes < NEWEST_BYTES {
+                let from = low.max(high - STEP);
+                let step = window::read(log, at, from..high, |_| true).await?;
+                bytes += step.iter().map(|record| record.value.as_ref().map_or(0, Bytes::len)).sum::<usize>();
+                letters.extend(step);
+                high = from;
+            }
         }
     }
     letters.sort_by_key(|record| std::cmp::Reverse((record.append_time_ms, record.partition, record.offset)));

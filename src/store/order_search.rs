@@ -21,6 +21,9 @@ pub struct OrderSearch {
     pub limit: i64,
 }
 
+/// Some 1,500 years from the epoch, in microseconds: within PostgreSQL's times.
+const LATEST_US: u64 = 50_000_000_000_000_000;
+
 /// An order's place in the list: when it was made, in microseconds, and its id. Orders of before KartShoppe have no time, and come
 /// last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +37,10 @@ impl OrderCursor {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (time, order_id) = text.split_once('.')?;
-        let created_us = if time == "-" { None } else { Some(time.parse().ok()?) };
-        Some(Self { created_us, order_id: order_id.to_owned() })
+        let created_us: Option<i64> = if time == "-" { None } else { Some(time.parse().ok()?) };
+        // What PostgreSQL has no time or text for was never given out.
+        let is_ours = created_us.is_none_or(|us| us.unsigned_abs() < LATEST_US) && !order_id.contains('\0');
+        is_ours.then(|| Self { created_us, order_id: order_id.to_owned() })
     }
 }
 

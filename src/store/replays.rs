@@ -30,6 +30,8 @@ pub enum Claim {
     Made,
     /// Somebody claimed it before.
     Before(Replay),
+    /// Another letter that names the same order item was claimed before: an item has one outcome.
+    ItemTaken,
 }
 
 type Row = (i32, i64, String, EpochMs, String, Option<i32>, Option<i64>);
@@ -43,22 +45,32 @@ impl Store {
     ///
     /// # Errors
     /// Those of every call. After one the claim may have been made; the letter is then shown as unclear.
-    pub async fn claim_replay(&self, place: &ReplayPlace, operator: &str, copy_topic: &str) -> Result<Claim, StoreError> {
+    pub async fn claim_replay(
+        &self,
+        place: &ReplayPlace,
+        operator: &str,
+        copy_topic: &str,
+        order_item_id: Option<&str>,
+    ) -> Result<Claim, StoreError> {
         let insert = || async {
-            let sql = "INSERT INTO dead_letter_replays (log_id, partition, record_offset, operator, copy_topic)
-                VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+            let sql = "INSERT INTO dead_letter_replays (log_id, partition, record_offset, operator, copy_topic, order_item_id)
+                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
             let insert = sqlx::query(sql).bind(&place.log_id).bind(place.partition).bind(place.offset);
-            Ok(insert.bind(operator).bind(copy_topic).execute(&self.pool).await?.rows_affected())
+            Ok(insert.bind(operator).bind(copy_topic).bind(order_item_id).execute(&self.pool).await?.rows_affected())
         };
         if self.run("claim a dead letter", insert).await? == 1 {
             return Ok(Claim::Made);
         }
         let before = self.replay_of(place).await?;
-        before.map(Claim::Before).ok_or_else(|| StoreError::Corrupt {
-            table: "dead_letter_replays",
-            id: format!("{}/{}", place.partition, place.offset),
-            reason: "it was claimed, and the claim is gone".to_owned(),
-        })
+        match before {
+            Some(before) => Ok(Claim::Before(before)),
+            None if order_item_id.is_some() => Ok(Claim::ItemTaken),
+            None => Err(StoreError::Corrupt {
+                table: "dead_letter_replays",
+                id: format!("{}/{}", place.partition, place.offset),
+                reason: "it was claimed, and the claim is gone".to_owned(),
+            }),
+        }
     }
 
     /// The claim on a dead letter, if there is one.

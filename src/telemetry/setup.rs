@@ -63,7 +63,8 @@ impl Guard {
         metrics.observe(&family::SPANS_EXPORTED, move || vec![(Vec::new(), counts.exported.load(Ordering::Relaxed) as f64)]);
         let counts = exporting.counts().clone();
         metrics.observe(&family::SPANS_DROPPED, move || {
-            let reasons = [("queue_full", &counts.queue_full), ("export_failed", &counts.refused)];
+            let reasons =
+                [("queue_full", &counts.queue_full), ("export_failed", &counts.refused), ("left_behind", &counts.left_behind)];
             reasons.map(|(reason, count)| (vec![("reason", reason.to_owned())], count.load(Ordering::Relaxed) as f64)).into()
         });
     }

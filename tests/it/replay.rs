@@ -122,9 +122,18 @@ async fn an_answered_item_is_never_replayed(place: Place) {
         .operate(&format!("{path}/replay"), &json!({"value": {"orderId": "o-2", "productId": "PROD_0001", "quantity": 2}}))
         .await;
     assert_eq!(status, 200, "{answer}");
+    // Two letters that are corrected into one item, at once: one of them is replayed.
+    let value = |quantity: i32| format!(r#"{{"orderId":"o-3","productId":"PROD_0001","quantity":{quantity}}}"#);
+    let (one, two) = (letter(&server, "order-events", &value(0)).await, letter(&server, "order-events", &value(-1)).await);
+    let item = json!({"value": {"orderId": "o-3", "orderItemId": "i-3", "productId": "PROD_0001", "quantity": 1}});
+    let (one, two) = (format!("{one}/replay"), format!("{two}/replay"));
+    let (first, second) = tokio::join!(server.operate(&one, &item), server.operate(&two, &item));
+    let mut codes = [first.0, second.0];
+    codes.sort_unstable();
+    assert_eq!(codes, [200, 409], "{first:?} {second:?}");
     let huge = letter_of_many_bytes(&server).await;
     assert_eq!(server.operate(&format!("{huge}/replay"), &json!({"value": {}})).await.1["code"], "value_cut");
-    assert_eq!(copies(&place, &server, Topic::OrderEvents).await, 1);
+    assert_eq!(copies(&place, &server, Topic::OrderEvents).await, 2);
 }
 
 /// A dead letter whose value was too large to keep whole.

@@ -119,7 +119,7 @@ test('the console asks for the token, shows what is read-only, and survives that
 
     await server.kill()
     const connection = fresh.getByRole('status', { name: 'Connection' })
-    await expect(connection).toContainText('The server is gone since')
+    await expect(connection).toContainText('The server has not answered since')
     await expect(fresh.locator('[data-role="cdc"]'), 'what was read stays').toBeVisible()
     await server.start()
     await expect(connection).toContainText('The server was restarted at')

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -44,6 +45,8 @@ const SHOWN_BYTES: usize = 2_000;
 /// How long the log is searched for an outcome, or for a copy.
 const SEARCH_TIME: Duration = Duration::from_secs(10);
 const APPEND_DEADLINE: Duration = Duration::from_secs(10);
+/// Lists that are read at once: each may hold some megabytes of every partition.
+static SEATS: Semaphore = Semaphore::const_new(2);
 
 /// Dead letters by reason.
 #[derive(Debug, Serialize, ToSchema)]
@@ -132,6 +135,8 @@ pub struct ReplayOrder {
 /// The newest dead letters, grouped by reason.
 #[utoipa::path(get, path = "/admin/dead-letters/groups", tag = "operators", responses((status = 200, body = LetterGroups)))]
 pub async fn groups(State(operators): State<Arc<Operators>>) -> Result<Json<LetterGroups>, Failure> {
+    let _seat =
+        SEATS.try_acquire().map_err(|_| Problem::unavailable("busy", "others are reading the dead letters: try again"))?;
     let letters = letters::newest(&*operators.log, NEWEST).await?;
     let replays = operators.store.replays(&operators.log.id().await?).await?;
     let replays: BTreeMap<(i32, i64), Replay> =
@@ -185,18 +190,25 @@ pub async fn replay(
     if let Some(before) = operators.store.replay_of(&place).await? {
         return Err(claimed_before(&operators, &letter, &place, before).await);
     }
-    let copy = checked(&operators, &letter, order).await?;
+    let (copy, item) = checked(&operators, &letter, order).await?;
     let operator =
         headers.get(OPERATOR_HEADER).map_or_else(String::new, |name| shortened(&String::from_utf8_lossy(name.as_bytes())));
-    match operators.store.claim_replay(&place, &operator, copy.topic.name()).await? {
-        Claim::Before(before) => Err(claimed_before(&operators, &letter, &place, before).await),
-        Claim::Made => {
-            // To its end also if the caller goes away: a claim that is left alone is unclear for ever.
-            let task = tokio::spawn(async move { append(&operators, &letter, &place, copy).await });
-            let unclear = |_| Problem::unavailable("unclear", "whether the copy was appended is not known: look at the letter");
-            task.await.map_err(unclear)?
+    // From the claim to its end also if the caller goes away, and the drain waits for it: a claim that is left alone is unclear.
+    let tasks = operators.lifeline.tasks.clone();
+    let task = tasks.spawn(async move {
+        let item = item.as_ref().map(|item| item.order_item_id.as_str());
+        match operators.store.claim_replay(&place, &operator, copy.topic.name(), item).await? {
+            Claim::Before(before) => Err(claimed_before(&operators, &letter, &place, before).await),
+            Claim::ItemTaken => Err(conflict("item_claimed", "another dead letter of the same order item was replayed").into()),
+            Claim::Made => append(&operators, &letter, &place, copy).await,
         }
-    }
+    });
+    let unclear = |_| Problem::unavailable("unclear", "whether the copy was appended is not known: look at the letter");
+    task.await.map_err(unclear)?
+}
+
+fn conflict(code: &'static str, text: &str) -> Problem {
+    Problem::new(StatusCode::CONFLICT, code, text)
 }
 
 async fn append(
@@ -224,9 +236,8 @@ async fn place(operators: &Operators, partition: i32, offset: i64) -> Result<Rep
     Ok(ReplayPlace { log_id: operators.log.id().await?, partition, offset })
 }
 
-/// The copy, if it may be appended.
-async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> Result<NewRecord, Failure> {
-    let conflict = |code, text: &str| Problem::new(StatusCode::CONFLICT, code, text);
+/// The copy, if it may be appended, with the order item that it names.
+async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> Result<(NewRecord, Option<NamedItem>), Failure> {
     if let Some(bytes) = &letter.cut_from {
         let text = format!("the value was cut from {bytes} bytes: what is missing cannot be replayed");
         return Err(conflict("value_cut", &text).into());
@@ -249,10 +260,15 @@ async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> 
     let (copy, corrected) = letter
         .copy(source, value)
         .map_err(|invalid| Problem::field("value", format!("it would be a dead letter again: {invalid}")))?;
-    if let Some(item) = corrected.filter(|item| named.as_ref() != Some(item)) {
-        refuse_answered(operators, letter, &item).await?;
+    if let Some(item) = corrected.as_ref().filter(|item| named.as_ref() != Some(item)) {
+        refuse_answered(operators, letter, item).await?;
     }
-    Ok(copy)
+    // A copy that the log refuses after the claim could never be replayed again.
+    let (size, limit) = (copy.size(), operators.log.record_limit());
+    if size > limit {
+        return Err(Problem::field("value", format!("the copy has {size} bytes; the log takes {limit}")).into());
+    }
+    Ok((copy, corrected))
 }
 
 /// An item has one outcome: its rejection, mostly, which came with the letter.
@@ -269,7 +285,7 @@ async fn refuse_answered(operators: &Operators, letter: &Letter, item: &NamedIte
         return Ok(());
     }
     let text = "this order item has its outcome; a replay would give it a second one: the shopper has to order again";
-    let problem = Problem::new(StatusCode::CONFLICT, "already_answered", text);
+    let problem = conflict("already_answered", text);
     Err(problem.with("offer", json!("order again")).with("orderId", json!(OrderId::as_str(&item.order_id))).into())
 }
 
@@ -287,7 +303,7 @@ async fn claimed_before(operators: &Operators, letter: &Letter, place: &ReplayPl
                     "it was claimed, and no copy is found on the log: one may still be on its way; it is not replayed again",
                 ),
             };
-            Problem::new(StatusCode::CONFLICT, code, text).with("replay", json!(state)).into()
+            conflict(code, text).with("replay", json!(state)).into()
         }
     }
 }
@@ -297,7 +313,8 @@ async fn decided(operators: &Operators, letter: &Letter, place: &ReplayPlace, re
     let Some(topic) = Topic::from_name(&replay.copy_topic) else { return Ok(replay) };
     let until = Instant::now() + SEARCH_TIME;
     let copy = letters::copy_of(&*operators.log, &letter.place(), topic, replay.claimed_at_ms, until).await?;
-    if let Some(copy) = copy {
+    // Where nothing may be changed, only the answer says so.
+    if let Some(copy) = copy.filter(|_| operators.config.admin.writes) {
         operators.store.mark_replayed(place, copy).await?;
     }
     Ok(Replay { copy, ..replay })

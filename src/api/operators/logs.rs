@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
+use tokio::time::{Instant, timeout_at};
 use tracing::Level;
 
 use super::flow::stream::events;
@@ -23,6 +24,8 @@ const LINES: usize = 200;
 const LINES_MAX: i64 = 2_000;
 /// Pause between two events of the tail, and lines of one event: a flood is skipped and not sent.
 const TAIL_EVERY: Duration = Duration::from_millis(250);
+/// A quiet stream sends an empty array so often: only a failing write shows that a viewer has gone.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const TAIL_LINES: usize = 100;
 
 /// Which lines are wanted.
@@ -117,8 +120,12 @@ fn following(operators: &Operators, parameters: Parsed) -> Result<Response, Prob
     let lines = stream::unfold((ring.watch(), written + 1), move |(mut newest, mut from)| {
         let (ring, wanted) = (ring.clone(), wanted.clone());
         async move {
+            let begun = Instant::now();
             loop {
-                newest.changed().await.ok()?;
+                match timeout_at(begun + SIGN_OF_LIFE, newest.changed()).await {
+                    Ok(changed) => changed.ok()?,
+                    Err(_) => return Some((Bytes::from_static(b"[]"), (newest, from))),
+                }
                 tokio::time::sleep(TAIL_EVERY).await;
                 newest.mark_unchanged();
                 let (lines, written) = ring.since(from);
@@ -126,7 +133,7 @@ fn following(operators: &Operators, parameters: Parsed) -> Result<Response, Prob
                 let mut fitting: Vec<LogLine> = lines.iter().filter(|line| wanted.holds(line)).map(|line| shown(line)).collect();
                 let surplus = fitting.len().saturating_sub(TAIL_LINES);
                 fitting.drain(..surplus);
-                if !fitting.is_empty() {
+                if !fitting.is_empty() || begun.elapsed() >= SIGN_OF_LIFE {
                     let event = Bytes::from(serde_json::to_vec(&fitting).unwrap_or_default());
                     return Some((event, (newest, from)));
                 }

@@ -26,6 +26,8 @@ const LIMIT: i64 = 50;
 const LIMIT_MAX: i64 = 500;
 /// Names the session whose orders are wanted; never a part of the address, which logs and histories keep.
 pub const SESSION_HEADER: &str = "x-kartshoppe-session";
+/// No order is older: a century.
+const AGE_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Digits of a session's hash that are shown.
 const HASH_DIGITS: usize = 10;
 
@@ -103,7 +105,8 @@ fn search(headers: &HeaderMap, parameters: &Parameters) -> Result<OrderSearch, P
     });
     let age = |name: &str| -> Result<Option<Duration>, Problem> {
         let age = given(name).map(humantime::parse_duration).transpose();
-        age.map_err(|_| Problem::field(name, "expected a time like 30s, 5m or 2h"))
+        let age = age.map_err(|_| Problem::field(name, "expected a time like 30s, 5m or 2h"))?;
+        Ok(age.map(|age| age.min(AGE_MAX)))
     };
     let status = given("status").map(|text| {
         let known = OrderStatus::parse(&text.to_ascii_uppercase());

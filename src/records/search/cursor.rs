@@ -35,7 +35,7 @@ impl Cursor {
         bytes.extend(self.fingerprint);
         // A time is one more than it is, as zero stands for none.
         for time in [self.times.from, self.times.to] {
-            put(&mut bytes, time.map_or(0, |time| u64::try_from(time).unwrap_or_default() + 1));
+            put(&mut bytes, time.map_or(0, |time| u64::try_from(time.min(i64::MAX - 1)).unwrap_or_default() + 1));
         }
         put(&mut bytes, self.scanned);
         put(&mut bytes, self.removed);

@@ -10,16 +10,16 @@ export function PresenceBanner() {
     <div role="status" aria-label="Connection">
       {gone !== null && (
         <p className="border-b-2 border-out bg-tile px-4 py-2 font-semibold text-out sm:px-6">
-          The server is gone since <span className="num">{timeOfDay(gone)}</span>. What you see is from before; trying again every second.
+          The server has not answered since <span className="num">{timeOfDay(gone)}</span>. This page shows its last data and retries every second.
         </p>
       )}
       {gone === null && restarted !== null && (
         <p className="flex flex-wrap items-center justify-between gap-2 border-b border-line bg-tile px-4 py-1.5 text-sm sm:px-6">
           <span>
-            The server was restarted at <span className="num">{timeOfDay(restarted)}</span>. Everything shown is of the new process.
+            The server was restarted at <span className="num">{timeOfDay(restarted)}</span>. This page now shows the new process.
           </span>
           <button type="button" className="act" onClick={() => restartedAt.set(null)}>
-            Understood
+            Dismiss
           </button>
         </p>
       )}

@@ -33,6 +33,9 @@ export function Shell() {
     },
     refetchInterval: gone === null ? EVERY_MS : EVERY_MS_GONE,
   })
+  useEffect(() => {
+    if (gone === null) void queryClient.invalidateQueries({ predicate: ({ state }) => state.status === 'error' })
+  }, [gone])
   const wanted = useObservable(tokenWanted)
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[15rem_minmax(0,1fr)]">

@@ -11,6 +11,9 @@ import { takeToken } from './token'
 const root = document.getElementById('root')
 if (root) {
   takeToken()
+  addEventListener('hashchange', () => {
+    if (takeToken()) void queryClient.invalidateQueries()
+  })
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queryClient}>

@@ -5,8 +5,9 @@ export function useParam(name: string, fallback = ''): [string, (value: string) 
   const [params, setParams] = useSearchParams()
   const set = (value: string) =>
     setParams(
-      (before) => {
-        const next = new URLSearchParams(before)
+      () => {
+        // Each hook remembers the address of its last render: several may be set at once.
+        const next = new URLSearchParams(location.search)
         if (value === fallback) next.delete(name)
         else next.set(name, value)
         return next

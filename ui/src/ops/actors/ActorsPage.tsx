@@ -24,7 +24,7 @@ export default function ActorsPage() {
   const branches = top === '' && kind === '' ? tree(all) : all.filter((actor) => kind === '' || actor.kind === kind).map((actor) => ({ actor, depth: 0 }))
   const kinds = [...new Set(all.map((actor) => actor.kind))].toSorted()
   return (
-    <PageFrame title="Actors" lead="Who supervises whom, and how each is. The figures are read where the actors leave them: no actor is asked." actions={<FindProduct />}>
+    <PageFrame title="Actors" lead="The supervision tree and the state of each actor. Reading these figures sends no message to an actor." actions={<FindProduct />}>
       <div className="flex flex-wrap items-center gap-2">
         <div role="group" aria-label="Order" className="flex flex-wrap gap-2">
           {TOPS.map(([value, name]) => (
@@ -64,7 +64,7 @@ export default function ActorsPage() {
               ))}
             </tbody>
           </table>
-          {branches.length === 0 && <Empty>{actors.isPending ? 'Being read.' : top === '' ? 'No actor of this kind.' : 'None has any: that is how it should be.'}</Empty>}
+          {branches.length === 0 && <Empty>{actors.isPending ? 'Loading…' : top === '' ? 'No actor of this kind.' : 'None.'}</Empty>}
         </Scroll>
       </Panel>
     </PageFrame>

@@ -38,7 +38,7 @@ export default function FlowPage() {
           </div>
         </>
       )}
-      {!flow && !picture.error && <Empty>The flow is measured; that takes a second.</Empty>}
+      {!flow && !picture.error && <Empty>Measuring the flow; this takes a second.</Empty>}
     </PageFrame>
   )
 }

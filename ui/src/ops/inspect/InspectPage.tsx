@@ -31,7 +31,6 @@ export default function InspectPage() {
     >
       <Panel title="Search">
         <SearchForm
-          key={JSON.stringify(asked)}
           asked={asked}
           error={search.error}
           onAsk={(next) => {

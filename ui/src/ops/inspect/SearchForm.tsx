@@ -10,6 +10,11 @@ type Topic = { topic: string; partitions: { start: number; end: number }[] }
 /** What is to be found. It is asked when the form is sent. */
 export function SearchForm({ asked, onAsk, error }: { asked: Asked; onAsk: (asked: Asked) => void; error: Error | null }) {
   const [draft, setDraft] = useState(asked)
+  const [shown, setShown] = useState(asked)
+  if (JSON.stringify(shown) !== JSON.stringify(asked)) {
+    setShown(asked)
+    setDraft(asked)
+  }
   const set = (field: Field) => (value: string) => setDraft((before) => ({ ...before, [field]: value }))
   return (
     <form

@@ -13,7 +13,7 @@ export class Boundary extends Component<{ children: ReactNode }, { error: unknow
     return (
       <div role="alert" className="py-10">
         <h1 className="text-2xl font-bold">This page broke</h1>
-        <p className="mt-2 max-w-prose text-soft">That is a fault of the console; the shop is not concerned. It said: {String(this.state.error)}</p>
+        <p className="mt-2 max-w-prose text-soft">That is a fault of the console; the shop is not affected. It said: {String(this.state.error)}</p>
         <button type="button" className="act-main mt-4" onClick={() => location.reload()}>
           Load it again
         </button>

@@ -2,9 +2,11 @@ import { useState } from 'react'
 
 import type { LogLine, LogPage } from '../../wire'
 import { count } from '../../lib/locale'
+import { useObservable } from '../../lib/observable'
 import { usePoll } from '../api'
 import { Badge, Empty, Failure, PageFrame, Panel, Scroll, type Tone } from '../kit/kit'
 import { linkTo, useParam } from '../params'
+import { shownProcess } from '../presence'
 import { useLines } from '../stream'
 
 /** Lines of the tail that are kept. */
@@ -20,12 +22,18 @@ export default function LogsPage() {
   const [paused, setPaused] = useState(false)
   const filter = { level, part, text, trace }
   const page = usePoll<LogPage>(linkTo('/admin/logs', { ...filter, limit: 500 }), 0)
+  const process = useObservable(shownProcess)
+  const resume = () => {
+    // What was written while it was paused.
+    if (paused) void page.refetch()
+    setPaused(!paused)
+  }
   return (
     <PageFrame
       title="Logs"
       lead="The newest lines of this process, and those that come. Older ones are in its log files."
       actions={
-        <button type="button" className={paused ? 'act-main' : 'act'} aria-pressed={paused} onClick={() => setPaused(!paused)}>
+        <button type="button" className={paused ? 'act-main' : 'act'} aria-pressed={paused} onClick={resume}>
           {paused ? 'Resume' : 'Pause'}
         </button>
       }
@@ -44,7 +52,7 @@ export default function LogsPage() {
         <Field label="Trace id" value={trace} onChange={setTrace} />
       </div>
       <Failure error={page.error} what="Logs" />
-      {page.data && <Lines key={JSON.stringify(filter)} page={page.data} path={paused ? null : linkTo('/admin/logs/tail', filter)} />}
+      {page.data && <Lines key={JSON.stringify([filter, process?.startedAtMs])} page={page.data} path={paused ? null : linkTo('/admin/logs/tail', filter)} />}
     </PageFrame>
   )
 }
@@ -63,10 +71,10 @@ function Lines({ page, path }: { page: LogPage; path: string | null }) {
   const [came, setCame] = useState<LogLine[]>([])
   useLines(path, (line) => {
     const lines = (JSON.parse(line) as LogLine[]).toReversed()
-    setCame((before) => [...lines, ...before].slice(0, KEPT))
+    if (lines.length > 0) setCame((before) => [...lines, ...before].slice(0, KEPT))
   })
   const known = new Set(came.map(({ number }) => number))
-  const lines = [...came, ...page.lines.filter(({ number }) => !known.has(number))]
+  const lines = [...came, ...page.lines.filter(({ number }) => !known.has(number))].toSorted((one, other) => other.number - one.number)
   return (
     <Panel title={`${count(lines.length)} lines`} note={path === null ? 'paused' : `of ${count(page.written)} since the process started`} flush>
       <Scroll label="Lines of the log" className="max-h-[70dvh] overflow-y-auto">

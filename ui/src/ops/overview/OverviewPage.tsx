@@ -7,7 +7,7 @@ import { Roles } from './Roles'
 
 export default function OverviewPage() {
   return (
-    <PageFrame title="Overview" lead="Is the shop well, and what needs a look?">
+    <PageFrame title="Overview" lead="Whether the shop is healthy, and what needs attention.">
       <Figures />
       <div className="grid items-start gap-5 xl:grid-cols-[3fr_2fr]">
         <div className="grid min-w-0 gap-5">

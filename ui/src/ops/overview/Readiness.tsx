@@ -10,8 +10,8 @@ export function ReadinessPanel() {
       <div className="grid gap-3" data-testid="readiness">
         <Failure error={error} />
         {data?.ready && data.warnings.length === 0 && <p className="text-soft">Nothing stands in the way.</p>}
-        <Causes title="Stands in the way" tone="text-out" texts={data?.reasons ?? []} />
-        <Causes title="Needs a look" tone="text-low" texts={data?.warnings ?? []} />
+        <Causes title="Blocking" tone="text-out" texts={data?.reasons ?? []} />
+        <Causes title="Warnings" tone="text-low" texts={data?.warnings ?? []} />
       </div>
     </Panel>
   )

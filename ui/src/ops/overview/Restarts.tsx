@@ -9,17 +9,17 @@ type Actor = { id: string; kind: string; running: boolean; incarnation: number; 
 
 const SHOWN = 8
 
-/** Ends that were none of our own doing. */
+/** Ends that nobody asked for. */
 function failures(actor: Actor): number {
-  return Object.entries(actor.ends).reduce((sum, [cause, many]) => sum + (cause === 'stop' || cause === 'stopped' ? 0 : many), 0)
+  return Object.entries(actor.ends).reduce((sum, [cause, many]) => sum + (cause === 'stopped' || cause === 'restarted' ? 0 : many), 0)
 }
 
-/** Actors that ended and were started again, those with the most restarts first. */
+/** Actors that failed and were started again, those with the most failures first. */
 export function Restarts() {
   const { data, error } = usePoll<Actor[]>('/admin/actors', 5_000)
   const restarted = (data ?? []).filter((actor) => failures(actor) > 0).toSorted((one, other) => failures(other) - failures(one))
   return (
-    <Panel title="Restarts" note="since the process began" flush>
+    <Panel title="Failures" note="since the process began" flush>
       <Failure error={error} what="Actors" />
       {data && restarted.length === 0 && <Empty>No actor has failed.</Empty>}
       <ul className="divide-y divide-line">

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
 import { Link } from 'wouter'
 
 import { plain } from '../../lib/text'
@@ -39,11 +40,17 @@ function isResult({ topic }: Result): boolean {
 /** Where the record is, and what came of it. */
 export function Outcome({ place }: { place: Place }) {
   const isInput = INPUTS.has(place.topic)
-  const { data, error, isFetching } = useQuery({
+  const [since] = useState(Date.now)
+  const [isPatient, setPatient] = useState(true)
+  useEffect(() => {
+    const timer = setTimeout(() => setPatient(false), PATIENCE_MS)
+    return () => clearTimeout(timer)
+  }, [])
+  const { data, error } = useQuery({
     queryKey: ['outcome', place],
     queryFn: ({ signal }) => resultsOf(place, signal),
     enabled: isInput,
-    refetchInterval: ({ state }) => (state.data?.some(isResult) || Date.now() - place.timestamp > PATIENCE_MS ? false : EVERY_MS),
+    refetchInterval: ({ state }) => (state.data?.some(isResult) || Date.now() - since > PATIENCE_MS ? false : EVERY_MS),
   })
   const shown = data ?? []
   return (
@@ -58,7 +65,7 @@ export function Outcome({ place }: { place: Place }) {
         </p>
         <Failure error={error} />
         {!isInput && <p className="text-soft">Nothing of the shop reads {place.topic} to make events of it.</p>}
-        {isInput && !shown.some(isResult) && <p className="text-soft">{isFetching || data === undefined ? 'Waiting for its event…' : 'No event yet. A record that changes nothing makes none; otherwise see whether the role inventory runs.'}</p>}
+        {isInput && !shown.some(isResult) && <p className="text-soft">{isPatient ? 'Waiting for its event…' : 'No event yet. A record that changes nothing makes none; otherwise see whether the role inventory runs.'}</p>}
         <ul className="grid gap-3">
           {shown.map((result) => (
             <li key={`${result.topic}/${result.partition}/${result.offset}`} className="rounded-lg bg-well p-3">

@@ -29,7 +29,7 @@ export default function ProducePage() {
 /** The record that `from=TOPIC/PARTITION/OFFSET` names. */
 function useCopy(from: string | null) {
   return useQuery({
-    queryKey: ['record', from],
+    queryKey: ['copy', from],
     enabled: from !== null,
     staleTime: Infinity,
     queryFn: async ({ signal }) => {
@@ -133,7 +133,7 @@ function Form({ initial, copiedFrom }: { initial: Draft | undefined; copiedFrom:
         </form>
       </Panel>
       <div className="grid min-w-0 gap-5">
-        {written && <Outcome key={`${written.partition}/${written.offset}`} place={written} />}
+        {written && <Outcome key={`${written.topic}/${written.partition}/${written.offset}`} place={written} />}
         <Templates onDraft={setDraft} />
       </div>
     </div>
@@ -142,8 +142,7 @@ function Form({ initial, copiedFrom }: { initial: Draft | undefined; copiedFrom:
 
 /** Whether an address holds more than where the record is copied from. */
 function isEdited(search: string): boolean {
-  const params = new URLSearchParams(search)
-  return ['key', 'as', 'value'].some((name) => params.has(name))
+  return new URLSearchParams(search).has('topic')
 }
 
 /** Keeps the draft in the address. A copy that nobody has changed is named by where it comes from. */

@@ -65,7 +65,8 @@ export function bodyOf({ hasKey, key, kind, value, headers, partition }: Draft):
   }
 }
 
-function base64(text: string): string {
+/** The text's UTF-8 bytes in base64. */
+export function base64(text: string): string {
   let binary = ''
   for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte)
   return btoa(binary)

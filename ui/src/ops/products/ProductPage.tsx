@@ -37,7 +37,10 @@ export default function ProductPage() {
           <>
             <label className="flex items-center gap-2 text-sm font-semibold">
               Since
-              <select className="input w-auto" value={from === '' ? '' : 'set'} onChange={(event) => setFrom(event.target.value === '' ? '' : String(Date.now() - Number(event.target.value) * 60_000))}>
+              <select className="input w-auto" value={from === '' ? '' : 'set'} onChange={(event) => {
+                  setCursor('')
+                  setFrom(event.target.value === '' ? '' : String(Date.now() - Number(event.target.value) * 60_000))
+                }}>
                 <option value="">the log began</option>
                 {from !== '' && <option value="set">{dateAndTime(momentOf(from))}</option>}
                 <option value="15">15 minutes ago</option>

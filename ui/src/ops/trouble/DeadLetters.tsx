@@ -6,6 +6,7 @@ import { useReadOnly, usePoll, useWrite } from '../api'
 import { bytes } from '../format'
 import { ActionButton, Badge, Confirm, Empty, Failure, Panel } from '../kit/kit'
 import { RecordLink } from '../orders/OrderPage'
+import { base64 } from '../produce/draft'
 
 type Replay = { state: 'no' | 'yes' | 'unclear'; operator?: string; claimedAt?: number; copy?: string }
 type Letter = { partition: number; offset: number; time: number; message: string; source: string; key: string | null; text?: string; base64?: string; bytes: number | null; orderId?: string; replay: Replay; refused?: string }
@@ -36,7 +37,14 @@ export function DeadLetters() {
   )
 }
 
-function LetterView({ letter }: { letter: Letter }) {
+/** Bytes of a value that the list of groups has. */
+const LISTED_BYTES = 2_000
+
+function LetterView({ letter: listed }: { letter: Letter }) {
+  const [whole, setWhole] = useState(false)
+  const full = usePoll<Letter>(`/admin/dead-letters/${listed.partition}/${listed.offset}`, 0, whole)
+  const letter = full.data ?? listed
+  const isCut = full.data === undefined && (listed.bytes ?? 0) > LISTED_BYTES
   const shown = letter.text ?? letter.base64
   return (
     <>
@@ -52,10 +60,16 @@ function LetterView({ letter }: { letter: Letter }) {
       {shown !== undefined && (
         <pre className="code max-h-56 max-w-full overflow-auto rounded-lg bg-well p-3 break-all whitespace-pre-wrap">
           {letter.text === undefined ? `base64: ${shown}` : shown}
-          {letter.bytes !== null && letter.bytes > 2_000 && `\n… of ${bytes(letter.bytes)}`}
+          {isCut && `\n… of ${bytes(letter.bytes ?? 0)}`}
         </pre>
       )}
-      {letter.replay.state === 'no' && <ReplayForm letter={letter} />}
+      {(isCut || letter.replay.state === 'unclear') && (
+        <button type="button" className="act justify-self-start" onClick={() => (whole ? void full.refetch() : setWhole(true))}>
+          {isCut ? 'Load the whole value' : 'Look for the copy'}
+        </button>
+      )}
+      <Failure error={full.error} what="Letter" />
+      {letter.replay.state === 'no' && !isCut && <ReplayForm key={String(full.data !== undefined)} letter={letter} />}
     </>
   )
 }
@@ -101,7 +115,7 @@ function ReplayForm({ letter }: { letter: Letter }) {
   const send = () => {
     setAsking(false)
     // As base64, so that the bytes are appended as they are written here.
-    replay.mutate({ path: `/admin/dead-letters/${place}/replay`, body: value === letter.text ? {} : { valueBase64: btoa(String.fromCharCode(...new TextEncoder().encode(value))) } })
+    replay.mutate({ path: `/admin/dead-letters/${place}/replay`, body: value === (letter.text ?? '') ? {} : { valueBase64: base64(value) } })
   }
   return (
     <div className="grid gap-2">

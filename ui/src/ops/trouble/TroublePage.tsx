@@ -13,7 +13,7 @@ type Role = { name: string; state: string; failing: boolean }
 
 export default function TroublePage() {
   return (
-    <PageFrame title="Trouble" lead="What somebody has to look at: roles that fail, items without an outcome, records that could not be used, products that run low.">
+    <PageFrame title="Trouble" lead="What needs attention: roles that fail, items without an outcome, records that could not be used, products that run low.">
       <Failing />
       <DeadLetters />
       <Waiting />

@@ -69,8 +69,8 @@ export default function WalPage() {
       {slot && (
         <Panel title={`Slot ${slot.slot}`} note={`in ${slot.database}`}>
           <dl className="grid gap-x-8 gap-y-2 sm:grid-cols-[max-content_1fr]">
-            <Row name="There is one">{slot.exists ? 'yes' : 'no'}</Row>
-            <Row name="Read by">{slot.readerPid === null ? 'nobody' : `PostgreSQL process ${slot.readerPid}`}</Row>
+            <Row name="Exists">{slot.exists ? 'yes' : 'no'}</Row>
+            <Row name="Read by">{slot.readerPid === null ? 'no process' : `PostgreSQL process ${slot.readerPid}`}</Row>
             {slot.makerPid !== null && <Row name="Made by">PostgreSQL process {slot.makerPid}</Row>}
             <Row name="State in PostgreSQL">{slot.walStatus ?? 'unknown'}</Row>
             {slot.positionUnknown !== null && <Row name="Position">{slot.positionUnknown}</Row>}
@@ -82,7 +82,7 @@ export default function WalPage() {
           </dl>
         </Panel>
       )}
-      {!data && !cdc.error && <Empty>PostgreSQL is asked.</Empty>}
+      {!data && !cdc.error && <Empty>Asking PostgreSQL…</Empty>}
     </PageFrame>
   )
 }
