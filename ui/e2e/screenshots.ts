@@ -102,7 +102,16 @@ test('pictures of every page', async ({ page, browser, request }) => {
     orders: '/orders',
     missing: '/no-such-page',
   })
-  const consoles = { overview: '/', topics: '/topics?open=order-events', produce: '/produce?from=product-updates/0/0' }
+  const consoles = {
+    overview: '/',
+    flow: '/flow',
+    actors: '/actors',
+    topics: '/topics?open=order-events',
+    inspect: '/inspect?topics=order-events%2Cinventory-events',
+    order: order.replace('/order/', '/orders/'),
+    product: `/products/${WATCH}`,
+    produce: '/produce',
+  }
   const addresses = Object.entries(consoles).map(([name, path]) => [`console-${name}`, admin + path])
   await shoot(browser, page, Object.fromEntries(addresses), hasRested)
 })

@@ -24,7 +24,7 @@ export function RecordsTable({ label, records, empty, onOpen }: { label: string;
                   {placeOf(record)}
                 </button>
               </td>
-              <td className="code max-w-48">{record.key}</td>
+              <td className="code min-w-32 max-w-48">{record.key}</td>
               <td className={`code min-w-64 ${record.valueType === 'json' ? '' : 'text-soft'}`}>
                 <span className="line-clamp-2">{snippet(record)}</span>
               </td>
