@@ -73,7 +73,7 @@ async fn an_item_whose_publisher_was_killed_between_commit_and_publish_is_rescue
     shop.server.resume().await;
     shop.until("the order is rescued", async || shop.status_of(&order).await == "CONFIRMED").await;
     assert_eq!(shop.via(&order).await, PublishVia::Wal.as_str(), "it came through the WAL");
-    assert!(shop.figure("kartshoppe_order_items_rescued_total").await >= 1.0);
+    assert!(shop.figure("kartshoppe_order_items_rescued_total{}").await >= 1.0);
     shop.everything_settles_once().await;
 }
 
