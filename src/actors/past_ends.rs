@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::kinds::EndCause;
+use crate::clock::whole_ms;
 use crate::wire::console::actor::ActorEnd;
 use crate::wire::invalid::shortened;
 
@@ -86,11 +87,6 @@ impl PastEnd {
             recovery_us: self.recovery.map(whole_us),
         }
     }
-}
-
-/// In whole milliseconds.
-pub(super) fn whole_ms(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// In whole microseconds.

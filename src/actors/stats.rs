@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use super::faults::{FaultBoard, Living, Who};
 use super::kinds::{ActorKind, EndCause};
 use super::message_times::{MessageQueue, MessageTimes, TimesByKind};
-use super::past_ends::{ENDS_KEPT, History, whole_ms, whole_us};
+use super::past_ends::{ENDS_KEPT, History, whole_us};
+use crate::clock::whole_ms;
 pub use crate::wire::console::actor::{ActorEnd, ActorReport, ActorState};
 
 /// The directory of actors. Cheap to clone.
@@ -346,5 +347,5 @@ impl Drop for Handling {
 /// Milliseconds since the first call in this process, plus one: never 0.
 fn stamp() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    whole_ms(START.get_or_init(Instant::now).elapsed()).saturating_add(1)
 }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 pub use super::causes::Cause;
 use super::families as family;
 use super::metrics::Metrics;
+use crate::clock::whole_ms;
 
 /// What an alarm is about. At most one alarm stands for each; these are also its labels on `/metrics`, so they are few: a topic
 /// is one of ours.
@@ -121,7 +122,7 @@ impl Alarms {
     /// What it was about is well again. Nothing happens if no alarm stands.
     pub fn clear(&self, about: &About) {
         let Some(Standing { since, .. }) = self.standing().remove(about) else { return };
-        let stood = Duration::from_millis(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let stood = Duration::from_millis(whole_ms(since.elapsed()));
         let (cause, topic, partition) = (about.cause.as_str(), about.topic.as_deref(), about.partition);
         tracing::info!(kartshoppe.cause = cause, topic, partition, ?stood, "over: {cause}");
     }

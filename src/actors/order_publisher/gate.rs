@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
+use crate::clock::whole_ms;
 use crate::domain::EpochMs;
 
 /// After a difference was seen, direct publishing is tried again this much later: only an order can show that it is over.
@@ -86,7 +87,7 @@ impl Gate {
     /// Returns whether they agree.
     pub fn compare(&self, append_time_ms: EpochMs, database_from_ms: EpochMs, database_to_ms: EpochMs) -> bool {
         let difference_ms = difference(append_time_ms, database_from_ms, database_to_ms);
-        let agree = difference_ms.unsigned_abs() <= u64::try_from(self.max_skew.as_millis()).unwrap_or(u64::MAX);
+        let agree = difference_ms.unsigned_abs() <= whole_ms(self.max_skew);
         if !agree {
             let rested = matches!(self.mode(), PublishMode::Wal(_));
             self.skew.store(Some(std::sync::Arc::new(Skew { difference_ms, until: Instant::now() + HOLD })));

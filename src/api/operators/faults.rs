@@ -19,6 +19,7 @@ use crate::api::body::JsonBody;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
+use crate::clock::whole_ms;
 use crate::domain::ids::ProductId;
 use crate::sources::wal::Step;
 
@@ -158,6 +159,6 @@ fn read_ttl(ttl: &Value) -> Result<Duration, Problem> {
 }
 
 fn view(armed: &Armed) -> Value {
-    let left_ms = u64::try_from(armed.until.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX);
+    let left_ms = whole_ms(armed.until.saturating_duration_since(Instant::now()));
     json!({"target": armed.target.to_string(), "fault": armed.fault, "count": armed.count, "leftMs": left_ms})
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
+use crate::clock::whole_ms;
 use crate::config::ShownKey;
 use crate::sources::wal::SlotStatus;
 
@@ -56,7 +57,7 @@ pub async fn cdc(State(operators): State<Arc<Operators>>) -> Result<Json<CdcRepo
         phase: report.state(),
         says: report.sentence(),
         rows: report.rows,
-        lag_ms: report.lag().map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
+        lag_ms: report.lag().map(whole_ms),
         slot,
         slot_unknown,
     }))

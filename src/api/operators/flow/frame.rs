@@ -8,11 +8,12 @@ use tokio::time::Instant;
 
 use super::FlowSources;
 use super::meter::Meter;
-use super::nodes::{self, shortest, whole_ms};
+use super::nodes::{self, shortest};
 use super::picture::{Figure, Reading, edges};
 use crate::actors::alert_desk::AlertHandle;
 use crate::actors::stats::{ActorState, Entry};
 use crate::actors::supervision::{ActorKind, EndCause};
+use crate::clock::whole_ms;
 use crate::config::RoleName;
 use crate::wire::console::live::{Live, LiveCause, LiveEnd, LiveRates, LiveRole};
 use crate::wire::topics::Topic;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::FlowSources;
 use super::meter::Meter;
 use super::picture::{API, OTHERS, PAGES, PARTS, POSTGRES, Part, SHARDS, WAL_READER, topics};
 use crate::actors::stats::{ActorState, Entry};
+use crate::clock::whole_ms;
 use crate::sources::wal::Phase;
 use crate::telemetry::alarms::{About, Alarm, Cause};
 use crate::wire::console::flow::{NodeFigures, NodeState};
@@ -142,8 +142,4 @@ pub(super) fn shortest(text: &str, most: usize) -> String {
     let mut chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let head: String = chars.by_ref().take(most).collect();
     if chars.next().is_some() { format!("{head}…") } else { head }
-}
-
-pub(super) fn whole_ms(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
