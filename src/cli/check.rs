@@ -49,7 +49,7 @@ async fn judge(config: &Config, patience: Duration) -> anyhow::Result<check::Rep
     };
     let server = crate::data_dir::running_server(&config.data_dir);
     let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(patience).connect(&url).await;
-    let asked = server.as_ref().and_then(|server| server.http).map(|http| super::http::get_json(http, None, READ_MODEL));
+    let asked = server.as_ref().and_then(|server| server.http).map(|http| super::http::get_json(http, READ_MODEL));
     let read_model = match asked {
         Some(asked) => {
             Some(tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(anyhow!("no answer within {patience:?}"))))

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::io::{self, Read};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -10,9 +9,8 @@ use clap::Subcommand;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Cli, http, output};
-use crate::config::Config;
-use crate::data_dir;
+use super::http::OperatorsListener;
+use super::{Cli, output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -42,26 +40,18 @@ enum What {
 
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let config = cli.load(Vec::new())?.config;
-    let server = operators(&config)?;
-    let token = super::operator_token(&config)?;
-    let token = token.as_deref();
+    let operators = OperatorsListener::of_running(&config)?;
     super::block_on(async {
         match args.what {
-            What::List { json } => list(server, token, json).await,
-            What::Replay { partition, offset, corrected } => replay(server, token, partition, offset, corrected).await,
+            What::List { json } => list(&operators, json).await,
+            What::Replay { partition, offset, corrected } => replay(&operators, partition, offset, corrected).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn operators(config: &Config) -> anyhow::Result<SocketAddr> {
-    let server = data_dir::running_server(&config.data_dir);
-    let none = || format!("no shop is running on {}: start it with `kartshoppe serve`", config.data_dir.display());
-    Ok(server.with_context(none)?.admin)
-}
-
-async fn list(server: SocketAddr, token: Option<&str>, json: bool) -> anyhow::Result<()> {
-    let answer = http::get_json(server, token, "/admin/dead-letters/groups").await?;
+async fn list(operators: &OperatorsListener, json: bool) -> anyhow::Result<()> {
+    let answer = operators.get("/admin/dead-letters/groups").await?;
     if json {
         return output::json(&answer);
     }
@@ -89,7 +79,7 @@ async fn list(server: SocketAddr, token: Option<&str>, json: bool) -> anyhow::Re
     Ok(output::print(if text.is_empty() { "there are no dead letters\n".to_owned() } else { text })?)
 }
 
-async fn replay(server: SocketAddr, token: Option<&str>, partition: i32, offset: i64, corrected: bool) -> anyhow::Result<()> {
+async fn replay(operators: &OperatorsListener, partition: i32, offset: i64, corrected: bool) -> anyhow::Result<()> {
     let mut order = Value::Null;
     if corrected {
         let mut text = String::new();
@@ -100,7 +90,7 @@ async fn replay(server: SocketAddr, token: Option<&str>, partition: i32, offset:
         order = serde_json::json!({"valueBase64": base64::engine::general_purpose::STANDARD.encode(text.trim())});
     }
     let order = if order.is_null() { serde_json::json!({}) } else { order };
-    let answer = http::post_json(server, token, &format!("/admin/dead-letters/{partition}/{offset}/replay"), &order).await?;
+    let answer = operators.post(&format!("/admin/dead-letters/{partition}/{offset}/replay"), &order).await?;
     Ok(output::line(format_args!("replayed as {}", plain(&answer["copy"])))?)
 }
 

@@ -10,20 +10,56 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// GET of a JSON document, with the operators' token if there is one.
+use crate::config::Config;
+use crate::data_dir;
+
+/// GET of a JSON document.
 ///
 /// # Errors
 /// If the server cannot be reached, or does not answer with success and JSON.
-pub(super) async fn get_json(server: SocketAddr, token: Option<&str>, path: &str) -> anyhow::Result<Value> {
-    call(server, Method::GET, path, token, Bytes::new()).await
+pub(super) async fn get_json(server: SocketAddr, path: &str) -> anyhow::Result<Value> {
+    call(server, Method::GET, path, None, Bytes::new()).await
 }
 
-/// POST of a JSON document, as an operator: with the token, if there is one.
-///
-/// # Errors
-/// If the server cannot be reached, or does not answer with success and JSON: then with what its problem says.
-pub(super) async fn post_json(server: SocketAddr, token: Option<&str>, path: &str, body: &Value) -> anyhow::Result<Value> {
-    call(server, Method::POST, path, token, Bytes::from(body.to_string())).await
+/// The operators' listener of the server that runs on our data directory, and the token that it asks for, if it asks for one.
+pub(super) struct OperatorsListener {
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+impl OperatorsListener {
+    /// `None` if no server runs.
+    ///
+    /// # Errors
+    /// If there is a token that cannot be read.
+    pub(super) fn find(config: &Config) -> anyhow::Result<Option<Self>> {
+        let Some(server) = data_dir::running_server(&config.data_dir) else { return Ok(None) };
+        let token = data_dir::operator_token::read(&config.data_dir)?;
+        Ok(Some(Self { address: server.admin, token }))
+    }
+
+    /// # Errors
+    /// If no server runs, with what to do; and those of [`Self::find`].
+    pub(super) fn of_running(config: &Config) -> anyhow::Result<Self> {
+        let none = || format!("no shop is running on {}: start it with `kartshoppe serve`", config.data_dir.display());
+        Self::find(config)?.with_context(none)
+    }
+
+    /// GET of a JSON document.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or does not answer with success and JSON: then with what its problem says.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        call(self.address, Method::GET, path, self.token.as_deref(), Bytes::new()).await
+    }
+
+    /// POST of a JSON document, as an operator.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        call(self.address, Method::POST, path, self.token.as_deref(), Bytes::from(body.to_string())).await
+    }
 }
 
 async fn call(server: SocketAddr, method: Method, path: &str, token: Option<&str>, body: Bytes) -> anyhow::Result<Value> {

@@ -28,11 +28,6 @@ use crate::telemetry::panics;
 /// How long blocking work may delay the end of a command. Its result is no longer needed.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The token that the operators' listener of this data directory asks for, if it asks for one.
-fn operator_token(config: &Config) -> anyhow::Result<Option<String>> {
-    Ok(crate::data_dir::operator_token::read(&config.data_dir)?)
-}
-
 /// KartShoppe: a real-time shop whose inventory lives in supervised actors.
 #[derive(Debug, Parser)]
 #[command(name = "kartshoppe", version, arg_required_else_help = true, disable_help_subcommand = true)]

@@ -5,7 +5,6 @@
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal, Read};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Cli, http, output};
+use super::http::OperatorsListener;
+use super::{Cli, output};
 use crate::actors::inventory::INVENTORY_GROUP;
 use crate::app::Log;
 use crate::clock::Clock;
@@ -98,11 +98,9 @@ fn named(name: &str) -> anyhow::Result<Topic> {
 }
 
 async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
-    let created: Vec<String> = match operators(config) {
-        Some(address) => {
-            let answer =
-                http::post_json(address, super::operator_token(config)?.as_deref(), "/admin/topics", &json!({"all": all}))
-                    .await?;
+    let created: Vec<String> = match OperatorsListener::find(config)? {
+        Some(operators) => {
+            let answer = operators.post("/admin/topics", &json!({"all": all})).await?;
             serde_json::from_value(answer["created"].clone()).context("reading the server's answer")?
         }
         None => {
@@ -178,9 +176,7 @@ impl Tail {
 }
 
 async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::Result<()> {
-    let Some(address) = operators(config) else {
-        bail!("no shop is running on {}: start it with `kartshoppe serve`", config.data_dir.display());
-    };
+    let operators = OperatorsListener::of_running(config)?;
     if io::stdin().is_terminal() {
         output::tell("reading JSON from standard input; end it with Ctrl-D");
     }
@@ -194,9 +190,7 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
         ));
     }
     let record = json!({"key": key, "value": value});
-    let answer =
-        http::post_json(address, super::operator_token(config)?.as_deref(), &format!("/admin/topics/{topic}/records"), &record)
-            .await?;
+    let answer = operators.post(&format!("/admin/topics/{topic}/records"), &record).await?;
     let place = &answer["appended"][0];
     Ok(output::line(format_args!("{topic}/{} offset {}", place["partition"], place["offset"]))?)
 }
@@ -227,9 +221,4 @@ async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Ve
     let known: Vec<Topic> = log.topics().await?.iter().map(|info| info.topic).filter(|topic| wanted.contains(topic)).collect();
     log.delete_topics(&known).await?;
     Ok(known.into_iter().map(Topic::name).collect())
-}
-
-/// The operators' listener of the server that runs on our data directory.
-fn operators(config: &Config) -> Option<SocketAddr> {
-    data_dir::running_server(&config.data_dir).map(|server| server.admin)
 }

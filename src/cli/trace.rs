@@ -117,11 +117,8 @@ impl Jaeger {
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Vec<T>> {
-        let mut url = format!("{}{path}", self.base);
-        for (number, (key, value)) in query.iter().enumerate() {
-            let _ = write!(url, "{}{key}={}", if number == 0 { '?' } else { '&' }, escaped(value));
-        }
         let asking = || format!("asking Jaeger at {} (telemetry.jaeger_url)", self.base);
+        let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.base), query).with_context(asking)?;
         let answer = reqwest::Client::new().get(url).timeout(PATIENCE).send().await.with_context(asking)?;
         if !answer.status().is_success() {
             bail!("Jaeger at {} (telemetry.jaeger_url) answers {}", self.base, answer.status());
@@ -129,18 +126,6 @@ impl Jaeger {
         let found: Found<T> = answer.json().await.with_context(|| format!("{} does not answer as Jaeger does", self.base))?;
         Ok(found.data.unwrap_or_default())
     }
-}
-
-/// Percent-encoded for a query.
-fn escaped(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut text, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-        text
-    })
 }
 
 /// The trace as a tree: when each span began, in milliseconds after the first, how long it took, and whose it is.
