@@ -6,6 +6,7 @@ import { dateAndTime, preciseTime } from '../../lib/time'
 import { usePoll } from '../api'
 import { span } from '../format'
 import { Badge, Failure, PageFrame, Panel, Scroll } from '../kit/kit'
+import { ActorLink, RecordLink } from '../kit/links'
 import { shownProcess } from '../presence'
 import { StatusBadge } from './OrdersPage'
 
@@ -83,21 +84,5 @@ function ItemWay({ item }: { item: Item }) {
         </table>
       </Scroll>
     </Panel>
-  )
-}
-
-export function RecordLink({ topic, partition, offset }: { topic: string; partition: number; offset: number }) {
-  return (
-    <Link href={`/r/${topic}/${partition}/${offset}`} className="link">
-      {topic}/{partition}/{offset}
-    </Link>
-  )
-}
-
-export function ActorLink({ id }: { id: string }) {
-  return (
-    <Link href={`/actors/${id.split('/').map(encodeURIComponent).join('/')}`} className="link code">
-      {id}
-    </Link>
   )
 }

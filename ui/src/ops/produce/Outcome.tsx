@@ -1,11 +1,11 @@
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
-import { Link } from 'wouter'
 
 import { plain } from '../../lib/text'
 import { preciseTime } from '../../lib/time'
 import { askText } from '../api'
 import { Badge, Failure, Panel, type Tone } from '../kit/kit'
+import { RecordLink } from '../kit/links'
 import { linkTo } from '../params'
 import { readExactly } from './draft'
 
@@ -58,9 +58,9 @@ export function Outcome({ place }: { place: Place }) {
       <div className="grid gap-3" data-testid="outcome">
         <p>
           <Badge tone="good">Written</Badge> to{' '}
-          <Link className="link code" href={`/r/${place.topic}/${place.partition}/${place.offset}`}>
-            {place.topic}/{place.partition}/{place.offset}
-          </Link>{' '}
+          <span className="code">
+            <RecordLink {...place} />
+          </span>{' '}
           at <span className="num">{preciseTime(place.timestamp)}</span>.
         </p>
         <Failure error={error} />
@@ -71,9 +71,9 @@ export function Outcome({ place }: { place: Place }) {
             <li key={`${result.topic}/${result.partition}/${result.offset}`} className="rounded-lg bg-well p-3">
               <p className="flex flex-wrap items-baseline justify-between gap-x-4">
                 <Badge tone={TONES[result.topic] ?? 'good'}>{nameOf(result)}</Badge>
-                <Link className="link code" href={`/r/${result.topic}/${result.partition}/${result.offset}`}>
-                  {result.topic}/{result.partition}/{result.offset}
-                </Link>
+                <span className="code">
+                  <RecordLink {...result} />
+                </span>
               </p>
               <pre className="code mt-2 max-h-64 overflow-auto whitespace-pre-wrap">{plain(typeof result.value === 'string' ? result.value : JSON.stringify(result.value, null, 2))}</pre>
             </li>

@@ -5,7 +5,7 @@ import { dateAndTime } from '../../lib/time'
 import { useReadOnly, usePoll, useWrite } from '../api'
 import { bytes } from '../format'
 import { ActionButton, Badge, Confirm, Empty, Failure, Panel } from '../kit/kit'
-import { RecordLink } from '../orders/OrderPage'
+import { RecordLink } from '../kit/links'
 import { base64 } from '../produce/draft'
 
 type Replay = { state: 'no' | 'yes' | 'unclear'; operator?: string; claimedAt?: number; copy?: string }

@@ -3,7 +3,7 @@ import { Link } from 'wouter'
 import { dateAndTime } from '../../lib/time'
 import { usePoll } from '../api'
 import { Badge, Empty, Failure, PageFrame, Panel, Scroll } from '../kit/kit'
-import { ActorLink } from '../orders/OrderPage'
+import { ActorLink } from '../kit/links'
 import { DeadLetters } from './DeadLetters'
 
 type Alerts = { open: { productId: string; alertType: string; severity: string; message: string; timestamp: number }[] }
