@@ -233,7 +233,7 @@ impl Asked {
     }
 }
 
-/// The trace that a request says it belongs to. Which of several is meant nobody knows, so none is; `tracestate` may be split over
+/// The trace that a request says it belongs to. Several contradict each other, so none counts; `tracestate` may be split over
 /// several headers.
 fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     let mut parents = headers.get_all(TRACEPARENT).iter();

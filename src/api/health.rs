@@ -290,7 +290,7 @@ pub async fn readyz_in_full(State(operators): State<Arc<Operators>>) -> Response
 #[serde(rename_all = "lowercase")]
 enum Listener {
     Open,
-    /// It still answers, and will not for long: balancers should send nobody here.
+    /// It still answers, but not for long: load balancers should send no more traffic.
     Closing,
     /// The role api does not run in this process, or is being started.
     Closed,

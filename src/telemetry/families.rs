@@ -129,7 +129,7 @@ families! {
     READY "kartshoppe_ready" Gauge "{processes}" [] "1 while nothing speaks against sending work here, as /readyz last found it";
     ALARM "kartshoppe_alarm" Gauge "{alarms}" [cause topic partition] "Alarms that stand; the log and /readyz say more";
     ALARMS "kartshoppe_alarms" Counter "{alarms}" [alarm] "Alarms that a human must look at; the log says more";
-    LOG_LINES_DROPPED "kartshoppe_log_lines_dropped" Counter "{lines}" [target] "Log lines that were dropped as nobody took them";
+    LOG_LINES_DROPPED "kartshoppe_log_lines_dropped" Counter "{lines}" [target] "Log lines that were dropped because their target did not take them in time";
     SPANS_EXPORTED "kartshoppe_telemetry_spans_exported" Counter "{spans}" [] "Spans that the collector took";
     SPANS_DROPPED "kartshoppe_telemetry_spans_dropped" Counter "{spans}" [reason] "Spans that did not reach the collector, by reason";
 

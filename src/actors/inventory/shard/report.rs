@@ -11,7 +11,7 @@ use crate::domain::ids::ProductId;
 #[serde(rename_all = "camelCase")]
 pub struct ProductReport {
     pub id: String,
-    /// It has an actor just now; one that nobody asks for any more is passivated.
+    /// It has an actor now; one that gets no commands for a while is passivated.
     pub live: bool,
     /// Actors that it had since its shard read its state; the next command makes one for a product without.
     pub incarnation: u32,
