@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -50,11 +50,16 @@ struct Outcome {
     said: String,
 }
 
+/// The name that an operator gives.
+pub(super) fn operator_of(headers: &HeaderMap) -> String {
+    let text = |value: &HeaderValue| shortened(&String::from_utf8_lossy(value.as_bytes()));
+    headers.get(OPERATOR_HEADER).map_or_else(String::new, text)
+}
+
 impl Line {
     fn of(request: &Request) -> Self {
-        let text = |value: &HeaderValue| shortened(&String::from_utf8_lossy(value.as_bytes()));
         Self {
-            operator: request.headers().get(OPERATOR_HEADER).map_or_else(String::new, text),
+            operator: operator_of(request.headers()),
             peer: request.extensions().get::<Peer>().copied(),
             method: request.method().clone(),
             path: shortened(request.uri().path()),

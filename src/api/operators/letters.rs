@@ -19,14 +19,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::audit::Change;
+use super::audit::{Change, operator_of};
+use super::turns::Turns;
 use crate::api::body::OptionalJsonBody;
 use crate::api::failure::Failure;
-use crate::api::gate::OPERATOR_HEADER;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
 use crate::domain::EpochMs;
@@ -34,7 +33,6 @@ use crate::domain::ids::OrderId;
 use crate::log::NewRecord;
 use crate::records::letters::{self, Letter, NamedItem};
 use crate::store::{Claim, Replay, ReplayPlace};
-use crate::wire::invalid::shortened;
 use crate::wire::topics::Topic;
 
 /// Dead letters of each partition that are grouped: the newest.
@@ -45,8 +43,8 @@ const SHOWN_BYTES: usize = 2_000;
 /// How long the log is searched for an outcome, or for a copy.
 const SEARCH_TIME: Duration = Duration::from_secs(10);
 const APPEND_DEADLINE: Duration = Duration::from_secs(10);
-/// Lists that are read at once: each may hold some megabytes of every partition.
-static SEATS: Semaphore = Semaphore::const_new(2);
+/// Each may hold some megabytes of every partition.
+static LISTS: Turns = Turns::new(2, "others are reading the dead letters: try again");
 
 /// Dead letters by reason.
 #[derive(Debug, Serialize, ToSchema)]
@@ -116,7 +114,7 @@ pub struct ReplayState {
 pub enum Replayed {
     No,
     Yes,
-    /// It was claimed, and nobody wrote down whether the copy was appended: only the log can tell.
+    /// It was claimed, and whether the copy was appended was not recorded: only the log can tell.
     Unclear,
 }
 
@@ -135,8 +133,7 @@ pub struct ReplayOrder {
 /// The newest dead letters, grouped by reason.
 #[utoipa::path(get, path = "/admin/dead-letters/groups", tag = "operators", responses((status = 200, body = LetterGroups)))]
 pub async fn groups(State(operators): State<Arc<Operators>>) -> Result<Json<LetterGroups>, Failure> {
-    let _seat =
-        SEATS.try_acquire().map_err(|_| Problem::unavailable("busy", "others are reading the dead letters: try again"))?;
+    let _turn = LISTS.take()?;
     let letters = letters::newest(&*operators.log, NEWEST).await?;
     let replays = operators.store.replays(&operators.log.id().await?).await?;
     let replays: BTreeMap<(i32, i64), Replay> =
@@ -191,8 +188,7 @@ pub async fn replay(
         return Err(claimed_before(&operators, &letter, &place, before).await);
     }
     let (copy, item) = checked(&operators, &letter, order).await?;
-    let operator =
-        headers.get(OPERATOR_HEADER).map_or_else(String::new, |name| shortened(&String::from_utf8_lossy(name.as_bytes())));
+    let operator = operator_of(&headers);
     // From the claim to its end also if the caller goes away, and the drain waits for it: a claim that is left alone is unclear.
     let tasks = operators.lifeline.tasks.clone();
     let task = tasks.spawn(async move {

@@ -12,7 +12,7 @@ use futures_util::stream;
 use tokio::time::{Instant, timeout_at};
 use tracing::Level;
 
-use super::flow::stream::events;
+use super::stream::events;
 use crate::api::problem::Problem;
 use crate::api::shop::query::{Parameters, Parsed};
 use crate::api::state::Operators;

@@ -20,6 +20,8 @@ pub mod rescue;
 pub mod roles;
 pub mod search;
 pub mod settings;
+mod stream;
 pub mod tail;
 pub mod timeline;
 pub mod topics;
+mod turns;

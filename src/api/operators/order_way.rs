@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::orders::shown_session;
+use super::turns::Turns;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
@@ -23,10 +23,8 @@ use crate::wire::pages::order::StepClock;
 
 /// A reading that takes longer ends with what it has.
 const READING_TIME: Duration = Duration::from_secs(10);
-/// Readings at once.
-const AT_ONCE: usize = 3;
 
-static SEATS: Semaphore = Semaphore::const_new(AT_ONCE);
+static READINGS: Turns = Turns::new(3, "other readings are running");
 
 /// An order's way.
 #[derive(Debug, Serialize, ToSchema)]
@@ -118,9 +116,7 @@ pub async fn read(State(operators): State<Arc<Operators>>, Path(id): Path<String
     let order_id = OrderId::new(&id)?;
     let order = operators.store.order(&order_id, None).await?.ok_or_else(|| Problem::not_found("there is no such order"))?;
     let until = Instant::now() + READING_TIME;
-    let Ok(Ok(_seat)) = timeout_at(until, SEATS.acquire()).await else {
-        return Err(Problem::unavailable("busy", format!("{AT_ONCE} other readings are running")).into());
-    };
+    let _turn = READINGS.wait(until).await?;
     let sought: Vec<ItemSought> = order.items.iter().filter(|item| item.publish_via != PublishVia::History).map(sought).collect();
     let mut found = purchase::find(&*operators.log, &order_id, &sought, order.created_at_ms, until).await?;
     let (now, complete) = (operators.clock.now_ms(), found.complete);

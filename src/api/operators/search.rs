@@ -10,11 +10,12 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
 use super::patient;
 use super::topics::named;
+use super::turns::Turns;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::server::{Lifeline, Peer};
@@ -31,14 +32,13 @@ pub(super) const LIMIT_MAX: i64 = 10_000;
 const TIME_MS: i64 = 5_000;
 const TIME_MS_LEAST: i64 = 100;
 pub(super) const TIME_MS_MAX: i64 = 20_000;
-/// Searches at once, whoever asks; more wait for their turn.
-const AT_ONCE: usize = 4;
 /// A search waits so long for others.
 const TURN_WAIT: Duration = Duration::from_secs(20);
 /// Longest name that a viewer gives itself.
 const VIEWER_MAX_BYTES: usize = 64;
 
-static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+/// Whoever asks; more wait for their turn.
+static SEARCHES: Turns = Turns::new(4, "other searches are running");
 /// Who searches now: each viewer one search at a time.
 static VIEWERS: Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
 
@@ -136,9 +136,7 @@ pub(super) fn common(
 
 /// Runs a search when it is its turn.
 pub(super) async fn run(operators: &Operators, query: Query, time_ms: i64, cursor: Option<&str>) -> Result<Page, Failure> {
-    let Ok(Ok(_turn)) = timeout_at(Instant::now() + TURN_WAIT, RUNNING.acquire()).await else {
-        return Err(Problem::unavailable("busy", format!("{AT_ONCE} other searches are running")).into());
-    };
+    let _turn = SEARCHES.wait(Instant::now() + TURN_WAIT).await?;
     let time = Duration::from_millis(time_ms.unsigned_abs());
     let query = Query { until: Instant::now() + time, ..query };
     search(&*operators.log, &operators.clock, &query, cursor).await.map_err(failure)

@@ -1,24 +1,20 @@
 //! `GET /admin/tail`: records as they come, as server-sent events.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::search::{common, failure, form, predicate, topics};
+use super::stream::events;
+use super::turns::Turns;
 use crate::api::failure::Failure;
-use crate::api::problem::Problem;
-use crate::api::server::Lifeline;
 use crate::api::shop::query::{Parameters, Parsed};
 use crate::api::state::Operators;
 use crate::log::LogError;
@@ -30,10 +26,8 @@ const EVERY: Duration = Duration::from_millis(100);
 /// A quiet stream says so often that it is alive; a client that is gone is noticed then.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const OPEN_TIME: Duration = Duration::from_secs(10);
-/// Streams at once.
-const AT_ONCE: usize = 8;
 
-static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+static STREAMS: Turns = Turns::new(8, "others follow topics");
 
 /// One event of the stream.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -58,32 +52,24 @@ pub struct TailBatch {
         ("partition" = Option<i32>, Query),
         ("values" = Option<String>, Query, description = "json (if left out) or text: the value's bytes as a text")),
     responses((status = 200, content_type = "text/event-stream", body = TailBatch)))]
-pub async fn read(
-    State(operators): State<Arc<Operators>>,
-    Extension(lifeline): Extension<Lifeline>,
-    parameters: Parsed,
-) -> Result<Response, Failure> {
+pub async fn read(State(operators): State<Arc<Operators>>, parameters: Parsed) -> Result<Response, Failure> {
     let parameters = Parameters::new(parameters)?;
     let query = common(&parameters, topics(&parameters)?, predicate(&parameters)?, ReadFrom::End, form(&parameters)?)?;
-    let running = RUNNING.try_acquire();
-    let running = running.map_err(|_| Problem::unavailable("busy", format!("{AT_ONCE} others follow topics")))?;
+    let turn = STREAMS.take()?;
     let opened = timeout(OPEN_TIME, Tail::open(&*operators.log, &operators.clock, &query)).await;
     let tail = opened.map_err(|_| LogError::Deadline { waited: OPEN_TIME })?.map_err(failure)?;
     let said = Instant::now();
-    let follower = Follower { tail, lifeline, _running: running, scanned: 0, skipped: 0, said, has_ended: false };
-    let events = futures_util::stream::unfold(follower, |mut follower| async move {
-        let event = follower.next().await?;
-        Some((Ok::<_, Infallible>(event), follower))
+    let follower = Follower { tail, _turn: turn, scanned: 0, skipped: 0, said, has_ended: false };
+    let batches = futures_util::stream::unfold(follower, |mut follower| async move {
+        let batch = follower.next().await?;
+        Some((batch, follower))
     });
-    let mut response = Response::new(Body::from_stream(events));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    Ok(response)
+    Ok(events(batches, operators.lifeline.stop.clone()))
 }
 
 struct Follower {
     tail: Tail,
-    lifeline: Lifeline,
-    _running: SemaphorePermit<'static>,
+    _turn: SemaphorePermit<'static>,
     scanned: u64,
     skipped: u64,
     said: Instant,
@@ -91,15 +77,13 @@ struct Follower {
 }
 
 impl Follower {
-    /// The next event; `None` when the server stops, which waits for no stream.
+    /// The next batch, on one line as an event must be; `None` after an error.
     async fn next(&mut self) -> Option<Bytes> {
         if self.has_ended {
             return None;
         }
-        let stop = self.lifeline.stop.clone();
         loop {
-            let batch = stop.run_until_cancelled(self.tail.batch(EVERY)).await?;
-            let (batch, error) = match batch {
+            let (batch, error) = match self.tail.batch(EVERY).await {
                 Ok(batch) => (batch, None),
                 Err(error) => (Batch::default(), Some(error.to_string())),
             };
@@ -108,14 +92,10 @@ impl Follower {
             self.has_ended = error.is_some();
             if error.is_some() || !batch.records.is_empty() || self.said.elapsed() >= SIGN_OF_LIFE {
                 self.said = Instant::now();
-                return Some(event(&TailBatch { records: batch.records, scanned: self.scanned, skipped: self.skipped, error }));
+                let batch = TailBatch { records: batch.records, scanned: self.scanned, skipped: self.skipped, error };
+                let text = serde_json::to_string(&batch).unwrap_or_default();
+                return Some(Bytes::from(on_one_line(&text).into_owned()));
             }
         }
     }
-}
-
-/// A batch on one line, as an event must be.
-fn event(batch: &TailBatch) -> Bytes {
-    let text = serde_json::to_string(batch).unwrap_or_default();
-    format!("data: {}\n\n", on_one_line(&text)).into()
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::turns::Turns;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::shop::query::{Parameters, Parsed};
@@ -21,10 +21,9 @@ const LIMIT: i64 = 100;
 const LIMIT_MAX: i64 = 2_000;
 /// A reading that takes longer ends with what it has.
 const READING_TIME: Duration = Duration::from_secs(15);
-/// Readings at once: each may scan a partition.
-const AT_ONCE: usize = 3;
 
-static SEATS: Semaphore = Semaphore::const_new(AT_ONCE);
+/// Each may scan a partition.
+static READINGS: Turns = Turns::new(3, "other readings are running");
 
 /// The state of a product at a moment, its cause, and its changes, newest first.
 #[utoipa::path(get, path = "/admin/products/{id}/timeline", tag = "operators",
@@ -41,9 +40,7 @@ pub async fn read(
 ) -> Result<Json<ProductTimeline>, Failure> {
     let query = query(&id, &Parameters::new(parameters)?)?;
     let until = Instant::now() + READING_TIME;
-    let Ok(Ok(_seat)) = timeout_at(until, SEATS.acquire()).await else {
-        return Err(Problem::unavailable("busy", format!("{AT_ONCE} other readings are running")).into());
-    };
+    let _turn = READINGS.wait(until).await?;
     Ok(Json(timeline::read(&*operators.log, &query, until).await?))
 }
 

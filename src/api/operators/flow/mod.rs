@@ -11,7 +11,6 @@ mod frame;
 mod meter;
 mod nodes;
 mod picture;
-pub mod stream;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -28,6 +27,7 @@ use self::feed::Feed;
 use self::frame::AlertCache;
 use self::meter::Meter;
 use self::picture::{Behind, PARTS, edges, topics};
+use super::stream;
 use crate::actors::alert_desk::AlertHandle;
 use crate::actors::catalog_view::CatalogHandle;
 use crate::actors::fanout::FanoutHandle;
@@ -116,7 +116,7 @@ impl Board {
         frame::encode(frame::take(&self.sources, meter, open), live::MAX_BYTES)
     }
 
-    /// The graph with rates of the last seconds, measured now if nobody watches.
+    /// The graph with rates of the last seconds, measured now unless a console watches.
     async fn flow(&self) -> Flow {
         let mut measuring = self.measuring.lock().await;
         let meter = &mut measuring.meter;

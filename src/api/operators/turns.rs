@@ -1,0 +1,34 @@
+//! How many requests of one kind run at once: those that read much of the log, or hold a stream open.
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+
+use crate::api::problem::Problem;
+
+/// The places of one kind of request.
+pub(super) struct Turns {
+    places: Semaphore,
+    at_once: usize,
+    /// What those do that have all places; follows their number.
+    others: &'static str,
+}
+
+impl Turns {
+    pub const fn new(at_once: usize, others: &'static str) -> Self {
+        Self { places: Semaphore::const_new(at_once), at_once, others }
+    }
+
+    /// Waits for a place until then.
+    pub async fn wait(&self, until: Instant) -> Result<SemaphorePermit<'_>, Problem> {
+        timeout_at(until, self.places.acquire()).await.ok().and_then(Result::ok).ok_or_else(|| self.busy())
+    }
+
+    /// Takes a place if one is free now.
+    pub fn take(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.places.try_acquire().map_err(|_| self.busy())
+    }
+
+    fn busy(&self) -> Problem {
+        Problem::unavailable("busy", format!("{} {}", self.at_once, self.others))
+    }
+}
