@@ -10,13 +10,16 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire
+.PHONY: help doctor build run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 doctor: ## what this machine has and lacks; installs what it may
 	@tools/doctor.sh
+
+build: ## build program and page, without opening the shop
+	@tools/build.sh
 
 run: ## open the shop on http://localhost:8081
 	@tools/run.sh $(ARGS)
