@@ -20,6 +20,7 @@ COPY .cargo .cargo
 COPY .sqlx .sqlx
 COPY benches benches
 COPY config config
+COPY docs/workshop docs/workshop
 COPY migrations migrations
 COPY src src
 COPY --from=page /build/ui/dist ui/dist

@@ -4,6 +4,7 @@
 //!  DATA_DIR/lock            held by the running process (flock), with its pid
 //!           instance        name of this instance, made once
 //!           operator.token  what operators must know, if there is one (operator_token)
+//!           workshop.json   how far a learner is in the workshop, if there is one
 //!           server.json     listeners and pid of the running server: other commands find it there
 //!           log/            the embedded event log
 //!           postgres/       the private PostgreSQL
@@ -20,6 +21,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+
+/// The learner's progress, which is no part of the shop: a directory that holds nothing else is empty.
+pub const WORKSHOP_FILE: &str = "workshop.json";
 
 /// A data directory that belongs to this process as long as the value exists.
 #[derive(Debug)]

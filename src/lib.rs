@@ -41,6 +41,7 @@
 //! | keeping | [`log`]: the event log, embedded or on Kafka · [`store`]: PostgreSQL · `records`: records as people see and filter them |
 //! | doing | [`actors`]: shards, products, committer, read model, fan-out, order publisher and tracker, and their supervision |
 //! | bringing | [`sources`]: what feeds the actors: the log, the bootstrap file, the WAL |
+//! | teaching | [`workshop`]: the chapters of `docs/workshop/`, and whether what they ask for is so |
 //! | serving | [`api`]: REST, WebSocket, operators · [`check`]: the ledger checker · [`drill`]: faults under load, with a verdict |
 //! | wiring | [`app`]: which parts a process has · [`cli`]: one file per subcommand |
 
@@ -66,6 +67,8 @@ pub mod records;
 pub mod actors;
 
 pub mod sources;
+
+pub mod workshop;
 
 pub mod api;
 pub mod check;

@@ -22,6 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["records"],
     &["actors"],
     &["sources"],
+    &["workshop"],
     &["api", "check", "drill"],
     &["app"],
     &["cli"],
@@ -31,6 +32,7 @@ const FLOORS: &[&[&str]] = &[
 const NARROW: &[(&str, &[&str])] = &[
     ("check", &["clock", "config", "data_dir", "telemetry", "log", "store"]),
     ("drill", &["clock", "config", "data_dir", "telemetry", "store"]),
+    ("workshop", &["clock", "config", "data_dir", "wire", "log", "store", "records"]),
 ];
 
 /// Words that may stand only below some directories (`only`), or anywhere but below some (`never`).

@@ -10,7 +10,11 @@ if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
   KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
   export KARTSHOPPE__POSTGRES__BIN_DIR
 fi
-tools/ui.sh
-tools/cargo.sh build --profile "$run_profile" --locked
-"target/$run_target_dir/kartshoppe" topics delete --all
-"target/$run_target_dir/kartshoppe" db reset
+# KARTSHOPPE_BIN names a binary that is there already: then nothing is built.
+binary=${KARTSHOPPE_BIN:-target/$run_target_dir/kartshoppe}
+if [ -z "${KARTSHOPPE_BIN:-}" ]; then
+  tools/ui.sh
+  tools/cargo.sh build --profile "$run_profile" --locked
+fi
+"$binary" topics delete --all
+"$binary" db reset

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up what is missing, builds what has changed, and opens the shop. Arguments go to `kartshoppe serve`.
+# Sets up what is missing, builds what has changed, and opens the shop. Arguments go to `kartshoppe serve`. KARTSHOPPE_BIN names a
+# binary that is there already: then nothing is built.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -10,8 +11,11 @@ if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
   KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
   export KARTSHOPPE__POSTGRES__BIN_DIR
 fi
-tools/ui.sh
-tools/cargo.sh build --profile "$run_profile" --locked
+binary=${KARTSHOPPE_BIN:-target/$run_target_dir/kartshoppe}
+if [ -z "${KARTSHOPPE_BIN:-}" ]; then
+  tools/ui.sh
+  tools/cargo.sh build --profile "$run_profile" --locked
+fi
 
 # The server takes the place of this shell, so that it gets Ctrl-C and signals itself; meanwhile somebody waits for it and
 # says where it is. The double fork leaves the server no child to wait for.
@@ -25,4 +29,4 @@ tools/cargo.sh build --profile "$run_profile" --locked
     fi
   } &
 )
-exec "target/$run_target_dir/kartshoppe" serve "$@"
+exec "$binary" serve "$@"

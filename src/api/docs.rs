@@ -44,6 +44,7 @@ struct ShopDocument;
         operators::letters::replay, operators::orders::list, operators::order_way::read, operators::timeline::read, operators::topics::list, operators::topics::create, operators::records::read,
         operators::records::append, operators::metrics::read, health::livez, health::readyz_in_full,
         operators::records::one, operators::search::read, operators::tail::read,
+        operators::workshop::list, operators::workshop::read, operators::workshop::start, operators::workshop::check,
     ),
     components(schemas(wire::pages::problem::Problem)),
     modifiers(&Problems),

@@ -14,6 +14,7 @@ mod output;
 mod serve;
 mod topics;
 mod trace;
+mod workshop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +69,8 @@ enum Command {
     Trace(trace::Args),
     /// Show or check the configuration.
     Config(config::Args),
+    /// The workshop: chapters with checks.
+    Workshop(workshop::Args),
 }
 
 /// The whole program: parses the arguments and runs the command; errors go to standard error.
@@ -95,6 +98,7 @@ impl Cli {
             Command::Topics(args) => topics::run(&self, args),
             Command::Trace(args) => trace::run(&self, args),
             Command::Config(args) => config::run(&self, args),
+            Command::Workshop(args) => workshop::run(&self, args),
         };
         result.unwrap_or_else(|error| output::failed(&error))
     }

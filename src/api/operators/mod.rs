@@ -25,3 +25,4 @@ pub mod tail;
 pub mod timeline;
 pub mod topics;
 mod turns;
+pub mod workshop;

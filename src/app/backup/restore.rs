@@ -11,7 +11,7 @@ use super::{ARCHITECTURE, CLUSTER, CREDENTIALS, INSTANCE, LOG};
 use crate::actors::order_tracker::opening::foreign_log;
 use crate::app::{StopSignals, bin_dir, event_log_folder, store_options};
 use crate::config::{Config, LogKind};
-use crate::data_dir::{PidLock, own_folder};
+use crate::data_dir::{PidLock, WORKSHOP_FILE, own_folder};
 use crate::log::embedded::EmbeddedLog;
 use crate::store::Store;
 use crate::store::private_server::{self, PrivateServer, Restored};
@@ -50,8 +50,9 @@ fn refuse_what_is_there(data_dir: &Path) -> anyhow::Result<()> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", data_dir.display())),
     };
     for entry in entries {
-        // Created by the file system if the directory is a mount point.
-        if entry?.file_name() != "lost+found" {
+        let name = entry?.file_name();
+        // The first is created by the file system if the directory is a mount point, the second by a learner who has no shop yet.
+        if !["lost+found", WORKSHOP_FILE].iter().any(|fine| name == *fine) {
             bail!("{} is not empty: a backup is restored to an empty data directory (KARTSHOPPE__DATA_DIR)", data_dir.display());
         }
     }
@@ -150,7 +151,7 @@ async fn empty(data_dir: &Path, was_there: bool) -> anyhow::Result<()> {
     private_server::delete(data_dir).await?;
     for entry in fs::read_dir(data_dir)? {
         let entry = entry?;
-        if entry.file_name() == "lost+found" {
+        if ["lost+found", WORKSHOP_FILE].iter().any(|kept| entry.file_name() == *kept) {
             continue;
         }
         if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }

@@ -1,8 +1,8 @@
-import { Database, Layers, LayoutDashboard, Network, PenLine, ReceiptText, ScanSearch, ScrollText, SlidersHorizontal, TriangleAlert, Waypoints, type LucideIcon } from 'lucide-react'
+import { Database, GraduationCap, Layers, LayoutDashboard, Network, PenLine, ReceiptText, ScanSearch, ScrollText, SlidersHorizontal, TriangleAlert, Waypoints, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 /** Headings of the navigation, in its order. */
-export const GROUPS = ['Now', 'Records', 'Shop', 'Process'] as const
+export const GROUPS = ['Now', 'Records', 'Shop', 'Process', 'Learn'] as const
 
 /**
  * A page of the console. Pages with an `icon` stand in the navigation below their group; others are reached by links. What `load` brings is
@@ -27,4 +27,6 @@ export const PAGES: readonly Page[] = [
   { path: '/wal', name: 'WAL', group: 'Process', icon: Database, load: () => import('./wal/WalPage') },
   { path: '/logs', name: 'Logs', group: 'Process', icon: ScrollText, load: () => import('./logs/LogsPage') },
   { path: '/config', name: 'Configuration', group: 'Process', icon: SlidersHorizontal, load: () => import('./config/ConfigPage') },
+  { path: '/workshop', name: 'Workshop', group: 'Learn', icon: GraduationCap, load: () => import('./workshop/WorkshopPage') },
+  { path: '/workshop/:place', name: 'Chapter', group: 'Learn', load: () => import('./workshop/WorkshopPage') },
 ]

@@ -1,0 +1,61 @@
+//! `check N`: what is done, and what is missing.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::{log, moment, output};
+use crate::config::Config;
+use crate::workshop::{self, Chapter, Judge, Local, Progress, Report, State};
+
+pub(super) fn run(config: &Config, chapter: &Chapter, wait: Duration, json: bool) -> anyhow::Result<ExitCode> {
+    let report = super::super::block_on(check(config, chapter, wait))?;
+    if json {
+        output::json(&report)?;
+    } else {
+        output::print(told(&report))?;
+    }
+    Ok(if report.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn check(config: &Config, chapter: &Chapter, wait: Duration) -> anyhow::Result<Report> {
+    let place = chapter.number.to_string();
+    let progress = Progress::load(&config.data_dir)?;
+    let log = log(config).await;
+    let readable = log.as_ref().ok().cloned();
+    let here = std::env::current_dir().context("the current folder")?;
+    let judge = Judge {
+        since: progress.since(&place).cloned(),
+        local: Local::around(&here),
+        ..Judge::of(config, log.map_err(|error| format!("{error:#}")))
+    };
+    let report = Report::of(chapter, judge.chapter(chapter, wait).await);
+    let now = moment(readable.as_ref()).await;
+    workshop::update(&config.data_dir, |progress| progress.checked(&place, report.passed(), report.done, now))?;
+    Ok(report)
+}
+
+fn told(report: &Report) -> String {
+    let mut text = format!("{} · {}\n", report.place, report.title);
+    for check in &report.checks {
+        let mark = match check.state {
+            State::Green => '✓',
+            State::Red => '✗',
+            State::Unchecked => '?',
+        };
+        let _ = writeln!(text, "  {mark} {}", check.name);
+        let seen = match check.state {
+            State::Unchecked => "not checked: ",
+            State::Green | State::Red => "seen: ",
+        };
+        let lines = check.missing.clone().into_iter().chain(check.detail.as_ref().map(|detail| format!("{seen}{detail}")));
+        for line in lines {
+            let _ = writeln!(text, "      {line}");
+        }
+    }
+    let (passed, all) = (report.passed().len(), report.checks.len());
+    let _ = writeln!(text, "{passed} of {all} {}", if report.done { "· done" } else { "· not done yet" });
+    text
+}

@@ -1,0 +1,164 @@
+//! `kartshoppe workshop status|next|open|check|reset`: chapters with checks, at the learner's own prompt.
+
+mod check;
+mod exercises;
+mod script;
+mod status;
+
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::{Cli, output};
+use crate::app::Log;
+use crate::clock::Clock;
+use crate::config::{Config, duration_text};
+use crate::data_dir;
+use crate::log::EventLog;
+use crate::workshop::{self, Chapter, Moment, Step};
+
+/// A log that does not open by then counts as unreachable.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// All chapters and exercises, and how far they are.
+    Status {
+        /// Print the table as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The first step of the next chapter.
+    Next,
+    /// Begin a chapter (3) or exercise (E3): what its checks count begins now.
+    Open { place: Place },
+    /// Say what is done and what is missing. Exit 0 only if everything is done.
+    Check {
+        place: Place,
+        /// How long to wait for what is not so yet: 5s, 1m.
+        #[arg(long, default_value = "5s", value_parser = wait)]
+        wait: Duration,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget that a chapter was begun or done.
+    Reset { place: Place },
+    /// All chapters with their steps as JSON, for a program that executes them.
+    #[command(hide = true)]
+    Script,
+}
+
+/// A chapter or an exercise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Chapter(u8),
+    Exercise(u8),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("{text:?} is neither a chapter (3) nor an exercise (E3)");
+        let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => text.parse::<u8>().map_err(|_| expected()),
+            false => Err(expected()),
+        };
+        match text.strip_prefix(['E', 'e']) {
+            Some(rest) => number(rest).map(Self::Exercise),
+            None => number(text).map(Self::Chapter),
+        }
+    }
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let wait = duration_text::parse(text)?;
+    if wait > WAIT_MAX { Err("at most 5m".to_owned()) } else { Ok(wait) }
+}
+
+pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    if let What::Script = args.what {
+        return script::print().map(|()| ExitCode::SUCCESS);
+    }
+    let config = cli.load(Vec::new())?.config;
+    let chapter = |number: u8| workshop::chapter(number);
+    match &args.what {
+        What::Status { json } => status::print(&config, *json)?,
+        What::Next => status::next(&config)?,
+        What::Open { place: Place::Chapter(number) } => open(&config, chapter(*number)?)?,
+        What::Check { place: Place::Chapter(number), wait, json } => return check::run(&config, chapter(*number)?, *wait, *json),
+        What::Reset { place: Place::Chapter(number) } => reset(&config, chapter(*number)?)?,
+        What::Open { place: Place::Exercise(number) } => return exercises::open(&config, *number),
+        What::Check { place: Place::Exercise(number), json, .. } => return exercises::check(&config, *number, *json),
+        What::Reset { place: Place::Exercise(number) } => return exercises::reset(&config, *number),
+        What::Script => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(config: &Config, chapter: &Chapter) -> anyhow::Result<()> {
+    let now = super::block_on(async { Ok(moment(log(config).await.ok().as_ref()).await) })?;
+    workshop::update(&config.data_dir, |progress| progress.begin(&chapter.number.to_string(), now))?;
+    let first = chapter.steps().next();
+    Ok(output::print(format_args!("{}{}", headed(config, chapter), first.map_or_else(String::new, step_text)))?)
+}
+
+fn reset(config: &Config, chapter: &Chapter) -> anyhow::Result<()> {
+    let Chapter { number, title, .. } = chapter;
+    let was = workshop::update(&config.data_dir, |progress| progress.places.remove(&number.to_string()))?;
+    let said = if was.is_some() { "is forgotten" } else { "had not been begun" };
+    Ok(output::line(format_args!("{number} · {title}: {said}"))?)
+}
+
+/// The chapter, and where it can be read.
+fn headed(config: &Config, chapter: &Chapter) -> String {
+    let Chapter { number, title, .. } = chapter;
+    let console =
+        data_dir::running_server(&config.data_dir).map(|server| format!(", or http://{}/workshop/{number}", server.admin));
+    format!("{number} · {title}\nread docs/workshop/{}{}\n", chapter.file(), console.unwrap_or_default())
+}
+
+/// A step, indented.
+fn step_text(step: &Step) -> String {
+    let lines: Vec<String> = step.text.lines().map(|line| format!("    {line}\n")).collect();
+    format!("\n{}", lines.concat())
+}
+
+/// The log of the shop, for reading.
+async fn log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+    let opened = tokio::time::timeout(LOG_PATIENCE, Log::open_for_reading(config)).await;
+    Ok(opened.with_context(|| format!("the event log did not answer within {LOG_PATIENCE:?}"))??.log)
+}
+
+async fn moment(log: Option<&Arc<dyn EventLog>>) -> Moment {
+    workshop::moment_now(&Clock::system(), log.map(|log| &**log)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_chapters_or_exercises() {
+        for (text, place) in
+            [("3", Place::Chapter(3)), ("03", Place::Chapter(3)), ("E3", Place::Exercise(3)), ("e14", Place::Exercise(14))]
+        {
+            assert_eq!(text.parse::<Place>(), Ok(place), "{text}");
+        }
+        for text in ["", "E", "x", "-1", "+3", "3.5", "300", "E-1", "EE1", "3 "] {
+            assert!(text.parse::<Place>().is_err(), "{text}");
+        }
+    }
+}

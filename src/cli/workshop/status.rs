@@ -1,0 +1,40 @@
+//! `status` and `next`.
+
+use std::fmt::Write;
+
+use super::{headed, output, step_text};
+use crate::config::Config;
+use crate::workshop::{self, Progress, Row, Stand};
+
+pub(super) fn print(config: &Config, json: bool) -> anyhow::Result<()> {
+    let rows = workshop::rows(workshop::chapters()?, &Progress::load(&config.data_dir)?);
+    if json { output::json(&rows) } else { Ok(output::print(table(&rows))?) }
+}
+
+/// The first chapter that is not done, with its first step.
+pub(super) fn next(config: &Config) -> anyhow::Result<()> {
+    let (chapters, progress) = (workshop::chapters()?, Progress::load(&config.data_dir)?);
+    let is_open = |number: u8| Stand::of(&progress, &number.to_string()) != Stand::Done;
+    let Some(chapter) = chapters.iter().find(|chapter| is_open(chapter.number)) else {
+        return Ok(output::line("every chapter is done")?);
+    };
+    let number = chapter.number;
+    let begin = match Stand::of(&progress, &number.to_string()) {
+        Stand::New => format!("begin with `kartshoppe workshop open {number}`; "),
+        Stand::Begun | Stand::Done => String::new(),
+    };
+    let step = chapter.steps().next().map_or_else(String::new, step_text);
+    let text =
+        format!("{}{step}\n{begin}when its steps are done: `kartshoppe workshop check {number}`\n", headed(config, chapter));
+    Ok(output::print(text)?)
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.title.chars().count()).max().unwrap_or(0);
+    let mut text = format!("{:>4}  {:<width$}  {:>8}\n", "", "chapter", "checks");
+    for Row { place, title, passed, checks, state, .. } in rows {
+        let line = format!("{place:>4}  {title:<width$}  {:>8}  {}", format!("{passed} of {checks}"), state.word());
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}

@@ -1,0 +1,314 @@
+//! Markdown of a chapter: which blocks it has, and HTML of the rest that cannot run anything.
+//!
+//! HTML in the text is shown as text. Links lead to chapters, to files of this repository by their path, or to `http` and
+//! `https`; there are no styles, no scripts and no pictures, which the console's policy would refuse.
+
+use pulldown_cmark::{Alignment, CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+
+/// A file in parts.
+pub(super) struct Read {
+    /// The text of the first line, if it is a heading.
+    pub title: Option<String>,
+    /// Each with the line where it begins.
+    pub pieces: Vec<(usize, Piece)>,
+}
+
+/// A part of the file.
+pub(super) enum Piece {
+    Prose(String),
+    Notes(String),
+    Step { info: String, text: String },
+    Check(String),
+    Facts(String),
+}
+
+const NOTES: &str = "<!-- notes:";
+
+/// Splits a text into its parts.
+///
+/// # Errors
+/// A line, and what is wrong there.
+pub(super) fn read(text: &str) -> Result<Read, (usize, String)> {
+    let mut reading =
+        Reading { text, depth: 0, block: None, prose: Vec::new(), prose_line: 1, read: Read { title: None, pieces: Vec::new() } };
+    for (event, range) in parser(text).into_offset_iter() {
+        reading.take(event, range.start)?;
+    }
+    reading.end_prose();
+    Ok(reading.read)
+}
+
+fn parser(text: &str) -> Parser<'_> {
+    Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH)
+}
+
+struct Reading<'a> {
+    text: &'a str,
+    /// How many tags are open.
+    depth: usize,
+    /// A block that is not prose, and its text so far.
+    block: Option<(usize, Special, String)>,
+    prose: Vec<Event<'a>>,
+    prose_line: usize,
+    read: Read,
+}
+
+#[derive(Clone)]
+enum Special {
+    Title,
+    Step(String),
+    Check,
+    Facts,
+    Html,
+}
+
+impl<'a> Reading<'a> {
+    fn take(&mut self, event: Event<'a>, offset: usize) -> Result<(), (usize, String)> {
+        let line = self.line(offset);
+        match &event {
+            Event::Start(tag) => {
+                self.depth += 1;
+                let special = self.special(tag, line)?;
+                if let Some(special) = special {
+                    if self.depth > 1 {
+                        return Err((line, "a step or check stands on its own, not inside a list or quotation".to_owned()));
+                    }
+                    self.block = Some((line, special, String::new()));
+                    return Ok(());
+                }
+            }
+            Event::End(_) => {
+                self.depth -= 1;
+                if self.depth == 0
+                    && let Some((line, special, text)) = self.block.take()
+                {
+                    self.end_block(line, special, text);
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        match (&mut self.block, event) {
+            (Some((_, _, text)), Event::Text(part) | Event::Code(part) | Event::Html(part) | Event::InlineHtml(part)) => {
+                text.push_str(&part);
+            }
+            (Some(_), _) => {}
+            (None, event) => {
+                if self.prose.is_empty() {
+                    self.prose_line = line;
+                }
+                self.prose.push(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a block is, if it is not prose.
+    fn special(&self, tag: &Tag<'_>, line: usize) -> Result<Option<Special>, (usize, String)> {
+        let info = match tag {
+            Tag::CodeBlock(CodeBlockKind::Fenced(info)) => info,
+            Tag::Heading { level: HeadingLevel::H1, .. } if self.read.title.is_none() && self.depth == 1 => {
+                return Ok(Some(Special::Title));
+            }
+            Tag::HtmlBlock if self.depth == 1 => return Ok(Some(Special::Html)),
+            _ => return Ok(None),
+        };
+        let (language, rest) = info.trim().split_once(char::is_whitespace).unwrap_or((info.trim(), ""));
+        match (language, rest.trim()) {
+            ("toml", "check") => Ok(Some(Special::Check)),
+            ("toml", "chapter") => Ok(Some(Special::Facts)),
+            ("sh", "step") => Ok(Some(Special::Step(String::new()))),
+            ("sh", rest) if rest.starts_with("step ") => Ok(Some(Special::Step(rest["step ".len()..].to_owned()))),
+            (_, "") => Ok(None),
+            (language, rest) => Err((line, format!("{rest:?} means nothing after ```{language}"))),
+        }
+    }
+
+    fn end_block(&mut self, line: usize, special: Special, text: String) {
+        match special {
+            Special::Title => {
+                self.read.title = Some(text);
+                return;
+            }
+            Special::Html => return self.end_html(line, &text),
+            Special::Step(_) | Special::Check | Special::Facts => {}
+        }
+        self.end_prose();
+        let piece = match special {
+            Special::Step(info) => Piece::Step { info, text: text.trim_end().to_owned() },
+            Special::Check => Piece::Check(text),
+            Special::Facts | Special::Title | Special::Html => Piece::Facts(text),
+        };
+        self.read.pieces.push((line, piece));
+    }
+
+    /// Notes are kept, other comments dropped, and anything else is shown as it is written.
+    fn end_html(&mut self, line: usize, text: &str) {
+        let text = text.trim();
+        if let Some(notes) = text.strip_prefix(NOTES).and_then(|rest| rest.strip_suffix("-->")) {
+            self.end_prose();
+            self.read.pieces.push((line, Piece::Notes(harmless(parser(notes.trim())))));
+        } else if !(text.starts_with("<!--") && text.ends_with("-->")) {
+            let paragraph =
+                [Event::Start(Tag::Paragraph), Event::Text(CowStr::from(text.to_owned())), Event::End(TagEnd::Paragraph)];
+            self.prose.extend(paragraph);
+        }
+    }
+
+    fn end_prose(&mut self) {
+        if !self.prose.is_empty() {
+            let html = harmless(std::mem::take(&mut self.prose).into_iter());
+            self.read.pieces.push((self.prose_line, Piece::Prose(html)));
+        }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.text[..offset].matches('\n').count() + 1
+    }
+}
+
+/// HTML that runs nothing and loads nothing.
+fn harmless<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
+    // What each open link is closed with.
+    let mut links: Vec<Option<String>> = Vec::new();
+    let mut shown: Vec<Event<'a>> = Vec::new();
+    for event in events {
+        match event {
+            Event::Start(Tag::Link { link_type, dest_url, id, .. }) => match destination(&dest_url) {
+                Destination::Link(address) => {
+                    links.push(None);
+                    let title = CowStr::from("");
+                    shown.push(Event::Start(Tag::Link { link_type, dest_url: CowStr::from(address), title, id }));
+                }
+                Destination::File(path) => links.push(Some(path)),
+                Destination::Nowhere => links.push(Some(String::new())),
+            },
+            Event::End(TagEnd::Link) => match links.pop().flatten() {
+                None => shown.push(Event::End(TagEnd::Link)),
+                Some(path) if path.is_empty() => {}
+                Some(path) => shown.extend([text(" ("), Event::Code(CowStr::from(path)), text(")")]),
+            },
+            Event::Start(Tag::Image { .. }) => shown.extend([Event::Start(Tag::Emphasis), text("Picture: ")]),
+            Event::End(TagEnd::Image) => shown.push(Event::End(TagEnd::Emphasis)),
+            // A column's side would become a style.
+            Event::Start(Tag::Table(columns)) => shown.push(Event::Start(Tag::Table(vec![Alignment::None; columns.len()]))),
+            Event::Start(Tag::HtmlBlock) => shown.push(Event::Start(Tag::Paragraph)),
+            Event::End(TagEnd::HtmlBlock) => shown.push(Event::End(TagEnd::Paragraph)),
+            Event::Html(html) | Event::InlineHtml(html) => shown.push(Event::Text(html)),
+            event => shown.push(event),
+        }
+    }
+    let mut html = String::new();
+    html::push_html(&mut html, shown.into_iter());
+    // What may be wider than the page scrolls, by keyboard too. A tag in the text has no bracket any more.
+    html.replace("<pre>", "<pre tabindex=\"0\">").replace("<table>", "<table tabindex=\"0\">")
+}
+
+fn text<'a>(text: &'static str) -> Event<'a> {
+    Event::Text(CowStr::from(text))
+}
+
+enum Destination {
+    Link(String),
+    /// A file of this repository that the console does not have.
+    File(String),
+    Nowhere,
+}
+
+/// Where a link leads in the console.
+fn destination(address: &str) -> Destination {
+    if address.starts_with("http://") || address.starts_with("https://") || address.starts_with('#') {
+        return Destination::Link(address.to_owned());
+    }
+    let path = address.split(['#', '?']).next().unwrap_or_default();
+    // A scheme has a colon before the first slash: `javascript:`, `data:`, and all others.
+    if path.is_empty() || path.split('/').next().is_some_and(|first| first.contains(':')) || path.starts_with("//") {
+        return Destination::Nowhere;
+    }
+    if path == "README.md" {
+        return Destination::Link("/workshop".to_owned());
+    }
+    let number = path.strip_suffix(".md").and_then(|stem| stem.split_once('-')).and_then(|(number, _)| number.parse::<u8>().ok());
+    match number {
+        Some(number) if !path.contains('/') => Destination::Link(format!("/workshop/{number}")),
+        _ => Destination::File(from_root(path)),
+    }
+}
+
+/// A path beside the chapters, as seen from the repository's root.
+fn from_root(path: &str) -> String {
+    let mut parts = vec!["docs", "workshop"];
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prose(text: &str) -> String {
+        let pieces = read(text).unwrap_or_else(|(line, reason)| panic!("{line}: {reason}")).pieces;
+        pieces.into_iter().filter_map(|(_, piece)| if let Piece::Prose(html) = piece { Some(html) } else { None }).collect()
+    }
+
+    #[test]
+    fn html_is_shown_as_text_and_comments_are_not_shown() {
+        for hostile in [
+            "<script>alert(1)</script>",
+            "A <img src=x onerror=alert(1)> b",
+            "<div style=\"x\">\n\n**b**\n\n</div>",
+            "> <iframe src=//x></iframe>",
+            "<svg/onload=alert(1)>",
+            "<!-- a --><script>alert(1)</script>",
+            "`<script>`",
+            "    <script>indented</script>",
+            "| a |\n| --- |\n| <b onclick=x>c</b> |",
+        ] {
+            let html = prose(hostile).to_lowercase();
+            for tag in ["<script", "<img", "<div", "<iframe", "<svg", "<b "] {
+                assert!(!html.contains(tag), "{hostile}: {html}");
+            }
+            assert!(html.contains("&lt;"), "{hostile}: {html}");
+        }
+        assert_eq!(prose("Before.\n\n<!-- hidden -->\n\nAfter."), "<p>Before.</p>\n<p>After.</p>\n");
+    }
+
+    #[test]
+    fn nothing_that_the_policy_refuses_is_written() {
+        for text in
+            ["| a | b |\n| :-- | --: |\n| 1 | 2 |", "![alt](x.png \"t\")", "![a](javascript:x)", "# h\n\n1. a\n2. b\n\n~~c~~"]
+        {
+            let html = prose(text);
+            assert!(!html.contains("style=") && !html.contains("<img") && !html.contains("javascript:"), "{text}: {html}");
+        }
+        assert!(prose("![The flow](x.png)").contains("<em>Picture: The flow</em>"));
+    }
+
+    #[test]
+    fn links_lead_to_chapters_files_or_the_web() {
+        for (link, shown) in [
+            ("[a](04-trace.md)", "<a href=\"/workshop/4\">a</a>"),
+            ("[a](04-trace.md#x)", "<a href=\"/workshop/4\">a</a>"),
+            ("[a](README.md)", "<a href=\"/workshop\">a</a>"),
+            ("[a](../console.md)", "a (<code>docs/console.md</code>)"),
+            ("[a](../../src/lib.rs)", "a (<code>src/lib.rs</code>)"),
+            ("[a](http://localhost:8081/)", "<a href=\"http://localhost:8081/\">a</a>"),
+            ("[a](javascript:alert)", "<p>a</p>"),
+            ("[a](JaVaScript:alert)", "<p>a</p>"),
+            ("[a](data:text/html,x)", "<p>a</p>"),
+            ("[a](vbscript:x/04-x.md)", "<p>a</p>"),
+            ("[a](//evil/x)", "<p>a</p>"),
+            ("[a](java&#10;script:x)", "<p>a</p>"),
+            ("<javascript:x>", "<p>javascript:x</p>"),
+        ] {
+            let html = prose(link);
+            assert!(html.contains(shown), "{link}: {html}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What the command line and the console show.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::chapter::{Chapter, Check};
+use super::judge::{State, Verdict};
+use super::progress::Progress;
+
+/// What the checks of one chapter found.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Report {
+    /// `3`, or `E3` for an exercise.
+    pub place: String,
+    pub title: String,
+    /// All checks are green.
+    pub done: bool,
+    pub checks: Vec<CheckReport>,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct CheckReport {
+    /// What is so if it is green.
+    pub name: String,
+    /// `shop`, `operators`, `topics`, `sql`, `page` or `command`.
+    pub kind: &'static str,
+    pub state: State,
+    /// What is missing and what to do, unless it is green.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+    /// What was seen instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Report {
+    /// What was found in a chapter.
+    #[must_use]
+    pub fn of(chapter: &Chapter, judged: Vec<(&Check, Verdict)>) -> Self {
+        let checks: Vec<CheckReport> = judged
+            .into_iter()
+            .map(|(check, Verdict { state, detail })| CheckReport {
+                name: check.name.clone(),
+                kind: check.question.kind(),
+                state,
+                missing: (state != State::Green).then(|| check.missing.clone()),
+                detail,
+            })
+            .collect();
+        let done = checks.iter().all(|check| check.state == State::Green);
+        Self { place: chapter.number.to_string(), title: chapter.title.clone(), done, checks }
+    }
+
+    /// The names of the checks that are green.
+    #[must_use]
+    pub fn passed(&self) -> BTreeSet<String> {
+        self.checks.iter().filter(|check| check.state == State::Green).map(|check| check.name.clone()).collect()
+    }
+}
+
+/// How a chapter stands, on one line.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Row {
+    /// `3`, or `E3` for an exercise.
+    pub place: String,
+    pub title: String,
+    /// Checks that were green when it was checked last, and all.
+    pub passed: usize,
+    pub checks: usize,
+    pub state: Stand,
+    /// How long a learner takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stand {
+    New,
+    Begun,
+    Done,
+}
+
+impl Stand {
+    /// For a table.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::New => "",
+            Self::Begun => "begun",
+            Self::Done => "done",
+        }
+    }
+
+    /// How a place stands.
+    #[must_use]
+    pub fn of(progress: &Progress, place: &str) -> Self {
+        match progress.places.get(place) {
+            Some(standing) if standing.done.is_some() => Self::Done,
+            Some(_) => Self::Begun,
+            None => Self::New,
+        }
+    }
+}
+
+/// One line for each chapter.
+#[must_use]
+pub fn rows(chapters: &[Chapter], progress: &Progress) -> Vec<Row> {
+    let row = |chapter: &Chapter| {
+        let place = chapter.number.to_string();
+        let passed = |check: &&Check| progress.places.get(&place).is_some_and(|standing| standing.passed.contains(&check.name));
+        Row {
+            passed: chapter.checks().filter(passed).count(),
+            checks: chapter.checks().count(),
+            state: Stand::of(progress, &place),
+            title: chapter.title.clone(),
+            minutes: chapter.facts.minutes,
+            place,
+        }
+    };
+    chapters.iter().map(row).collect()
+}
