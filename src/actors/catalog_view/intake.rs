@@ -234,3 +234,26 @@ impl Catalog {
         self.taken.add_and_resume(changed, self.source_positions());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use crate::actors::catalog_view::testing::TestCatalogue;
+    use crate::domain::product::Revision;
+
+    #[test]
+    fn an_event_creates_nothing_brings_nothing_back_and_stays_in_its_lifetime() {
+        let shop = TestCatalogue::restored(2);
+        shop.event("NOBODY", 4, 7, "o-1");
+        assert_eq!(shop.catalog.entry("NOBODY"), None);
+        shop.remove("P0");
+        shop.event("P0", 9, 7, "o-2");
+        assert_eq!(shop.catalog.entry("P0"), None);
+        shop.event_of("P1", Revision { life: 77, version: 9 }, 7, "o-3");
+        assert_eq!(shop.catalog.listing("P1").map(|listing| listing.stock.units()), Some(100));
+        let tallies = shop.catalog.tallies();
+        assert_eq!((tallies.unknown.load(Ordering::Relaxed), tallies.other_life.load(Ordering::Relaxed)), (2, 1));
+        assert_eq!(shop.catalog.progress().products, 1);
+    }
+}

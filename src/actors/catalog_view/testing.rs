@@ -112,12 +112,16 @@ impl TestCatalogue {
 
     /// An event.
     pub fn event(&self, id: &str, version: u64, stock: i64, order_id: &str) {
+        self.event_of(id, Revision { life: 0, version }, stock, order_id);
+    }
+
+    /// An event of some lifetime.
+    pub fn event_of(&self, id: &str, revision: Revision, stock: i64, order_id: &str) {
         let offset = {
             let mut offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
             offsets.events += 1;
             offsets.events
         };
-        let revision = Revision { life: 0, version };
         let change = Change {
             kind: EventKind::InventoryDecreased,
             previous_stock: Some(stock + 1),
@@ -234,5 +238,19 @@ pub fn order(order_id: &str, session_id: &str) -> crate::wire::pages::order::Ord
         timestamp: 1,
         use_cdc: false,
         timeline: Vec::new(),
+    }
+}
+
+/// One product for everyone.
+pub fn recommendation(product_id: &str) -> crate::wire::pages::recommendation::Recommendation {
+    crate::wire::pages::recommendation::Recommendation {
+        recommendation_id: "r".to_owned(),
+        user_id: "guest".to_owned(),
+        session_id: None,
+        product_ids: vec![product_id.to_owned()],
+        recommendation_type: crate::wire::pages::recommendation::RecommendationType::TrendingNow,
+        confidence: 0.5,
+        reason: String::new(),
+        timestamp: 1,
     }
 }

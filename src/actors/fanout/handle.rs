@@ -18,6 +18,7 @@ use crate::log::{Offset, TopicPartition};
 use crate::wire::pages::cart::Cart;
 use crate::wire::pages::frame::Frame;
 use crate::wire::pages::order::Order;
+use crate::wire::pages::recommendation::Recommendation;
 use crate::wire::pages::status::Status;
 use crate::wire::pages::websocket;
 
@@ -74,6 +75,13 @@ impl FanoutHandle {
     pub fn show_order(&self, order: &Order) {
         let subject = FrameSubject::Order(order.order_id.clone());
         self.show(&order.session_id, &subject, &Frame::OrderUpdate(order), Some(order.created_at));
+    }
+
+    /// Recommends products to every page, now and when it connects. Only the latest counts; nothing in the shop calls this yet
+    /// (exercises/08-best-sellers does).
+    pub fn recommend(&self, recommendation: &Recommendation) {
+        let message = Frame::Recommendation(recommendation).to_json(&Uuid::new_v4().to_string(), self.hub.clock.now_ms());
+        self.hub.to_everyone(websocket::encode(websocket::TEXT, &message));
     }
 
     fn show(&self, session_id: &str, subject: &FrameSubject, frame: &Frame<'_>, event_ms: Option<EpochMs>) {

@@ -61,6 +61,8 @@ pub(super) struct Hub {
     closing: AtomicBool,
     /// Only one actor writes the journal, even while a dead one is still being buried.
     writing: Mutex<()>,
+    /// The last frame that all pages were sent: those that come later get it, too.
+    pub to_everyone: ArcSwapOption<Bytes>,
     /// Where the fan-out stands on `shopping-cart-events`; `None` before it followed it.
     cart_positions: ArcSwapOption<LogPositions>,
     pub counts: Counts,
@@ -130,6 +132,7 @@ impl Hub {
             status: ArcSwapOption::empty(),
             closing: AtomicBool::new(false),
             writing: Mutex::new(()),
+            to_everyone: ArcSwapOption::empty(),
             cart_positions: ArcSwapOption::empty(),
             counts: Counts::default(),
         }
@@ -143,6 +146,10 @@ impl Hub {
         pages.by_id.insert(id, cell.clone());
         pages.by_session.entry(session_id.to_owned()).or_default().push(id);
         self.page_count.store(pages.by_id.len() as u64, Ordering::SeqCst);
+        drop(pages);
+        if let Some(frame) = self.to_everyone.load().as_deref() {
+            self.put(&cell, &FrameSubject::Recommendation, frame.clone(), None);
+        }
         (id, cell)
     }
 
@@ -166,10 +173,14 @@ impl Hub {
         self.pages().by_session.contains_key(session_id)
     }
 
-    fn of_session(&self, session_id: &str) -> Vec<Arc<PageCell>> {
+    pub fn of_session(&self, session_id: &str) -> Vec<Arc<PageCell>> {
         let pages = self.pages();
         let ids = pages.by_session.get(session_id).map(Vec::as_slice).unwrap_or_default();
         ids.iter().filter_map(|id| pages.by_id.get(id).cloned()).collect()
+    }
+
+    pub fn all_pages(&self) -> Vec<Arc<PageCell>> {
+        self.pages().by_id.values().cloned().collect()
     }
 
     fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
@@ -179,19 +190,6 @@ impl Hub {
     pub fn wake_all(&self) {
         for cell in self.pages().by_id.values() {
             cell.wake.notify_one();
-        }
-    }
-
-    /// Puts a frame into the outbox of every page of a session.
-    pub fn to_session(&self, session_id: &str, subject: &FrameSubject, frame: Bytes, event_ms: Option<EpochMs>) {
-        let frame = self.catalog.waiting().hold(frame);
-        for page in self.of_session(session_id) {
-            let mut outbox = page.outbox.lock().unwrap_or_else(PoisonError::into_inner);
-            if outbox.put(subject.clone(), frame.clone(), event_ms) {
-                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-            drop(outbox);
-            page.wake.notify_one();
         }
     }
 

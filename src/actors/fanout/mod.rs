@@ -11,6 +11,7 @@
 //! thousand of them one write carries many frames; a change after a quiet moment goes out at once.
 
 mod actor;
+mod addressed;
 mod carts;
 mod counts;
 mod cursor;

@@ -1,4 +1,5 @@
-//! Frames for one page alone: its session's cart and orders. Small, and the latest of each wins.
+//! Frames beside the catalogue's: the session's cart and orders, and what is recommended to everyone. Small, and the latest of
+//! each wins.
 
 use std::collections::VecDeque;
 
@@ -15,6 +16,7 @@ const WAITING_BYTES_MAX: usize = 256 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameSubject {
     Cart,
+    Recommendation,
     Order(String),
 }
 
@@ -41,8 +43,8 @@ impl Outbox {
         self.waiting.push_back(Waiting { subject, frame, event_ms });
         let mut gone = false;
         while self.waiting.len() > 1 && (self.waiting.len() > WAITING_MAX || self.bytes() > WAITING_BYTES_MAX) {
-            // The cart is one frame and always current: orders go first.
-            let oldest = self.waiting.iter().position(|one| one.subject != FrameSubject::Cart);
+            // Cart and recommendation are one frame each and always current: orders go first.
+            let oldest = self.waiting.iter().position(|one| matches!(one.subject, FrameSubject::Order(_)));
             self.waiting.remove(oldest.filter(|oldest| oldest + 1 < self.waiting.len()).unwrap_or(0));
             gone = true;
         }

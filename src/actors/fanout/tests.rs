@@ -84,10 +84,26 @@ impl TestPage {
                 self.cursor = payload["cursor"].as_str().map(str::to_owned);
                 self.reload |= payload["reload"] == true;
             }
-            other => assert!(["SHOPPING_CART", "ORDER_UPDATE"].contains(&other), "{other}"),
+            other => assert!(["SHOPPING_CART", "ORDER_UPDATE", "RECOMMENDATION"].contains(&other), "{other}"),
         }
         kind
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recommendation_for_everyone_reaches_pages_that_come_later_too() {
+    let stage = Stage::new(1, SETTINGS);
+    let mut page = stage.page(false, None);
+    assert_eq!(page.read(), ["PRODUCT_CACHE_SYNC"]);
+    for product_id in ["P0", "P1"] {
+        stage.fanout.recommend(&testing::recommendation(product_id));
+    }
+    let shown = |page: &mut TestPage| messages(&page.subscription.due_now().unwrap());
+    let told = shown(&mut page);
+    assert_eq!(told.iter().map(|message| &message["payload"]["productIds"][0]).collect::<Vec<_>>(), ["P1"], "the latest counts");
+    assert_eq!(page.read(), Vec::<String>::new());
+    let mut latecomer = stage.page(false, None);
+    assert_eq!(latecomer.read(), ["PRODUCT_CACHE_SYNC", "RECOMMENDATION"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,17 @@
 import { useQuery } from '@tanstack/react-query'
 
 import { frontQuery } from '../api/queries'
+import { bestSellers } from '../live/bestSellers'
+import { useObservable } from '../lib/observable'
 import { MovingNow } from './MovingNow'
 import { Strip } from './Strip'
 
 /** What the shop shows above its shelves: what moves, and three ways to a bargain or a last piece. */
 export function FrontPage() {
   const { data: front } = useQuery(frontQuery)
+  const sold = useObservable(bestSellers)
   const strips = [
+    { title: 'Best sellers', ids: sold },
     { title: 'Price drops', ids: front?.drops ?? [] },
     { title: 'Almost gone', ids: front?.almostGone ?? [] },
     { title: 'Trending', ids: front?.trending ?? [] },

@@ -8,6 +8,7 @@ import { tracing, traceWhen } from '../trace/tracing'
 import { flushAtEnd } from '../track/track'
 import { withChange } from '../product/history'
 import type { Envelope, Heartbeat, Order, Product } from '../wire'
+import { takeRecommendation } from './bestSellers'
 import { catalogue } from './catalogue'
 import { readCart, readChange, readOrder, readProduct, readProducts } from './decode'
 import { Feed } from './feed'
@@ -87,6 +88,8 @@ function take({ eventType, payload }: Envelope): void {
       const order = readOrder(payload)
       return order ? takeOrder(order) : undefined
     }
+    case 'RECOMMENDATION':
+      return takeRecommendation(payload)
   }
 }
 
