@@ -10,7 +10,7 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor build run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire
+.PHONY: help doctor exercises build run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ drill-kill: ## buy and break at the same time, then the verdict
 
 drill-bugs: ## put bugs into the shop, and let the drill find each
 	@tools/drill-bugs.sh $(ARGS)
+
+exercises: ## prove the exercises: red with each hole, green with each solution (ARGS=3: only E3)
+	@tools/exercises.sh $(ARGS)
 
 reset: ## forget every order, event and product state (refuses while the shop is open)
 	@tools/reset.sh

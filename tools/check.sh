@@ -10,6 +10,8 @@ for component in clippy fmt; do
 done
 for script in tools/*.sh tools/*/*.sh .ci/run; do bash -n "$script"; done
 cargo fmt --check
+# The patches of the exercises still fit; `make exercises` proves them.
+tools/exercises.sh --check
 tools/cargo.sh clippy --locked --all-targets -- -D warnings
 # Private items are documented, too, so a link to one leads somewhere.
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" tools/cargo.sh doc --locked --no-deps --document-private-items
