@@ -17,10 +17,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use networks::bad_network;
-use web_names::{bad_host, bad_origin};
+use web_names::{bad_host, bad_origin, bad_trace_url};
 
 pub use layers::{ConfigError, LoadOptions, Loaded};
 pub use report::{ShownKey, print, shown_keys};
+pub use web_names::TRACE_ID;
 
 /// The whole configuration. The fields are documented in `config/default.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -249,6 +250,7 @@ pub struct Telemetry {
     pub trust_client_sampling: bool,
     pub browser_tracing: bool,
     pub jaeger_url: String,
+    pub trace_url: String,
 }
 
 /// Format of the log lines on standard error.
@@ -318,6 +320,8 @@ impl Config {
         check(self.telemetry.log_file_max_bytes >= 65_536, "telemetry.log_file_max_bytes", "must be at least 65536");
         let is_ratio = (0.0..=1.0).contains(&self.telemetry.stream_sample_ratio);
         check(is_ratio, "telemetry.stream_sample_ratio", "must be from 0.0 to 1.0");
+        let trace_url = bad_trace_url(&self.telemetry.trace_url);
+        check(trace_url.is_none(), "telemetry.trace_url", &trace_url.unwrap_or_default());
         check(self.telemetry.jaeger_url.starts_with("http://"), "telemetry.jaeger_url", "must begin with http://");
         check(self.postgres.max_connections > 0, "postgres.max_connections", "must be at least 1");
         check(self.ws.heartbeat_interval > zero, "ws.heartbeat_interval", "must be longer than nothing");

@@ -9,6 +9,7 @@ use super::packed::Packed;
 use super::recorder::Recorder;
 use super::server::{Lifeline, Seats};
 use super::shop::affinity::AffinityHandle;
+use super::shop::orders::TracePages;
 use super::shop::status::StatusBoard;
 use crate::actors::alert_desk::AlertHandle;
 use crate::actors::catalog_view::CatalogHandle;
@@ -45,6 +46,8 @@ pub struct Shop {
     pub tracing: bool,
     /// Pages send spans of their own.
     pub browser_tracing: bool,
+    /// Where an order's page leads to its trace.
+    pub traces: TracePages,
     /// Work that outlives its request, and the news that the server stops.
     pub lifeline: Lifeline,
     /// Of connected pages.

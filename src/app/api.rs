@@ -25,7 +25,7 @@ use crate::api::packed::Packed;
 use crate::api::recorder::Recorder;
 use crate::api::server::{Lifeline, Limits, Seats, Server, bind, raise_file_limit};
 use crate::api::shop::affinity::AffinityHandle;
-use crate::api::shop::orders;
+use crate::api::shop::orders::{self, TracePages};
 use crate::api::shop::status::{StatusBoard, StatusSources};
 use crate::api::state::{Operators, Process, Shop};
 use crate::api::tracked_budget::TrackedBudget;
@@ -121,11 +121,12 @@ impl Api {
         let (catalog, fanout, alerts) = (self.catalog.clone(), self.fanout.clone(), self.alerts.clone());
         let (publisher, tracker, door) = (self.publisher.clone(), self.tracker.clone(), self.door.clone());
         let (rendering, timing) = (catalog.clone(), clock.clone());
+        let traces = trace_pages(&parts.config, parts.tracing);
         let tracking = TrackerParts {
             log: log.clone(),
             store: self.store.clone(),
             fanout: fanout.clone(),
-            render: Arc::new(move |order| orders::view(order, &rendering, &timing)),
+            render: Arc::new(move |order| orders::view(order, &rendering, &timing, &traces)),
             clock: clock.clone(),
         };
         Arc::new(move || {
@@ -335,6 +336,10 @@ struct ShopParts {
     late: Arc<OnceLock<Late>>,
 }
 
+fn trace_pages(config: &crate::config::Config, are_exported: bool) -> TracePages {
+    TracePages::new(&config.telemetry.trace_url, are_exported)
+}
+
 impl ShopParts {
     fn traces_pages(&self) -> bool {
         self.tracing && self.config.telemetry.browser_tracing
@@ -377,6 +382,7 @@ impl ShopParts {
             figures: self.figures.clone(),
             tracing: self.tracing,
             browser_tracing: self.traces_pages(),
+            traces: trace_pages(&self.config, self.tracing),
             lifeline,
             seats: Seats::of_pages(limits.max_pages, ws.min_rate, ws.heartbeat_interval, Arc::default()),
         };

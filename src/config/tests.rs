@@ -111,3 +111,28 @@ fn a_file_that_cannot_be_read_is_told_without_its_secrets() {
     let told = Config::load(&options).unwrap_err().to_string();
     assert!(told.contains("own.toml: line 2: ") && !told.contains("hunter2"), "{told}");
 }
+
+#[test]
+fn the_address_of_traces_is_empty_or_names_the_trace_once() {
+    let load = |url: &str| Config::load(&options(&[("KARTSHOPPE__TELEMETRY__TRACE_URL", url)]));
+    for good in
+        ["", "http://localhost:16686/trace/{trace_id}", "https://traces.example?id={trace_id}", "http://[::1]:3000/#/{trace_id}"]
+    {
+        assert_eq!(load(good).unwrap().config.telemetry.trace_url, good);
+    }
+    for bad in [
+        "http://localhost:16686/trace/",
+        "http://localhost/{trace_id}/{trace_id}",
+        "http://{trace_id}/",
+        "http://user@jaeger/{trace_id}",
+        "jaeger/{trace_id}",
+        "javascript:alert({trace_id})",
+        "javascript://x/{trace_id}",
+        "http://jaeger/a b/{trace_id}",
+        "http://jaeger/\"{trace_id}",
+        "http:///{trace_id}",
+    ] {
+        let ConfigError(problems) = load(bad).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains("KARTSHOPPE__TELEMETRY__TRACE_URL"), "{bad}: {problems:#?}");
+    }
+}

@@ -137,6 +137,23 @@ pub(super) fn bad_origin(listed: &[String]) -> Option<String> {
     Some(format!("{bad:?} is no origin: write https://shop.example or http://shop.example:3000, without a path"))
 }
 
+/// Stands for a trace's id in `telemetry.trace_url`.
+pub const TRACE_ID: &str = "{trace_id}";
+
+/// What is wrong with the address of traces, if anything. Empty means that there is none.
+#[must_use]
+pub(super) fn bad_trace_url(template: &str) -> Option<String> {
+    let (place, after) = match template.split_once("://") {
+        None => ("", ""),
+        Some((scheme, rest)) => (&template[..scheme.len() + 3 + rest.find(['/', '?', '#']).unwrap_or(rest.len())], rest),
+    };
+    let written = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'|');
+    let is_good = Origin::parse(place).is_some() && after.matches(TRACE_ID).count() == 1 && after.bytes().all(written);
+    (!template.is_empty() && !is_good).then(|| {
+        format!("{template:?} is no address with {TRACE_ID} once behind its host: write http://localhost:16686/trace/{TRACE_ID}, or leave it empty")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

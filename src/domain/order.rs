@@ -29,6 +29,23 @@ impl Totals {
         let total = subtotal.checked_add(tax)?.checked_add(shipping)?;
         Some(Self { subtotal, tax, shipping, total })
     }
+
+    /// What is charged of these totals, given the goods that are still to be paid: nothing without goods; otherwise tax in
+    /// proportion to the goods (to the cent, halves up), and shipping as it was quoted.
+    #[must_use]
+    pub fn for_goods(self, goods: Cents) -> Self {
+        if goods >= self.subtotal {
+            return self;
+        }
+        if goods == Cents::ZERO {
+            return Self { subtotal: goods, tax: goods, shipping: goods, total: goods };
+        }
+        let (part, whole) = (i128::from(goods.cents()), i128::from(self.subtotal.cents()));
+        let tax = (2 * i128::from(self.tax.cents()) * part + whole) / (2 * whole);
+        let tax = i64::try_from(tax).ok().and_then(|cents| Cents::new(cents).ok()).map_or(self.tax, |cents| cents.min(self.tax));
+        let total = goods.checked_add(tax).and_then(|sum| sum.checked_add(self.shipping)).unwrap_or(self.total);
+        Self { subtotal: goods, tax, shipping: self.shipping, total }
+    }
 }
 
 /// Status of an order.
@@ -98,6 +115,30 @@ mod tests {
             assert_eq!(totals.total.cents(), subtotal + tax + shipping);
         }
         assert_eq!(Totals::of(Cents::new(crate::domain::money::CENTS_MAX).unwrap()), None);
+    }
+
+    #[test]
+    fn only_goods_that_are_reserved_are_charged() {
+        let cents = |cents| Cents::new(cents).unwrap();
+        let of = |subtotal, goods| {
+            let Totals { subtotal, tax, shipping, total } = Totals::of(cents(subtotal)).unwrap().for_goods(cents(goods));
+            (subtotal.cents(), tax.cents(), shipping.cents(), total.cents())
+        };
+        assert_eq!(of(3800, 3800), (3800, 304, 599, 4703));
+        assert_eq!(of(3800, 1900), (1900, 152, 599, 2651));
+        assert_eq!(of(3800, 0), (0, 0, 0, 0));
+        assert_eq!(of(0, 0), (0, 0, 0, 0));
+        assert_eq!(of(9000, 3000), (3000, 240, 0, 3240), "shipping was free for the order as a whole");
+        assert_eq!(of(13, 6), (6, 0, 599, 605));
+        let most = Totals {
+            subtotal: cents(9_000_000_000),
+            tax: cents(720_000_000),
+            shipping: Cents::ZERO,
+            total: cents(9_720_000_000),
+        };
+        assert_eq!(most.for_goods(cents(4_500_000_000)).total, cents(4_860_000_000));
+        let free = Totals { subtotal: Cents::ZERO, tax: cents(5), shipping: cents(5), total: cents(10) };
+        assert_eq!(free.for_goods(Cents::ZERO), free, "amounts of a row that was made by hand stay as they are");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::domain::ids::{InvalidValue, OrderId, OrderItemId, ProductId, SessionI
 use crate::domain::money::Cents;
 use crate::domain::order::Totals;
 use crate::domain::{EpochMs, shown_ms};
+use crate::telemetry::context::TraceContext;
 
 /// Most orders listed for a session: the newest.
 const LISTED_ORDERS: i64 = 100;
@@ -29,6 +30,8 @@ pub struct Order {
     pub created_at_ms: EpochMs,
     /// When the status last changed.
     pub updated_at_ms: EpochMs,
+    /// Of the trace that the order belongs to, in hex, if that trace is sampled.
+    pub trace_id: Option<String>,
 }
 
 /// One row of `order_items`.
@@ -142,6 +145,7 @@ struct Row {
     line_total: Option<i64>,
     added_at_ms: Option<EpochMs>,
     publish_via: Option<String>,
+    traceparent: Option<String>,
     expires_at_ms: Option<EpochMs>,
     outcome: Option<String>,
     allocated: Option<i64>,
@@ -254,7 +258,7 @@ impl Store {
                           i.order_item_id AS "item?", i.product_id AS "product_id?", i.product_name, i.quantity::bigint AS quantity,
                           kartshoppe_cents(i.unit_price) AS unit_price, kartshoppe_cents(i.line_total) AS line_total,
                           i.added_at_ms AS "added_at_ms?",
-                          i.publish_via AS "publish_via?", kartshoppe_ms(i.expires_at) AS expires_at_ms,
+                          i.publish_via AS "publish_via?", i.traceparent AS "traceparent?", kartshoppe_ms(i.expires_at) AS expires_at_ms,
                           i.outcome, i.allocated, i.shortfall, i.outcome_reason,
                           i.published_at_ms, i.applied_at_ms, kartshoppe_ms(i.settled_at) AS settled_at_ms
                    FROM orders o LEFT JOIN order_items i USING (order_id)
@@ -290,6 +294,9 @@ fn whole(first: &Row, rows: &[Row]) -> Result<Order, InvalidValue> {
     let mut order = first.order()?;
     for row in rows {
         order.items.extend(row.item()?);
+        if order.trace_id.is_none() {
+            order.trace_id = row.traceparent.as_deref().and_then(TraceContext::parse).and_then(|trace| trace.sampled_id());
+        }
     }
     Ok(order)
 }
@@ -325,6 +332,7 @@ impl Row {
             payment_info: self.payment_info.clone(),
             created_at_ms: self.created_at_ms,
             updated_at_ms: self.updated_at_ms,
+            trace_id: None,
         })
     }
 

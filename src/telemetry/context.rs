@@ -40,6 +40,12 @@ impl TraceContext {
         self.flags & Self::SAMPLED != 0
     }
 
+    /// The trace's id in hex, if its spans are recorded.
+    #[must_use]
+    pub fn sampled_id(&self) -> Option<String> {
+        self.is_sampled().then(|| self.trace_id.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// The same, so that no span of it is recorded from here on.
     #[must_use]
     pub fn unsampled(mut self) -> Self {

@@ -17,7 +17,7 @@ if (backends.jaeger === undefined) {
 } else {
   console.error(`kartshoppe: Jaeger answers on ${backends.jaeger.replace('127.0.0.1', 'localhost')}: its API, not its page, which is no part of its module`)
 }
-const traces = backends.otlp === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: backends.otlp, KARTSHOPPE__TELEMETRY__BROWSER_TRACING: 'true' }
+const traces = backends.otlp === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: backends.otlp, KARTSHOPPE__TELEMETRY__BROWSER_TRACING: 'true', KARTSHOPPE__TELEMETRY__TRACE_URL: `http://localhost:${ports.jaeger}/trace/{trace_id}` }
 const shop = spawn('tools/run.sh', process.argv.slice(2), { cwd: root, stdio: 'inherit', env: { ...process.env, ...traces } })
 // The terminal sends Ctrl-C to the shop as well; the backends stop after it.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal === 'SIGINT' || shop.kill('SIGTERM'))

@@ -1,5 +1,6 @@
-import { expect, test, type Page } from '@playwright/test'
+import { expect, test, type APIRequestContext, type Page } from '@playwright/test'
 
+import type { Order } from '../src/wire'
 import { addToCart, canProduce, fillAddress, isLive, isSold, orderStatus, placeOrder, produce, someProduct, stockOf } from './shop'
 
 async function order(page: Page, productId: string, units: number, useCdc = false): Promise<void> {
@@ -8,6 +9,14 @@ async function order(page: Page, productId: string, units: number, useCdc = fals
   await fillAddress(page)
   if (useCdc) await page.getByRole('checkbox', { name: 'Use change data capture' }).check()
   await placeOrder(page).click()
+}
+
+/** The order of the open page, as the server tells it. */
+async function orderOf(page: Page, request: APIRequestContext): Promise<Order> {
+  const sessionId = await page.evaluate(() => localStorage.getItem('kartshoppe.session'))
+  const orderId = await page.locator('[data-order]').getAttribute('data-order')
+  const answer = await request.get(`/api/ecommerce/orders/${orderId}?sessionId=${sessionId}`)
+  return (await answer.json()) as Order
 }
 
 test('an order appears on the orders page of another tab, and settles there', async ({ page, context, request }) => {
@@ -39,6 +48,7 @@ for (const useCdc of [false, true]) {
     await expect(page.getByTestId('timeline-total')).toContainText(/in .+ (ms|s), by the database’s clock/)
     for (const step of ['published', 'applied', 'settled']) await expect(timeline.locator(`[data-step="${step}"]`)).toContainText(/\+[\d.,]+ (ms|s)/)
     for (const step of ['placed', 'published', 'applied', 'settled', 'told']) await expect(timeline.locator(`[data-step="${step}"]`)).toContainText(/clock$/)
+    await expect(page.getByRole('link', { name: /trace/ }), 'no spans are exported').toHaveCount(0)
     await expect(timeline, 'no time is negative').not.toContainText(/[-−]\d/)
     await page.reload()
     await expect(timeline.locator('li[data-done="true"]'), 'the server’s steps are there for everyone').toHaveCount(4)
@@ -58,6 +68,11 @@ test.describe('orders that come out short', () => {
     await expect(item).toContainText('2 reserved, 1 unavailable')
     await expect(item).toContainText('$20.00')
     await expect(page.getByText(/^For what is reserved/)).toBeVisible()
+    const { payable, totalAmount, items } = await orderOf(page, request)
+    expect(items.map((line) => line.payable)).toEqual([20])
+    expect(payable.subtotal + payable.tax + payable.shipping).toBeCloseTo(payable.totalAmount, 5)
+    expect(payable.totalAmount).toBeLessThan(totalAmount)
+    await expect(page.getByTestId('total'), 'the page shows the server’s figure').toHaveText(`$${payable.totalAmount.toFixed(2)}`)
     const full = Number((await page.getByText(/^For what is reserved/).locator('s').textContent())?.replace(/[^\d.]/g, ''))
     expect(Number((await page.getByTestId('total').textContent())?.replace(/[^\d.]/g, ''))).toBeLessThan(full)
     await expect(item.getByRole('link', { name: 'Find something similar in stock' })).toBeVisible()
@@ -79,6 +94,7 @@ test.describe('orders that come out short', () => {
     await expect(page.getByRole('heading', { level: 1 })).toHaveText('Sold out before we could reserve it')
     await expect(page.getByTestId('total')).toHaveText('$0.00')
     await expect(page.locator('[data-item="NONE-1"]')).toContainText('Unavailable')
+    expect((await orderOf(page, request)).payable).toEqual({ subtotal: 0, tax: 0, shipping: 0, totalAmount: 0 })
     await expect(page.getByRole('main').getByRole('link', { name: 'See what is in stock' }).first()).toBeVisible()
     await page.goto('/orders')
     await expect(page.locator('li[data-order]')).toContainText('$0.00')

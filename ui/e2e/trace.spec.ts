@@ -70,7 +70,7 @@ test('a click is the root of the trace that ends with the repaint on the other p
   const folder = mkdtempSync(join(tmpdir(), 'kartshoppe-trace-'))
   chmodSync(folder, 0o711)
   const data = join(folder, 'data')
-  const settings = { KARTSHOPPE__DATA_DIR: data, KARTSHOPPE__HTTP__LISTEN: '127.0.0.1:0', KARTSHOPPE__ADMIN__LISTEN: '127.0.0.1:0', KARTSHOPPE__TELEMETRY__BROWSER_TRACING: 'true' }
+  const settings = { KARTSHOPPE__DATA_DIR: data, KARTSHOPPE__HTTP__LISTEN: '127.0.0.1:0', KARTSHOPPE__ADMIN__LISTEN: '127.0.0.1:0', KARTSHOPPE__TELEMETRY__BROWSER_TRACING: 'true', KARTSHOPPE__TELEMETRY__TRACE_URL: 'http://localhost:16686/trace/{trace_id}' }
   const shop = spawn(binary, ['serve'], { cwd: root, stdio: 'ignore', env: { ...process.env, ...settings, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_BSP_SCHEDULE_DELAY: '100' } })
   const ended = once(shop, 'exit')
   try {
@@ -96,6 +96,7 @@ test('a click is the root of the trace that ends with the repaint on the other p
     await expect.poll(() => spans.map(({ name }) => name), { timeout: 30_000 }).toEqual(expect.arrayContaining(['click checkout', 'repaint product']))
     const click = spans.find(({ name }) => name === 'click checkout')
     expect(click?.parent).toBe('')
+    await expect(page.getByRole('link', { name: /^Open the trace of this order/ })).toHaveAttribute('href', `http://localhost:16686/trace/${click?.trace}`)
     const request = spans.find(({ name }) => name === 'POST /api/ecommerce/checkout')
     expect(request).toMatchObject({ trace: click?.trace, parent: click?.id })
     const repaints = spans.filter(({ name, trace }) => name === 'repaint product' && trace === click?.trace)

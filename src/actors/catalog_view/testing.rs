@@ -230,6 +230,7 @@ pub fn order(order_id: &str, session_id: &str) -> crate::wire::pages::order::Ord
         tax: Money::default(),
         shipping: Money::default(),
         total_amount: Money::default(),
+        payable: crate::wire::pages::cart::Quote::default(),
         status: OrderStatus::Pending,
         shipping_address: None,
         payment_info: None,
@@ -238,6 +239,7 @@ pub fn order(order_id: &str, session_id: &str) -> crate::wire::pages::order::Ord
         timestamp: 1,
         use_cdc: false,
         timeline: Vec::new(),
+        trace_url: None,
     }
 }
 

@@ -104,7 +104,7 @@ async fn settle_up(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::O
             order
         }
     };
-    Ok(orders::view(&order, &shop.catalog, &shop.clock))
+    Ok(orders::view(&order, &shop.catalog, &shop.clock, &shop.traces))
 }
 
 /// A row that nobody should publish directly goes through change data capture, whatever was asked.

@@ -11,9 +11,11 @@ use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Shop;
 use crate::clock::Clock;
+use crate::config::TRACE_ID;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, SessionId};
-use crate::domain::order::OrderStatus;
+use crate::domain::money::Cents;
+use crate::domain::order::{OrderStatus, Totals};
 use crate::store::{Order, OrderItem, PublishVia};
 use crate::wire::pages::order::{self, OrderLine, OrderStep, PaymentInfo, ShippingAddress, StepClock, TimelineStep};
 use crate::wire::product::generated_image_url;
@@ -24,7 +26,7 @@ use crate::wire::product::generated_image_url;
 pub async fn list(State(shop): State<Arc<Shop>>, parameters: Parsed) -> Result<Json<Vec<order::Order>>, Failure> {
     let session = session(&Parameters::new(parameters)?)?;
     let orders = shop.store.orders_of_session(&session).await?;
-    Ok(Json(orders.iter().map(|order| view(order, &shop.catalog, &shop.clock)).collect()))
+    Ok(Json(orders.iter().map(|order| view(order, &shop.catalog, &shop.clock, &shop.traces)).collect()))
 }
 
 /// One order of the session, with what each item got.
@@ -39,7 +41,7 @@ pub async fn one(
     let unknown = || Problem { code: "unknown_order", ..Problem::not_found("this session has no such order") };
     let (Ok(session), Ok(id)) = (session(&Parameters::new(parameters)?), OrderId::new(&id)) else { return Err(unknown().into()) };
     let order = shop.store.order(&id, Some(&session)).await?.ok_or_else(unknown)?;
-    Ok(Json(view(&order, &shop.catalog, &shop.clock)))
+    Ok(Json(view(&order, &shop.catalog, &shop.clock, &shop.traces)))
 }
 
 fn session(parameters: &Parameters) -> Result<SessionId, Problem> {
@@ -49,7 +51,7 @@ fn session(parameters: &Parameters) -> Result<SessionId, Problem> {
 
 /// An order as REST and frames show it.
 #[must_use]
-pub fn view(order: &Order, catalog: &CatalogHandle, clock: &Clock) -> order::Order {
+pub fn view(order: &Order, catalog: &CatalogHandle, clock: &Clock, traces: &TracePages) -> order::Order {
     order::Order {
         order_id: order.order_id.to_string(),
         user_id: order.user_id.clone(),
@@ -59,6 +61,7 @@ pub fn view(order: &Order, catalog: &CatalogHandle, clock: &Clock) -> order::Ord
         tax: order.totals.tax.into(),
         shipping: order.totals.shipping.into(),
         total_amount: order.totals.total.into(),
+        payable: payable(order).into(),
         status: OrderStatus::parse(&order.status).unwrap_or_else(|| of_items(order)),
         shipping_address: order.shipping_address.as_deref().and_then(address),
         payment_info: order.payment_method.clone().map(|payment_method| PaymentInfo { payment_method }),
@@ -67,6 +70,42 @@ pub fn view(order: &Order, catalog: &CatalogHandle, clock: &Clock) -> order::Ord
         timestamp: clock.now_ms(),
         use_cdc: order.items.iter().any(|item| item.publish_via == PublishVia::Wal),
         timeline: timeline(order),
+        trace_url: order.trace_id.as_deref().and_then(|id| traces.of(id)),
+    }
+}
+
+/// What is charged of an order. One that lacks nothing keeps its figures, whatever they are: its rows may be made by hand.
+fn payable(order: &Order) -> Totals {
+    if order.items.iter().all(|item| charged(item) == item.line_total) {
+        return order.totals;
+    }
+    let goods = order.items.iter().map(charged).try_fold(Cents::ZERO, Cents::checked_add);
+    goods.map_or(order.totals, |goods| order.totals.for_goods(goods))
+}
+
+/// What is charged of an item: its reserved units, once the inventory has answered.
+fn charged(item: &OrderItem) -> Cents {
+    match item.outcome.as_ref() {
+        Some(outcome) if outcome.allocated < item.quantity => {
+            item.unit_price.checked_mul(outcome.allocated).unwrap_or(item.line_total).min(item.line_total)
+        }
+        _ => item.line_total,
+    }
+}
+
+/// Where pages show traces, if anywhere.
+#[derive(Debug, Clone, Default)]
+pub struct TracePages(Option<Arc<str>>);
+
+impl TracePages {
+    /// `template` is `telemetry.trace_url`. Without spans that leave the process there is nothing to show.
+    #[must_use]
+    pub fn new(template: &str, are_exported: bool) -> Self {
+        Self((are_exported && !template.is_empty()).then(|| template.into()))
+    }
+
+    fn of(&self, trace_id: &str) -> Option<String> {
+        self.0.as_deref().map(|template| template.replace(TRACE_ID, trace_id))
     }
 }
 
@@ -122,6 +161,7 @@ fn line(item: &OrderItem, order: &Order, catalog: &CatalogHandle) -> OrderLine {
         price: item.unit_price.into(),
         quantity: item.quantity,
         subtotal: item.line_total.into(),
+        payable: charged(item).into(),
         image_url,
         added_at: item.added_at_ms.unwrap_or(order.created_at_ms),
         allocated: item.outcome.as_ref().map(|outcome| outcome.allocated),

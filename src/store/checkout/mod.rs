@@ -233,6 +233,7 @@ fn draft(request: &CheckoutRequest, cart: &Cart, offer: &impl Fn(&ProductId) -> 
         payment_info: request.payment_info.clone(),
         created_at_ms: 0,
         updated_at_ms: 0,
+        trace_id: request.trace.as_ref().and_then(TraceContext::sampled_id),
     })
 }
 

@@ -8,6 +8,7 @@ use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, SessionId, UserId};
 use crate::domain::order::OrderStatus;
 use crate::wire::money::Money;
+use crate::wire::pages::cart::Quote;
 
 /// The customer of a checkout that names none.
 pub const GUEST: &str = "guest";
@@ -117,6 +118,8 @@ pub struct Order {
     pub tax: Money,
     pub shipping: Money,
     pub total_amount: Money,
+    /// What is charged: the totals without what the inventory could not reserve. Items that it has not answered yet count in full.
+    pub payable: Quote,
     #[ts(as = "OrderStatusName")]
     #[schema(value_type = OrderStatusName)]
     #[serde(with = "status_name")]
@@ -132,6 +135,9 @@ pub struct Order {
     /// How far it has come: the steps that are known, in their order.
     #[serde(default)]
     pub timeline: Vec<TimelineStep>,
+    /// Where the order's trace is shown; null unless spans are exported and `telemetry.trace_url` says where.
+    #[serde(default)]
+    pub trace_url: Option<String>,
 }
 
 /// One step of an order's way. Steps are timed by different clocks, so a step that seems to lie before the one it follows is
@@ -179,6 +185,8 @@ pub struct OrderLine {
     pub price: Money,
     pub quantity: i64,
     pub subtotal: Money,
+    /// What of the subtotal is charged: that of the units that are reserved, and all of it until the inventory has answered.
+    pub payable: Money,
     pub image_url: String,
     /// When the line came into the cart; the order's own time for an order that was not made of a cart.
     pub added_at: EpochMs,
@@ -238,6 +246,7 @@ pub(in crate::wire) mod tests {
             price: money(950),
             quantity: 2,
             subtotal: money(1900),
+            payable: money(950),
             image_url: String::new(),
             added_at: 4,
             allocated: Some(1),
@@ -248,11 +257,15 @@ pub(in crate::wire) mod tests {
             order_id: "o-1".to_owned(),
             user_id: GUEST.to_owned(),
             session_id: "s-1".to_owned(),
-            items: vec![OrderLine { allocated: None, shortfall: None, settled_at: None, ..line.clone() }, line],
+            items: vec![
+                OrderLine { payable: money(1900), allocated: None, shortfall: None, settled_at: None, ..line.clone() },
+                line,
+            ],
             subtotal: money(3800),
             tax: money(304),
             shipping: money(599),
             total_amount: money(4703),
+            payable: Quote { subtotal: money(2850), tax: money(228), shipping: money(599), total_amount: money(3677) },
             status: OrderStatus::Backordered,
             shipping_address: None,
             payment_info: Some(PaymentInfo { payment_method: "CARD".to_owned() }),
@@ -261,13 +274,14 @@ pub(in crate::wire) mod tests {
             timestamp: 3,
             use_cdc: false,
             timeline: vec![TimelineStep { step: OrderStep::Placed, at: 1, clock: StepClock::Database }],
+            trace_url: None,
         }
     }
 
     #[test]
     fn an_order_is_written_as_the_contract_says_and_read_back() {
         let json = serde_json::to_string(&order()).unwrap();
-        insta::assert_snapshot!(json, @r#"{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}]}"#);
+        insta::assert_snapshot!(json, @r#"{"orderId":"o-1","userId":"guest","sessionId":"s-1","items":[{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"payable":19.0,"imageUrl":"","addedAt":4,"allocated":null,"shortfall":null,"settledAt":null},{"orderItemId":"i-1","productId":"MUG","productName":"Mug","price":9.5,"quantity":2,"subtotal":19.0,"payable":9.5,"imageUrl":"","addedAt":4,"allocated":1,"shortfall":1,"settledAt":2}],"subtotal":38.0,"tax":3.04,"shipping":5.99,"totalAmount":47.03,"payable":{"subtotal":28.5,"tax":2.28,"shipping":5.99,"totalAmount":36.77},"status":"BACKORDERED","shippingAddress":null,"paymentInfo":{"paymentMethod":"CARD"},"createdAt":1,"updatedAt":2,"timestamp":3,"useCdc":false,"timeline":[{"step":"placed","at":1,"clock":"database"}],"traceUrl":null}"#);
         assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order());
         assert!(serde_json::from_str::<Order>(&json.replace("BACKORDERED", "LOST")).is_err());
     }

@@ -114,6 +114,7 @@ fn render() -> RenderOrder {
         tax: Money::from(order.totals.tax),
         shipping: Money::from(order.totals.shipping),
         total_amount: Money::from(order.totals.total),
+        payable: order.totals.into(),
         status: OrderStatus::parse(&order.status).unwrap_or(OrderStatus::Pending),
         shipping_address: None,
         payment_info: None,
@@ -122,5 +123,6 @@ fn render() -> RenderOrder {
         timestamp: order.updated_at_ms,
         use_cdc: false,
         timeline: Vec::new(),
+        trace_url: None,
     })
 }

@@ -37,17 +37,16 @@ export function OrderLine({ item }: { item: OrderItem }) {
 }
 
 /** What the line costs: of the units that are reserved, once that is known. */
-function Price({ item }: { item: OrderItem }) {
-  const due = item.allocated === null || item.allocated >= item.quantity ? item.subtotal : (Math.round(item.price * 100) * item.allocated) / 100
+function Price({ item: { payable, subtotal } }: { item: OrderItem }) {
   return (
     <p className="ml-auto py-2.5 text-right font-semibold leading-snug tabular-nums">
-      {due !== item.subtotal && (
+      {payable !== subtotal && (
         <>
           <span className="sr-only">Instead of </span>
-          <s className="mr-2 font-normal text-soft">{money(item.subtotal)}</s>
+          <s className="mr-2 font-normal text-soft">{money(subtotal)}</s>
         </>
       )}
-      {money(due)}
+      {money(payable)}
     </p>
   )
 }

@@ -16,7 +16,7 @@ import { Rows } from '../shell/Rows'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import type { Order, Status } from '../wire'
-import { dueOf, isSettled } from './order'
+import { isSettled } from './order'
 import { OrderLine } from './OrderLine'
 import { OrderTimeline } from './OrderTimeline'
 import { StatusLabel, STATUS_TEXT } from './StatusLabel'
@@ -34,7 +34,7 @@ export function OrderPage({ orderId }: { orderId: string }) {
     return error instanceof Refused && error.problem.status === 404 ? <NotFound what="order" /> : <Trouble error={error} what="Your order could not be read" onRetry={() => void refetch()} />
   }
   return (
-    <div className="mx-auto min-h-[100vh] max-w-3xl pt-8" data-order={order.orderId} data-status={order.status}>
+    <div className="mx-auto max-w-3xl pt-8" data-order={order.orderId} data-status={order.status}>
       <Link href="/orders" className="link inline-flex min-h-11 items-center text-[0.95rem] text-soft">
         Your orders
       </Link>
@@ -65,7 +65,7 @@ export function OrderPage({ orderId }: { orderId: string }) {
 /** The order's place while it is on its way. */
 function Waiting() {
   return (
-    <div className="mx-auto min-h-[100vh] max-w-3xl pt-8">
+    <div className="mx-auto max-w-3xl pt-8">
       <h1 className="sr-only">Order</h1>
       <p className="flex min-h-11 items-center text-soft">Fetching your order…</p>
       <div aria-hidden className="mt-2 h-11 w-2/3 rounded bg-well" />
@@ -106,14 +106,13 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 }
 
 /** What is to be paid, and what was asked for where that is more. */
-function Sums({ order }: { order: Order }) {
-  const due = dueOf(order)
+function Sums({ order: { payable, totalAmount } }: { order: Order }) {
   return (
     <div>
-      <Totals totals={due} />
-      {cents(due.totalAmount) !== cents(order.totalAmount) && (
+      <Totals totals={payable} />
+      {cents(payable.totalAmount) !== cents(totalAmount) && (
         <p className="mt-2 text-right text-[0.95rem] tabular-nums text-soft">
-          {isNothing(due.totalAmount) ? 'Nothing is charged. ' : 'For what is reserved. '}You ordered for <s>{money(order.totalAmount)}</s>.
+          {isNothing(payable.totalAmount) ? 'Nothing is charged. ' : 'For what is reserved. '}You ordered for <s>{money(totalAmount)}</s>.
         </p>
       )}
     </div>

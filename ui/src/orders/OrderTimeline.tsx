@@ -1,3 +1,5 @@
+import { ExternalLink } from 'lucide-react'
+
 import { useObservable } from '../lib/observable'
 import { preciseTime } from '../lib/time'
 import type { Order } from '../wire'
@@ -26,6 +28,13 @@ export function OrderTimeline({ order }: { order: Order }) {
           <Step key={step.step} step={step} next={step === next} settled={isSettled(order)} />
         ))}
       </ol>
+      {order.traceUrl && (
+        <a href={order.traceUrl} target="_blank" rel="noreferrer" className="link mt-3 inline-flex min-h-11 items-center gap-1.5">
+          Open the trace of this order
+          <ExternalLink size={16} aria-hidden />
+          <span className="sr-only">, in a new tab</span>
+        </a>
+      )}
     </section>
   )
 }

@@ -14,7 +14,7 @@ import { Rows } from '../shell/Rows'
 import { Trouble } from '../shell/Trouble'
 import { useTitle } from '../shell/useTitle'
 import type { Order } from '../wire'
-import { dueOf, isSettled } from './order'
+import { isSettled } from './order'
 import { StatusLabel } from './StatusLabel'
 
 /** Pictures of an order that are shown before the rest is a number. */
@@ -29,7 +29,7 @@ export function OrdersPage() {
   })
   useTitle('Your orders')
   return (
-    <div className="mx-auto min-h-[80vh] max-w-3xl pt-8">
+    <div className="mx-auto max-w-3xl pt-8">
       <h1 className="text-3xl font-bold sm:text-[2.6rem]">Your orders</h1>
       {error && !orders && <Trouble error={error} what="Your orders could not be read" onRetry={() => void refetch()} />}
       {!orders && !error && (
@@ -68,7 +68,7 @@ function Row({ order }: { order: Order }) {
         </div>
       </div>
       <div className="ml-auto flex items-center gap-5 max-sm:w-full max-sm:justify-between">
-        <span className="font-semibold tabular-nums">{money(dueOf(order).totalAmount)}</span>
+        <span className="font-semibold tabular-nums">{money(order.payable.totalAmount)}</span>
         <StatusLabel status={order.status} />
       </div>
     </li>

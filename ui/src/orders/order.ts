@@ -26,21 +26,3 @@ export function outcomeOf(item: OrderItem): ItemOutcome {
   if (item.allocated >= item.quantity) return 'full'
   return item.allocated > 0 ? 'partial' : 'none'
 }
-
-/** The figures of an order, by what the inventory could reserve. */
-export type Due = { subtotal: number; tax: number; shipping: number; totalAmount: number }
-
-const toCents = (amount: number) => Math.round(amount * 100)
-
-/**
- * What is left to pay of an order: nothing where nothing was reserved, the part that was reserved where not all of it was. Tax falls with the
- * goods, shipping stays as quoted while anything is shipped. The order's own figures while it is pending or came out in full.
- */
-export function dueOf(order: Order): Due {
-  const { subtotal, tax, shipping, totalAmount } = order
-  if (order.status === 'PENDING' || order.status === 'CONFIRMED') return { subtotal, tax, shipping, totalAmount }
-  const goods = order.items.reduce((sum, item) => sum + toCents(item.price) * (item.allocated ?? 0), 0)
-  if (goods === 0) return { subtotal: 0, tax: 0, shipping: 0, totalAmount: 0 }
-  const taxed = subtotal > 0 ? Math.round((toCents(tax) * goods) / toCents(subtotal)) : 0
-  return { subtotal: goods / 100, tax: taxed / 100, shipping, totalAmount: (goods + taxed + toCents(shipping)) / 100 }
-}

@@ -2,13 +2,18 @@
 import type { OrderItem } from "./OrderItem";
 import type { OrderStatus } from "./OrderStatus";
 import type { PaymentInfo } from "./PaymentInfo";
+import type { Quote } from "./Quote";
 import type { ShippingAddress } from "./ShippingAddress";
 import type { TimelineStep } from "./TimelineStep";
 
 /**
  * An order with its items and, once the inventory has answered, what each of them got.
  */
-export type Order = { orderId: string, userId: string, sessionId: string, items: Array<OrderItem>, subtotal: number, tax: number, shipping: number, totalAmount: number, status: OrderStatus, shippingAddress: ShippingAddress | null, paymentInfo: PaymentInfo | null, createdAt: number, updatedAt: number, 
+export type Order = { orderId: string, userId: string, sessionId: string, items: Array<OrderItem>, subtotal: number, tax: number, shipping: number, totalAmount: number, 
+/**
+ * What is charged: the totals without what the inventory could not reserve. Items that it has not answered yet count in full.
+ */
+payable: Quote, status: OrderStatus, shippingAddress: ShippingAddress | null, paymentInfo: PaymentInfo | null, createdAt: number, updatedAt: number, 
 /**
  * When this was written.
  */
@@ -20,4 +25,8 @@ useCdc: boolean,
 /**
  * How far it has come: the steps that are known, in their order.
  */
-timeline: Array<TimelineStep>, };
+timeline: Array<TimelineStep>, 
+/**
+ * Where the order's trace is shown; null unless spans are exported and `telemetry.trace_url` says where.
+ */
+traceUrl: string | null, };

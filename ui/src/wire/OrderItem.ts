@@ -3,7 +3,11 @@
 /**
  * A line of an order. `allocated`, `shortfall` and `settledAt` are null until the inventory has answered.
  */
-export type OrderItem = { orderItemId: string, productId: string, productName: string, price: number, quantity: number, subtotal: number, imageUrl: string, 
+export type OrderItem = { orderItemId: string, productId: string, productName: string, price: number, quantity: number, subtotal: number, 
+/**
+ * What of the subtotal is charged: that of the units that are reserved, and all of it until the inventory has answered.
+ */
+payable: number, imageUrl: string, 
 /**
  * When the line came into the cart; the order's own time for an order that was not made of a cart.
  */
