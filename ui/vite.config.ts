@@ -37,11 +37,28 @@ function smallerCopies(): Plugin {
   }
 }
 
+/** Modules that the page needs before its first picture: all that its entry imports, directly or by others. */
+function neededAtOnce(entry: string): (id: string, graph: { getModuleInfo: (id: string) => { importedIds: string[] } | null }) => string | null {
+  const needed = new Set<string>()
+  const visit = (id: string, graph: Parameters<ReturnType<typeof neededAtOnce>>[1]) => {
+    if (needed.has(id)) return
+    needed.add(id)
+    for (const imported of graph.getModuleInfo(id)?.importedIds ?? []) visit(imported, graph)
+  }
+  return (id, graph) => {
+    if (needed.size === 0) visit(entry, graph)
+    return needed.has(id) && id !== entry ? 'shell' : null
+  }
+}
+
 /** The shop's page, or with `--mode ops` the operators' console: two builds, so that neither has anything of the other's. */
 export default defineConfig(({ mode }) => ({
   plugins: [react(), tailwind(), smallerCopies()],
   build: {
-    ...(mode === 'ops' ? { outDir: 'dist-ops', rollupOptions: { input: 'ops.html' } } : {}),
+    ...(mode === 'ops'
+      ? { outDir: 'dist-ops', rolldownOptions: { input: 'ops.html' } }
+      : // One file: the bundler would give each module that a later part of the page needs too a file of its own, a round trip each.
+        { rolldownOptions: { output: { codeSplitting: { groups: [{ debugName: 'shell', name: neededAtOnce(join(import.meta.dirname, 'src/main.tsx')) }] } } } }),
     // `dist/.gitkeep` is committed, so that the Rust build finds the folder before the first page build;
     // emptying the folder removes it, the copy in `public/` brings it back.
     emptyOutDir: true,

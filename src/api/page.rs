@@ -42,6 +42,8 @@ pub struct Page {
     program_paths: &'static [&'static str],
     /// Of the page itself: its policy among them.
     headers: &'static [(&'static str, &'static str)],
+    /// `Link` of the front page without a query: answers that it asks for first, which are on their way before its script is.
+    preloads: Option<&'static str>,
     not_built: &'static str,
 }
 
@@ -63,7 +65,7 @@ impl Page {
                 Problem::not_found(format!("there is nothing at {path}")).into_response()
             }
             None => match (self.file)(self.index) {
-                Some(file) if self.is_route(path) => self.serve(self.index, &file, headers),
+                Some(file) if self.is_route(path) => self.opened(uri, &file, headers),
                 Some(file) => self.unknown(&file, headers),
                 None => not_built(self.not_built),
             },
@@ -80,6 +82,14 @@ impl Page {
     #[must_use]
     pub fn is_route(&self, path: &str) -> bool {
         (self.has_route)(path.strip_suffix('/').unwrap_or(path))
+    }
+
+    fn opened(&self, uri: &Uri, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
+        let mut response = self.serve(self.index, file, headers);
+        if let Some(preloads) = self.preloads.filter(|_| uri.path() == "/" && uri.query().is_none()) {
+            response.headers_mut().insert(header::LINK, HeaderValue::from_static(preloads));
+        }
+        response
     }
 
     /// The page, which says that there is nothing here; never "unchanged", as that would say that there is.
@@ -192,6 +202,19 @@ mod tests {
         for page in [get("/product/PROD_0001"), open("/product/PROD_0001"), open("/product/A.1")] {
             assert!(matches!(page.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE));
             assert!(page.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+        }
+    }
+
+    #[test]
+    fn only_the_plain_front_page_asks_ahead() {
+        let link = |path: &'static str| {
+            let response = SHOP.answer(&Method::GET, &Uri::from_static(path), &HeaderMap::new());
+            (response.status() == StatusCode::OK).then(|| response.headers().contains_key(header::LINK))
+        };
+        for (path, asks) in
+            [("/", true), ("/?category=Books", false), ("/cart", false), ("/product/A", false), ("/nothing", false)]
+        {
+            assert!(link(path).is_none_or(|found| found == asks), "{path}");
         }
     }
 

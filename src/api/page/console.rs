@@ -21,6 +21,7 @@ pub static CONSOLE: Page = Page {
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ],
+    preloads: None,
     not_built: NOT_BUILT,
 };
 

@@ -16,12 +16,17 @@ pub static SHOP: Page = Page {
     has_route,
     program_paths: &["/api", "/ecommerce", "/chat", "/ws", "/admin", "/metrics", "/docs", "/openapi.json"],
     headers: &[("content-security-policy", POLICY), ("referrer-policy", "same-origin")],
+    preloads: Some(PRELOADS),
     not_built: NOT_BUILT,
 };
 
 /// Nothing from elsewhere: no script, style, picture or connection. To 'self' belong WebSockets to the page's own host and port.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; connect-src 'self'; \
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// What `askAhead` of ui/src/main.tsx asks for, letter by letter.
+const PRELOADS: &str = "</api/ecommerce/products?limit=24&sort=featured>; rel=preload; as=fetch; crossorigin, \
+     </api/ecommerce/front>; rel=preload; as=fetch; crossorigin";
 
 const NOT_BUILT: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>KartShoppe: the page is not built</title>
 <h1>The page is not built</h1><p>The shop is running, but this binary holds no page. Run <code>make ui</code>, then build and start again
