@@ -4,7 +4,7 @@ import { CartContents } from './CartContents'
 export function CartPage() {
   useTitle('Cart')
   return (
-    <div data-cart tabIndex={-1} className="mx-auto min-h-[70vh] max-w-3xl pt-8 outline-none">
+    <div data-cart tabIndex={-1} className="mx-auto max-w-3xl pt-8 outline-none">
       <h1 className="text-3xl font-bold sm:text-[2.6rem]">Your cart</h1>
       <CartContents />
     </div>

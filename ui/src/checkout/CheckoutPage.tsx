@@ -32,7 +32,7 @@ export function CheckoutPage() {
   const locked = attempt.step === 'asking' || attempt.step === 'unanswered'
   const unfinished = attempt.step === 'unanswered' || (attempt.step === 'asking' && attempt.again)
   return (
-    <div data-cart tabIndex={-1} className="mx-auto min-h-[80vh] max-w-5xl pt-8 outline-none">
+    <div data-cart tabIndex={-1} className="mx-auto max-w-5xl pt-8 outline-none">
       <h1 className="text-3xl font-bold sm:text-[2.6rem]">Checkout</h1>
       {unfinished && <Unfinished attempt={attempt} />}
       {error && <Trouble error={error} what="Your cart could not be read" />}

@@ -71,7 +71,7 @@ export function GridPage() {
 
 function Unfurnished() {
   return (
-    <div className="min-h-dvh pt-8">
+    <div className="pt-8">
       <div className="h-52" />
       <EmptyShelves places={6} />
     </div>

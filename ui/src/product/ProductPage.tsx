@@ -52,7 +52,7 @@ export function ProductPage({ productId }: { productId: string }) {
   const live = unknown && status?.catalog === 'live' ? { ...known, removed: true } : known
   const { product } = live
   return (
-    <article className="min-h-[130vh] pt-4 sm:pt-6" data-product={productId}>
+    <article className="pt-4 sm:pt-6" data-product={productId}>
       <Breadcrumb category={product.category} />
       <div className="mt-2 grid gap-x-14 gap-y-6 md:grid-cols-[minmax(0,1fr)_minmax(0,1.05fr)]">
         <div className="min-w-0 self-start md:sticky md:top-24">
@@ -146,7 +146,7 @@ function Tags({ tags }: { tags: readonly string[] }) {
 /** The product's place while it is on its way, as large as it will be. */
 function Skeleton() {
   return (
-    <div className="min-h-[130vh] pt-4 sm:pt-6">
+    <div className="pt-4 sm:pt-6">
       <h1 className="sr-only">Product</h1>
       <p className="flex min-h-11 items-center text-[0.95rem] text-soft">Fetching the product…</p>
       <div aria-hidden className="mt-2 grid gap-x-14 gap-y-6 md:grid-cols-[minmax(0,1fr)_minmax(0,1.05fr)]">

@@ -40,14 +40,15 @@ export function App() {
   const id = idIn(path)
   const isGrid = path === '/' || path === '/products'
   return (
-    <div className="flex min-h-dvh flex-col">
+    <div>
       <a href="#main" className="btn-main sr-only focus:not-sr-only focus:fixed focus:left-3 focus:top-3 focus:z-50">
         Skip to content
       </a>
       <Header />
-      <main id="main" tabIndex={-1} className={`mx-auto w-full grow px-4 pb-20 sm:px-6 ${isGrid ? 'max-w-[120rem]' : 'max-w-[84rem]'}`}>
+      {/* As high as the window whatever it holds yet: the footer never stands where content is still to come. */}
+      <main id="main" tabIndex={-1} className={`mx-auto min-h-dvh w-full px-4 pb-20 sm:px-6 ${isGrid ? 'max-w-[120rem]' : 'max-w-[84rem]'}`}>
         <Mishap>
-          <Suspense fallback={<div className="min-h-dvh" aria-busy="true" />}>
+          <Suspense fallback={<div aria-busy="true" />}>
             <Switch>
               <Route path="/" component={GridPage} />
               <Route path="/products" component={GridPage} />
