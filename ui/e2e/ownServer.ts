@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { BINARY } from './largeShop'
 
 /** A server of its own on addresses that it keeps: killed and started again while a page is open. */
-export type OwnServer = { admin: string; data: string; said: () => string; start: () => Promise<void>; kill: () => Promise<void>; remove: () => Promise<void> }
+export type OwnServer = { url: string; admin: string; data: string; said: () => string; start: () => Promise<void>; kill: () => Promise<void>; remove: () => Promise<void> }
 
 async function freePort(): Promise<number> {
   const server = createServer()
@@ -52,7 +52,7 @@ export async function ownServer(environment: Record<string, string>): Promise<Ow
     await end('SIGTERM')
     rmSync(work, { recursive: true, force: true })
   }
-  return { admin: `http://localhost:${admin}`, data, said: () => said, start, kill: () => end('SIGKILL'), remove }
+  return { url: `http://localhost:${http}`, admin: `http://localhost:${admin}`, data, said: () => said, start, kill: () => end('SIGKILL'), remove }
 }
 
 /** The token of such a server. */

@@ -7,6 +7,7 @@ import { readCart } from '../live/decode'
 import { Observable } from '../lib/observable'
 import { storage } from '../lib/storage'
 import { uuid } from '../lib/uuid'
+import { feed } from '../live/shopfront'
 import { rememberOrder } from '../orders/mine'
 import { noteAsked } from '../orders/told'
 import { track } from '../track/track'
@@ -28,10 +29,14 @@ function step(event: AttemptEvent): Attempt {
   return next
 }
 
+/** The key of the order that this page, not an earlier one, has asked for last. */
+let askedHere: string | null = null
+
 async function ask(body: CheckoutBody): Promise<void> {
   if (attempt.get().step === 'asking') return
   const begun = step({ type: 'ask', body, newKey: uuid(), at: Date.now() })
   if (begun.step !== 'asking') return
+  askedHere = begun.ask.key
   for (let tries = 0; attempt.get().step === 'asking'; tries++) {
     const wait = TRY_AGAIN_MS[tries]
     try {
@@ -60,6 +65,15 @@ function concluded(end: Attempt): void {
     else rereadCart()
   }
 }
+
+/** The shop is back: an order that this page has asked for, and that may be lost, is asked for again by its key without another click. */
+let phase = feed.connection.get().phase
+feed.connection.subscribe(() => {
+  const before = phase
+  phase = feed.connection.get().phase
+  const now = attempt.get()
+  if (phase === 'live' && before !== 'live' && now.step === 'unanswered' && now.ask.key === askedHere) void ask(now.ask.body)
+})
 
 export type Checkout = { attempt: Attempt; place: (body: CheckoutBody) => void; askAgain: () => void; dismiss: () => void; finish: () => void }
 
