@@ -55,7 +55,7 @@ test('an order whose answer was lost is one order', async ({ page, request }) =>
   await expect(page.getByRole('main').getByRole('listitem')).toHaveCount(1)
 })
 
-test('a total that changed is refused, shown, and agreed to anew', async ({ page, request }) => {
+test('a total that changed is refused, shown, and agreed to again', async ({ page, request }) => {
   const product = await someProduct(request, 7)
   await readyToOrder(page, product.productId)
   await page.route(CHECKOUT, async (route) => {

@@ -115,7 +115,7 @@ export function forgetOwnChanges(): void {
   asked.clear()
 }
 
-/** Connected: wishes are sent anew (they are absolute, so twice does no harm), and if that was not the first time, the cart is read again. */
+/** Connected: wishes are sent again (they are absolute, so twice does no harm), and if that was not the first time, the cart is read again. */
 export function cartConnected(again: boolean): void {
   for (const [productId, quantity] of wishes.get()) sendWish(productId, quantity)
   if (again) rereadCart()

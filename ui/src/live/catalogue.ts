@@ -27,7 +27,7 @@ type Pacing = (act: () => void, everyMs: number) => () => void
 const atOnce: Pacing = (act) => act
 
 /**
- * All products that this page has heard of. Components subscribe to one product each, so a change renders one card, and are told
+ * All products that this page has read or received. Components subscribe to one product each, so a change renders one card, and are notified
  * in the rhythm of the eye: those in sight a few times a second, the others now and then. What `get` gives is always the newest.
  * Stock and details are taken by their own revisions (`merge`), except in a whole sync, which is the catalogue.
  */

@@ -7,7 +7,7 @@ import { readEnvelope, readHeartbeat } from './decode'
 export const SUBPROTOCOL = 'kartshoppe.v1'
 /** The server beats every 5 s: two missed beats and some slack make the page stale, in milliseconds. */
 export const STALE_AFTER_MS = 12_000
-/** A socket that stays silent this long is given up and opened anew, in milliseconds. */
+/** A socket that stays silent this long is given up and opened again, in milliseconds. */
 export const GIVE_UP_AFTER_MS = 20_000
 /** A socket that has not opened in this time is given up, in milliseconds. */
 export const OPEN_WITHIN_MS = 10_000

@@ -29,7 +29,7 @@ export default function OrderPage() {
   const way = usePoll<Way>(`/admin/orders/${encodeURIComponent(id)}`, 5_000)
   const order = way.data
   return (
-    <PageFrame title={`Order ${id}`} lead={order && `${money(order.total)}, placed ${dateAndTime(order.createdAt)}, session ${order.session ?? 'unknown'}`} actions={order && <StatusBadge status={order.status} />}>
+    <PageFrame title={`Order ${id}`} lead={order && `ordered for ${money(order.total)}, placed ${dateAndTime(order.createdAt)}, session ${order.session ?? 'unknown'}`} actions={order && <StatusBadge status={order.status} />}>
       <Failure error={way.error} what="Order" />
       {order && !order.complete && <p className="text-low">The log was not read to its end in time: what is missing here may only not have been found yet.</p>}
       {order?.items.map((item) => (

@@ -108,7 +108,7 @@ function Table({ orders, loaded }: { orders: readonly OrderSummary[]; loaded: bo
             <th>Order</th>
             <th>Status</th>
             <th>Products</th>
-            <th className="right">Total</th>
+            <th className="right">Ordered for</th>
             <th className="right">Age</th>
             <th className="right">Items waiting</th>
             <th>Session</th>
