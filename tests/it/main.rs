@@ -93,3 +93,4 @@ mod wal_visible;
 mod web_guards;
 mod web_ids;
 mod web_storefront;
+mod workshop_exercises;

@@ -1,4 +1,4 @@
-//! `kartshoppe workshop status|next|open|check|reset`: chapters with checks, at the learner's own prompt.
+//! `kartshoppe workshop status|next|open|check|hint|solve|reset`: chapters with checks and exercises, at the learner's own prompt.
 
 mod check;
 mod exercises;
@@ -53,7 +53,15 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Forget that a chapter was begun or done.
+    /// The next hint of an exercise (E3).
+    Hint {
+        exercise: Place,
+        /// This hint instead, from 1 to 3.
+        stage: Option<u8>,
+    },
+    /// Put the solution of an exercise (E3) in place, and keep what you wrote as a patch.
+    Solve { exercise: Place },
+    /// Forget that a chapter was begun or done, or undo what an exercise changed in the sources; what you wrote is kept as a patch.
     Reset { place: Place },
     /// All chapters with their steps as JSON, for a program that executes them.
     #[command(hide = true)]
@@ -65,6 +73,18 @@ enum What {
 enum Place {
     Chapter(u8),
     Exercise(u8),
+}
+
+impl Place {
+    /// The number of the exercise that it must be.
+    fn exercise(self) -> anyhow::Result<u8> {
+        match self {
+            Self::Exercise(number) => Ok(number),
+            Self::Chapter(number) => {
+                anyhow::bail!("{number} is a chapter, and hints and solutions are those of exercises: E{number}?")
+            }
+        }
+    }
 }
 
 impl FromStr for Place {
@@ -100,9 +120,11 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         What::Open { place: Place::Chapter(number) } => open(&config, chapter(*number)?)?,
         What::Check { place: Place::Chapter(number), wait, json } => return check::run(&config, chapter(*number)?, *wait, *json),
         What::Reset { place: Place::Chapter(number) } => reset(&config, chapter(*number)?)?,
-        What::Open { place: Place::Exercise(number) } => return exercises::open(&config, *number),
+        What::Open { place: Place::Exercise(number) } => exercises::open(&config, *number)?,
         What::Check { place: Place::Exercise(number), json, .. } => return exercises::check(&config, *number, *json),
-        What::Reset { place: Place::Exercise(number) } => return exercises::reset(&config, *number),
+        What::Hint { exercise, stage } => exercises::hint(exercise.exercise()?, *stage)?,
+        What::Solve { exercise } => exercises::solve(exercise.exercise()?)?,
+        What::Reset { place: Place::Exercise(number) } => exercises::reset(&config, *number)?,
         What::Script => {}
     }
     Ok(ExitCode::SUCCESS)

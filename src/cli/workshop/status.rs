@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
-use super::{headed, output, step_text};
+use super::{exercises, headed, output, step_text};
 use crate::config::Config;
 use crate::workshop::{self, Progress, Row, Stand};
 
 pub(super) fn print(config: &Config, json: bool) -> anyhow::Result<()> {
-    let rows = workshop::rows(workshop::chapters()?, &Progress::load(&config.data_dir)?);
+    let progress = Progress::load(&config.data_dir)?;
+    let mut rows = workshop::rows(workshop::chapters()?, &progress);
+    rows.extend(exercises::rows(&progress));
     if json { output::json(&rows) } else { Ok(output::print(table(&rows))?) }
 }
 
