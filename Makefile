@@ -10,7 +10,7 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor exercises build run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e e2e-large screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire
+.PHONY: help doctor exercises build run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e e2e-large screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire workshop
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ drill-bugs: ## put bugs into the shop, and let the drill find each
 
 exercises: ## prove the exercises: red with each hole, green with each solution (ARGS=3: only E3)
 	@tools/exercises.sh $(ARGS)
+
+workshop: ## follow the workshop of docs/workshop as a learner does, every check false before and true after: all, or ARGS=1-7
+	@tools/cargo.sh test --locked --no-run && tools/workshop.sh $(ARGS)
 
 reset: ## forget every order, event and product state (refuses while the shop is open)
 	@tools/reset.sh

@@ -156,11 +156,10 @@ async fn truth(url: &str, query: &str) -> Result<Option<bool>, sqlx::Error> {
 
 /// What PostgreSQL says, without the client's own words where there are better ones.
 fn reason(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(error) => error.message().to_owned(),
-        sqlx::Error::Io(error) => format!("cannot be reached ({error})"),
-        _ => error.to_string(),
+    if let sqlx::Error::Database(error) = error {
+        return error.message().to_owned();
     }
+    if let sqlx::Error::Io(error) = error { format!("cannot be reached ({error})") } else { error.to_string() }
 }
 
 impl Verdict {

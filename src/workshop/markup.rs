@@ -65,28 +65,23 @@ enum Special {
 impl<'a> Reading<'a> {
     fn take(&mut self, event: Event<'a>, offset: usize) -> Result<(), (usize, String)> {
         let line = self.line(offset);
-        match &event {
-            Event::Start(tag) => {
-                self.depth += 1;
-                let special = self.special(tag, line)?;
-                if let Some(special) = special {
-                    if self.depth > 1 {
-                        return Err((line, "a step or check stands on its own, not inside a list or quotation".to_owned()));
-                    }
-                    self.block = Some((line, special, String::new()));
-                    return Ok(());
+        if let Event::Start(tag) = &event {
+            self.depth += 1;
+            if let Some(special) = self.special(tag, line)? {
+                if self.depth > 1 {
+                    return Err((line, "a step or check stands on its own, not inside a list or quotation".to_owned()));
                 }
+                self.block = Some((line, special, String::new()));
+                return Ok(());
             }
-            Event::End(_) => {
-                self.depth -= 1;
-                if self.depth == 0
-                    && let Some((line, special, text)) = self.block.take()
-                {
-                    self.end_block(line, special, text);
-                    return Ok(());
-                }
+        } else if let Event::End(_) = &event {
+            self.depth -= 1;
+            if self.depth == 0
+                && let Some((line, special, text)) = self.block.take()
+            {
+                self.end_block(line, special, text);
+                return Ok(());
             }
-            _ => {}
         }
         match (&mut self.block, event) {
             (Some((_, _, text)), Event::Text(part) | Event::Code(part) | Event::Html(part) | Event::InlineHtml(part)) => {
@@ -105,14 +100,13 @@ impl<'a> Reading<'a> {
 
     /// What a block is, if it is not prose.
     fn special(&self, tag: &Tag<'_>, line: usize) -> Result<Option<Special>, (usize, String)> {
-        let info = match tag {
-            Tag::CodeBlock(CodeBlockKind::Fenced(info)) => info,
-            Tag::Heading { level: HeadingLevel::H1, .. } if self.read.title.is_none() && self.depth == 1 => {
-                return Ok(Some(Special::Title));
-            }
-            Tag::HtmlBlock if self.depth == 1 => return Ok(Some(Special::Html)),
-            _ => return Ok(None),
-        };
+        if self.depth == 1 && matches!(tag, Tag::HtmlBlock) {
+            return Ok(Some(Special::Html));
+        }
+        if self.depth == 1 && self.read.title.is_none() && matches!(tag, Tag::Heading { level: HeadingLevel::H1, .. }) {
+            return Ok(Some(Special::Title));
+        }
+        let Tag::CodeBlock(CodeBlockKind::Fenced(info)) = tag else { return Ok(None) };
         let (language, rest) = info.trim().split_once(char::is_whitespace).unwrap_or((info.trim(), ""));
         match (language, rest.trim()) {
             ("toml", "check") => Ok(Some(Special::Check)),
@@ -168,6 +162,7 @@ impl<'a> Reading<'a> {
 }
 
 /// HTML that runs nothing and loads nothing.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not changed is written as it is")]
 fn harmless<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
     // What each open link is closed with.
     let mut links: Vec<Option<String>> = Vec::new();

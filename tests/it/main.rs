@@ -93,4 +93,5 @@ mod wal_visible;
 mod web_guards;
 mod web_ids;
 mod web_storefront;
+mod workshop;
 mod workshop_exercises;

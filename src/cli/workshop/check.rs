@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{log, moment, output};
+use super::{board, log, moment, output};
 use crate::config::Config;
 use crate::workshop::{self, Chapter, Judge, Local, Progress, Report, State};
 
@@ -34,6 +34,7 @@ async fn check(config: &Config, chapter: &Chapter, wait: Duration) -> anyhow::Re
     let report = Report::of(chapter, judge.chapter(chapter, wait).await);
     let now = moment(readable.as_ref()).await;
     workshop::update(&config.data_dir, |progress| progress.checked(&place, report.passed(), report.done, now))?;
+    board::post(config, &place, report.passed().len(), report.checks.len(), report.done).await;
     Ok(report)
 }
 

@@ -1,5 +1,7 @@
-//! `kartshoppe workshop status|next|open|check|hint|solve|reset`: chapters with checks and exercises, at the learner's own prompt.
+//! `kartshoppe workshop status|next|open|check|hint|solve|reset`: chapters with checks and exercises, at the learner's own prompt;
+//! `lead|join|leave`: a class.
 
+mod board;
 mod check;
 mod exercises;
 mod script;
@@ -63,6 +65,19 @@ enum What {
     Solve { exercise: Place },
     /// Forget that a chapter was begun or done, or undo what an exercise changed in the sources; what you wrote is kept as a patch.
     Reset { place: Place },
+    /// Show a class on a board: prints the address that learners join, and that of the board.
+    Lead {
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+        listen: std::net::SocketAddr,
+    },
+    /// Send the results of checks to a board: name, step and result.
+    Join {
+        url: String,
+        #[arg(long)]
+        name: String,
+    },
+    /// Send nothing any more.
+    Leave,
     /// All chapters with their steps as JSON, for a program that executes them.
     #[command(hide = true)]
     Script,
@@ -112,6 +127,9 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     if let What::Script = args.what {
         return script::print().map(|()| ExitCode::SUCCESS);
     }
+    if let What::Lead { listen } = args.what {
+        return super::block_on(board::lead(listen)).map(|()| ExitCode::SUCCESS);
+    }
     let config = cli.load(Vec::new())?.config;
     let chapter = |number: u8| workshop::chapter(number);
     match &args.what {
@@ -125,7 +143,9 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         What::Hint { exercise, stage } => exercises::hint(exercise.exercise()?, *stage)?,
         What::Solve { exercise } => exercises::solve(exercise.exercise()?)?,
         What::Reset { place: Place::Exercise(number) } => exercises::reset(&config, *number)?,
-        What::Script => {}
+        What::Join { url, name } => super::block_on(board::join(&config, url, name))?,
+        What::Leave => board::leave(&config)?,
+        What::Lead { .. } | What::Script => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# workshop.sh [CHAPTERS]: follows the workshop from an empty data directory: types every step of docs/workshop, and holds that every
+# check is false before its chapter and true after it. CHAPTERS such as 3, 1-7 or 0-4,9 are judged; those before them are followed
+# only. Without it, all that this machine is sure to have (docs/workshop/README.md). KARTSHOPPE_BIN names another binary.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+
+binary=${KARTSHOPPE_BIN:-$root/target/debug/kartshoppe}
+[ -x "$binary" ] || fail "$binary is not there: cargo test --no-run"
+KARTSHOPPE_CHROMIUM=$(find_browser) || fail "no Chromium: apt-get install chromium, or set KARTSHOPPE_CHROMIUM"
+[ -n "${KARTSHOPPE__POSTGRES__BIN_DIR:-}" ] || KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
+export KARTSHOPPE_CHROMIUM KARTSHOPPE__POSTGRES__BIN_DIR
+tools/ui.sh
+
+work=$(mktemp -d)
+# The private PostgreSQL of a server that runs as root runs as another user, who must get through here.
+chmod 711 "$work"
+runner=''
+finish() {
+  local status=$? left
+  if [ -n "$runner" ] && kill -TERM "$runner" 2>/dev/null; then wait "$runner" || true; fi
+  if left=$(pgrep -f -- "$work/"); then
+    say "the workshop left processes behind:" && ps -o pid=,args= -p "$(echo $left | tr ' ' ,)" >&2
+    kill -INT $left 2>/dev/null || true
+    status=1
+  fi
+  rm -rf "$work"
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+mkdir "$work/bin"
+ln -s "$binary" "$work/bin/kartshoppe"
+http=$(free_port)
+admin=$(free_port)
+# `make run` in a step starts this binary and builds nothing. Somebody's own database is never touched.
+env -u DATABASE_URL -u KARTSHOPPE__POSTGRES__DATABASE_URL -u KARTSHOPPE_PROFILE -u MAKEFLAGS -u MAKELEVEL -u ARGS \
+  KARTSHOPPE_BIN="$binary" PATH="$work/bin:$PATH" KARTSHOPPE__DATA_DIR="$work/data" \
+  KARTSHOPPE__HTTP__LISTEN=127.0.0.1:"$http" KARTSHOPPE__ADMIN__LISTEN=127.0.0.1:"$admin" \
+  node tools/workshop/run.mjs "$work" "$http" "$admin" "${1:-}" &
+runner=$!
+status=0
+wait "$runner" || status=$?
+runner=''
+exit "$status"
