@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { frontQuery } from '../api/queries'
 import { bestSellers } from '../live/bestSellers'
 import { useObservable } from '../lib/observable'
+import { apart } from './apart'
 import { MovingNow } from './MovingNow'
 import { Strip } from './Strip'
 
@@ -12,9 +13,11 @@ export function FrontPage() {
   const sold = useObservable(bestSellers)
   const strips = [
     { title: 'Best sellers', ids: sold },
-    { title: 'Price drops', ids: front?.drops ?? [] },
-    { title: 'Almost gone', ids: front?.almostGone ?? [] },
-    { title: 'Trending', ids: front?.trending ?? [] },
+    ...apart([
+      { title: 'Price drops', ids: front?.drops ?? [] },
+      { title: 'Almost gone', ids: front?.almostGone ?? [] },
+      { title: 'Trending', ids: front?.trending ?? [] },
+    ]),
   ].filter(({ ids }) => ids.length > 0)
   return (
     <>

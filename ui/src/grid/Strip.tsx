@@ -6,9 +6,7 @@ import { money } from '../lib/money'
 import { useLiveProduct } from '../live/catalogue'
 import { Picture } from '../product/Picture'
 import { StockBadge } from '../product/StockBadge'
-
-/** Products of one strip: all that a narrow column holds. */
-const SHOWN = 4
+import { SHOWN } from './apart'
 
 /** A few products under a heading: a column of rows, or on small screens a row of cards that scrolls. */
 export function Strip({ title, ids }: { title: string; ids: readonly string[] }) {
