@@ -35,7 +35,7 @@ use crate::actors::waiting::WaitingOutput;
 use crate::telemetry::context::{TRACEPARENT, TRACESTATE, TraceContext};
 use crate::telemetry::sampling::Root;
 use crate::telemetry::seldom::Seldom;
-use crate::telemetry::spans::Entry;
+use crate::telemetry::spans::{self, Entry};
 
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
@@ -273,20 +273,22 @@ fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
     let trace = response.extensions_mut().remove::<Trace>().and_then(|Trace(trace)| trace).or_else(|| asked.trace.clone());
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| bare_problem(&response));
     if let Some(problem) = problem {
-        let trace_id = trace.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |trace| trace.trace_id_hex());
+        let trace_id = trace.as_ref().map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |trace| trace.trace_id_hex());
         // "Not ready" is an answer to the question, and asked again and again while a start lasts.
         if problem.status.is_server_error()
             && problem.code != NOT_READY
             && let Some(untold) = FAILURES.is_told(problem.code)
         {
-            tracing::warn!(
-                trace_id,
-                untold,
-                status = problem.status.as_u16(),
-                code = problem.code,
-                cause = problem.cause,
-                "a request failed"
-            );
+            spans::within(trace.as_ref(), || {
+                tracing::warn!(
+                    trace_id,
+                    untold,
+                    status = problem.status.as_u16(),
+                    code = problem.code,
+                    cause = problem.cause,
+                    "a request failed"
+                );
+            });
         }
         let body = if asked.is_head { Vec::new() } else { problem.body(&trace_id) };
         *response.status_mut() = problem.status;

@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError};
 use crate::domain::ids::SessionId;
+use crate::telemetry::names::span;
 
 /// Most products of a session that are considered.
 const BOUGHT_MAX: i64 = 50;
@@ -50,6 +51,6 @@ impl Store {
             .fetch_all(&self.pool)
             .await
         };
-        self.run("read what the session bought", read).await
+        self.traced_here(span::ORDER_SELECT, self.run("read what the session bought", read)).await
     }
 }

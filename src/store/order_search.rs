@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Store, StoreError};
 use crate::clock::in_ms;
 use crate::domain::ids::SessionId;
+use crate::telemetry::names::span;
 
 /// What orders are looked for; what is `None` is not asked about.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +86,7 @@ impl Store {
                 .bind(search.limit);
             query.fetch_all(&self.pool).await
         };
-        let found = self.run("look for orders", find).await?;
+        let found = self.traced_here(span::ORDER_SELECT, self.run("look for orders", find)).await?;
         Ok(found.into_iter().map(|(created_us, order_id)| OrderCursor { created_us, order_id }).collect())
     }
 }

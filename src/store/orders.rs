@@ -6,6 +6,7 @@ use crate::domain::money::Cents;
 use crate::domain::order::Totals;
 use crate::domain::{EpochMs, shown_ms};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::span;
 
 /// Most orders listed for a session: the newest.
 const LISTED_ORDERS: i64 = 100;
@@ -208,7 +209,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
         };
-        let order_ids = self.run("list the session's orders", list).await?;
+        let order_ids = self.traced_here(span::ORDER_SELECT, self.run("list the session's orders", list)).await?;
         let Orders { found, unreadable } = self.orders(&order_ids).await?;
         for Unreadable { order_id, reason, .. } in unreadable {
             tracing::error!(kartshoppe.order.id = order_id, reason, "an order cannot be shown: put its rows right");
@@ -269,7 +270,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
         };
-        self.run("read orders", read).await
+        self.traced_here(span::ORDER_SELECT, self.run("read orders", read)).await
     }
 }
 

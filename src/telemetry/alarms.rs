@@ -1,4 +1,4 @@
-//! What stands in the way of work right now: one alarm per cause and place, raised and cleared by whoever observes it.
+//! What stands in the way of work right now: one alarm per cause and place, raised and cleared by the part that observes it.
 //!
 //! ```text
 //!  observer ─ raise(about, alarm) ─► Alarms ─┬─► /readyz      (those that block; the public one without the detail)
@@ -67,7 +67,7 @@ impl Alarm {
         Self { text: text.into(), detail: None, blocks: true }
     }
 
-    /// Work goes on, but an operator must look.
+    /// Work goes on, but an operator must act.
     #[must_use]
     pub fn warns(text: impl Into<String>) -> Self {
         Self { text: text.into(), detail: None, blocks: false }

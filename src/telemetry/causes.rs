@@ -23,9 +23,9 @@ macro_rules! causes {
 }
 
 causes! {
-    /// The configured roles have not been told to start yet.
+    /// The configured roles have not been started yet.
     ProcessStarting = "process-starting",
-    /// The process was told to end.
+    /// The process is ending.
     ProcessStopping = "process-stopping",
     /// The embedded log's file is not where it was.
     LogMoved = "log-moved",
@@ -71,7 +71,7 @@ causes! {
     CatalogueRestoring = "catalogue-restoring",
     /// Outcomes are not written down.
     TrackerStalled = "tracker-stalled",
-    /// Pages are not told of carts.
+    /// Pages are not sent their carts.
     FanoutStalled = "fanout-stalled",
     /// Items wait for their outcome for too long.
     ItemsUnsettled = "items-unsettled",
@@ -100,7 +100,7 @@ causes! {
 }
 
 impl Cause {
-    /// Whether it belongs to starts and ends: nobody has to act, and the log does not call it an error.
+    /// Whether it belongs to starts and ends: no one has to act, and the log does not call it an error.
     #[must_use]
     pub const fn is_expected(self) -> bool {
         matches!(
@@ -144,11 +144,11 @@ mod tests {
     fn the_runbook_says_of_every_cause_what_to_do() {
         let runbook = include_str!("../../docs/runbooks/alarms.md");
         let headings = runbook.lines().filter_map(|line| line.strip_prefix("### "));
-        let mut told: Vec<&str> = headings.flat_map(|heading| heading.split(", ")).collect();
+        let mut documented: Vec<&str> = headings.flat_map(|heading| heading.split(", ")).collect();
         let mut causes: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
-        told.sort_unstable();
+        documented.sort_unstable();
         causes.sort_unstable();
-        assert_eq!(told, causes);
+        assert_eq!(documented, causes);
         let expected = runbook.split("### ").filter(|section| section.contains("\n*Expected.*")).count();
         assert_eq!(expected, Cause::ALL.iter().filter(|cause| cause.is_expected()).count());
     }

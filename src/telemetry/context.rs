@@ -101,6 +101,12 @@ impl TraceContext {
     pub fn trace_id_hex(&self) -> String {
         self.to_string()[3..35].to_owned()
     }
+
+    /// The span id as 16 hexadecimal digits.
+    #[must_use]
+    pub fn span_id_hex(&self) -> String {
+        self.to_string()[36..52].to_owned()
+    }
 }
 
 impl fmt::Display for TraceContext {

@@ -1,12 +1,6 @@
-//! From ended spans to the collector: one queue and one client for all roles, and no one who waits for either.
-//!
-//! ```text
-//!  any thread ─ span ends ─► queue (bounded in spans; what does not fit is dropped and counted) ─► one task ─► OTLP
-//! ```
-//! A collector that is down, slow, hanging or refusing costs the spans that it does not take and one line a minute.
+//! From ended spans to the collector: one queue and one client for all roles, each with its own resource.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -14,20 +8,11 @@ use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, Wit
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _, SpanProcessor};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
-use super::otel_env::{BatchLimits, Otlp, Protocol, without_credentials};
+use super::batches::{BatchQueue, ExportCounts, Outlet, Report};
 use super::otlp_client::{CollectorClient, TlsError};
-use super::seldom::Seldom;
+use super::otlp_target::{BatchLimits, Otlp, Protocol};
 use crate::config::RoleName;
-
-/// A collector in trouble is one line in this time.
-static TROUBLE: Seldom = Seldom::new(Duration::from_secs(60));
-/// How long the last spans may take to leave.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
-/// The same where the collector took nothing last time: a stop is not held up for it.
-const FLUSH_PATIENCE_IN_TROUBLE: Duration = Duration::from_millis(200);
 
 /// Why no exporter can be had.
 #[derive(Debug, thiserror::Error)]
@@ -36,19 +21,6 @@ pub enum ExportError {
     Tls(#[from] TlsError),
     #[error("cannot set up the exporter")]
     Build(#[from] ExporterBuildError),
-}
-
-/// Spans by fate, since the process started.
-#[derive(Debug, Default)]
-pub struct ExportCounts {
-    pub exported: AtomicU64,
-    /// The queue was full.
-    pub queue_full: AtomicU64,
-    /// The collector did not take them.
-    pub refused: AtomicU64,
-    /// They were still there when the process stopped.
-    pub left_behind: AtomicU64,
-    in_trouble: std::sync::atomic::AtomicBool,
 }
 
 /// Where spans come from: each has a service name of its own.
@@ -72,17 +44,12 @@ impl Origin {
     }
 }
 
-enum Message {
-    Ended(Origin, Box<SpanData>),
-    Flush(oneshot::Sender<()>),
-}
+/// A span, and where it comes from.
+type Ended = (Origin, Box<SpanData>);
 
 /// The way out for all roles. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Exporting {
-    queue: mpsc::Sender<Message>,
-    counts: Arc<ExportCounts>,
-}
+pub struct Exporting(BatchQueue<Ended>);
 
 impl Exporting {
     /// Starts the task that sends, with each role's resource.
@@ -97,18 +64,14 @@ impl Exporting {
             exporter.set_resource(&resource(origin));
             exporters.push((origin, exporter));
         }
-        let (queue, ended) = mpsc::channel(limits.queue);
-        let counts: Arc<ExportCounts> = Arc::default();
-        let endpoint = without_credentials(&otlp.endpoint.to_string());
-        let sender = Sender { exporters, client, endpoint, counts: counts.clone(), limits };
-        tokio::spawn(sender.run(ended));
-        Ok(Self { queue, counts })
+        let outlet = SpanOutlet { exporters, client, timeout: limits.export_timeout };
+        Ok(Self(BatchQueue::start(outlet, limits, Report::new("spans", otlp))))
     }
 
     /// What became of the spans so far.
     #[must_use]
     pub fn counts(&self) -> &Arc<ExportCounts> {
-        &self.counts
+        self.0.counts()
     }
 
     /// The processor of one origin's spans.
@@ -119,19 +82,7 @@ impl Exporting {
 
     /// Sends what is still there, for a while.
     pub async fn flush(&self) {
-        let trouble = self.counts.in_trouble.load(Ordering::Relaxed);
-        let patience = if trouble { FLUSH_PATIENCE_IN_TROUBLE } else { FLUSH_PATIENCE };
-        let (done, is_done) = oneshot::channel();
-        let flushed = async {
-            if self.queue.send(Message::Flush(done)).await.is_ok() {
-                let _ = is_done.await;
-            }
-        };
-        if tokio::time::timeout(patience, flushed).await.is_err() {
-            let left = self.queue.max_capacity() - self.queue.capacity();
-            self.counts.left_behind.fetch_add(left as u64, Ordering::Relaxed);
-            tracing::warn!(spans = left, "the last spans did not leave in time");
-        }
+        self.0.flush().await;
     }
 }
 
@@ -163,9 +114,7 @@ pub struct SpanQueue {
 impl SpanQueue {
     /// Puts a span into the queue, or drops and counts it.
     pub fn push(&self, span: SpanData) {
-        if self.exporting.queue.try_send(Message::Ended(self.origin, Box::new(span))).is_err() {
-            self.exporting.counts.queue_full.fetch_add(1, Ordering::Relaxed);
-        }
+        self.exporting.0.push((self.origin, Box::new(span)));
     }
 }
 
@@ -185,81 +134,29 @@ impl SpanProcessor for SpanQueue {
     }
 }
 
-struct Sender {
+struct SpanOutlet {
     exporters: Vec<(Origin, SpanExporter)>,
     client: CollectorClient,
-    endpoint: String,
-    counts: Arc<ExportCounts>,
-    limits: BatchLimits,
+    timeout: Duration,
 }
 
-impl Sender {
-    async fn run(self, mut ended: mpsc::Receiver<Message>) {
-        loop {
-            let (batch, flushed) = self.gather(&mut ended).await;
-            let is_over = batch.is_empty() && flushed.is_none();
-            for (origin, exporter) in &self.exporters {
-                let spans: Vec<_> = batch.iter().filter(|(of, _)| of == origin).map(|(_, span)| (**span).clone()).collect();
-                if !spans.is_empty() {
-                    self.send(exporter, spans).await;
-                }
-            }
-            if let Some(flushed) = flushed {
-                let _ = flushed.send(());
-            }
-            if is_over {
-                return;
-            }
-        }
-    }
+impl Outlet for SpanOutlet {
+    type Item = Ended;
 
-    /// Waits for a batch: as many spans as it may have, or what came in the time that they may wait.
-    async fn gather(&self, ended: &mut mpsc::Receiver<Message>) -> (Vec<(Origin, Box<SpanData>)>, Option<oneshot::Sender<()>>) {
-        let mut batch = Vec::new();
-        let mut due = None;
-        while batch.len() < self.limits.batch {
-            let next = match due {
-                None => ended.recv().await,
-                Some(due) => match tokio::time::timeout_at(due, ended.recv()).await {
-                    Ok(next) => next,
-                    Err(_) => return (batch, None),
-                },
+    async fn send(&self, mut batch: Vec<Ended>, report: &Report) {
+        for (origin, exporter) in &self.exporters {
+            let (ours, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|(of, _)| of == origin);
+            batch = rest;
+            if ours.is_empty() {
+                continue;
+            }
+            let count = ours.len() as u64;
+            let spans = ours.into_iter().map(|(_, span)| *span).collect();
+            let sent = match tokio::time::timeout(self.timeout, exporter.export(spans)).await {
+                Ok(sent) => sent.map_err(|error| self.client.take_trouble().unwrap_or_else(|| error.to_string())),
+                Err(_) => Err(format!("no answer within {:?}", self.timeout)),
             };
-            match next {
-                Some(Message::Ended(origin, span)) => batch.push((origin, span)),
-                Some(Message::Flush(flushed)) => return (batch, Some(flushed)),
-                None => return (batch, None),
-            }
-            due = due.or_else(|| Some(Instant::now() + self.limits.delay));
-        }
-        (batch, None)
-    }
-
-    async fn send(&self, exporter: &SpanExporter, spans: Vec<SpanData>) {
-        let count = spans.len() as u64;
-        let sent = tokio::time::timeout(self.limits.export_timeout, exporter.export(spans)).await;
-        let cause = match sent {
-            Ok(Ok(())) => {
-                self.counts.exported.fetch_add(count, Ordering::Relaxed);
-                if self.counts.in_trouble.swap(false, Ordering::Relaxed) {
-                    tracing::info!(endpoint = self.endpoint, "the collector takes spans again");
-                }
-                return;
-            }
-            Ok(Err(error)) => self.client.take_trouble().unwrap_or_else(|| error.to_string()),
-            Err(_) => format!("no answer within {:?}", self.limits.export_timeout),
-        };
-        self.counts.refused.fetch_add(count, Ordering::Relaxed);
-        self.counts.in_trouble.store(true, Ordering::Relaxed);
-        if let Some(untold) = TROUBLE.is_told("export") {
-            let dropped = self.counts.refused.load(Ordering::Relaxed) + self.counts.queue_full.load(Ordering::Relaxed);
-            tracing::warn!(
-                endpoint = self.endpoint,
-                cause,
-                dropped,
-                untold,
-                "the collector does not take spans: they are dropped"
-            );
+            report.note(count, sent);
         }
     }
 }

@@ -31,7 +31,7 @@ pub fn as_text(open: &str) -> String {
 }
 
 /// A sample as it stands before its exemplar; the same characters within a label's value stay.
-fn without_exemplar(line: &str) -> &str {
+pub(super) fn without_exemplar(line: &str) -> &str {
     let (mut quoted, mut escaped) = (false, false);
     let begins = |byte: u8| {
         let was_escaped = std::mem::take(&mut escaped);

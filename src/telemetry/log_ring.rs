@@ -10,6 +10,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use super::traced_lines::{SPAN_ID, TRACE_ID, sampled};
 use crate::clock::Clock;
 use crate::domain::EpochMs;
 
@@ -19,7 +20,7 @@ const BYTES: usize = 2 * 1024 * 1024;
 /// Characters of a line's text and of a field, and fields of a line.
 const TEXT_MAX: usize = 1_000;
 const FIELD_MAX: usize = 300;
-const FIELDS_MAX: usize = 16;
+pub(super) const FIELDS_MAX: usize = 16;
 /// Parts of field names whose values let somebody in: they are left out, though no line should have them.
 const SECRET_PARTS: [&str; 7] = ["session", "password", "secret", "token", "credential", "authorization", "cookie"];
 
@@ -122,6 +123,10 @@ impl<S: Subscriber> Layer<S> for RingLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let mut found = Fields::default();
         event.record(&mut found);
+        if let Some(trace) = sampled() {
+            found.fields.entry(TRACE_ID.to_owned()).or_insert_with(|| trace.trace_id_hex());
+            found.fields.insert(SPAN_ID.to_owned(), trace.span_id_hex());
+        }
         let part = event.metadata().target();
         self.ring.put(Line {
             number: 0,
@@ -161,13 +166,13 @@ impl Visit for Fields {
     }
 }
 
-fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
 /// At most so many characters; of control characters only line breaks stay.
-fn cut(text: &str, most: usize) -> String {
+pub(super) fn cut(text: &str, most: usize) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
     let mut chars = text.chars();
     let head: String = chars.by_ref().take(most).map(shown).collect();

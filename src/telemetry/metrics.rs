@@ -21,7 +21,7 @@ use super::families::Family;
 /// Bucket bounds in seconds for anything between a cached read and a slow restart.
 pub const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// One value, with the labels that tell it from the others of its family.
+/// One value, with the labels in which it differs from the others of its family.
 pub type Sample = (Vec<(&'static str, String)>, f64);
 
 /// The process's registry. Cheap to clone.
@@ -47,13 +47,13 @@ impl Metrics {
         }
     }
 
-    /// Registers histograms that one label tells apart.
+    /// Registers histograms that differ in one label.
     pub fn register_each(&self, family: &'static Family, histograms: Vec<(&'static str, Histogram)>) {
         let each = HistogramByLabel { family, histograms };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(each));
     }
 
-    /// Registers figures that are only computed when somebody asks: `read` gives one value per set of labels.
+    /// Registers figures that are only computed when they are asked for: `read` gives one value per set of labels.
     pub fn observe<F>(&self, family: &'static Family, read: F)
     where
         F: Fn() -> Vec<Sample> + Send + Sync + 'static,
@@ -191,9 +191,9 @@ mod tests {
         let metrics = Metrics::default();
         let commits = Counter::<u64>::default();
         metrics.register(&families::PASSIVATIONS, commits.clone());
-        let told = [("product", Histogram::new(SECONDS)), ("order", Histogram::new(SECONDS))];
-        told[1].1.observe(0.2);
-        metrics.register_each(&families::PAGE_TOLD_SECONDS, told.to_vec());
+        let frames = [("product", Histogram::new(SECONDS)), ("order", Histogram::new(SECONDS))];
+        frames[1].1.observe(0.2);
+        metrics.register_each(&families::PAGE_TOLD_SECONDS, frames.to_vec());
         metrics.observe(&families::PRODUCTS, || vec![(vec![("state", "live".to_owned())], 3.0)]);
         metrics.observe_one(&families::LOG_BYTES, || Some(7.0));
         commits.inc_by(2);

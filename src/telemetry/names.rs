@@ -12,6 +12,8 @@ pub mod span {
     pub const ORDER_SELECT: &str = "SELECT orders";
     pub const OUTCOME_UPDATE: &str = "UPDATE order_items";
     pub const ORDER_SEND: &str = "send order-events";
+    pub const ORDER_POLL: &str = "poll order-events";
+    pub const UPDATE_POLL: &str = "poll product-updates";
     pub const ORDER_PROCESS: &str = "process order-events";
     pub const UPDATE_PROCESS: &str = "process product-updates";
     pub const PRODUCT_APPLY: &str = "product.apply";
@@ -44,6 +46,8 @@ pub mod span {
             "api, cdc",
             "order items on their way to the log, until it has answered; from `cdc` for rows that came through the WAL",
         ),
+        (ORDER_POLL, "CLIENT", "inventory", "one order item on its way from its append to the log until it is decoded"),
+        (UPDATE_POLL, "CLIENT", "inventory", "one product update on that way, where it came with a trace"),
         (ORDER_PROCESS, "CONSUMER", "inventory", "one order item, from its decoding until its commit"),
         (UPDATE_PROCESS, "CONSUMER", "inventory", "one product update, from its decoding until its commit"),
         (PRODUCT_APPLY, "INTERNAL", "inventory", "the product's actor applies the command"),
@@ -119,8 +123,8 @@ pub mod attribute {
         (DB_QUERY_SUMMARY, "string", "operation and table, as the span is called"),
         (DB_RESPONSE_STATUS_CODE, "string", "the SQLSTATE of a refusal"),
         (MESSAGING_SYSTEM, "string", "`kafka`, or `kartshoppe` for the embedded log"),
-        (MESSAGING_OPERATION_NAME, "string", "`send` or `process`"),
-        (MESSAGING_OPERATION_TYPE, "string", "`send` or `process`"),
+        (MESSAGING_OPERATION_NAME, "string", "`send`, `poll` or `process`"),
+        (MESSAGING_OPERATION_TYPE, "string", "`send`, `receive` or `process`"),
         (MESSAGING_DESTINATION_NAME, "string", "the topic"),
         (MESSAGING_DESTINATION_PARTITION_ID, "string", "the partition"),
         (MESSAGING_CONSUMER_GROUP_NAME, "string", "the group that commits the positions"),

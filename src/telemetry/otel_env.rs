@@ -1,18 +1,18 @@
 //! `OTEL_*`, read once and strictly (docs/adr, "What cannot be exported stops the start").
 //!
-//! A value that decides whether or where spans go and cannot be honoured stops the start; any other that is not understood is
+//! A value that decides whether or where a signal goes and cannot be honoured stops the start; any other that is not understood is
 //! one warning and counts as unset. Variables of other languages' SDKs are not looked at.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::Uri;
 use axum::http::uri::Scheme;
 
+use super::otlp_target::{BatchLimits, Otlp, OtlpHeaders, Protocol, Signal, decoded, header, without_credentials};
 use super::sampling::Sampler;
 
-/// The path of the signal behind a base endpoint. Source: OTLP exporter specification.
-const TRACES_PATH: &str = "/v1/traces";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why `OTEL_*` stops the start.
@@ -24,41 +24,15 @@ pub struct EnvError {
     reason: String,
 }
 
-/// How a collector is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    HttpProtobuf,
-    Grpc,
-}
-
-/// Where spans go, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Otlp {
-    pub protocol: Protocol,
-    /// With the signal's path, for HTTP.
-    pub endpoint: Uri,
-    pub gzip: bool,
-    pub timeout: Duration,
-    /// PEM files: whom to trust instead of the system's roots, and who we are.
-    pub trusted: Option<PathBuf>,
-    pub client_certificate: Option<PathBuf>,
-    pub client_key: Option<PathBuf>,
-}
-
-/// How many spans wait, and how long. The defaults are the specification's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchLimits {
-    pub queue: usize,
-    pub batch: usize,
-    pub delay: Duration,
-    pub export_timeout: Duration,
-}
-
 /// What `OTEL_*` says.
 #[derive(Debug)]
 pub struct OtelEnv {
     /// `None`: no span leaves.
-    pub otlp: Option<Otlp>,
+    pub traces: Option<Otlp>,
+    /// `None`: the log stays on standard error and in its file.
+    pub logs: Option<Otlp>,
+    /// `None`: metrics are only there for who asks.
+    pub metrics: Option<Otlp>,
     /// `None`: not set.
     pub sampler: Option<Sampler>,
     /// Whether that one asks a parent first.
@@ -66,6 +40,8 @@ pub struct OtelEnv {
     /// Whether contexts of clients are read.
     pub joins_traces: bool,
     pub limits: BatchLimits,
+    pub log_limits: BatchLimits,
+    pub metric_interval: Duration,
     /// Taken literally for all roles.
     pub service_name: Option<String>,
     /// Further attributes of the resource.
@@ -83,12 +59,33 @@ pub fn read() -> Result<OtelEnv, EnvError> {
 
 fn read_from(lookup: &dyn Fn(&str) -> Option<String>) -> Result<OtelEnv, EnvError> {
     let mut reader = EnvReader { lookup, warnings: Vec::new() };
-    let otlp = if reader.wants_traces()? { Some(reader.otlp()?) } else { None };
+    let is_disabled = reader.is_disabled()?;
+    let mut of = |signal| if !is_disabled && reader.wants(signal)? { reader.otlp(signal).map(Some) } else { Ok(None) };
+    let (traces, logs, metrics) = (of(Signal::Traces)?, of(Signal::Logs)?, of(Signal::Metrics)?);
     let (sampler, asks_parents) = reader.sampler()?;
     let joins_traces = reader.joins_traces();
-    let limits = reader.limits();
+    let limits = reader.limits("BSP", Duration::from_secs(5));
+    let log_limits = reader.limits("BLRP", Duration::from_secs(1));
+    let metric_interval = reader.metric_interval();
     let (service_name, attributes) = reader.resource();
-    Ok(OtelEnv { otlp, sampler, asks_parents, joins_traces, limits, service_name, attributes, warnings: reader.warnings })
+    let mut warnings = reader.warnings;
+    // What all signals share is read for each.
+    let mut seen = BTreeSet::new();
+    warnings.retain(|warning| seen.insert(warning.clone()));
+    Ok(OtelEnv {
+        traces,
+        logs,
+        metrics,
+        sampler,
+        asks_parents,
+        joins_traces,
+        limits,
+        log_limits,
+        metric_interval,
+        service_name,
+        attributes,
+        warnings,
+    })
 }
 
 struct EnvReader<'a> {
@@ -106,9 +103,9 @@ impl EnvReader<'_> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// The traces' own variable, or the one of all signals: which it was, and its value.
-    fn of_signal(&self, suffix: &str) -> Option<(String, String)> {
-        let names = [format!("OTEL_EXPORTER_OTLP_TRACES_{suffix}"), format!("OTEL_EXPORTER_OTLP_{suffix}")];
+    /// The signal's own variable, or the one of all signals: which it was, and its value.
+    fn of_signal(&self, signal: Signal, suffix: &str) -> Option<(String, String)> {
+        let names = [format!("OTEL_EXPORTER_OTLP_{}_{suffix}", signal.in_names()), format!("OTEL_EXPORTER_OTLP_{suffix}")];
         names.into_iter().find_map(|name| Some((self.get(&name)?, name))).map(|(value, name)| (name, value))
     }
 
@@ -116,29 +113,34 @@ impl EnvReader<'_> {
         self.warnings.push(format!("{name}={value:?} is not understood: {instead}"));
     }
 
-    /// Without an endpoint nothing is sent unless the exporter is asked for by name: a shop on a laptop has no collector.
-    fn wants_traces(&mut self) -> Result<bool, EnvError> {
+    fn is_disabled(&self) -> Result<bool, EnvError> {
         const DISABLED: &str = "OTEL_SDK_DISABLED";
-        const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
         match self.get(DISABLED) {
-            Some(value) if value.eq_ignore_ascii_case("true") => return Ok(false),
-            Some(value) if !value.eq_ignore_ascii_case("false") => {
-                return Err(refused(DISABLED, &value, "expected true or false"));
-            }
-            Some(_) | None => {}
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
+            Some(value) if !value.eq_ignore_ascii_case("false") => Err(refused(DISABLED, &value, "expected true or false")),
+            Some(_) | None => Ok(false),
         }
-        let Some(asked) = self.get(EXPORTER) else { return Ok(self.of_signal("ENDPOINT").is_some()) };
+    }
+
+    /// Without an endpoint nothing is sent unless the exporter is asked for by name: a shop on a laptop has no collector. An
+    /// endpoint of all signals sends spans alone, as what is there is often a store of traces.
+    fn wants(&self, signal: Signal) -> Result<bool, EnvError> {
+        let name = format!("OTEL_{}_EXPORTER", signal.in_names());
+        let Some(asked) = self.get(&name) else {
+            let own = self.get(&format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.in_names()));
+            return Ok(own.is_some() || (signal == Signal::Traces && self.get("OTEL_EXPORTER_OTLP_ENDPOINT").is_some()));
+        };
         let exporters: Vec<&str> = asked.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         match exporters[..] {
             ["otlp"] => Ok(true),
             ["none"] => Ok(false),
-            _ => Err(refused(EXPORTER, &asked, "spans go out by OTLP; expected otlp or none")),
+            _ => Err(refused(&name, &asked, "the shop sends by OTLP; expected otlp or none")),
         }
     }
 
-    fn otlp(&mut self) -> Result<Otlp, EnvError> {
-        let protocol = self.protocol()?;
-        let gzip = match self.of_signal("COMPRESSION") {
+    fn otlp(&mut self, signal: Signal) -> Result<Otlp, EnvError> {
+        let protocol = self.protocol(signal)?;
+        let gzip = match self.of_signal(signal, "COMPRESSION") {
             Some((_, value)) if value == "gzip" => true,
             Some((name, value)) if value != "none" => {
                 self.warn(&name, &value, "expected gzip or none; nothing is compressed");
@@ -146,20 +148,20 @@ impl EnvReader<'_> {
             }
             Some(_) | None => false,
         };
-        self.check_headers();
         Ok(Otlp {
             protocol,
-            endpoint: self.endpoint(protocol)?,
+            endpoint: self.endpoint(signal, protocol)?,
             gzip,
-            timeout: self.millis_of_signal("TIMEOUT", DEFAULT_TIMEOUT),
-            trusted: self.file("CERTIFICATE")?,
-            client_certificate: self.file("CLIENT_CERTIFICATE")?,
-            client_key: self.file("CLIENT_KEY")?,
+            timeout: self.millis_of_signal(signal, "TIMEOUT", DEFAULT_TIMEOUT),
+            headers: self.headers(signal),
+            trusted: self.file(signal, "CERTIFICATE")?,
+            client_certificate: self.file(signal, "CLIENT_CERTIFICATE")?,
+            client_key: self.file(signal, "CLIENT_KEY")?,
         })
     }
 
-    fn protocol(&self) -> Result<Protocol, EnvError> {
-        let Some((name, value)) = self.of_signal("PROTOCOL") else { return Ok(Protocol::HttpProtobuf) };
+    fn protocol(&self, signal: Signal) -> Result<Protocol, EnvError> {
+        let Some((name, value)) = self.of_signal(signal, "PROTOCOL") else { return Ok(Protocol::HttpProtobuf) };
         match value.as_str() {
             "http/protobuf" => Ok(Protocol::HttpProtobuf),
             "grpc" => Ok(Protocol::Grpc),
@@ -167,18 +169,18 @@ impl EnvReader<'_> {
         }
     }
 
-    fn endpoint(&mut self, protocol: Protocol) -> Result<Uri, EnvError> {
-        const OF_TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    fn endpoint(&mut self, signal: Signal, protocol: Protocol) -> Result<Uri, EnvError> {
         const OF_ALL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-        let (name, value) = match (self.get(OF_TRACES), self.get(OF_ALL), protocol) {
-            (Some(value), _, _) => (OF_TRACES, value),
+        let (own, path) = (format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.in_names()), signal.path());
+        let (name, value) = match (self.get(&own), self.get(OF_ALL), protocol) {
+            (Some(value), _, _) => (own.as_str(), value),
             (None, Some(value), Protocol::Grpc) => (OF_ALL, value),
-            (None, Some(base), Protocol::HttpProtobuf) => (OF_ALL, format!("{}{TRACES_PATH}", base.trim_end_matches('/'))),
+            (None, Some(base), Protocol::HttpProtobuf) => (OF_ALL, format!("{}{path}", base.trim_end_matches('/'))),
             (None, None, Protocol::Grpc) => (OF_ALL, "http://localhost:4317".to_owned()),
-            (None, None, Protocol::HttpProtobuf) => (OF_ALL, format!("http://localhost:4318{TRACES_PATH}")),
+            (None, None, Protocol::HttpProtobuf) => (OF_ALL, format!("http://localhost:4318{path}")),
         };
         let whole = if protocol == Protocol::Grpc && !value.contains("://") {
-            format!("{}://{value}", if self.is_insecure() { "http" } else { "https" })
+            format!("{}://{value}", if self.is_insecure(signal) { "http" } else { "https" })
         } else {
             value.clone()
         };
@@ -191,8 +193,8 @@ impl EnvReader<'_> {
         Ok(uri)
     }
 
-    fn is_insecure(&mut self) -> bool {
-        match self.of_signal("INSECURE") {
+    fn is_insecure(&mut self, signal: Signal) -> bool {
+        match self.of_signal(signal, "INSECURE") {
             Some((_, value)) if value.eq_ignore_ascii_case("true") => true,
             Some((name, value)) if !value.eq_ignore_ascii_case("false") => {
                 self.warn(&name, &value, "expected true or false; the endpoint is reached by TLS");
@@ -202,22 +204,23 @@ impl EnvReader<'_> {
         }
     }
 
-    /// A file that cannot be read would send spans to whoever is there, or to nobody.
-    fn file(&self, suffix: &str) -> Result<Option<PathBuf>, EnvError> {
-        let Some((name, value)) = self.of_signal(suffix) else { return Ok(None) };
+    /// A file that cannot be read would send data to the wrong place, or nowhere.
+    fn file(&self, signal: Signal, suffix: &str) -> Result<Option<PathBuf>, EnvError> {
+        let Some((name, value)) = self.of_signal(signal, suffix) else { return Ok(None) };
         match std::fs::File::open(&value) {
             Ok(_) => Ok(Some(PathBuf::from(value))),
             Err(error) => Err(refused(&name, &value, format!("the file cannot be read ({error})"))),
         }
     }
 
-    /// The exporter reads them itself and leaves out what it cannot read. Their values may be secret, so none is shown.
-    fn check_headers(&mut self) {
-        let Some((name, value)) = self.of_signal("HEADERS") else { return };
-        let is_usable = |entry: &str| entry.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty());
-        if value.split(',').any(|entry| !entry.trim().is_empty() && !is_usable(entry)) {
+    /// Values may be secret, so none is shown.
+    fn headers(&mut self, signal: Signal) -> OtlpHeaders {
+        let Some((name, text)) = self.of_signal(signal, "HEADERS") else { return OtlpHeaders::default() };
+        let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(header).collect();
+        if entries.iter().any(Option::is_none) {
             self.warnings.push(format!("{name} has an entry that is not KEY=VALUE: it is left out"));
         }
+        OtlpHeaders(entries.into_iter().flatten().collect())
     }
 
     fn sampler(&mut self) -> Result<(Option<Sampler>, bool), EnvError> {
@@ -258,12 +261,20 @@ impl EnvReader<'_> {
         names.contains(&"tracecontext")
     }
 
-    fn limits(&mut self) -> BatchLimits {
-        let queue = self.number("OTEL_BSP_MAX_QUEUE_SIZE", 2_048);
-        let batch = self.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(queue);
-        let delay = self.millis("OTEL_BSP_SCHEDULE_DELAY", Duration::from_secs(5));
-        let export_timeout = self.millis("OTEL_BSP_EXPORT_TIMEOUT", Duration::from_secs(30));
+    fn limits(&mut self, kind: &str, delay: Duration) -> BatchLimits {
+        let queue = self.number(&format!("OTEL_{kind}_MAX_QUEUE_SIZE"), 2_048);
+        let batch = self.number(&format!("OTEL_{kind}_MAX_EXPORT_BATCH_SIZE"), 512).min(queue);
+        let delay = self.millis(&format!("OTEL_{kind}_SCHEDULE_DELAY"), delay);
+        let export_timeout = self.millis(&format!("OTEL_{kind}_EXPORT_TIMEOUT"), Duration::from_secs(30));
         BatchLimits { queue, batch, delay, export_timeout }
+    }
+
+    fn metric_interval(&mut self) -> Duration {
+        const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+        if let Some(value) = self.get(TEMPORALITY).filter(|value| !value.eq_ignore_ascii_case("cumulative")) {
+            self.warn(TEMPORALITY, &value, "figures are sent as on /metrics, which is cumulative");
+        }
+        self.millis("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(60))
     }
 
     fn number(&mut self, name: &str, default: usize) -> usize {
@@ -282,8 +293,8 @@ impl EnvReader<'_> {
         })
     }
 
-    fn millis_of_signal(&mut self, suffix: &str, default: Duration) -> Duration {
-        match self.of_signal(suffix) {
+    fn millis_of_signal(&mut self, signal: Signal, suffix: &str, default: Duration) -> Duration {
+        match self.of_signal(signal, suffix) {
             Some((name, _)) => self.millis(&name, default),
             None => default,
         }
@@ -306,32 +317,6 @@ impl EnvReader<'_> {
     }
 }
 
-/// Percent-decoded text.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = &tail[2..];
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// An endpoint as it may be shown.
-pub(super) fn without_credentials(endpoint: &str) -> String {
-    let (scheme, rest) = endpoint.split_once("://").map_or(("", endpoint), |(scheme, rest)| (scheme, rest));
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,7 +329,7 @@ mod tests {
 
     #[test]
     fn spans_go_out_only_where_that_is_asked_for() {
-        let asked = |variables: &[(&str, &str)]| read(variables).unwrap().otlp.map(|otlp| otlp.endpoint.to_string());
+        let asked = |variables: &[(&str, &str)]| read(variables).unwrap().traces.map(|otlp| otlp.endpoint.to_string());
         assert_eq!(asked(&[]), None);
         assert_eq!(asked(&[ENDPOINT]).as_deref(), Some("http://c:4318/v1/traces"));
         assert_eq!(asked(&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")]), None);
@@ -360,11 +345,36 @@ mod tests {
     }
 
     #[test]
+    fn logs_and_metrics_go_out_only_where_they_are_asked_for_by_name() {
+        let asked = |variables: &[(&str, &str)]| {
+            let read = read(variables).unwrap();
+            [read.logs, read.metrics].map(|otlp| otlp.map(|otlp| otlp.endpoint.to_string()))
+        };
+        assert_eq!(asked(&[]), [None, None]);
+        assert_eq!(asked(&[ENDPOINT]), [None, None], "what is there may know traces alone");
+        let both = [("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_METRICS_EXPORTER", "otlp")];
+        let at = |base: &str| [Some(format!("{base}/v1/logs")), Some(format!("{base}/v1/metrics"))];
+        assert_eq!(asked(&both), at("http://localhost:4318"));
+        assert_eq!(asked(&[both[0], both[1], ENDPOINT]), at("http://c:4318"));
+        assert_eq!(asked(&[both[0], both[1], ENDPOINT, ("OTEL_SDK_DISABLED", "true")]), [None, None]);
+        let own = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://l/own");
+        assert_eq!(asked(&[own]), [Some("http://l/own".to_owned()), None]);
+        assert_eq!(asked(&[own, ("OTEL_LOGS_EXPORTER", "none")]), [None, None]);
+        let headers = [ENDPOINT, both[0], ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic%20abc, x-team = a")];
+        let otlp = read(&headers).unwrap().logs.unwrap();
+        let expected = [("authorization", "Basic abc"), ("x-team", "a")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(otlp.headers.0, expected);
+        assert!(!format!("{otlp:?}").contains("abc"), "{otlp:?}");
+    }
+
+    #[test]
     fn what_decides_whether_and_where_and_cannot_be_honoured_stops_the_start() {
         for (name, value) in [
             ("OTEL_SDK_DISABLED", "yes"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_TRACES_EXPORTER", "otlp,console"),
+            ("OTEL_LOGS_EXPORTER", "console"),
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "smoke"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://me:secret@c/x?key=secret"),
@@ -389,9 +399,13 @@ mod tests {
             ("OTEL_PROPAGATORS", "tracecontext,b3"),
             ("OTEL_BSP_SCHEDULE_DELAY", "-1"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+            ("OTEL_BLRP_SCHEDULE_DELAY", "soon"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
             ("OTEL_RESOURCE_ATTRIBUTES", "team=a,broken"),
         ] {
-            let read = read(&[(name, value), ENDPOINT, ("OTEL_TRACES_SAMPLER", "traceidratio")]).unwrap();
+            let logs = ("OTEL_LOGS_EXPORTER", "otlp");
+            let read = read(&[(name, value), ENDPOINT, logs, ("OTEL_TRACES_SAMPLER", "traceidratio")]).unwrap();
             assert!(matches!(&read.warnings[..], [warning] if warning.contains(name)), "{:?}", read.warnings);
         }
         let fine = [
@@ -403,7 +417,7 @@ mod tests {
         ];
         let read = read(&fine).unwrap();
         assert_eq!((read.warnings.len(), read.joins_traces), (0, true));
-        assert_eq!(read.otlp.map(|otlp| (otlp.gzip, otlp.timeout)), Some((true, Duration::from_secs(1))));
+        assert_eq!(read.traces.map(|otlp| (otlp.gzip, otlp.timeout)), Some((true, Duration::from_secs(1))));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use super::otel_env::{Otlp, Protocol};
+use super::otlp_target::{Otlp, Protocol};
 
 /// An answer to spans is short.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;

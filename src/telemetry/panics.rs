@@ -8,8 +8,8 @@ use std::panic::PanicHookInfo;
 /// Panics become an ERROR of the log, in its format and with the span in which they happened. Called when the log runs.
 pub(super) fn to_the_log() {
     std::panic::set_hook(Box::new(|panic| {
-        let told = Told::of(panic);
-        let (thread, location, message) = (told.thread.as_str(), told.location.as_str(), told.message.as_str());
+        let report = PanicReport::of(panic);
+        let (thread, location, message) = (report.thread.as_str(), report.location.as_str(), report.message.as_str());
         // Taken only if RUST_BACKTRACE asks for it, as it takes half a second.
         let backtrace = Backtrace::capture();
         let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
@@ -26,18 +26,18 @@ pub(super) fn to_the_log() {
 /// Panics become one line on standard error: for commands, which have no log.
 pub fn to_standard_error() {
     std::panic::set_hook(Box::new(|panic| {
-        let _ = writeln!(io::stderr(), "kartshoppe: {}", Told::of(panic));
+        let _ = writeln!(io::stderr(), "kartshoppe: {}", PanicReport::of(panic));
     }));
 }
 
 /// What is known of a panic, each on one line.
-struct Told {
+struct PanicReport {
     thread: String,
     location: String,
     message: String,
 }
 
-impl Told {
+impl PanicReport {
     fn of(panic: &PanicHookInfo<'_>) -> Self {
         let message = panic.payload_as_str().unwrap_or("no message");
         Self {
@@ -48,7 +48,7 @@ impl Told {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a bug ended this: thread {} panicked at {}: {}", self.thread, self.location, self.message)
     }

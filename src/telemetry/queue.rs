@@ -1,4 +1,4 @@
-//! Log lines on their way out: whoever logs never waits for whoever reads.
+//! Log lines on their way out: code that logs never waits for what reads.
 //!
 //! ```text
 //!  any thread ─ write ─► queue (bounded in bytes; what does not fit is dropped and counted) ─► one thread ─► standard error, or the file
@@ -94,16 +94,19 @@ impl Shared {
     }
 
     fn write_all(&self, mut writer: impl Write) {
-        let (mut lines, mut told) = (Vec::new(), 0);
+        let (mut lines, mut reported) = (Vec::new(), 0);
         loop {
             self.take(&mut lines);
             self.write(&mut writer, &lines);
             let dropped = self.dropped.load(Ordering::Relaxed);
             // It goes the way of every line, behind those that waited; not while there is hardly room for it.
-            if dropped > told && self.waiting().lines.len() < CAPACITY_BYTES / 2 {
-                let (count, target) = (dropped - told, self.target);
-                tracing::warn!(kartshoppe.log.dropped = count, "{count} log lines for {target} were dropped: nobody took them");
-                told = dropped;
+            if dropped > reported && self.waiting().lines.len() < CAPACITY_BYTES / 2 {
+                let (count, target) = (dropped - reported, self.target);
+                tracing::warn!(
+                    kartshoppe.log.dropped = count,
+                    "{count} log lines for {target} were dropped: it did not take them"
+                );
+                reported = dropped;
             }
         }
     }

@@ -9,7 +9,7 @@ use super::context::TraceContext;
 pub enum Root {
     /// Few, and each may matter: a cart, a checkout, an order.
     Few,
-    /// One of very many: a look at the catalogue, a product update.
+    /// One of very many: a read of the catalogue, a product update.
     Stream,
     /// Probes of health.
     Never,

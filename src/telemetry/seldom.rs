@@ -1,4 +1,4 @@
-//! Log lines that anybody can cause as often as they like: told at once, then counted for a while.
+//! Log lines that anybody can cause as often as they like: written at once, then counted for a while.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ impl Seldom {
         Self { every, told: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Whether this one is told: then how many of its kind were not since the last one.
+    /// Whether this one is written: then how many of its kind were not since the last one.
     pub fn is_told(&self, kind: &'static str) -> Option<u64> {
         let (mut told, now) = (self.told.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
         match told.get_mut(kind) {

@@ -129,6 +129,19 @@ impl Span {
         if is_wanted { Self::start(role, kind, name, None, None) } else { Self::none() }
     }
 
+    /// A child that began earlier.
+    #[must_use]
+    pub fn child_since(
+        role: RoleName,
+        kind: SpanKind,
+        name: &'static str,
+        parent: Option<&TraceContext>,
+        at: SystemTime,
+    ) -> Self {
+        let parent = parent.filter(|parent| parent.is_sampled());
+        parent.map_or_else(Self::none, |parent| Self::start(role, kind, name, Some(parent), Some(at)))
+    }
+
     /// The span of a record's handling: a child of the record's context, or the root of a trace if it has none and its topic's
     /// are sampled. It began when the record was there.
     #[must_use]
@@ -138,6 +151,13 @@ impl Span {
             None => TRACERS.get().is_some_and(|tracers| tracers.sampling.wants(root, None)),
         };
         if is_wanted { Self::start(role, SpanKind::Consumer, name, parent, Some(at)) } else { Self::none() }
+    }
+
+    /// With the end that it had.
+    pub fn end_at(mut self, at: SystemTime) {
+        if let Some(span) = &mut self.0 {
+            span.end_with_timestamp(at);
+        }
     }
 
     fn start(
@@ -197,13 +217,13 @@ impl Span {
 
     /// With what is said of every operation on the event log.
     #[must_use]
-    pub fn messaging(self, operation: &'static str, destination: &'static str) -> Self {
+    pub fn messaging(self, operation: &'static str, operation_type: &'static str, destination: &'static str) -> Self {
         if self.is_none() {
             return self;
         }
         self.with(attribute::MESSAGING_SYSTEM, TRACERS.get().map_or("kafka", |tracers| tracers.messaging_system))
             .with(attribute::MESSAGING_OPERATION_NAME, operation)
-            .with(attribute::MESSAGING_OPERATION_TYPE, operation)
+            .with(attribute::MESSAGING_OPERATION_TYPE, operation_type)
             .with(attribute::MESSAGING_DESTINATION_NAME, destination)
     }
 
@@ -248,6 +268,19 @@ pub fn scope<F: Future>(trace: Option<&TraceContext>, work: F) -> WithContext<F>
         None => Context::new(),
     };
     work.with_context(context)
+}
+
+/// Does something short as part of a trace, as [`scope`] does for a task. Without a trace it stays part of the one that it is in.
+pub fn within<T>(trace: Option<&TraceContext>, work: impl FnOnce() -> T) -> T {
+    let _attached = trace.map(|trace| Context::new().with_remote_span_context(span_context(trace)).attach());
+    work()
+}
+
+/// The context of the only one of these spans: what several share belongs to none of their traces.
+#[must_use]
+pub fn only<'a>(spans: impl IntoIterator<Item = &'a Span>) -> Option<TraceContext> {
+    let mut traces = spans.into_iter().filter_map(Span::context);
+    traces.next().filter(|_| traces.next().is_none())
 }
 
 /// The trace that the running task works for.

@@ -10,7 +10,7 @@ use crate::support::shopper::Shopper;
 #[tokio::test]
 async fn no_span_log_line_or_figure_shows_a_sessions_id() {
     let receiver = OtlpReceiver::start().await;
-    let server = Server::start_filled(receiver.of(Options::default()).set("RUST_LOG", "debug")).await;
+    let server = Server::start_filled(receiver.of_all(Options::default()).set("RUST_LOG", "debug")).await;
     let shopper = Shopper::new("SECRET");
     shopper.add(&server, "PROD_0003", 1).await;
     let (status, order) = shopper.checkout(&server, false).await;
@@ -36,11 +36,17 @@ async fn no_span_log_line_or_figure_shows_a_sessions_id() {
     page.until("RECOMMENDATION").await;
     page.say(r#"{"type":"CART_UPDATE","action":"ADD","payload":{"productId":"NONE"}}"#).await;
     page.say(r#"{"type":"EVENT","sessionId":"session-SECRET"}"#).await;
+    let store = sqlx::PgPool::connect(&server.database_url()).await.unwrap();
+    shopper.add(&server, "PROD_0004", 1).await;
+    let spoilt = sqlx::query("UPDATE carts SET user_id = '' WHERE session_id = 'session-SECRET'").execute(&store).await.unwrap();
+    assert_eq!(spoilt.rows_affected(), 1);
+    assert!(request(address, "GET", "/api/ecommerce/cart/session-SECRET", &[], b"").await.status >= 500);
     server.get("/api/ecommerce/status").await;
     receiver.span("of the last request", |span| span.name == "GET /api/ecommerce/status").await;
     let figures = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();
     let log = std::fs::read_to_string(server.data().join("stderr.log")).unwrap();
-    for (what, text) in [("a span", receiver.text()), ("a figure", figures), ("the log", log)] {
+    assert!(!receiver.logs().is_empty() && !receiver.metrics().0.is_empty(), "all signals are looked at");
+    for (what, text) in [("a signal", receiver.text()), ("a figure", figures), ("the log", log)] {
         // Session, address, payload: what the shopper said is in no signal.
         for said in ["SECRET", "1 Main St", "A Shopper"] {
             let shown = text.find(said).map(|at| text.get(at.saturating_sub(300)..at + 6).unwrap_or_default().to_owned());

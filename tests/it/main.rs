@@ -47,6 +47,7 @@ mod metrics;
 mod operators_token;
 mod order_way;
 mod otel;
+mod otel_signals;
 mod replay;
 mod search;
 mod seats;

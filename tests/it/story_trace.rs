@@ -42,6 +42,10 @@ async fn purchase(place: &Place, use_cdc: bool, publisher: &str) {
     let insert = receiver.child(&checkout, "INSERT orders").await;
     let published = receiver.child(&checkout, "send order-events").await;
     let processed = receiver.child(&published, "process order-events").await;
+    let polled = receiver.child(&published, "poll order-events").await;
+    assert!(
+        polled.start_time_unix_nano <= polled.end_time_unix_nano && polled.end_time_unix_nano == processed.start_time_unix_nano
+    );
     let applied = receiver.child(&processed, "product.apply").await;
     let settled = receiver.child(&applied, "order.settle").await;
     receiver.child(&settled, "UPDATE order_items").await;
@@ -53,12 +57,18 @@ async fn purchase(place: &Place, use_cdc: bool, publisher: &str) {
     assert!(links_to(&committed, &batch), "and back");
     assert!(batch.parent_span_id.is_empty() && batch.trace_id != request.trace_id, "a trace of its own");
 
+    server.get("/api/ecommerce/orders?sessionId=session-traced").await;
+    let listed = receiver.span("of the list", |span| span.name == "GET /api/ecommerce/orders").await;
+    receiver.child(&listed, "SELECT orders").await;
+
     let service = |span: &Span| receiver.service(span);
     assert_eq!([&request, &checkout, &insert, &settled, &pushed].map(service), ["kartshoppe-api"; 5]);
     assert_eq!(service(&published), publisher);
     assert_eq!([&processed, &applied, &committed, &batch].map(service), ["kartshoppe-inventory"; 4]);
     let kinds = [(&request, SpanKind::Server), (&insert, SpanKind::Client), (&published, SpanKind::Producer)];
-    for (span, kind) in kinds.into_iter().chain([(&processed, SpanKind::Consumer), (&applied, SpanKind::Internal)]) {
+    for (span, kind) in
+        kinds.into_iter().chain([(&processed, SpanKind::Consumer), (&applied, SpanKind::Internal), (&polled, SpanKind::Client)])
+    {
         assert_eq!(span.kind, kind as i32, "{}", span.name);
     }
     let of = |span, keys: &[&str]| keys.iter().map(|key| attribute(span, key).unwrap_or_default()).collect::<Vec<_>>();
@@ -71,6 +81,7 @@ async fn purchase(place: &Place, use_cdc: bool, publisher: &str) {
     assert_eq!(of(&published, &["messaging.destination.name", "messaging.operation.type"]), ["order-events", "send"]);
     assert_eq!(of(&published, &["kartshoppe.order.id"]), [order["orderId"].as_str().unwrap()]);
     assert_eq!(of(&processed, &["messaging.operation.type", "messaging.destination.name"]), ["process", "order-events"]);
+    assert_eq!(of(&polled, &["messaging.operation.name", "messaging.operation.type"]), ["poll", "receive"]);
     assert!(of(&processed, &["messaging.kafka.offset"])[0].starts_with("int "));
     // Flags say whether a parent is in another process: the parents in this one are not.
     const IS_REMOTE: u32 = 0x200;

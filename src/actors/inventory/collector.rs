@@ -68,7 +68,13 @@ impl Collector {
 
     /// Whether this product ended while it handled a command.
     pub(crate) fn was_handling(&self, product: usize) -> bool {
-        self.handling[product].load(Ordering::Relaxed) != BETWEEN
+        self.handled_command(product).is_some()
+    }
+
+    /// The command that this product handles, or ended at.
+    pub(crate) fn handled_command(&self, product: usize) -> Option<usize> {
+        let command = self.handling[product].load(Ordering::Relaxed);
+        (command != BETWEEN).then_some(command as usize)
     }
 
     /// Takes a product's reply.

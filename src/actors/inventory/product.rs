@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::SpanKind;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -21,7 +22,7 @@ use crate::bugs::{self, Bug};
 use crate::config::RoleName;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Command, InputTopic, Outcome, ProductState, Rules, Transition, apply};
-use crate::log::{EventLog, PartitionId};
+use crate::log::{EventLog, PartitionId, Record};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::{self, attribute};
 use crate::telemetry::sampling::Root;
@@ -172,8 +173,29 @@ fn process_span(origin: &RecordOrigin, parent: Option<&TraceContext>) -> Span {
     if span.is_none() {
         return span;
     }
-    span.messaging("process", record.topic.name())
-        .with(attribute::MESSAGING_DESTINATION_PARTITION_ID, record.partition.to_string())
+    poll_span(origin, parent);
+    placed(span.messaging("process", "process", record.topic.name()), record)
+}
+
+/// The span of the record's way from the log to here. The log's clock and ours differ: it never ends before it begins.
+fn poll_span(origin: &RecordOrigin, parent: Option<&TraceContext>) {
+    let (record, decoded_at) = (origin.record(), origin.decoded_at());
+    let name = match record.topic.as_input() {
+        Some(InputTopic::OrderEvents) => names::span::ORDER_POLL,
+        Some(InputTopic::ProductUpdates) | None => names::span::UPDATE_POLL,
+    };
+    let since = Duration::from_millis(u64::try_from(record.append_time_ms).unwrap_or_default());
+    let appended_at = (SystemTime::UNIX_EPOCH + since).min(decoded_at);
+    let span = Span::child_since(RoleName::Inventory, SpanKind::Client, name, parent, appended_at);
+    placed(span.messaging("poll", "receive", record.topic.name()), record).end_at(decoded_at);
+}
+
+/// With the record's place.
+fn placed(span: Span, record: &Record) -> Span {
+    if span.is_none() {
+        return span;
+    }
+    span.with(attribute::MESSAGING_DESTINATION_PARTITION_ID, record.partition.to_string())
         .with(attribute::MESSAGING_KAFKA_OFFSET, record.offset)
         .with(attribute::MESSAGING_CONSUMER_GROUP_NAME, INVENTORY_GROUP)
 }

@@ -17,6 +17,7 @@ use crate::bugs::{self, Bug};
 use crate::clock::in_ms;
 use crate::log::{Appended, EventLog};
 use crate::telemetry::names::attribute;
+use crate::telemetry::spans;
 use crate::wire::topics::Topic;
 
 /// Appends under way at once: while one waits for its disk or broker, another is filled.
@@ -99,7 +100,9 @@ impl OrderPublisher {
             }
             Err(error) => {
                 report.handovers.iter_mut().for_each(|handover| handover.span.fail(error.kind()));
-                tracing::warn!(%error, "it is unclear whether order items reached the event log: they are not sent again, but rescued if need be");
+                spans::within(spans::only(report.handovers.iter().map(|handover| &handover.span)).as_ref(), || {
+                    tracing::warn!(%error, "it is unclear whether order items reached the event log: they are not sent again, but rescued if need be");
+                });
             }
         }
     }

@@ -174,7 +174,7 @@ fn publish_span(order: &Order, items: usize, parent: Option<&TraceContext>) -> S
     if span.is_none() {
         return span;
     }
-    span.messaging("send", Topic::OrderEvents.name())
+    span.messaging("send", "send", Topic::OrderEvents.name())
         .with(attribute::MESSAGING_BATCH_MESSAGE_COUNT, i64::try_from(items).unwrap_or(i64::MAX))
         .with(attribute::ORDER_ID, order.order_id.to_string())
 }

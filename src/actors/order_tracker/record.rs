@@ -16,7 +16,7 @@ use crate::store::{Orders, Recorded, Store, StoreError, Stranded, TrackerBatch, 
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 use crate::telemetry::names::span;
 use crate::telemetry::promises::Promise;
-use crate::telemetry::spans::Span;
+use crate::telemetry::spans::{self, Span};
 
 /// Orders whose rows hold what cannot be shown.
 const UNREADABLE: About = About::cause(Cause::OrderUnreadable);
@@ -43,7 +43,12 @@ impl Recorder {
     /// Writes a batch down, waiting for the database as long as it takes, and notifies the pages of the orders it touched.
     pub async fn record(&self, settlement: &Settlement) {
         let settle = |trace| Span::child(RoleName::Api, SpanKind::Internal, span::ORDER_SETTLE, Some(trace));
-        let mut spans: Vec<Span> = settlement.traces.iter().map(settle).collect();
+        let spans: Vec<Span> = settlement.traces.iter().map(settle).collect();
+        let trace = spans::only(&spans);
+        spans::scope(trace.as_ref(), self.record_below(settlement, spans)).await;
+    }
+
+    async fn record_below(&self, settlement: &Settlement, mut spans: Vec<Span>) {
         let batch = &settlement.batch;
         Promise::OneOutcome.broken(settlement.repeated);
         // Before the write: if this process's tracker dies in between, the next one notifies them.

@@ -9,6 +9,7 @@ use crate::domain::inventory::EventKind;
 use crate::log::{PartitionId, Record};
 use crate::store::{Outcome, OutcomeKind, TrackerBatch, TrackerPosition};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::spans;
 use crate::wire::topics::inventory_event::{self, EventType, InventoryFact};
 use crate::wire::topics::output;
 
@@ -88,12 +89,14 @@ impl Settlement {
 
     fn skip(&mut self, record: &Record, error: &impl std::fmt::Display) {
         self.unreadable += 1;
-        tracing::warn!(
-            messaging.destination.partition.id = record.partition,
-            messaging.kafka.offset = record.offset,
-            %error,
-            "an event that names an order item cannot be read"
-        );
+        spans::within(output::trace_of(&record.headers).as_ref(), || {
+            tracing::warn!(
+                messaging.destination.partition.id = record.partition,
+                messaging.kafka.offset = record.offset,
+                %error,
+                "an event that names an order item cannot be read"
+            );
+        });
     }
 }
 

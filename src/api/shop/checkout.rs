@@ -28,8 +28,9 @@ use crate::config::RoleName;
 use crate::domain::ids::{ProductId, SessionId, UserId};
 use crate::domain::money::Cents;
 use crate::store::{Checkout, CheckoutError, CheckoutRequest, IdempotencyKey, Offer, PublishVia};
+use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::{attribute, span};
-use crate::telemetry::spans::Span;
+use crate::telemetry::spans::{self, Span};
 use crate::wire::pages::order::{self, GUEST};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -76,7 +77,8 @@ async fn buy(shop: Arc<Shop>, mut request: CheckoutRequest) -> Result<order::Ord
     let mut span = Span::child(RoleName::Api, SpanKind::Internal, span::CHECKOUT, request.trace.as_ref());
     // The rows carry it too: whoever publishes them goes on from here.
     request.trace = span.below(request.trace);
-    let done = settle_up(shop, request).await;
+    let trace = request.trace.clone().filter(TraceContext::is_sampled);
+    let done = spans::scope(trace.as_ref(), settle_up(shop, request)).await;
     match &done {
         Ok(order) => span.set(attribute::ORDER_ID, order.order_id.clone()),
         Err(failure) => {

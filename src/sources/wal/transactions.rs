@@ -241,7 +241,7 @@ fn publish_span(item: &PublishedItem<'_>, parent: Option<&TraceContext>, read_at
     if span.is_none() {
         return span;
     }
-    span.messaging("send", Topic::OrderEvents.name())
+    span.messaging("send", "send", Topic::OrderEvents.name())
         .with(attribute::ORDER_ID, item.order_id.to_owned())
         .with(attribute::PG_LSN, read_at.to_string())
 }

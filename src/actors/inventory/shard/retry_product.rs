@@ -20,6 +20,7 @@ use crate::actors::supervision::{EndCause, RestartPolicy, end_of};
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::{Cause, Command, OrderOutcome, RefusedItem, order_refused};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::spans;
 use crate::wire::topics::dead_letter::DeadLetter;
 use crate::wire::topics::inventory_event;
 
@@ -39,7 +40,10 @@ impl Shard {
         let cause = if hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
         let reason = reason.unwrap_or_default();
         self.metrics.note_product_end(&id, cause);
-        tracing::warn!(kartshoppe.product.id = %id, cause = cause.as_str(), reason, "a product's actor ended");
+        let handled = owed.and_then(|index| handled_trace(state, index));
+        spans::within(handled.as_ref(), || {
+            tracing::warn!(kartshoppe.product.id = %id, cause = cause.as_str(), reason, "a product's actor ended");
+        });
         if let Some(index) = owed {
             if matches!(cause, EndCause::Panic | EndCause::Error) {
                 self.count_failure(state, index, &reason);
@@ -176,7 +180,9 @@ impl Shard {
             tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason, "a command without a record failed again and is skipped");
             return reply;
         };
-        tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason, "a command failed again and goes to the dead letters");
+        spans::within(origin.trace().as_ref(), || {
+            tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason, "a command failed again and goes to the dead letters");
+        });
         let index = match poison.input.cause {
             Cause::Record { position, .. } => position.index,
             Cause::File { .. } | Cause::Timer { .. } => 0,
@@ -198,4 +204,11 @@ impl Shard {
         reply.tally.dead_lettered = 1;
         reply
     }
+}
+
+/// The trace of the command that a product ended at.
+fn handled_trace(state: &ShardState, index: usize) -> Option<TraceContext> {
+    let flight = state.flight.as_ref()?;
+    let command = flight.collector.handled_command(index)?;
+    flight.products[index].commands.items.get(command)?.origin.as_ref()?.trace()
 }
