@@ -33,11 +33,11 @@ test: ## every test: Rust, page, real browser
 test-kafka: ## the long tests on Kafka, too (engine, WAL reader, pages, stories): half an hour on a broker
 	@tools/doctor.sh kafka && tools/cargo.sh test --locked --test it kafka:: -- --ignored $(ARGS)
 
-run-obs: ## the shop with Prometheus, and Jaeger where it was built, without containers
-	@tools/run-obs.sh $(ARGS)
+run-obs: ## the shop with Prometheus, and Jaeger where it was built, without containers; KAFKA=1: on Kafka
+	@$(if $(KAFKA),tools/with-kafka.sh )tools/run-obs.sh $(ARGS)
 
-test-telemetry: ## telemetry against Prometheus and Jaeger, which is built once (ten minutes)
-	@tools/test-telemetry.sh
+test-telemetry: ## telemetry against Prometheus and Jaeger, which is built once (ten minutes); ARGS=kafka: on Kafka
+	@tools/test-telemetry.sh $(ARGS)
 
 check: ## format, lints, types
 	@tools/check.sh
@@ -87,8 +87,8 @@ reset-kafka: ## the same for the shop of run-kafka
 up: ## Kafka, PostgreSQL and the shop in containers
 	@tools/compose.sh up --detach --wait $(ARGS)
 
-up-obs: up ## the same with Grafana, Prometheus, Jaeger and the collector, which nothing waits for
-	@OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 tools/compose.sh --profile obs up --detach $(ARGS)
+up-obs: up ## the same with Grafana, Prometheus, Jaeger, Loki and the collector, which nothing waits for
+	@OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 OTEL_LOGS_EXPORTER=otlp tools/compose.sh --profile obs up --detach $(ARGS)
 	@tools/compose.sh --profile obs ps --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
 
 down: ## stop those containers; their data stays
