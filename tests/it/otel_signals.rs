@@ -85,6 +85,8 @@ async fn what_a_product_says_of_an_order_is_in_the_orders_trace() {
     let fault = json!({"target": format!("order/{order}"), "fault": "panic", "count": 1000});
     assert_eq!(server.operate("/admin/faults", &fault).await.0, 200);
     assert_eq!(server.operate("/admin/roles/inventory/start", &Value::Null).await.0, 200);
+    let letter = receiver.log("of the dead letter", |record| body_of(record).starts_with("input could not be used")).await;
+    assert_eq!(named(&letter.attributes, "kartshoppe.reason").map(text_of).as_deref(), Some("PoisonCommand"));
     let root = receiver.span("of the checkout", |span| span.name == "POST /api/ecommerce/checkout").await;
     for said in ["a product's actor ended", "a command failed again and goes to the dead letters"] {
         let record = receiver.log(said, |record| body_of(record) == said && record.trace_id == root.trace_id).await;

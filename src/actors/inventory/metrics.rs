@@ -17,8 +17,12 @@ use crate::actors::supervision::EndCause;
 use crate::domain::ids::ProductId;
 use crate::log::NewRecord;
 use crate::telemetry::metrics::SECONDS;
+use crate::telemetry::seldom::Seldom;
 use crate::wire::topics::Topic;
 use crate::wire::topics::headers::dead_letter as name;
+
+/// Input that cannot be used may come by the thousand: one line in this time, and how many commits more had some.
+static DEAD_LETTERS: Seldom = Seldom::new(Duration::from_secs(10));
 
 /// Where a dead letter comes from, and its kind of failure: both from short lists of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -121,6 +125,17 @@ impl EngineMetrics {
     pub(crate) fn count_dead_letters(&self, letters: &[DeadLetterLabels]) {
         for labels in letters {
             self.dead_letters.get_or_create(labels).inc();
+        }
+        let Some(DeadLetterLabels { topic, reason }) = letters.last() else { return };
+        if let Some(untold) = DEAD_LETTERS.is_told("committed") {
+            let count = letters.len();
+            tracing::warn!(
+                messaging.destination.name = topic,
+                reason,
+                count,
+                untold,
+                "input could not be used and is kept as a dead letter: `kartshoppe dead-letters list` shows it"
+            );
         }
     }
 
