@@ -16,7 +16,7 @@ use serde::Serialize;
 use self::exercise::Exercise;
 use self::record::Record;
 use self::repository::Repository;
-use super::output;
+use super::{board, output};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::workshop::{self, Moment, Progress, Row, Stand};
@@ -71,6 +71,10 @@ pub(super) fn check(config: &Config, number: u8, json: bool) -> anyhow::Result<E
     let passed: BTreeSet<String> = done.then(|| test.clone()).into_iter().collect();
     workshop::update(&repository.root.join(&config.data_dir), |progress| {
         progress.checked(&exercise.to_string(), passed, done, now())
+    })?;
+    crate::cli::block_on(async {
+        board::post(config, &exercise.to_string(), usize::from(done), 1, done).await;
+        Ok(())
     })?;
     if json {
         output::json(&Checked { place: exercise.to_string(), title: &exercise.title, test: &test, done })?;
