@@ -80,7 +80,8 @@ impl Letter {
         }
     }
 
-    /// The order item that its value names, if one can be made out: that item has got its outcome beside the letter.
+    /// The order item that its value names, if one can be made out. Mostly it got its outcome together with the letter; whether it
+    /// did is for the log to say.
     #[must_use]
     pub fn named_item(&self) -> Option<NamedItem> {
         (self.source == Some(InputTopic::OrderEvents)).then(|| named_item(self.record.value.as_ref()?)).flatten()
@@ -169,11 +170,16 @@ pub async fn newest(log: &dyn EventLog, most: Offset) -> Result<Vec<Letter>, Log
     Ok(letters.into_iter().map(Letter::from).collect())
 }
 
-/// Whether the log holds an outcome of this item, looking from a moment on.
+/// Where the log holds an outcome of this item, looking from a moment on.
 ///
 /// # Errors
 /// Those of reading; [`LogError::Deadline`] if it was not read to its end in time.
-pub async fn has_outcome(log: &dyn EventLog, item: &NamedItem, since_ms: EpochMs, until: Instant) -> Result<bool, LogError> {
+pub async fn outcome_of(
+    log: &dyn EventLog,
+    item: &NamedItem,
+    since_ms: EpochMs,
+    until: Instant,
+) -> Result<Option<(TopicPartition, Offset)>, LogError> {
     let is_outcome = |record: &Record| {
         let fact = record.value.as_ref().and_then(|value| inventory_event::decode(value).ok());
         let is_expired = |fact: &inventory_event::InventoryFact| {
@@ -184,7 +190,7 @@ pub async fn has_outcome(log: &dyn EventLog, item: &NamedItem, since_ms: EpochMs
     };
     let partition = partition_of(item.product_id.as_str().as_bytes(), log.partitions());
     let at = TopicPartition::new(Topic::InventoryEvents, partition);
-    Ok(found(log, at, since_ms, until, is_outcome).await?.is_some())
+    Ok(found(log, at, since_ms, until, is_outcome).await?.map(|offset| (at, offset)))
 }
 
 /// The copy of a letter on its input topic, looking from a moment on.
@@ -216,7 +222,7 @@ async fn found(
 ) -> Result<Option<Offset>, LogError> {
     let mut found = None;
     let waited = until.saturating_duration_since(Instant::now());
-    let scan = window::scan(log, at, Start::Time(since_ms.saturating_sub(SKEW_MS)), |record| {
+    let scan = window::scan(log, at, Start::Time(since_ms.saturating_sub(SKEW_MS).max(0)), |record| {
         found = is_it(record).then_some(record.offset);
         if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });

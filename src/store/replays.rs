@@ -1,5 +1,7 @@
 //! Claims on dead letters: at most one copy of each is ever appended.
 
+use std::collections::BTreeSet;
+
 use super::{Store, StoreError};
 use crate::domain::EpochMs;
 
@@ -100,6 +102,18 @@ impl Store {
             sqlx::query_as::<_, Row>(sql).bind(log_id).fetch_all(&self.pool).await
         };
         Ok(self.run("read the claims on dead letters", read).await?.into_iter().map(replay).collect())
+    }
+
+    /// Which of these order items have their outcome here, as pairs of order and item.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn answered_items(&self, items: &[String]) -> Result<BTreeSet<(String, String)>, StoreError> {
+        let read = || async {
+            let sql = "SELECT order_id, order_item_id FROM order_items WHERE order_item_id = ANY($1) AND outcome IS NOT NULL";
+            sqlx::query_as::<_, (String, String)>(sql).bind(items).fetch_all(&self.pool).await
+        };
+        Ok(self.run("read outcomes of items that dead letters name", read).await?.into_iter().collect())
     }
 
     /// Writes down where the copy is.

@@ -20,7 +20,8 @@ const MENDED: &str = r#"{"productId":"LETTER_1","name":"Letter","price":1.50,"in
 on_each_log!(
     a_letter_is_replayed_once_as_a_corrected_copy,
     an_answered_item_is_never_replayed,
-    a_crash_leaves_it_unclear_and_the_log_decides
+    a_crash_leaves_it_unclear_and_the_log_decides,
+    only_an_outcome_that_is_there_stands_in_the_way,
 );
 
 async fn get(server: &Server, path: &str) -> Value {
@@ -195,4 +196,33 @@ async fn a_crash_leaves_it_unclear_and_the_log_decides(place: Place) {
     assert_eq!((status, &answer["code"]), (409, &json!("already_replayed")), "the log has its copy: {answer}");
     assert_eq!(get(&server, &done).await["replay"]["state"], "yes");
     assert_eq!(copies(&place, &server, Topic::ProductUpdates).await, 1, "nothing is appended a second time");
+}
+
+async fn only_an_outcome_that_is_there_stands_in_the_way(place: Place) {
+    let server = Server::start_filled(place.options()).await;
+    let named = r#"{"orderId":"o-9","orderItemId":"i-9","productId":"PROD_0001","quantity":"two"}"#;
+    let path = letter(&server, "order-events", named).await;
+    // The list searches nothing, so it does not claim what only the log knows.
+    let listed = letters(&server).await.into_iter().find(|letter| letter["orderId"] == "o-9").unwrap();
+    assert_eq!((&listed["refused"], &listed["productId"]), (&Value::Null, &json!("PROD_0001")), "{listed}");
+    // The letter itself is looked for, and names the outcome's place.
+    let shown = get(&server, &path).await;
+    assert_eq!(shown["refused"], "already_answered", "{shown}");
+    let outcome = shown["outcome"].as_str().unwrap();
+    let record = get(&server, &format!("/admin/records/{outcome}")).await;
+    assert_eq!(record["record"]["value"]["orderItemId"], "i-9", "{record}");
+    let (status, refused) = server.operate(&format!("{path}/replay"), &json!({})).await;
+    assert_eq!((status, &refused["offer"], &refused["outcome"]), (409, &json!("order again"), &shown["outcome"]), "{refused}");
+    assert_eq!(refused["productId"], "PROD_0001");
+
+    // An order of the shop: PostgreSQL knows its outcome, so the list does.
+    let shopper = crate::support::shopper::Shopper::new("answered");
+    shopper.add(&server, "PROD_0001", 1).await;
+    let (_, order) = shopper.checkout(&server, false).await;
+    let order = shopper.settled(&server, order["orderId"].as_str().unwrap()).await;
+    let (order_id, item) = (&order["orderId"], &order["items"][0]["orderItemId"]);
+    let broken = json!({"orderId": order_id, "orderItemId": item, "productId": "PROD_0001", "quantity": "many"}).to_string();
+    letter(&server, "order-events", &broken).await;
+    let listed = letters(&server).await.into_iter().find(|letter| letter["orderId"] == *order_id).unwrap();
+    assert_eq!(listed["refused"], "already_answered", "{listed}");
 }

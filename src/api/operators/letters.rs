@@ -6,7 +6,7 @@
 //! A claim is made once and never given back. One without a place was cut off between claim and mark: the letter is *unclear*
 //! until its copy is found on the log by its header; nothing is ever appended a second time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
 use crate::domain::EpochMs;
-use crate::domain::ids::OrderId;
-use crate::log::NewRecord;
+use crate::domain::inventory::InputTopic;
+use crate::log::{LogError, NewRecord};
 use crate::records::letters::{self, Letter, NamedItem};
 use crate::store::{Claim, Replay, ReplayPlace};
 use crate::wire::topics::Topic;
@@ -84,11 +84,17 @@ pub struct ShownLetter {
     base64: Option<String>,
     /// Bytes of the whole value; null for a tombstone.
     bytes: Option<usize>,
-    /// The order item that it names, which has its outcome.
+    /// The order and the product that an order event names, as far as they can be made out.
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<String>,
+    /// Where the outcome of its order item is, if it was looked for and found: topic/partition/offset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
     replay: ReplayState,
-    /// Why it cannot be replayed, as far as that is known without a search.
+    /// Why it cannot be replayed, as far as that is known: in the list, `already_answered` is what PostgreSQL knows of the item;
+    /// the log is searched for one letter, and before a replay.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<&'static str>,
 }
@@ -140,22 +146,34 @@ pub async fn groups(State(operators): State<Arc<Operators>>) -> Result<Json<Lett
         replays.into_iter().map(|replay| ((replay.partition, replay.offset), replay)).collect();
     let read = letters.len();
     let mut groups = BTreeMap::new();
-    for letter in &letters {
-        let (kind, topic) = (letter.kind.clone(), letter.source.map(crate::domain::inventory::InputTopic::as_str));
-        let nothing = LetterGroup { kind: kind.clone(), topic, count: 0, letters: Vec::new() };
-        let group = groups.entry((kind, topic)).or_insert(nothing);
-        group.count += 1;
-        if group.letters.len() < SHOWN {
-            let replay = replays.get(&(letter.record.partition, letter.record.offset));
-            group.letters.push(shown(letter, replay, SHOWN_BYTES));
+    for letter in letters {
+        let group: &mut (usize, Vec<Letter>) = groups.entry((letter.kind.clone(), letter.source)).or_default();
+        group.0 += 1;
+        if group.1.len() < SHOWN {
+            group.1.push(letter);
         }
     }
-    let mut groups: Vec<LetterGroup> = groups.into_values().collect();
+    let items = groups.values().flat_map(|(_, letters)| letters).filter_map(Letter::named_item);
+    let items: Vec<String> = items.map(|item| item.order_item_id.to_string()).collect();
+    let answered = if items.is_empty() { BTreeSet::new() } else { operators.store.answered_items(&items).await? };
+    let listed = |letter: &Letter| {
+        let is_answered = |item: NamedItem| answered.contains(&(item.order_id.to_string(), item.order_item_id.to_string()));
+        let answer = letter.named_item().is_some_and(is_answered).then_some(Answer { outcome: None });
+        shown(letter, replays.get(&(letter.record.partition, letter.record.offset)), answer, SHOWN_BYTES)
+    };
+    let group = |((kind, source), (count, letters)): ((String, Option<InputTopic>), (usize, Vec<Letter>))| LetterGroup {
+        kind,
+        topic: source.map(InputTopic::as_str),
+        count,
+        letters: letters.iter().map(listed).collect(),
+    };
+    let mut groups: Vec<LetterGroup> = groups.into_iter().map(group).collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     Ok(Json(LetterGroups { groups, read }))
 }
 
-/// One dead letter in full. One that is unclear is looked for on the log.
+/// One dead letter in full. The log is searched for what is not known otherwise: the copy of one that is unclear, and the outcome
+/// of the order item that it names.
 #[utoipa::path(get, path = "/admin/dead-letters/{partition}/{offset}", tag = "operators",
     params(("partition" = i32, Path), ("offset" = i64, Path)), responses((status = 200, body = ShownLetter)))]
 pub async fn one(
@@ -169,7 +187,15 @@ pub async fn one(
         Some(replay) if replay.copy.is_none() => Some(decided(&operators, &letter, &place, replay).await?),
         replay => replay,
     };
-    Ok(Json(shown(&letter, replay.as_ref(), usize::MAX)))
+    let answer = match letter.named_item() {
+        Some(item) => match answer_of(&operators, &letter, &item).await {
+            // Not known yet; a replay is refused then.
+            Err(Failure::Log(LogError::Deadline { .. })) => None,
+            answer => answer?,
+        },
+        None => None,
+    };
+    Ok(Json(shown(&letter, replay.as_ref(), answer, usize::MAX)))
 }
 
 /// Appends a corrected copy of a dead letter to the topic that it came from: once.
@@ -269,20 +295,33 @@ async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> 
 
 /// An item has one outcome: its rejection, mostly, which came with the letter.
 async fn refuse_answered(operators: &Operators, letter: &Letter, item: &NamedItem) -> Result<(), Failure> {
-    let order = operators.store.order(&item.order_id, None).await?;
-    let row = order.as_ref().and_then(|order| order.items.iter().find(|row| row.order_item_id == item.order_item_id));
-    let mut since = letter.record.append_time_ms;
-    if let Some(order) = &order {
-        since = since.min(order.created_at_ms);
-    }
-    let answered = row.is_some_and(|row| row.outcome.is_some())
-        || letters::has_outcome(&*operators.log, item, since, Instant::now() + SEARCH_TIME).await?;
-    if !answered {
-        return Ok(());
-    }
+    let Some(Answer { outcome }) = answer_of(operators, letter, item).await? else { return Ok(()) };
     let text = "this order item has its outcome; a replay would give it a second one: the shopper has to order again";
-    let problem = conflict("already_answered", text);
-    Err(problem.with("offer", json!("order again")).with("orderId", json!(OrderId::as_str(&item.order_id))).into())
+    let problem = conflict("already_answered", text).with("offer", json!("order again")).with("outcome", json!(outcome));
+    let (order_id, product_id) = (item.order_id.as_str(), item.product_id.as_str());
+    Err(problem.with("orderId", json!(order_id)).with("productId", json!(product_id)).into())
+}
+
+/// The outcome that an item has.
+struct Answer {
+    /// Where its record is; `None` if only PostgreSQL has it.
+    outcome: Option<String>,
+}
+
+/// Looks for an item's outcome in PostgreSQL and on the log: from its order's time on, or in all that is kept if there is no such
+/// order here, as other programs' items may have been answered at any time.
+async fn answer_of(operators: &Operators, letter: &Letter, item: &NamedItem) -> Result<Option<Answer>, Failure> {
+    let order = operators.store.order(&item.order_id, None).await?;
+    let since = order.as_ref().map_or(0, |order| order.created_at_ms.min(letter.record.append_time_ms));
+    let row = order.as_ref().and_then(|order| order.items.iter().find(|row| row.order_item_id == item.order_item_id));
+    let is_settled = row.is_some_and(|row| row.outcome.is_some());
+    match letters::outcome_of(&*operators.log, item, since, Instant::now() + SEARCH_TIME).await {
+        Ok(Some((at, offset))) => Ok(Some(Answer { outcome: Some(format!("{}/{}/{offset}", at.topic, at.partition)) })),
+        // Its record may be gone, or not be reached in time.
+        _ if is_settled => Ok(Some(Answer { outcome: None })),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What to say of a letter that somebody claimed before.
@@ -331,14 +370,14 @@ fn state_of(replay: Option<&Replay>) -> ReplayState {
     }
 }
 
-fn shown(letter: &Letter, replay: Option<&Replay>, most: usize) -> ShownLetter {
+fn shown(letter: &Letter, replay: Option<&Replay>, answer: Option<Answer>, most: usize) -> ShownLetter {
     let named = letter.named_item();
     let refused = if letter.cut_from.is_some() {
         Some("value_cut")
     } else if letter.source.is_none() {
         Some("no_source")
     } else {
-        named.as_ref().map(|_| "already_answered")
+        answer.as_ref().map(|_| "already_answered")
     };
     let (text, base64) = letter.shown_value(most);
     ShownLetter {
@@ -351,7 +390,9 @@ fn shown(letter: &Letter, replay: Option<&Replay>, most: usize) -> ShownLetter {
         text,
         base64,
         bytes: letter.record.value.as_ref().map(Bytes::len),
-        order_id: named.map(|item| item.order_id.to_string()),
+        order_id: named.as_ref().map(|item| item.order_id.to_string()),
+        product_id: named.map(|item| item.product_id.to_string()),
+        outcome: answer.and_then(|answer| answer.outcome),
         replay: state_of(replay),
         refused,
     }
