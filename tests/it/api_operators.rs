@@ -118,6 +118,34 @@ async fn only_operators_change_anything(place: Place) {
     for (path, status) in [("/admin/roles/nothing/stop", 404), ("/admin/topics/nothing/records", 404)] {
         assert_eq!(server.operate(path, &json!({"value": 1})).await.0, status, "{path}");
     }
+    // A topic that a part of the shop alone writes, but for who insists.
+    let topics = get(&server, "/admin/topics").await;
+    let topics = topics.as_array().unwrap();
+    let owned: Vec<&Value> = topics.iter().filter(|topic| topic["owner"].is_string()).collect();
+    assert_eq!(owned.len(), 7, "{topics:?}");
+    for topic in owned {
+        let name = topic["topic"].as_str().unwrap();
+        let path = format!("/admin/topics/{name}/records");
+        let ends = |topics: &Value| {
+            let topic = topics.as_array().unwrap().iter().find(|topic| topic["topic"] == name).unwrap().clone();
+            topic["partitions"].as_array().unwrap().iter().map(|partition| partition["end"].as_i64().unwrap()).sum::<i64>()
+        };
+        let record = json!({"key": "FOREIGN", "value": {"a": 1}});
+        for path in [path.clone(), format!("{path}?foreign=false")] {
+            let before = get(&server, "/admin/topics").await;
+            let (status, answer) = server.operate(&path, &record).await;
+            assert_eq!((status, &answer["code"], &answer["owner"]), (409, &json!("owned_topic"), &topic["owner"]), "{answer}");
+            assert!(answer["detail"].as_str().unwrap().contains(name), "{answer}");
+            // Trial writes of the health check go on.
+            assert!(name == "health" || ends(&before) == ends(&get(&server, "/admin/topics").await), "{name}");
+        }
+        assert_eq!(server.operate(&format!("{path}?foreign=perhaps"), &record).await.0, 400);
+    }
+    assert_eq!(
+        server.operate("/admin/topics/products/records?foreign=true", &json!({"key": "FOREIGN", "value": {}})).await.0,
+        200
+    );
+    assert_eq!(server.operate("/admin/topics/ecommerce_events/records", &json!({"value": 1})).await.0, 200);
     assert_eq!(server.operate(stop, &Value::Null).await.0, 200);
     assert_eq!(
         server.http.get(server.admin("/readyz")).send().await.unwrap().status(),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::audit::Change;
@@ -89,15 +90,22 @@ impl RecordsPage {
     }
 }
 
-/// Appends records as they are; one array is one record.
-#[utoipa::path(post, path = "/admin/topics/{topic}/records", tag = "operators", params(("topic" = String, Path)),
-    request_body = Drafts, responses((status = 200, body = RecordsAppended)))]
+/// Appends records as they are; one array is one record. A topic that one part of the shop alone writes is refused.
+#[utoipa::path(post, path = "/admin/topics/{topic}/records", tag = "operators",
+    params(("topic" = String, Path),
+        ("foreign" = Option<bool>, Query, description = "true: write a foreign record to a topic that has an owner, all the same")),
+    request_body = Drafts,
+    responses((status = 200, body = RecordsAppended), (status = 409, description = "only the topic's owner writes it")))]
 pub async fn append(
     State(operators): State<Arc<Operators>>,
     Path(topic): Path<String>,
+    parameters: Parsed,
     JsonBody { value: drafts, .. }: JsonBody<Drafts, true>,
 ) -> Result<(Extension<Change>, Json<RecordsAppended>), Failure> {
     let topic = named(&topic)?;
+    if Parameters::new(parameters)?.truth("foreign")? != Some(true) {
+        refuse_owned(topic)?;
+    }
     let partitions = partitions(&*operators.log, topic).await?;
     let drafts = match drafts {
         Drafts::One(draft) => vec![draft],
@@ -113,6 +121,23 @@ pub async fn append(
         |place: &Appended| RecordPlace { partition: place.partition, offset: place.offset, timestamp: place.append_time_ms };
     let appended: Vec<RecordPlace> = places.iter().map(place).collect();
     Ok((Extension(Change(format!("appended {} records", appended.len()))), Json(RecordsAppended { appended })))
+}
+
+/// A record of anybody else would be taken for the owner's word by whoever reads the topic.
+fn refuse_owned(topic: Topic) -> Result<(), Problem> {
+    let Some(owner) = topic.owner() else { return Ok(()) };
+    let instead = match topic {
+        Topic::Products => "; to change a product, write to product-updates",
+        Topic::InventoryEvents | Topic::InventoryAlerts | Topic::WebsocketFanout => {
+            "; to make the inventory decide something, write to product-updates or order-events"
+        }
+        _ => "",
+    };
+    let text = format!(
+        "{topic} is written by the shop itself ({owner}), and its readers believe what they find{instead}; \
+         ?foreign=true writes a foreign record all the same"
+    );
+    Err(Problem::new(StatusCode::CONFLICT, "owned_topic", text).with("owner", json!(owner)))
 }
 
 /// One record, as it is shown and to the byte.

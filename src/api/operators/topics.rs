@@ -33,6 +33,9 @@ pub struct TopicReport {
     /// Records that the inventory has still to take; of its inputs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<i64>,
+    /// The part of the shop that alone writes it: a record of anybody else is foreign there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     #[serde(flatten, default)]
     pub details: TopicDetails,
 }
@@ -91,11 +94,7 @@ pub struct TopicsMade {
     params(("details" = Option<bool>, Query, description = "also retention, settings and the time of the newest record")),
     responses((status = 200, body = [TopicReport])))]
 pub async fn list(State(operators): State<Arc<Operators>>, parameters: Parsed) -> Result<Json<Vec<TopicReport>>, Failure> {
-    let wants_details = match Parameters::new(parameters)?.text("details") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Problem::field("details", "expected true or false").into()),
-    };
+    let wants_details = Parameters::new(parameters)?.truth("details")? == Some(true);
     let log = &*operators.log;
     let mut topics = log.topics().await?;
     topics.sort_by_key(|info| info.topic);
@@ -196,5 +195,5 @@ fn report(info: &TopicInfo, positions: &Positions, details: TopicDetails) -> Top
     };
     let partitions: Vec<PartitionReport> = (0..).zip(&info.partitions).map(partition).collect();
     let lag = is_input(info.topic).then(|| partitions.iter().filter_map(|partition| partition.lag).sum());
-    TopicReport { topic: info.topic.to_string(), partitions, lag, details }
+    TopicReport { topic: info.topic.to_string(), partitions, lag, owner: info.topic.owner().map(str::to_owned), details }
 }

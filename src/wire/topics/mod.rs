@@ -164,6 +164,19 @@ impl Topic {
         self.is_ours() && !matches!(self, Self::ProductUpdates | Self::OrderEvents)
     }
 
+    /// The part of the shop that alone writes it, where there is one. Readers take what they find there for its word.
+    #[must_use]
+    pub fn owner(self) -> Option<&'static str> {
+        match self {
+            Self::Products | Self::InventoryEvents | Self::InventoryAlerts | Self::WebsocketFanout | Self::DeadLetters => {
+                Some("inventory")
+            }
+            Self::CdcPositions => Some("cdc"),
+            Self::Health => Some("health check"),
+            _ => None,
+        }
+    }
+
     /// Whether its records come from anybody: they are bounded in bytes, too.
     #[must_use]
     pub fn is_tracked(self) -> bool {

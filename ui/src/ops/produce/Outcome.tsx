@@ -16,20 +16,23 @@ type Result = { topic: string; partition: number; offset: number; timestamp: num
 const RESULTS = ['inventory-events', 'inventory-alerts', 'dead-letters'] as const
 const INPUTS: ReadonlySet<string> = new Set(['product-updates', 'order-events'])
 const EVERY_MS = 700
+/** The clock of the log may step back, and brokers' clocks differ. */
+const SKEW_MS = 5_000
 /** A record that changes nothing makes no event: the search ends then. */
 const PATIENCE_MS = 20_000
 
-async function found(topic: string, header: string, value: string, signal: AbortSignal): Promise<Result[]> {
+async function found(topic: string, since: number, header: string, value: string, signal: AbortSignal): Promise<Result[]> {
   const where = `.headers["${header}"] == ${JSON.stringify(value)}`
-  const text = await askText(linkTo(`/admin/topics/${topic}/records`, { from: '-500', limit: 20, where }), { signal })
+  const text = await askText(linkTo(`/admin/topics/${topic}/records`, { from: since, limit: 20, where }), { signal })
   return (readExactly(text) as { records: Result[] }).records
 }
 
 /** A record without a key may lie in another partition than its product: the inventory writes it again there, and takes that one. */
-async function resultsOf({ topic, partition, offset }: Place, signal: AbortSignal): Promise<Result[]> {
-  const moved = topic === 'product-updates' ? await found(topic, 'kartshoppe-moved-from', `${topic}/${partition}/${offset}`, signal) : []
+async function resultsOf({ topic, partition, offset, timestamp }: Place, signal: AbortSignal): Promise<Result[]> {
+  const since = timestamp - SKEW_MS
+  const moved = topic === 'product-updates' ? await found(topic, since, 'kartshoppe-moved-from', `${topic}/${partition}/${offset}`, signal) : []
   const causes = [{ topic, partition, offset }, ...moved].map((place) => `${place.topic}/${place.partition}/${place.offset}/0`)
-  const results = await Promise.all(causes.flatMap((cause) => RESULTS.map((result) => found(result, 'kartshoppe-cause', cause, signal))))
+  const results = await Promise.all(causes.flatMap((cause) => RESULTS.map((result) => found(result, since, 'kartshoppe-cause', cause, signal))))
   return [...moved, ...results.flat()]
 }
 

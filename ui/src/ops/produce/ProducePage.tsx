@@ -6,7 +6,7 @@ import { announce } from '../../lib/announcer'
 import { askText, useReadOnly, useWrite } from '../api'
 import { ActionButton, Failure, PageFrame, Panel } from '../kit/kit'
 import { linkTo } from '../params'
-import { OWN_TOPICS, useLog } from '../topics/topics'
+import { useLog } from '../topics/topics'
 import { bodyOf, copyOf, draftOf, EMPTY_DRAFT, faultsOf, readExactly, searchOf, type Draft, type ShownRecord } from './draft'
 import { HeaderFields, KeyField, ValueField } from './Fields'
 import { Outcome, type Place } from './Outcome'
@@ -51,13 +51,13 @@ function Form({ initial, copiedFrom }: { initial: Draft | undefined; copiedFrom:
   const change = (more: Partial<Draft>) => setDraft((before) => ({ ...before, ...more }))
   const renew = useAddress(draft, copiedFrom, draft === initial)
   const faults = faultsOf(draft)
-  const isForeign = OWN_TOPICS.includes(draft.topic)
+  const isForeign = log?.topics.find(({ topic }) => topic === draft.topic)?.owner !== undefined
   const cannot = readOnly ?? Object.values(faults)[0] ?? (isForeign && !insists ? `Only the shop writes ${draft.topic}.` : null)
   const [written, setWritten] = useState<Place | null>(null)
   const send = () => {
     renew()
     write.mutate(
-      { path: `/admin/topics/${draft.topic}/records`, body: bodyOf(draft) },
+      { path: linkTo(`/admin/topics/${draft.topic}/records`, { foreign: isForeign && insists ? 'true' : '' }), body: bodyOf(draft) },
       {
         onSuccess: ({ appended }) => {
           const place = appended[0]

@@ -3,11 +3,9 @@ import { useQuery } from '@tanstack/react-query'
 import { ask, usePoll } from '../api'
 
 export type Partition = { start: number; end: number; committed?: number; lag?: number }
-export type Topic = { topic: string; partitions: Partition[]; lag?: number }
+/** `owner` is the part of the shop that alone writes it: a record of anybody else is foreign there. */
+export type Topic = { topic: string; partitions: Partition[]; lag?: number; owner?: string }
 export type TopicDetails = Topic & { cleanup?: string; kept?: string; settings?: Record<string, string>; lastRecordMs?: number }
-
-/** Topics that only the shop writes: a record of anybody else is foreign there. */
-export const OWN_TOPICS: readonly string[] = ['products', 'inventory-events', 'inventory-alerts', 'dead-letters', 'cdc-positions', 'health']
 
 const EVERY_MS = 2_000
 /** Ends of all topics at one time; the newest last. */
