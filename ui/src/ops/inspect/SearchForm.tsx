@@ -1,21 +1,19 @@
 import { Search } from 'lucide-react'
-import { useId, useState } from 'react'
+import { useId } from 'react'
 
 import { Refused, usePoll } from '../api'
 import { count } from '../../lib/locale'
+import { useDraft } from '../draft'
 import type { Asked, Field } from './query'
 
 type Topic = { topic: string; partitions: { start: number; end: number }[] }
 
 /** What is to be found. It is asked when the form is sent. */
 export function SearchForm({ asked, onAsk, error }: { asked: Asked; onAsk: (asked: Asked) => void; error: Error | null }) {
-  const [draft, setDraft] = useState(asked)
-  const [shown, setShown] = useState(asked)
-  if (JSON.stringify(shown) !== JSON.stringify(asked)) {
-    setShown(asked)
-    setDraft(asked)
-  }
-  const set = (field: Field) => (value: string) => setDraft((before) => ({ ...before, [field]: value }))
+  // As a text, since each render has another object for the same question.
+  const [text, setText] = useDraft(JSON.stringify(asked))
+  const draft = JSON.parse(text) as Asked
+  const set = (field: Field) => (value: string) => setText(JSON.stringify({ ...draft, [field]: value }))
   return (
     <form
       className="grid gap-4"

@@ -104,13 +104,27 @@ export function Empty({ children }: { children: ReactNode }) {
   return <p className="px-4 py-6 text-center text-soft">{children}</p>
 }
 
-/** A button for what changes something. Where that is not allowed, `reason` is said beside it. */
-export function ActionButton({ reason, risky, main, busy, children, ...rest }: { reason?: string | null; risky?: boolean; main?: boolean; busy?: boolean } & ButtonHTMLAttributes<HTMLButtonElement>) {
+/**
+ * A button for what changes something. Where that is not allowed, `reason` is said beside it. While it rests it keeps the focus: one
+ * that is `disabled` would hand it to the page, and who works by keyboard would begin again at its top.
+ */
+export function ActionButton({ reason, risky, main, busy, children, onClick, ...rest }: { reason?: string | null; risky?: boolean; main?: boolean; busy?: boolean } & ButtonHTMLAttributes<HTMLButtonElement>) {
   const id = useId()
   const kind = risky ? 'act-risky' : main ? 'act-main' : 'act'
+  const rests = Boolean(reason) || busy || rest.disabled
   return (
     <>
-      <button type="button" {...rest} className={kind} disabled={Boolean(reason) || busy || rest.disabled} aria-busy={busy || undefined} aria-describedby={reason ? id : undefined} title={reason ?? undefined}>
+      <button
+        type="button"
+        {...rest}
+        className={kind}
+        disabled={false}
+        aria-disabled={rests || undefined}
+        aria-busy={busy || undefined}
+        aria-describedby={reason ? id : undefined}
+        title={reason ?? undefined}
+        onClick={(event) => (rests ? event.preventDefault() : onClick?.(event))}
+      >
         {children}
       </button>
       {reason && (

@@ -6,6 +6,7 @@ import { money } from '../../lib/money'
 import { ask, askRaw } from '../api'
 import { span } from '../format'
 import { Badge, Empty, Failure, PageFrame, Panel, Scroll, type Tone } from '../kit/kit'
+import { useDraft } from '../draft'
 import { linkTo, useParam } from '../params'
 
 export type OrderSummary = { orderId: string; session: string | null; status: string; total: number | null; createdAt: number | null; ageMs: number | null; products: string[]; waiting: number; unreadable?: string }
@@ -52,19 +53,9 @@ export default function OrdersPage() {
       <form onSubmit={find} className="grid items-end gap-3 sm:grid-cols-3 lg:grid-cols-6">
         <Field name="id" label="Order" value={id} />
         <Field name="product" label="Product" value={product} />
-        <label className="grid gap-1 text-sm font-semibold">
-          Status
-          <select name="status" className="input" defaultValue={status} key={status}>
-            <option value="">any</option>
-            {STATUSES.map((one) => (
-              <option key={one} value={one}>
-                {one.toLowerCase()}
-              </option>
-            ))}
-          </select>
-        </label>
+        <StatusChoice value={status} />
         <Field name="olderThan" label="Older than" value={olderThan} placeholder="30s, 5m, 2h" />
-        <Field name="session" label="Session id" value="" type="password" placeholder="not kept in the address" />
+        <Field name="session" label="Session id" value={session} type="password" placeholder="not kept in the address" />
         <button type="submit" className="act-main">
           Find
         </button>
@@ -89,11 +80,29 @@ export default function OrdersPage() {
   )
 }
 
+function StatusChoice({ value }: { value: string }) {
+  const [draft, setDraft] = useDraft(value)
+  return (
+    <label className="grid gap-1 text-sm font-semibold">
+      Status
+      <select name="status" className="input font-normal" value={draft} onChange={(event) => setDraft(event.target.value)}>
+        <option value="">any</option>
+        {STATUSES.map((one) => (
+          <option key={one} value={one}>
+            {one.toLowerCase()}
+          </option>
+        ))}
+      </select>
+    </label>
+  )
+}
+
 function Field({ name, label, value, placeholder, type = 'text' }: { name: string; label: string; value: string; placeholder?: string; type?: string }) {
+  const [draft, setDraft] = useDraft(value)
   return (
     <label className="grid gap-1 text-sm font-semibold">
       {label}
-      <input name={name} type={type} autoComplete="off" className="input font-normal" defaultValue={value} key={value} placeholder={placeholder} />
+      <input name={name} type={type} autoComplete="off" className="input font-normal" value={draft} onChange={(event) => setDraft(event.target.value)} placeholder={placeholder} />
     </label>
   )
 }
