@@ -28,6 +28,8 @@ pub struct ConsoleReport {
     shop: String,
     /// Whether spans leave this process.
     tracing: bool,
+    /// Where a trace is shown, with `{trace_id}` in it; null where there is no such place, or no span leaves this process.
+    trace_url: Option<String>,
     /// Whether what changes something is allowed here.
     writes: Allowed,
     /// Whether parts may be broken on purpose.
@@ -63,6 +65,9 @@ pub fn read(State(operators): State<Arc<Operators>>) -> Ready<Json<ConsoleReport
         log: config.log.kind,
         shop: operators.process.shop.clone(),
         tracing: operators.process.tracing,
+        trace_url: Some(&config.telemetry.trace_url)
+            .filter(|template| operators.process.tracing && !template.is_empty())
+            .cloned(),
         writes: Allowed::if_set(config.admin.writes, READ_ONLY),
         faults: Allowed::if_set(
             config.faults.enabled,

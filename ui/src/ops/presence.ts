@@ -13,6 +13,8 @@ export type Process = {
   log: 'embedded' | 'kafka'
   shop: string
   tracing: boolean
+  /** Where a trace is shown, with `{trace_id}` in it; null where there is none. */
+  traceUrl?: string | null
   writes: Allowed
   faults: Allowed
   /** Consoles of the shop's other processes. */

@@ -5,6 +5,7 @@ import { count } from '../../lib/locale'
 import { useObservable } from '../../lib/observable'
 import { usePoll } from '../api'
 import { Badge, Empty, Failure, PageFrame, Panel, Scroll, type Tone } from '../kit/kit'
+import { TraceLink } from '../kit/links'
 import { linkTo, useParam } from '../params'
 import { shownProcess } from '../presence'
 import { useLines } from '../stream'
@@ -101,6 +102,7 @@ function Lines({ page, path }: { page: LogPage; path: string | null }) {
                       .map(([name, value]) => `${name}=${value}`)
                       .join(' ')}
                   </span>
+                  {line.trace !== null && <TraceLink id={line.trace} />}
                 </td>
                 <td className="code whitespace-nowrap text-soft">{line.part}</td>
               </tr>

@@ -1,13 +1,11 @@
 import { Link, useParams } from 'wouter'
 
-import { useObservable } from '../../lib/observable'
 import { money } from '../../lib/money'
 import { dateAndTime, preciseTime } from '../../lib/time'
 import { usePoll } from '../api'
 import { span } from '../format'
 import { Badge, Failure, PageFrame, Panel, Scroll } from '../kit/kit'
-import { ActorLink, RecordLink } from '../kit/links'
-import { shownProcess } from '../presence'
+import { ActorLink, RecordLink, TraceLink } from '../kit/links'
 import { StatusBadge } from './OrdersPage'
 
 type Place = { topic: string; partition: number; offset: number; time: number }
@@ -40,7 +38,6 @@ export default function OrderPage() {
 }
 
 function ItemWay({ item }: { item: Item }) {
-  const tracing = useObservable(shownProcess)?.tracing ?? false
   const got = item.allocated === null ? 'no answer yet' : `got ${item.allocated} of ${item.quantity}`
   return (
     <Panel title={`${item.quantity} × ${item.productName ?? item.productId}`} note={`${got}, published ${item.publishVia === 'wal' ? 'from the WAL' : 'directly'}`} flush>
@@ -49,7 +46,7 @@ function ItemWay({ item }: { item: Item }) {
           {item.productId}
         </Link>
         <span className="code">item {item.orderItemId}</span>
-        {tracing && item.traceId && <span className="code">trace {item.traceId}</span>}
+        {item.traceId && <TraceLink id={item.traceId} />}
       </p>
       {item.waitsFor && (
         <p className="border-b border-line px-4 py-3" data-testid="waits">

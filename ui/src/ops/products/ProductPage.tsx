@@ -2,15 +2,14 @@ import { useState, type FormEvent } from 'react'
 import { Link, useParams } from 'wouter'
 
 import { money } from '../../lib/money'
-import { useObservable } from '../../lib/observable'
 import { dateAndTime, preciseTime } from '../../lib/time'
 import { usePoll } from '../api'
+import { useDraft } from '../draft'
 import { Badge, Empty, Failure, PageFrame, Panel, Scroll } from '../kit/kit'
-import { RecordLink } from '../kit/links'
+import { RecordLink, TraceLink } from '../kit/links'
 import { linkTo, useParam } from '../params'
-import { shownProcess } from '../presence'
 import { StepChart } from './StepChart'
-import type { Cause, Change, Timeline } from './timeline'
+import { momentOf, type Cause, type Change, type Timeline } from './timeline'
 
 export default function ProductPage() {
   const { id = '' } = useParams<{ id: string }>()
@@ -26,7 +25,7 @@ export default function ProductPage() {
     <PageFrame title={`Product ${id}`} lead="What it was at any moment since the log began, and why.">
       <Moment at={at} changes={changes} setAt={setAt} />
       <Failure error={then.error ?? span.error} what="History" />
-      {then.data && <State timeline={then.data} />}
+      {then.data && <State timeline={then.data} next={at === '' ? undefined : nextAfter(changes, momentOf(at))} go={setAt} />}
       <Panel title="Stock and price" note={since(span.data)}>
         {changes.length === 0 ? <Empty>No change in this span.</Empty> : <StepChart changes={changes} at={at === '' ? null : momentOf(at)} />}
       </Panel>
@@ -67,7 +66,8 @@ export default function ProductPage() {
   )
 }
 
-const momentOf = (text: string): number => (/^-?\d+$/.test(text) ? Number(text) : Date.parse(text))
+/** The first change after a moment, among those that are shown. */
+const nextAfter = (changes: readonly Change[], at: number) => changes.filter(({ time }) => time > at).toSorted((one, other) => one.time - other.time)[0]
 
 function since(timeline?: Timeline) {
   if (!timeline?.since) return 'nothing is cut'
@@ -77,11 +77,12 @@ function since(timeline?: Timeline) {
 /** The moment, as a time to type and as a slider over the changes that are shown. */
 function Moment({ at, changes, setAt }: { at: string; changes: readonly Change[]; setAt: (at: string) => void }) {
   const [wrong, setWrong] = useState(false)
+  const [draft, setDraft] = useDraft(at === '' ? '' : isoOf(momentOf(at)))
   const times = changes.map(({ time }) => time)
   const [least, most] = [Math.min(...times), Math.max(...times)]
   const go = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    const text = String(new FormData(event.currentTarget).get('at') ?? '').trim()
+    const text = draft.trim()
     const isMoment = text === '' || !Number.isNaN(momentOf(text))
     setWrong(!isMoment)
     if (isMoment) setAt(text === '' ? '' : String(momentOf(text)))
@@ -90,11 +91,16 @@ function Moment({ at, changes, setAt }: { at: string; changes: readonly Change[]
     <form onSubmit={go} className="flex flex-wrap items-end gap-3">
       <label className="grid gap-1 text-sm font-semibold">
         Moment
-        <input name="at" className="input w-72 font-normal" key={at} defaultValue={at === '' ? '' : isoOf(momentOf(at))} placeholder="now, or 2026-01-31T10:42:00Z" aria-invalid={wrong} />
+        <input className="input w-72 font-normal" value={draft} onChange={(typed) => setDraft(typed.target.value)} placeholder="now, 10:42, or 2026-01-31T10:42:00Z" aria-invalid={wrong} aria-describedby={wrong ? 'moment-wrong' : undefined} />
       </label>
       <button type="submit" className="act-main">
         Go there
       </button>
+      {wrong && (
+        <p id="moment-wrong" role="alert" className="text-sm text-out">
+          This is no time. Write 10:42, 2026-01-31T10:42:00Z, or milliseconds.
+        </p>
+      )}
       {at !== '' && (
         <button type="button" className="act" onClick={() => setAt('')}>
           Now
@@ -112,7 +118,7 @@ function Moment({ at, changes, setAt }: { at: string; changes: readonly Change[]
 
 const isoOf = (at: number) => (Number.isFinite(at) ? new Date(at).toISOString() : '')
 
-function State({ timeline }: { timeline: Timeline }) {
+function State({ timeline, next, go }: { timeline: Timeline; next: Change | undefined; go: (at: string) => void }) {
   const { state, revision, proof, cause, at } = timeline
   return (
     <Panel title={at === null ? 'Now' : `At ${dateAndTime(at)} (${preciseTime(at)})`} note={revision && `revision ${revision.life}.${revision.version}`}>
@@ -130,13 +136,17 @@ function State({ timeline }: { timeline: Timeline }) {
           Because of <Why cause={cause} />
         </p>
       )}
+      {next && (
+        <button type="button" className="act mt-3" onClick={() => go(String(next.time))}>
+          Next change: {preciseTime(next.time)}, stock {course(String(next.stockBefore ?? '–'), String(next.stockAfter ?? '–'))}
+        </button>
+      )}
       {cause?.record && <pre className="code mt-2 max-w-full overflow-x-auto rounded-lg bg-well p-3 whitespace-pre-wrap break-all">{JSON.stringify(cause.record.value)}</pre>}
     </Panel>
   )
 }
 
 function Why({ cause }: { cause: Cause }) {
-  const tracing = useObservable(shownProcess)?.tracing ?? false
   return (
     <>
       {cause.kind === 'record' && cause.topic !== undefined ? <RecordLink topic={cause.topic} partition={cause.partition ?? 0} offset={cause.offset ?? 0} /> : <span>{WORDS[cause.kind] ?? cause.text}</span>}
@@ -149,7 +159,11 @@ function Why({ cause }: { cause: Cause }) {
           {cause.quantity !== undefined && ` (${cause.allocated ?? 0} of ${cause.quantity})`}
         </>
       )}
-      {tracing && cause.traceId !== undefined && <span className="code">, trace {cause.traceId}</span>}
+      {cause.traceId !== undefined && (
+        <>
+          , <TraceLink id={cause.traceId} />
+        </>
+      )}
     </>
   )
 }

@@ -14,6 +14,18 @@ export type Revision = { life: number; version: number }
 export type Change = { offset: number; time: number; eventType: string; reason: string; revision: Revision | null; stockBefore: number | null; stockAfter: number | null; priceBefore: number | null; priceAfter: number | null; cause: Cause }
 export type Cause = { kind: string; text?: string; topic?: string; partition?: number; offset?: number; orderId?: string; quantity?: number; allocated?: number; traceId?: string; record?: { value: unknown } }
 
+/** A moment as people write it: milliseconds, a date, or a time of the day, which is the last one that has been. NaN if it is none. */
+export function momentOf(text: string, now = Date.now()): number {
+  if (/^-?\d+$/.test(text)) return Number(text)
+  const [, hour, minute, second = '0'] = /^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d{1,3})?))?$/.exec(text) ?? []
+  if (hour === undefined || minute === undefined) return Date.parse(text)
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) >= 60) return Number.NaN
+  const at = new Date(now)
+  at.setHours(Number(hour), Number(minute), Math.trunc(Number(second)), Math.round((Number(second) % 1) * 1_000))
+  if (at.getTime() > now) at.setDate(at.getDate() - 1)
+  return at.getTime()
+}
+
 export type Series = 'stock' | 'price'
 /** A point of a course: a place from 0 to 1, and the value from there on. */
 export type Point = [place: number, value: number]
