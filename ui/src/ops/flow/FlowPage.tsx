@@ -5,6 +5,7 @@ import type { Flow, FlowEdge, FlowNode, Live } from '../../wire'
 import { usePoll } from '../api'
 import { span } from '../format'
 import { Badge, Empty, Failure, PageFrame, Panel, Scroll } from '../kit/kit'
+import { NewestEnds } from '../kit/NewestEnds'
 import { useLive } from '../live'
 import { Diagram } from './Diagram'
 import { counted, isBehind, openOf, passing, TONE, waiting } from './state'
@@ -34,7 +35,10 @@ export default function FlowPage() {
           </section>
           <div className="grid items-start gap-5 xl:grid-cols-2">
             <Nodes nodes={flow.nodes} />
-            <Edges flow={flow} />
+            <div className="grid gap-5">
+              <NewestEnds ends={live?.ends} />
+              <Edges flow={flow} />
+            </div>
           </div>
         </>
       )}

@@ -4,6 +4,8 @@ import { count } from '../../lib/locale'
 import { plain } from '../../lib/text'
 import { usePoll } from '../api'
 import { Empty, Failure, Panel } from '../kit/kit'
+import { NewestEnds } from '../kit/NewestEnds'
+import { useLive } from '../live'
 
 type Actor = { id: string; kind: string; running: boolean; incarnation: number; ends: Record<string, number>; lastFailure: string | null; lastRecoveryUs: number | null }
 
@@ -14,12 +16,22 @@ function failures(actor: Actor): number {
   return Object.entries(actor.ends).reduce((sum, [cause, many]) => sum + (cause === 'stopped' || cause === 'restarted' ? 0 : many), 0)
 }
 
-/** Actors that failed and were started again, those with the most failures first. */
+/** What ended lately, and the actors that failed and were started again, those with the most failures first. */
 export function Restarts() {
+  const live = useLive()
+  return (
+    <>
+      <NewestEnds ends={live?.ends} />
+      <MostFailures />
+    </>
+  )
+}
+
+function MostFailures() {
   const { data, error } = usePoll<Actor[]>('/admin/actors', 5_000)
   const restarted = (data ?? []).filter((actor) => failures(actor) > 0).toSorted((one, other) => failures(other) - failures(one))
   return (
-    <Panel title="Failures" note="since the process began" flush>
+    <Panel title="Most failures" note="of actors, since the process began" flush>
       <Failure error={error} what="Actors" />
       {data && restarted.length === 0 && <Empty>No actor has failed.</Empty>}
       <ul className="divide-y divide-line">
