@@ -30,24 +30,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; f
      frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// The first parts of the routes in ui/src/ops/pages.ts.
-const ROUTES: [&str; 16] = [
-    "actors",
-    "config",
-    "dead-letters",
-    "drills",
-    "flow",
-    "inspect",
-    "logs",
-    "orders",
-    "produce",
-    "products",
-    "r",
-    "topics",
-    "trace",
-    "trouble",
-    "wal",
-    "workshop",
-];
+const ROUTES: [&str; 13] =
+    ["actors", "config", "flow", "inspect", "logs", "orders", "produce", "products", "r", "topics", "trouble", "wal", "workshop"];
 
 const NOT_BUILT: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>KartShoppe: the console is not built</title>
 <h1>The console is not built</h1><p>The shop is running, but this binary holds no pages. Run <code>make ui</code>, then build and start again
@@ -56,4 +40,20 @@ const NOT_BUILT: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8">
 
 fn has_route(path: &str) -> bool {
     path.is_empty() || path.strip_prefix('/').and_then(|rest| rest.split('/').next()).is_some_and(|first| ROUTES.contains(&first))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_address_of_the_console_has_a_page() {
+        let pages = include_str!("../../../ui/src/ops/pages.ts");
+        let paths = pages.split("{ path: '/").skip(1).filter_map(|rest| rest.split(['/', '\'']).next());
+        let pages: BTreeSet<&str> = paths.filter(|path| !path.is_empty()).collect();
+        assert_eq!(BTreeSet::from(ROUTES), pages);
+        assert!(has_route("") && has_route("/orders/o-1") && !has_route("/drills") && !has_route("/dead-letters"));
+    }
 }
