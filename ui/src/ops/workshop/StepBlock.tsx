@@ -25,12 +25,12 @@ export function StepBlock({ step }: { step: Step }) {
     announce(done === true ? 'Copied.' : 'The browser does not let the page copy: mark the text instead.')
   }
   return (
-    <section aria-labelledby={id} className="panel min-w-0 overflow-hidden">
+    <div className="panel min-w-0 overflow-hidden">
       <div className="flex min-h-11 items-center justify-between gap-3 border-b border-line py-1 pr-1.5 pl-4">
-        <h3 id={id} className="text-sm text-soft">
+        <p id={id} className="text-sm text-soft">
           {HOW[step.how]}
           {step.name && <span className="code ml-2">{step.name}</span>}
-        </h3>
+        </p>
         {step.how !== 'stop' && (
           <button type="button" className="act" onClick={() => void copy()}>
             {copied ? <Check size={16} aria-hidden /> : <Copy size={16} aria-hidden />}
@@ -39,9 +39,9 @@ export function StepBlock({ step }: { step: Step }) {
         )}
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <pre className="code overflow-x-auto p-4 -outline-offset-2" tabIndex={0} aria-labelledby={id}>
+      <pre role="group" aria-labelledby={id} tabIndex={0} className="code overflow-x-auto p-4 -outline-offset-2">
         {step.text}
       </pre>
-    </section>
+    </div>
   )
 }
