@@ -32,13 +32,21 @@ export async function until(what, isSo, patience = PATIENCE_MS) {
   throw new Error(`never ${what}${last === undefined ? '' : `: ${last}`}`)
 }
 
+/** Bytes that are left on the small disk of a test when the alert comes. */
+export const DISK_NEARLY_FULL = 64 * 1024 * 1024
+
 /** Short waits and thresholds, so that a test sees an alert come and go. */
 export function hastened(rules) {
-  return rules.replaceAll(/for: \d+[smh]/g, 'for: 0s').replaceAll(/(_lag_seconds\)?|_age_seconds\)) > 30/g, '$1 > 3')
+  return rules
+    .replaceAll(/for: \d+[smh]/g, 'for: 0s')
+    .replaceAll(/(_lag_seconds\)?|_age_seconds\)) > 30/g, '$1 > 3')
+    .replaceAll('max(kartshoppe_cdc_lag_bytes) > 67108864', 'max(kartshoppe_cdc_lag_bytes) > 4096')
+    .replaceAll('kartshoppe_disk_free_bytes < 1073741824', `kartshoppe_disk_free_bytes < ${DISK_NEARLY_FULL}`)
+    .replaceAll(/increase\((kartshoppe_telemetry_spans_dropped_total)\[5m\]\)/g, 'increase($1[15s])')
 }
 
-/** Starts what is there; `ports` may fix `prometheus`, `jaeger`, `otlp`. `rules` changes the text of the rules. */
-export async function startBackends({ folder, shop, jaeger, ports = {}, rules = (text) => text, decisionWait = '5s' }) {
+/** Starts what is there; `ports` may fix `prometheus`, `jaeger`, `otlp`. `rules` changes the text of the rules, `logsTo` is where log lines go. */
+export async function startBackends({ folder, shop, jaeger, logsTo, ports = {}, rules = (text) => text, decisionWait = '5s' }) {
   mkdirSync(join(folder, 'rules'), { recursive: true })
   const children = []
   const run = (name, program, arguments_, environment = {}) => {
@@ -77,17 +85,30 @@ export async function startBackends({ folder, shop, jaeger, ports = {}, rules = 
   if (jaeger === undefined) return started
   const query = await port('jaeger')
   const [otlp, ingest, health, queryGrpc, otlpGrpc] = [await port('otlp'), ...(await Promise.all([1, 2, 3, 4].map(freePort)))]
-  for (const file of ['jaeger.yml', 'collector.yml']) copyFileSync(join(otel, file), join(folder, file))
+  for (const file of ['jaeger.yml', 'collector.yml', 'logs.yml']) copyFileSync(join(otel, file), join(folder, file))
   run('jaeger', jaeger, ['--config', join(folder, 'jaeger.yml')], {
     HEALTH: local(health), QUERY_HTTP: local(query), QUERY_GRPC: local(queryGrpc), OTLP_GRPC: local(ingest), PROMETHEUS: prometheus,
   })
   await until('ready: Jaeger', async () => (await fetch(`http://${local(health)}/status`)).ok)
-  run('collector', jaeger, ['--config', join(folder, 'collector.yml')], {
-    OTLP_GRPC: local(otlpGrpc), OTLP_HTTP: local(otlp), TRACES_TO: local(ingest), SPAN_METRICS: local(at.spans),
-    OWN_METRICS_HOST: '127.0.0.1', OWN_METRICS_PORT: String(at.own), DECISION_WAIT: decisionWait,
-  })
-  await until('ready: the collector', async () => (await fetch(`http://${local(at.spans)}/metrics`)).ok)
-  return { ...started, jaeger: `http://${local(query)}`, otlp: `http://${local(otlp)}` }
+  const startCollector = async () => {
+    const files = logsTo === undefined ? ['collector.yml'] : ['collector.yml', 'logs.yml']
+    const collector = run('collector', jaeger, files.flatMap((file) => ['--config', join(folder, file)]), {
+      OTLP_GRPC: local(otlpGrpc), OTLP_HTTP: local(otlp), TRACES_TO: local(ingest), SPAN_METRICS: local(at.spans),
+      OWN_METRICS_HOST: '127.0.0.1', OWN_METRICS_PORT: String(at.own), DECISION_WAIT: decisionWait, LOGS_TO: logsTo ?? '',
+    })
+    await until('ready: the collector', async () => (await fetch(`http://${local(at.spans)}/metrics`)).ok)
+    return collector
+  }
+  let collector = await startCollector()
+  return {
+    ...started,
+    jaeger: `http://${local(query)}`,
+    otlp: `http://${local(otlp)}`,
+    killCollector: () => collector.kill('SIGKILL'),
+    reviveCollector: async () => {
+      collector = await startCollector()
+    },
+  }
 }
 
 async function stopAll(children) {
