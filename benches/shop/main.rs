@@ -3,7 +3,8 @@
 //!
 //! `engine` runs the inventory alone, on the embedded log in this process. All other sections drive the real program from
 //! outside, with its private database: `click` (checkout to another page's frame), `checkouts` (beside `pgbench`), `reads` and
-//! `pages` (beside the plain way to do the same), `restart` (`kill -9` to right stock), `memory` (of many products). `--short`
+//! `pages` (beside the plain way to do the same), `restart` (`kill -9` to right stock), `memory` (of many products),
+//! `telemetry` (what spans cost). `--short`
 //! measures everything with less of it; its figures say whether something broke, not how good it is.
 #![expect(
     clippy::unwrap_used,
@@ -26,6 +27,7 @@ mod reference;
 #[path = "../../tests/it/support/server.rs"]
 mod server;
 mod table;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -77,7 +79,7 @@ impl Extent {
     };
 }
 
-const SECTIONS: [&str; 7] = ["engine", "click", "checkouts", "reads", "pages", "restart", "memory"];
+const SECTIONS: [&str; 8] = ["engine", "click", "checkouts", "reads", "pages", "restart", "memory", "telemetry"];
 
 fn main() {
     if reference::is_asked_for() {
@@ -104,7 +106,8 @@ fn main() {
                 "reads" => reading::measure(&mut table, &extent).await,
                 "pages" => pages::measure(&mut table, &extent).await,
                 "restart" => products::measure_restart(&mut table, &extent).await,
-                _ => products::measure_memory(&mut table, &extent).await,
+                "memory" => products::measure_memory(&mut table, &extent).await,
+                _ => telemetry::measure(&mut table, &extent).await,
             }
         });
     }

@@ -37,7 +37,7 @@ pub async fn measure(table: &mut Table, extent: &Extent) {
 }
 
 /// Reads per CPU-second of this process.
-async fn reads(address: SocketAddr, pid: u32, header: &str, status: &str, count: usize) -> f64 {
+pub async fn reads(address: SocketAddr, pid: u32, header: &str, status: &str, count: usize) -> f64 {
     let request = format!("GET {PRODUCT} HTTP/1.1\r\nhost: {address}\r\n{header}\r\n");
     let before = cpu(pid);
     let each = count / CONNECTIONS;
