@@ -82,6 +82,21 @@ test('an actor is broken where faults are enabled, and comes back with the cause
   await expect(page.getByRole('table')).toContainText('killed')
 })
 
+test('a product that is killed is seen, though it is back in a moment', async ({ page, request }) => {
+  const kill = () => request.post(`${admin}/admin/faults`, { headers: { 'x-kartshoppe-operator': 'e2e' }, data: { target: 'product/PROD_0145', fault: 'kill', count: 1, ttl: '30s' } })
+  for (const path of ['/flow', '/']) {
+    await page.goto(`${admin}${path}`)
+    const ends = page.getByTestId('ends')
+    await expect(ends).toBeAttached()
+    // An actor that is passive has nothing to kill: an order wakes it.
+    const sessionId = `ops-kill-${path.length}`
+    expect((await kill()).ok()).toBe(true)
+    await request.post(`/api/ecommerce/cart/${sessionId}/add`, { data: { productId: 'PROD_0145', userId: 'guest', quantity: 1 } })
+    await request.post('/api/ecommerce/checkout', { data: { sessionId, userId: 'guest', useCdc: false } })
+    await expect(ends.getByRole('listitem').filter({ hasText: 'product/PROD_0145' }).first()).toContainText('killed')
+  }
+})
+
 test('the log goes on by itself, narrowed by the address', async ({ page, request }) => {
   await page.goto(`${admin}/logs?text=an+operator+asked`)
   await operate(request, '/admin/actors/alert-desk/restart')

@@ -88,4 +88,24 @@ test.describe('the console', () => {
     await expect(letter.getByText('replayed', { exact: true })).toBeVisible()
     await expect.poll(async () => (await request.get(`/api/ecommerce/product/${id}`)).status()).toBe(200)
   })
+
+  test('offers to order again where an item has its outcome', async ({ page, request }) => {
+    const id = `OPS-AGAIN-${Date.now()}`
+    await append(request, 'order-events', { key: 'PROD_0144', value: { orderId: id, orderItemId: `${id}-1`, productId: 'PROD_0144', quantity: 'two' } })
+    await page.goto(`${admin}/trouble`)
+    const letter = page.locator('[data-letter]').filter({ hasText: id })
+    await expect(letter).toHaveCount(1)
+    await page.locator('details:not([open]) > summary').evaluateAll((all) => all.forEach((one) => (one as HTMLElement).click()))
+    // Nothing was searched yet, so nothing is claimed.
+    await expect(letter.getByTestId('order-again')).toHaveCount(0)
+    await letter.getByLabel('Corrected value').fill(JSON.stringify({ orderId: id, orderItemId: `${id}-1`, productId: 'PROD_0144', quantity: 2 }))
+    await letter.getByRole('button', { name: 'Replay' }).click()
+    await page.getByRole('button', { name: 'Replay it once' }).click()
+    const offer = letter.getByTestId('order-again')
+    await expect(offer).toContainText('has its outcome')
+    await expect(offer.getByRole('link', { name: /Order again/ })).toHaveAttribute('href', /\/product\/PROD_0144$/)
+    await isClean(page, 'the offer')
+    await offer.getByRole('link', { name: /^inventory-events\// }).click()
+    await expect(page.getByRole('main')).toContainText('ORDER_REJECTED')
+  })
 })

@@ -98,6 +98,8 @@ test('a record is copied as it is, and a foreign one is refused until it is want
   await expect(write).toBeDisabled()
   await page.getByLabel('Write a foreign record all the same').check()
   await expect(write).toBeEnabled()
+  const refused = await request.post(`${admin}/admin/topics/products/records`, { headers: { 'x-kartshoppe-operator': 'e2e' }, data: { key: 'NOBODY', value: null } })
+  expect([refused.status(), ((await refused.json()) as { code: string }).code], 'the server refuses it too').toEqual([409, 'owned_topic'])
   await page.locator('label').filter({ hasText: /^None$/ }).click()
   await expect(page.getByText('A tombstone needs the key that it removes.').first()).toBeVisible()
   await expect(write).toBeDisabled()
