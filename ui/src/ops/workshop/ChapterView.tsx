@@ -35,7 +35,7 @@ export function ChapterView({ place, next }: { place: string; next: Row | undefi
       },
     )
   return (
-    <article className="grid min-w-0 gap-4">
+    <article className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-4">
       <div className="flex flex-wrap items-center gap-3">
         <ActionButton main={begunAtMs === null} reason={cannot} busy={start.isPending} onClick={begin}>
           {begunAtMs === null ? 'Begin this chapter' : 'Begin again'}
