@@ -22,7 +22,8 @@ const pages = {
 }
 const ProductPage = lazy(async () => ({ default: (await pages.product()).ProductPage }))
 const CartPage = lazy(async () => ({ default: (await pages.cart()).CartPage }))
-const CheckoutPage = lazy(async () => ({ default: (await pages.checkout()).CheckoutPage }))
+// It leads to the order's page, which must be here even if the shop dies right after it took the order.
+const CheckoutPage = lazy(async () => ({ default: (await Promise.all([pages.checkout(), pages.order()]))[0].CheckoutPage }))
 const OrdersPage = lazy(async () => ({ default: (await pages.orders()).OrdersPage }))
 const OrderPage = lazy(async () => ({ default: (await pages.order()).OrderPage }))
 
