@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  data directory ─► telemetry ─► event log ─► PostgreSQL ─► root ─► operators' listener ─► roles: inventory, cdc, api
-//!  SIGTERM, or another process of the same name: readyz 503 ─► roles in reverse (pages closed, work committed) ─► operators ─► PostgreSQL ─► event log ─► telemetry
+//!  SIGTERM, or another process of the same name: readyz 503 ─► roles in reverse (pages closed, work committed) ─► operators ─►
+//! PostgreSQL ─► event log ─► telemetry
 //! ```
 
 mod api;
@@ -61,11 +62,11 @@ struct Parts {
     tell: fn(&str),
 }
 
-/// Runs the shop until it is told to stop; whether it ended well. What went wrong is in its log then. `settings` is the
-/// configuration as operators are shown it. `tell` gets what belongs on the terminal alone: the console's address with the token.
+/// Runs the shop until it is asked to stop; returns whether it ended well. Errors are in its log then. `settings` is the
+/// configuration as operators see it. `tell` prints what must reach the terminal only: the console's address with the token.
 ///
 /// # Errors
-/// If the data directory, the operators' token or the log cannot be had: there is no log yet that could tell it.
+/// If the data directory, the operators' token or the log cannot be opened: there is no log yet to report it.
 pub async fn serve(config: Config, settings: Vec<ShownKey>, tell: fn(&str)) -> anyhow::Result<bool> {
     let data = DataDir::open(&config.data_dir, &config.instance)?;
     let operator_token = operator_token(&config.admin, data.root())?;
@@ -88,7 +89,7 @@ pub async fn serve(config: Config, settings: Vec<ShownKey>, tell: fn(&str)) -> a
     Ok(result.is_ok())
 }
 
-/// The token that operators must have; none if the listener is for this machine alone and nobody made one.
+/// The operators' token; `None` if the listener is for this machine alone and no token was created.
 fn operator_token(admin: &Admin, root: &Path) -> anyhow::Result<Option<String>> {
     let token = operator_token::prepare(root, admin.create_token)?;
     if token.is_none() && !admin.listen.ip().to_canonical().is_loopback() {
@@ -230,7 +231,7 @@ fn supervision(section: &Supervision) -> SupervisionContext {
     }
 }
 
-/// The console's address with the token behind `#`, which a browser sends to nobody.
+/// The console's address with the token behind `#`, which a browser sends to no server.
 fn console_link(url: &str, token: &str) -> String {
     let encoded = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),

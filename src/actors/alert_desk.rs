@@ -1,8 +1,8 @@
 //! Follows `inventory-alerts` for operators: the open alert of each product, the last thousand, and one log line per CRITICAL.
 //!
-//! An alert says that a level was reached; nothing says that it was left upwards. So an alert counts as open while the catalogue
-//! still shows the product at that level or below. The desk outlives its actor, which goes on at the record behind the last one
-//! it took.
+//! An alert says that stock fell to a level; no event says that it rose above it again. So an alert counts as open while the
+//! catalogue still shows the product at that level or below. The desk outlives its actor, which goes on at the record behind
+//! the last one it took.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ const STOCK_ALERTS_MAX: usize = 100_000;
 /// The alert that is about a price and never open.
 const PRICE_DROP: &str = "PRICE_DROP";
 
-/// What operators may ask about alerts. Cheap to clone.
+/// The alerts as operators see them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AlertHandle {
     desk: Arc<Mutex<Desk>>,
@@ -104,7 +104,7 @@ impl AlertHandle {
 
     /// Makes room for further products: ids come and go, and most alerts are no longer open.
     fn forget_closed(&self, desk: &mut Desk) {
-        // The catalogue may not have what the newest alerts are about yet.
+        // The catalogue may not show the changes behind the newest alerts yet.
         let recent_ms = desk.recent.front().map_or(EpochMs::MAX, |alert| alert.timestamp);
         desk.by_product.retain(|id, alert| alert.timestamp >= recent_ms || self.is_open(id));
     }
@@ -132,7 +132,7 @@ impl Desk {
         if self.positions.get(&place).is_some_and(|next| record.offset < *next) {
             return;
         }
-        // Moved first: a record that ends the actor is not met again.
+        // Moved first, so that a record that ends the actor is not read again.
         self.positions.insert(place, record.offset + 1);
         let Some(Ok(alert)) = record.value.as_deref().map(alert_event::decode) else {
             self.counts.unreadable += 1;

@@ -17,7 +17,7 @@ use super::kinds::ActorKind;
 
 /// Target of `slow` faults that hold commits open; the log is no actor.
 pub const EVENT_LOG: &str = "event-log";
-/// How long a `slow` actor takes longer per message.
+/// How much longer a `slow` actor takes per message.
 pub const SLOWNESS: Duration = Duration::from_millis(100);
 
 /// What happens to the actor.
@@ -38,7 +38,7 @@ pub enum Fault {
     Start,
 }
 
-/// Whom a fault strikes.
+/// What a fault strikes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Every actor of a kind.
@@ -138,7 +138,7 @@ impl FaultBoard {
         struck
     }
 
-    /// Takes all faults away; returns how many there were. An actor that hangs already is ended by the watchdog.
+    /// Disarms all faults; returns how many there were. An actor that hangs already is ended by the watchdog.
     pub fn clear(&self) -> usize {
         let mut faults = self.0.faults.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.armed.store(0, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! When an actor came and went, across its incarnations.
+//! When an actor started and ended, across its incarnations.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::wire::invalid::shortened;
 /// Ends of an actor that are remembered.
 pub(super) const ENDS_KEPT: usize = 20;
 
-/// When the actor came and went.
+/// When the actor started and ended.
 #[derive(Debug, Default)]
 pub(super) struct History {
     /// When it last started or ended.

@@ -13,7 +13,7 @@ use super::stats::{Directory, Vitals};
 use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, RestartPolicy, Verdict};
 use crate::telemetry::alarms::Alarms;
 
-/// Watching over children costs a few loads per child; a tenth of the patience is precise enough.
+/// Checking for hung children costs a few loads per child; a tenth of `hang_after` is precise enough.
 const CHECKS_PER_PATIENCE: u32 = 10;
 
 /// Makes the children of a role at each start of it.

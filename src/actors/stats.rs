@@ -77,7 +77,7 @@ pub struct Entry {
     times: MessageTimes,
     /// It keeps ending, as its supervisor last found it.
     failing: AtomicBool,
-    /// Ends for [`EndCause::Stopped`] that somebody asked for.
+    /// Ends by [`EndCause::Stopped`] that were requested.
     asked_stops: AtomicU64,
     /// Stamp of the message under way, 0 when idle.
     handling_since: AtomicU64,
@@ -203,7 +203,7 @@ impl Entry {
         self.incarnation.load(Ordering::Relaxed)
     }
 
-    /// How it is.
+    /// Its present state.
     #[must_use]
     pub fn state(&self) -> ActorState {
         match (self.is_running(), self.is_failing()) {
@@ -278,7 +278,7 @@ impl Vitals {
     }
 
     /// To be awaited first in `handle`: stamps the entry and lets faults strike. Keep what it returns until the message is done.
-    /// Counts on every message having come through the actor's [`super::kit::Mailbox`].
+    /// Requires that every message came through the actor's [`super::kit::Mailbox`].
     ///
     /// # Errors
     /// The injected error, to be passed on with `?`.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-/// What texts hold grows without a call: it is checked so often.
+/// The bytes that texts hold grow without a call, so they are checked this often.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The sum, and its limit. Cheap to clone.
@@ -24,7 +24,7 @@ struct OutputSum {
     held: AtomicUsize,
     limit: AtomicUsize,
     exceeded: Notify,
-    /// Bytes of products that gave way to newer ones.
+    /// Bytes of products that newer ones replaced.
     replaced: AtomicU64,
     texts: Mutex<Texts>,
 }
@@ -36,7 +36,7 @@ impl Default for OutputSum {
     }
 }
 
-/// The texts that are read or may be.
+/// The texts that are being read or may be.
 #[derive(Debug, Default)]
 struct Texts {
     /// How many were made when the catalogue had replaced so many bytes.
@@ -89,18 +89,18 @@ impl WaitingOutput {
         self.0.held.load(Ordering::Relaxed) as u64 + replaced.min(texts.bytes) + texts.lists
     }
 
-    /// From now on this many may wait.
+    /// Sets how many bytes may wait.
     pub fn limit_to(&self, bytes: usize) {
         self.0.limit.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether more waits than may.
+    /// Whether more bytes wait than allowed.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
         self.bytes() > self.0.limit.load(Ordering::Relaxed) as u64
     }
 
-    /// Waits until more waits than may. For one caller.
+    /// Waits until more bytes wait than allowed. For one caller.
     pub async fn exceeded(&self) {
         while !self.is_exceeded() {
             let _ = tokio::time::timeout(CHECK_EVERY, self.0.exceeded.notified()).await;

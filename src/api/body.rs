@@ -13,35 +13,36 @@ use tokio::time::{Instant, timeout_at};
 use super::failure::Failure;
 use super::problem::Problem;
 
-/// Nothing is asked of a body's first seconds: a phone between two cells is silent for so long, and small bodies come at once.
+/// No rate is required in a body's first seconds: a phone that changes cells is silent for that long, and small bodies arrive
+/// at once.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How much a listener takes, and how long it waits for it. Put on each request by the listener's front.
+/// How large a body a listener accepts, and how long it waits for it. The listener's front adds it to each request.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     pub max_bytes: usize,
     pub timeout: Duration,
-    /// Bytes per second that must come once the grace is over.
+    /// Bytes per second that must arrive once the grace period is over.
     pub min_rate: u32,
 }
 
 impl BodyLimits {
-    /// When a body of which so much is here must go on.
+    /// When more of a body must have arrived, given how much has.
     fn deadline(&self, begun: Instant, received: usize) -> Instant {
         let earned = Duration::from_secs_f64(received as f64 / f64::from(self.min_rate.max(1)));
         begun + self.timeout.min(GRACE + earned)
     }
 }
 
-/// A JSON body, with its bytes as they came: an object, or where `ARRAYS` says so an array too. Where `BEACON` says so it may
-/// be called `text/plain`, as browsers' beacons do.
+/// A JSON body, with its original bytes: an object or, with `ARRAYS`, also an array. With `BEACON` its media type may be
+/// `text/plain`, as in browsers' beacons.
 #[derive(Debug)]
 pub struct JsonBody<T, const ARRAYS: bool = false, const BEACON: bool = false> {
     pub value: T,
     pub bytes: Bytes,
 }
 
-/// The body of a tracked batch: it changes nothing but the record of what a page says of itself.
+/// The body of a batch of tracked events: it changes nothing but what is recorded about the page that sent it.
 pub type BeaconBody<T> = JsonBody<T, false, true>;
 
 impl<T: DeserializeOwned, S: Send + Sync, const ARRAYS: bool, const BEACON: bool> FromRequest<S> for JsonBody<T, ARRAYS, BEACON> {
@@ -79,7 +80,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
 /// A body that is read whole, whatever it is.
 ///
 /// # Errors
-/// 413 beyond the limit, 408 when it does not come in time, 400 when it breaks off.
+/// 413 beyond the limit, 408 when it does not arrive in time, 400 when the connection ends before the body does.
 async fn read(request: Request) -> Result<Bytes, Failure> {
     let limits = request.extensions().get::<BodyLimits>().copied();
     let limits = limits.unwrap_or(BodyLimits { max_bytes: 64 * 1024, timeout: Duration::from_secs(10), min_rate: 4096 });
@@ -118,8 +119,8 @@ fn too_large(limits: BodyLimits) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).closing()
 }
 
-/// JSON by its name. A page of any origin may send `text/plain`, a form or a body without a type without asking first, so
-/// none of these is taken from a browser; a program that is none may leave the type out.
+/// Whether the media type is JSON. A page of any origin may send `text/plain`, a form or a body without a type without a
+/// preflight, so none of these is accepted from a browser; other programs may leave the type out.
 fn check_media_type(headers: &HeaderMap, is_beacon: bool) -> Result<(), Problem> {
     let refused = |detail| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
@@ -139,7 +140,7 @@ fn check_media_type(headers: &HeaderMap, is_beacon: bool) -> Result<(), Problem>
     }
 }
 
-/// Serde reads a struct from an array too, by the order of its fields, which nobody was promised.
+/// Serde also reads a struct from an array, by the order of its fields, which is not part of the API.
 fn check_object(bytes: &[u8]) -> Result<(), Problem> {
     match bytes.trim_ascii_start().first() {
         Some(b'[') => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_fields", "expected a JSON object, not an array")),
@@ -147,7 +148,7 @@ fn check_object(bytes: &[u8]) -> Result<(), Problem> {
     }
 }
 
-/// 400 with the field, as far as the reader's error tells it.
+/// 400 with the field, if the decoder's error names it.
 #[must_use]
 pub fn json_problem(bytes: &[u8], error: &serde_json::Error) -> Problem {
     let text = crate::wire::invalid::shortened(&error.to_string());

@@ -1,11 +1,11 @@
-//! Which smaller form of an answer a client takes (RFC 9110, section 12.5.3).
+//! Which content coding of an answer a client accepts (RFC 9110, section 12.5.3).
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// Answers that come in several forms.
+/// The `Vary` header of answers that have several codings.
 pub const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
-/// A smaller form of an answer.
+/// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
     Brotli,
@@ -13,16 +13,16 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The smaller first.
+    /// The one with the smaller result first.
     pub const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
 
-    /// As headers name it.
+    /// Its name in headers.
     #[must_use]
     pub fn name(self) -> HeaderValue {
         HeaderValue::from_static(self.as_str())
     }
 
-    /// As the build names files in it.
+    /// Its file name extension in the build of the pages.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl Encoding {
     }
 }
 
-/// The forms that a client takes, those that it likes best first; who says nothing gets none.
+/// The codings that a client accepts, in its order of preference; none without `Accept-Encoding`.
 pub fn accepted(headers: &HeaderMap) -> impl Iterator<Item = Encoding> {
     let mut liked: Vec<(Encoding, u32)> = Encoding::ALL.into_iter().map(|one| (one, weight(headers, one.as_str()))).collect();
     liked.retain(|(_, weight)| *weight > 0);
@@ -47,7 +47,7 @@ pub fn accepted(headers: &HeaderMap) -> impl Iterator<Item = Encoding> {
     liked.into_iter().map(|(encoding, _)| encoding)
 }
 
-/// How much a client likes a form, in thousandths: what it says of that, else of all others.
+/// A client's quality value of a coding, in thousandths: the one given for it, else the one for `*`.
 fn weight(headers: &HeaderMap, name: &str) -> u32 {
     let (mut own, mut others) = (None, None);
     let texts = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -65,7 +65,7 @@ fn weight(headers: &HeaderMap, name: &str) -> u32 {
     own.or(others).unwrap_or_default()
 }
 
-/// A number from 0 to 1; what is none counts as 0.
+/// A number from 0 to 1; anything else counts as 0.
 fn thousandths(text: &str) -> u32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
     text.parse::<f32>().ok().filter(|weight| (0.0..=1.0).contains(weight)).map_or(0, |weight| (weight * 1000.0) as u32)

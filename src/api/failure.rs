@@ -1,4 +1,4 @@
-//! Why a request was not answered as asked, and the one match that says with which status and code.
+//! Why a request failed, and the one match that maps each reason to status and code.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -12,10 +12,10 @@ use crate::domain::ids::InvalidValue;
 use crate::log::LogError;
 use crate::store::{CartError, CheckoutError, StoreError};
 
-/// Why a request was not answered as asked.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The request itself.
+    /// The request itself is invalid.
     #[error("{}", .0.detail)]
     Refused(Problem),
     #[error(transparent)]
@@ -30,7 +30,7 @@ pub enum Failure {
     Call(#[from] CallError),
     #[error(transparent)]
     Role(#[from] RoleError),
-    /// A checkout, with the JSON of the cart as it is now where the page should show it.
+    /// A refused checkout, with the JSON of the present cart if the page should show it.
     #[error("{source}")]
     Checkout { source: CheckoutError, cart: Option<Value> },
 }

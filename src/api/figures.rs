@@ -63,7 +63,7 @@ pub struct Figures {
     listener: &'static str,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
     active: Gauge,
-    /// Requests so far, whatever became of them.
+    /// Requests so far, whatever their outcome.
     pub requests: Arc<AtomicU64>,
 }
 
@@ -86,7 +86,7 @@ impl Figures {
         self.durations.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// The figure of one method, route and status, for a path that is too hot to look it up.
+    /// The figure of one method, route and status, for a path that is too hot for a look-up.
     #[must_use]
     pub fn of(&self, method: &axum::http::Method, route: &str, status: axum::http::StatusCode) -> Histogram {
         let labels = Labels {
@@ -109,7 +109,7 @@ impl Drop for Active {
     }
 }
 
-/// What any method is called that HTTP does not know: people can make up as many as they like.
+/// The label of all methods that HTTP does not define: clients can invent any number of them.
 pub(super) const OTHER_METHOD: &str = "_OTHER";
 
 /// Methods that clients invent must not become labels.

@@ -1,4 +1,4 @@
-//! The front of each listener: what happens to a request before its route, and to every answer on its way out.
+//! The front of each listener: what happens to a request before its route, and to every answer after it.
 //!
 //! ```text
 //!  request ─► head ─► origin or operator ─┬─► hot path: GET /api/ecommerce/product/{id} ────────────┬─► headers ─► answer
@@ -40,18 +40,19 @@ use crate::telemetry::spans::{self, Entry};
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Of answers about one session: no cache between the shop and the page may keep them.
+/// For answers about one session: no cache between the shop and the page may store them.
 const ONE_READER: HeaderValue = HeaderValue::from_static("no-cache, private");
-/// Of documents that bring no policy of their own, such as a picture.
+/// For documents without a policy of their own, such as a picture.
 pub(super) const NOTHING_RUNS: HeaderValue =
     HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-/// Media types that a browser shows as a document in which scripts could run.
+/// Media types that a browser renders as a document in which scripts could run.
 const DOCUMENTS: [&str; 4] = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml"];
 const NO_SNIFF_NAME: HeaderName = HeaderName::from_static("x-content-type-options");
 /// The hot path's prefix, and its route as figures name it.
 const PRODUCT_PREFIX: &str = "/api/ecommerce/product/";
 pub(super) const PRODUCT_ROUTE: &str = "/api/ecommerce/product/{id}";
-/// What everybody reads alike begins so; every other answer below `/api` and `/admin` is about a session, or for an operator.
+/// Prefixes of answers that are the same for all clients; every other answer below `/api` and `/admin` concerns a session or
+/// operators.
 const PUBLIC_PREFIXES: [&str; 6] = [
     PRODUCT_PREFIX,
     "/api/ecommerce/products",
@@ -79,7 +80,7 @@ pub struct OperatorsFront {
 struct Inner {
     router: Router,
     limits: BodyLimits,
-    /// Where the bytes of answers count. Not set: operators are few.
+    /// Counts the bytes of answers. Not set for operators, who are few.
     waiting: Option<WaitingOutput>,
 }
 
@@ -100,7 +101,7 @@ impl ShopFront {
         Self { gate, catalog, hot, requests, inner: Arc::new(Inner { router, limits, waiting }) }
     }
 
-    /// A product that is there, asked for plainly. Everything else takes the long way, where spans are made.
+    /// A plain request for an existing product. Everything else takes the slow path, where spans are made.
     fn hot_path(&self, parts: &Parts, entry: &Entry) -> Option<Response<OutBody>> {
         let headers = &parts.headers;
         let id = parts.uri.path().strip_prefix(PRODUCT_PREFIX)?;
@@ -193,7 +194,7 @@ impl Inner {
         }))
     }
 
-    /// What of it waits for the client counts.
+    /// Counts the bytes of the answer that wait for the client.
     fn counted(&self, response: Response) -> Response {
         match &self.waiting {
             Some(waiting) if response.extensions().get::<IsCounted>().is_none() => {
@@ -212,7 +213,7 @@ enum Cors {
     Of(Option<HeaderValue>),
 }
 
-/// What is still known of a request when its answer goes out.
+/// The facts about a request that its answer needs.
 struct Asked {
     caching: Option<HeaderValue>,
     is_head: bool,
@@ -242,7 +243,7 @@ fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::of(parent.to_str().ok(), states.map(|states| states.join(",")).as_deref())
 }
 
-/// What a request is about, for sampling: carts and orders are few, looks at the catalogue are many, and probes tell nothing.
+/// The kind of a request, for sampling: carts and orders are few, catalogue reads are many, and probes are not interesting.
 fn root_of(parts: &Parts) -> Root {
     const FEW: [&str; 4] = ["/api/ecommerce/cart/", "/api/ecommerce/checkout", "/api/ecommerce/orders", "/api/ecommerce/status"];
     let path = parts.uri.path();
@@ -252,11 +253,11 @@ fn root_of(parts: &Parts) -> Root {
     if FEW.iter().any(|prefix| path.starts_with(prefix)) { Root::Few } else { Root::Stream }
 }
 
-/// Failures of one kind come by the hundred while a database is away: one line each ten seconds says so, and how many more there
-/// were.
+/// Failures of one kind come by the hundred while a database is down: one line every ten seconds reports them, and how many
+/// more there were.
 static FAILURES: Seldom = Seldom::new(Duration::from_secs(10));
 
-/// What caches may do with an answer, where its route does not say.
+/// The cache policy of an answer whose route sets none.
 fn caching(path: &str) -> Option<HeaderValue> {
     if PUBLIC_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) || matches!(path, "/livez" | "/readyz" | "/metrics") {
         return Some(NO_CACHE);
@@ -274,7 +275,7 @@ fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| bare_problem(&response));
     if let Some(problem) = problem {
         let trace_id = trace.as_ref().map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), |trace| trace.trace_id_hex());
-        // "Not ready" is an answer to the question, and asked again and again while a start lasts.
+        // "Not ready" is a valid answer, and probes repeat it while a start lasts.
         if problem.status.is_server_error()
             && problem.code != NOT_READY
             && let Some(untold) = FAILURES.is_told(problem.code)
@@ -308,13 +309,13 @@ fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
         gate::put_cors(headers, origin.as_ref());
     }
     if asked.chunked {
-        // Whoever stands before us may have read another length: nothing after this body is a request.
+        // A proxy in front may have read another length: nothing after this body is treated as a request.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(Either::Right)
 }
 
-/// The framework answers some errors with a bare status.
+/// The framework answers some errors with only a status.
 fn bare_problem(response: &Response) -> Option<Problem> {
     let status = response.status();
     let is_bare = status.is_client_error() || status.is_server_error();

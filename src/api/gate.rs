@@ -1,8 +1,8 @@
-//! Who may ask: hosts and origins of both listeners, the marker header of the operators', and sane heads.
+//! Which requests are admitted: hosts and origins of both listeners, the operators' marker header, and well-formed heads.
 //!
-//! A browser sends the name that it looked up as `Host`, and `Origin` with everything that could do harm; a page can forge
-//! neither. So a stranger's page whose name was pointed at this machine (DNS rebinding) is known by its `Host`, any other page by
-//! its `Origin`. `curl` sends no `Origin` and is let in. What is refused names the setting that would allow it.
+//! A browser sends the name that it looked up as `Host`, and `Origin` with every request that could do harm; a page can forge
+//! neither. So a foreign page whose name was pointed at this machine (DNS rebinding) is recognised by its `Host`, any other
+//! page by its `Origin`. `curl` sends no `Origin` and is admitted. A refusal names the setting that would allow the request.
 
 mod operators;
 mod refusals;
@@ -19,7 +19,7 @@ use crate::wire::invalid::shortened;
 pub use operators::OperatorsGate;
 pub use shop::ShopGate;
 
-/// Marks a request that an operator's tool made: no page can send it across origins without being asked first, and we say no.
+/// Marks a request of an operator's tool: a page of another origin could send it only after a preflight, which is refused.
 pub const OPERATOR_HEADER: HeaderName = HeaderName::from_static("x-kartshoppe-operator");
 /// The contract's methods and headers.
 const CORS_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS");
@@ -29,14 +29,14 @@ const CORS_HEADERS: HeaderValue = HeaderValue::from_static(
 const CORS_EXPOSED: HeaderValue = HeaderValue::from_static("etag, retry-after");
 /// What an answer varies by on the shop's listener.
 pub const BY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
-/// A browser asks again after so many seconds.
+/// A browser may reuse the answer to a preflight for this many seconds.
 const CORS_MAX_AGE_S: u32 = 600;
 /// Longest path and query in bytes.
 const MAX_URI_BYTES: usize = 2048;
-/// What load balancers and scrapers ask for, by whatever name they know this process.
+/// Paths of load balancers and scrapers, which may use any name for this process.
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// What both listeners ask of every head.
+/// The checks of every request's head, on both listeners.
 ///
 /// # Errors
 /// 400 without exactly one `Host`, 414 for a long path.
@@ -46,7 +46,7 @@ pub fn check_head(parts: &Parts) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", format!("at most {MAX_URI_BYTES} bytes")).closing());
     }
     let hosts = parts.headers.get_all(header::HOST).iter().count();
-    // HTTP/1.0 had no Host: balancers still probe with it.
+    // HTTP/1.0 requests need no Host, and load balancers still probe with them.
     if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
         return Err(bad_host("exactly one Host header is expected").closing());
     }
@@ -56,7 +56,7 @@ pub fn check_head(parts: &Parts) -> Result<(), Problem> {
 /// The host that the request is for, as its head has it.
 ///
 /// # Errors
-/// 400 if there is none or it is no host, and if an address in the request line is another.
+/// 400 if there is none, if it is not a valid host, or if the request line names another one.
 fn host_of(parts: &Parts) -> Result<Authority, Problem> {
     let seen = parts.headers.get(header::HOST).ok_or_else(|| bad_host("a Host header is expected"))?;
     let host = seen.to_str().ok().and_then(Authority::parse);
@@ -82,7 +82,7 @@ fn is_probe(parts: &Parts) -> bool {
     PROBES.contains(&parts.uri.path())
 }
 
-/// The one `Origin` of a request: nothing, or how it is written and what that means.
+/// The one `Origin` of a request, as written and parsed; `None` without one.
 fn origin_of(headers: &HeaderMap) -> Option<(&HeaderValue, Option<Origin>)> {
     let mut all = headers.get_all(header::ORIGIN).iter();
     let first = all.next()?;
@@ -90,18 +90,19 @@ fn origin_of(headers: &HeaderMap) -> Option<(&HeaderValue, Option<Origin>)> {
     Some((first, origin))
 }
 
-/// Whether the browser says that a page of this very origin asks, or its user: also if it says nothing, as older ones do.
+/// Whether the browser reports a page of this same origin, or its user, as the caller; true if it reports nothing, like older
+/// ones.
 fn is_same_site(headers: &HeaderMap) -> bool {
     headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin" || site == "none")
 }
 
-/// A header's value as a problem and the log show it.
+/// A header's value as problems and the log show it.
 fn shown(value: &HeaderValue) -> String {
     format!("{:?}", shortened(&String::from_utf8_lossy(value.as_bytes())))
 }
 
-/// What an allowed origin must read in the answer. One to a request without an origin says too that another would read more:
-/// a cache must not give it to a page.
+/// The CORS headers for an allowed origin. An answer to a request without an origin also says that it varies by origin:
+/// a cache must not return it to a page.
 pub fn put_cors(headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -110,13 +111,13 @@ pub fn put_cors(headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
     headers.append(header::VARY, BY_ORIGIN);
 }
 
-/// Whether a browser asks if it may ask.
+/// Whether this is a CORS preflight.
 #[must_use]
 pub fn is_preflight(parts: &Parts) -> bool {
     parts.method == Method::OPTIONS && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// What the answer to a preflight says.
+/// The headers of the answer to a preflight.
 pub fn put_preflight(headers: &mut HeaderMap) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, CORS_METHODS);
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, CORS_HEADERS);
@@ -129,7 +130,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Whoever asks.
+    /// Any caller.
     pub(super) fn stranger() -> crate::api::server::Peer {
         crate::api::server::Peer { socket: ([192, 0, 2, 1], 5000).into(), client: None }
     }

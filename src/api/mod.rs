@@ -44,7 +44,7 @@ use observe::observe;
 use server::{Lifeline, Limits, Seats, Server};
 use state::{Operators, Shop};
 
-/// A table of routes: the router, and the list of methods and paths for whoever compares it with the document.
+/// A table of routes: the router, and the list of methods and paths, which a test compares with the document.
 macro_rules! table {
     ($(#[$doc:meta])* $list:ident, $router:ident($state:ty): $($method:ident $path:literal => $handler:path,)*) => {
         $(#[$doc])*
@@ -79,7 +79,7 @@ table! {
     post   "/api/ecommerce/checkout"                   => shop::checkout::place,
     get    "/api/ecommerce/orders"                     => shop::orders::list,
     get    "/api/ecommerce/orders/{orderId}"           => shop::orders::one,
-    // What the page tells, and is told
+    // Tracked events, and status for pages
     post   "/api/ecommerce/events"                     => shop::events::track,
     post   "/api/ecommerce/traces"                     => shop::traces::take,
     get    "/api/ecommerce/status"                     => shop::status::read,
@@ -155,7 +155,7 @@ pub fn serve_shop(listener: TcpListener, shop: Arc<Shop>, limits: Limits) -> std
     Server::start(listener, Arc::new(front), limits, seats, shop.lifeline.clone())
 }
 
-/// Bounds what waits for slow readers, until the server stops.
+/// Bounds the bytes that wait for slow readers, until the server stops.
 fn spawn_curb(shop: &Arc<Shop>, connections: Arc<Seats>) {
     let (shop, waiting, stop) = (shop.clone(), shop.catalog.waiting().clone(), shop.lifeline.stop.clone());
     waiting.limit_to(shop.config.http.max_waiting_bytes);
@@ -167,7 +167,7 @@ fn spawn_curb(shop: &Arc<Shop>, connections: Arc<Seats>) {
     tokio::spawn(async move { stop.run_until_cancelled(server::end_slow_readers(&waiting, all, spare)).await });
 }
 
-/// Opens the operators' listener; where there is a token, its calls must bear it.
+/// Opens the operators' listener; if there is a token, every call must carry it.
 ///
 /// # Errors
 /// If the listener does not know its address.

@@ -1,4 +1,4 @@
-//! What every routed request leaves behind: a figure by route, and a span if its trace is sampled.
+//! Measures every routed request by route, and traces it if its trace is sampled.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::telemetry::spans::{self, Entry, Span};
 #[derive(Debug, Clone, Default)]
 pub struct Trace(pub Option<TraceContext>);
 
-/// The route of what no route answers: the page and its files, and what is not there.
+/// The label of requests without a route: the page and its files, and unknown paths.
 const UNMATCHED: &str = "unmatched";
 
 /// Around each routed request.
@@ -46,8 +46,8 @@ pub async fn observe(State(figures): State<Arc<Figures>>, mut request: Request, 
     response
 }
 
-/// The span of a request. Its path is shown as the route's template, since the path itself may hold a session's id, which is all
-/// that a cart and its orders are protected by; of a path that no route answers nothing is said.
+/// The span of a request. It shows the route's template and not the path, which may hold a session's id, the only thing
+/// that protects a cart and its orders; for a path without a route it shows nothing.
 fn span_of(request: &Request, route: Option<&str>, parent: Option<&TraceContext>) -> Span {
     let method = known_method(request.method());
     let shown = if method == OTHER_METHOD { "HTTP" } else { method };

@@ -1,7 +1,7 @@
-//! Answers about the catalogue in the form that a client takes, packed once for all who ask while the catalogue stays as it is.
+//! Compressed answers about the catalogue: compressed once, and shared by all clients until the catalogue changes.
 //!
-//! Only what many pages ask alike: lists and the first page's shelves. A product, a cart, an order are small or one shopper's
-//! own.
+//! Only answers that many pages request: lists and the first page's shelves. A product, a cart, an order are small or one
+//! shopper's own.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -21,22 +21,22 @@ use super::waiting_body::IsCounted;
 use crate::actors::catalog_view::Pieces;
 use crate::actors::waiting::WaitingOutput;
 
-/// Less is not worth packing: it fits one packet either way.
+/// Smaller answers are not compressed: they fit one packet either way.
 const PACKED_MIN: usize = 1_200;
-/// More than this is packed beside the async workers, in bytes: about a millisecond of work.
+/// Larger answers are compressed outside the async workers, in bytes: about a millisecond of work.
 const INLINE_MAX: usize = 32 * 1024;
-/// Packed answers that are kept, and their bytes together.
+/// How many compressed answers are kept, and their total bytes.
 const KEPT_MAX: usize = 128;
 const KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Beyond these the next step costs more time than it saves bytes (docs/adr/0020).
 const BROTLI_QUALITY: i32 = 4;
 const GZIP_LEVEL: u32 = 5;
 
-/// Packed answers, the latest first, each by its entity tag.
+/// Compressed answers, the latest first, each by its entity tag.
 #[derive(Debug, Default)]
 pub struct Packed {
     kept: Mutex<VecDeque<(String, Bytes)>>,
-    /// Where they count, once for all their readers; so does what is kept for the next.
+    /// Where their bytes are counted, once for all their readers, together with those kept for later readers.
     waiting: WaitingOutput,
 }
 
@@ -70,13 +70,13 @@ impl Text {
 }
 
 impl Packed {
-    /// Packed answers that count there.
+    /// Compressed answers whose bytes are counted there.
     #[must_use]
     pub fn new(waiting: WaitingOutput) -> Self {
         Self { kept: Mutex::default(), waiting }
     }
 
-    /// Gives up what is kept only to be quick.
+    /// Drops caches that only save time.
     pub fn forget(&self) {
         self.kept().clear();
     }
@@ -111,7 +111,7 @@ impl Packed {
         let packed = if text.len() <= INLINE_MAX {
             pack(encoding, text)
         } else {
-            // Packing has nothing to panic on.
+            // Compressing cannot panic.
             tokio::task::spawn_blocking(move || pack(encoding, text)).await.unwrap_or_default()
         };
         let packed = self.waiting.hold(packed);
@@ -140,7 +140,7 @@ impl Packed {
     }
 }
 
-/// Writing to memory does not fail.
+/// Writing to memory cannot fail.
 fn pack(encoding: Encoding, text: Text) -> Bytes {
     let text = text.whole();
     match encoding {

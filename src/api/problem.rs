@@ -1,4 +1,4 @@
-//! What went wrong, as `application/problem+json` (RFC 9457) with a `code` for programs and a `traceId` for people who look
+//! Problems as `application/problem+json` (RFC 9457), with a `code` for programs and a `traceId` for people who look
 //! further.
 //!
 //! The listener's front renders a problem, because only it knows the trace. No text shows SQL, paths or the insides of the
@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-/// A client should wait so long, in seconds, before it tries again.
+/// How long a client should wait before a retry, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 
 /// A problem, without the trace.
@@ -20,11 +20,11 @@ pub struct Problem {
     /// What is wrong with which field.
     pub fields: Vec<(String, String)>,
     pub retry_after_s: Option<u32>,
-    /// Members of the problem's own.
+    /// Further members of this problem.
     pub extra: Option<Box<Map<String, Value>>>,
     /// The connection cannot be used again.
     pub closes: bool,
-    /// What is behind it: for the log, never for the answer.
+    /// The cause: for the log, never for the answer.
     pub cause: Option<Box<str>>,
 }
 
@@ -36,7 +36,7 @@ impl Problem {
         Self { status, code, detail, fields, retry_after_s: None, extra: None, closes: false, cause: None }
     }
 
-    /// 404 for one thing that is not there.
+    /// 404 for a resource that does not exist.
     #[must_use]
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", what)
@@ -56,26 +56,26 @@ impl Problem {
         Self { fields, ..Self::new(StatusCode::BAD_REQUEST, "invalid_fields", detail) }
     }
 
-    /// 503 that passes by itself.
+    /// 503 for a temporary condition.
     #[must_use]
     pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         Self { retry_after_s: Some(RETRY_AFTER_S), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
     }
 
-    /// With a member of its own.
+    /// Adds a member.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.extra.get_or_insert_default().insert(name.to_owned(), value);
         self
     }
 
-    /// After which the connection is closed.
+    /// Closes the connection after the answer.
     #[must_use]
     pub fn closing(self) -> Self {
         Self { closes: true, ..self }
     }
 
-    /// What the framework refused with a bare status.
+    /// A refusal of the framework, which is only a status.
     #[must_use]
     pub fn of_status(status: StatusCode, detail: &str) -> Self {
         let code = match status.as_u16() {
@@ -105,7 +105,7 @@ impl Problem {
             document.insert("errors".to_owned(), errors.collect());
         }
         document.extend(self.extra.iter().flat_map(|extra| (**extra).clone()));
-        // A map of strings and values, written to memory, has nothing to fail on.
+        // Serialising a map of strings and values to memory cannot fail.
         serde_json::to_vec(&document).unwrap_or_default()
     }
 

@@ -1,7 +1,8 @@
-//! Puts tracked events and changed carts onto the log, off the request's path: bounded, in batches, and nobody waits for it.
+//! Appends tracked events and changed carts to the log outside the request's path: bounded, in batches, and no request waits
+//! for it.
 //!
-//! These records tell what happened; nothing is decided by them. When the log is away or too slow they are dropped and counted,
-//! but for the page's cart, which is then shown to the session's pages here without the log.
+//! These records only report what happened; no decision depends on them. If the log is unavailable or too slow they are dropped
+//! and counted, except for a changed cart, which is then sent to the session's pages of this process without the log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +22,7 @@ use crate::wire::pages::cart::Cart;
 const WAITING_MAX: usize = 10_000;
 /// Records of one append.
 const BATCH_MAX: usize = 1_000;
-/// An append that takes longer is given up: what it holds may still be written.
+/// An append that takes longer is given up: its records may still be written.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Takes records. Cheap to clone.
@@ -34,23 +35,23 @@ pub struct Recorder {
     budget: Arc<TrackedBudget>,
 }
 
-/// What became of the records, since the process started.
+/// Counts of the records since the process started, by outcome.
 #[derive(Debug, Default)]
 pub struct RecorderCounts {
     pub written: AtomicU64,
     pub dropped: AtomicU64,
 }
 
-/// A record, with the cart that it tells of.
+/// A record, with the cart that it reports.
 struct Noted {
     record: NewRecord,
     cart: Option<Box<Cart>>,
-    /// What it takes of the budget while it waits.
+    /// Its share of the budget while it waits.
     cost: usize,
 }
 
 impl Recorder {
-    /// Starts writing; what waits when the server stops is still written.
+    /// Starts writing; records that wait when the server stops are still written.
     #[must_use]
     pub fn start(
         log: Arc<dyn EventLog>,
@@ -66,12 +67,12 @@ impl Recorder {
         Self { queue, fanout, clock, counts, budget }
     }
 
-    /// Notes tracked events; gives how many of them wait for the log now. The rest is dropped.
+    /// Queues tracked events; returns how many were queued. The rest is dropped.
     pub fn note(&self, records: impl IntoIterator<Item = NewRecord>) -> usize {
         records.into_iter().map(|record| self.queue(record, None)).filter(|is_queued| *is_queued).count()
     }
 
-    /// Whether there was budget and room for it.
+    /// Returns whether there was budget and room for it.
     fn queue(&self, record: NewRecord, cart: Option<Box<Cart>>) -> bool {
         let queued = self.budget.take(&record).is_some_and(|cost| {
             let sent = self.queue.try_send(Noted { record, cart, cost }).is_ok();
@@ -84,7 +85,7 @@ impl Recorder {
         queued
     }
 
-    /// Notes a changed cart, which shows it to the session's pages in every process.
+    /// Queues a changed cart, so that every process sends it to the session's pages.
     pub fn note_cart(&self, cart: &Cart, trace: Option<TraceContext>) {
         let uuid = uuid::Uuid::new_v4().to_string();
         let record = cart.record(&uuid, self.clock.now_ms(), trace.as_ref());

@@ -1,4 +1,4 @@
-//! An answer made of products, which all such answers share: a client that reads slowly holds one piece of it.
+//! An answer made of products, whose bytes all such answers share: a slow client holds only one piece of it.
 
 use std::convert::Infallible;
 use std::pin::Pin;

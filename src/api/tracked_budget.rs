@@ -1,5 +1,5 @@
-//! What anonymous clients may write onto the log: so many bytes a second for each tracked topic, and nothing once the disk runs
-//! short.
+//! Limits what anonymous clients may write to the log: a number of bytes per second for each tracked topic, and nothing once
+//! the disk runs short.
 //!
 //! Tracked events and carts share file and disk with the ledger. Beyond the budget they are dropped, long before the ledger
 //! suffers (docs/adr/0014).
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::log::{NewRecord, Topic};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// A burst may take what this many seconds give: pages send their events in batches.
+/// A burst may use the budget of this many seconds: pages send their events in batches.
 const BURST_S: u64 = 4;
 /// Bytes that wait for the log at most: the limit by number alone would let large events take half a gigabyte.
 const WAITING_BYTES: usize = 32 << 20;
@@ -92,7 +92,7 @@ impl TrackedBudget {
             return self.disk_is_low.load(Ordering::Relaxed);
         }
         *asked = Some(Instant::now());
-        // A disk that cannot be asked is somebody else's alarm.
+        // A disk that cannot be queried raises other alarms.
         let low = rustix::fs::statvfs(folder).is_ok_and(|disk| {
             let reserve = (*reserve).min(disk.f_blocks * disk.f_frsize / RESERVE_PART);
             disk.f_bavail * disk.f_frsize < reserve
@@ -103,7 +103,7 @@ impl TrackedBudget {
         low
     }
 
-    /// Asks the disk now and then, so that the alarm goes also when nobody writes.
+    /// Queries the disk at intervals, so that the alarm is cleared also without writes.
     pub(super) async fn watch(&self) {
         loop {
             tokio::time::sleep(DISK_EVERY * 4).await;

@@ -10,14 +10,14 @@ use crate::store::private_server::PrivateServer;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// Wait between two attempts to bring a database that is down to the newest shape.
+/// Wait between two attempts to migrate a database that is down.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
 
-/// The same where somebody must act first.
+/// The same if an operator must act first.
 const CURED_AGAIN: Duration = Duration::from_secs(5);
 const MIGRATION: About = About::cause(Cause::DatabaseMigration);
 
-/// Interval between two sweeps of old carts and keys: often enough that each deletes few rows.
+/// Interval between two deletions of old carts and keys: often enough that each deletes few rows.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The database, and the private server to stop after all its users.

@@ -1,6 +1,6 @@
-//! The shop's listener as an actor of the role `api`: it opens the door when it starts and lets everybody out when it stops.
+//! The shop's listener as an actor of the role `api`: it opens the listener when it starts and drains it when it stops.
 //!
-//! Each incarnation opens with routes and a lifeline of its own. A kill closes the listener and tells all connections to go; the
+//! Each incarnation has routes and a lifeline of its own. A kill closes the listener and all connections in order; the
 //! next incarnation listens on the same address again.
 
 use std::net::SocketAddr;
@@ -21,10 +21,10 @@ use crate::api::server::{BindError, Lifeline, Server, bind};
 /// The configuration key that a taken port names.
 const KEY: &str = "KARTSHOPPE__HTTP__LISTEN";
 
-/// Opens the shop on a listener, anew for each incarnation; its long-lived work hangs on the lifeline.
+/// Opens the shop on a listener, once per incarnation; its long-lived work is tied to the lifeline.
 pub type OpenShop = Arc<dyn Fn(TcpListener, Lifeline) -> std::io::Result<Server> + Send + Sync>;
 
-/// The shop's door, open or closed. Cheap to clone.
+/// The shop's listener, open or closed. Cheap to clone.
 #[derive(Clone)]
 pub struct Door {
     address: SocketAddr,
@@ -37,10 +37,10 @@ pub struct Door {
 }
 
 impl Door {
-    /// Takes the address; nobody is let in before the actor starts.
+    /// Binds the address; no connection is accepted before the actor starts.
     ///
     /// # Errors
-    /// [`BindError`] names the process that has the port, and the key that changes ours.
+    /// [`BindError`] names the process that holds the port, and the key that changes ours.
     pub async fn take(
         listen: SocketAddr,
         drain: Duration,
@@ -48,7 +48,7 @@ impl Door {
         context: &SupervisionContext,
     ) -> Result<Self, BindError> {
         let listener = bind(listen, KEY).await?;
-        // Port 0 was somebody's wish for any port: from now on it is this one.
+        // Port 0 asks for any free port: from now on it is this one.
         let address = listener.local_addr().unwrap_or(listen);
         let vitals = context.vitals(ActorKind::HttpListener, ID);
         let bound = Arc::new(Mutex::new(Some(listener)));
@@ -80,10 +80,10 @@ impl Door {
 /// The actor.
 pub struct HttpListener(Door);
 
-/// The open door of one incarnation.
+/// The open listener of one incarnation.
 pub struct Open {
     server: Option<Server>,
-    /// Dropped with a killed incarnation: its connections are told to go.
+    /// Dropped with a killed incarnation, which closes its connections.
     _stop: DropGuard,
 }
 

@@ -16,7 +16,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::store::Store;
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
-/// Wait between two questions to a database that is down.
+/// Wait between two queries to a database that is down.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 const WHAT_TO_DO: &str = "Stop the shop and put the right log back (the folder `log` of the data directory), or restore a backup of both; \
      to forget every order and begin anew: `make reset`, or `kartshoppe topics delete --all` and `kartshoppe db reset`";

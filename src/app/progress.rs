@@ -37,7 +37,7 @@ use crate::telemetry::alarms::Alarms;
 /// Label of the reader that raises no alarm of its own.
 const ALERT_DESK: &str = "alert-desk";
 
-/// Time limit of each query; after it the check goes on without the answer.
+/// Time limit of each query; after it the check continues without the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is watched.
@@ -67,7 +67,7 @@ pub(super) async fn watch(progress: Progress) {
     };
     loop {
         tokio::time::sleep(every).await;
-        // A process that was frozen must not blame others for its own absence.
+        // After a freeze of this process, the time that passed says nothing about the other parts.
         if watch.looked.elapsed() > every * 3 + PATIENCE * 4 {
             watch.stalls.forget();
         }

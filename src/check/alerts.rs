@@ -60,7 +60,7 @@ impl Alerts {
         }
     }
 
-    /// What was called for and not raised, and what was raised uncalled for.
+    /// Required alerts that are missing, and alerts that no event requires.
     pub fn finish(self, report: &mut Report) {
         for (due, cause) in self.missing {
             let breach =

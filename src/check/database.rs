@@ -146,7 +146,7 @@ impl Database {
         }
     }
 
-    /// Holds an event against the outcome that its row has.
+    /// Compares an event with the outcome in its row.
     pub fn event(&mut self, event: &Event, record: &Record, position: &str, report: &mut Report) {
         let outcome_kind = event.order_id.is_some() && event.event_type != "ORDER_EXPIRED";
         let Some(id) = event.order_item_id.as_deref().filter(|_| outcome_kind) else { return };

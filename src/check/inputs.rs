@@ -45,7 +45,7 @@ impl Elsewhere {
     }
 }
 
-/// What an order-events position still owes.
+/// The output that a position of `order-events` must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owes {
     Nothing,

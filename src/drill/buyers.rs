@@ -22,7 +22,7 @@ use super::storefront::{Said, Storefront};
 
 /// How long after an order is settled its page may wait for the news.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
-/// An order that is not settled by then is the verdict's business.
+/// An order that is not settled by then is left to the verdict.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_millis(300);
@@ -54,12 +54,12 @@ impl Counter {
     async fn buy_one(&self, purchase: &Purchase, over: &CancellationToken) {
         let url = format!("{}/ecommerce/{}/{}", self.pages, purchase.session, purchase.user);
         let Ok((mut socket, _)) = tokio_tungstenite::connect_async(url).await else { return tokio::time::sleep(AGAIN).await };
-        // Its first frame says that the page is known: from now on it is owed what happens.
+        // Its first frame says that the page is registered: from now on it must be sent every change.
         let known = tokio::time::timeout(TOLD_WITHIN, socket.next()).await;
         if !matches!(known, Ok(Some(Ok(_)))) {
             return tokio::time::sleep(AGAIN).await;
         }
-        // The page is read while it buys: one that does not read is owed nothing.
+        // The page is read while it buys: nothing is required for a page that does not read.
         let (tell, told) = tokio::sync::watch::channel(None);
         let hearing = hear(&mut socket, &tell);
         let buying = async {
@@ -68,12 +68,12 @@ impl Counter {
         };
         tokio::select! {
             () = buying => {}
-            // The line is cut: nothing is owed any more.
+            // The connection is cut: nothing is required any more.
             () = hearing => {}
         }
     }
 
-    /// Waits until the order is settled, and then until the page is told.
+    /// Waits until the order is settled, and then until the page is notified.
     async fn wait_for(&self, order: &str, purchase: &Purchase, mut told: tokio::sync::watch::Receiver<Option<String>>) {
         let deadline = Instant::now() + SETTLED_WITHIN;
         loop {
@@ -93,9 +93,9 @@ impl Counter {
         loop {
             match tokio::time::timeout(TOLD_WITHIN, told.wait_for(|said| said.as_deref() == Some(order))).await {
                 Ok(Ok(_)) => return self.record.buyer_told(),
-                // Nobody hears any more.
+                // No page is left to be notified.
                 Ok(Err(_)) => return,
-                // A frozen shop tells nobody anything.
+                // A frozen shop sends nothing.
                 Err(_) if !self.record.ran_for(TOLD_WITHIN) => {}
                 Err(_) => break,
             }
@@ -105,7 +105,7 @@ impl Counter {
     }
 }
 
-/// Hears what the page is told, until the line is cut; keeps the order that was last told to be settled.
+/// Receives the page's frames until the connection is cut; keeps the order that was last reported as settled.
 async fn hear(socket: &mut Socket, tell: &tokio::sync::watch::Sender<Option<String>>) {
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };

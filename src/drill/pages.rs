@@ -26,7 +26,7 @@ const RESUMING: HeaderValue = HeaderValue::from_static("kartshoppe.v1");
 
 /// A resuming page disconnects after this many cursors.
 const LEAVES_AFTER: u32 = 3;
-/// What one page was told a connected page must be told within this time.
+/// What one page was sent, every connected page must be sent within this time.
 const TOLD_WITHIN: Duration = Duration::from_secs(15);
 const COMPARE_EVERY: Duration = Duration::from_secs(1);
 
@@ -51,7 +51,7 @@ pub struct Gallery {
 }
 
 impl Gallery {
-    /// Nobody watches yet.
+    /// No page is connected yet.
     #[must_use]
     pub fn new(base: String, record: Arc<Record>) -> Self {
         Self { base, record, pages: Mutex::default() }

@@ -43,7 +43,8 @@ pub struct Process {
     client: reqwest::Client,
 }
 
-/// All of a drill is traced, and its spans name it, so that a collector keeps them; what the caller or the plan sets counts instead.
+/// All of a drill is traced, and its spans name it, so that a collector keeps them; what the caller or the plan sets counts
+/// instead.
 fn traced(folder: &Path) -> Vec<(String, String)> {
     const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
     const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
@@ -244,7 +245,7 @@ impl Process {
     fn command(&self, what: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(what);
-        // The shop starts its own database: another one's orders would be no part of the drill.
+        // The shop starts its own database: orders in another one would not belong to the drill.
         command
             .env_remove("DATABASE_URL")
             .env_remove("KARTSHOPPE__POSTGRES__DATABASE_URL")
@@ -259,7 +260,7 @@ impl Process {
     }
 
     fn last_words(&self) -> String {
-        // What was said last may still be on its way into the file.
+        // Its latest output may not have reached the file yet.
         std::thread::park_timeout(COPIED_WITHIN);
         let text = std::fs::read_to_string(&self.output).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().filter(|line| !line.is_empty()).take(20).collect();

@@ -106,7 +106,7 @@ pub struct Record {
     /// When the shop was last resumed after a freeze; `None` while it is frozen.
     thawed: Mutex<Option<Instant>>,
     frames: AtomicU64,
-    /// Buyers who were told at their page that their order is settled.
+    /// Buyers whose page was notified that their order is settled.
     told: AtomicU64,
 }
 
@@ -264,7 +264,7 @@ impl Record {
         *lock(&self.thawed) = Some(Instant::now());
     }
 
-    /// A buyer was told that the order is settled.
+    /// A buyer's page was notified that the order is settled.
     pub fn buyer_told(&self) {
         self.told.fetch_add(1, Ordering::Relaxed);
     }

@@ -27,7 +27,7 @@ const CANARY_PAIR: Duration = Duration::from_millis(500);
 const BUYS_TWICE_EVERY: u64 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// All who buy.
+/// The shoppers.
 pub struct Crowd {
     seed: u64,
     items_per_order: usize,
@@ -40,7 +40,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Nobody buys yet.
+    /// No shopper buys yet.
     #[must_use]
     pub fn new(plan: &Plan, storefront: Storefront, record: Arc<Record>) -> Self {
         Self {

@@ -68,7 +68,7 @@ pub(crate) fn gap_record(slot: &str, gap: Option<String>) -> NewRecord {
     }
 }
 
-/// A slot's name cannot contain a slash, so this is no other slot's key.
+/// A slot's name cannot contain a slash, so this cannot be the key of another slot.
 fn gap_key(slot: &str) -> String {
     format!("{slot}/gap")
 }

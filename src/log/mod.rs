@@ -269,8 +269,8 @@ pub trait EventLog: Send + Sync {
         Box::pin(std::future::ready(Ok(BTreeMap::new())))
     }
 
-    /// The log's own settings of each topic that decide what it keeps and takes, by the names they have there. Nothing where the log
-    /// has none or may not be asked.
+    /// The log's own settings of each topic that decide what it keeps and takes, by the names they have there. Nothing where
+    /// the log has none or may not be asked.
     fn settings(&self) -> LogFuture<'_, BTreeMap<Topic, BTreeMap<String, String>>> {
         Box::pin(std::future::ready(Ok(BTreeMap::new())))
     }
@@ -362,7 +362,7 @@ pub enum LogError {
     /// The file or its folder cannot be used.
     #[error("cannot use the event log {path}: {reason}")]
     Unusable { path: String, reason: String },
-    /// The log was written by a newer KartShoppe, or is set up in a way that we must not guess about.
+    /// The log was written by a newer KartShoppe, or has a set-up that must not be guessed.
     #[error("{0}")]
     Refused(String),
     /// The log was closed.

@@ -20,7 +20,7 @@ use crate::telemetry::alarms::{About, Alarm, Alarms, Cause as AlarmCause};
 use crate::wire::topics::product_updates::decode_list;
 
 const ABOUT: About = About::cause(AlarmCause::BootstrapFile);
-/// Wait between two tries of a file that cannot be used.
+/// Wait between two attempts to read a file that cannot be used.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// Why the file cannot be used. Nothing of it is taken then: a shop with half a catalogue would seem complete.
@@ -42,7 +42,7 @@ pub(crate) enum BootstrapError {
     Ended { path: PathBuf },
 }
 
-/// The alarm ends with the task that tries, also when that is stopped.
+/// The alarm is cleared when the task that reads the file ends, also when it is stopped.
 struct Raised<'a>(&'a Alarms);
 
 impl Drop for Raised<'_> {
@@ -72,8 +72,7 @@ fn alarm(error: &BootstrapError) -> Alarm {
 pub(crate) struct BootstrapFile(BTreeMap<PartitionId, Vec<(u32, Product)>>);
 
 impl BootstrapFile {
-    /// The same as [`BootstrapFile::load`], again and again until the file is mended; an alarm says what is wrong with it
-    /// meanwhile.
+    /// Repeats [`BootstrapFile::load`] until the file can be used; an alarm says what is wrong with it meanwhile.
     pub(crate) async fn load_patiently(path: &Path, partitions: PartitionId, alarms: &Alarms) -> Self {
         let raised = Raised(alarms);
         loop {

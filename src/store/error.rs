@@ -46,7 +46,7 @@ pub enum StoreError {
     /// Somebody's open transaction holds a table that a migration changes.
     #[error("the tables cannot be brought to the newest shape while others hold them: end {by}")]
     Held { by: String },
-    /// The URL leads to a pooler that does not pool by session.
+    /// The URL points to a pooler that does not pool by session.
     #[error(
         "the database URL leads to a pooler in {mode} mode (PgBouncer: pool_mode = {mode}), which gives each {mode} another connection of \
          PostgreSQL: set pool_mode = session for this database, or lead the URL to PostgreSQL itself"
@@ -111,8 +111,8 @@ impl StoreError {
         source.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| !may_stand(&code))
     }
 
-    /// Whether one row was in the way: it cannot be brought into the shape that was asked for, holds what none of ours can, or
-    /// may not be changed, as it breaks a constraint already or a trigger objects. A statement without that row may work.
+    /// Whether a single row caused the error: it cannot be converted, holds a value that our rows never have, or may not be
+    /// changed, as it violates a constraint already or a trigger refuses. The statement may work without that row.
     pub(super) fn is_of_a_row(&self) -> bool {
         const DATA: &str = "22";
         const CONSTRAINT: &str = "23";

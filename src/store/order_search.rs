@@ -7,7 +7,7 @@ use crate::clock::in_ms;
 use crate::domain::ids::SessionId;
 use crate::telemetry::names::span;
 
-/// What orders are looked for; what is `None` is not asked about.
+/// Which orders to find; `None` does not restrict the search.
 #[derive(Debug, Clone, Default)]
 pub struct OrderSearch {
     pub order_id: Option<String>,
@@ -17,7 +17,7 @@ pub struct OrderSearch {
     pub status: Option<String>,
     pub older_than: Option<Duration>,
     pub younger_than: Option<Duration>,
-    /// Orders behind this one only.
+    /// Only orders after this one in the list.
     pub after: Option<OrderCursor>,
     pub limit: i64,
 }
@@ -25,8 +25,8 @@ pub struct OrderSearch {
 /// Some 1,500 years from the epoch, in microseconds: within PostgreSQL's times.
 const LATEST_US: u64 = 50_000_000_000_000_000;
 
-/// An order's place in the list: when it was made, in microseconds, and its id. Orders of before KartShoppe have no time, and come
-/// last.
+/// An order's place in the list: when it was placed, in microseconds, and its id. Orders from before KartShoppe have no time,
+/// and come last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderCursor {
     pub created_us: Option<i64>,
@@ -39,7 +39,7 @@ impl OrderCursor {
     pub fn parse(text: &str) -> Option<Self> {
         let (time, order_id) = text.split_once('.')?;
         let created_us: Option<i64> = if time == "-" { None } else { Some(time.parse().ok()?) };
-        // What PostgreSQL has no time or text for was never given out.
+        // PostgreSQL could not have returned such a time or text, so no answer contained it.
         let is_ours = created_us.is_none_or(|us| us.unsigned_abs() < LATEST_US) && !order_id.contains('\0');
         is_ours.then(|| Self { created_us, order_id: order_id.to_owned() })
     }
@@ -55,7 +55,7 @@ impl std::fmt::Display for OrderCursor {
 }
 
 impl Store {
-    /// The places of the orders that fit, newest first.
+    /// The places of the matching orders, newest first.
     ///
     /// # Errors
     /// Those of every call.

@@ -162,7 +162,7 @@ struct Row {
 pub struct Orders {
     /// Newest first; unknown ids are left out.
     pub found: Vec<Order>,
-    /// Those that hold what no order of ours can hold. Rows may be made by hand, and one of them must not hide the others.
+    /// Orders with values that our orders never have. Rows may be inserted by hand, and one of them must not hide the others.
     pub unreadable: Vec<Unreadable>,
 }
 
@@ -310,7 +310,7 @@ fn money(field: &'static str, cents: Option<i64>) -> Result<Cents, InvalidValue>
 }
 
 impl Row {
-    /// Whose order it is. What is no session's id is nobody's, as nobody can ask with it.
+    /// The order's session. A text that is not a session id counts as no session, as no request can name it.
     fn session_id(&self) -> Option<SessionId> {
         self.session_id.as_deref().and_then(|id| SessionId::new(id).ok())
     }

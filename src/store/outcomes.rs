@@ -215,7 +215,7 @@ async fn settle(
     if settled.is_empty() {
         return Ok(Vec::new());
     }
-    // A time that somebody set to infinity has no age.
+    // A time that was set to infinity by hand has no age.
     let took_ms = sqlx::query_scalar!(
         r#"UPDATE orders o SET status = s.status, updated_at = clock_timestamp()
            FROM unnest($1::text[], $2::text[]) AS s (order_id, status) WHERE o.order_id = s.order_id

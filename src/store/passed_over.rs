@@ -2,7 +2,8 @@
 //! them.
 //!
 //! ```text
-//!  wal, long without outcome ─ mark: the end of the WAL now ─► wal, marked ─ the reader's stored position is behind the mark ─► taken back
+//!  wal, long without outcome ─ mark: the end of the WAL now ─► wal, marked ─ the reader's stored position is behind the mark
+//! ─► taken back
 //!      ▲                                                                                     (direct, with a new expiry) │
 //!      └────────────── flip: the answer to a probe that names this expiry, and no outcome before it ◄────────────────────┘
 //! ```

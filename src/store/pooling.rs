@@ -15,11 +15,11 @@ use tokio::time::{Instant, timeout};
 
 use super::StoreError;
 
-/// What is refused is asked again after this long: somebody may have put it right.
+/// A refused database is checked again after this long: an operator may have corrected the URL or the pooler.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// A second connection that is not served by then tells nothing, as where a pooler has only one for us.
+/// If a second connection is not served by then, nothing is known: a pooler may have only one for us.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Who asks, in turns that fit no order in which a pooler hands out its connections.
+/// Which of the two connections asks, in an order that does not match a pooler's order of handing out connections.
 const TURNS: [Who; 9] = [Who::One, Who::One, Who::Other, Who::Other, Who::One, Who::Other, Who::One, Who::One, Who::Other];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

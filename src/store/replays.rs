@@ -21,16 +21,16 @@ pub struct Replay {
     pub operator: String,
     pub claimed_at_ms: EpochMs,
     pub copy_topic: String,
-    /// Where the copy is; `None` if nobody wrote that down: it may be on the log or not.
+    /// Where the copy is; `None` if that was not recorded: it may be on the log or not.
     pub copy: Option<(i32, i64)>,
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// It is ours: append the copy, once.
     Made,
-    /// Somebody claimed it before.
+    /// It was claimed before.
     Before(Replay),
     /// Another letter that names the same order item was claimed before: an item has one outcome.
     ItemTaken,
@@ -116,7 +116,7 @@ impl Store {
         Ok(self.run("read outcomes of items that dead letters name", read).await?.into_iter().collect())
     }
 
-    /// Writes down where the copy is.
+    /// Records where the copy is.
     ///
     /// # Errors
     /// Those of every call.

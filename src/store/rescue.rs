@@ -237,7 +237,7 @@ impl Store {
     /// Those of every call.
     pub async fn pending(&self) -> Result<Pending, StoreError> {
         let count = || async {
-            // A time that somebody set to infinity has no age.
+            // A time that was set to infinity by hand has no age.
             let sql = "SELECT count(DISTINCT order_id),
                               (extract(epoch FROM clock_timestamp() - min(inserted_at) FILTER (WHERE isfinite(inserted_at))) * 1000)::bigint
                        FROM (SELECT order_id, inserted_at FROM order_items

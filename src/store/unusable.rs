@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Store, StoreError};
 
-/// Rows are tried again after this long: somebody may have put them right.
+/// Rows are tried again after this long: an operator may have corrected them.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// An item's id as the table holds it, in whatever encoding.
@@ -29,7 +29,7 @@ struct Known {
     again_at: Instant,
 }
 
-/// A row that is passed over, and why.
+/// A row that is skipped, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableItem {
     pub order_item_id: String,

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::table::{SlotNo, Table};
 
-/// It is built again at the earliest after this many times its building.
+/// It is rebuilt at the earliest after this many times the duration of its last build.
 const REST_FACTOR: u32 = 10;
 
-/// Counts changes, so that what is built knows when it is out of date.
+/// Counts changes, so that a cached list knows when it is out of date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Generations {
     /// Products came, went or changed their details.
@@ -25,12 +25,12 @@ pub struct Generations {
     pub stocked: u64,
 }
 
-/// Something built from the catalogue as it was.
+/// Something that was built from an earlier state of the catalogue.
 #[derive(Debug)]
 pub(super) struct Dated<T> {
     pub(super) value: Arc<T>,
     generations: Generations,
-    /// Slots that were looked at: those from here on are not in it.
+    /// The slots below this number were read; later ones are not in it.
     pub(super) slots: SlotNo,
     built_at: Instant,
     took: Duration,

@@ -31,7 +31,7 @@ pub enum DecodedRecord {
         gone: Removal,
     },
     Event(StockChange),
-    /// Nothing, but that the product is there, if an id is given.
+    /// Nothing new; if an id is given, that product exists.
     Nothing {
         id: Option<String>,
     },
@@ -120,7 +120,7 @@ fn change_kind(fact: &InventoryFact) -> Option<EventKind> {
     let EventType::Known(kind) = fact.event_type else { return None };
     match kind {
         EventKind::StaleInventory | EventKind::OrderRejected | EventKind::OrderExpired => None,
-        // An order that found nothing changes nothing.
+        // An order that got no units changes nothing.
         EventKind::OutOfStock if fact.previous_stock == Some(Stock::NONE.units()) => None,
         EventKind::ProductAdded
         | EventKind::ProductUpdated

@@ -4,7 +4,8 @@
 //! stock or price copies the text around two numbers instead of rendering eleven fields again:
 //!
 //! ```text
-//!  {"productId":…,"name":…,"description":…,"category":…,"brand":…,   "price":…,"inventory":…,   "imageUrl":…,…,"reviewCount":…,   "life":…,…}
+//!  {"productId":…,"name":…,"description":…,"category":…,"brand":…,   "price":…,"inventory":…,
+//! "imageUrl":…,…,"reviewCount":…,   "life":…,…}
 //!  └──────────────────────── head ───────────────────────────────┘                            └──────────── tail ─────────────┘
 //! ```
 //! The text is kept once: a million products must fit, so search reads the body too ([`Entry::mentions`]).
@@ -56,7 +57,8 @@ pub struct Entry {
 pub struct Was {
     pub price: Cents,
     pub at_ms: EpochMs,
-    /// An event said so. A whole record may stand for several changes, so what it implies counts only until the event comes.
+    /// Taken from an event. A whole record may cover several changes, so a drop derived from it counts only until the event is
+    /// read.
     by_event: bool,
 }
 
@@ -107,7 +109,7 @@ pub struct StateOrigin {
 /// A tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removal {
-    /// With which the product left; `None` if no header names it.
+    /// The revision of the removal; `None` if no header names it.
     pub revision: Option<Revision>,
     /// Offset on `products`.
     pub source_offset: i64,
@@ -203,7 +205,7 @@ impl Entry {
         if same { next } else { next.joined() }
     }
 
-    /// The same product with another entry's past: the drop that made its price what it is, or the one it knew.
+    /// The same product with the price drop of another entry: the one that led to its price, or the one that entry already had.
     #[must_use]
     pub fn following(self, held: &Self) -> Self {
         let was = held.was_at(self.price, self.changed_at_ms);

@@ -62,7 +62,7 @@ impl Facets {
     }
 }
 
-/// Counts names; the shared copies of one name lie in one place, which is looked up faster than its text.
+/// Counts names by the address of their shared copy, which is faster than comparing texts.
 #[derive(Default)]
 struct Tally(HashMap<*const u8, (Arc<str>, usize)>);
 

@@ -1,4 +1,4 @@
-//! What stands on the first page: what moved last, what became cheaper, what is nearly gone, what sells.
+//! The shelves of the first page: latest changes, price drops, almost sold out, best sellers.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Moves {
         self.changed = true;
     }
 
-    /// The number is no longer this product's.
+    /// The slot number was given to another product.
     pub(super) fn forget(&mut self, number: SlotNo) {
         let before = self.last.len();
         self.last.retain(|(other, _)| *other != number);
@@ -156,7 +156,7 @@ impl Shelves {
     }
 }
 
-/// How much of a price fell away, in millionths.
+/// By which part a price dropped, in millionths.
 fn share(from: i64, to: i64) -> i64 {
     i64::try_from(i128::from(from - to) * 1_000_000 / i128::from(from.max(1))).unwrap_or(i64::MAX)
 }

@@ -26,7 +26,7 @@ use crate::wire::pages::status::CatalogState;
 
 /// Queries over more products than this leave the async workers alone.
 const QUERY_INLINE_MAX: u64 = 5_000;
-/// So many of those at once.
+/// How many of those run at once.
 const QUERIES_AT_ONCE: usize = 2;
 
 /// Reads the catalogue. Cheap to clone; nothing here waits for the view, except where it says so.
@@ -180,7 +180,7 @@ impl CatalogHandle {
         Arc::new(SharedText::new(products, self.waiting(), around))
     }
 
-    /// What waits for readers of this process.
+    /// The bytes that wait for slow readers of this process.
     #[must_use]
     pub fn waiting(&self) -> &WaitingOutput {
         &self.catalog.waiting
@@ -224,7 +224,7 @@ impl CatalogHandle {
         self.catalog.log_id()
     }
 
-    /// What became of the records that were read.
+    /// Counts of the records that were read, by what they changed.
     #[must_use]
     pub fn tallies(&self) -> &Tallies {
         &self.catalog.tallies

@@ -41,7 +41,8 @@ impl Catalog {
         }
     }
 
-    /// Takes a whole record.
+    /// Takes a whole record. During a restore a record that an earlier incarnation had read and whose product has no slot is only
+    /// listed: the product may have been removed since, which a later tombstone of the restore shows.
     pub fn take_whole(&self, writer: &mut ViewWriter, product: &Product, origin: StateOrigin, trust: Trust) {
         if writer.seen.is_some() && self.was_read_before(&product.id, &origin) && self.table.find(product.id.as_str()).is_none() {
             writer.unlisted.insert(product.id.as_str().to_owned(), (product.clone(), origin));
@@ -55,7 +56,7 @@ impl Catalog {
         self.keep(writer, number, &slot, merged);
     }
 
-    /// Whether an incarnation that got to the end had read the record.
+    /// Whether an earlier incarnation that reached the end had read the record.
     fn was_read_before(&self, id: &ProductId, origin: &StateOrigin) -> bool {
         let positions = self.positions.load();
         self.is_live.load(Ordering::Relaxed) && positions.get(self.place_of(id)).is_some_and(|end| origin.source_offset < *end)
@@ -75,7 +76,7 @@ impl Catalog {
 
     /// Takes an event: stock and price if they are news, the change into the history, and the note for pages.
     pub fn take_event(&self, writer: &mut ViewWriter, change: StockChange) {
-        // The two topics have no order between them: the event that a product was added may come first, and belongs to its
+        // The two topics are not ordered against each other: the event that added a product may arrive first, and belongs to its
         // history.
         let adds = change.change.kind == EventKind::ProductAdded;
         let place = if adds { Some(self.table.find_or_add(&change.id)) } else { self.table.find(change.id.as_str()) };
@@ -214,7 +215,7 @@ impl Catalog {
             let Some(slot) = self.table.slot(number) else { continue };
             let held = slot.entry.load_full();
             if let Some(held) = held.filter(|held| !held.is_removed()) {
-                // Its tombstone was compacted away: any place up to here can have been its own.
+                // Its tombstone was compacted away and may have been at any offset up to here.
                 let removed_at = self.positions.load().get(self.place_of(&slot.id)).map_or(held.source_offset, |end| end - 1);
                 let gone = Removal { revision: None, source_offset: removed_at, at_ms: now_ms };
                 self.put(writer, number, &slot, held.as_removed(&gone));

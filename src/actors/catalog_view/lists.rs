@@ -72,7 +72,7 @@ pub struct Lists {
 }
 
 impl Query {
-    /// Whether a product is asked for, and how well it fits the search: those that do without one all fit alike.
+    /// Whether a product matches the query, and how well; without a search all match equally well.
     #[must_use]
     pub fn fits(&self, entry: &Entry) -> Option<Match> {
         let fits = self.fits_category(entry) && self.fits_brand(entry) && self.fits_price(entry) && self.fits_state(entry);
@@ -147,7 +147,7 @@ impl Lists {
         }
         let total = fitting.iter().map(Vec::len).sum();
         let page = fitting.iter().flatten().skip(query.skip).take(query.limit);
-        // A product that changed or left this moment is shown as it is now, or not at all.
+        // A product that has just changed or been removed is shown as it is now, or not at all.
         let entries = page.filter_map(|number| table.entry(*number)).filter(|entry| !entry.is_removed()).collect();
         FoundProducts { total, entries }
     }

@@ -50,7 +50,7 @@ pub struct StockAndPrice {
     pub at_ms: EpochMs,
     /// The price before it, where the event names a drop.
     pub dropped_from: Option<Cents>,
-    /// It is the product's last: the catalogue drops it.
+    /// The product was removed: the catalogue drops it.
     pub last: bool,
 }
 

@@ -24,7 +24,7 @@ use crate::log::{Offset, PartitionId, TopicPartition};
 use crate::wire::pages::status::CatalogState;
 use crate::wire::topics::Topic;
 
-/// What became of the records that the view read, since the process started.
+/// Counts of the records that the view read since the process started, by what they changed.
 #[derive(Debug, Default)]
 pub struct Tallies {
     pub taken: AtomicU64,

@@ -5,7 +5,8 @@
 //! become another product's after a while; a slot never does, so a reader that holds one still has the product that it looked up.
 //!
 //! ```text
-//!  "PROD_0001" ─ hash ─► index: [ 0 │ 7 │ 0 │ 3 … ]  (open addressing; slot number + 1, 0 = free, MAX = given back; built again when full)
+//!  "PROD_0001" ─ hash ─► index: [ 0 │ 7 │ 0 │ 3 … ]  (open addressing; slot number + 1, 0 = free, MAX = given back; built
+//! again when full)
 //!                                    │
 //!  chunks of 1024, 2048, 4096 …:  [ slot 0 │ slot 1 │ … │ slot 6 … ]   slot: id, entry, history
 //! ```
@@ -91,7 +92,7 @@ pub struct Table {
 /// Numbers without a slot.
 #[derive(Debug, Default)]
 struct Idle {
-    /// Given back not long ago: what is kept by number may still belong to the product that had it.
+    /// Released recently: data that is keyed by number may still belong to the previous product.
     resting: Vec<SlotNo>,
     free: Vec<SlotNo>,
 }
@@ -173,7 +174,7 @@ impl Table {
         (number, slot)
     }
 
-    /// Takes a product's slot away; its number rests until [`Table::rested`]. Only the one writer may call this.
+    /// Releases a product's slot; its number is not reused before [`Table::rested`]. Only the one writer may call this.
     pub fn give_back(&self, number: SlotNo) {
         let Some(slot) = self.slots.get(number).and_then(|cell| cell.swap(None)) else { return };
         let index = self.index.load();
@@ -183,7 +184,7 @@ impl Table {
         self.idle().resting.push(number);
     }
 
-    /// Lets the numbers that rest be used again: by now nothing kept by number belongs to their old products. Only the one writer
+    /// Allows released numbers to be reused: by now no data keyed by number belongs to their old products. Only the one writer
     /// may call this.
     pub fn rested(&self) {
         let mut idle = self.idle();

@@ -1,6 +1,6 @@
 //! What the view has taken and the fan-out has not sent yet, coalesced per product.
 //!
-//! Bounded by construction: one place per product, and beyond [`PENDING_MAX`] products no list at all but one flag: "anything may
+//! Bounded by construction: one entry per product, and beyond [`PENDING_MAX`] products only a flag: "anything may
 //! have changed". So a fan-out that is late or dead costs no memory, and costs the view nothing.
 
 use std::collections::{HashMap, HashSet};
@@ -23,7 +23,7 @@ const OTHERS_MAX: usize = 8;
 /// Per partition of `products`: everything before this offset is in the view.
 pub type SourcePositions = Arc<[Offset]>;
 
-/// What the newest event says of a product's change.
+/// The newest event's description of a product's change.
 #[derive(Debug, Clone)]
 pub struct ChangeNote {
     pub change: Arc<Change>,
@@ -34,7 +34,7 @@ pub struct ChangeNote {
 }
 
 impl ChangeNote {
-    /// Takes the place of an older note that no page was sent.
+    /// Replaces an older note that was not sent to any page.
     #[must_use]
     pub fn replacing(mut self, older: Self) -> Self {
         let is_sampled = |trace: &TraceContext| trace.is_sampled();
@@ -86,7 +86,7 @@ impl TakenFeed {
         self.change(|pending| pending.add_all(changed, positions));
     }
 
-    /// Says that changes may have been lost on the way: every page resumes.
+    /// Marks that changes may have been lost: every page resumes.
     pub fn resume_all(&self) {
         self.change(|pending| pending.taken.resume_all = true);
     }
@@ -114,13 +114,13 @@ impl TakenFeed {
         self.ready.notified().await;
     }
 
-    /// Since when the oldest change waits that was not taken yet.
+    /// Since when the oldest change has waited that was not drained yet.
     #[must_use]
     pub fn oldest(&self) -> Option<Instant> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).since
     }
 
-    /// Takes what is there; the positions stay.
+    /// Takes the pending changes; the positions stay.
     #[must_use]
     pub fn drain(&self) -> TakenChanges {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,11 +10,11 @@ use super::table::{Slot, SlotNo};
 use super::writer::ViewWriter;
 use crate::domain::EpochMs;
 
-/// Changes in all histories together: at 200 bytes each, 80 MB. Beyond it the sweep lets the older halves go.
+/// Changes in all histories together: at 200 bytes each, 80 MB. Beyond it the sweep drops the older halves.
 const REMEMBERED_MAX: u64 = 400_000;
 
 impl Catalog {
-    /// Tends a part of the slots: lets histories go that are an hour old or too many, and the text of products long removed.
+    /// Cleans up a part of the slots: histories that are an hour old or too long, and the text of products removed long ago.
     pub fn tend(&self, writer: &mut ViewWriter, slots: u32, now_ms: EpochMs) {
         self.end_drops(writer, now_ms);
         let len = self.table.count();
@@ -32,7 +32,7 @@ impl Catalog {
         }
     }
 
-    /// Lets every price go from which a product dropped an hour ago.
+    /// Forgets the earlier prices of drops that happened more than an hour ago.
     fn end_drops(&self, writer: &mut ViewWriter, now_ms: EpochMs) {
         while let Some((at_ms, number)) = writer.drops.first().copied().filter(|(at_ms, _)| *at_ms <= now_ms - REMEMBERED_MS) {
             writer.drops.pop_first();
@@ -72,7 +72,7 @@ impl Catalog {
         if entry.changed_at_ms >= now_ms - REMEMBERED_MS {
             return;
         }
-        // A page that was not sent the removal by now must read the whole catalogue.
+        // A page that has not been sent the removal by now must read the whole catalogue.
         let mut floor = Vec::clone(&self.floor.load());
         if let Some(place) = floor.get_mut(self.place_of(&slot.id)) {
             *place = (*place).max(entry.source_offset + 1);

@@ -36,13 +36,13 @@ pub struct ViewWriter {
 }
 
 impl ViewWriter {
-    /// A product's slot was given back: nothing stays kept by its number here, and the fan-out learns of it with the next batch.
+    /// A product's slot was released: data keyed by its number is dropped here, and the fan-out is notified with the next batch.
     pub(super) fn forget(&mut self, number: SlotNo) {
         self.moves.forget(number);
         self.changed.push(number);
     }
 
-    /// Lets go of the labels that no entry has any more.
+    /// Drops the labels that no entry uses any more.
     pub(super) fn forget_labels(&mut self) {
         self.labels.retain(|label| Arc::strong_count(label) > 1);
     }

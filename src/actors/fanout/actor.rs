@@ -126,7 +126,7 @@ impl Actor for WebSocketFanout {
     async fn pre_start(&self, myself: ActorRef<FanoutMsg>, (): ()) -> Result<FanoutState, ActorProcessingErr> {
         self.vitals.starting()?;
         let mailbox = Mailbox::of_incarnation(&myself, &self.vitals);
-        // What the last incarnation took from the view and did not send is lost: so every page looks for itself.
+        // Changes that the last incarnation took from the view and did not send are lost, so every page resynchronises.
         if bugs::is(Bug::ResumeForgotten) {
             let _lost = self.hub.catalog.catalog().taken().drain();
         } else {

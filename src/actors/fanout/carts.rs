@@ -14,7 +14,7 @@ struct EventType<'a> {
     event_type: &'a str,
 }
 
-/// Shows a cart to its session's pages: the record is the envelope that they get. Others' records on the topic are passed over.
+/// Shows a cart to its session's pages: the record is the envelope that they get. Foreign records on the topic are skipped.
 pub fn show(hub: &Hub, record: &Record) {
     let session = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
     let (Some(session), Some(value)) = (session, record.value.as_deref()) else { return };

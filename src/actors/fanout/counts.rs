@@ -15,9 +15,9 @@ pub struct Counts {
     pub frames: AtomicU64,
     /// Whole catalogues handed to sockets.
     pub syncs: AtomicU64,
-    /// Frames for one session that gave way to newer ones because its pages did not read.
+    /// Frames for one session that newer ones replaced because its pages did not read.
     pub dropped: AtomicU64,
-    /// Changes that a page was spared, as a newer one of the same product was due.
+    /// Changes that were not sent to a page because a newer one of the same product replaced them.
     pub coalesced: AtomicU64,
     /// Times that a page fell behind the journal.
     pub fell_behind: AtomicU64,

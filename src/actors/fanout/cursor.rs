@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::actors::catalog_view::SourcePositions;
 use crate::log::Offset;
 
-/// No log has more partitions; a longer text is nothing of ours.
+/// No log has more partitions, so a longer text is not one of our cursors.
 const PARTITIONS_MAX: usize = 1024;
 
 /// Writes a cursor.

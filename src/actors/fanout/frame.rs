@@ -46,7 +46,7 @@ impl FrameWriter {
         self.headed(0)
     }
 
-    /// Puts the header before what is here, for a message that goes on for so many bytes.
+    /// Puts the header in front of these bytes, for a message with this many more bytes to follow.
     fn headed(mut self, rest: usize) -> Bytes {
         let payload = self.buffer.len() - HEADER_MAX + rest;
         let start = websocket::put_header(&mut self.buffer, websocket::TEXT, payload);
@@ -66,7 +66,7 @@ impl FrameWriter {
     }
 
     fn json(&mut self, value: &impl Serialize) {
-        // Texts and finite numbers, written to memory, have nothing to fail on.
+        // Serialising texts and finite numbers to memory cannot fail.
         let _ = serde_json::to_writer(&mut self.buffer, value);
     }
 }

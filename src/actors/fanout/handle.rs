@@ -42,13 +42,13 @@ impl FanoutHandle {
         PageSubscription::new(self.hub.clone(), page)
     }
 
-    /// What waits for readers of this process.
+    /// The bytes that wait for slow readers of this process.
     #[must_use]
     pub fn waiting(&self) -> &WaitingOutput {
         self.hub.catalog.waiting()
     }
 
-    /// Gives up what is kept only to be quick.
+    /// Drops caches that only save time.
     pub fn forget_sync(&self) {
         self.hub.forget_sync();
     }

@@ -59,7 +59,7 @@ pub(super) struct Hub {
     sync: Mutex<Option<Sync>>,
     status: ArcSwapOption<Status>,
     closing: AtomicBool,
-    /// Only one actor writes the journal, even while a dead one is still being buried.
+    /// Only one incarnation writes the journal, even while the previous one is still ending.
     writing: Mutex<()>,
     /// The last frame that all pages were sent: those that come later get it, too.
     pub to_everyone: ArcSwapOption<Bytes>,
@@ -254,9 +254,9 @@ impl Hub {
         let oldest_ms = oldest(&taken);
         self.run.store(shared.map(|(bytes, frames)| Arc::new(Run { from, to, frames, oldest_ms, bytes })));
         if taken.resume_all {
-            // What changed without being listed is not in it, nor among the changes after it.
+            // The last catalogue frame lacks changes that were not listed, and they are not among the changes after it.
             *self.last_sync() = None;
-            // Before the positions: no page may take them for its own that has not started over.
+            // Before the positions: a page that has not started over must not take them for its own.
             self.epoch.fetch_add(1, Ordering::AcqRel);
         }
         self.reached.store(Arc::new(Reached { head: to, positions: taken.positions }));
@@ -267,7 +267,7 @@ impl Hub {
         changes
     }
 
-    /// What ends with the bytes that a page takes now.
+    /// The spans that end when a page's socket takes the present bytes.
     pub fn pushes(&self) -> Option<Arc<PushSpans>> {
         self.pushes.load_full()
     }
@@ -351,7 +351,7 @@ impl Hub {
         self.counts.frames.fetch_add(frames, Ordering::Relaxed);
     }
 
-    /// Notes that frames of this event, and maybe of later ones, go to a page's socket.
+    /// Records that frames of this event, and maybe of later ones, were handed to a page's socket.
     pub fn count_told(&self, seconds: &Histogram, event_ms: EpochMs) {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds, for a histogram")]
         seconds.observe(self.clock.now_ms().saturating_sub(event_ms).max(0) as f64 / 1000.0);
@@ -378,7 +378,7 @@ impl Hub {
         if let Some(sync) = last.as_ref().filter(|sync| serves(sync)) {
             return Some(sync.clone());
         }
-        // Head and positions first: what changes while the catalogue is rendered is sent again, and not missed.
+        // Head and positions first: changes made while the catalogue is rendered are sent again instead of being missed.
         let (positions, head, made_at) = (self.reached().positions.clone(), self.journal.head(), Instant::now());
         let shown = (0..self.catalog.catalog().slots()).filter_map(|number| Some(self.shown(number)?.1));
         let frame = frame::cache_sync(&self.catalog, shown.filter(|entry| !entry.is_removed()), self.clock.now_ms());

@@ -87,7 +87,7 @@ impl Journal {
         self.head.load(Ordering::Acquire)
     }
 
-    /// The product as its next change will show it: as it is in the view by the time that it can be known from here.
+    /// Records the product as its next change will show it, before the change can be read from the journal.
     pub fn show(&self, number: SlotNo, live: &ArcSwapOption<Entry>) -> Option<Arc<Entry>> {
         let mark = self.marks.cell(number);
         loop {
@@ -105,14 +105,14 @@ impl Journal {
     pub fn shown(&self, number: SlotNo, live: &ArcSwapOption<Entry>) -> Option<Arc<Entry>> {
         let shown = || self.marks.get(number)?.shown.load_full();
         shown().or_else(|| {
-            // It never changed, unless its first change comes just now.
+            // It never changed, unless its first change is being added at this moment.
             let entry = live.load_full();
             fence(Ordering::SeqCst);
             shown().or(entry)
         })
     }
 
-    /// Shows the view as it is: changes were not listed one by one.
+    /// From now on the view's own entries are shown, as changes were not listed one by one.
     pub fn forget_shown(&self) {
         self.marks.iter().for_each(|mark| mark.shown.store(None));
     }

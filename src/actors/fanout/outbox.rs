@@ -12,7 +12,7 @@ const WAITING_MAX: usize = 32;
 /// Bytes that wait for one page at most, but for the latest frame.
 const WAITING_BYTES_MAX: usize = 256 * 1024;
 
-/// What a frame for a session is about: a newer one about the same takes the place of the older.
+/// The subject of a frame for a session: a newer frame with the same subject replaces the older one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameSubject {
     Cart,
@@ -24,7 +24,7 @@ pub enum FrameSubject {
 struct Waiting {
     subject: FrameSubject,
     frame: Bytes,
-    /// When it happened what the frame is about, where that is measured.
+    /// The time of the event behind the frame, where that is measured.
     event_ms: Option<EpochMs>,
 }
 
@@ -67,7 +67,7 @@ impl Outbox {
         count
     }
 
-    /// Whether frames were let go since it was asked last.
+    /// Whether frames were dropped since the last call.
     pub fn take_overflow(&mut self) -> bool {
         std::mem::take(&mut self.overflowed)
     }

@@ -1,10 +1,12 @@
-//! One connected page's share of the stream: what is due to it now, as bytes for its socket.
+//! One connected page's part of the stream: what it must be sent next, as bytes for its socket.
 //!
 //! ```text
 //!              ┌── not covered, or first ──► whole catalogue ──┐
-//!  register ───┤                                               ├──► follow (a cursor in the journal) ──► behind the ring: sweep ─┐
-//!              └── cursor covers the gap ──► sweep (positions) ─┘              ▲                                                 │
-//!                                                                              └─────────────────────────────────────────────────┘
+//!  register ───┤                                               ├──► follow (a cursor in the journal) ──► behind the ring:
+//! sweep ─┐
+//!              └── cursor covers the gap ──► sweep (positions) ─┘              ▲
+//! │
+//! └─────────────────────────────────────────────────┘
 //! ```
 //! A sweep goes through all products for those that changed since; what changes meanwhile is found by following afterwards. When
 //! the epoch changes (view or fan-out were restarted), the page starts over from the positions that it was sent for certain.
@@ -73,7 +75,7 @@ pub struct PageSubscription {
     stage: Stage,
     /// Everything on `products` before this was sent.
     proven: SourcePositions,
-    /// The catalogue is too large to be sent whole, or frames were let go: the page reads REST.
+    /// The catalogue is too large to be sent whole, or frames were dropped: the page reads REST.
     reload: bool,
     heartbeat_due: Instant,
 }
@@ -101,7 +103,7 @@ enum Since {
 
 impl PageSubscription {
     pub(super) fn new(hub: Arc<Hub>, info: PageInfo) -> Self {
-        // Registered first: whatever happens from here on reaches it.
+        // Registered first, so that every later change reaches it.
         let (id, cell) = hub.enter(&info.session_id);
         let epoch = hub.epoch();
         let resumed = info.resume.filter(|_| info.v1).and_then(|text| cursor::decode(hub.catalog.log_id()?, &text));
@@ -112,8 +114,8 @@ impl PageSubscription {
         page
     }
 
-    /// Waits until something is due, and gives it. To be asked again only after these bytes were written, as it counts them as
-    /// sent. `None` when the stream is over. Cancel-safe.
+    /// Waits until bytes are due, and returns them. Call it again only after they were written, as they count as sent. `None`
+    /// when the stream is over. Cancel-safe.
     ///
     /// The first burst of a new page is the whole catalogue, if it is sent at all.
     pub async fn next_due(&mut self) -> Option<Burst> {
@@ -132,12 +134,12 @@ impl PageSubscription {
         }
     }
 
-    /// Like [`Self::next_due`], for callers that keep all of it.
+    /// Like [`Self::next_due`], as a single buffer.
     pub async fn next_burst(&mut self) -> Option<Bytes> {
         self.next_due().await.map(Burst::whole)
     }
 
-    /// Like [`Self::due`], for callers that keep all of it.
+    /// Like [`Self::due`], as a single buffer.
     pub fn due_now(&mut self) -> Option<Bytes> {
         self.due().map(Burst::whole)
     }
@@ -173,7 +175,7 @@ impl PageSubscription {
         }
     }
 
-    /// Starts over from what was sent for certain.
+    /// Starts over from the positions up to which everything was sent for certain.
     fn resume(&mut self) {
         let catalog = self.hub.catalog.catalog();
         self.reload = false;
@@ -215,7 +217,7 @@ impl PageSubscription {
         if !matches!(self.stage, Stage::Whole) {
             return None;
         }
-        // Before the state is asked: what changes from here on is followed.
+        // Before the state is read, so that later changes are followed.
         let (reached, head) = (self.hub.reached(), self.hub.journal.head());
         if let Some(sync) = self.hub.sync() {
             self.stage = Stage::Follow(sync.head);
@@ -292,7 +294,8 @@ impl PageSubscription {
         frames
     }
 
-    /// Once nothing is due, all that the view had taken by then was sent.
+    /// When the page has followed the journal to its head, everything that the view had taken by then was sent: its cursor may
+    /// say so.
     fn prove(&mut self) {
         let Stage::Follow(at) = self.stage else { return };
         let reached = self.hub.reached();

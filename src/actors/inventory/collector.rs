@@ -43,8 +43,8 @@ struct ReplyEntry {
     /// The product gets one command at a time: each reply wakes the shard.
     stepwise: bool,
     reply: Option<ProductReply>,
-    /// The product has replied to all its commands. Stays set when the replies are taken: a product that ends during the commit
-    /// of its batch owes nothing.
+    /// The product has replied to all its commands. Stays set when the replies are taken: if a product ends during the commit of
+    /// its batch, no reply is missing.
     finished: bool,
 }
 
@@ -97,12 +97,12 @@ impl Collector {
         }
     }
 
-    /// Whether this product still owes a reply.
+    /// Whether this product has not replied yet.
     pub(crate) fn is_pending(&self, product: usize) -> bool {
         self.table().entries[product].owes()
     }
 
-    /// The products that still owe a reply.
+    /// The products that have not replied yet.
     pub(crate) fn pending(&self) -> Vec<usize> {
         let table = self.table();
         table.entries.iter().enumerate().filter(|(_, entry)| entry.owes()).map(|(index, _)| index).collect()

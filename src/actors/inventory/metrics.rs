@@ -81,9 +81,9 @@ pub struct EngineMetrics {
     /// From the append of a commit's oldest record to its committed outputs.
     pub event_age_seconds: Histogram,
     pub restore_seconds: Histogram,
-    /// Why the source cannot work, while it cannot.
+    /// Why the source cannot work; empty while it can.
     pub trouble: ArcSwapOption<String>,
-    /// From the end of a product's actor that owed a reply until its next incarnation has the work.
+    /// From the end of a product's actor that had not replied until its next incarnation has the work.
     pub product_recovery_seconds: Histogram,
     pub stale_tardiness_seconds: Histogram,
 }

@@ -107,7 +107,7 @@ pub struct Feed {
     pub(crate) batch_max_records: usize,
     pub(crate) metrics: Arc<EngineMetrics>,
     pub(crate) supervision: SupervisionContext,
-    /// Set once another process has taken the name of this one, which then must end; says what to do.
+    /// Set once another process uses this one's instance name, so that this process must end; says what to do.
     pub(crate) fenced: watch::Sender<Option<String>>,
 }
 
@@ -194,17 +194,17 @@ impl Inventory {
         Self { metrics, shards, children: Arc::new(move || parts.children()), fenced }
     }
 
-    /// Waits until another process has taken the name of this one, which then must end. Returns why, and what to do.
+    /// Waits until another process uses this one's instance name, so that this process must end. Returns why, and what to do.
     pub async fn fenced(&self) -> String {
         let mut fenced = self.fenced.clone();
         match fenced.wait_for(Option::is_some).await.map(|why| why.clone()) {
             Ok(Some(why)) => why,
-            // No source is left that could be fenced.
+            // No source is left that could be fenced; wait for ever.
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 
-    /// Why the inventory cannot work, while it cannot.
+    /// Why the inventory cannot work; `None` while it can.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let of_shards = self.shards.iter().filter_map(|shard| shard.gauge().trouble.load_full());

@@ -71,7 +71,7 @@ impl Outputs {
     pub(crate) fn close(&mut self, origin: &StateOrigin<'_>, before: Option<&ProductState>, next: Option<&ProductState>) {
         let mut change = self.last_change.take();
         if let (Some(change), Some(sampled)) = (&mut change, self.last_sampled.take()) {
-            // One frame stands for several changes: a trace that somebody can look at is worth more than the newest.
+            // One frame stands for several changes: a sampled trace can be looked up, so it is preferred to the newest one.
             change.trace = Some(sampled);
         }
         let trace = change.as_ref().and_then(|change| change.trace.clone());

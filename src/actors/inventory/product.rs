@@ -126,8 +126,8 @@ impl ProductActor {
         Ok(reply)
     }
 
-    /// A record that the log refuses would fail the whole commit again and again. It counts as a failure of the commands instead,
-    /// and the one to blame becomes a dead letter.
+    /// The log would refuse a commit with such a record every time. It counts as a failure of the commands instead,
+    /// and the command that caused it becomes a dead letter.
     fn measure(&self, work: &ProductWork, reply: &ProductReply) -> Result<(), ActorProcessingErr> {
         let (size, limit) = (reply.outputs.largest(), self.context.log.record_limit());
         if size > limit && !work.commands.is_empty() {

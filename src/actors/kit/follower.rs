@@ -44,7 +44,7 @@ pub struct Chunk {
     pub ends: Arc<BTreeMap<TopicPartition, Offset>>,
     /// Everything up to those ends was read.
     pub caught_up: bool,
-    /// Lets the next chunk be read. Goes with the chunk, also when its actor dies.
+    /// The permit for the next chunk; released with this chunk, also when its actor dies.
     _permit: OwnedSemaphorePermit,
 }
 
@@ -98,7 +98,8 @@ impl<D: Fn(Followed) -> Result<(), CallError>> FollowTask<D> {
                 }
                 Err(error) => {
                     complain(&error);
-                    // Where it may be opened and not read, that would go on for ever, each time with a client of its own.
+                    // If the topic may be opened but not read, this would otherwise loop without a wait, with a new client each
+                    // time.
                     backoff.wait().await;
                     reader = self.reopen(reader.positions()).await?;
                     continue;
@@ -123,7 +124,7 @@ impl<D: Fn(Followed) -> Result<(), CallError>> FollowTask<D> {
         self.patiently(|| self.log.reader(&from, self.stop)).await
     }
 
-    /// Tries until it succeeds; only positions that the log doesn't have are an error.
+    /// Retries until it succeeds; only positions that the log doesn't have are returned as an error.
     async fn patiently<'a>(&'a self, open: impl Fn() -> LogFuture<'a, Box<dyn Reader>>) -> Result<Box<dyn Reader>, LogError> {
         let mut backoff = backoff();
         loop {

@@ -1,4 +1,4 @@
-//! The actor that appends: whatever was handed over while an append was under way goes with the next, so many checkouts share
+//! The actor that appends: items that were handed over during an append go with the next one, so many checkouts share
 //! one.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const APPENDS_AT_ONCE: usize = 4;
 const APPEND_RECORDS: usize = 5_000;
 /// How often the topic's clock is asked for.
 const CHECK_TOPIC_EVERY: Duration = Duration::from_secs(30);
-/// How soon, while the log has not answered.
+/// How often while the log has not answered.
 const CHECK_TOPIC_SOON: Duration = Duration::from_millis(200);
 
 /// The actor.
@@ -73,7 +73,7 @@ impl OrderPublisher {
         }
     }
 
-    /// The task outlives the actor on purpose: the events are handed to the log, and waiting for the report undoes nothing.
+    /// The task outlives the actor on purpose: the log already has the events, and aborting the task would not take them back.
     fn append(&self, mailbox: Mailbox<OrderPublisherMsg>, handovers: Vec<Handover>, records: Vec<crate::log::NewRecord>) {
         let (log, handle) = (self.log.clone(), self.handle.clone());
         tokio::spawn(async move {
@@ -86,7 +86,7 @@ impl OrderPublisher {
             let counts = &handle.counts;
             let counter = if result.is_ok() { &counts.published } else { &counts.unclear };
             counter.fetch_add(count, Ordering::Relaxed);
-            // If that incarnation has ended, nothing but the comparison of clocks is lost.
+            // If that incarnation has ended, only the comparison of clocks is lost.
             let _ = mailbox.tell(OrderPublisherMsg::Reported(AppendReport { handovers, result }));
         });
     }
@@ -107,7 +107,8 @@ impl OrderPublisher {
         }
     }
 
-    /// The database's clock ran from the INSERT until now while the log stamped the records.
+    /// The log stamped the records between their INSERT and now, by the database's clock. One disagreement is enough, so the
+    /// comparison stops there.
     fn compare_clocks(&self, handovers: &[Handover], appended: &[Appended]) {
         let earliest = handovers.iter().map(|handover| handover.inserted_at_ms).min();
         let latest = handovers.iter().map(|handover| handover.inserted_at_ms.saturating_add(in_ms(handover.handed_at.elapsed())));
@@ -134,8 +135,8 @@ impl OrderPublisher {
     }
 }
 
-/// Says in each span where its record is; of several records there is no one place. Appended records come in the order in which
-/// they were handed over.
+/// Adds the record's place to each span; a span of several records has no single place. Appended records come in the order in
+/// which they were handed over.
 fn name_places(handovers: &mut [Handover], appended: &[Appended]) {
     let mut places = appended.iter();
     for handover in handovers {

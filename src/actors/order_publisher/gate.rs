@@ -25,7 +25,7 @@ pub enum PublishMode {
     Wal(WalReason),
 }
 
-/// Why direct publishing rests.
+/// Why direct publishing is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WalReason {
     #[error("the event log has not said yet whether order-events carries its own append time")]
@@ -42,7 +42,7 @@ pub struct Gate {
     max_skew: Duration,
     append_time: AtomicU8,
     skew: ArcSwapOption<Skew>,
-    /// Alarms raised: each begin of a rest.
+    /// How often direct publishing was suspended; each raises an alarm.
     pub alarms: AtomicU64,
 }
 
@@ -57,13 +57,13 @@ const CARRIED: u8 = 1;
 const MISSING: u8 = 2;
 
 impl Gate {
-    /// A gate that rests until the log has spoken.
+    /// A gate that publishes nothing directly before the log has reported its kind of time.
     #[must_use]
     pub fn new(max_skew: Duration) -> Self {
         Self { max_skew, append_time: AtomicU8::new(UNKNOWN), skew: ArcSwapOption::empty(), alarms: AtomicU64::new(0) }
     }
 
-    /// What holds now.
+    /// The present decision.
     #[must_use]
     pub fn mode(&self) -> PublishMode {
         match self.append_time.load(Ordering::Acquire) {

@@ -37,7 +37,7 @@ pub struct PublisherSettings {
     pub max_clock_skew: Duration,
 }
 
-/// What became of the items, since the process started.
+/// Counts of the items since the process started, by their outcome.
 #[derive(Debug, Default)]
 pub struct PublishCounts {
     /// On the log.
@@ -125,7 +125,7 @@ impl PublisherHandle {
         &self.gate
     }
 
-    /// What became of the items so far.
+    /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> &PublishCounts {
         &self.counts

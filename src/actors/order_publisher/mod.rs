@@ -6,8 +6,8 @@
 //!                                                                                           ▼
 //!                                                                      Gate: direct, or wal while the clocks differ
 //! ```
-//! A checkout never waits for this: its order is durable in SQL. What finds no credit, or is lost with the actor, is left to the
-//! order tracker's rescue, which asks the inventory before anybody publishes a second time.
+//! A checkout never waits for this: its order is durable in SQL. Items without credit, or lost with the actor, are left to the
+//! order tracker's rescue, which asks the inventory before an item is published a second time.
 
 mod actor;
 mod gate;

@@ -1,4 +1,4 @@
-//! The actor: keeps the order of things (open, read, record, and rescue beside it); whatever waits is a task that reports back.
+//! The actor: decides what runs next (opening, reading, recording, and rescue beside them); everything that waits is a task.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl OrderTracker {
                 self.record_next(state);
                 Ok(())
             }
-            // After a restart it finds the gap, writes it down and goes on.
+            // The next incarnation finds the gap, records it and continues.
             Followed::Lost(error) => Err(error.into()),
         }
     }
@@ -159,7 +159,7 @@ impl OrderTracker {
         let (recorder, mailbox) = (self.recorder.clone(), mailbox.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
             recorder.record(&settlement).await;
-            // Done with only now: what is read ahead stays bounded while the database is slow.
+            // Released only now, so that reading ahead stays bounded while the database is slow.
             drop(chunk);
             let _ = mailbox.tell(OrderTrackerMsg::Recorded);
         }))

@@ -58,7 +58,7 @@ impl Default for TrackerCounts {
     }
 }
 
-/// What others may know of the tracker. Cheap to clone.
+/// The tracker as other parts see it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct TrackerHandle {
     pub(super) shared: Arc<TrackerShared>,

@@ -1,9 +1,10 @@
-//! Follows what became of order items, writes it to PostgreSQL, notifies this process's pages, and rescues items that got lost.
+//! Follows the outcomes of order items, writes them to PostgreSQL, notifies this process's pages, and rescues lost items.
 //!
 //! ```text
 //!  log: inventory-events ─► OrderTracker ─► settle (pure) ─► store: one transaction a batch ─► fan-out: ORDER_UPDATE
 //!                                │                                  (outcomes, orders, flips, positions)
-//!                                └─ every few seconds ─► passed_over: wal items that wait for long ─► taken back: direct, expired
+//!                                └─ every few seconds ─► passed_over: wal items that wait for long ─► taken back: direct,
+//! expired
 //!                                                     ─► rescue: items past their expiry ─► probes on order-events
 //! ```
 //! Every api process reads all events, so each can notify its own pages; the first to write an outcome writes it. Nothing is kept

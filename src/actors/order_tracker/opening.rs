@@ -1,9 +1,9 @@
 //! Where the tracker starts, and whether it can be sure that it missed nothing.
 //!
 //! The stored position names the last record that was read and that record's event id. It is read again: if another record stands
-//! there, or none, or the position lies outside the log, then outcomes may be missing, and a human must know. The tracker then
-//! starts at the beginning of what there is, as writing an outcome twice is harmless; only rescue stays away from items of
-//! before.
+//! there, or none, or the position lies outside the log, then outcomes may be missing, which operators must be told. The
+//! tracker then starts at the beginning of what there is, as writing an outcome twice is harmless; only rescue stays away from
+//! items of before.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::wire::topics::Topic;
 /// How long reading one record that is there may take.
 const READ_WAIT: Duration = Duration::from_secs(5);
 
-/// Why a start could not be found; both pass by themselves.
+/// Why a start could not be found; retrying helps with both.
 #[derive(Debug, thiserror::Error)]
 pub enum OpeningError {
     #[error("cannot read the stored positions")]
@@ -37,7 +37,7 @@ pub struct Opening {
 /// # Errors
 /// [`OpeningError`] while database or log cannot be asked.
 pub async fn open(log: &dyn EventLog, store: &Store) -> Result<Opening, OpeningError> {
-    // A gap is noted instead of the position: after that nothing would show that the log is another one.
+    // The gap replaces the stored position, which was the only proof that this is another log.
     if let Some(reason) = log.refusal() {
         return Err(LogError::Refused(reason).into());
     }

@@ -1,4 +1,4 @@
-//! Takes back what the WAL reader published and the inventory does not handle, so that the rescue asks about it.
+//! Takes back items that the WAL reader published but the inventory does not process, so that the rescue asks about them.
 //!
 //! The inventory's position may have been moved over the event, or an earlier version may have trusted such a position. Only what
 //! is on the log for certain is taken back: its INSERT lies before the reader's stored position, which is written in the commit
@@ -15,7 +15,7 @@ use crate::store::Store;
 /// Items that are marked, and that are asked about in the same minute.
 const ITEMS: i64 = 1_000;
 
-/// One check: marks what has waited for long, and takes back what is proven to be on the log.
+/// One check: marks items that have waited for long, and takes back those that are proven to be on the log.
 pub async fn take_back(log: &dyn EventLog, store: &Store, handle: &TrackerHandle) {
     match store.mark_waiting(ITEMS).await {
         Ok(0) => return,
@@ -24,7 +24,7 @@ pub async fn take_back(log: &dyn EventLog, store: &Store, handle: &TrackerHandle
     }
     let position = match cdc_position::read(log, store.slot()).await {
         Ok(Stored { position: Some(position), gap: None }) => position,
-        // While rows may have passed the reader by, its position proves nothing; without one it has published nothing.
+        // While the reader may have missed rows, its position proves nothing; without a position it has published nothing.
         Ok(Stored { .. }) => return,
         Err(error) => {
             let error = &error as &dyn std::error::Error;

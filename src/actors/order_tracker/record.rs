@@ -1,4 +1,4 @@
-//! Writes a settlement down and notifies this process's pages: the part of the tracker that waits for the database.
+//! Records a settlement and notifies this process's pages: the part of the tracker that waits for the database.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::telemetry::names::span;
 use crate::telemetry::promises::Promise;
 use crate::telemetry::spans::{self, Span};
 
-/// Orders whose rows hold what cannot be shown.
+/// Orders whose rows hold values that cannot be shown.
 const UNREADABLE: About = About::cause(Cause::OrderUnreadable);
 /// Items whose rows keep them from being rescued.
 const UNUSABLE: About = About::cause(Cause::ItemUnusable);
@@ -40,7 +40,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Writes a batch down, waiting for the database as long as it takes, and notifies the pages of the orders it touched.
+    /// Records a batch, waiting for the database as long as it takes, and notifies the pages of the orders it touched.
     pub async fn record(&self, settlement: &Settlement) {
         let settle = |trace| Span::child(RoleName::Api, SpanKind::Internal, span::ORDER_SETTLE, Some(trace));
         let spans: Vec<Span> = settlement.traces.iter().map(settle).collect();
@@ -172,7 +172,7 @@ impl Recorder {
                 self.handle.settle_debt(&sent.collect::<Vec<_>>());
                 self.alarms.set(UNREADABLE, alarm_of(&unreadable));
             }
-            // Still owed: sent with the next batch, or by the next check.
+            // Still due: sent with the next batch, or by the next check.
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "cannot read the orders that are to be sent to their pages; trying again");
@@ -197,7 +197,7 @@ fn alarm_of_unusable(unusable: &[UnusableItem]) -> Option<Alarm> {
     Some(Alarm::warns(text).with_detail(format!("the first one says: {}", first.reason)))
 }
 
-/// Names the items that a human must decide about.
+/// Names the items that an operator must decide about.
 fn alarm_of_stranded(stranded: &[Stranded]) -> Option<Alarm> {
     stranded.first()?;
     let text = format!(

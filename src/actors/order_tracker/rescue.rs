@@ -28,7 +28,7 @@ pub async fn probe_due(log: &dyn EventLog, store: &Store, handle: &TrackerHandle
     }
 }
 
-/// A database that does not answer has an alarm of its own, and is asked again each second or two.
+/// A database that does not answer has an alarm of its own, and is queried again every second or two.
 pub(super) fn query_failed(error: &StoreError, wanted: &str) {
     let cause = error as &dyn std::error::Error;
     if error.is_retryable() {

@@ -1,4 +1,4 @@
-//! From records of `inventory-events` to what is to be written down: pure, and the same for every tracker.
+//! From records of `inventory-events` to what is to be stored: pure, and the same for every tracker.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::wire::topics::output;
 /// Every event that matters names a row by this field; the rest needs no decoding.
 const ROW_FIELD: &[u8] = b"\"orderItemId\"";
 
-/// What some records say.
+/// The outcomes in some records.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     pub batch: TrackerBatch,
@@ -132,16 +132,16 @@ pub fn event_id_of(record: &Record) -> String {
     format!("{}#{}", printable(&event_id), digest(record))
 }
 
-/// A name made of what the record holds.
+/// A name derived from the record's content.
 fn digest(record: &Record) -> String {
     let digest = Sha256::digest(record.value.as_deref().unwrap_or_default());
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Longest text that is written down, in characters.
+/// Longest text that is stored, in characters.
 const TEXT_MAX: usize = 500;
 
-/// A text that any table takes.
+/// A text that PostgreSQL accepts.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
 }

@@ -69,7 +69,7 @@ struct Child {
     restarts: Restarts,
     /// Since when it runs.
     started: Option<Instant>,
-    /// The log says already that it keeps failing: once is enough until it is well again.
+    /// The log has reported that it keeps failing, which is not repeated until it has recovered.
     is_reported: bool,
     hung: bool,
 }
@@ -220,7 +220,7 @@ impl Child {
     async fn end(&self, cell: &ActorCell) {
         let patience = if self.spec.kind == ActorKind::Role { ROLE_STOP_PATIENCE } else { STOP_PATIENCE };
         if cell.stop_and_wait(None, Some(patience)).await.is_err() {
-            // Already gone, or it does not listen: then it must not live on beside its successor.
+            // It has ended already, or does not handle the stop: then it must not run beside its successor.
             let _ = cell.kill_and_wait(Some(STOP_PATIENCE)).await;
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! ractor tells a supervisor that a child ended; the rest is ours. [`Children`] keeps an ordered list of children for an actor
 //! that supervises (a role, the root): started in order, restarted by [`RestartPolicy`], stopped in reverse order and waited for.
-//! It covers the three ways to go: `ActorFailed` (panic, `Err`), `ActorTerminated` (killed), and a failed `pre_start` (no event).
+//! It covers the three ways to end: `ActorFailed` (panic, `Err`), `ActorTerminated` (killed), and a failed `pre_start` (no
+//! event).
 
 mod children;
 mod policy;

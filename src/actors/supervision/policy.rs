@@ -28,20 +28,20 @@ impl Default for RestartPolicy {
     }
 }
 
-/// A child that has run for so long may be well again, however short its lives were before.
+/// A child that has run for this long may have recovered, however short its earlier runs were.
 const WELL_AFTER_MIN: Duration = Duration::from_secs(1);
 
 /// The recent restarts of one child.
 #[derive(Debug, Clone, Default)]
 pub struct Restarts {
     ends: VecDeque<Instant>,
-    /// The longest that it lived between them.
+    /// Its longest run between them.
     longest_life: Duration,
 }
 
 impl Restarts {
     /// Counts one more end and says how long to wait before the next start. `jitter` is from 0 to 1: the wait is shortened by up
-    /// to a quarter, so that children that fell together do not rise together.
+    /// to a quarter, so that children that ended together do not restart together.
     pub fn next_wait(&mut self, policy: &RestartPolicy, now: Instant, jitter: f64) -> Duration {
         self.forget_old(policy, now);
         let doublings = u32::try_from(self.ends.len()).unwrap_or(u32::MAX).min(31);

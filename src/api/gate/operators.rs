@@ -1,4 +1,4 @@
-//! Who may call the operators' listener: its own pages, and programs; what changes something only with the marker header.
+//! Which calls the operators' listener admits: those of its own pages and of programs; changes need the marker header.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ const HOSTS_KEY: &str = "admin.allowed_hosts";
 pub struct OperatorsGate {
     hosts: Vec<Authority>,
     port: u16,
-    /// What every call must bear, if anything.
+    /// The token that every call must carry, if there is one.
     token: Option<String>,
     refusals: Refusals,
 }
@@ -32,11 +32,11 @@ impl OperatorsGate {
         Self { hosts, port: listen.port(), token, refusals: Refusals::default() }
     }
 
-    /// Every request must be for a listed host, from no other page and with the token, if there is one; what changes something must
-    /// bear the marker header.
+    /// Every request must name a listed host, must not come from another origin's page, and must carry the token, if there is
+    /// one; changes must also carry the marker header.
     ///
     /// # Errors
-    /// 403 with the reason, 400 for what is no host, 401 without the token.
+    /// 403 with the reason, 400 for an invalid host, 401 without the token.
     pub fn admit(&self, parts: &Parts, peer: Peer) -> Result<(), Problem> {
         if !is_probe(parts) {
             let host = host_of(parts)?;
@@ -95,7 +95,7 @@ impl OperatorsGate {
     }
 }
 
-/// What tells nothing of the shop and changes nothing: probes, the console's files (which ask for the token), the API's description.
+/// Requests that reveal and change nothing: probes, the console's files (which ask for the token), the API's description.
 fn is_open(parts: &Parts) -> bool {
     let path = parts.uri.path();
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
@@ -118,12 +118,12 @@ fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNAUTHORIZED, code, detail))
 }
 
-/// Takes as long wherever they differ.
+/// Takes the same time wherever the texts differ.
 fn is_same(given: &[u8], wanted: &[u8]) -> bool {
     given.len() == wanted.len() && given.iter().zip(wanted).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }
 
-/// A link from elsewhere may open a page of this listener in a tab of its own; everything else is fetched by that page.
+/// A link on another site may open a page of this listener in a tab of its own; everything else is fetched by that page.
 fn opens_page(parts: &Parts) -> bool {
     let path = parts.uri.path();
     let is_page = page::CONSOLE.is_route(path) || path == "/docs" || path.starts_with("/docs/");

@@ -1,4 +1,4 @@
-//! Refused requests: the answer that says what would allow them, and a line in the log for the owner who only sees a broken page.
+//! Refused requests: the answer says what would allow them, and so does a log line, for an owner who only sees a broken page.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::api::problem::Problem;
 use crate::api::server::Peer;
 use crate::telemetry::seldom::Seldom;
 
-/// Strangers may ask as often as they like, and the log is not theirs to fill.
+/// Anonymous clients can cause any number of refusals and must not fill the log.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Refuses, and says so in the log once a minute.
+/// Refuses requests, and logs that once a minute.
 #[derive(Debug)]
 pub(super) struct Refusals(Seldom);
 
@@ -24,7 +24,7 @@ impl Default for Refusals {
     }
 }
 
-/// Why, and what would change it.
+/// Why a request was refused, and what would allow it.
 pub(super) struct Reason {
     pub code: &'static str,
     pub detail: String,
@@ -60,7 +60,7 @@ impl Refusals {
         if reason.setting.is_empty() { problem } else { problem.with("setting", json!(reason.setting)) }
     }
 
-    /// How many were not told before this one; nothing if this one is not told either.
+    /// How many refusals were not logged before this one; `None` if this one is not logged either.
     fn is_told_now(&self) -> Option<u64> {
         self.0.is_told("refused")
     }

@@ -1,4 +1,4 @@
-//! Who may call the shop: anybody without a page, and pages of its own or of a listed origin.
+//! Which calls the shop admits: those of programs, of its own pages, and of pages of a listed origin.
 
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
@@ -33,7 +33,7 @@ impl ShopGate {
     /// The request's origin, if it names one that is allowed.
     ///
     /// # Errors
-    /// 403 for a host or an origin that is not allowed, 400 for what is no host.
+    /// 403 for a host or an origin that is not allowed, 400 for an invalid host.
     pub fn admit(&self, parts: &Parts, peer: Peer) -> Result<Option<HeaderValue>, Problem> {
         let Some((written, origin)) = origin_of(&parts.headers) else {
             if is_probe(parts) {
@@ -42,7 +42,7 @@ impl ShopGate {
             let host = host_of(parts)?;
             return if self.is_ours(&host) { Ok(None) } else { Err(self.refuse_host(parts, peer)) };
         };
-        // A page that is listed is trusted, whatever name a proxy asks us by.
+        // A listed origin is trusted whatever Host a proxy sends.
         if origin.as_ref().is_some_and(|origin| self.origins.contains(origin)) {
             return Ok(Some(written.clone()));
         }
@@ -53,7 +53,7 @@ impl ShopGate {
         if self.is_ours(&host) { Ok(Some(written.clone())) } else { Err(self.refuse_host(parts, peer)) }
     }
 
-    /// Only names can be pointed at this machine by a stranger's DNS: addresses cannot, and browsers keep localhost to
+    /// Only names can be pointed at this machine by a foreign DNS server: addresses cannot, and browsers resolve localhost
     /// themselves.
     fn is_ours(&self, host: &Authority) -> bool {
         match &host.host {

@@ -23,16 +23,16 @@ use super::{Handler, Limits, OutBody, Reply, RequestBody, Seat, Serving, Watched
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a request; more is answered 431.
 const MAX_HEADERS: usize = 64;
-/// The watchdog's first look; it sets the right time itself, as soon as it is polled.
+/// The watchdog's first check; it sets the right time itself as soon as it is polled.
 const FIRST_LOOK: Duration = Duration::from_secs(3600);
-/// A peer that acknowledges nothing for so long is gone: the kernel ends the connection.
+/// The kernel closes the connection of a peer that acknowledges nothing for this long.
 const DEAD_PEER_MS: u32 = 30_000;
 
 /// HTTP/1.1 with our limits. Time limits are the watchdog's.
 pub(super) fn protocol() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(None).max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_BYTES);
-    // Who has said all and only listens still gets the answer.
+    // A client that has closed its sending side still gets the answer.
     http.half_close(true);
     http
 }
@@ -82,7 +82,7 @@ impl<H: Handler> Serving<H> {
     }
 }
 
-/// How long a connection may be at what it does.
+/// How long a connection may stay in its present state.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
     head: Duration,
@@ -103,13 +103,13 @@ impl Patience {
             (Doing::Idle, _) if progress.is_stream() => Instant::now() + self.idle,
             (Doing::Idle, since) => since + self.idle,
             (Doing::ReadingHead, since) => since + self.head,
-            // The request's own limits apply; look again when the next wait could have ended.
+            // The request's own limits apply; check again when the next wait could have ended.
             (Doing::Receiving | Doing::Answering, _) => Instant::now() + self.idle,
             (Doing::Sending, _) => self.sending_until(progress),
         }
     }
 
-    /// Judges a client that takes an answer once in `answer`: what it took until then must have been enough.
+    /// Checks a client that reads an answer once per `answer`: it must have read fast enough since the last check.
     fn sending_until(self, progress: &Progress) -> Instant {
         let (taken, from) = progress.moved();
         let elapsed = from.elapsed();
@@ -124,7 +124,8 @@ impl Patience {
     }
 }
 
-/// Ends a connection whose client takes too long. Its timer is moved only to an earlier time: at a later one it looks again.
+/// Ends a connection whose client takes too long. Its timer is only ever moved to an earlier time: when it fires early, it
+/// checks again.
 struct Watchdog<'a> {
     patience: Patience,
     progress: &'a Progress,
@@ -158,7 +159,7 @@ fn is_stream(response: &Response<OutBody>) -> bool {
 }
 
 fn prepare(stream: &TcpStream) {
-    // Best effort: without these the connection is slower to answer or to be given up, not wrong.
+    // Best effort: without these options the connection is slower, not wrong.
     let _ = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]
     let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, DEAD_PEER_MS);

@@ -1,4 +1,4 @@
-//! How much one listener takes, and how many descriptors the process has for it.
+//! The limits of one listener, and how many descriptors the process has for it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::config::{Http, Ws};
 
 /// Descriptors that are not seated connections: event log, database pool, listeners, log files, and those that wait for a seat.
 const RESERVED_DESCRIPTORS: u64 = 192;
-/// So many connections are served however few descriptors there are.
+/// This many connections are served however few descriptors there are.
 const LEAST_CONNECTIONS: usize = 16;
 
 /// Limits of a listener's connections.
@@ -15,11 +15,11 @@ const LEAST_CONNECTIONS: usize = 16;
 pub struct Limits {
     /// From the first byte of a request's head to its last.
     pub header_timeout: Duration,
-    /// Without a request, and for taking a whole answer.
+    /// Without a request, and for reading a whole answer.
     pub idle_timeout: Duration,
-    /// Bytes per second that a client must take of an answer, over `idle_timeout`.
+    /// Bytes per second at which a client must read an answer, over `idle_timeout`.
     pub min_rate: u32,
-    /// Whose word about their clients counts.
+    /// The proxies that are trusted to name their clients.
     pub proxies: TrustedProxies,
     /// Connections at once that are not sockets.
     pub max_connections: usize,

@@ -6,8 +6,9 @@
 //!                     │          └── all taken: the slowest of the largest peer goes (seats), else a short wait, else 503
 //!                     └── out of descriptors: some of the slowest go, the loop lives on
 //! ```
-//! Promises: a slow or silent client costs one connection for a bounded time; whoever takes all seats keeps nobody else out;
-//! [`Server::drain`] stops accepting, tells keep-alive connections and sockets, and waits for the work under way.
+//! Promises: a slow or silent client costs one connection for a bounded time; a peer that takes all connections cannot keep
+//! others out; [`Server::drain`] stops accepting, closes keep-alive connections and sockets in order, and waits for the work
+//! under way.
 
 mod connection;
 mod limits;
@@ -40,10 +41,10 @@ pub(in crate::api) use seats::end_slow_readers;
 pub use seats::{EndedCounts, Seat, Seats};
 pub use stream::Watched;
 
-/// What goes out: pre-rendered bytes without a box around them, or whatever the router gave.
+/// An answer's body: pre-rendered bytes without an allocation, or the router's body.
 pub type OutBody = Either<Full<Bytes>, Body>;
 
-/// An answer, now or later.
+/// An answer, ready or pending.
 pub enum Reply {
     Ready(Response<OutBody>),
     Later(std::pin::Pin<Box<dyn Future<Output = Response<OutBody>> + Send>>),
@@ -51,7 +52,7 @@ pub enum Reply {
 
 /// Answers requests of one listener.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request; never fails, as every failure has a status.
+    /// Answers one request; never fails, as every failure becomes a status.
     fn call(&self, request: Request<RequestBody>, peer: Peer) -> Reply;
 }
 
@@ -60,16 +61,16 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Lifeline {
     /// Cancelled when the server drains.
     pub stop: CancellationToken,
-    /// Whom the drain waits for.
+    /// The tasks that the drain waits for.
     pub tasks: TaskTracker,
 }
 
-/// After a failed accept (no descriptors) the loop waits so long: slow connections go meanwhile.
+/// Wait after a failed accept (no descriptors), while slow connections are closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// So many connections may wait for a seat, and so long: more are told to come again.
+/// How many connections may wait for a seat, and for how long; others get 503 at once.
 const WAITING_MAX: usize = 64;
 const SEAT_PATIENCE: Duration = Duration::from_secs(1);
-/// What a connection hears that gets no seat.
+/// The answer to a connection that gets no seat.
 const NO_SEAT: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// A listener at work.
@@ -105,8 +106,8 @@ impl Server {
         self.address
     }
 
-    /// Stops accepting, lets requests under way finish, tells keep-alive connections and sockets to go. Returns how many were
-    /// still there when the patience ended; they end with the process.
+    /// Stops accepting, lets requests under way finish, and closes keep-alive connections and sockets. Returns how many were
+    /// still open when `patience` was over; they end with the process.
     pub async fn drain(self, patience: Duration) -> usize {
         self.lifeline.stop.cancel();
         self.lifeline.tasks.close();
@@ -115,7 +116,7 @@ impl Server {
     }
 }
 
-/// What every connection is served with.
+/// What all connections share.
 struct Serving<H> {
     handler: Arc<H>,
     http: hyper::server::conn::http1::Builder,
@@ -173,7 +174,7 @@ impl<H: Handler> Accept<H> {
     }
 }
 
-/// Says in one write, if it can be taken, that there is no seat.
+/// Answers in a single write, if the socket accepts it, that there is no seat.
 fn refuse(stream: &TcpStream) {
     let _ = stream.try_write(NO_SEAT);
 }

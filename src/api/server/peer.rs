@@ -1,7 +1,7 @@
-//! Who is at the other end: the address of the connection or, if that is a trusted proxy's, the one that the proxy names.
+//! A request's peer: the address of the connection or, if that is a trusted proxy, the one that the proxy names.
 //!
-//! Proxies append to `X-Forwarded-For` (or `Forwarded`, RFC 7239) whom they were asked by, so the list is read from its end: the
-//! first address that is no trusted proxy's is the client's. Everything before it may be the client's own invention.
+//! Proxies append their client's address to `X-Forwarded-For` (or `Forwarded`, RFC 7239), so the list is read from its end: the
+//! first address that is not a trusted proxy's is the client's. The client may have invented everything before it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -15,15 +15,15 @@ use crate::config::networks::Network;
 use crate::telemetry::seldom::Seldom;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// A proxy that is set up badly does the same with every request.
+/// A misconfigured proxy makes the same mistake with every request, so it is logged only once in a while.
 static UNREADABLE: Seldom = Seldom::new(Duration::from_secs(60));
 
-/// Whoever is at the other end of a request's connection.
+/// The peer of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     /// The other end of the connection.
     pub socket: SocketAddr,
-    /// For whom it asks, if it is a trusted proxy that says so.
+    /// The client that a trusted proxy names.
     pub client: Option<IpAddr>,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// The proxies whose word about their clients counts. Cheap to clone.
+/// The proxies that are trusted to name their clients. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Arc<[Network]>);
 
@@ -59,7 +59,7 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Who asks with these headers over the connection of `socket`.
+    /// The peer of a request with these headers on a connection from `socket`.
     pub(super) fn peer_of(&self, socket: SocketAddr, headers: &HeaderMap) -> Peer {
         if !self.trusts(socket.ip()) {
             return Peer { socket, client: None };
@@ -67,7 +67,7 @@ impl TrustedProxies {
         let listed = self.client_in(values(headers, &X_FORWARDED_FOR).map(|hop| address(hop.trim())), headers, &X_FORWARDED_FOR);
         let standard = self.client_in(values(headers, &FORWARDED).map(|hop| address(&forwarded_for(hop)?)), headers, &FORWARDED);
         let client = match (listed, standard) {
-            // A proxy writes one of them and may pass on the other as the client wrote it: nobody knows which.
+            // A proxy writes one of them and may pass on the other as the client wrote it: which one is unknown.
             (Some(listed), Some(standard)) if listed != standard => Err("X-Forwarded-For and Forwarded name different clients"),
             (Some(client), _) | (_, Some(client)) => client.ok_or("no address that can be read"),
             (None, None) => Err("neither X-Forwarded-For nor Forwarded"),
@@ -81,8 +81,8 @@ impl TrustedProxies {
         Peer { socket, client: client.ok() }
     }
 
-    /// The last of the hops that is no trusted proxy, or the proxy that is farthest away. `None` without such a header,
-    /// `Some(None)` if nothing in it can be read.
+    /// The last hop that is not a trusted proxy, or the farthest proxy. `None` without such a header, `Some(None)` if nothing
+    /// in it can be read.
     fn client_in<'a>(
         &self,
         hops: impl DoubleEndedIterator<Item = Option<IpAddr>> + 'a,
@@ -134,7 +134,7 @@ fn forwarded_for(element: &str) -> Option<String> {
     })
 }
 
-/// An address with or without a port; `unknown` and hidden names are none.
+/// An address with or without a port; `unknown` and obfuscated names count as unreadable.
 fn address(text: &str) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());

@@ -1,4 +1,4 @@
-//! What a connection or page is doing, since when, and how fast: written by whoever serves it, read by whoever needs its seat.
+//! What a connection or page is doing, since when, and how fast: written by the task that serves it, read when seats run out.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -11,28 +11,28 @@ use tokio::time::Instant;
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api) enum Doing {
-    /// Nothing was asked.
+    /// No request.
     Idle,
-    /// Part of a request's head is here.
+    /// Part of a request's head has arrived.
     ReadingHead,
-    /// A request's body is being sent to us.
+    /// A request's body is arriving.
     Receiving,
     /// A request is being answered: its own limits apply.
     Answering,
-    /// An answer, or frames, wait for the client to take them.
+    /// An answer, or frames, wait for the client to read them.
     Sending,
 }
 
-/// Why somebody else ended it.
+/// Why it was ended from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api) enum Ending {
-    /// Others need the seat.
+    /// Its seat was needed.
     Seat = 1,
-    /// Too much waits for slow readers.
+    /// Too many bytes wait for slow readers.
     Memory = 2,
 }
 
-/// Of an answer for which nobody had to wait so far.
+/// `counted_from` of an answer that has not had to wait for the client yet.
 const NOT_YET: u64 = u64::MAX;
 
 /// What a connection is doing and since when. The state is one word, as it is written at every read.
@@ -44,9 +44,9 @@ pub(in crate::api) struct Progress {
     /// Bytes that the client sent of a body or took of an answer since `counted_from`, in milliseconds since `born`.
     moved: AtomicU64,
     counted_from: AtomicU64,
-    /// When a page said something last, in milliseconds since `born` and one more; 0: never.
+    /// When a page last sent something, in milliseconds since `born` plus one; 0: never.
     heard: AtomicU64,
-    /// The answer is a stream of events: nothing may happen for long, until there is an event.
+    /// The answer is a stream of events, so long silence is normal.
     streams: AtomicBool,
     ending: AtomicU8,
     ended: Notify,
@@ -101,7 +101,7 @@ impl Progress {
         self.moved.store(0, Ordering::Relaxed);
     }
 
-    /// Begins to count at the client's first wait: what goes out before says only how large the system's buffers are.
+    /// Begins to count at the first wait for the client: bytes before that only show how large the system's buffers are.
     pub(super) fn count_from_first_wait(&self) {
         self.counted_from.store(NOT_YET, Ordering::Relaxed);
     }
@@ -110,7 +110,7 @@ impl Progress {
         self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// What the client moved, and since when.
+    /// The bytes that the client has sent or read, and since when.
     pub(in crate::api) fn moved(&self) -> (u64, Instant) {
         match self.counted_from.load(Ordering::Relaxed) {
             NOT_YET => (0, Instant::now()),
@@ -118,7 +118,7 @@ impl Progress {
         }
     }
 
-    /// From now on, until the connection ends, silence is no reason to end it.
+    /// From now on silence is no reason to end this connection.
     pub(super) fn stream(&self) {
         self.streams.store(true, Ordering::Relaxed);
     }
@@ -134,7 +134,7 @@ impl Progress {
         self.set(Doing::Receiving);
     }
 
-    /// The body is here, or nobody wants more of it.
+    /// The body has arrived, or the rest of it is not needed.
     pub(super) fn received(&self) {
         if self.doing() == Doing::Receiving {
             self.set(Doing::Answering);
@@ -150,7 +150,7 @@ impl Progress {
         }
     }
 
-    /// The client took some of what waits for it, or cannot take more for now.
+    /// The client read some bytes, or cannot take more for now.
     pub(super) fn note_write(&self, written: &Poll<io::Result<usize>>) {
         match written {
             Poll::Ready(Ok(bytes)) => self.count(*bytes),
@@ -172,12 +172,12 @@ impl Progress {
         }
     }
 
-    /// A page said something.
+    /// A page sent something.
     pub(in crate::api) fn note_heard(&self) {
         self.heard.store(self.now() + 1, Ordering::Relaxed);
     }
 
-    /// When a page said something last.
+    /// When a page last sent something.
     pub(super) fn heard(&self) -> Option<Instant> {
         self.heard.load(Ordering::Relaxed).checked_sub(1).map(|ms| self.at(ms))
     }
@@ -192,7 +192,7 @@ impl Progress {
         self.ended.notify_one();
     }
 
-    /// Waits until somebody else ends it. For one caller.
+    /// Waits until it is ended from outside. For one caller.
     pub(in crate::api) async fn ended(&self) -> Ending {
         loop {
             match self.ending.load(Ordering::Acquire) {

@@ -1,8 +1,8 @@
-//! Seats: how many connections, or pages, are served at once, and who goes when they run out.
+//! Seats: how many connections, or pages, are served at once, and which are closed when seats run out.
 //!
-//! No peer has a fixed share, as a proxy is one peer with many shoppers behind it. Only when every seat is taken, those of the
-//! peer with the most are looked at: who asks nothing, trickles or is silent goes before who is busy, the slowest first. Nobody
-//! loses a seat to a peer that has as many, so whoever holds all seats cannot keep others out, and cannot push them out either.
+//! No peer has a fixed share, as a proxy is one peer with many shoppers behind it. Only when every seat is taken, the seats of
+//! the peer with the most are examined: idle, trickling and silent ones are closed before busy ones, the slowest first. A peer
+//! never loses a seat to one that has as many, so a peer that holds all seats can neither keep others out nor push them out.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -18,24 +18,24 @@ use super::progress::{Doing, Ending, Progress};
 use crate::actors::waiting::WaitingOutput;
 use crate::telemetry::seldom::Seldom;
 
-/// How fast somebody is shows after this.
+/// A client's rate is known after this time.
 const FRESH: Duration = Duration::from_secs(1);
-/// This part of all seats is freed at once, so that a flood does not look through all of them for every newcomer.
+/// This share of all seats is freed at once, so that a flood does not cause a search through all of them per newcomer.
 const PART_FREED: usize = 128;
-/// A reader that was ended has let go of its bytes after this, mostly.
+/// A reader that was ended has usually released its bytes after this time.
 const LET_GO: Duration = Duration::from_millis(10);
-/// Whoever waits for a seat looks again after this: somebody may have become slow.
+/// A connection that waits for a seat checks again after this time: another one may have become slow.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// This part of all readers is ended at once when too much waits for them.
+/// This share of all readers is ended at once when too many bytes wait for them.
 const PART_OF_READERS: usize = 32;
 static RUN_OUT: Seldom = Seldom::new(Duration::from_secs(60));
 
-/// Who ended connections from outside, since the process started.
+/// Counts of connections that were ended from outside since the process started.
 #[derive(Debug, Default)]
 pub struct EndedCounts {
-    /// Others needed their seat.
+    /// Their seat was needed.
     pub seat: AtomicU64,
-    /// Too much waited for slow readers.
+    /// Too many bytes waited for slow readers.
     pub memory: AtomicU64,
 }
 
@@ -44,9 +44,10 @@ pub struct EndedCounts {
 pub struct Seats {
     what: &'static str,
     max: usize,
-    /// Bytes per second of a body or an answer, below which somebody is slow.
+    /// Bytes per second of a body or an answer, below which a client is slow.
     min_rate: u32,
-    /// Pages answer our Pings: one that was silent for so long is slow. Of connections that rest between requests: not set.
+    /// Pages answer our Pings: one that was silent for this long is slow. Not set for connections, which may be idle between
+    /// requests.
     silent_after: Option<Duration>,
     ended: Arc<EndedCounts>,
     table: Mutex<Table>,
@@ -75,7 +76,7 @@ pub struct Seat {
     pub(in crate::api) progress: Arc<Progress>,
 }
 
-/// Somebody whom something waits for; the first goes first.
+/// A reader with bytes waiting for it; sorted by who is ended first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Reader {
     is_fresh: bool,
@@ -84,17 +85,17 @@ struct Reader {
     id: u64,
 }
 
-/// How somebody uses a seat; the first goes first.
+/// How a seat is used; sorted by which is freed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Use {
     /// Since then.
     Slow(Instant),
-    /// At so many bytes a second, or last heard then.
+    /// Its rate in bytes per second, or when it last sent something.
     Busy(u64, Instant),
 }
 
 impl Seats {
-    /// Seats of connections, which may rest between requests.
+    /// Seats of connections, which may be idle between requests.
     #[must_use]
     pub fn of_connections(max: usize, min_rate: u32, ended: Arc<EndedCounts>) -> Arc<Self> {
         Self::new("connections", max, min_rate, None, ended)
@@ -110,7 +111,7 @@ impl Seats {
         Arc::new(Self { what, max, min_rate, silent_after, ended, table: Mutex::default(), freed: Notify::new() })
     }
 
-    /// Takes a seat, somebody else's if none is free. `None` if nobody has to make room for this peer.
+    /// Takes a free seat, or one that is freed for it. `None` if none can be freed for this peer.
     #[must_use]
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
         let (peer, mut table) = (household(address), self.table());
@@ -136,7 +137,7 @@ impl Seats {
         None
     }
 
-    /// Ends some of the slowest, as for a newcomer: descriptors have run out.
+    /// Ends some of the slowest because descriptors have run out.
     pub(super) fn end_some(&self) {
         self.make_room(&mut self.table(), Ipv6Addr::UNSPECIFIED.into());
     }
@@ -149,7 +150,7 @@ impl Seats {
             let Some(usage) = self.judge(&taken.progress, now) else { continue };
             let gives_way = match usage {
                 Use::Slow(_) => is_own || size > own,
-                // Only where it makes both more equal: a busy one is not ended for another of its own peer.
+                // Only if that makes the peers more equal: a busy one is not ended for another of its own peer.
                 Use::Busy(..) => !is_own && size > own + 1,
             };
             if gives_way {
@@ -197,7 +198,7 @@ impl Seats {
         ended > 0
     }
 
-    /// How fast somebody is; `None` for a request that we are working on.
+    /// How fast a client is; `None` for a request that is being processed.
     fn judge(&self, progress: &Progress, now: Instant) -> Option<Use> {
         let (doing, since) = progress.get();
         match (doing, self.silent_after) {
@@ -243,7 +244,7 @@ impl Table {
 }
 
 impl Seat {
-    /// A proxy says for whom it asks now.
+    /// A proxy named the client of the present request.
     pub(super) fn belongs_to(&self, address: IpAddr) {
         let (peer, mut guard) = (household(address), self.seats.table());
         let table = &mut *guard;
@@ -268,7 +269,7 @@ fn rate_of(progress: &Progress, now: Instant) -> (u64, Instant) {
     ((moved as f64 / elapsed) as u64, from)
 }
 
-/// Ends the slowest readers, some at a time, while more waits than may; for ever. `spare` lets go of what nobody reads.
+/// Ends the slowest readers, some at a time, whenever more bytes wait than allowed; runs for ever. `spare` drops unread caches.
 pub(in crate::api) async fn end_slow_readers(waiting: &WaitingOutput, all: [Arc<Seats>; 2], spare: impl Fn()) {
     loop {
         waiting.exceeded().await;
@@ -285,7 +286,7 @@ pub(in crate::api) async fn end_slow_readers(waiting: &WaitingOutput, all: [Arc<
             tracing::warn!(bytes, readers, rate, untold, "too much waits for slow readers: the slowest are ended");
         }
         readers.iter().take(most).for_each(|(reader, seats)| seats.end_reader(reader));
-        // Each lets go of what it holds in its own time.
+        // Each releases its bytes only a little later.
         tokio::time::sleep(LET_GO).await;
     }
 }

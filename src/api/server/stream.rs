@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::progress::Progress;
 
-/// A TCP stream under watch. Sockets take the stream out of it.
+/// A TCP stream that records progress. Sockets take the plain stream out of it.
 #[derive(Debug)]
 pub struct Watched {
     stream: TcpStream,
@@ -22,7 +22,7 @@ impl Watched {
         Self { stream, progress }
     }
 
-    /// The bare stream: nobody watches it from here on.
+    /// The plain stream, which records nothing from here on.
     #[must_use]
     pub fn into_inner(self) -> TcpStream {
         self.stream

@@ -1,4 +1,4 @@
-//! One connected page: writes what is due, reads the little that pages say, and ends in an orderly way.
+//! One connected page: writes due frames, reads the page's few messages, and ends in order.
 
 use std::future::poll_fn;
 use std::io;
@@ -20,18 +20,18 @@ use crate::actors::fanout::{PageInfo, PageSubscription};
 use crate::api::server::Ending;
 use crate::wire::pages::websocket::{self, CloseCode, Decoder, Received, Violation};
 
-/// Bytes taken from the socket at once.
+/// Bytes read from the socket at once.
 const READ_BYTES: usize = 4096;
-/// Kernel memory for what a page has not yet taken, in bytes: one burst. Beyond it the page waits, not the shop.
+/// Kernel memory for bytes that a page has not read yet: one burst. Beyond that its frames wait here and are coalesced.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
-/// The same for the last frame and the reason why it is the last.
+/// The same while the last frame and the close frame are written.
 const LAST_BUFFER_BYTES: usize = 4 * SEND_BUFFER_BYTES;
-/// A page may send so many frames at once, and so many per second for long.
+/// How many frames a page may send at once, and how many per second on average.
 const FRAMES_AT_ONCE: u32 = 200;
 const FRAMES_PER_SECOND: f64 = 50.0;
-/// Bytes of answers and Pongs that may wait for a page: beyond them nothing more is read from it until all are written.
+/// Bytes of answers and Pongs that may wait for a page: beyond that nothing is read from it until all are written.
 const ANSWERS_MAX: usize = 16 * 1024;
-/// How long the end of a connection may take: for the page to read why.
+/// How long closing a connection may take, so that the page can read the reason.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 pub(super) struct Connection {
@@ -41,18 +41,18 @@ pub(super) struct Connection {
     outgoing: Outgoing,
     decoder: Decoder,
     allowance: Allowance,
-    /// What the page asked for and waits for, or its greeting. Meanwhile nothing more is read from it.
+    /// The page's request in progress, or its greeting. Meanwhile nothing more is read from it.
     work: Option<Work>,
     greeting: Greeting,
-    /// Bytes of answers among what waits, at most.
+    /// Upper bound on the bytes of answers that wait.
     answers: usize,
     pace: Pace,
 }
 
-/// Catalogue, recommendation and cart come in this order, before anything that happens meanwhile.
+/// Catalogue, recommendation and cart are sent in this order, before any later change.
 #[derive(PartialEq)]
 enum Greeting {
-    /// The catalogue is not there yet.
+    /// The catalogue is not ready yet.
     Due,
     /// The work under way.
     UnderWay,
@@ -61,11 +61,11 @@ enum Greeting {
 
 /// How a connection ends.
 enum End {
-    /// The other side is gone, or takes nothing any more.
+    /// The page has disconnected, or reads nothing any more.
     Gone,
     /// With a close frame.
     Close(u16, &'static str),
-    /// It must go: with a close frame if it takes that at once, behind the frame that has begun.
+    /// It is cut off: with a close frame if the socket accepts it at once, after the frame that is partly written.
     Cut(CloseCode, &'static str),
 }
 
@@ -85,7 +85,7 @@ impl Connection {
     pub(super) fn new(stream: TcpStream, page: Page, info: PageInfo) -> Self {
         let sum = page.shop.catalog.waiting().clone();
         let pace = Pace::new(page.seat.progress.clone());
-        // Best effort: without it the kernel holds more for a slow page.
+        // Best effort: without it the kernel buffers more for a slow page.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
         Self {
             subscription: page.shop.fanout.register(info),
@@ -101,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// Serves the page until it goes or must go. `already_read` came with its handshake.
+    /// Serves the page until it disconnects or is closed. `already_read` arrived with its handshake.
     pub(super) async fn run(mut self, already_read: Vec<u8>) {
         let begun = self.begin(&already_read);
         drop(already_read);
@@ -126,7 +126,8 @@ impl Connection {
         }
     }
 
-    /// The catalogue comes first; who can't have it at once is greeted without it, unless it is still being read.
+    /// The catalogue comes first. A page that cannot be sent it now is greeted without it, unless the catalogue is still being
+    /// read.
     fn begin(&mut self, already_read: &[u8]) -> Result<(), End> {
         if let Some(burst) = self.subscription.due() {
             self.outgoing.push_burst(burst);
@@ -193,7 +194,7 @@ impl Connection {
         }
     }
 
-    /// Whether more of the page's frames are wanted: not while one is being worked on, nor while many answers wait.
+    /// Whether another frame of the page may be handled: not while one is in progress, nor while many answers wait.
     fn may_take(&self) -> bool {
         self.work.is_none() && self.answers < ANSWERS_MAX
     }
@@ -203,7 +204,7 @@ impl Connection {
         self.outgoing.push(self.page.shop.catalog.waiting().hold(frames));
     }
 
-    /// What to wait for: to write if something waits, to read if more is wanted.
+    /// What to wait for: writable if bytes wait, readable if another frame may be handled.
     fn interest(&self) -> Option<Interest> {
         match (self.may_take(), !self.outgoing.is_empty()) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
@@ -220,7 +221,7 @@ impl Connection {
                 self.pace.note(taken);
                 return Ok(());
             }
-            // Frames may wait that came while answers did.
+            // Frames may have arrived while answers waited.
             if std::mem::take(&mut self.answers) >= ANSWERS_MAX {
                 self.take_frames()?;
             }
@@ -243,7 +244,7 @@ impl Connection {
         }
     }
 
-    /// Handles whole frames, up to the first that takes time.
+    /// Handles complete frames, up to the first whose work takes time.
     fn take_frames(&mut self) -> Result<(), End> {
         while self.may_take() {
             let Some(received) = self.decoder.take_frame()? else { return Ok(()) };
@@ -260,7 +261,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Now and then: a Ping, so that a dead peer is noticed, and an end for a page that takes nothing, or too little.
+    /// At intervals: sends a Ping, so that a dead peer is noticed, and ends a page that reads nothing, or too slowly.
     fn tick(&mut self) -> Result<(), End> {
         if self.outgoing.is_empty() {
             self.outgoing.push(websocket::encode(websocket::PING, &[]));
@@ -275,7 +276,7 @@ impl Connection {
         Err(End::Cut(CloseCode::Policy, "the page takes too little of what waits for it"))
     }
 
-    /// Somebody else ended it.
+    /// It was ended from outside.
     fn ended(&self, why: Ending) -> End {
         let counts = &self.page.shop.figures.sockets;
         match why {
@@ -290,18 +291,18 @@ impl Connection {
         }
     }
 
-    /// Lets go of what waits and sends the close frame, if it is taken at once: the kernel is given room for it behind what a
-    /// slow page has not yet taken.
+    /// Drops the waiting bytes and sends the close frame, if the socket accepts it at once: the kernel's buffer is enlarged for
+    /// it, as it is full of bytes that a slow page has not read.
     fn say_last_word(&mut self, code: CloseCode, reason: &str) -> bool {
         let Some(mut last) = self.outgoing.cut() else { return false };
         last.extend_from_slice(&websocket::close(code as u16, reason));
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.stream, LAST_BUFFER_BYTES);
-        // Not by way of tokio, which remembers that there was no room before.
+        // Not through tokio, which remembers that the socket was not writable.
         let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
         rustix::net::send(&self.stream, &last, flags).is_ok_and(|sent| sent == last.len())
     }
 
-    /// Sends what waits and the close frame, then reads until the page has closed too: a reset would take the reason from it.
+    /// Sends the waiting bytes and the close frame, then reads until the page has closed, too: a reset would discard the reason.
     async fn say_farewell(&mut self, code: u16, reason: &str) {
         self.outgoing.push(websocket::close(code, reason));
         while !self.outgoing.is_empty() {
@@ -319,7 +320,7 @@ impl Connection {
         while self.stream.readable().await.is_ok() && self.is_more_thrown_away() {}
     }
 
-    /// Reads what nobody wants any more; whether there can be more. A function of its own, as a buffer that lives across a wait
+    /// Reads and discards; returns whether more may arrive. A function of its own, as a buffer that lives across a wait
     /// would be part of every connected page.
     fn is_more_thrown_away(&self) -> bool {
         match self.stream.try_read(&mut [0; READ_BYTES]) {
@@ -329,7 +330,7 @@ impl Connection {
     }
 }
 
-/// Waits for the work under way; for ever if there is none.
+/// Waits for the work in progress; for ever if there is none.
 async fn finished(work: &mut Option<Work>) -> Bytes {
     poll_fn(|cx| match work {
         Some(work) => work.as_mut().poll(cx),

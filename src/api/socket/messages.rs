@@ -1,4 +1,4 @@
-//! What a page says over its socket, and its greeting: work that ends with frames for this page.
+//! A page's messages and its greeting: work that ends with frames for this page.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,14 +21,14 @@ use crate::wire::pages::frame::Frame;
 use crate::wire::pages::tracked_event::said;
 use crate::wire::pages::websocket;
 
-/// Something under way for one page, and the frames that it will be sent for it.
+/// Work in progress for one page, which returns the frames to send.
 pub(super) type Work = Pin<Box<dyn Future<Output = Bytes> + Send>>;
 
 /// After the catalogue: a recommendation, and the cart unless it is empty.
 pub(super) fn greeting(page: &Page) -> Work {
     let (shop, session, user) = owned(page);
     Box::pin(async move {
-        // Without a database there is no cart to show now; it comes with its next change.
+        // Without a database there is no cart to send now; it is sent with its next change.
         let cart = shop.store.cart(&session).await.ok();
         let mut frames = recommendation(&shop, &session, &user, cart.as_ref()).await.to_vec();
         if let Some(cart) = cart.filter(|cart| !cart.lines.is_empty()) {
@@ -38,7 +38,7 @@ pub(super) fn greeting(page: &Page) -> Work {
     })
 }
 
-/// Begins what a message asks for; `None` if that takes no time.
+/// Begins the work of a message; `None` if that is done at once.
 pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
     let counts = &page.shop.figures.sockets;
     let message = match client_message::decode(text) {
@@ -66,7 +66,7 @@ pub(super) fn begin(page: &Page, text: &str) -> Option<Work> {
                 .with(attribute::PAGE_ACTION, action(&change));
             let trace = span.context();
             match spans::scope(trace.as_ref(), change_cart(&shop, &session, &user, &change)).await {
-                // The change comes to all pages of the session, this one too.
+                // The change is sent to all pages of the session, this one included.
                 Ok(Some(cart)) => drop(cart::changed(&shop, &cart, trace)),
                 Ok(None) => SocketCounts::count(&shop.figures.sockets.ignored),
                 Err(error) => {
@@ -99,7 +99,7 @@ async fn change_cart(shop: &Shop, session: &SessionId, user: &UserId, change: &C
             let wanted = Wanted { product_id, shown: Some(&shown) };
             shop.store.add_to_cart(session, Some(user), wanted, *quantity).await.map(Some)
         }
-        // What is no longer sold can still be taken out.
+        // A product that is no longer sold can still be removed.
         CartChange::SetQuantity { product_id, quantity } if *quantity <= 0 => {
             shop.store.remove_from_cart(session, product_id).await.map(Some)
         }

@@ -1,4 +1,4 @@
-//! What waits to be written to one page: shared bytes, in order, with how much of the first is gone.
+//! The bytes that wait to be written to one page: shared, in order, and how much of the first piece is written.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,19 +14,19 @@ use crate::actors::waiting::WaitingOutput;
 /// Pieces of one write.
 const SLICES: usize = 16;
 
-/// What is left of a frame that has begun is worth no more bytes than these, if all else is let go.
+/// If everything else is dropped, the rest of a partly written frame is kept only up to this many bytes.
 const LAST_FRAME_MAX: usize = 128 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    /// Where pieces of the catalogue count: all other bytes do already.
+    /// Counts pieces of the catalogue; all other bytes are counted already.
     sum: WaitingOutput,
     frames: VecDeque<Bytes>,
-    /// So much of the first is gone.
+    /// How much of the first piece is written.
     gone: usize,
-    /// The catalogue's one frame, of which the first bytes are a piece: its rest comes before all other frames.
+    /// The catalogue's single frame, whose current piece is first in line: its rest goes before all other frames.
     catalogue: Option<Pieces>,
-    /// Some of the catalogue is gone.
+    /// Part of the catalogue is written.
     catalogue_begun: bool,
     /// Spans that end once everything is written.
     pushes: Option<Arc<PushSpans>>,
@@ -43,7 +43,7 @@ impl Outgoing {
         }
     }
 
-    /// Adds what is due. Only when nothing waits.
+    /// Adds a burst. Only when nothing waits.
     pub(super) fn push_burst(&mut self, burst: Burst) {
         match burst {
             Burst::Frames(frames, pushes) => {
@@ -62,7 +62,7 @@ impl Outgoing {
         self.frames.is_empty()
     }
 
-    /// Writes as much as the socket takes without waiting; returns how many bytes that was.
+    /// Writes as much as the socket accepts without waiting; returns how many bytes.
     pub(super) fn flush(&mut self, stream: &TcpStream) -> io::Result<usize> {
         let mut written = 0;
         while !self.is_empty() {
@@ -109,8 +109,8 @@ impl Outgoing {
         }
     }
 
-    /// Lets go of everything and gives the rest of the frame that has begun; `None` if that is too much, so that nothing can
-    /// follow it.
+    /// Drops everything but the rest of the partly written frame, which it returns; `None` if that is too long, so that nothing
+    /// can follow it.
     pub(super) fn cut(&mut self) -> Option<Vec<u8>> {
         let first = std::mem::take(&mut self.frames).into_iter().next().unwrap_or_default();
         let gone = std::mem::take(&mut self.gone);

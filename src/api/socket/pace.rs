@@ -1,21 +1,21 @@
-//! How fast a page takes what waits for it.
+//! How fast a page reads the bytes that wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::server::{Doing, Progress};
 
-/// What a page took since something began to wait, or since it was last judged: noted where others see it who need its seat.
+/// Bytes that a page has read since bytes began to wait, or since the last check; also reported where seats are assigned.
 #[derive(Debug)]
 pub(super) struct Pace(Arc<Progress>);
 
-/// What that says.
+/// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Well,
-    /// It took nothing.
+    /// It read nothing.
     Stalled,
-    /// It took less than the least rate.
+    /// It read more slowly than the minimum rate.
     TooSlow,
 }
 
@@ -35,7 +35,7 @@ impl Pace {
         }
     }
 
-    /// The page took so much, and more waits.
+    /// The page read this many bytes, and more wait.
     pub(super) fn note(&self, bytes: usize) {
         if self.is_waiting() {
             return self.0.count(bytes);
@@ -45,7 +45,7 @@ impl Pace {
         self.0.set(Doing::Sending);
     }
 
-    /// Judges once something has waited for this time, and begins to count anew.
+    /// Checks once bytes have waited for this time, and begins to count again.
     pub(super) fn judge(&self, over: Duration, min_rate: u32) -> Verdict {
         let (taken, since) = self.0.moved();
         let elapsed = since.elapsed();

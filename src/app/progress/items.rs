@@ -12,7 +12,7 @@ use crate::telemetry::alarms::{About, Alarm, Cause};
 use crate::telemetry::families as family;
 use crate::telemetry::metrics::Metrics;
 
-/// The orders that wait for outcomes, as PostgreSQL last said. Cheap to clone.
+/// The orders that wait for outcomes, by PostgreSQL's last answer. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(in crate::app) struct PendingOrders(Arc<Mutex<Option<Waiting>>>);
 
@@ -33,7 +33,7 @@ impl PendingOrders {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows them on `/metrics`. The age grows while nobody answers.
+    /// Shows them on `/metrics`. The age grows while PostgreSQL does not answer.
     pub fn register(&self, metrics: &Metrics) {
         let pending = self.clone();
         metrics.observe_one(&family::ORDERS_PENDING, move || Some(pending.last()?.orders as f64));

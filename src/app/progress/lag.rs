@@ -36,7 +36,7 @@ struct Behind {
 }
 
 impl Lags {
-    /// One look at a reader. `empty_to` says up to which offset nothing to read lies before its position.
+    /// One check of a reader. `empty_to` is the offset up to which no record lies after its position.
     pub fn look(
         &self,
         reader: &'static str,
@@ -54,7 +54,7 @@ impl Lags {
         }
     }
 
-    /// The reader's positions or the ends could not be had.
+    /// The reader's positions or the ends could not be read.
     pub fn unanswered(&self, reader: &'static str) {
         self.state().unanswered_since.entry(reader).or_insert_with(Instant::now);
     }

@@ -65,7 +65,7 @@ struct Standing {
     empty_to: Offset,
     /// Since when the partition has had more to read than that.
     below_since: Option<Instant>,
-    /// The end at the time of an early look at what lies before it.
+    /// The end at the time of an early check for a record before it.
     peeked_to: Option<Offset>,
     /// What was found at the position when it was first counted as stalled.
     stall: Option<String>,

@@ -16,7 +16,7 @@ const CHUNK: usize = 1_000;
 const AT: TopicPartition = TopicPartition { topic: Topic::Health, partition: 0 };
 const FAILS: About = About::cause(Cause::TrialWrite);
 const REFUSED: About = About::cause(Cause::TrialWriteRefused);
-/// A right that is missing is asked for again so rarely.
+/// How often a missing permission is tried again.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The trial writes of this process.
@@ -39,7 +39,8 @@ impl Trial {
         Self { key: instance.to_owned(), after, written: None, last, echo: None, fails: false, refused: None }
     }
 
-    /// Writes if nobody has for a while, or if the last trial failed. `written` is the sum of the ends of all other topics.
+    /// Writes if no record was written for a while, or if the last trial failed. `written` is the sum of the ends of all other
+    /// topics.
     pub async fn look(&mut self, log: &dyn EventLog, alarms: &Alarms, written: Option<Offset>) {
         if written.is_some() && std::mem::replace(&mut self.written, written) != written {
             self.last = Instant::now();

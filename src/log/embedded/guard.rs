@@ -64,7 +64,7 @@ struct KnownContents {
     seen: Option<Contents>,
     /// Length and modification time of the file at the last check.
     at: Option<(u64, i64, i64)>,
-    /// The contents were not ours then.
+    /// At the last check the file held another log, or an older copy of ours.
     foreign: bool,
     /// A checkpoint failed half-way, as on a full disk: the file cannot be judged until one has succeeded.
     half_moved: bool,

@@ -11,7 +11,7 @@ use super::partition_tail::PartitionTails;
 use super::{errors, schema};
 use crate::log::LogError;
 
-/// Twenty checks a second: at once for a person who tails a topic, and far below 1 % of a core.
+/// Twenty checks a second: immediate to a person who tails a topic, and far below 1 % of a core.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
 /// Checks until the returned sender is dropped.

@@ -1,7 +1,7 @@
 //! What librdkafka's statistics say of our clients, by kind of client: producers, and the members of groups.
 //!
-//! Readers and clients that only ask are left out: they serve no events, so that statistics would pile up in their queues. How far
-//! readers are behind is measured elsewhere.
+//! Readers and clients that only ask are left out: they serve no events, so that statistics would pile up in their queues. How
+//! far readers are behind is measured elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +16,9 @@ use crate::telemetry::metrics::{Metrics, Sample};
 
 /// How often clients report, in milliseconds.
 pub(super) const EVERY_MS: &str = "5000";
-/// A client that has not reported for so long is gone.
+/// A client that has not reported for this long is gone.
 const GONE: Duration = Duration::from_secs(30);
-/// What it had counted is remembered for longer: one that was only slow must not count from nothing again.
+/// Its counts are remembered for longer: a client that was only slow must not start from zero again.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 /// What clients reported.

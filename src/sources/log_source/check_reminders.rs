@@ -17,7 +17,7 @@ use crate::domain::EpochMs;
 use crate::domain::inventory::{InputTopic, PerInput};
 use crate::log::{LogError, Offset, PartitionId, Reader, Start, Stop, TopicPartition};
 
-/// All records between a position and an end may be aborted; the log needs this long to say so.
+/// All records between a position and an end may be aborted; a read takes this long to find that out.
 const CHECK_WAIT: Duration = Duration::from_millis(200);
 /// Unread records that one check reads at most.
 const CHECK_RECORDS: usize = 1_000;

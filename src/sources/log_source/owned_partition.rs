@@ -30,9 +30,9 @@ pub(super) struct OwnedPartition {
 /// How far the partition's shard is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShardPhase {
-    /// It has to read its states.
+    /// It must read its states.
     MustRestore,
-    /// It reads them; the news of this attempt says that it has.
+    /// It is reading them; a report with this attempt's number says when it is done.
     Restoring {
         attempt: u64,
     },
@@ -78,7 +78,8 @@ impl OwnedPartition {
         }
         self.must_go_back = true;
         self.corrected = if resume_at.is_empty() {
-            // A foreign position from before the first start: the beginning, without a text, is no position of ours.
+            // A foreign position from before the first start: reading starts at the beginning, and no position of ours exists
+            // yet.
             let first = self
                 .first
                 .iter()

@@ -1,4 +1,4 @@
-//! The actor around the reader. The reading goes on in a task of its own; every step of it passes through this mailbox, so that
+//! The actor around the reader. The reader runs in a task of its own; every step of it passes through this mailbox, so that
 //! the actor's supervision, its watchdog and its faults are the reader's too. When the actor ends, the task and its connections
 //! end.
 
@@ -16,9 +16,9 @@ use crate::actors::supervision::ActorKind;
 /// What the actor's task reports.
 #[derive(Debug)]
 pub enum WalMsg {
-    /// The reader is here and waits to go on.
+    /// The reader has reached this step and waits for permission to continue.
     At(Step, Answer<()>),
-    /// It cannot go on.
+    /// The reader has failed.
     Failed(ReadError),
 }
 

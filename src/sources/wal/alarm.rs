@@ -1,6 +1,6 @@
-//! What the reader must not guess about: each alarm says what is wrong and what to do.
+//! Situations that the reader must not resolve by guessing: each alarm says what is wrong and what to do.
 //!
-//! The reader stands still while one holds, checks again every few seconds, and goes on by itself once the cause is gone.
+//! The reader stops while an alarm is raised, checks again every few seconds, and resumes by itself once the cause is gone.
 
 use super::stream::ServerIdentity;
 use crate::wire::topics::cdc_position::Lsn;
@@ -151,7 +151,7 @@ impl Alarm {
         }
     }
 
-    /// Whether the migrations make good what it is about.
+    /// Whether a migration removes the cause.
     #[must_use]
     pub fn is_of_tables(&self) -> bool {
         matches!(
@@ -164,7 +164,7 @@ impl Alarm {
         )
     }
 
-    /// Whether rows may have passed by while it held, so that it is remembered until the slot is repaired.
+    /// Whether rows may have been missed while it was raised, so that it is remembered until the slot is repaired.
     #[must_use]
     pub fn leaves_gap(&self) -> bool {
         matches!(

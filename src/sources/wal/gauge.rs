@@ -1,5 +1,5 @@
-//! Asks PostgreSQL how the slot stands while no reader of this process does: the figures must not stand still when the reader
-//! does.
+//! Asks PostgreSQL for the slot's state while this process's reader does not read: the figures must stay current even when the
+//! reader stands still.
 //!
 //! It costs one connection and one question every [`EVERY`]; while the reader streams, nothing.
 

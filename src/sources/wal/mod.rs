@@ -53,12 +53,13 @@ use actor::{WalMsg, WalReader};
 /// How the reader works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalConfig {
-    /// The reader's own credential, with REPLICATION.
+    /// The URL of the reader's own role, which has REPLICATION.
     pub url: String,
     pub slot: String,
     /// Rows of one commit of the log at most; a larger transaction is published in parts.
     pub batch_max_rows: usize,
-    /// A position that only moved, with no rows to publish, is stored after this long: the WAL before it can go then.
+    /// A position that advanced without rows to publish is stored after this long, so that PostgreSQL can delete the WAL before
+    /// it.
     pub idle_interval: Duration,
     /// How often slot and publication are checked.
     pub look_every: Duration,
@@ -82,15 +83,15 @@ impl WalConfig {
 /// and those of a repair can halt it (`kartshoppe cdc repair-slot --halt-at`), so that tests end processes exactly there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// The slot is free and nothing speaks against reading.
+    /// The slot is free and the checks have passed.
     Looked,
     /// Older readers can write no more.
     Fenced,
     /// A new slot is there, without a position.
     SlotMade,
-    /// What waited is known.
+    /// The items that waited for the slot have been read.
     SnapshotRead,
-    /// What waited is published, and the first position stored.
+    /// They are published, and the first position is stored.
     Begun,
     /// Position and server fit together.
     Checked,
@@ -147,7 +148,7 @@ impl Step {
     }
 }
 
-/// Why the reader cannot go on. All of it is worth a restart, but for an alarm, which needs an operator.
+/// Why the reader failed. A restart may help with everything but an alarm, which needs an operator.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error(transparent)]
@@ -183,14 +184,14 @@ struct WalContext {
     /// Of this incarnation alone: what its task reports must not reach the next.
     mailbox: Mailbox<WalMsg>,
     vitals: Vitals,
-    /// A step that the actor does not let pass for so long: it hangs, and its watchdog will end both.
+    /// If the actor does not let a step pass for this long, it hangs, and its watchdog ends actor and reader.
     patience: Duration,
-    /// Set where this process brings the tables to their shape.
+    /// Set in a process that migrates the database.
     store: Option<Store>,
 }
 
 impl WalContext {
-    /// Whether the tables are still being brought to their shape.
+    /// Whether the database is still being migrated.
     fn is_migrating(&self) -> bool {
         self.store.as_ref().is_some_and(|store| store.migration_state() == MigrationState::Pending)
     }
@@ -222,7 +223,7 @@ impl Wal {
         Self::with(log, config, supervision, None)
     }
 
-    /// The same for a process that brings the tables to their shape: what they lack until then is no alarm.
+    /// The same for a process that migrates the database: until that is done, missing tables raise no alarm.
     #[must_use]
     pub fn after_migrations(log: Arc<dyn EventLog>, config: WalConfig, supervision: &SupervisionContext, store: &Store) -> Self {
         Self::with(log, config, supervision, Some(store.clone()))
@@ -254,7 +255,7 @@ impl Wal {
         self.report.now()
     }
 
-    /// How the slot stands with any reader, asked for now.
+    /// The slot's current state, whichever process reads it.
     ///
     /// # Errors
     /// [`ReadError`] if PostgreSQL or the log cannot be asked.
@@ -268,15 +269,15 @@ impl Wal {
         self.report.subscribe()
     }
 
-    /// What the reader does before it reads, for people; `None` once it reads, and while it is stopped or cannot go on, which is
-    /// an alarm of its own.
+    /// What the reader is doing before it reads, for people; `None` once it reads, and while it is stopped or has failed, which
+    /// is an alarm of its own.
     #[must_use]
     pub fn preparation(&self) -> Option<String> {
         let report = self.report();
         matches!(report.phase, Phase::Starting { error: None } | Phase::FirstStart).then(|| report.sentence())
     }
 
-    /// Measures how the slot stands, for ever, while no reader of this process does: because it waits, has an alarm, is dead, or
+    /// Measures the slot, for ever, while this process's reader does not read: because it waits, has an alarm, has ended, or
     /// was stopped. `configured` says whether this process is one of those that read; one that ever started the reader is, too.
     pub fn measure(&self, configured: bool) -> impl Future<Output = ()> + Send + 'static {
         gauge::measure(self.config.clone(), self.report.clone(), configured)

@@ -1,7 +1,8 @@
 //! A slot from nothing: the first start, and the repair of a lost slot.
 //!
 //! ```text
-//!  drop what is left of a slot ─► make it, with a snapshot ─► in the snapshot: rows that wait ─► one commit: their events, first position
+//!  drop what is left of a slot ─► make it, with a snapshot ─► in the snapshot: rows that wait ─► one commit: their events,
+//! first position
 //! ```
 //! The snapshot is the database as it was just before the slot's first transaction, so no row is in both and none in neither. A
 //! crash before the commit leaves a slot without a position, and the next start begins here again.
@@ -28,9 +29,9 @@ use crate::wire::topics::Topic;
 use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 use crate::wire::topics::order_event::OrderSource;
 
-/// A slot that is not made by then waits for other transactions.
+/// A slot that is not created by then is waiting for other transactions.
 pub(super) const NAME_BLOCKERS_AFTER: Duration = Duration::from_secs(5);
-/// Rows that the reader owes: nothing says that they were published or what became of them.
+/// Rows that the reader has to publish: neither an event nor an outcome of them exists.
 const WAITING: &str = "
 SELECT order_item_id, coalesce(order_id, '') AS order_id, coalesce(product_id, '') AS product_id, coalesce(quantity, 0)::bigint AS quantity, traceparent, tracestate,
        (extract(epoch FROM CASE WHEN isfinite(inserted_at) THEN inserted_at ELSE clock_timestamp() END) * 1000)::bigint AS inserted_at_ms, xmin::text::bigint AS xid
@@ -53,7 +54,7 @@ struct WaitingRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
     pub position: CdcPosition,
-    /// Items that were owed and are published now.
+    /// Items that had not been published before and are published now.
     pub published: usize,
 }
 
@@ -68,10 +69,11 @@ pub trait Steps: Send + Sync {
     }
 }
 
-/// Makes a new slot and publishes what is owed. The session must have been opened before: it keeps other readers from writing.
+/// Creates a new slot and publishes the items that wait. The session must have been opened before: it keeps other readers from
+/// writing.
 ///
 /// # Errors
-/// [`ReadError`]; nothing of it is visible then, and it can be begun again.
+/// [`ReadError`]; nothing was published then, and the call can be repeated.
 pub async fn begin(
     config: &WalConfig,
     log: &dyn EventLog,
@@ -112,8 +114,8 @@ pub async fn begin(
     Ok(Begun { position, published: waiting.len() })
 }
 
-/// Makes the slot. PostgreSQL lets it wait for every transaction that was open before it, in any database: after a while the
-/// alarm names them.
+/// Creates the slot. PostgreSQL waits for every transaction that was open before, in any database: after a while the alarm names
+/// them.
 async fn make_slot(config: &WalConfig, server: &mut Server, steps: &impl Steps) -> Result<NewSlot, ReadError> {
     let (mut making, mut reported) = (pin!(NewSlot::create(&config.url, &config.slot)), None);
     loop {

@@ -40,7 +40,7 @@ impl DurablePosition {
         Ok(Self { reader: log.reader(&from, Stop::Never).await?, slot: slot.to_owned() })
     }
 
-    /// The latest that has come since it was asked last; never waits.
+    /// The latest position since the last call; never waits.
     ///
     /// # Errors
     /// [`StoredError`].
@@ -93,10 +93,10 @@ fn unreadable(invalid: &Invalid) -> StoredError {
     StoredError::Alarm(Alarm::PositionUnreadable { reason: invalid.to_string() })
 }
 
-/// Whether the server can go on where we stopped: `confirmed ≤ stored ≤ flushed`, on the same history.
+/// Whether the server can continue where we stopped: `confirmed ≤ stored ≤ flushed`, on the same history.
 ///
 /// # Errors
-/// The [`Alarm`] that says what does not fit.
+/// The [`Alarm`] that says what is wrong.
 pub fn check(stored: &CdcPosition, facts: &Facts, slot: &str) -> Result<(), Alarm> {
     let resume = stored.resume_lsn;
     if let Some(confirmed) = facts.confirmed().filter(|confirmed| *confirmed > resume) {

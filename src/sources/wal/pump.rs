@@ -1,8 +1,8 @@
-//! The reader at work: events in, one commit at a time out, feedback by the clock.
+//! The reader at work: events in, one commit at a time out, feedback to the server at fixed intervals.
 //!
-//! A commit begins as soon as a whole transaction is there and the commit before it is done; what comes meanwhile makes the next
-//! one. It waits until all sessions see the rows (`visible`). So batches are small when it is quiet and large when it is not. A
-//! transaction larger than a batch is published in parts.
+//! A commit begins as soon as a whole transaction has arrived and the previous commit is done; what arrives meanwhile makes the
+//! next one. It waits until all sessions see the rows (`visible`). So batches are small when it is quiet and large when it is
+//! not. A transaction larger than a batch is published in parts.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -25,7 +25,7 @@ use crate::log::Session;
 use crate::telemetry::promises::Promise;
 use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 
-/// Feedback goes by the clock: the server closes a silent connection, and a slot must not hold back WAL for long. It
+/// Feedback is sent at fixed intervals: the server closes a silent connection, and a slot must not hold back WAL for long. It
 /// acknowledges what the log shows by then.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
@@ -102,7 +102,7 @@ fn acknowledge(stream: &mut impl WalStream, to: Lsn, durable: Lsn) {
     stream.acknowledge(to);
 }
 
-/// The result of the commit under way; never, if there is none.
+/// The result of the commit under way; pending for ever if there is none.
 async fn settled(committing: &mut Option<Committing<'_>>) -> Result<Durable, ReadError> {
     match committing {
         Some(commit) => commit.await,

@@ -6,7 +6,7 @@
 //!     ▲ in use     │ alarm: inspect again               │ none: new slot       ▲                                     │
 //!     └────────────┴────────────────────────────────────┘                      └─────────────────────────────────────┘
 //! ```
-//! Inspecting comes before fencing, so that a reader that would only raise an alarm leaves those who repair the slot alone.
+//! Inspecting comes before fencing, so that a reader that would only raise an alarm does not disturb a repair of the slot.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use crate::wire::topics::cdc_position::CdcPosition;
 /// First and longest wait for a slot that is in use: by a predecessor in its last moments, or by a running reader.
 const SLOT_WAIT_MIN: Duration = Duration::from_millis(5);
 const SLOT_WAIT_MAX: Duration = Duration::from_millis(500);
-/// How long the stored position may take before the fencing; after it, it counts anyway.
+/// How long reading the stored position may take before the fencing. It is read again afterwards.
 const INSPECT_PATIENCE: Duration = Duration::from_secs(1);
 /// What a reader reports whose tables are not there yet.
 const MIGRATING: &str = "the database's tables are being brought to their newest shape";
@@ -135,8 +135,9 @@ async fn slot_free(context: &WalContext, server: &mut Server) -> Result<Facts, E
     }
 }
 
-/// A backend is making the slot. If its reader is gone, it is ended. If its reader runs, it waits for other transactions, and so
-/// do we: that is no stand-by. A reader of an earlier version does not show that it runs, and has some seconds.
+/// A PostgreSQL backend is creating the slot. If its reader is gone, the backend is ended. If its reader runs, both wait for
+/// other transactions, which is not a standby. A reader of an earlier version does not show that it runs, so it gets some
+/// seconds.
 async fn await_maker(
     context: &WalContext,
     server: &mut Server,
@@ -154,7 +155,7 @@ async fn await_maker(
     Ok(())
 }
 
-/// Whether it is any use to go on, as far as SQL and the log can tell.
+/// Whether reading can start, as far as SQL and the log can tell.
 fn inspect(context: &WalContext, facts: &Facts, stored: &Stored) -> Result<(), Alarm> {
     facts.check_database()?;
     if let Some(reason) = &stored.gap {

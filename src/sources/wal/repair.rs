@@ -1,4 +1,4 @@
-//! What operators do about a lost slot: make a new one, and close the gap.
+//! The operators' repair of a lost slot: creates a new one, and closes the gap.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use super::server::{Server, ServerError};
 use super::{ReadError, Step, WalConfig};
 use crate::log::{EventLog, LogError};
 
-/// A reader with an alarm checks again every few seconds, and may then fence the repair or hold the slot: so often the repair
-/// begins again.
+/// A reader with an alarm checks again every few seconds, and may then fence the repair or hold the slot; the repair starts over
+/// this often.
 const TRIES: u32 = 5;
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
-/// Makes a new slot, and publishes in its snapshot the `wal` rows that have neither an outcome nor an event. The reader goes on
-/// from there by itself.
+/// Creates a new slot, and publishes in its snapshot the `wal` rows that have neither an outcome nor an event. The reader
+/// continues from there by itself.
 ///
 /// # Errors
-/// [`RepairError::InUse`] while a reader has the slot; an [`Alarm`](super::Alarm) that must be put right first; else
+/// [`RepairError::InUse`] while a reader has the slot; an [`Alarm`](super::Alarm) whose cause must be removed first; else
 /// [`ReadError`]. Nothing of it is visible then but a slot without a position, and it can be run again.
 pub async fn repair(config: &WalConfig, log: &dyn EventLog) -> Result<Begun, RepairError> {
     repair_in_steps(config, log, &AtOnce).await
 }
 
-/// The same, announcing each step.
+/// The same, reporting each step.
 ///
 /// # Errors
 /// Those of [`repair`], and what a step says.

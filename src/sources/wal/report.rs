@@ -17,7 +17,7 @@ const ABOUT: About = About::cause(Cause::WalReader);
 /// Lag is reported with this precision.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
-/// What the reader is about.
+/// What the reader is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// No reader runs in this process.
@@ -30,10 +30,10 @@ pub enum Phase {
     WaitingForSlot {
         pid: Option<i32>,
     },
-    /// Making the slot and publishing what waited.
+    /// Creating the slot and publishing the items that waited for it.
     FirstStart,
     Streaming,
-    /// Something must be put right first.
+    /// An operator must act first.
     Alarm {
         /// One of [`Alarm::KINDS`].
         kind: &'static str,
@@ -42,13 +42,13 @@ pub enum Phase {
     },
 }
 
-/// How the slot stands, with any reader.
+/// The slot's state, whichever process reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SlotState {
-    /// PostgreSQL was not asked yet, or did not answer the last time.
+    /// PostgreSQL was not queried yet, or did not answer the last query.
     Unknown,
     Missing,
-    /// PostgreSQL has given it up.
+    /// PostgreSQL has removed WAL that it needs.
     Lost,
     Unread,
     Read,
@@ -90,26 +90,26 @@ pub struct WalReport {
     /// When the newest of them was committed in the database.
     pub newest_commit_ms: Option<EpochMs>,
     pub slot: SlotState,
-    /// WAL that was written and has not come through, in bytes; `None`: unknown.
+    /// WAL that was written and is not published yet, in bytes; `None`: unknown.
     pub lag_bytes: Option<u64>,
     /// WAL that the slot makes PostgreSQL keep, in bytes.
     pub retained_bytes: Option<u64>,
     /// WAL that may still be written before PostgreSQL gives the slot up, in bytes; `None`: no limit.
     pub safe_bytes: Option<i64>,
-    /// Since when some WAL has not come through.
+    /// Since when some WAL has not been published.
     behind_since: Option<Instant>,
     /// When PostgreSQL last answered.
     measured_at: Option<Instant>,
 }
 
 impl WalReport {
-    /// Whether orders come through, or a stand-by is ready to let them.
+    /// Whether orders are published, or a standby is ready to publish them.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Streaming | Phase::WaitingForSlot { .. })
     }
 
-    /// Age of the oldest WAL that has not come through. While PostgreSQL does not answer, it is unknown whether some has been
+    /// Age of the oldest WAL that is not published. While PostgreSQL does not answer, it is unknown whether some has been
     /// written since it last did, so the time since then counts.
     #[must_use]
     pub fn lag(&self) -> Option<Duration> {
@@ -123,7 +123,7 @@ impl WalReport {
         self.slot != SlotState::Unknown && self.measured_at.is_some_and(|at| at.elapsed() < within)
     }
 
-    /// What is wrong and what to do, if something is.
+    /// What is wrong and what to do; `None` if nothing is wrong.
     #[must_use]
     pub fn alarm(&self) -> Option<&str> {
         match &self.phase {
@@ -169,7 +169,7 @@ pub(super) struct ReportCell {
     progress: Mutex<ReadProgress>,
 }
 
-/// How far the WAL was written when, and how far it came through.
+/// How far the WAL was written at which time, and how far it was published.
 #[derive(Debug, Default)]
 struct ReadProgress {
     delivered: Lsn,
@@ -212,7 +212,7 @@ impl ReportCell {
         });
     }
 
-    /// A new incarnation begins; an alarm stays until it is proved gone.
+    /// A new incarnation begins; an alarm stays until its cause is known to be gone.
     pub fn starting(&self) {
         self.report.send_if_modified(|report| {
             let is_news = matches!(report.phase, Phase::Stopped);
@@ -231,11 +231,11 @@ impl ReportCell {
         self.phase(Phase::WaitingForSlot { pid });
     }
 
-    /// Shows what an operator must put right.
+    /// Shows an alarm to operators.
     pub fn raise(&self, alarm: &Alarm) {
         let phase = Phase::Alarm { kind: alarm.kind(), text: alarm.to_string() };
         if self.report.borrow().phase != phase {
-            // Another alarm than before is logged as such.
+            // A different alarm is logged again.
             self.alarms.clear(&ABOUT);
         }
         self.hindered(phase);
@@ -266,13 +266,13 @@ impl ReportCell {
         }
     }
 
-    /// Everything below has come through.
+    /// Everything before this position is published.
     pub fn delivered(&self, to: Lsn) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.delivered = progress.delivered.max(to);
     }
 
-    /// What PostgreSQL says of the slot, and for how long the oldest item waits for a reader as far as is known.
+    /// PostgreSQL's answer about the slot, and how long the oldest item has waited for a reader, as far as is known.
     pub fn measured(&self, facts: &Facts, oldest: Duration) {
         let now = Instant::now();
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -290,7 +290,7 @@ impl ReportCell {
         });
     }
 
-    /// PostgreSQL did not say.
+    /// PostgreSQL did not answer.
     pub fn unanswered(&self) {
         self.report.send_modify(|report| {
             report.slot = SlotState::Unknown;
@@ -300,13 +300,13 @@ impl ReportCell {
 }
 
 impl ReadProgress {
-    /// What was acknowledged to the slot has come through. A slot without a reader gives all the rest again.
+    /// What was acknowledged to the slot is published. A slot without a reader sends everything after that again.
     fn confirmed(&mut self, facts: &Facts) {
         let confirmed = facts.confirmed().unwrap_or_default();
         self.delivered = if facts.is_slot_active() { self.delivered.max(confirmed) } else { confirmed };
     }
 
-    /// Since when WAL is known that has not come through.
+    /// Since when there is WAL that is known to be unpublished.
     fn behind_since(&mut self, written: Lsn, now: Instant) -> Option<Instant> {
         if self.written.back().is_none_or(|(to, at)| *to < written && now.duration_since(*at) >= SAMPLE_EVERY) {
             self.written.push_back((written, now));

@@ -12,20 +12,20 @@ use crate::domain::EpochMs;
 use crate::store::PIN_SCHEMA;
 use crate::wire::topics::cdc_position::Lsn;
 
-/// How our connections call themselves: a slot that is read under this name is read by one of us.
+/// The application name of our connections: a slot that is read under this name has a KartShoppe reader.
 pub(super) const APPLICATION: &str = "kartshoppe-cdc";
 /// The publication of the migrations.
 pub const PUBLICATION: &str = "kartshoppe_order_items";
-/// The columns that an event is made of, and the one that the filter asks. `tracestate` may be missing: a publication that was made
-/// by hand for an older version goes on, and other vendors' parts of a trace end there.
+/// The columns that an event is made of, and the one that the filter asks. `tracestate` may be missing: a publication that was
+/// made by hand for an older version goes on, and other vendors' parts of a trace end there.
 const COLUMNS: [&str; 6] = ["order_item_id", "order_id", "product_id", "quantity", "traceparent", "publish_via"];
 /// The publication's filter as PostgreSQL shows it.
 const FILTER: &str = "(publish_via = 'wal'::text)";
 const IDENTITY: [&str; 2] = ["order_item_id", "publish_via"];
-/// A question that takes longer gets no answer: the server hangs, or the line is dead.
+/// A query that takes longer is given up: the server hangs, or the connection is dead.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the database could not be asked.
+/// Why a query failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error("{0}")]
@@ -77,13 +77,13 @@ pub struct Facts {
     pub slot_plugin: Option<String>,
     pub slot_active: Option<bool>,
     pub slot_pid: Option<i32>,
-    /// How the program that reads from it calls itself.
+    /// The application name of the program that reads from it.
     pub slot_program: Option<String>,
     pub slot_status: Option<String>,
     pub slot_temporary: Option<bool>,
     pub confirmed: Option<String>,
     pub restart: Option<String>,
-    /// Bytes that PostgreSQL may still write before it gives up the slot.
+    /// Bytes that PostgreSQL may still write before it removes WAL that the slot needs.
     pub safe_bytes: Option<i64>,
     pub flushed: Option<String>,
     pub now_ms: EpochMs,
@@ -114,8 +114,8 @@ LEFT JOIN pg_publication p ON p.pubname = $1
 LEFT JOIN pg_publication_tables t ON t.pubname = $1 AND t.schemaname = n.nspname AND t.tablename = c.relname
 LEFT JOIN pg_replication_slots s ON s.slot_name = $2";
 
-/// For whom the process waits that makes a slot. When another role's transaction began, only members of pg_read_all_stats may
-/// see.
+/// Which transactions the process that creates the slot is waiting for. Only members of pg_read_all_stats see when another role's
+/// transaction began.
 const BLOCKERS: &str = "
 SELECT DISTINCT CASE WHEN b.pid <> 0 THEN
     'process ' || b.pid || ' (' || concat_ws(', ', coalesce(nullif(a.application_name, ''), 'a program without a name'),
@@ -132,7 +132,7 @@ impl Server {
     /// Connects.
     ///
     /// # Errors
-    /// [`ServerError::Alarm`] if the credential is refused; else the server's words.
+    /// [`ServerError::Alarm`] if the credentials are refused; else the server's error.
     pub async fn connect(url: &str) -> Result<Self, ServerError> {
         const DOING: &str = "connect to PostgreSQL";
         let options = PgConnectOptions::from_str(url).map_err(ServerError::sql("read KARTSHOPPE__CDC__DATABASE_URL"))?;
@@ -153,7 +153,7 @@ impl Server {
         in_time("ask PostgreSQL about slot and publication", question).await
     }
 
-    /// For whom a slot waits that is being made.
+    /// What the creation of the slot is waiting for.
     ///
     /// # Errors
     /// [`ServerError`], after which the connection is of no use.
@@ -163,7 +163,7 @@ impl Server {
         Ok(Alarm::SlotWaits { slot: slot.to_owned(), by })
     }
 
-    /// Their names; empty if the slot waits for none.
+    /// Their names; empty if it waits for none.
     ///
     /// # Errors
     /// Those of [`Server::slot_waits`].
@@ -172,7 +172,7 @@ impl Server {
         Ok(in_time("ask PostgreSQL for whom the slot waits", question).await?.into_iter().flatten().collect())
     }
 
-    /// Whether no other reader makes this slot: the one that does holds this lock until it is made or its connection ends.
+    /// Takes the lock for creating this slot; false if another reader holds it, until the slot exists or its connection ends.
     ///
     /// # Errors
     /// [`ServerError`], after which the connection is of no use.
@@ -182,7 +182,7 @@ impl Server {
         in_time("ask who makes the replication slot", lock.fetch_one(&mut self.connection)).await
     }
 
-    /// Lets others make the slot.
+    /// Releases the lock for creating the slot.
     ///
     /// # Errors
     /// [`ServerError`], after which the connection is of no use.
@@ -192,8 +192,8 @@ impl Server {
         Ok(())
     }
 
-    /// Ends the server's process that makes a slot for a reader that is gone: while it waits, it does not notice. Whether it was
-    /// one.
+    /// Ends the server process that is creating the slot for a reader that is gone: while it waits, it does not notice that.
+    /// Returns whether there was one.
     ///
     /// # Errors
     /// [`ServerError`], also if our role may not.

@@ -1,7 +1,7 @@
 //! Whether other sessions can see yet what was committed.
 //!
 //! PostgreSQL hands a commit to its replication before other sessions see it: by microseconds usually, by tens of milliseconds on
-//! a busy machine, for as long as it takes where a commit also waits for a stand-by. A reader of the event must find its row, or
+//! a busy machine, for as long as it takes where a commit also waits for a standby. A reader of the event must find its row, or
 //! an outcome would be written to nothing and lost. So nothing is published before all sessions can see it.
 
 use std::time::Duration;

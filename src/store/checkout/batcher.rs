@@ -26,7 +26,7 @@ pub trait Batchable: Clone + Send + Sync + fmt::Debug + 'static {
     /// Keys that two calls of one group must not share; the later call waits for a later group.
     fn claims(&self) -> impl Iterator<Item = &str>;
 
-    /// Makes them all as one: an answer for each, in their order, or nothing was done.
+    /// Runs them all in one statement: returns an answer for each, in their order; after an error nothing was done.
     fn ask(store: &Store, calls: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
 
@@ -49,10 +49,12 @@ impl<C: Batchable> Batcher<C> {
         Self { waiting: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(turns)) }
     }
 
-    /// Runs the call, merged with any others that are waiting.
+    /// Runs the call, merged with any others that are waiting. The caller that gets a turn runs a group for all who wait. Its own
+    /// call may be left for a later group, so it competes again until its call is answered.
     ///
     /// # Errors
-    /// Those of the call. Where PostgreSQL refused a group and undid it, each of its calls is made alone, and has its own error.
+    /// Those of the call. If PostgreSQL refused a group and rolled it back, each of its calls is repeated alone, and gets its
+    /// own error.
     pub async fn ask(&self, store: &Store, call: C) -> Result<C::Answer, StoreError> {
         let (answer, mut answered) = oneshot::channel();
         self.lock().push(WaitingCall { call, answer });

@@ -55,7 +55,9 @@ impl Batchable for Write {
         let items = json(calls.iter().flat_map(|call| call.order.items.iter().map(|item| ItemRow::of(call, item))));
         let direct_expiry_ms = in_ms(store.options.direct_expiry);
         let write = || async {
-            // Inserting a key waits for a concurrent insert of the same key to commit or roll back.
+            // `cart` locks each cart that still has its version; `key` takes the free and the expired keys; `emptied` empties the
+            // carts whose key was taken or not needed; `moment` reads the clock after all locks; `granted` are the orders that
+            // result, which `placed` and `items` insert. An insert of a key waits for a concurrent one to commit or roll back.
             sqlx::query!(
                 r#"WITH asked AS MATERIALIZED (
                        SELECT * FROM json_to_recordset($1::text::json) AS asked (

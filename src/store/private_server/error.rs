@@ -82,7 +82,7 @@ pub enum PrivateServerError {
     /// The server at our socket serves another data directory.
     #[error("the server at {socket} is not the private PostgreSQL of {path}")]
     Stranger { socket: String, path: String },
-    /// Somebody else may be where our socket should be.
+    /// Another user may control the path of our socket.
     #[error(
         "the folder of the private PostgreSQL's socket, {path}, is not to be trusted: {what}. Remove it, or set XDG_RUNTIME_DIR to a \
          directory of yours"

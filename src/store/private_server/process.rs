@@ -133,7 +133,7 @@ pub(super) fn end_all(time: Duration) {
     }
 }
 
-/// Gives whoever must collect an ended process a moment to do so.
+/// Gives the parent of an ended process a moment to reap it.
 pub(super) async fn collected(pid: Pid) {
     for _ in 0..COLLECTED_WITHIN.as_millis() / LOOK_SOON.as_millis() {
         if !is_there(pid) {

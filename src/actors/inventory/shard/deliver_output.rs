@@ -39,7 +39,7 @@ impl Shard {
         }
         self.answer_probes(flight, &state.slots, &next, &mut output);
         output.records.append(&mut flight.part.passed_on);
-        // Before the new states of the same products.
+        // Rewritten states come before the new states of the same products, so that the new ones count.
         output.records.extend(rewritten);
         output.records.append(&mut states);
         output.records.append(&mut frames);

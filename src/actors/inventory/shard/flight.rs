@@ -85,7 +85,7 @@ impl BatchInFlight {
         Self { batch, collector, products, index, part, highest_before_ms, highest_append_ms, next: None, overdue: None }
     }
 
-    /// The index of a product that still owes a reply.
+    /// The index of a product that has not replied yet.
     pub(super) fn pending(&self, id: &ProductId) -> Option<usize> {
         self.index_of(id).filter(|index| self.collector.is_pending(*index))
     }

@@ -87,7 +87,7 @@ pub struct ShardGauge {
     pub earliest_deadline_ms: AtomicI64,
     pub products: AtomicU64,
     pub live: AtomicU64,
-    /// Why its states cannot be read, while they cannot.
+    /// Why its states cannot be read; empty while they can.
     pub trouble: ArcSwapOption<String>,
 }
 

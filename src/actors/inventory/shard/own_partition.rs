@@ -77,7 +77,7 @@ impl Shard {
     /// The partition belongs to another process, or is to be read again.
     pub(super) fn release(&self, state: &mut ShardState) {
         if let Some(flight) = &state.flight {
-            // A product that still owes a reply may hang and would never handle a stop.
+            // A product that has not replied may hang and would never handle a stop.
             for index in flight.collector.pending() {
                 state.slots.kill(&flight.products[index].commands.product_id);
             }

@@ -1,7 +1,7 @@
 //! The text committed beside a position: it proves that the position is ours, and carries what the shard must know of earlier
 //! records.
 //!
-//! A foreign position (of a console consumer in our group, or of `--reset-offsets`) has no such text, or has it beside another
+//! A foreign position (set by a console consumer in our group, or by `--reset-offsets`) has no such text, or has one for another
 //! offset. It says nothing about which records were handled.
 
 use crate::domain::EpochMs;

@@ -53,7 +53,7 @@ pub(crate) enum RestoreError {
     /// Our own record cannot be read: guessing a state would be worse than standing still.
     #[error("the state at products/{partition} offset {offset} cannot be read: {reason}")]
     Unreadable { partition: i32, offset: Offset, reason: Unreadable },
-    /// Going on would skip new records at offsets that the states hold as applied.
+    /// Continuing would skip new records at offsets that the states count as applied.
     #[error(
         "products/{partition} holds states up to {topic} offset {applied}, but {why}: stop every process, then `make reset` to begin anew, \
          or set the position of the group by Kafka's own tools"

@@ -1,9 +1,9 @@
 //! Where a partition resumes if its committed positions cannot be trusted.
 //!
-//! A position is ours if our text stands beside it. A foreign one (docs/adr/0012) says nothing: the partition resumes after
-//! everything that its states and outputs name as applied. Later records that left no output (an order event past its expiry, a
-//! probe that came too early) are decided again, and in the same way, since the highest append time before them is read again,
-//! too.
+//! A position is ours if our text was committed with it. A foreign one (docs/adr/0012) proves nothing: the partition resumes
+//! after everything that its states and outputs name as applied. Later records that left no output (an order event past its
+//! expiry, a probe that came too early) are decided again, and in the same way, since the highest append time before them is
+//! read again, too.
 
 use std::collections::BTreeMap;
 

@@ -31,7 +31,7 @@ const FAILURES_AS_A_WHOLE: u32 = 2;
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Shard {
-    /// A product's actor ended. If it owed a reply, it gets another attempt.
+    /// A product's actor ended. If it had not replied, it gets another attempt.
     pub(super) fn product_ended(&self, state: &mut ShardState, event: &SupervisionEvent) {
         let Some((cell, cause, reason)) = end_of(event) else { return };
         let Some(id) = state.slots.ended(cell) else { return };

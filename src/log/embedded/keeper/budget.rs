@@ -1,5 +1,5 @@
-//! The budget in bytes of topics that anybody can write to: beyond it the oldest records are deleted, long before their retention
-//! ends.
+//! The budget in bytes of topics that anonymous clients write to: beyond it the oldest records are deleted, long before their
+//! retention ends.
 //!
 //! New records are counted at each tick, and all of them once after a start. The budget is a topic's, and each of its partitions
 //! has an equal share.
