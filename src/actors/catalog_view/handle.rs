@@ -81,15 +81,19 @@ impl CatalogHandle {
     /// The product as it is to be answered; `None` if the catalogue doesn't have it.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Rendered> {
-        let entry = self.entry(id)?;
-        Some(Rendered { body: entry.body().clone(), etag: self.etag(&entry) })
+        let rendered = self.catalog.table.with_slot(id, |_, slot| {
+            let entry = slot.entry.load();
+            let entry = entry.as_ref().filter(|entry| !entry.is_removed())?;
+            Some(Rendered { body: entry.body().clone(), etag: self.etag(entry) })
+        });
+        rendered.flatten()
     }
 
     /// The product's entry; `None` if the catalogue doesn't have it.
     #[must_use]
     pub fn entry(&self, id: &str) -> Option<Arc<Entry>> {
-        let (_, slot) = self.catalog.table.find(id)?;
-        slot.entry.load_full().filter(|entry| !entry.is_removed())
+        let entry = self.catalog.table.with_slot(id, |_, slot| slot.entry.load_full()).flatten();
+        entry.filter(|entry| !entry.is_removed())
     }
 
     /// What the product is called and costs now; `None` if the catalogue doesn't have it.

@@ -138,6 +138,11 @@ impl Table {
     /// Finds a product's slot.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<(SlotNo, Arc<Slot>)> {
+        self.with_slot(id, |number, slot| (number, slot.clone()))
+    }
+
+    /// Reads a product's slot in place: of a product that all threads read, another reference would be a counter they all write.
+    pub fn with_slot<R>(&self, id: &str, read: impl FnOnce(SlotNo, &Arc<Slot>) -> R) -> Option<R> {
         let index = self.index.load();
         for bucket in index.probe(self.hasher.hash_one(id)) {
             let named = bucket.load(Ordering::Acquire);
@@ -147,7 +152,7 @@ impl Table {
             let number = named.checked_sub(1)?;
             let slot = self.slots.get(number)?.load();
             if let Some(slot) = slot.as_ref().filter(|slot| slot.id.as_str() == id) {
-                return Some((number, slot.clone()));
+                return Some(read(number, slot));
             }
         }
         None
