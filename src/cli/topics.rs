@@ -184,15 +184,13 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
     io::stdin().read_to_string(&mut text).context("reading standard input")?;
     let value: Value = serde_json::from_str(&text).context("standard input is not one JSON value")?;
     ensure!(!value.is_null() || key.is_some(), "null removes a key: name it with --key");
-    // Whoever names the topic on the command line has chosen it.
-    let foreign = if topic.owner().is_some() { "?foreign=true" } else { "" };
     if topic.is_output() {
         output::tell(format_args!(
             "{topic} is written by the shop itself: nothing is taken from there, and its readers believe what they find"
         ));
     }
     let record = json!({"key": key, "value": value});
-    let answer = operators.post(&format!("/admin/topics/{topic}/records{foreign}"), &record).await?;
+    let answer = operators.post(&format!("/admin/topics/{topic}/records"), &record).await?;
     let place = &answer["appended"][0];
     Ok(output::line(format_args!("{topic}/{} offset {}", place["partition"], place["offset"]))?)
 }

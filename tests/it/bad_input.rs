@@ -414,7 +414,7 @@ async fn a_page_that_reads_nothing_is_disconnected() {
 }
 
 async fn produce(server: &Server, topic: &str, record: Value) {
-    let (status, answer) = server.operate(&format!("/admin/topics/{topic}/records?foreign=true"), &record).await;
+    let (status, answer) = server.operate(&format!("/admin/topics/{topic}/records"), &record).await;
     assert_eq!(status, 200, "{topic} {record}: {answer}");
 }
 

@@ -93,7 +93,7 @@ impl RecordsPage {
 /// Appends records as they are; one array is one record. A topic that one part of the shop alone writes is refused.
 #[utoipa::path(post, path = "/admin/topics/{topic}/records", tag = "operators",
     params(("topic" = String, Path),
-        ("foreign" = Option<bool>, Query, description = "true: write a foreign record to a topic that has an owner, all the same")),
+        ("foreign" = Option<bool>, Query, description = "false: refuse a record of a topic that has an owner; its readers take what they find there for the owner's")),
     request_body = Drafts,
     responses((status = 200, body = RecordsAppended), (status = 409, description = "only the topic's owner writes it")))]
 pub async fn append(
@@ -103,7 +103,7 @@ pub async fn append(
     JsonBody { value: drafts, .. }: JsonBody<Drafts, true>,
 ) -> Result<(Extension<Change>, Json<RecordsAppended>), Failure> {
     let topic = named(&topic)?;
-    if Parameters::new(parameters)?.truth("foreign")? != Some(true) {
+    if Parameters::new(parameters)?.truth("foreign")? == Some(false) {
         refuse_owned(topic)?;
     }
     let partitions = partitions(&*operators.log, topic).await?;
@@ -131,11 +131,23 @@ fn refuse_owned(topic: Topic) -> Result<(), Problem> {
         Topic::InventoryEvents | Topic::InventoryAlerts | Topic::WebsocketFanout => {
             "; to make the inventory decide something, write to product-updates or order-events"
         }
-        _ => "",
+        Topic::ProductUpdates
+        | Topic::OrderEvents
+        | Topic::EcommerceEvents
+        | Topic::ShoppingCartEvents
+        | Topic::CdcPositions
+        | Topic::Health
+        | Topic::DeadLetters
+        | Topic::ProcessingFanout
+        | Topic::EcommerceProcessingFanout
+        | Topic::Recommendations
+        | Topic::InventoryUpdates
+        | Topic::BasketPatterns
+        | Topic::ProductRecommendations => "",
     };
     let text = format!(
         "{topic} is written by the shop itself ({owner}), and its readers believe what they find{instead}; \
-         ?foreign=true writes a foreign record all the same"
+         without ?foreign=false a foreign record is written"
     );
     Err(Problem::new(StatusCode::CONFLICT, "owned_topic", text).with("owner", json!(owner)))
 }

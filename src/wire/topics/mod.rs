@@ -173,7 +173,16 @@ impl Topic {
             }
             Self::CdcPositions => Some("cdc"),
             Self::Health => Some("health check"),
-            _ => None,
+            Self::ProductUpdates
+            | Self::OrderEvents
+            | Self::EcommerceEvents
+            | Self::ShoppingCartEvents
+            | Self::ProcessingFanout
+            | Self::EcommerceProcessingFanout
+            | Self::Recommendations
+            | Self::InventoryUpdates
+            | Self::BasketPatterns
+            | Self::ProductRecommendations => None,
         }
     }
 

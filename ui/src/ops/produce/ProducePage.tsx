@@ -57,7 +57,7 @@ function Form({ initial, copiedFrom }: { initial: Draft | undefined; copiedFrom:
   const send = () => {
     renew()
     write.mutate(
-      { path: linkTo(`/admin/topics/${draft.topic}/records`, { foreign: isForeign && insists ? 'true' : '' }), body: bodyOf(draft) },
+      { path: linkTo(`/admin/topics/${draft.topic}/records`, { foreign: insists ? '' : 'false' }), body: bodyOf(draft) },
       {
         onSuccess: ({ appended }) => {
           const place = appended[0]
