@@ -201,7 +201,7 @@ async fn an_item_that_was_never_published_is_rescued_and_one_that_was_is_not(pla
     engine.commit_records(answers).await;
     let via = |order: &Order| {
         let (store, order_id) = (db.store.clone(), order.order_id.clone());
-        async move { store.order(&order_id, None).await.unwrap().unwrap().items[0].publish_via }
+        Box::pin(async move { store.order(&order_id, None).await.unwrap().unwrap().items[0].publish_via })
     };
     within(async {
         while via(&lost).await != PublishVia::Wal {
