@@ -188,15 +188,16 @@ impl Shop {
             roles: parts.config.roles.iter().map(|role| role.as_str().to_owned()).collect(),
             started_at_ms: parts.clock.now_ms(),
         })?;
-        tracing::info!(shop = %url(http), operators = %url(admin), data = %data.root().display(), "the listeners are open; /readyz says when the shop sells");
+        tracing::info!(shop = %url(http), operators = %url(admin), data = %data.root().display(),
+            "the listeners are open; /readyz says when the shop sells");
         if let Some(token) = &parts.operator_token {
-            (parts.tell)(&format!("the operators' console, for those who may see this: {}", console_link(&url(admin), token)));
+            (parts.tell)(&format!("the operators' console (keep this link secret): {}", console_link(&url(admin), token)));
         }
         let result = tokio::select! {
             () = stop.wait() => Ok(()),
             why = self.inventory.fenced() => Err(anyhow::anyhow!(why)),
         };
-        tracing::info!("stopping: pages are told, work under way is committed; a second signal ends at once");
+        tracing::info!("stopping: pages are notified, work under way is committed; a second signal ends at once");
         result
     }
 

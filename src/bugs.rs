@@ -153,7 +153,7 @@ impl Bug {
                 ("removed-comes-back", "after the first position the file is never read again: removed products don't come back")
             }
             Self::OrderUpdateLost => {
-                ("order-update-lost", "whoever is owed news of an order is told, whatever tracker dies meanwhile")
+                ("order-update-lost", "a session that waits for an order is notified, whatever tracker dies meanwhile")
             }
             Self::ExpiryIgnored => ("expiry-ignored", "an event that was appended after its expiry is absorbed, never applied"),
             Self::TrackerPositionFirst => {

@@ -240,7 +240,7 @@ impl Actor for AlertDesk {
         match message {
             AlertDeskMsg::Read(Followed::Chunk(chunk)) => self.handle.take_chunk(&chunk),
             AlertDeskMsg::Read(Followed::Lost(error)) => {
-                tracing::warn!(%error, "alerts were lost: the desk goes on with what the log still has");
+                tracing::warn!(%error, "alerts were deleted before they were read: continuing with the oldest one left");
                 self.handle.desk().positions.clear();
                 state.follower = self.follow(&state.mailbox);
             }

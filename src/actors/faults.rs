@@ -105,10 +105,10 @@ pub struct InjectedError(String);
 
 /// The armed faults of this process. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct FaultBoard(Arc<Board>);
+pub struct FaultBoard(Arc<ArmedFaults>);
 
 #[derive(Debug, Default)]
-struct Board {
+struct ArmedFaults {
     armed: AtomicUsize,
     faults: Mutex<Vec<Armed>>,
 }
@@ -224,7 +224,7 @@ impl FaultBoard {
     }
 }
 
-impl Board {
+impl ArmedFaults {
     fn forget_spent(&self, faults: &mut Vec<Armed>) {
         let now = Instant::now();
         faults.retain(|armed| armed.count > 0 && armed.until > now);

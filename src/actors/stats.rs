@@ -1,6 +1,6 @@
 //! What is known about the living actors: a directory with our own counters, for operators and metrics.
 //!
-//! ractor counts nothing itself. Each actor has one [`Entry`], which outlives its incarnations; the actor stamps it through
+//! ractor counts nothing itself. Each actor has one [`ActorEntry`], which outlives its incarnations; the actor stamps it through
 //! [`Vitals`] at the start and end of each message. Products have no entries (a million of them would cost more than their
 //! states): their shard lists them on demand.
 
@@ -23,16 +23,16 @@ pub use crate::wire::console::actor::{ActorEnd, ActorReport, ActorState};
 /// The directory of actors. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    entries: Arc<RwLock<BTreeMap<String, Arc<Entry>>>>,
+    entries: Arc<RwLock<BTreeMap<String, Arc<ActorEntry>>>>,
     times: Arc<TimesByKind>,
 }
 
 impl Directory {
     /// The entry of an actor, made on the first call.
     #[must_use]
-    pub fn entry(&self, kind: ActorKind, id: &str) -> Arc<Entry> {
+    pub fn entry(&self, kind: ActorKind, id: &str) -> Arc<ActorEntry> {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        entries.entry(id.to_owned()).or_insert_with(|| Arc::new(Entry::new(kind, id, self.times.of(kind)))).clone()
+        entries.entry(id.to_owned()).or_insert_with(|| Arc::new(ActorEntry::new(kind, id, self.times.of(kind)))).clone()
     }
 
     /// What an actor needs to stamp its entry and to be struck by faults.
@@ -43,7 +43,7 @@ impl Directory {
 
     /// The entry of that id.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<Arc<Entry>> {
+    pub fn find(&self, id: &str) -> Option<Arc<ActorEntry>> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
@@ -55,7 +55,7 @@ impl Directory {
 
     /// All entries in the order of their ids.
     #[must_use]
-    pub fn list(&self) -> Vec<Arc<Entry>> {
+    pub fn list(&self) -> Vec<Arc<ActorEntry>> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
@@ -68,7 +68,7 @@ impl Living for Directory {
 
 /// One actor across its incarnations.
 #[derive(Debug)]
-pub struct Entry {
+pub struct ActorEntry {
     pub kind: ActorKind,
     pub id: String,
     living: Mutex<Option<ActorCell>>,
@@ -90,7 +90,7 @@ pub struct Entry {
     parent: OnceLock<String>,
 }
 
-impl Entry {
+impl ActorEntry {
     fn new(kind: ActorKind, id: &str, times: MessageTimes) -> Self {
         Self {
             kind,
@@ -264,7 +264,7 @@ impl Entry {
 /// An actor's own hand on its entry, and its exposure to faults. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Vitals {
-    entry: Arc<Entry>,
+    entry: Arc<ActorEntry>,
     faults: FaultBoard,
 }
 
@@ -306,7 +306,7 @@ impl Vitals {
 
     /// The entry it stamps.
     #[must_use]
-    pub fn entry(&self) -> &Arc<Entry> {
+    pub fn entry(&self) -> &Arc<ActorEntry> {
         &self.entry
     }
 
@@ -330,7 +330,7 @@ impl Vitals {
 /// One message under way; dropping it stamps the end.
 #[derive(Debug)]
 pub struct Handling {
-    entry: Arc<Entry>,
+    entry: Arc<ActorEntry>,
     queue: Arc<MessageQueue>,
     since: Instant,
 }

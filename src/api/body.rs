@@ -96,7 +96,9 @@ async fn collect(mut body: Body, limits: BodyLimits) -> Result<Bytes, Failure> {
     loop {
         let next = timeout_at(limits.deadline(begun, whole.len()), body.frame()).await;
         let Some(frame) = next.map_err(|_| too_slow(limits, begun))? else { return Ok(whole.freeze()) };
-        let broken = |_| Problem::new(StatusCode::BAD_REQUEST, "bad_body", "the body broke off").closing();
+        let broken = |_| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_body", "the connection ended before the whole body had arrived").closing()
+        };
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         if whole.len() + data.len() > limits.max_bytes {
             return Err(too_large(limits).into());
@@ -109,7 +111,7 @@ fn too_slow(limits: BodyLimits, begun: Instant) -> Problem {
     let detail = if begun.elapsed() >= limits.timeout {
         format!("the body did not arrive within {:?}", limits.timeout)
     } else {
-        format!("the body came slower than {} bytes per second", limits.min_rate)
+        format!("the body arrived more slowly than {} bytes per second", limits.min_rate)
     };
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail).closing()
 }

@@ -110,7 +110,7 @@ fn of_store(error: &StoreError) -> Problem {
             Problem::unavailable("database_unavailable", "the database is not available")
         }
         StoreError::Contended { .. } | StoreError::Held { .. } => {
-            Problem::unavailable("contended", "others kept changing the same rows")
+            Problem::unavailable("contended", "concurrent requests kept changing the same data")
         }
         StoreError::Failed { .. }
         | StoreError::Corrupt { .. }
@@ -139,7 +139,7 @@ fn internal() -> Problem {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal",
-        "something went wrong here; the log knows more under this traceId",
+        "an internal error occurred; the shop's log has details under this traceId",
     )
 }
 

@@ -60,7 +60,7 @@ pub fn check_head(parts: &Parts) -> Result<(), Problem> {
 fn host_of(parts: &Parts) -> Result<Authority, Problem> {
     let seen = parts.headers.get(header::HOST).ok_or_else(|| bad_host("a Host header is expected"))?;
     let host = seen.to_str().ok().and_then(Authority::parse);
-    let host = host.ok_or_else(|| bad_host(&format!("the Host {} is no name and no address", shown(seen))))?;
+    let host = host.ok_or_else(|| bad_host(&format!("the Host {} is neither a name nor an address", shown(seen))))?;
     let Some(written) = parts.uri.authority() else { return Ok(host) };
     let scheme = match parts.uri.scheme_str() {
         None | Some("http") => Scheme::Http,

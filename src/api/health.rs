@@ -1,7 +1,7 @@
 //! Whether this process lives, and whether it is ready for work: `/livez` and `/readyz` of both listeners.
 //!
-//! Ready is about this process's own roles: one that runs elsewhere, or was stopped on purpose, never makes it 503. Every reason
-//! goes away by itself when its cause is gone. Shoppers read what is wrong; paths, hosts and errors are for operators only.
+//! Readiness covers this process's own roles: one that runs elsewhere, or was stopped on purpose, never makes it 503. Every
+//! reason clears by itself when its cause is gone. Shoppers read what is wrong; paths, hosts and errors are for operators only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, Ready, ready};
@@ -37,11 +37,11 @@ pub const LISTENER_ID: &str = "http-listener";
 /// A part that does not answer by then counts as not ready.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// An error of the log, for everybody and in full.
+/// An error of the log: the public text, and the full one.
 #[must_use]
 pub fn alarm_of_log(error: &LogError) -> Alarm {
     let text = match error {
-        LogError::Full { .. } => "no space left for the event log: free some, writing goes on by itself",
+        LogError::Full { .. } => "no space left for the event log: free some space, and writing resumes by itself",
         LogError::Refused(_) | LogError::Unusable { .. } | LogError::InUse { .. } | LogError::UnknownTopic(_) => {
             "the event log cannot be used as it is: the operators' /readyz says why"
         }
@@ -50,12 +50,12 @@ pub fn alarm_of_log(error: &LogError) -> Alarm {
         | LogError::Fenced { .. }
         | LogError::Deadline { .. }
         | LogError::OutOfRange { .. }
-        | LogError::Closed => "the event log is not available: see to its storage or brokers; work goes on by itself",
+        | LogError::Closed => "the event log is not available: check its storage or brokers; the shop resumes by itself",
     };
     Alarm::blocks(text).with_detail(error)
 }
 
-/// What is asked besides the roles' own reports, of these roles that run; empty if nothing speaks against being ready.
+/// Checks besides the roles' own reports, given the roles that run; returns the alarms that keep the process from being ready.
 pub type SignOfLife = Box<dyn Fn(BTreeSet<RoleName>) -> Pin<Box<dyn Future<Output = Vec<(Cause, Alarm)>> + Send>> + Send + Sync>;
 
 /// The causes of [`Readiness::check`]; other parts raise and clear all others.
@@ -72,7 +72,7 @@ const CHECKED: [Cause; 10] = [
     Cause::DatabaseBehind,
 ];
 
-/// Says whether the process is ready, and if not, why. Cheap to clone.
+/// Whether the process is ready, and if not, why. Cheap to clone.
 #[derive(Clone)]
 pub struct Readiness(Arc<Inner>);
 
@@ -83,24 +83,24 @@ struct Inner {
     alarms: Alarms,
     /// Whether the log answers; the same question for every implementation.
     log: SignOfLife,
-    /// One check at a time, however many ask; when the last one began.
+    /// When the last check began. Only one runs at a time, however many requests wait for it.
     last_check: Mutex<Option<Instant>>,
 }
 
 impl Readiness {
-    /// Not ready before [`Readiness::set_started`]. `log` asks the event log for a sign of life.
+    /// Not ready before [`Readiness::set_started`]. `log` checks that the event log answers.
     #[must_use]
     pub fn new(roles: RootHandle, store: Store, catalog: CatalogHandle, alarms: Alarms, log: SignOfLife) -> Self {
         alarms.raise(About::cause(Cause::ProcessStarting), Alarm::blocks("the process is starting"));
         Self(Arc::new(Inner { roles, store, catalog, alarms, log, last_check: Mutex::default() }))
     }
 
-    /// The configured roles were told to start.
+    /// The configured roles have been started.
     pub fn set_started(&self) {
         self.0.alarms.clear(&About::cause(Cause::ProcessStarting));
     }
 
-    /// The process is about to stop: load balancers send no one here any more.
+    /// The process is about to stop: load balancers stop sending requests.
     pub fn set_draining(&self) {
         self.0.alarms.raise(About::cause(Cause::ProcessStopping), Alarm::blocks("the process is stopping"));
     }
@@ -116,14 +116,14 @@ impl Readiness {
         self.check().await;
         let mut standing = self.0.alarms.list();
         standing.retain(|(_, alarm)| alarm.blocks);
-        // While it starts or stops, the rest is only a consequence.
+        // While it starts or stops, other alarms are only a consequence.
         if standing.iter().any(|(about, _)| is_start_or_stop(about)) {
             standing.retain(|(about, _)| is_start_or_stop(about));
         }
         standing.into_iter().map(|(_, alarm)| alarm).collect()
     }
 
-    /// What an operator should look at though the process is ready.
+    /// Warnings: what operators should look at although the process is ready.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let standing = self.0.alarms.list().into_iter().map(|(_, alarm)| alarm);
@@ -161,7 +161,7 @@ impl Readiness {
         let names: BTreeSet<RoleName> = runs.iter().filter_map(name).collect();
         let is_api = |role: &ChildReport| name(role) == Some(RoleName::Api) && role.state == ChildState::Running;
         let runs_api = runs.iter().any(is_api);
-        let silent = || vec![(Cause::EventLog, Alarm::blocks("event log: no answer; see to its storage or brokers"))];
+        let silent = || vec![(Cause::EventLog, Alarm::blocks("event log: no answer; check its storage or brokers"))];
         let (of_log, of_roles, of_api) = tokio::join!(
             async { tokio::time::timeout(PATIENCE, (inner.log)(names)).await.unwrap_or_else(|_| silent()) },
             self.of_roles(&runs),
@@ -187,7 +187,7 @@ impl Readiness {
         let of_child = |child: &ChildReport| match (child.failing, child.state) {
             (true, _) => {
                 let text = format!("a part of role {name} keeps failing: the operators' /readyz says which one");
-                let detail = format!("{} of role {name} keeps failing: the log and /admin/actors say of what", child.id);
+                let detail = format!("{} of role {name} keeps failing: the log and /admin/actors say why", child.id);
                 Some((Cause::RoleFailing, Alarm::blocks(text).with_detail(detail)))
             }
             (false, ChildState::Running) => None,
@@ -211,7 +211,7 @@ impl Readiness {
             let (read, all) = (progress.records_read, progress.records_to_read);
             (Cause::CatalogueRestoring, Alarm::blocks(format!("the catalogue is being read: {read} of {all} records")))
         });
-        let silent = || Some((Cause::Database, Alarm::blocks("database: no answer; see to PostgreSQL and its machine")));
+        let silent = || Some((Cause::Database, Alarm::blocks("database: no answer; check PostgreSQL and its machine")));
         let asked = tokio::time::timeout(PATIENCE, of_database(&self.0.store));
         restoring.into_iter().chain(asked.await.unwrap_or_else(|_| silent())).collect()
     }
@@ -221,7 +221,7 @@ fn is_start_or_stop(about: &About) -> bool {
     matches!(about.cause, Cause::ProcessStarting | Cause::ProcessStopping)
 }
 
-/// One alarm of several: what each says, in its order.
+/// Merges several alarms into one, with their texts in order.
 fn together(alarms: Vec<Alarm>) -> Alarm {
     let joined = |texts: Vec<String>| texts.join("; ");
     let details: Vec<String> = alarms.iter().filter_map(|alarm| alarm.detail.clone()).collect();
@@ -229,18 +229,18 @@ fn together(alarms: Vec<Alarm>) -> Alarm {
     if details.is_empty() { alarm } else { alarm.with_detail(joined(details)) }
 }
 
-/// Whether the tables are there and can be written to.
+/// Whether the tables exist and can be written to.
 async fn of_database(store: &Store) -> Option<(Cause, Alarm)> {
     Some(match store.state().await {
         Ok(DatabaseState::Writable) => return None,
         Ok(DatabaseState::ReadOnly) => {
-            let text = "database: it is read-only, so no cart and no order can be written: lead the shop to the primary, or set \
+            let text = "database: it is read-only, so no cart and no order can be written: point the shop to the primary, or set \
                         default_transaction_read_only to off";
             (Cause::DatabaseReadOnly, Alarm::blocks(text))
         }
         Ok(DatabaseState::NotMigrated) => {
             let text =
-                "database: its tables do not have this version's shape yet; if this lasts, `kartshoppe db migrate` says why";
+                "database: its tables are not migrated to this version yet; if this lasts, `kartshoppe db migrate` says why";
             (Cause::DatabaseBehind, Alarm::blocks(text))
         }
         Err(error) => (Cause::Database, alarm_of_store(&error)),
@@ -249,14 +249,14 @@ async fn of_database(store: &Store) -> Option<(Cause, Alarm)> {
 
 fn alarm_of_store(error: &StoreError) -> Alarm {
     let text = if error.is_retryable() {
-        "database: not available; see to PostgreSQL and its machine, work goes on by itself"
+        "database: not available; check PostgreSQL and its machine; the shop resumes by itself"
     } else {
-        "database: it refuses what the shop asks; the operators' /readyz says why"
+        "database: it refuses the shop's queries; the operators' /readyz says why"
     };
     Alarm::blocks(text).with_detail(error.in_full())
 }
 
-/// The process lives; no part is asked.
+/// The process lives; no part is queried.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Object)))]
 pub fn livez() -> Ready<Response> {
     ready(Json(json!({"status": "live"})).into_response())
@@ -266,7 +266,7 @@ pub fn livez() -> Ready<Response> {
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Object), (status = 503, body = Object)))]
 pub async fn readyz(State(shop): State<Arc<Shop>>) -> Response {
     let reasons = shop.readiness.reasons().await;
-    // After the reasons, so that an answer that names the stop never calls the listener open.
+    // Read after the reasons, so that an answer that names the stop never calls the listener open.
     let listener = if shop.readiness.is_stopping() { Listener::Closing } else { Listener::Open };
     answer(reasons.into_iter().map(|reason| reason.text), None, listener)
 }
@@ -296,7 +296,7 @@ enum Listener {
     Closed,
 }
 
-/// A ready process whose listener is open says nothing more.
+/// A ready process whose listener is open has nothing to add.
 fn answer(reasons: impl Iterator<Item = String>, warnings: Option<Vec<String>>, listener: Listener) -> Response {
     let mut told: Vec<String> = Vec::new();
     // Two errors may read alike once their details are left out.

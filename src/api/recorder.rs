@@ -62,7 +62,7 @@ impl Recorder {
         lifeline: &Lifeline,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        let writer = Writer { log, fanout: fanout.clone(), counts: counts.clone(), budget: budget.clone() };
+        let writer = RecordWriter { log, fanout: fanout.clone(), counts: counts.clone(), budget: budget.clone() };
         lifeline.tasks.spawn(writer.run(waiting));
         Self { queue, fanout, clock, counts, budget }
     }
@@ -95,15 +95,15 @@ impl Recorder {
     }
 }
 
-struct Writer {
+struct RecordWriter {
     log: Arc<dyn EventLog>,
     fanout: FanoutHandle,
     counts: Arc<RecorderCounts>,
     budget: Arc<TrackedBudget>,
 }
 
-impl Writer {
-    /// Until the last sender is gone: whoever is still answering may note more.
+impl RecordWriter {
+    /// Until the last sender is gone: requests that are still being answered may queue more.
     async fn run(self, mut waiting: mpsc::Receiver<Noted>) {
         let mut batch = Vec::new();
         let work = async {

@@ -97,7 +97,8 @@ impl TrackedBudget {
             let reserve = (*reserve).min(disk.f_blocks * disk.f_frsize / RESERVE_PART);
             disk.f_bavail * disk.f_frsize < reserve
         });
-        let text = "the disk of the data directory runs short: tracked events are dropped, orders go on. Free some space";
+        let text =
+            "the disk of the data directory is almost full: tracked events are dropped, orders are still taken. Free some space";
         self.alarms.set(About::cause(Cause::DiskLow), low.then(|| Alarm::warns(text).with_detail(folder.display())));
         self.disk_is_low.store(low, Ordering::Relaxed);
         low

@@ -301,8 +301,7 @@ impl SignsOfLife {
         // The log's own report may have better advice.
         let advice = self.log.trouble().filter(|advice| !trouble.contains(advice));
         let detail = advice.map_or_else(|| trouble.clone(), |advice| format!("{trouble}; {advice}"));
-        let text =
-            "the inventory cannot go on with the event log: the operators' /readyz says why; it goes on by itself when it can";
+        let text = "the inventory cannot use the event log: the operators' /readyz says why; it resumes by itself once it can";
         Some((Cause::Inventory, Alarm::blocks(text).with_detail(detail)))
     }
 }

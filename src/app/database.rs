@@ -57,7 +57,10 @@ impl Database {
             ("", Some(urls)) => urls.cdc.clone(),
             ("", None) => {
                 if config.roles.contains(&RoleName::Cdc) {
-                    tracing::warn!("the WAL reader uses the shop's credential: give it its own by KARTSHOPPE__CDC__DATABASE_URL");
+                    tracing::warn!(
+                        "the WAL reader uses the shop's own database role: give it one of its own with \
+                         KARTSHOPPE__CDC__DATABASE_URL"
+                    );
                 }
                 url.clone()
             }
@@ -69,7 +72,7 @@ impl Database {
             if migrated.is_err() {
                 store.close().await;
             }
-            migrated.context("bringing the private database to the newest shape")?;
+            migrated.context("migrating the private database")?;
         }
         Ok((store, cdc_url))
     }
@@ -80,8 +83,7 @@ impl Database {
         let mut told = false;
         while let Err(error) = store.migrate().await {
             let alarm = if let StoreError::Held { by } = &error {
-                let text =
-                    "the database's tables cannot be brought to the newest shape: somebody's open transaction holds them; end it";
+                let text = "the database cannot be migrated: another session's open transaction locks its tables; end it";
                 Some(Alarm::blocks(text).with_detail(by))
             } else if error.is_retryable() {
                 None
@@ -98,7 +100,7 @@ impl Database {
         }
         alarms.clear(&MIGRATION);
         if told {
-            tracing::info!("the database is there");
+            tracing::info!("the database is ready");
         }
     }
 
@@ -107,10 +109,10 @@ impl Database {
         loop {
             match store.sweep().await {
                 Ok(0) => {}
-                Ok(rows) => tracing::info!(rows, "old carts and idempotency keys are swept"),
+                Ok(rows) => tracing::info!(rows, "deleted old carts and idempotency keys"),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "old carts and idempotency keys could not be swept; trying again in an hour");
+                    tracing::warn!(error, "old carts and idempotency keys could not be deleted; trying again in an hour");
                 }
             }
             tokio::time::sleep(SWEEP_EVERY).await;
@@ -129,8 +131,7 @@ fn incurable(error: &StoreError) -> String {
     if matches!(error, StoreError::TooOld { .. } | StoreError::Newer { .. } | StoreError::Pooled { .. }) {
         return error.to_string();
     }
-    "the database's tables could not be brought to the newest shape, and waiting does not help: the operators' listener and the log say why"
-        .to_owned()
+    "the database could not be migrated, and waiting does not help: the operators' /readyz and the shop's log say why".to_owned()
 }
 
 async fn stop(private: Option<PrivateServer>) {

@@ -111,7 +111,7 @@ impl Actor for HttpListener {
         if let Some(server) = open.server.take() {
             let left = server.drain(self.0.drain).await;
             if left > 0 {
-                tracing::warn!(connections = left, "connections that did not end in time are cut");
+                tracing::warn!(connections = left, "closing connections that did not end in time");
             }
         }
         Ok(())

@@ -69,7 +69,7 @@ impl Log {
         match config.log.kind {
             LogKind::Embedded => {
                 let folder = folder(&config.data_dir);
-                ensure!(folder.exists(), "there is no event log in {}: `kartshoppe serve` makes it", config.data_dir.display());
+                ensure!(folder.exists(), "there is no event log in {}: `kartshoppe serve` creates it", config.data_dir.display());
                 let log = EmbeddedLog::open_read_only(&folder).await.context("opening the event log")?;
                 Ok(Self::on(Arc::new(log)))
             }
@@ -134,7 +134,7 @@ impl Log {
             && let Some(folder) = self.new_in
             && let Err(error) = EmbeddedLog::remove_from(&folder)
         {
-            tracing::warn!(%error, "the empty log that was made stays");
+            tracing::warn!(%error, "the empty event log that was just created could not be deleted");
         }
     }
 }

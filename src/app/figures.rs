@@ -8,7 +8,7 @@ use super::Parts;
 use crate::actors::inventory::{Inventory, ShardGauge};
 use crate::actors::order_publisher::PublisherHandle;
 use crate::actors::order_tracker::{TrackerCounts, TrackerHandle};
-use crate::actors::stats::{Directory, Entry};
+use crate::actors::stats::{ActorEntry, Directory};
 use crate::actors::supervision::{ActorKind, EndCause};
 use crate::config::LogKind;
 use crate::log::{EventLog, Setbacks};
@@ -73,10 +73,10 @@ fn register_actors(metrics: &Metrics, directory: &Directory, inventory: &Invento
     let (actors, shards) = (directory.clone(), inventory.shards.clone());
     metrics.observe(&family::ACTORS, move || {
         let products = shards.iter().map(|shard| load(&shard.gauge().live)).sum();
-        by_kind(&actors, Entry::is_running, [(ActorKind::Product, products)])
+        by_kind(&actors, ActorEntry::is_running, [(ActorKind::Product, products)])
     });
     let actors = directory.clone();
-    metrics.observe(&family::ACTORS_FAILING, move || by_kind(&actors, Entry::is_failing, []));
+    metrics.observe(&family::ACTORS_FAILING, move || by_kind(&actors, ActorEntry::is_failing, []));
     let actors = directory.clone();
     metrics.observe(&family::ACTOR_MAILBOX_DEPTH, move || {
         actors.list().iter().map(|actor| (labels_of(actor), actor.depth() as f64)).collect()
@@ -85,13 +85,13 @@ fn register_actors(metrics: &Metrics, directory: &Directory, inventory: &Invento
     metrics.observe(&family::ACTOR_RESTARTS, move || actors.list().iter().flat_map(|actor| restarts_of(actor)).collect());
     let actors = directory.clone();
     metrics.observe(&family::ACTOR_RECOVERY_SECONDS, move || {
-        let away = |actor: &Arc<Entry>| Some((labels_of(actor), actor.last_recovery()?.as_secs_f64()));
+        let away = |actor: &Arc<ActorEntry>| Some((labels_of(actor), actor.last_recovery()?.as_secs_f64()));
         actors.list().iter().filter_map(away).collect()
     });
 }
 
-/// How many actors of each kind are like that, with those that have no entry.
-fn by_kind<const N: usize>(actors: &Directory, is_so: fn(&Entry) -> bool, others: [(ActorKind, f64); N]) -> Vec<Sample> {
+/// How many actors of each kind are in a state, including those without an entry.
+fn by_kind<const N: usize>(actors: &Directory, is_so: fn(&ActorEntry) -> bool, others: [(ActorKind, f64); N]) -> Vec<Sample> {
     let mut counts: BTreeMap<ActorKind, f64> = BTreeMap::from(others);
     for actor in actors.list() {
         *counts.entry(actor.kind).or_default() += f64::from(u8::from(is_so(&actor)));
@@ -99,12 +99,12 @@ fn by_kind<const N: usize>(actors: &Directory, is_so: fn(&Entry) -> bool, others
     counts.into_iter().map(|(kind, count)| (vec![("kind", kind.as_str().to_owned())], count)).collect()
 }
 
-fn labels_of(actor: &Entry) -> Vec<(&'static str, String)> {
+fn labels_of(actor: &ActorEntry) -> Vec<(&'static str, String)> {
     vec![("kind", actor.kind.as_str().to_owned()), ("actor", actor.id.clone())]
 }
 
 /// Causes that never occurred are left out.
-fn restarts_of(actor: &Entry) -> Vec<Sample> {
+fn restarts_of(actor: &ActorEntry) -> Vec<Sample> {
     let restarts = EndCause::ALL.into_iter().map(|cause| (cause, actor.restarts(cause))).filter(|(_, count)| *count > 0);
     restarts
         .map(|(cause, count)| ([labels_of(actor), vec![("cause", cause.as_str().to_owned())]].concat(), count as f64))

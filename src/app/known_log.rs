@@ -18,8 +18,9 @@ use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// Wait between two queries to a database that is down.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-const WHAT_TO_DO: &str = "Stop the shop and put the right log back (the folder `log` of the data directory), or restore a backup of both; \
-     to forget every order and begin anew: `make reset`, or `kartshoppe topics delete --all` and `kartshoppe db reset`";
+const WHAT_TO_DO: &str = "Stop the shop and put the right log back (the folder `log` of the data directory), or restore a backup \
+                          of both; to delete every order and start over: `make reset`, or `kartshoppe topics delete --all` and \
+                          `kartshoppe db reset`";
 
 /// Refuses a log that lacks what PostgreSQL's orders were settled from. A database that does not answer is queried until it does;
 /// before that the log is not written, and the order tracker does not accept it as the right one.
@@ -35,7 +36,9 @@ pub(super) async fn prove(log: &Log, store: &Store, alarms: &Alarms) -> anyhow::
             bail!("{}", told(&reason));
         }
         Err(error) => {
-            embedded.withhold(Some(format!("the database must say first whether it knows another log: {error}")));
+            embedded.withhold(Some(format!(
+                "nothing is written before the database has confirmed that this is its event log: {error}"
+            )));
             tokio::spawn(prove_later(embedded, store.clone(), alarms.clone()));
         }
     }

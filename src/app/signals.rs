@@ -128,7 +128,7 @@ fn is_ignored(signal: Signal) -> bool {
 
 /// Takes no lock and writes nothing: whatever delays an orderly end may block these too.
 #[expect(clippy::disallowed_methods, reason = "a thread of its own, where no clock is paused")]
-#[expect(clippy::exit, reason = "whoever asks twice does not want to wait for an orderly end")]
+#[expect(clippy::exit, reason = "a second signal asks for an immediate end")]
 fn end_at_once(signal: SignalKind) {
     thread::spawn(|| {
         thread::sleep(ENDS_WITHIN);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::decode::{AlertRecord, Cause, fingerprint};
+use super::decode::{AlertRecord, OutputCause, fingerprint};
 use super::ledger::DueAlert;
 use super::reading::{Source, Unread};
 use super::report::{Breach, Check, Report};
@@ -16,7 +16,7 @@ pub struct Alerts {
     raised: HashMap<u64, (u32, String, String)>,
     /// Alerts are deleted after a week: for events before the first retained alert, a missing one is no breach.
     since_ms: i64,
-    missing: Vec<(DueAlert, Cause)>,
+    missing: Vec<(DueAlert, OutputCause)>,
     unnamed: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ impl Alerts {
             first_ms = first_ms.min(record.append_time_ms);
             let position = format!("{}/{}/{}", record.topic, record.partition, record.offset);
             let alert = record.value.as_ref().and_then(|value| serde_json::from_slice::<AlertRecord>(value).ok());
-            let (Some(alert), Some(cause)) = (alert, Cause::of(record)) else {
+            let (Some(alert), Some(cause)) = (alert, OutputCause::of(record)) else {
                 alerts.unnamed.push(position);
                 return;
             };
@@ -48,7 +48,7 @@ impl Alerts {
     }
 
     /// An event calls for this alert. `settled` events were on the log before the alerts were read.
-    pub fn due(&mut self, due: DueAlert, cause: Cause, settled: bool, event_append_ms: i64) {
+    pub fn due(&mut self, due: DueAlert, cause: OutputCause, settled: bool, event_append_ms: i64) {
         let print = fingerprint(&(cause, due.product_id.as_str(), due.alert_type, due.severity, due.message.as_str()));
         match self.raised.get_mut(&print) {
             Some((1, ..)) => {

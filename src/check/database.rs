@@ -26,7 +26,7 @@ struct Item {
 
 /// A snapshot of the orders, to be compared with the log.
 #[derive(Debug, Default)]
-pub struct Database {
+pub struct DatabaseSnapshot {
     /// By fingerprint of `order_item_id`: 10 million rows are under a gigabyte.
     items: HashMap<u64, Item>,
     /// Last record of `inventory-events` that was booked, per partition.
@@ -47,7 +47,7 @@ async fn within<T>(patience: Duration, asked: impl Future<Output = Result<T, sql
     tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(silent().into()))
 }
 
-impl Database {
+impl DatabaseSnapshot {
     /// Reads everything in one snapshot.
     pub async fn snapshot(pool: &PgPool, patience: Duration) -> Result<Self, sqlx::Error> {
         let mut database = Self::default();
@@ -137,7 +137,7 @@ impl Database {
         match self.items.get(&fingerprint(&id.as_str())) {
             Some(row) if row.wants == fingerprint(&(item.product_id.as_str(), item.quantity)) => {}
             Some(_) => {
-                let breach = Breach::new(Check::NoPhantomItem, position, "product and quantity of the row", "others");
+                let breach = Breach::new(Check::NoPhantomItem, position, "product and quantity of the row", "other values");
                 self.breaches.push(breach.of_product(&item.product_id).of_order(&item.order_id));
             }
             None => {

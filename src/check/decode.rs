@@ -9,7 +9,7 @@ use crate::log::Record;
 
 /// A position on an input topic that an output names as its cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
+pub enum OutputCause {
     /// `product-updates/partition/offset/index`
     Update { partition: i32, offset: i64, index: u32 },
     /// `order-events/partition/offset/index`
@@ -20,7 +20,7 @@ pub enum Cause {
     Timer { deadline_ms: i64 },
 }
 
-impl Cause {
+impl OutputCause {
     /// Reads the `kartshoppe-cause` header.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('/');
@@ -58,7 +58,7 @@ impl Cause {
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for OutputCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Update { partition, offset, index } => write!(f, "product-updates/{partition}/{offset}/{index}"),
@@ -105,7 +105,7 @@ pub struct AlertRecord {
 
 /// An order item that is valid by the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderItem {
+pub struct OrderItemEvent {
     pub order_id: String,
     pub order_item_id: Option<String>,
     pub product_id: String,
@@ -116,12 +116,12 @@ pub struct OrderItem {
 }
 
 /// Reads an order event by the contract's rules; `None` is a dead letter.
-pub fn order_item(value: &[u8]) -> Option<OrderItem> {
+pub fn order_item(value: &[u8]) -> Option<OrderItemEvent> {
     let body: Value = serde_json::from_slice(value).ok()?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let probe = body.get("probe").and_then(Value::as_bool).unwrap_or(false);
     let quantity = body.get("quantity")?.as_i64()?;
-    let item = OrderItem {
+    let item = OrderItemEvent {
         order_id: text("orderId")?,
         order_item_id: text("orderItemId"),
         product_id: text("productId")?,
@@ -210,11 +210,14 @@ mod tests {
 
     #[test]
     fn reads_causes_and_refuses_the_rest() {
-        assert_eq!(Cause::parse("order-events/2/1234/0"), Some(Cause::Order { partition: 2, offset: 1234, index: 0 }));
-        assert_eq!(Cause::parse("product-updates/0/7/3"), Some(Cause::Update { partition: 0, offset: 7, index: 3 }));
-        assert_eq!(Cause::parse("timer/99"), Some(Cause::Timer { deadline_ms: 99 }));
+        assert_eq!(
+            OutputCause::parse("order-events/2/1234/0"),
+            Some(OutputCause::Order { partition: 2, offset: 1234, index: 0 })
+        );
+        assert_eq!(OutputCause::parse("product-updates/0/7/3"), Some(OutputCause::Update { partition: 0, offset: 7, index: 3 }));
+        assert_eq!(OutputCause::parse("timer/99"), Some(OutputCause::Timer { deadline_ms: 99 }));
         for bad in ["", "file", "file/x", "order-events/1/2", "timer/1/2", "else/1"] {
-            assert_eq!(Cause::parse(bad), None, "{bad}");
+            assert_eq!(OutputCause::parse(bad), None, "{bad}");
         }
     }
 

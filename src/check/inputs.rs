@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 
-use super::decode::{self, Cause, Event, Update, fingerprint};
+use super::decode::{self, Event, OutputCause, Update, fingerprint};
 use super::report::{Breach, Check, Report};
 use crate::log::partitioner::partition_of;
 use crate::log::{PartitionId, Record, Topic};
@@ -47,7 +47,7 @@ impl Elsewhere {
 
 /// The output that a position of `order-events` must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owes {
+enum Expected {
     Nothing,
     /// One outcome with this fingerprint of product, order and quantity.
     Outcome(u64),
@@ -56,7 +56,7 @@ enum Owes {
     /// A dead letter: `ORDER_REJECTED` if it names an item, else nothing.
     Rejection,
     /// It had its outcome.
-    Paid,
+    Answered,
 }
 
 /// A short fingerprint of an item; never 0.
@@ -66,7 +66,7 @@ fn item_mark(order_item_id: &str) -> u32 {
 
 /// An update that no event was matched with yet.
 #[derive(Debug, Clone)]
-struct Waiting {
+struct UnmatchedUpdate {
     offset: i64,
     index: u32,
     update: Update,
@@ -82,13 +82,13 @@ pub struct Inputs {
     orders_taken: i64,
     /// The same for updates, from the oldest that the log keeps.
     updates_kept: Range<i64>,
-    orders: Vec<Owes>,
+    orders: Vec<Expected>,
     /// Which item each of `orders` names, in half of its fingerprint; 0 for none. Only few are ever compared.
     items: Vec<u32>,
     /// The offset of the last answered probe, by item.
     answered: HashMap<u32, i64>,
     highest_append_ms: i64,
-    updates: HashMap<String, VecDeque<Waiting>>,
+    updates: HashMap<String, VecDeque<UnmatchedUpdate>>,
     /// Stocks a product went through since its last update with an event, while updates wait.
     window: HashMap<String, Vec<i64>>,
     details: HashMap<String, u64>,
@@ -139,13 +139,13 @@ impl Inputs {
 
     fn take_order(&mut self, record: &Record, partitions: PartitionId, elsewhere: &Elsewhere, report: &mut Report) {
         let place = usize::try_from(record.offset - self.first_order).unwrap_or_default();
-        self.orders.resize(place + 1, Owes::Nothing);
+        self.orders.resize(place + 1, Expected::Nothing);
         self.items.resize(place + 1, 0);
         self.highest_append_ms = self.highest_append_ms.max(record.append_time_ms);
         let aside = self.aside(record, elsewhere);
         let item = record.value.as_ref().and_then(|value| decode::order_item(value));
         if aside == Aside::Dead {
-            self.orders[place] = Owes::Rejection;
+            self.orders[place] = Expected::Rejection;
         }
         let Some(item) = item else {
             report.count("order events unusable", 1);
@@ -162,13 +162,13 @@ impl Inputs {
         }
         self.orders[place] = if item.probe {
             report.count("probes", 1);
-            Owes::Probe
+            Expected::Probe
         } else if item.expires_at.is_some_and(|expiry| self.highest_append_ms > expiry) {
             report.count("order events expired", 1);
-            Owes::Nothing
+            Expected::Nothing
         } else {
             self.items[place] = item.order_item_id.as_deref().map_or(0, item_mark);
-            Owes::Outcome(fingerprint(&(item.product_id.as_str(), item.order_id.as_str(), item.quantity)))
+            Expected::Outcome(fingerprint(&(item.product_id.as_str(), item.order_id.as_str(), item.quantity)))
         };
     }
 
@@ -190,24 +190,24 @@ impl Inputs {
                 self.must_be_moved(record, aside, report);
                 continue;
             }
-            self.updates.entry(product).or_default().push_back(Waiting { offset: record.offset, index, update });
+            self.updates.entry(product).or_default().push_back(UnmatchedUpdate { offset: record.offset, index, update });
         }
     }
 
     /// Strikes off the input that an event names, and judges the silent ones before it.
-    pub fn strike(&mut self, event: &Event, cause: Cause, position: &str, stock_before: Option<i64>, report: &mut Report) {
+    pub fn strike(&mut self, event: &Event, cause: OutputCause, position: &str, stock_before: Option<i64>, report: &mut Report) {
         match cause {
-            Cause::Order { partition, offset, .. } if partition == self.partition => {
+            OutputCause::Order { partition, offset, .. } if partition == self.partition => {
                 self.strike_order(event, offset, position, report)
             }
-            Cause::Update { partition, offset, index } if partition == self.partition => {
+            OutputCause::Update { partition, offset, index } if partition == self.partition => {
                 self.strike_update(event, (offset, index), position, stock_before, report);
             }
-            Cause::Order { .. } | Cause::Update { .. } => {
+            OutputCause::Order { .. } | OutputCause::Update { .. } => {
                 let found = "a cause of another partition";
                 report.breach(Breach::new(Check::CauseNamed, position, format!("partition {}", self.partition), found));
             }
-            Cause::File { .. } | Cause::Timer { .. } => {}
+            OutputCause::File { .. } | OutputCause::Timer { .. } => {}
         }
         if self.updates.get(&event.product_id).is_some_and(|waiting| !waiting.is_empty()) {
             self.window.entry(event.product_id.clone()).or_default().push(event.current_inventory);
@@ -221,7 +221,7 @@ impl Inputs {
             return;
         }
         let order = event.order_id.as_deref().unwrap_or_default();
-        let Some(owes) = self.orders.get_mut(place) else {
+        let Some(expected) = self.orders.get_mut(place) else {
             let expected = format!("a record at order-events/{}/{offset}", self.partition);
             let breach = Breach::new(Check::InputAccounted, position, expected, "none");
             report.breach(breach.of_product(&event.product_id).of_order(order));
@@ -229,28 +229,28 @@ impl Inputs {
         };
         let name = || format!("order-events/{}/{offset}", self.partition);
         let expired = event.event_type == "ORDER_EXPIRED";
-        match *owes {
-            Owes::Probe if expired => {
+        match *expected {
+            Expected::Probe if expired => {
                 if let Some(item) = event.order_item_id.as_deref() {
                     let last = self.answered.entry(item_mark(item)).or_default();
                     *last = offset.max(*last);
                 }
             }
-            Owes::Rejection if event.event_type == "ORDER_REJECTED" => *owes = Owes::Paid,
-            Owes::Outcome(due) if !expired => {
+            Expected::Rejection if event.event_type == "ORDER_REJECTED" => *expected = Expected::Answered,
+            Expected::Outcome(due) if !expired => {
                 let found = fingerprint(&(event.product_id.as_str(), order, event.quantity.unwrap_or(0)));
                 if due != found {
                     let breach =
                         Breach::new(Check::OrderMatchesInput, position, format!("the item of {}", name()), "another item");
                     report.breach(breach.of_product(&event.product_id).of_order(order));
                 }
-                *owes = Owes::Paid;
+                *expected = Expected::Answered;
             }
-            Owes::Paid => {
+            Expected::Answered => {
                 let breach = Breach::new(Check::OneOutcome, position, format!("one outcome of {}", name()), "a second");
                 report.breach(breach.of_product(&event.product_id).of_order(order));
             }
-            Owes::Probe | Owes::Rejection | Owes::Outcome(_) | Owes::Nothing => {
+            Expected::Probe | Expected::Rejection | Expected::Outcome(_) | Expected::Nothing => {
                 let breach =
                     Breach::new(Check::InputAccounted, position, format!("no {} from {}", event.event_type, name()), "one");
                 report.breach(breach.of_product(&event.product_id).of_order(order));
@@ -292,8 +292,8 @@ impl Inputs {
     }
 
     /// Updates without an event must have changed nothing at some moment between their neighbours.
-    fn judge_silent(&self, product: &str, silent: VecDeque<Waiting>, window: &[i64], unknown: bool, report: &mut Report) {
-        for Waiting { offset, index, update } in silent {
+    fn judge_silent(&self, product: &str, silent: VecDeque<UnmatchedUpdate>, window: &[i64], unknown: bool, report: &mut Report) {
+        for UnmatchedUpdate { offset, index, update } in silent {
             let position = format!("product-updates/{}/{offset}/{index}", self.partition);
             let sound = match &update {
                 Update::Remove { .. } => unknown,
@@ -320,18 +320,18 @@ impl Inputs {
             self.judge_silent(&product, silent, &window, now.is_none(), report);
         }
         self.judge_dead(elsewhere, report);
-        for ((offset, owes), item) in (self.first_order..).zip(&self.orders).zip(&self.items) {
-            match owes {
-                // Somebody moved the position over it, the inventory has answered that it is not handled, and the item is
-                // published anew.
-                Owes::Outcome(_) if self.answered.get(item).is_some_and(|probe| offset < *probe) => {
+        for ((offset, expected), item) in (self.first_order..).zip(&self.orders).zip(&self.items) {
+            match expected {
+                // The position was moved past it, the inventory has answered a probe that came later, and the item is published
+                // again.
+                Expected::Outcome(_) if self.answered.get(item).is_some_and(|probe| offset < *probe) => {
                     report.count("order events passed over", 1);
                 }
-                Owes::Outcome(_) => {
+                Expected::Outcome(_) => {
                     let position = format!("order-events/{}/{offset}", self.partition);
                     report.breach(Breach::new(Check::InputAccounted, position, "an outcome", "none"));
                 }
-                Owes::Nothing | Owes::Probe | Owes::Rejection | Owes::Paid => {}
+                Expected::Nothing | Expected::Probe | Expected::Rejection | Expected::Answered => {}
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::decode::{Cause, Event};
+use super::decode::{Event, OutputCause};
 use super::report::{Breach, Check, Report};
 
 /// Stock levels that raise an alert; configured, as for the engine.
@@ -40,7 +40,7 @@ pub struct Account {
     pub restocked: i64,
     pub taken_back: i64,
     pub allocated: i64,
-    last_cause: Option<Cause>,
+    last_cause: Option<OutputCause>,
     /// The last deadline that made it stale.
     pub last_stale: Option<i64>,
     /// Lifetime and version when [`Ledger::mark_settled`] was called; `None` if it began after that.
@@ -99,7 +99,7 @@ impl Ledger {
     }
 
     /// Books one event found at `position`; returns the alerts that it calls for.
-    pub fn book(&mut self, event: &Event, cause: Cause, position: &str, report: &mut Report) -> Vec<DueAlert> {
+    pub fn book(&mut self, event: &Event, cause: OutputCause, position: &str, report: &mut Report) -> Vec<DueAlert> {
         let effect = effect_of(event);
         if !EVENT_TYPES.contains(&event.event_type.as_str()) {
             let breach = Breach::new(Check::Readable, position, "an event type of the contract", &event.event_type);
@@ -160,7 +160,7 @@ impl Ledger {
         before: Option<Account>,
         event: &Event,
         effect: Effect,
-        cause: Cause,
+        cause: OutputCause,
         position: &str,
         report: &mut Report,
     ) -> Account {
@@ -186,7 +186,7 @@ impl Ledger {
             (None, units) if units > 0 => account.restocked += units,
             (None, units) => account.taken_back -= units,
         }
-        if let Cause::Timer { deadline_ms } = cause {
+        if let OutputCause::Timer { deadline_ms } = cause {
             if account.last_stale == Some(deadline_ms) {
                 report.breach(
                     Breach::new(Check::StaleOnce, position, "one STALE_INVENTORY", "a second").of_product(&event.product_id),

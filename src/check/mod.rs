@@ -28,8 +28,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use self::alerts::Alerts;
-use self::database::Database;
-use self::decode::{Cause, Event};
+use self::database::DatabaseSnapshot;
+use self::decode::{Event, OutputCause};
 use self::inputs::{Elsewhere, Inputs};
 use self::ledger::Ledger;
 pub use self::ledger::Thresholds;
@@ -75,8 +75,8 @@ pub enum CheckError {
 pub async fn run(subject: &Subject<'_>) -> Result<Report, CheckError> {
     let mut report = Report::default();
     let database = match subject.pool {
-        Some(pool) => Database::snapshot(pool, subject.patience * STATEMENT).await,
-        None => Ok(Database::default()),
+        Some(pool) => DatabaseSnapshot::snapshot(pool, subject.patience * STATEMENT).await,
+        None => Ok(DatabaseSnapshot::default()),
     };
     let database = database.map_err(|error| report.unread.push(format!("could not be judged: PostgreSQL, {error}"))).ok();
     let source = Source { log: subject.log, patience: subject.patience };
@@ -110,7 +110,7 @@ struct Run<'a> {
     unread: Vec<Unread>,
     alerts: Alerts,
     products: Products,
-    database: Option<Database>,
+    database: Option<DatabaseSnapshot>,
 }
 
 impl Run<'_> {
@@ -168,7 +168,7 @@ impl Run<'_> {
                     ledger.mark_settled();
                 }
                 let settled = record.offset < settled_end;
-                if let Some(Cause::Timer { deadline_ms }) = Cause::of(record).filter(|_| settled) {
+                if let Some(OutputCause::Timer { deadline_ms }) = OutputCause::of(record).filter(|_| settled) {
                     deadlines.came_due(deadline_ms, record.append_time_ms);
                 }
                 self.book(record, settled, &mut ledger, &mut inputs);
@@ -219,7 +219,7 @@ impl Run<'_> {
             self.report.breach(Breach::new(Check::Readable, position, "an inventory event", "something else"));
             return;
         };
-        let Some(cause) = Cause::of(record) else {
+        let Some(cause) = OutputCause::of(record) else {
             let breach = Breach::new(Check::CauseNamed, position, "a kartshoppe-cause header", "none");
             self.report.breach(breach.of_product(&event.product_id));
             return;

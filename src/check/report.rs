@@ -70,21 +70,23 @@ impl Check {
                 "each event begins with the stock at which the one before ended: opening + restocks - allocated = final"
             }
             Self::StockNeverNegative => "stock is never negative",
-            Self::VersionChain => "each change is one version above the last; what changes nothing repeats it",
+            Self::VersionChain => "each change raises the version by one; an event without a change repeats it",
             Self::PriceChain => "each event begins with the price at which the one before ended",
-            Self::OrderArithmetic => "an order item gets all it asks for or all there is, and is told what is missing",
+            Self::OrderArithmetic => {
+                "an order item gets all the units it asks for, or all there are, and its shortfall is reported"
+            }
             Self::OneOutcome => "each order item has at most one outcome",
-            Self::StaleOnce => "a deadline makes a product stale once",
-            Self::StaleInTurn => "deadlines come due in their order, and none is passed over",
+            Self::StaleOnce => "each deadline makes a product stale once",
+            Self::StaleInTurn => "deadlines come due in order, and none is skipped",
             Self::ProductsHoldTheLast => "`products` holds the state after the last event of each product",
             Self::InputAccounted => "each input position is applied, unchanged, expired, a probe, moved or a dead letter",
             Self::OrderMatchesInput => "each outcome is that of the record it names",
-            Self::AlertsRecomputed => "alerts are those that the events call for",
+            Self::AlertsRecomputed => "there is an alert for each event that requires one, and no other",
             Self::DatabaseOutcome => "PostgreSQL and the log agree on what each item got",
             Self::DatabaseSettled => "an order's status is that of its items",
-            Self::NoPhantomItem => "every item on the log that names a row is that row of PostgreSQL",
-            Self::OneOrderPerKey => "one idempotency key made one order",
-            Self::ReadModel => "the read model is the last record of `products` per key",
+            Self::NoPhantomItem => "every item on the log that names a row matches that row of PostgreSQL",
+            Self::OneOrderPerKey => "each idempotency key made one order",
+            Self::ReadModel => "the read model equals the last record of `products` per key",
         }
     }
 }
@@ -212,7 +214,7 @@ impl fmt::Display for Report {
         self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))?;
         let verdict = match (self.holds(), self.is_whole()) {
             (true, true) => "the ledger adds up",
-            (true, false) => "what was judged adds up, but not all of it was",
+            (true, false) => "what was checked adds up, but some of it could not be checked",
             (false, _) => "THE LEDGER DOES NOT ADD UP",
         };
         writeln!(f, "\n{verdict}")

@@ -21,7 +21,7 @@ pub(super) fn back_up(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         let made = backup::back_up(&config, &args.file, &stop).await?;
         output::line(format_args!("{} holds {}", args.file.display(), contents(&made)))?;
         if made.log.is_none() || made.database.is_none() {
-            output::tell("what is not in it must be copied, too: docs/runbooks/backup-and-restore.md");
+            output::tell("a backup does not hold everything; what else to copy: docs/runbooks/backup-and-restore.md");
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -32,7 +32,7 @@ pub(super) fn restore(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     super::block_on(async {
         let stop = StopSignals::listen(Second::Ends)?;
         let restored = backup::restore(&config, &args.file, &stop).await?;
-        output::line(format_args!("{} has {} again", config.data_dir.display(), contents(&restored)))?;
+        output::line(format_args!("restored to {}: {}", config.data_dir.display(), contents(&restored)))?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -19,11 +19,11 @@ use crate::wire::topics::Topic;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: CdcCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum CdcCommand {
     /// Slot, position and lag, and what to do if something is wrong. Exit code 1 if something is.
     Status {
         /// As JSON.
@@ -42,8 +42,8 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let config = cli.load(Vec::new())?.config;
     super::block_on(async {
         match args.what {
-            What::Status { json } => status(&config, json).await,
-            What::RepairSlot { halt_at } => repair(&config, halt_at).await,
+            CdcCommand::Status { json } => status(&config, json).await,
+            CdcCommand::RepairSlot { halt_at } => repair(&config, halt_at).await,
         }
     })
 }
@@ -51,7 +51,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 async fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let wal = WalConfig::new(url(config)?, &config.cdc.slot);
     if is_private(config) && !matches!(private_server::status(&config.data_dir)?, Status::Running { .. }) {
-        bail!("the private PostgreSQL is stopped: it runs while `kartshoppe serve` does");
+        bail!("the private PostgreSQL is stopped: it runs only while `kartshoppe serve` runs");
     }
     let opened = Log::open_for_reading(config).await.map_err(|error| format!("{error:#}"));
     let found = wal::status(&wal, opened.as_ref().map(|opened| &*opened.log).map_err(Clone::clone)).await?;
@@ -65,10 +65,10 @@ async fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
 
 fn table(found: &SlotStatus) -> String {
     let slot = match (found.exists, found.reader_pid, found.maker_pid) {
-        (false, ..) => "none yet: the reader makes it when it starts".to_owned(),
+        (false, ..) => "none yet: the reader creates it when it starts".to_owned(),
         (true, Some(pid), _) => format!("{}, being read (PostgreSQL process {pid})", found.slot),
         (true, None, Some(pid)) => format!("{}, being made (PostgreSQL process {pid})", found.slot),
-        (true, None, None) => format!("{}, read by nobody", found.slot),
+        (true, None, None) => format!("{}, without a reader", found.slot),
     };
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
     let position = match (&found.position, &found.position_unknown) {
@@ -79,7 +79,7 @@ fn table(found: &SlotStatus) -> String {
         (None, None) => "none".to_owned(),
     };
     let safe =
-        found.safe_bytes.map_or_else(|| "no limit".to_owned(), |bytes| format!("{bytes} bytes more, then the slot is lost"));
+        found.safe_bytes.map_or_else(|| "no limit".to_owned(), |bytes| format!("{bytes} more bytes, then the slot is lost"));
     let rows = [
         ("database", found.database.clone()),
         ("slot", slot),
@@ -97,7 +97,7 @@ fn step_of_repair(name: &str) -> Result<Step, String> {
     Step::OF_REPAIR.into_iter().find(|step| step.name() == name).ok_or_else(|| format!("the steps are {}", known()))
 }
 
-/// Announces that a step is reached and waits there, so that a test can end the process at that point.
+/// Prints that a step is reached and waits there, so that a test can end the process at that point.
 struct HaltAt(Option<Step>);
 
 impl Steps for HaltAt {
@@ -115,7 +115,9 @@ async fn repair(config: &Config, halt_at: Option<Step>) -> anyhow::Result<ExitCo
     if halt_at.is_some() && !config.faults.enabled {
         bail!("--halt-at is for tests: KARTSHOPPE__FAULTS__ENABLED=true allows it");
     }
-    let opened = Log::open_for_upkeep(config).await.context("with the embedded log the shop must be stopped first")?;
+    let opened = Log::open_for_upkeep(config)
+        .await
+        .context("the embedded log cannot be opened while the shop is running: stop the shop first")?;
     let repaired = repair_on(config, &*opened.log, &HaltAt(halt_at)).await;
     opened.close().await;
     let begun = repaired?;
@@ -129,7 +131,7 @@ async fn repair(config: &Config, halt_at: Option<Step>) -> anyhow::Result<ExitCo
 async fn repair_on(config: &Config, log: &dyn EventLog, steps: &HaltAt) -> anyhow::Result<Begun> {
     log.create_topics(&Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect::<Vec<_>>()).await?;
     let stop = StopSignals::listen(Second::Ends)?;
-    let private = stop.unless_told(start_private(config)).await?.context("a signal broke it off")?;
+    let private = stop.unless_told(start_private(config)).await?.context("interrupted by a signal")?;
     let repaired = stop.unless_told(async {
         let wal = WalConfig::new(url(config)?, &config.cdc.slot);
         Ok(wal::repair_in_steps(&wal, log, steps).await?)
@@ -138,7 +140,7 @@ async fn repair_on(config: &Config, log: &dyn EventLog, steps: &HaltAt) -> anyho
     if let Some(server) = private {
         server.stop().await?;
     }
-    repaired?.context("a signal broke it off; what is repaired by halves is finished by the next repair")
+    repaired?.context("interrupted by a signal; run the repair again to finish it")
 }
 
 async fn start_private(config: &Config) -> anyhow::Result<Option<PrivateServer>> {
@@ -161,5 +163,5 @@ fn url(config: &Config) -> anyhow::Result<String> {
         return Ok(config.postgres.database_url.clone());
     }
     let urls = private_server::urls(&config.data_dir)?;
-    Ok(urls.context("there is no private PostgreSQL yet: `kartshoppe serve` makes it")?.cdc)
+    Ok(urls.context("there is no private PostgreSQL yet: `kartshoppe serve` creates it")?.cdc)
 }

@@ -1,4 +1,4 @@
-//! `kartshoppe check`: does the ledger add up? Exit 0 only if everything was judged and holds.
+//! `kartshoppe check`: does the ledger add up? Exit 0 only if everything could be checked and holds.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) struct Args {
 
 fn patience(text: &str) -> Result<Duration, String> {
     let patience = duration_text::parse(text)?;
-    if patience.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(patience) }
+    if patience.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(patience) }
 }
 
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
@@ -70,7 +70,7 @@ async fn judge(config: &Config, patience: Duration) -> anyhow::Result<check::Rep
     };
     let mut report = check::run(&subject).await?;
     if let Err(error) = &pool {
-        let remedy = "start the shop, or set DATABASE_URL to a server that runs";
+        let remedy = "start the shop, or set DATABASE_URL to a running server";
         report.note(format!("PostgreSQL was not judged ({error}): {remedy}"));
     }
     if let Some(unread) = unread {

@@ -9,11 +9,11 @@ use super::{Cli, output};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: ConfigCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum ConfigCommand {
     /// Print every key, its value and where it came from. Secrets are hidden.
     Print,
     /// Check whether the configuration is valid.
@@ -23,8 +23,8 @@ enum What {
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = cli.load(Vec::new())?;
     match args.what {
-        What::Print => output::print(crate::config::print(&loaded))?,
-        What::Check => output::line(format_args!("the configuration is sound: {} keys", loaded.origins.len()))?,
+        ConfigCommand::Print => output::print(crate::config::print(&loaded))?,
+        ConfigCommand::Check => output::line(format_args!("the configuration is valid: {} keys", loaded.origins.len()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,18 +12,18 @@ use crate::config::Config;
 use crate::store::Store;
 use crate::store::private_server::{self, Status};
 
-const BROKEN_OFF: &str = "a signal broke it off";
+const BROKEN_OFF: &str = "interrupted by a signal";
 const NONE_HERE: &str = "no shop has run here: there is no private database";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: DbCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Bring the tables to the newest shape.
+enum DbCommand {
+    /// Migrate the tables to this version.
     Migrate,
     /// Delete all carts and orders; a private database is deleted and created again. The event log must be emptied with it: `make
     /// reset` does both.
@@ -38,10 +38,10 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let config = cli.load(Vec::new())?.config;
     super::block_on(async {
         match args.what {
-            What::Migrate => migrate(&config).await,
-            What::Reset => reset(&config).await,
-            What::Status => status(&config).await,
-            What::Url => url(&config),
+            DbCommand::Migrate => migrate(&config).await,
+            DbCommand::Reset => reset(&config).await,
+            DbCommand::Status => status(&config).await,
+            DbCommand::Url => url(&config),
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -57,7 +57,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     }
     with_database(config, async |database| {
         database.store.migrate().await?;
-        Ok(output::line("the tables have the newest shape")?)
+        Ok(output::line("the tables are up to date")?)
     })
     .await
 }
@@ -71,7 +71,7 @@ async fn reset(config: &Config) -> anyhow::Result<()> {
     with_database(config, async |database| {
         database.store.migrate().await?;
         database.store.reset().await?;
-        Ok(output::line("all carts and orders are forgotten")?)
+        Ok(output::line("all carts and orders were deleted")?)
     })
     .await
 }
@@ -79,9 +79,9 @@ async fn reset(config: &Config) -> anyhow::Result<()> {
 async fn status(config: &Config) -> anyhow::Result<()> {
     if is_private(config) {
         let status = match private_server::status(&config.data_dir)? {
-            Status::Absent => "not made yet; `kartshoppe serve` makes it".to_owned(),
+            Status::Absent => "not created yet; `kartshoppe serve` creates it".to_owned(),
             Status::Stopped => {
-                "stopped; it runs while `kartshoppe serve` does, and says then which shape its tables have".to_owned()
+                "stopped; it runs only while `kartshoppe serve` runs, which is when its tables can be checked".to_owned()
             }
             Status::Running { pid, socket } => {
                 let urls = private_server::urls(&config.data_dir)?.context(NONE_HERE)?;
@@ -100,9 +100,9 @@ async fn status(config: &Config) -> anyhow::Result<()> {
 /// State of the schema, or why it is unknown.
 async fn shape(store: &Store) -> String {
     match store.is_migrated().await {
-        Ok(true) => "the tables have the newest shape".to_owned(),
-        Ok(false) => "the tables have an older shape: run `kartshoppe db migrate`".to_owned(),
-        Err(error) => format!("which shape the tables have is unknown: {}", error.in_full()),
+        Ok(true) => "the tables are up to date".to_owned(),
+        Ok(false) => "the tables are out of date: run `kartshoppe db migrate`".to_owned(),
+        Err(error) => format!("cannot tell whether the tables are up to date: {}", error.in_full()),
     }
 }
 

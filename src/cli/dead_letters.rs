@@ -1,4 +1,4 @@
-//! `kartshoppe dead-letters list|replay`: what could not be used, and a corrected copy of it. Both ask the running server.
+//! `kartshoppe dead-letters list|replay`: input that could not be used, and corrected copies of it. Both call the running server.
 
 use std::fmt::Write;
 use std::io::{self, Read};
@@ -15,11 +15,11 @@ use super::{Cli, output};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: DeadLettersCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum DeadLettersCommand {
     /// Show the newest dead letters by reason.
     List {
         /// Print the answer as JSON.
@@ -43,8 +43,8 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let operators = OperatorsListener::of_running(&config)?;
     super::block_on(async {
         match args.what {
-            What::List { json } => list(&operators, json).await,
-            What::Replay { partition, offset, corrected } => replay(&operators, partition, offset, corrected).await,
+            DeadLettersCommand::List { json } => list(&operators, json).await,
+            DeadLettersCommand::Replay { partition, offset, corrected } => replay(&operators, partition, offset, corrected).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)

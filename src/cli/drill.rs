@@ -12,7 +12,7 @@ use crate::app::{Second, StopSignals};
 use crate::clock::Clock;
 use crate::config::duration_text;
 use crate::drill::plan::Plan;
-use crate::drill::{self, Outcome, Place, Shop};
+use crate::drill::{self, DrillOutcome, DrillPaths, DrilledShop};
 
 const BAD_PLAN: u8 = 2;
 
@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// A script that starts and kills a Kafka broker (tools/kafka/broker.sh), which the drill's shop then runs on.
     #[arg(long, value_name = "SCRIPT")]
     broker: Option<PathBuf>,
-    /// A seed other than the plan's: other purchases, and the faults in another order.
+    /// A seed other than the plan's: different purchases, and the faults in a different order.
     #[arg(long)]
     seed: Option<u64>,
     /// Spread the faults over this time, such as 10m.
@@ -58,7 +58,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         None => cli.load(Vec::new())?.config.data_dir.join("drills").join(name_of_now()?),
     };
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let place = Place {
+    let place = DrillPaths {
         folder: folder.canonicalize().with_context(|| format!("finding {}", folder.display()))?,
         program: std::env::current_exe().context("finding this program")?,
         arguments: cli.global_arguments(),
@@ -66,27 +66,27 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     };
     anyhow::ensure!(
         std::fs::read_dir(&place.folder)?.next().is_none(),
-        "{} is not empty: a drill needs a folder of its own",
+        "{} is not empty: a drill needs an empty folder",
         place.folder.display()
     );
     let outcome = super::block_on(carry_out(plan, place, args.json))?;
     Ok(ExitCode::from(outcome as u8))
 }
 
-async fn carry_out(plan: Plan, place: Place, json: bool) -> anyhow::Result<Outcome> {
+async fn carry_out(plan: Plan, place: DrillPaths, json: bool) -> anyhow::Result<DrillOutcome> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     let signals = StopSignals::listen(Second::IsIgnored)?;
     tokio::spawn(async move {
         signals.wait().await;
-        output::tell("breaking off; the verdict comes when the shop has settled");
+        output::tell("stopping the drill; the verdict follows once the shop has settled");
         stopping.cancel();
     });
-    let [shop, second] = Shop::data_dirs(&place);
+    let [shop, second] = DrilledShop::data_dirs(&place);
     let report = drill::run(&plan, &place, &|line| output::progress(line), stop).await?;
     drill::write(&report, &place.folder)?;
     let printed = if json { output::json(&report) } else { output::print(&report).map_err(Into::into) };
-    if report.outcome == Outcome::Held {
+    if report.outcome == DrillOutcome::Held {
         crate::store::private_server::delete(&shop).await?;
         std::fs::remove_dir_all(&shop).with_context(|| format!("removing {}", shop.display()))?;
         let _ = std::fs::remove_dir_all(second);

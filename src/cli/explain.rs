@@ -13,9 +13,11 @@ use crate::config::Config;
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::log::EventLog;
-use crate::records::timeline::{self, ChangeCause, Cursor, ProductTimeline, Proof, TimelineChange, TimelineQuery, parse_moment};
+use crate::records::timeline::{
+    self, ChangeCause, ProductTimeline, Proof, TimelineChange, TimelineCursor, TimelineQuery, parse_moment,
+};
 
-/// One reading; the command goes on until the state is found.
+/// One reading; the command repeats it until the state is found.
 const READING_TIME: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
@@ -25,10 +27,10 @@ pub(super) struct Args {
     /// The moment: epoch milliseconds, or 2026-01-31T10:42:00Z [default: now].
     #[arg(long, value_name = "TIME", value_parser = parse_moment, allow_hyphen_values = true)]
     at: Option<EpochMs>,
-    /// Changes since then only.
+    /// Only changes since this time.
     #[arg(long, value_name = "TIME", value_parser = parse_moment, allow_hyphen_values = true)]
     from: Option<EpochMs>,
-    /// So many changes before the moment.
+    /// Number of changes before the moment.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     limit: u16,
     /// Print the answer as JSON.
@@ -58,10 +60,10 @@ async fn read(config: &Config, args: &Args) -> anyhow::Result<ProductTimeline> {
         if timeline.proof != Proof::Pending {
             return Ok(ProductTimeline { changes, ..timeline });
         }
-        query.cursor = timeline.cursor.as_deref().and_then(Cursor::parse);
+        query.cursor = timeline.cursor.as_deref().and_then(TimelineCursor::parse);
         query.limit = usize::from(args.limit).saturating_sub(changes.len());
         if query.cursor.is_none() {
-            bail!("the log was not read to its beginning");
+            bail!("the log was not read back to its beginning");
         }
     }
 }
@@ -81,7 +83,7 @@ fn told(timeline: &ProductTimeline) -> String {
             format!("{product_id} {when}: {} in stock{price} ({name})\n", state.stock)
         }
         None if *proof == Proof::Absent => format!("{product_id} {when}: there is no such product\n"),
-        None => format!("{product_id} {when}: not known, the log no longer reaches back so far\n"),
+        None => format!("{product_id} {when}: unknown, as the log no longer reaches back that far\n"),
     };
     // Writing to a string cannot fail.
     if let Some(revision) = revision {

@@ -21,7 +21,7 @@ pub(super) async fn get_json(server: SocketAddr, path: &str) -> anyhow::Result<V
     call(server, Method::GET, path, None, Bytes::new()).await
 }
 
-/// The operators' listener of the server that runs on our data directory, and the token that it asks for, if it asks for one.
+/// The operators' listener of the server that runs on our data directory, and its token, if it requires one.
 pub(super) struct OperatorsListener {
     address: SocketAddr,
     token: Option<String>,
@@ -48,7 +48,8 @@ impl OperatorsListener {
     /// GET of a JSON document.
     ///
     /// # Errors
-    /// If the server cannot be reached, or does not answer with success and JSON: then with what its problem says.
+    /// If the server cannot be reached, or does not answer with success and JSON; its problem document's text is used if there
+    /// is one.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         call(self.address, Method::GET, path, self.token.as_deref(), Bytes::new()).await
     }

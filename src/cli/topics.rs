@@ -30,12 +30,12 @@ const READ_WAIT: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: TopicsCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Make the topics that are missing.
+enum TopicsCommand {
+    /// Create the topics that are missing.
     Create {
         /// Include the platform's topics that the shop does not use.
         #[arg(long)]
@@ -79,14 +79,14 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let config = cli.load(Vec::new())?.config;
     super::block_on(async {
         match &args.what {
-            What::Create { all } => create(&config, *all).await,
-            What::List => list(&config).await,
-            What::Tail { topics, predicate, from, follow } => {
+            TopicsCommand::Create { all } => create(&config, *all).await,
+            TopicsCommand::List => list(&config).await,
+            TopicsCommand::Tail { topics, predicate, from, follow } => {
                 let tail = Tail::new(topics, predicate.as_deref(), from.as_deref(), *follow)?;
                 tail.run(&config).await
             }
-            What::Produce { topic, key } => produce(&config, &named(topic)?, key.as_deref()).await,
-            What::Delete { topics, all } => delete(&config, topics, *all).await,
+            TopicsCommand::Produce { topic, key } => produce(&config, &named(topic)?, key.as_deref()).await,
+            TopicsCommand::Delete { topics, all } => delete(&config, topics, *all).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -94,7 +94,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 
 fn named(name: &str) -> anyhow::Result<Topic> {
     let names = || Topic::ALL.map(Topic::name).join(", ");
-    Topic::from_name(name).with_context(|| format!("there is no topic {name}; there are {}", names()))
+    Topic::from_name(name).with_context(|| format!("there is no topic {name}; the topics are {}", names()))
 }
 
 async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
@@ -112,7 +112,7 @@ async fn create(config: &Config, all: bool) -> anyhow::Result<()> {
         }
     };
     Ok(match created.as_slice() {
-        [] => output::line("every topic is there"),
+        [] => output::line("every topic exists already"),
         created => output::line(format_args!("created {}", created.join(", "))),
     }?)
 }
@@ -154,7 +154,8 @@ impl Tail {
         let mut starts = Vec::new();
         for topic in &self.topics {
             let info = known.iter().find(|info| info.topic == *topic);
-            let info = info.with_context(|| format!("{topic} has not been made yet: `kartshoppe topics create --all`"))?;
+            let info =
+                info.with_context(|| format!("{topic} does not exist yet: create it with `kartshoppe topics create --all`"))?;
             for (number, partition) in (0..).zip(&info.partitions) {
                 starts.push((TopicPartition::new(*topic, number), self.from.start(partition, &clock)));
             }
@@ -186,7 +187,7 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
     ensure!(!value.is_null() || key.is_some(), "null removes a key: name it with --key");
     if topic.is_output() {
         output::tell(format_args!(
-            "{topic} is written by the shop itself: nothing is taken from there, and its readers believe what they find"
+            "{topic} is written by the shop only: its readers trust every record, so none may be added by hand"
         ));
     }
     let record = json!({"key": key, "value": value});
@@ -214,7 +215,7 @@ async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Ve
     let members = log.live_members(INVENTORY_GROUP).await?;
     ensure!(
         members == 0,
-        "the role inventory works on this log, in {members} {}: stop it first, wherever it runs (one that was killed counts for \
+        "the role inventory uses this log, in {members} {}: stop it first, wherever it runs (a killed process counts for \
          some seconds more)",
         if members == 1 { "process" } else { "processes" }
     );

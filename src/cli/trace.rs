@@ -15,9 +15,9 @@ use crate::telemetry::names::attribute::{ERROR_TYPE, ORDER_ID, PRODUCT_ID};
 
 /// How long Jaeger may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How far back the order is looked for.
+/// How far back to search for the order.
 const LOOK_BACK: &str = "720h";
-/// Asked first: what services are called by default.
+/// Searched first: the default name of the service.
 const USUAL: [&str; 3] = ["kartshoppe-api", "kartshoppe-cdc", "kartshoppe-inventory"];
 
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let traces = super::block_on(async { jaeger.traces_of(order.as_str()).await })?;
     if traces.is_empty() {
         bail!(
-            "Jaeger at {} has no trace of order {order}: was it placed while spans were exported, and not long ago?",
+            "Jaeger at {} has no trace of order {order}: check that it was placed recently, while spans were exported",
             jaeger.base
         );
     }
@@ -48,7 +48,7 @@ struct Jaeger {
 }
 
 #[derive(Debug, Deserialize)]
-struct Found<T> {
+struct JaegerAnswer<T> {
     data: Option<Vec<T>>,
 }
 
@@ -59,7 +59,7 @@ struct Trace {
     #[serde(rename = "traceID")]
     id: String,
     spans: Vec<SpanOf>,
-    processes: BTreeMap<String, Process>,
+    processes: BTreeMap<String, JaegerProcess>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,7 +95,7 @@ struct Tag {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Process {
+struct JaegerProcess {
     service_name: String,
 }
 
@@ -123,17 +123,18 @@ impl Jaeger {
         if !answer.status().is_success() {
             bail!("Jaeger at {} (telemetry.jaeger_url) answers {}", self.base, answer.status());
         }
-        let found: Found<T> = answer.json().await.with_context(|| format!("{} does not answer as Jaeger does", self.base))?;
+        let found: JaegerAnswer<T> =
+            answer.json().await.with_context(|| format!("{} does not answer as Jaeger does", self.base))?;
         Ok(found.data.unwrap_or_default())
     }
 }
 
-/// The trace as a tree: when each span began, in milliseconds after the first, how long it took, and whose it is.
+/// The trace as a tree: when each span began, in milliseconds after the first, how long it took, and its service.
 fn drawn(trace: &Trace) -> String {
     let ids: BTreeSet<&str> = trace.spans.iter().map(|span| span.id.as_str()).collect();
     let mut below: BTreeMap<Option<&str>, Vec<&SpanOf>> = BTreeMap::new();
     for span in &trace.spans {
-        // A parent that did not come leaves a root.
+        // A span whose parent is missing becomes a root.
         below.entry(span.parent().filter(|parent| ids.contains(parent))).or_default().push(span);
     }
     below.values_mut().for_each(|spans| spans.sort_by_key(|span| (span.start_time, span.id.as_str())));

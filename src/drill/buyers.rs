@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_millis(300);
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What buyers need.
-pub struct Counter {
+pub struct Buyers {
     pub seed: u64,
     pub crowd: Arc<Crowd>,
     pub storefront: Storefront,
@@ -39,7 +39,7 @@ pub struct Counter {
     pub pages: String,
 }
 
-impl Counter {
+impl Buyers {
     /// Buys one order after another, each at a page of its own, until it is over.
     pub async fn buy(self: Arc<Self>, buyer: u32, over: CancellationToken) {
         let mut random = StdRng::seed_from_u64(self.seed.wrapping_add(3) ^ (u64::from(buyer) << 32));
@@ -100,7 +100,7 @@ impl Counter {
                 Err(_) => break,
             }
         }
-        let what = format!("order {order} is settled, and the page of {} was not told within {TOLD_WITHIN:?}", purchase.user);
+        let what = format!("order {order} is settled, but the page of {} was not notified within {TOLD_WITHIN:?}", purchase.user);
         self.record.breach(Breach::NotTold, what);
     }
 }

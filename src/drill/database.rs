@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// One order item with its order.
 #[derive(Debug, Clone, FromRow)]
-pub struct Row {
+pub struct PlacedItem {
     pub order_id: String,
     pub customer_id: String,
     /// An order without items has none of these.
@@ -39,11 +39,11 @@ SELECT count(*) FROM (
     WHERE pid <> pg_backend_pid() AND backend_type IN ('client backend', 'walsender')) AS cut";
 
 /// The private PostgreSQL of the drill's shop. Each question has a connection of its own, as it may not live long.
-pub struct Database {
+pub struct DrillDatabase {
     data_dir: PathBuf,
 }
 
-impl Database {
+impl DrillDatabase {
     /// That of the shop with this data directory.
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
@@ -62,7 +62,7 @@ impl Database {
     ///
     /// # Errors
     /// If PostgreSQL does not answer.
-    pub async fn rows(&self) -> anyhow::Result<Vec<Row>> {
+    pub async fn rows(&self) -> anyhow::Result<Vec<PlacedItem>> {
         self.ask(async |connection| sqlx::query_as(ROWS).fetch_all(connection).await).await
     }
 

@@ -7,13 +7,13 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::database::Database;
+use super::database::DrillDatabase;
 use super::operator::Operator;
 use super::plan::Plan;
 use super::record::Record;
 use super::report::Report;
 use super::schedule::{Fault, STORM_KILLS, faults};
-use super::shop::{Seat, Shop};
+use super::shop::{DrilledShop, Seat};
 use super::shoppers::Crowd;
 use super::storefront::{Said, Storefront};
 use crate::telemetry::alarms::Cause;
@@ -29,7 +29,7 @@ const ECHO: Duration = Duration::from_secs(8);
 /// How long filling the catalogue may take at the first start.
 const FILLED_WITHIN: Duration = Duration::from_secs(60);
 /// The log messages of a process that was fenced, and how soon after SIGCONT they must appear.
-const FENCED: [&str; 2] = ["fenced", "the group has gone on without this process"];
+const FENCED: [&str; 2] = ["fenced", "the group has removed this process"];
 const FENCED_WITHIN: Duration = Duration::from_secs(15);
 const STEADY_CANARIES: usize = 3;
 
@@ -38,7 +38,7 @@ pub struct Striker<'a> {
     pub plan: &'a Plan,
     pub crowd: &'a Crowd,
     pub operator: &'a Operator,
-    pub database: &'a Database,
+    pub database: &'a DrillDatabase,
     pub record: &'a Record,
     pub storefront: &'a Storefront,
 }
@@ -90,7 +90,7 @@ impl Striker<'_> {
             for by_wal in [false, true] {
                 let path = if by_wal { "through the WAL" } else { "directly" };
                 let served = self.crowd.canary(by_wal, Instant::now(), within).await;
-                served.ok_or_else(|| format!("an order that goes {path} is not settled within {within:?}"))?;
+                served.ok_or_else(|| format!("an order that is published {path} is not settled within {within:?}"))?;
             }
         }
         Ok(())
@@ -99,7 +99,7 @@ impl Striker<'_> {
     /// Injects every fault of the schedule. Returns the reason if it was stopped early.
     pub async fn strike_all(
         &self,
-        shop: &mut Shop,
+        shop: &mut DrilledShop,
         report: &mut Report,
         tell: &(dyn Fn(&str) + Sync),
         stop: &CancellationToken,
@@ -122,7 +122,7 @@ impl Striker<'_> {
             match shop.died() {
                 Ok(None) => {}
                 Ok(Some(how)) => return Some(format!("after {fault} {how}")),
-                Err(error) => return Some(format!("after {fault} nobody knows whether the shop lives: {error:#}")),
+                Err(error) => return Some(format!("after {fault} it is unknown whether the shop is running: {error:#}")),
             }
             let Some(recovery) = recovery else {
                 return Some(format!("sick: nothing was sold for {:?} after {fault}", self.plan.sick_after));
@@ -141,8 +141,8 @@ impl Striker<'_> {
         if stop.run_until_cancelled(tokio::time::sleep_until(rest)).await.is_none() { stopped() } else { None }
     }
 
-    async fn strike(&self, fault: &Fault, shop: &mut Shop) -> anyhow::Result<Hit> {
-        // PostgreSQL may still be coming back from the last strike of somebody else: then nothing is known to be in flight.
+    async fn strike(&self, fault: &Fault, shop: &mut DrilledShop) -> anyhow::Result<Hit> {
+        // PostgreSQL may still be recovering from an earlier fault: then nothing is known to be in flight.
         let in_flight = self.database.open_items().await.unwrap_or(0);
         let from = Instant::now();
         match fault {
@@ -187,8 +187,8 @@ impl Striker<'_> {
         Ok(Hit::new(1, in_flight, from))
     }
 
-    /// On Kafka somebody else takes over meanwhile, and the frozen one must hear of it: otherwise the freeze proves nothing.
-    async fn freeze(&self, seat: Seat, time: Duration, shop: &mut Shop, in_flight: i64) -> anyhow::Result<Hit> {
+    /// On Kafka another process takes over meanwhile, and the frozen one must notice: otherwise the freeze proves nothing.
+    async fn freeze(&self, seat: Seat, time: Duration, shop: &mut DrilledShop, in_flight: i64) -> anyhow::Result<Hit> {
         let (has_broker, process) = (shop.broker().is_ok(), shop.at(seat)?);
         let said = process.said();
         self.record.frozen();

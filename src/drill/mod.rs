@@ -37,16 +37,16 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::buyers::Counter;
-use self::database::Database;
+use self::buyers::Buyers;
+use self::database::DrillDatabase;
 use self::faults::Striker;
 use self::operator::Operator;
 use self::pages::Gallery;
 use self::plan::Plan;
-use self::process::Process;
+use self::process::ShopProcess;
 use self::record::Record;
-pub use self::report::{Outcome, Report};
-pub use self::shop::Shop;
+pub use self::report::{DrillOutcome, Report};
+pub use self::shop::DrilledShop;
 use self::shoppers::Crowd;
 use self::storefront::Storefront;
 
@@ -55,7 +55,7 @@ const STEADY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Paths of a drill's shop.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct DrillPaths {
     /// A directory of its own, made if need be: the shop's data directory and its output.
     pub folder: PathBuf,
     /// The program to run as the shop.
@@ -70,13 +70,18 @@ pub struct Place {
 ///
 /// # Errors
 /// If the shop cannot be started at all, or the record cannot be judged. A broken promise is no error: it is the report's.
-pub async fn run(plan: &Plan, place: &Place, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
+pub async fn run(
+    plan: &Plan,
+    place: &DrillPaths,
+    tell: &(dyn Fn(&str) + Sync),
+    stop: CancellationToken,
+) -> anyhow::Result<Report> {
     std::fs::create_dir_all(&place.folder).with_context(|| format!("making {}", place.folder.display()))?;
     if plan.faults.full_disks > 0 {
         surroundings::can_be_filled(&place.folder)?;
     }
     let catalogue = plan.catalogue();
-    let mut shop = Shop::open(place, plan, &catalogue).await?;
+    let mut shop = DrilledShop::open(place, plan, &catalogue).await?;
     let result = Drill::new(plan, &shop.main, catalogue).run(&mut shop, tell, stop).await;
     shop.close().await;
     result
@@ -88,22 +93,22 @@ struct Drill<'a> {
     record: Arc<Record>,
     storefront: Storefront,
     operator: Operator,
-    database: Database,
+    database: DrillDatabase,
 }
 
 impl<'a> Drill<'a> {
-    fn new(plan: &'a Plan, process: &Process, catalogue: plan::Catalogue) -> Self {
+    fn new(plan: &'a Plan, process: &ShopProcess, catalogue: plan::Catalogue) -> Self {
         let record = Arc::new(Record::new(catalogue));
         Self {
             plan,
             storefront: Storefront::new(process.shop_url(), record.clone()),
             operator: Operator::new(process.operators_url()),
-            database: Database::new(process.data_dir()),
+            database: DrillDatabase::new(process.data_dir()),
             record,
         }
     }
 
-    async fn run(&self, shop: &mut Shop, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
+    async fn run(&self, shop: &mut DrilledShop, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
         let mut report = Report::new(self.plan);
         let crowd = Arc::new(Crowd::new(self.plan, self.storefront.clone(), self.record.clone()));
         let gallery = Arc::new(Gallery::new(shop.main.pages_url(), self.record.clone()));
@@ -122,32 +127,18 @@ impl<'a> Drill<'a> {
         };
         tell(&format!("seed {}: is the shop steady?", self.plan.seed));
         if let Err(reason) = striker.steady(STEADY_WITHIN).await {
-            report.outcome = Outcome::NotSteady;
-            report.notes.push(format!("not steady before anything was broken: {reason}"));
+            report.outcome = DrillOutcome::NotSteady;
+            report.notes.push(format!("not steady before the first fault: {reason}"));
             watching.cancel();
             return Ok(report);
         }
-        for shopper in 0..self.plan.load.shoppers {
-            tasks.spawn(crowd.clone().shop(shopper, buying.clone()));
-        }
-        let counter = Arc::new(Counter {
-            seed: self.plan.seed,
-            crowd: crowd.clone(),
-            storefront: self.storefront.clone(),
-            record: self.record.clone(),
-            pages: shop.main.pages_url(),
-        });
-        for buyer in 0..self.plan.load.buyers {
-            tasks.spawn(counter.clone().buy(buyer, buying.clone()));
-        }
-        tasks.spawn(gallery.clone().compare(watching.clone()));
-        tasks.spawn(merchant::trade(self.operator.clone(), self.plan.seed, buying.clone()));
+        self.start_load(shop.main.pages_url(), &tasks, &crowd, &gallery, [&buying, &watching]);
         let broken_off = striker.strike_all(shop, &mut report, tell, &stop).await;
         buying.cancel();
         if let Some(reason) = &broken_off {
-            tell(&format!("broken off: {reason}"));
+            tell(&format!("stopped early: {reason}"));
         }
-        tell("nothing is broken any more: waiting until everything is settled");
+        tell("no more faults: waiting until everything is settled");
         shop.resume().await?;
         self.record.calm_down_after(Duration::ZERO);
         let within = self.plan.settle_within;
@@ -160,17 +151,38 @@ impl<'a> Drill<'a> {
             report.notes.push(format!("not settled within {within:?}: {waits}"));
         }
         judged?;
-        tell("asking the ledger checker");
+        tell("running the ledger checker");
         report.ledger = shop.main.check().await?;
         report.outcome = match broken_off {
             Some(reason) => {
                 report.notes.push(reason);
-                Outcome::Aborted
+                DrillOutcome::Aborted
             }
-            None if report.holds() => Outcome::Held,
-            None => Outcome::Broken,
+            None if report.holds() => DrillOutcome::Held,
+            None => DrillOutcome::Broken,
         };
         Ok(report)
+    }
+
+    /// Starts everything that uses the shop during the faults: it runs until `buying` or `watching` is cancelled.
+    fn start_load(
+        &self,
+        pages: String,
+        tasks: &TaskTracker,
+        crowd: &Arc<Crowd>,
+        gallery: &Arc<Gallery>,
+        [buying, watching]: [&CancellationToken; 2],
+    ) {
+        for shopper in 0..self.plan.load.shoppers {
+            tasks.spawn(crowd.clone().shop(shopper, buying.clone()));
+        }
+        let (storefront, record) = (self.storefront.clone(), self.record.clone());
+        let buyers = Arc::new(Buyers { seed: self.plan.seed, crowd: crowd.clone(), storefront, record, pages });
+        for buyer in 0..self.plan.load.buyers {
+            tasks.spawn(buyers.clone().buy(buyer, buying.clone()));
+        }
+        tasks.spawn(gallery.clone().compare(watching.clone()));
+        tasks.spawn(merchant::trade(self.operator.clone(), self.plan.seed, buying.clone()));
     }
 }
 

@@ -31,12 +31,12 @@ const TOLD_WITHIN: Duration = Duration::from_secs(15);
 const COMPARE_EVERY: Duration = Duration::from_secs(1);
 
 /// Stock of each product as a page shows it, with life and version.
-type Shown = BTreeMap<String, (u64, u64, i64)>;
+type ShownStock = BTreeMap<String, (u64, u64, i64)>;
 
 /// State of one page.
 #[derive(Debug, Default)]
-struct Page {
-    shown: Shown,
+struct WatchingPage {
+    shown: ShownStock,
     /// Since when it has been connected without a break.
     connected: Option<Instant>,
     /// Products that it was found to be behind on: reported once each.
@@ -47,7 +47,7 @@ struct Page {
 pub struct Gallery {
     base: String,
     record: Arc<Record>,
-    pages: Mutex<BTreeMap<u32, Page>>,
+    pages: Mutex<BTreeMap<u32, WatchingPage>>,
 }
 
 impl Gallery {
@@ -86,7 +86,7 @@ impl Gallery {
     #[must_use]
     pub fn differences(&self, stock: &BTreeMap<String, i64>) -> Vec<String> {
         let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let difference = |(place, page): (&u32, &Page)| {
+        let difference = |(place, page): (&u32, &WatchingPage)| {
             let shown = &page.shown;
             let differs = stock.iter().find(|(product, stock)| shown.get(*product).map(|shown| shown.2) != Some(**stock));
             differs.map(|(product, stock)| {
@@ -119,7 +119,7 @@ impl Gallery {
                             return;
                         }
                     }
-                    Err(_) => self.record.breach(Breach::FrameWrong, format!("page {place} got what is no JSON")),
+                    Err(_) => self.record.breach(Breach::FrameWrong, format!("page {place} received a frame that is not JSON")),
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Gallery {
         match frame["eventType"].as_str() {
             Some("PRODUCT_CACHE_SYNC") => {
                 let products = payload["products"].as_array().into_iter().flatten();
-                let shown: Shown = products.filter_map(|product| self.read(product)).collect();
+                let shown: ShownStock = products.filter_map(|product| self.read(product)).collect();
                 self.with(place, |page| page.shown = shown);
             }
             Some("PRODUCT_UPDATE") => {
@@ -140,7 +140,7 @@ impl Gallery {
                     && (before.0, before.1) > (now.0, now.1)
                 {
                     let what =
-                        format!("page {place} was told version {}.{} of {product} after {}.{}", now.0, now.1, before.0, before.1);
+                        format!("page {place} was sent version {}.{} of {product} after {}.{}", now.0, now.1, before.0, before.1);
                     self.record.breach(Breach::FrameWrong, what);
                 }
             }
@@ -160,13 +160,13 @@ impl Gallery {
         Some((id.to_owned(), (life, version, stock)))
     }
 
-    fn with<T>(&self, place: u32, change: impl FnOnce(&mut Page) -> T) -> T {
+    fn with<T>(&self, place: u32, change: impl FnOnce(&mut WatchingPage) -> T) -> T {
         change(self.pages.lock().unwrap_or_else(PoisonError::into_inner).entry(place).or_default())
     }
 }
 
-impl Page {
-    /// Holds it against what others have known for long. A product that it does not show at all may have been removed.
+impl WatchingPage {
+    /// Compares it with what others have shown for long. A product that it does not show at all may have been removed.
     fn compare(&mut self, place: u32, known: &BTreeMap<String, Revision>, record: &Record) {
         for (product, revision) in known {
             let Some(shown) = self.shown.get(product).map(|shown| (shown.0, shown.1)) else { continue };

@@ -196,18 +196,24 @@ impl Plan {
         ensure!(faults.freeze_min <= faults.freeze_max, "faults.freeze_min is longer than faults.freeze_max");
         ensure!(faults.product_strikes >= 1, "faults.product_strikes: at least 1");
         ensure!(faults.role_pause_max >= ROLE_PAUSE_MIN, "faults.role_pause_max: at least {ROLE_PAUSE_MIN:?}");
-        ensure!(faults.role_stops == 0 || !faults.roles.is_empty(), "faults.roles: nothing to stop");
+        ensure!(
+            faults.role_stops == 0 || !faults.roles.is_empty(),
+            "faults.roles: must not be empty if there are faults.role_stops"
+        );
         for role in &faults.roles {
-            ensure!(ROLES.contains(&role.as_str()), "faults.roles: {role} is none of {}", ROLES.join(", "));
+            ensure!(ROLES.contains(&role.as_str()), "faults.roles: {role} is not one of {}", ROLES.join(", "));
         }
         for target in faults.strikes.keys() {
-            ensure!(faults.actor_targets.contains(target), "faults.strikes: {target} is none of faults.actor_targets");
+            ensure!(faults.actor_targets.contains(target), "faults.strikes: {target} is not one of faults.actor_targets");
         }
         let kinds = ["kill", "panic", "error", "hang", "slow"];
         for kind in &faults.actor_kinds {
-            ensure!(kinds.contains(&kind.as_str()), "faults.actor_kinds: {kind} is none of {}", kinds.join(", "));
+            ensure!(kinds.contains(&kind.as_str()), "faults.actor_kinds: {kind} is not one of {}", kinds.join(", "));
         }
-        ensure!(faults.actor_rounds == 0 || !faults.actor_targets.is_empty(), "faults.actor_targets: nobody to strike");
+        ensure!(
+            faults.actor_rounds == 0 || !faults.actor_targets.is_empty(),
+            "faults.actor_targets: must not be empty if there are faults.actor_rounds"
+        );
         let on_kafka = faults.second_kills + faults.second_freezes + faults.broker_kills > 0;
         ensure!(has_broker || !on_kafka, "faults.second_kills, second_freezes, broker_kills: only on Kafka, with --broker");
         let on_kafka = faults.foreign_members + faults.changed_policies > 0;
@@ -215,7 +221,7 @@ impl Plan {
         let embedded = faults.moved_logs + faults.full_disks > 0;
         ensure!(!has_broker || !embedded, "faults.moved_logs, full_disks: only on the embedded log, without --broker");
         for key in self.environment.keys() {
-            ensure!(key.starts_with("KARTSHOPPE__"), "environment: {key} is no setting of the shop");
+            ensure!(key.starts_with("KARTSHOPPE__"), "environment: {key} is not a setting of the shop");
         }
         Ok(())
     }
@@ -257,9 +263,9 @@ mod tests {
         for (found, replaced, said) in [
             ("shoppers = ", "shopers = ", "unknown field `shopers`"),
             ("wal_share = ", "wal_share = 1", "load.wal_share"),
-            ("product_strikes = ", "strikes = { nobody = 2 }\nproduct_strikes = ", "nobody is none of"),
+            ("product_strikes = ", "strikes = { nobody = 2 }\nproduct_strikes = ", "nobody is not one of"),
             ("freezes = ", "second_freezes = 1\nfreezes = ", "only on Kafka"),
-            ("\"panic\"", "\"sulk\"", "sulk is none of"),
+            ("\"panic\"", "\"sulk\"", "sulk is not one of"),
             ("duration = \"", "duration = \"x", "is no duration"),
         ] {
             assert!(good.contains(found), "{found}");

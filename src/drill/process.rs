@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::Place;
+use super::DrillPaths;
 use super::output::{Held, Output};
 use crate::data_dir::running_server;
 use crate::telemetry::names::attribute::DRILL_ID;
@@ -30,7 +30,7 @@ const COPIED_WITHIN: Duration = Duration::from_millis(100);
 const PORTS: Range<u16> = 20_000..32_000;
 
 /// The shop's process. Dropping it kills the process.
-pub struct Process {
+pub struct ShopProcess {
     program: PathBuf,
     arguments: Vec<String>,
     data: PathBuf,
@@ -56,12 +56,12 @@ fn traced(folder: &Path) -> Vec<(String, String)> {
     sampler.into_iter().chain([(ATTRIBUTES.to_owned(), attributes)]).collect()
 }
 
-impl Process {
+impl ShopProcess {
     /// Chooses ports; nothing runs yet. `name` names its data directory and its output.
     ///
     /// # Errors
     /// If there is no free port.
-    pub fn new(place: &Place, name: &str, mut environment: Vec<(String, String)>) -> anyhow::Result<Self> {
+    pub fn new(place: &DrillPaths, name: &str, mut environment: Vec<(String, String)>) -> anyhow::Result<Self> {
         let (http, admin) = two_free_ports().context("looking for free ports")?;
         let data = place.folder.join(name);
         environment.splice(0..0, traced(&place.folder));
@@ -130,7 +130,7 @@ impl Process {
             if let Some(status) = child.try_wait()? {
                 bail!("the shop ended while it started ({status}):\n{}", self.last_words());
             }
-            ensure!(Instant::now() < deadline, "the shop is not ready after {START_LIMIT:?}:\n{}", self.last_words());
+            ensure!(Instant::now() < deadline, "the shop was not ready within {START_LIMIT:?}:\n{}", self.last_words());
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.child = Some(child);
@@ -227,7 +227,7 @@ impl Process {
         serde_json::from_slice(&output.stdout).with_context(|| format!("the ledger checker gave no report: {said}"))
     }
 
-    /// How much it has said so far, for [`Process::said_since`].
+    /// The length of its output so far, for [`ShopProcess::said_since`].
     #[must_use]
     pub fn said(&self) -> u64 {
         std::fs::metadata(&self.output).map_or(0, |file| file.len())

@@ -24,13 +24,13 @@ pub struct Purchase {
     /// Units by product.
     pub lines: BTreeMap<String, i64>,
     pub by_wal: bool,
-    pub answer: Answer,
+    pub answer: CheckoutAnswer,
 }
 
 /// The shop's answer to a checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// Nothing yet: it may have happened or not, and is asked again.
+pub enum CheckoutAnswer {
+    /// No answer yet: the order may exist or not, and the request is repeated.
     Unclear,
     /// 2xx, with this order.
     Promised(String),
@@ -76,13 +76,13 @@ impl Breach {
         (Self::Lost, "lost orders, items or units"),
         (Self::Doubled, "doubled orders or units"),
         (Self::Phantom, "phantom orders"),
-        (Self::Altered, "orders other than asked for"),
+        (Self::Altered, "orders other than requested"),
         (Self::Negative, "negative stock"),
         (Self::Unsettled, "items without an outcome"),
         (Self::CameBack, "removed products that came back"),
         (Self::PageDiffers, "pages that did not converge"),
-        (Self::PageBehind, "products that a connected page was not told of"),
-        (Self::NotTold, "orders whose waiting page was not told"),
+        (Self::PageBehind, "products that a connected page was not sent"),
+        (Self::NotTold, "orders whose waiting page was not notified"),
         (Self::FrameWrong, "frames out of order or of different content"),
         (Self::BadAnswer, "answers that no fault excuses"),
         (Self::Unnoticed, "faults that readiness and alarms did not follow"),
@@ -155,8 +155,8 @@ impl Record {
         purchases.len() - 1
     }
 
-    /// What the shop said to it.
-    pub fn answered(&self, place: usize, answer: Answer) {
+    /// The shop's answer to it.
+    pub fn answered(&self, place: usize, answer: CheckoutAnswer) {
         if let Some(purchase) = lock(&self.purchases).get_mut(place) {
             purchase.answer = answer;
         }
@@ -164,8 +164,8 @@ impl Record {
 
     /// The shop's answer to a purchase so far.
     #[must_use]
-    pub fn answer_of(&self, place: usize) -> Answer {
-        lock(&self.purchases).get(place).map_or(Answer::Unclear, |purchase| purchase.answer.clone())
+    pub fn answer_of(&self, place: usize) -> CheckoutAnswer {
+        lock(&self.purchases).get(place).map_or(CheckoutAnswer::Unclear, |purchase| purchase.answer.clone())
     }
 
     /// All purchases so far.
@@ -178,7 +178,7 @@ impl Record {
     #[must_use]
     pub fn unclear(&self) -> Vec<(usize, Purchase)> {
         let purchases = lock(&self.purchases);
-        let unclear = purchases.iter().enumerate().filter(|(_, purchase)| purchase.answer == Answer::Unclear);
+        let unclear = purchases.iter().enumerate().filter(|(_, purchase)| purchase.answer == CheckoutAnswer::Unclear);
         unclear.map(|(place, purchase)| (place, purchase.clone())).collect()
     }
 
@@ -231,7 +231,7 @@ impl Record {
         drop(newest);
         let first = *lock(&self.seen).entry((product.to_owned(), life, version)).or_insert(stock);
         if first != stock {
-            let what = format!("{product} version {life}.{version}: one page was told {first}, another one {stock}");
+            let what = format!("{product} version {life}.{version}: one page was sent {first}, another one {stock}");
             self.breach(Breach::FrameWrong, what);
         }
     }

@@ -14,7 +14,7 @@ use super::schedule::Fault;
 /// The result. The number is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum DrillOutcome {
     /// Every promise was kept.
     Held = 0,
     Broken = 1,
@@ -28,7 +28,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    pub outcome: Outcome,
+    pub outcome: DrillOutcome,
     pub plan: Plan,
     /// Orders that were promised.
     pub orders: u64,
@@ -91,7 +91,7 @@ impl Report {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         Self {
-            outcome: Outcome::Aborted,
+            outcome: DrillOutcome::Aborted,
             plan: plan.clone(),
             orders: 0,
             by_wal: 0,
@@ -140,15 +140,15 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match self.outcome {
-            Outcome::Held => "held",
-            Outcome::Broken => "BROKEN",
-            Outcome::NotSteady => "not steady at the start",
-            Outcome::Aborted => "aborted",
+            DrillOutcome::Held => "held",
+            DrillOutcome::Broken => "BROKEN",
+            DrillOutcome::NotSteady => "not steady at the start",
+            DrillOutcome::Aborted => "aborted",
         };
         writeln!(f, "# Drill: {verdict} (seed {})\n", self.plan.seed)?;
         writeln!(
             f,
-            "{} orders ({} asked for through the WAL) with {} items and {} units; {} frames to {} pages; {} buyers were told.\n",
+            "{} orders ({} requested through the WAL) with {} items and {} units; {} frames to {} pages; {} buyers were notified.\n",
             self.orders, self.by_wal, self.items, self.units, self.frames, self.plan.load.pages, self.told
         )?;
         for note in &self.notes {

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::Place;
+use super::DrillPaths;
 use super::broker::Broker;
 use super::plan::{Catalogue, Plan};
-use super::process::Process;
+use super::process::ShopProcess;
 use crate::store::private_server;
 
 /// Opening stock of each product that is removed at once.
@@ -45,20 +45,20 @@ impl fmt::Display for Seat {
 }
 
 /// All its processes.
-pub struct Shop {
-    pub main: Process,
-    second: Option<Process>,
+pub struct DrilledShop {
+    pub main: ShopProcess,
+    second: Option<ShopProcess>,
     broker: Option<Broker>,
-    program: Place,
+    program: DrillPaths,
     environment: Vec<(String, String)>,
 }
 
-impl Shop {
+impl DrilledShop {
     /// Starts all of it, and waits until it says that it is ready.
     ///
     /// # Errors
     /// If something does not start.
-    pub async fn open(place: &Place, plan: &Plan, catalogue: &Catalogue) -> anyhow::Result<Self> {
+    pub async fn open(place: &DrillPaths, plan: &Plan, catalogue: &Catalogue) -> anyhow::Result<Self> {
         let file = place.folder.join("catalogue.json");
         std::fs::write(&file, serde_json::to_vec(&products(catalogue, &Plan::retired()))?)
             .with_context(|| format!("writing {}", file.display()))?;
@@ -75,7 +75,7 @@ impl Shop {
             environment.push(("KARTSHOPPE__LOG__KIND".to_owned(), "kafka".to_owned()));
             environment.push(("KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS".to_owned(), broker.address().to_owned()));
         }
-        let main = Process::new(place, Seat::Main.name(), environment.clone())?;
+        let main = ShopProcess::new(place, Seat::Main.name(), environment.clone())?;
         let mut shop = Self { main, second: None, broker, program: place.clone(), environment };
         shop.main.start().await?;
         if shop.broker.is_some() {
@@ -86,19 +86,19 @@ impl Shop {
     }
 
     /// The second inventory: it needs the first one's database to start, and never queries it.
-    fn seat_second(&self) -> anyhow::Result<Process> {
+    fn seat_second(&self) -> anyhow::Result<ShopProcess> {
         let urls = private_server::urls(self.main.data_dir())?.context("the shop has no private PostgreSQL")?;
         let mut environment = self.environment.clone();
         environment.push(("KARTSHOPPE__ROLES".to_owned(), "inventory".to_owned()));
         environment.push(("KARTSHOPPE__POSTGRES__DATABASE_URL".to_owned(), urls.database));
-        Process::new(&self.program, Seat::Second.name(), environment)
+        ShopProcess::new(&self.program, Seat::Second.name(), environment)
     }
 
     /// The process of this seat.
     ///
     /// # Errors
-    /// If nobody sits there.
-    pub fn at(&mut self, seat: Seat) -> anyhow::Result<&mut Process> {
+    /// If there is no such process.
+    pub fn at(&mut self, seat: Seat) -> anyhow::Result<&mut ShopProcess> {
         match seat {
             Seat::Main => Ok(&mut self.main),
             Seat::Second => self.second.as_mut().context("there is no second inventory: it needs a broker"),
@@ -111,7 +111,7 @@ impl Shop {
     /// If the operating system reports an error.
     pub fn died(&mut self) -> anyhow::Result<Option<String>> {
         for (seat, process) in [(Seat::Main, Some(&mut self.main)), (Seat::Second, self.second.as_mut())] {
-            if let Some(how) = process.map_or(Ok(None), Process::died)? {
+            if let Some(how) = process.map_or(Ok(None), ShopProcess::died)? {
                 return Ok(Some(format!("the {seat} {how}")));
             }
         }
@@ -128,7 +128,7 @@ impl Shop {
 
     /// The data directories of the processes.
     #[must_use]
-    pub fn data_dirs(place: &Place) -> [PathBuf; 2] {
+    pub fn data_dirs(place: &DrillPaths) -> [PathBuf; 2] {
         [Seat::Main, Seat::Second].map(|seat| place.folder.join(seat.name()))
     }
 

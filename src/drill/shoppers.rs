@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
-use super::record::{Answer, Breach, Purchase, Record};
+use super::record::{Breach, CheckoutAnswer, Purchase, Record};
 use super::storefront::{Said, Storefront};
 
 /// Wait before a request without an answer is repeated.
@@ -100,7 +100,7 @@ impl Crowd {
             if self.fill(&purchase).await {
                 let place = self.record.asked(purchase.clone());
                 if self.ask(place, &purchase, CANARY_PATIENCE).await
-                    && let Answer::Promised(order) = self.record.answer_of(place)
+                    && let CheckoutAnswer::Promised(order) = self.record.answer_of(place)
                 {
                     flying.push((order, purchase.session));
                 }
@@ -146,8 +146,8 @@ impl Crowd {
             tokio::time::sleep(AGAIN).await;
         }
         match self.record.answer_of(place) {
-            Answer::Promised(order) => Some(order),
-            Answer::Unclear | Answer::Refused(_) => None,
+            CheckoutAnswer::Promised(order) => Some(order),
+            CheckoutAnswer::Unclear | CheckoutAnswer::Refused(_) => None,
         }
     }
 
@@ -159,7 +159,7 @@ impl Crowd {
             user,
             lines: BTreeMap::new(),
             by_wal,
-            answer: Answer::Unclear,
+            answer: CheckoutAnswer::Unclear,
         }
     }
 
@@ -184,7 +184,7 @@ impl Crowd {
             Said::Unclear => false,
             Said::No(code) => {
                 self.record.breach(Breach::BadAnswer, format!("a full cart is refused: {code} ({})", purchase.user));
-                self.record.answered(place, Answer::Refused(code));
+                self.record.answered(place, CheckoutAnswer::Refused(code));
                 true
             }
             Said::Yes(order) => {
@@ -195,7 +195,7 @@ impl Crowd {
                 if lines_of(&order) != as_set(&purchase.lines) {
                     self.record.breach(Breach::Altered, format!("order {id} of {} has other lines", purchase.user));
                 }
-                self.record.answered(place, Answer::Promised(id.to_owned()));
+                self.record.answered(place, CheckoutAnswer::Promised(id.to_owned()));
                 true
             }
         }

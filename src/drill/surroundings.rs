@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::broker::Broker;
 use super::faults::{Hit, Striker};
 use super::record::Breach;
-use super::shop::Shop;
+use super::shop::DrilledShop;
 use crate::telemetry::alarms::Cause;
 
 /// How soon the shop must notice what was taken away: a topic's policy is checked only once in a while.
@@ -47,8 +47,8 @@ const ORDERS: &str = "order-events";
 const STATES: &str = "products";
 
 impl Striker<'_> {
-    /// The embedded log's folder is moved away under the running shop, and back.
-    pub(super) async fn move_log(&self, shop: &mut Shop, in_flight: i64) -> anyhow::Result<Hit> {
+    /// The embedded log's folder is moved away while the shop is running, and back.
+    pub(super) async fn move_log(&self, shop: &mut DrilledShop, in_flight: i64) -> anyhow::Result<Hit> {
         let data = shop.main.data_dir();
         let (log, away) = (data.join("log"), data.join("log.moved"));
         std::fs::rename(&log, &away).with_context(|| format!("moving {} away", log.display()))?;
@@ -63,7 +63,7 @@ impl Striker<'_> {
     }
 
     /// The file system of the data directory is filled to the last byte, and emptied.
-    pub(super) async fn fill_disk(&self, shop: &mut Shop, in_flight: i64) -> anyhow::Result<Hit> {
+    pub(super) async fn fill_disk(&self, shop: &mut DrilledShop, in_flight: i64) -> anyhow::Result<Hit> {
         let filler = shop.main.data_dir().with_file_name("filler");
         let filled = tokio::task::spawn_blocking({
             let filler = filler.clone();
@@ -78,8 +78,8 @@ impl Striker<'_> {
         Ok(Hit::new(1, in_flight, Instant::now()).until_over(Cause::DiskFull))
     }
 
-    /// Nobody reads the shop's output, whose pipe is full, while it has much to say: it sells on, and is read again.
-    pub(super) async fn leave_unread(&self, shop: &mut Shop, in_flight: i64) -> anyhow::Result<Hit> {
+    /// The shop's output is not read and its pipe is full while it logs much: the shop must keep selling; then it is read again.
+    pub(super) async fn leave_unread(&self, shop: &mut DrilledShop, in_flight: i64) -> anyhow::Result<Hit> {
         let from = Instant::now();
         let reading = shop.main.stop_reading()?;
         tokio::time::sleep(UNREAD_FOR / 5).await;
@@ -90,13 +90,13 @@ impl Striker<'_> {
         drop(reading);
         if sold.is_none() {
             let limit = self.plan.sick_after;
-            self.record.breach(Breach::BadAnswer, format!("nothing was sold for {limit:?} while nobody read the shop's output"));
+            self.record.breach(Breach::BadAnswer, format!("nothing was sold for {limit:?} while the shop's output was not read"));
         }
         Ok(Hit::new(1, in_flight, from))
     }
 
-    /// Pages take a few bytes a second: none of them holds up another one.
-    pub(super) async fn trickle(&self, shop: &mut Shop, in_flight: i64) -> anyhow::Result<Hit> {
+    /// Pages read a few bytes a second: none of them may delay another one.
+    pub(super) async fn trickle(&self, shop: &mut DrilledShop, in_flight: i64) -> anyhow::Result<Hit> {
         let (from, address) = (Instant::now(), shop.main.shop_address());
         let mut pages = tokio::task::JoinSet::new();
         for place in 0..TRICKLING_PAGES {
@@ -109,15 +109,15 @@ impl Striker<'_> {
         Ok(Hit::new(connected.min(1), in_flight, from))
     }
 
-    /// Another program joins the inventory's group, takes what it is given, moves positions, and leaves.
-    pub(super) async fn foreign_member(&self, shop: &mut Shop) -> anyhow::Result<Hit> {
+    /// Another program joins the inventory's group, consumes the partitions it is assigned, moves positions, and leaves.
+    pub(super) async fn foreign_member(&self, shop: &mut DrilledShop) -> anyhow::Result<Hit> {
         let taken = shop.broker()?.consume(ORDERS, INVENTORY_GROUP, FOREIGN_FOR).await?;
         let in_flight = self.database.open_items().await?;
         Ok(Hit::new(taken.min(1), in_flight, Instant::now()))
     }
 
     /// The states' topic is given a policy that would lose them, and its own again.
-    pub(super) async fn change_policy(&self, shop: &mut Shop, in_flight: i64) -> anyhow::Result<Hit> {
+    pub(super) async fn change_policy(&self, shop: &mut DrilledShop, in_flight: i64) -> anyhow::Result<Hit> {
         let broker = shop.broker()?;
         set_policy(broker, "cleanup.policy=[compact,delete],retention.ms=604800000").await?;
         self.missed(Cause::TopicPolicy).await;

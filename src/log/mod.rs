@@ -351,10 +351,10 @@ pub enum LogError {
     #[error("position {offset} is outside {partition}, which holds {start} to {end}")]
     OutOfRange { partition: TopicPartition, offset: Offset, start: Offset, end: Offset },
     /// No such topic.
-    #[error("unknown topic {0}; `kartshoppe topics create` makes the missing ones")]
+    #[error("unknown topic {0}; create missing topics with `kartshoppe topics create`")]
     UnknownTopic(String),
     /// No room left for the log.
-    #[error("no space left for the event log in {path}: free some, writing goes on by itself")]
+    #[error("no space left for the event log in {path}: free some space, and writing resumes by itself")]
     Full { path: String },
     /// The log belongs to another process.
     #[error("{path} is in use by process {pid}: stop it, or choose another KARTSHOPPE__DATA_DIR")]

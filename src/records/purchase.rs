@@ -97,7 +97,7 @@ pub async fn find(
         by_partition.entry(partition_of(item.product_id.as_str().as_bytes(), log.partitions())).or_default().push(item);
     }
     for (partition, items) in by_partition {
-        let search = Search { log, order_id, items, partition, since_ms: since_ms.saturating_sub(SKEW_MS) };
+        let search = PartitionSearch { log, order_id, items, partition, since_ms: since_ms.saturating_sub(SKEW_MS) };
         match timeout_at(until, search.run(&mut found.items)).await {
             Ok(read) => read?,
             Err(_) => found.complete = false,
@@ -107,7 +107,7 @@ pub async fn find(
 }
 
 /// One partition number, and the order's items there.
-struct Search<'a> {
+struct PartitionSearch<'a> {
     log: &'a dyn EventLog,
     order_id: &'a OrderId,
     items: Vec<&'a ItemSought>,
@@ -115,10 +115,10 @@ struct Search<'a> {
     since_ms: EpochMs,
 }
 
-type Found = BTreeMap<OrderItemId, ItemFound>;
+type FoundItems = BTreeMap<OrderItemId, ItemFound>;
 
-impl Search<'_> {
-    async fn run(&self, found: &mut Found) -> Result<(), LogError> {
+impl PartitionSearch<'_> {
+    async fn run(&self, found: &mut FoundItems) -> Result<(), LogError> {
         let published = self.start(|item| item.published_at_ms);
         self.scan(Topic::OrderEvents, published, |record| self.published(record, found)).await?;
         let applied = self.start(|item| item.applied_at_ms);
@@ -156,12 +156,12 @@ impl Search<'_> {
         }
     }
 
-    fn enough(&self, found: &Found, is_found: impl Fn(&ItemFound) -> bool) -> ControlFlow<()> {
+    fn enough(&self, found: &FoundItems, is_found: impl Fn(&ItemFound) -> bool) -> ControlFlow<()> {
         let all = self.items.iter().all(|item| found.get(&item.order_item_id).is_some_and(&is_found));
         if all { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn published(&self, record: &Record, found: &mut Found) -> ControlFlow<()> {
+    fn published(&self, record: &Record, found: &mut FoundItems) -> ControlFlow<()> {
         let event = record.value.as_ref().and_then(|value| order_event::decode_value(value).ok());
         let Some(event) = event.filter(|event| event.order_id == *self.order_id && event.wish != Wish::Probe) else {
             return ControlFlow::Continue(());
@@ -175,7 +175,7 @@ impl Search<'_> {
         self.enough(found, |item| item.published.is_some())
     }
 
-    fn answered(&self, record: &Record, found: &mut Found) -> ControlFlow<()> {
+    fn answered(&self, record: &Record, found: &mut FoundItems) -> ControlFlow<()> {
         let fact = record.value.as_ref().and_then(|value| inventory_event::decode(value).ok());
         let Some(fact) = fact.filter(|fact| fact.event_type != EventType::Known(EventKind::OrderExpired)) else {
             return ControlFlow::Continue(());
@@ -191,7 +191,7 @@ impl Search<'_> {
         self.enough(found, |item| item.answered.is_some())
     }
 
-    fn state(&self, record: &Record, found: &mut Found) -> ControlFlow<()> {
+    fn state(&self, record: &Record, found: &mut FoundItems) -> ControlFlow<()> {
         let revision = match product_record::decode(record, 0) {
             Ok(Restored::Ours(state)) => Some(state.revision),
             Ok(Restored::Removed(_, revision)) => revision,
@@ -208,7 +208,7 @@ impl Search<'_> {
         self.enough(found, |item| item.state.is_some() || item.revision.is_none())
     }
 
-    fn frame(&self, record: &Record, found: &mut Found) -> ControlFlow<()> {
+    fn frame(&self, record: &Record, found: &mut FoundItems) -> ControlFlow<()> {
         for item in self.of_record(record) {
             if let Some(item) = found.get_mut(&item.order_item_id)
                 && item.frame.is_none()

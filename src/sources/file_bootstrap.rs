@@ -60,8 +60,9 @@ fn alarm(error: &BootstrapError) -> Alarm {
         BootstrapError::Twice { product_id, .. } => format!("it names {product_id} twice"),
     };
     let text = format!(
-        "the shop cannot open without its first products, and the file that KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE names cannot be used: \
-         {what}. Mend the file, it is read again every few seconds; or set the key to an empty text to open with none"
+        "the shop cannot open without its first products, and the file that KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE names cannot \
+         be used: {what}. Correct the file, which is read again every few seconds; or set the key to an empty text to open \
+         without products"
     );
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     Alarm::blocks(text).with_detail(format_args!("{error}{cause}"))

@@ -95,7 +95,7 @@ pub enum CartError {
     #[error("a cart holds at most {MAX_LINES} products")]
     CartFull,
     /// No order can have a total this high.
-    #[error("the cart would cost more than 99999999.99 with tax and shipping, which no order can")]
+    #[error("with tax and shipping the cart would cost more than 99999999.99, the limit of an order")]
     TooExpensive,
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -194,7 +194,7 @@ impl Store {
             .execute(&self.pool)
             .await
         };
-        Ok(self.run("sweep old carts", sweep).await?.rows_affected())
+        Ok(self.run("delete old carts", sweep).await?.rows_affected())
     }
 }
 

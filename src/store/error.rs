@@ -18,8 +18,8 @@ pub enum StoreError {
     /// No answer within the deadline. A write may have taken effect.
     #[error("could not {doing}: PostgreSQL did not answer within {waited:?}")]
     TimedOut { doing: &'static str, waited: Duration },
-    /// Others changed the same rows again and again.
-    #[error("could not {doing}: others kept changing the same rows")]
+    /// Concurrent requests kept changing the same rows.
+    #[error("could not {doing}: concurrent requests kept changing the same rows")]
     Contended { doing: &'static str },
     /// PostgreSQL refused the statement.
     #[error("could not {doing}")]
@@ -39,17 +39,18 @@ pub enum StoreError {
     Migration(#[source] Arc<sqlx::migrate::MigrateError>),
     /// The schema was migrated by a newer version of this program.
     #[error(
-        "the database has migration {migration}, which this version does not know: a newer KartShoppe wrote it. Start that version, \
-         restore a backup from before it, or empty the shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
+        "the database has migration {migration}, which this version does not know: a newer KartShoppe wrote it. Start that \
+         version, restore a backup from before it, or empty the shop with `kartshoppe topics delete --all` and `kartshoppe db \
+         reset`"
     )]
     Newer { migration: i64 },
-    /// Somebody's open transaction holds a table that a migration changes.
-    #[error("the tables cannot be brought to the newest shape while others hold them: end {by}")]
+    /// Another session's open transaction locks a table that a migration changes.
+    #[error("the database cannot be migrated while other sessions hold locks on its tables: end {by}")]
     Held { by: String },
     /// The URL points to a pooler that does not pool by session.
     #[error(
-        "the database URL leads to a pooler in {mode} mode (PgBouncer: pool_mode = {mode}), which gives each {mode} another connection of \
-         PostgreSQL: set pool_mode = session for this database, or lead the URL to PostgreSQL itself"
+        "the database URL points to a pooler in {mode} mode (PgBouncer: pool_mode = {mode}), which gives each {mode} another \
+         connection of PostgreSQL: set pool_mode = session for this database, or lead the URL to PostgreSQL itself"
     )]
     Pooled { mode: PoolMode },
     /// Not a PostgreSQL URL.
@@ -182,7 +183,7 @@ fn is_transient_state(code: &str) -> bool {
     const ROLLBACK: &str = "40"; // serialization failure, deadlock
     const SYSTEM: &str = "58"; // the server's own input and output
     const LOCK_NOT_AVAILABLE: &str = "55P03";
-    const READ_ONLY: &str = "25006"; // a stand-by that is not yet promoted
+    const READ_ONLY: &str = "25006"; // a standby that is not yet promoted
     const IDLE_TRANSACTION: &str = "25P03";
     [CONNECTION, RESOURCES, OPERATOR, ROLLBACK, SYSTEM].iter().any(|class| code.starts_with(class))
         || [LOCK_NOT_AVAILABLE, READ_ONLY, IDLE_TRANSACTION].contains(&code)

@@ -84,7 +84,7 @@ impl Store {
             .execute(&self.pool)
             .await
         };
-        Ok(self.run("sweep old idempotency keys", sweep).await?.rows_affected())
+        Ok(self.run("delete old idempotency keys", sweep).await?.rows_affected())
     }
 }
 

@@ -115,8 +115,8 @@ impl Store {
     /// The sessions and prepared transactions that hold our tables.
     async fn holders(&self) -> String {
         let ask = || async { sqlx::query_scalar::<_, String>(HOLDERS).fetch_all(&self.pool).await };
-        let holders = self.run("ask who holds the tables", ask).await.unwrap_or_default();
-        if holders.is_empty() { "others whose names PostgreSQL does not tell".to_owned() } else { holders.join(", ") }
+        let holders = self.run("ask which sessions lock the tables", ask).await.unwrap_or_default();
+        if holders.is_empty() { "sessions that PostgreSQL does not show to this role".to_owned() } else { holders.join(", ") }
     }
 
     async fn server_version(&self) -> Result<i32, sqlx::Error> {

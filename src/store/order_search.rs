@@ -86,7 +86,7 @@ impl Store {
                 .bind(search.limit);
             query.fetch_all(&self.pool).await
         };
-        let found = self.traced_here(span::ORDER_SELECT, self.run("look for orders", find)).await?;
+        let found = self.traced_here(span::ORDER_SELECT, self.run("search for orders", find)).await?;
         Ok(found.into_iter().map(|(created_us, order_id)| OrderCursor { created_us, order_id }).collect())
     }
 }

@@ -212,7 +212,7 @@ impl Store {
         let order_ids = self.traced_here(span::ORDER_SELECT, self.run("list the session's orders", list)).await?;
         let Orders { found, unreadable } = self.orders(&order_ids).await?;
         for Unreadable { order_id, reason, .. } in unreadable {
-            tracing::error!(kartshoppe.order.id = order_id, reason, "an order cannot be shown: put its rows right");
+            tracing::error!(kartshoppe.order.id = order_id, reason, "an order cannot be shown: correct its rows in PostgreSQL");
         }
         Ok(found)
     }

@@ -140,6 +140,6 @@ impl Store {
             .fetch_all(&self.pool)
             .await
         };
-        self.run("take items back that were passed over", take).await
+        self.run("take back items that were passed over", take).await
     }
 }

@@ -70,7 +70,7 @@ impl Store {
             None => Err(StoreError::Corrupt {
                 table: "dead_letter_replays",
                 id: format!("{}/{}", place.partition, place.offset),
-                reason: "it was claimed, and the claim is gone".to_owned(),
+                reason: "it was claimed, and the claim has disappeared".to_owned(),
             }),
         }
     }
@@ -127,6 +127,6 @@ impl Store {
             let mark = sqlx::query(sql).bind(&place.log_id).bind(place.partition).bind(place.offset);
             mark.bind(copy.0).bind(copy.1).execute(&self.pool).await.map(|_| ())
         };
-        self.run("write down a replay", mark).await
+        self.run("record a replay", mark).await
     }
 }

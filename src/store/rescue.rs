@@ -31,7 +31,7 @@ pub struct Probe {
 
 /// Counts of items without an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Waiting {
+pub struct WaitingItems {
     /// Of these the WAL reader is the publisher.
     pub wal: i64,
     /// Direct, not expired yet.
@@ -107,7 +107,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
         };
-        let ids = self.run("look for items to rescue", find).await?;
+        let ids = self.run("query items to rescue", find).await?;
         self.for_usable(ids, |ids| self.probes(ids, interval_ms)).await
     }
 
@@ -125,12 +125,15 @@ impl Store {
             let ids = sqlx::query_scalar::<_, RawId>(sql).bind(limit).bind(farthest_ms).bind(passed_over);
             ids.fetch_all(&self.pool).await
         };
-        let ids = self.run("look for items that expire too late", find).await?;
+        let ids = self.run("query items that expire too late", find).await?;
         if ids.is_empty() {
             return Ok(());
         }
         let ended = self.for_usable(ids, |ids| self.expire(ids, farthest_ms)).await?;
-        tracing::warn!(items = ended.len(), "items of another hand would have expired in days or never: they expire now");
+        tracing::warn!(
+            items = ended.len(),
+            "items that another program inserted would have expired in days or never: they expire now"
+        );
         Ok(())
     }
 
@@ -178,11 +181,11 @@ impl Store {
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
+    pub async fn waiting(&self) -> Result<WaitingItems, StoreError> {
         let waited_ms = self.probe_interval_ms();
         let count = || async {
             sqlx::query_as!(
-                Waiting,
+                WaitingItems,
                 r#"SELECT count(*) FILTER (WHERE publish_via = 'wal' AND (rescued OR NOT overdue)) AS "wal!",
                           count(*) FILTER (WHERE publish_via = 'direct' AND NOT overdue) AS "direct!",
                           count(*) FILTER (WHERE publish_via = 'direct' AND overdue AND rescued) AS "expired!",
@@ -270,7 +273,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
         };
-        let ids = self.run("look for stranded items", find).await?;
+        let ids = self.run("query stranded items", find).await?;
         self.for_usable(ids, |ids| self.stranded_of(ids)).await
     }
 

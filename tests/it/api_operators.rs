@@ -186,7 +186,7 @@ async fn topics_are_listed_read_written_and_kept(place: Place) {
     assert!((200..300).contains(&offsets), "{list}");
     assert!(!list.contains("basket-patterns"));
     assert!(text(&command(&server, &["topics", "create", "--all"], "")).contains("basket-patterns"));
-    assert!(text(&command(&server, &["topics", "create", "--all"], "")).contains("every topic is there"));
+    assert!(text(&command(&server, &["topics", "create", "--all"], "")).contains("every topic exists already"));
 
     let one = text(&command(&server, &["topics", "tail", "products", "--where", ".value.productId == \"PROD_0001\""], ""));
     let records: Vec<Value> = one.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

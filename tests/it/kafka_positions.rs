@@ -162,14 +162,14 @@ async fn a_lost_position_is_refused_with_what_to_do_and_doing_it_helps() {
     // The group's position is one that its topic never had.
     let beyond = later.iter().map(|(at, known)| (*at, Position { offset: known.offset + 1_000, ..known.clone() })).collect();
     administrator.set_positions(&beyond).await;
-    refused(&place, &["the partition ends at", "make reset"]).await;
-    administrator.set_positions(&later).await;
+    refused(&place, &["the partition ends at", "--reset-offsets --to-latest", "make reset"]).await;
+    administrator.set_positions(&self::ends(&place).await).await;
     buy(&place, 3 * PRODUCTS).await;
     let later = served(&place, 3 * PRODUCTS).await;
 
     // The group was deleted, while the states say what was applied.
     administrator.delete_group().await;
-    refused(&place, &["holds states up to", "the group has no position there", "make reset"]).await;
+    refused(&place, &["holds states up to", "the group has no committed position there", "make reset"]).await;
     administrator.set_positions(&later).await;
     buy(&place, 4 * PRODUCTS).await;
     served(&place, 4 * PRODUCTS).await;
@@ -235,7 +235,7 @@ async fn positions_moved_forward_by_others_skip_no_input() {
         until_outcomes(&shop, (round + 1) * PRODUCTS).await;
         within(eventually(|| async { alarms(&shop, "position-foreign").iter().all(|alarm| !alarm.blocks) })).await;
         let told = alarms(&shop, "position-foreign");
-        assert!(!told.is_empty() && told.iter().all(|alarm| alarm.text.contains("goes on at")), "{told:?}");
+        assert!(!told.is_empty() && told.iter().all(|alarm| alarm.text.contains("continues at")), "{told:?}");
         shop.settle().await;
         ours = shop.log.committed(INVENTORY_GROUP).await.unwrap();
         shop.close().await;

@@ -248,7 +248,7 @@ async fn of_two_processes_with_one_name_the_elder_ends_and_says_why() {
     let younger = Server::start(options).await;
     assert_eq!(elder.wait().await, Some(1));
     let said = elder.log_tail();
-    assert!(said.contains("Give each a KARTSHOPPE__INSTANCE of its own") && said.contains("stopping"), "{said}");
+    assert!(said.contains("Give each process its own KARTSHOPPE__INSTANCE") && said.contains("stopping"), "{said}");
     processes.serves(&[0, 1, 2, 3], &load).await;
     processes.shared_by(&[&younger]).await;
     let orders = load.stop().await;

@@ -138,12 +138,12 @@ async fn a_permission_that_only_checks_need_is_a_warning() {
     let options = options(&secured, &prefix, &files.path().join("products.json")).await;
     let options = options.set("KARTSHOPPE__HEALTH__TRIAL_WRITE_AFTER", "1s");
     let server = Server::start(options).await;
-    stands(&server, Cause::TrialWriteRefused, &["the topic health cannot be made or written to"]).await;
+    stands(&server, Cause::TrialWriteRefused, &["the topic health cannot be created or written to"]).await;
     rights.grant("TOPIC", &health, "WRITE");
     is_over(&server, Cause::TrialWriteRefused).await;
     let products = format!("{prefix}{}", Topic::Products.name());
     rights.revoke("TOPIC", &products, "DESCRIBE_CONFIGS");
-    let words = ["how Kafka keeps products cannot be seen", "--operation DESCRIBE_CONFIGS"];
+    let words = ["the settings of products cannot be read", "--operation DESCRIBE_CONFIGS"];
     stands(&server, Cause::TopicPolicyUnknown, &words).await;
     rights.grant("TOPIC", &products, "DESCRIBE_CONFIGS");
     is_over(&server, Cause::TopicPolicyUnknown).await;

@@ -86,7 +86,7 @@ async fn a_topic_deleted_while_the_shop_runs_is_named_and_a_recreated_one_is_ref
         }
     })
     .await;
-    assert!(reason.contains("order-events was deleted and made anew") && reason.contains("make reset"), "{reason}");
+    assert!(reason.contains("order-events was deleted and recreated") && reason.contains("make reset"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kartshoppe::clock::Clock;
 use kartshoppe::log::{EventLog, Headers, NewRecord, Record, Start, Stop, TopicPartition, read_topics};
-use kartshoppe::records::search::{Direction, EndedBy, Order, Query, search};
+use kartshoppe::records::search::{Direction, EndedBy, MergeOrder, Query, search};
 use kartshoppe::records::{Form, Predicate, ReadFrom};
 use kartshoppe::wire::topics::Topic;
 use rand::rngs::StdRng;
@@ -99,7 +99,7 @@ fn question(random: &mut StdRng) -> (Query, Option<Holds>) {
         predicate: predicate.as_ref().map(|(text, _)| (Predicate::parse(text).unwrap(), text.clone())),
         from: place(random),
         to: random.random_ratio(1, 3).then(|| place(random)),
-        order: if random.random_ratio(1, 2) { Order::Time } else { Order::Offset },
+        order: if random.random_ratio(1, 2) { MergeOrder::Time } else { MergeOrder::Offset },
         direction: if random.random_ratio(1, 2) { Direction::Oldest } else { Direction::Newest },
         limit: random.random_range(1..60),
         form: Form::Json,
@@ -136,8 +136,8 @@ fn expected(all: &BTreeMap<TopicPartition, Vec<Record>>, query: &Query, holds: O
         queues.push(queue);
     }
     let key = |record: &Record| match query.order {
-        Order::Time => (record.append_time_ms, record.topic_partition()),
-        Order::Offset => (record.offset, record.topic_partition()),
+        MergeOrder::Time => (record.append_time_ms, record.topic_partition()),
+        MergeOrder::Offset => (record.offset, record.topic_partition()),
     };
     let mut merged = Vec::new();
     loop {
@@ -214,7 +214,7 @@ async fn a_cursor_belongs_to_its_search_and_ends_where_the_search_began(place: P
         predicate: None,
         from: ReadFrom::Start,
         to: None,
-        order: Order::Time,
+        order: MergeOrder::Time,
         direction: Direction::Oldest,
         limit: 60,
         form: Form::Json,
@@ -284,7 +284,7 @@ mod speed {
                 predicate: Some((Predicate::parse(text).unwrap(), text.to_owned())),
                 from: ReadFrom::Start,
                 to: None,
-                order: Order::Time,
+                order: MergeOrder::Time,
                 direction,
                 limit: 100,
                 form: Form::Text,

@@ -193,7 +193,7 @@ async fn a_reader_whose_url_leads_to_a_pooler_says_so() {
     let Some(bouncer) = Bouncer::start(&shop.database.cdc_url, "pool_mode = session").await else { return };
     shop.config.url = bouncer.url();
     let reader = shop.reader().await;
-    reader.alarms("leads to a pooler").await;
+    reader.alarms("points to a pooler").await;
     reader.stop().await;
     shop.database.store.close().await;
 }

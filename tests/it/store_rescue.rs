@@ -162,7 +162,7 @@ async fn an_item_that_was_passed_over_is_taken_back_and_only_later_answers_count
     assert_eq!(
         store.take_back(&read_to(&end().await, system), 10).await.unwrap(),
         0,
-        "it was published anew, and is not marked yet"
+        "it was published again, and is not marked yet"
     );
 }
 

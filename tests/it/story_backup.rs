@@ -71,7 +71,7 @@ async fn a_backup_of_a_shop_that_sells_is_the_shop_of_that_moment() {
     let output = taken.await.unwrap();
     assert!(output.status.success(), "{}", words(&output));
     println!("orders during the backup: {}; {}", one + two, words(&output));
-    assert!(words(&back_up(&server, &file)).contains("is there already"));
+    assert!(words(&back_up(&server, &file)).contains("exists already"));
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions()) & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left beside it");
     server.kill();

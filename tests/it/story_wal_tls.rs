@@ -128,7 +128,7 @@ async fn a_certificate_that_does_not_fit_is_refused_with_the_reason(place: Place
     let good = tls.with_tls(&urls.database, "127.0.0.1", "ca.crt");
     for (host, ca, reason) in [("127.0.0.1", "other.crt", "UnknownIssuer"), ("localhost", "ca.crt", "not valid for name")] {
         let mut server = Server::launch(options(&place, &good, &tls.with_tls(&urls.cdc, host, ca)));
-        let told = server.until_not_ready_because("TLS does not satisfy").await;
+        let told = server.until_not_ready_because("TLS certificate was not accepted").await;
         assert!(told.contains("sslrootcert=FILE") && told.contains(reason), "{told}");
         let metrics = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();
         assert!(metrics.contains("kartshoppe_cdc_alarm{alarm=\"tls\"} 1"), "{metrics}");

@@ -167,7 +167,7 @@ async fn the_missing_permissions_of_a_credential_are_named(place: Place) {
     let shop = WalShop::open(&place).await;
     let wrong = shop.config.url.replace("kartshoppe_cdc:", "kartshoppe_cdc:not");
     let reader = shop.reader_with(WalConfig { url: wrong, ..shop.config.clone() }, shop.log()).await;
-    reader.alarms("refuses the WAL reader's credential").await;
+    reader.alarms("refuses the WAL reader's credentials").await;
     reader.stop().await;
     let without = WalConfig { url: shop.database.url.clone(), ..shop.config.clone() };
     let reader = shop.reader_with(without, shop.log()).await;

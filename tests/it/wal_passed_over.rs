@@ -190,7 +190,7 @@ async fn items_that_are_merely_waiting_are_applied_once(place: Place) {
     let inventory = start_inventory(shop.wal.log(), HANG_AFTER).await;
     shop.until("every item has its outcome", OPEN, 0).await;
     let published = shop.wal.events().await.iter().map(value).filter(|event| event["source"] == "wal").count();
-    assert_eq!(published, 5, "nothing was published anew");
+    assert_eq!(published, 5, "nothing was published again");
     assert_eq!(count(&shop.wal.database.store, "SELECT sum(allocated)::bigint FROM order_items").await, 5);
     let report = shop.check().await;
     assert!(!report.contains("BROKEN"), "{report}");

@@ -237,7 +237,7 @@ async fn a_reader_waits_for_the_migrations_of_its_process_without_an_alarm() {
     patient
         .reports(|report| {
             assert_eq!(report.alarm(), None);
-            report.sentence().contains("newest shape")
+            report.sentence().contains("being migrated")
         })
         .await;
     shop.database.store.migrate().await.unwrap();

@@ -47,7 +47,7 @@ pub fn decode(catalog: &Catalog, record: &Record, trust: Trust) -> DecodedRecord
             messaging.destination.partition.id = record.partition,
             messaging.kafka.offset = record.offset,
             reason,
-            "a record of the catalogue cannot be read: it is skipped"
+            "a record of the catalogue cannot be read and is skipped"
         );
         DecodedRecord::Nothing { id: None }
     })

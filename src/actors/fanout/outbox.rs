@@ -21,7 +21,7 @@ pub enum FrameSubject {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingFrame {
     subject: FrameSubject,
     frame: Bytes,
     /// The time of the event behind the frame, where that is measured.
@@ -31,8 +31,8 @@ struct Waiting {
 /// The frames that wait for one page.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    waiting: VecDeque<Waiting>,
-    /// Frames were let go: the page must read its orders over REST.
+    waiting: VecDeque<WaitingFrame>,
+    /// Frames were dropped: the page must read its orders over REST.
     overflowed: bool,
 }
 
@@ -40,7 +40,7 @@ impl Outbox {
     /// Adds a frame; returns whether older ones about something else had to go.
     pub fn put(&mut self, subject: FrameSubject, frame: Bytes, event_ms: Option<EpochMs>) -> bool {
         self.waiting.retain(|known| known.subject != subject);
-        self.waiting.push_back(Waiting { subject, frame, event_ms });
+        self.waiting.push_back(WaitingFrame { subject, frame, event_ms });
         let mut gone = false;
         while self.waiting.len() > 1 && (self.waiting.len() > WAITING_MAX || self.bytes() > WAITING_BYTES_MAX) {
             // Cart and recommendation are one frame each and always current: orders go first.

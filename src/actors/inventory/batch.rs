@@ -86,12 +86,12 @@ pub(crate) struct Probe {
 
 /// Records that were polled together.
 #[derive(Debug)]
-pub(crate) struct Chunk {
+pub(crate) struct PolledChunk {
     pub records: Vec<Record>,
     pub decoded_at: SystemTime,
 }
 
-impl Chunk {
+impl PolledChunk {
     /// These records, decoded now.
     pub(crate) fn new(records: Vec<Record>) -> Self {
         Self { records, decoded_at: spans::now() }
@@ -101,7 +101,7 @@ impl Chunk {
 /// The record that a command came in, as an index into the polled chunk, which all its records share.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordOrigin {
-    chunk: Arc<Chunk>,
+    chunk: Arc<PolledChunk>,
     index: u32,
     /// The bytes of one element, where the record is an array.
     part: Option<Box<Bytes>>,
@@ -112,7 +112,7 @@ impl RecordOrigin {
     ///
     /// # Panics
     /// Beyond the end of the chunk.
-    pub(crate) fn new(chunk: &Arc<Chunk>, index: u32, part: Option<Bytes>) -> Self {
+    pub(crate) fn new(chunk: &Arc<PolledChunk>, index: u32, part: Option<Bytes>) -> Self {
         assert!((index as usize) < chunk.records.len(), "no record {index} in a chunk of {}", chunk.records.len());
         Self { chunk: chunk.clone(), index, part: part.map(Box::new) }
     }

@@ -99,13 +99,13 @@ impl Collector {
 
     /// Whether this product has not replied yet.
     pub(crate) fn is_pending(&self, product: usize) -> bool {
-        self.table().entries[product].owes()
+        self.table().entries[product].has_not_replied()
     }
 
     /// The products that have not replied yet.
     pub(crate) fn pending(&self) -> Vec<usize> {
         let table = self.table();
-        table.entries.iter().enumerate().filter(|(_, entry)| entry.owes()).map(|(index, _)| index).collect()
+        table.entries.iter().enumerate().filter(|(_, entry)| entry.has_not_replied()).map(|(index, _)| index).collect()
     }
 
     /// Starts a new attempt: replies to the old one are dropped from now on.
@@ -161,7 +161,7 @@ impl ReplyTable {
 }
 
 impl ReplyEntry {
-    fn owes(&self) -> bool {
+    fn has_not_replied(&self) -> bool {
         !self.finished && self.reply.is_none()
     }
 }
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_that_replied_owes_nothing_while_the_batch_is_committed() {
+    fn a_product_that_replied_misses_no_reply_while_the_batch_is_committed() {
         let collector = collector(1);
         collector.reply(0, 0, ProductReply::default());
         assert!(collector.take_all().is_some());

@@ -188,11 +188,11 @@ mod tests {
     }
 
     /// Opened as often as asked, and never read: what a right to describe without one to read gives.
-    struct Unreadable {
+    struct UnreadableLog {
         positions: BTreeMap<TopicPartition, Offset>,
     }
 
-    impl Reader for Unreadable {
+    impl Reader for UnreadableLog {
         fn read(&mut self, _max_records: usize, _max_wait: Duration) -> LogFuture<'_, Vec<Record>> {
             Box::pin(async { Err(LogError::Unavailable("may not be read".to_owned())) })
         }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn unreadable() -> Box<dyn Reader> {
-        Box::new(Unreadable { positions: [(PARTITION, 7)].into() })
+        Box::new(UnreadableLog { positions: [(PARTITION, 7)].into() })
     }
 
     #[tokio::test(start_paused = true)]

@@ -101,7 +101,8 @@ impl OrderPublisher {
             Err(error) => {
                 report.handovers.iter_mut().for_each(|handover| handover.span.fail(error.kind()));
                 spans::within(spans::only(report.handovers.iter().map(|handover| &handover.span)).as_ref(), || {
-                    tracing::warn!(%error, "it is unclear whether order items reached the event log: they are not sent again, but rescued if need be");
+                    tracing::warn!(%error,
+                        "it is unknown whether order items reached the event log: the rescue will ask, nothing is sent again");
                 });
             }
         }

@@ -28,11 +28,11 @@ pub enum PublishMode {
 /// Why direct publishing is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WalReason {
-    #[error("the event log has not said yet whether order-events carries its own append time")]
+    #[error("not known yet whether order-events carries the log's append time")]
     NotKnownYet,
     #[error("order-events does not carry the log's append time: set message.timestamp.type=LogAppendTime")]
     NoAppendTime,
-    #[error("the clocks of event log and database differ by {difference_ms} ms: set both by NTP")]
+    #[error("the clocks of event log and database differ by {difference_ms} ms: synchronise both by NTP")]
     ClocksDiffer { difference_ms: i64 },
 }
 
@@ -100,7 +100,7 @@ impl Gate {
 
     fn alarm(&self, reason: WalReason) {
         self.alarms.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(%reason, "orders go through change data capture instead of direct publishing");
+        tracing::error!(%reason, "orders are published through change data capture instead of directly");
     }
 }
 

@@ -148,7 +148,8 @@ impl PublisherHandle {
         let has_credit = credit.is_some();
         let handover = Handover { records, items: count, counts, inserted_at_ms, handed_at, _credit: credit, span };
         if !has_credit || self.mailbox.tell(OrderPublisherMsg::Publish(handover)).is_err() {
-            tracing::warn!(kartshoppe.order.id = %order.order_id, items = count, "items were not handed to the event log: they will be rescued");
+            tracing::warn!(kartshoppe.order.id = %order.order_id, items = count,
+                "items were not handed to the event log: the rescue will publish them");
         }
     }
 

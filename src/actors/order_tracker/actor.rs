@@ -105,7 +105,7 @@ impl OrderTracker {
                 }
                 backoff.wait().await;
             };
-            recorder.show_owed().await;
+            recorder.send_orders().await;
             let _ = mailbox.tell(OrderTrackerMsg::Opened(opening));
         }))
     }
@@ -167,7 +167,7 @@ impl OrderTracker {
 
     /// Stores positions, shows orders that wait for it, and queries items to rescue.
     fn check(&self, state: &mut OrderTrackerState) {
-        if state.recording.is_none() && (!state.unstored.positions.is_empty() || self.recorder.handle.owes()) {
+        if state.recording.is_none() && (!state.unstored.positions.is_empty() || self.recorder.handle.has_unsent()) {
             let settlement = Settlement { batch: std::mem::take(&mut state.unstored), ..Settlement::default() };
             state.recording = Some(self.record(&state.mailbox, settlement, None));
         }

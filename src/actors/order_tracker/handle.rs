@@ -14,7 +14,7 @@ use crate::telemetry::metrics::SECONDS;
 pub type RenderOrder = Arc<dyn Fn(&Order) -> crate::wire::pages::order::Order + Send + Sync>;
 
 /// Orders that are still to be sent to their pages, at most: beyond it pages learn of them when they ask.
-const OWED_MAX: usize = 100_000;
+const UNSENT_MAX: usize = 100_000;
 
 /// What the tracker did, since the process started.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub struct TrackerHandle {
 #[derive(Debug, Default)]
 pub(super) struct TrackerShared {
     pub(super) caught_up: AtomicBool,
-    owed: Mutex<BTreeSet<String>>,
+    unsent: Mutex<BTreeSet<String>>,
 }
 
 impl TrackerHandle {
@@ -91,32 +91,32 @@ impl TrackerHandle {
         &self.counts
     }
 
-    pub(super) fn owe<'a>(&self, order_ids: impl Iterator<Item = &'a str>) {
-        let mut owed = self.owed_orders();
+    pub(super) fn must_send<'a>(&self, order_ids: impl Iterator<Item = &'a str>) {
+        let mut unsent = self.unsent_orders();
         for order_id in order_ids {
-            if owed.len() < OWED_MAX {
-                owed.insert(order_id.to_owned());
+            if unsent.len() < UNSENT_MAX {
+                unsent.insert(order_id.to_owned());
             }
         }
     }
 
     /// Whether an order is still to be sent to its pages.
-    pub(super) fn owes(&self) -> bool {
-        !self.owed_orders().is_empty()
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.unsent_orders().is_empty()
     }
 
-    pub(super) fn owed(&self) -> Vec<String> {
-        self.owed_orders().iter().cloned().collect()
+    pub(super) fn unsent(&self) -> Vec<String> {
+        self.unsent_orders().iter().cloned().collect()
     }
 
-    pub(super) fn settle_debt(&self, order_ids: &[String]) {
-        let mut owed = self.owed_orders();
+    pub(super) fn were_sent(&self, order_ids: &[String]) {
+        let mut unsent = self.unsent_orders();
         for order_id in order_ids {
-            owed.remove(order_id);
+            unsent.remove(order_id);
         }
     }
 
-    fn owed_orders(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.shared.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unsent_orders(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.shared.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -38,12 +38,12 @@ pub async fn take_back(log: &dyn EventLog, store: &Store, handle: &TrackerHandle
             tracing::warn!(
                 items,
                 kartshoppe.pg.lsn = %position.resume_lsn,
-                "order items are on the log for long and have no outcome: the inventory is asked about them"
+                "order items have been on the log for long without an outcome: asking the inventory about them"
             );
         }
         Err(error) => {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "cannot take order items back that were passed over; trying again");
+            tracing::warn!(error, "cannot take back order items that were passed over; trying again");
         }
     }
 }

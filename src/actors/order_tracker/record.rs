@@ -52,7 +52,7 @@ impl Recorder {
         let batch = &settlement.batch;
         Promise::OneOutcome.broken(settlement.repeated);
         // Before the write: if this process's tracker dies in between, the next one notifies them.
-        self.handle.owe(batch.outcomes.iter().map(|outcome| outcome.order_id.as_str()));
+        self.handle.must_send(batch.outcomes.iter().map(|outcome| outcome.order_id.as_str()));
         let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         loop {
             match self.store.record_traced(batch, &spans).await {
@@ -73,7 +73,7 @@ impl Recorder {
         if let Some(append_ms) = settlement.probed_append_ms {
             self.compare_clocks(append_ms).await;
         }
-        self.show_owed().await;
+        self.send_orders().await;
     }
 
     /// The database refuses something in the batch: what it refuses alone is left out, so that one event cannot hold up all
@@ -107,7 +107,7 @@ impl Recorder {
                     tracing::error!(
                         kartshoppe.order.id = order_id,
                         error = &error as &dyn std::error::Error,
-                        "the database refuses an order's outcome: a human must look"
+                        "the database refuses an order's outcome: an operator must correct its rows"
                     );
                     return;
                 }
@@ -148,28 +148,28 @@ impl Recorder {
         }
     }
 
-    /// Shows every order that is owed to its session's pages here.
-    pub async fn show_owed(&self) {
-        let owed = self.handle.owed();
-        if owed.is_empty() || self.fanout.pages() == 0 {
-            self.handle.settle_debt(&owed);
+    /// Sends every order that is still due to its session's pages here.
+    pub async fn send_orders(&self) {
+        let unsent = self.handle.unsent();
+        if unsent.is_empty() || self.fanout.pages() == 0 {
+            self.handle.were_sent(&unsent);
             self.alarms.clear(&UNREADABLE);
             return;
         }
         if bugs::is(Bug::OrderUpdateLost) {
-            self.handle.settle_debt(&owed);
+            self.handle.were_sent(&unsent);
             // A slow database, so that a kill hits here within a short drill.
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
-        match self.store.orders(&owed).await {
+        match self.store.orders(&unsent).await {
             Ok(Orders { found, unreadable }) => {
                 for order in &found {
                     if order.session_id.as_ref().is_some_and(|id| self.fanout.has_session(id.as_str())) {
                         self.fanout.show_order(&(self.render)(order));
                     }
                 }
-                let sent = owed.into_iter().filter(|id| unreadable.iter().all(|one| one.order_id != *id));
-                self.handle.settle_debt(&sent.collect::<Vec<_>>());
+                let sent = unsent.into_iter().filter(|id| unreadable.iter().all(|one| one.order_id != *id));
+                self.handle.were_sent(&sent.collect::<Vec<_>>());
                 self.alarms.set(UNREADABLE, alarm_of(&unreadable));
             }
             // Still due: sent with the next batch, or by the next check.
@@ -190,19 +190,20 @@ fn named<'a>(ids: impl Iterator<Item = &'a str>, all: usize) -> String {
 fn alarm_of_unusable(unusable: &[UnusableItem]) -> Option<Alarm> {
     let first = unusable.first()?;
     let text = format!(
-        "{} order items without an outcome cannot be rescued, as their rows in PostgreSQL hold what none of ours can: put right or delete {}",
+        "{} order items without an outcome cannot be rescued, as their rows in PostgreSQL hold invalid values: correct or delete \
+         {}",
         unusable.len(),
         named(unusable.iter().map(|item| item.order_item_id.as_str()), unusable.len())
     );
-    Some(Alarm::warns(text).with_detail(format!("the first one says: {}", first.reason)))
+    Some(Alarm::warns(text).with_detail(format!("the first error is: {}", first.reason)))
 }
 
 /// Names the items that an operator must decide about.
 fn alarm_of_stranded(stranded: &[Stranded]) -> Option<Alarm> {
     stranded.first()?;
     let text = format!(
-        "order items from before a gap in the outcomes have none ({}): /admin/rescue lists them; whether their units were taken, only the \
-         event log shows",
+        "order items from before a gap in the outcomes have no outcome ({}): /admin/rescue lists them; only the event log shows \
+         whether their units were taken",
         named(stranded.iter().map(|item| item.order_item_id.as_str()), stranded.len())
     );
     Some(Alarm::warns(text))
@@ -213,8 +214,8 @@ fn alarm_of(unreadable: &[Unreadable]) -> Option<Alarm> {
     let first = unreadable.first()?;
     let named = named(unreadable.iter().map(|one| one.order_id.as_str()), unreadable.len());
     let text = format!(
-        "{} orders cannot be shown to their pages, as their rows in PostgreSQL hold what no order can: put right or delete {named}; \
-         the first one says: {}",
+        "{} orders cannot be shown to their pages, as their rows in PostgreSQL hold invalid values: correct or delete {named}; \
+         the first error is: {}",
         unreadable.len(),
         first.reason
     );
@@ -222,5 +223,5 @@ fn alarm_of(unreadable: &[Unreadable]) -> Option<Alarm> {
 }
 
 fn complain(error: &StoreError) {
-    tracing::warn!(error = error as &dyn std::error::Error, "cannot write order outcomes down");
+    tracing::warn!(error = error as &dyn std::error::Error, "cannot record order outcomes; trying again");
 }

@@ -50,7 +50,7 @@ async fn probe_oldest(log: &dyn EventLog, store: &Store, handle: &TrackerHandle,
     if due.is_empty() {
         return 0;
     }
-    tracing::info!(items = due.len(), "asking the inventory about order items that were published late or never");
+    tracing::info!(items = due.len(), "asking the inventory about order items whose expiry has passed without an outcome");
     handle.counts.probes.fetch_add(due.len() as u64, Ordering::Relaxed);
     if bugs::is(Bug::RescueWithoutProbe) {
         let expired = due.into_iter().map(|probe| (probe.order_id, probe.order_item_id)).collect();
@@ -65,7 +65,7 @@ async fn probe_oldest(log: &dyn EventLog, store: &Store, handle: &TrackerHandle,
             appended.len()
         }
         (Err(error), ..) => {
-            tracing::warn!(%error, "it is unclear whether the inventory was asked; it is asked again in a minute");
+            tracing::warn!(%error, "it is unknown whether the inventory was asked; asking again in a minute");
             0
         }
         (Ok(appended), ..) => appended.len(),

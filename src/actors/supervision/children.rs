@@ -244,13 +244,13 @@ impl Child {
         let (id, is_failing) = (&self.spec.id, self.is_failing());
         let (what, reason) = (cause.as_str(), reason.unwrap_or_default());
         if is_failing && self.is_reported {
-            tracing::debug!(kartshoppe.actor.id = id, cause = what, reason, "an actor ended once more");
+            tracing::debug!(kartshoppe.actor.id = id, cause = what, reason, "an actor ended again");
         } else if is_failing {
             tracing::error!(
                 kartshoppe.actor.id = id,
                 cause = what,
                 reason,
-                "an actor keeps ending and is restarted at the longest backoff"
+                "an actor keeps ending and is restarted with the longest backoff"
             );
         } else if cause == EndCause::Start {
             tracing::warn!(kartshoppe.actor.id = id, reason, "an actor could not start");

@@ -62,8 +62,9 @@ fn document() -> Value {
         "info": {
             "title": "KartShoppe: topics and WebSocket",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What other programs see beside REST (openapi.json). Times are epoch milliseconds, money is a number with two \
-                            decimals at most. Readers ignore fields that they do not know. `send` and `receive` are the shop's view.",
+            "description": "What other programs see beside REST (openapi.json). Times are epoch milliseconds, money is a number \
+                            with two decimals at most. Readers ignore fields that they do not know. `send` and `receive` are the \
+                            shop's view.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": "application/json",
@@ -72,8 +73,8 @@ fn document() -> Value {
             "kafka": {
                 "host": "localhost:9092",
                 "protocol": "kafka",
-                "description": "used if `log.kind = kafka`; `kafka.topic_prefix` stands before each name. The embedded log has the same topics: \
-                                `kartshoppe topics`, and `/admin/topics` on the operators' listener",
+                "description": "used if `log.kind = kafka`; `kafka.topic_prefix` stands before each name. The embedded log has \
+                                the same topics: `kartshoppe topics`, and `/admin/topics` on the operators' listener",
             },
         },
         "channels": channels,
@@ -121,9 +122,9 @@ fn settings(topic: Topic) -> Value {
 fn page_channel() -> Value {
     json!({
         "address": "/ecommerce/{sessionId}/{userId}",
-        "description": "A page's WebSocket. On connect: `PRODUCT_CACHE_SYNC` (the whole catalogue, or not at all above `ws.cache_sync_max`), \
-                        `RECOMMENDATION`, and `SHOPPING_CART` unless it is empty; then what changes. With the subprotocol `kartshoppe.v1` \
-                        also `HEARTBEAT`, whose cursor `resume` takes.",
+        "description": "A page's WebSocket. On connect: `PRODUCT_CACHE_SYNC` (the whole catalogue, or not at all above \
+                        `ws.cache_sync_max`), `RECOMMENDATION`, and `SHOPPING_CART` unless it is empty; then what changes. With \
+                        the subprotocol `kartshoppe.v1` also `HEARTBEAT`, whose cursor `resume` takes.",
         "servers": [{"$ref": "#/servers/shop"}],
         "parameters": {
             "sessionId": {"description": "the shopper's session, made by the page"},

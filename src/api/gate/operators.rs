@@ -61,7 +61,7 @@ impl OperatorsGate {
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         let is_named = parts.headers.get(OPERATOR_HEADER).is_some_and(|name| !name.as_bytes().trim_ascii().is_empty());
         if !reads && !is_named {
-            let detail = "the header X-KartShoppe-Operator is missing or empty: it names who changes something";
+            let detail = "the header X-KartShoppe-Operator is missing or empty: it must name the operator who makes the change";
             return Err(Problem::new(StatusCode::FORBIDDEN, "operator_header_missing", detail));
         }
         Ok(())
@@ -80,7 +80,7 @@ impl OperatorsGate {
     fn refuse_host(&self, parts: &Parts, peer: Peer) -> Problem {
         let host = parts.headers.get("host").map_or_else(String::new, shown);
         let detail = format!(
-            "the operators' listener does not know itself by the Host {host}: if it is one of its names, list it in {HOSTS_KEY}"
+            "{host} is not an allowed Host of the operators' listener: if it is one of its names, list it in {HOSTS_KEY}"
         );
         self.refusals.refuse("admin", parts, peer, Reason { code: "host_refused", detail, setting: HOSTS_KEY })
     }
@@ -88,8 +88,8 @@ impl OperatorsGate {
     fn refuse_page(&self, parts: &Parts, peer: Peer, who: &str) -> Problem {
         let host = parts.headers.get("host").map_or_else(String::new, shown);
         let detail = format!(
-            "{who} may not call the operators' listener, which was asked by the Host {host}: behind a proxy let it pass on the \
-             browser's Host unchanged, and list that in {HOSTS_KEY}"
+            "{who} may not call the operators' listener (the request's Host is {host}): a proxy in front must pass on the \
+             browser's Host unchanged, and that Host must be listed in {HOSTS_KEY}"
         );
         self.refusals.refuse("admin", parts, peer, Reason { code: "origin_refused", detail, setting: HOSTS_KEY })
     }
@@ -109,10 +109,10 @@ fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
     let given = given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let (code, detail) = match given {
         Some((_, given)) if is_same(given.trim().as_bytes(), token.as_bytes()) => return Ok(()),
-        Some(_) => ("token_wrong", "the operators' token is another one: it stands in operator.token in the data directory"),
+        Some(_) => ("token_wrong", "this is not the operators' token, which is in the file operator.token in the data directory"),
         None => (
             "token_missing",
-            "the header `Authorization: Bearer TOKEN` is missing: the token stands in operator.token in the data directory",
+            "the header `Authorization: Bearer TOKEN` is missing: the token is in the file operator.token in the data directory",
         ),
     };
     Err(Problem::new(StatusCode::UNAUTHORIZED, code, detail))

@@ -64,16 +64,15 @@ impl ShopGate {
 
     fn refuse_host(&self, parts: &Parts, peer: Peer) -> Problem {
         let host = parts.headers.get("host").map_or_else(String::new, shown);
-        let detail =
-            format!("this shop does not know itself by the Host {host}: if it is one of its names, list it in {HOSTS_KEY}");
+        let detail = format!("{host} is not an allowed Host of this shop: if it is one of its names, list it in {HOSTS_KEY}");
         self.refusals.refuse("http", parts, peer, Reason { code: "host_refused", detail, setting: HOSTS_KEY })
     }
 
     fn refuse_origin(&self, parts: &Parts, peer: Peer, origin: &HeaderValue) -> Problem {
         let (origin, host) = (shown(origin), parts.headers.get("host").map_or_else(String::new, shown));
         let detail = format!(
-            "pages of the origin {origin} may not call the shop, which was asked by the Host {host}: if these are its own pages \
-             behind a proxy that changes the Host, or pages that may call it, list the origin in {ORIGINS_KEY}"
+            "pages of the origin {origin} may not call the shop (the request's Host is {host}): if a proxy changes the Host of \
+             the shop's own pages, or other pages may call the shop, list the origin in {ORIGINS_KEY}"
         );
         self.refusals.refuse("http", parts, peer, Reason { code: "origin_refused", detail, setting: ORIGINS_KEY })
     }

@@ -1,4 +1,4 @@
-//! Actors: one by one with their counters, the products of a shard, and restarts on request.
+//! Actors: each with its counters, the products of a shard, and restarts on request.
 //!
 //! The counters are read where the actors stamp them: no actor is asked, however many there are. Products have no counters of
 //! their own; their shard knows them.
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::audit::Change;
 use crate::actors::inventory::{ProductReport, ShardHandle};
-use crate::actors::stats::{ActorReport, Entry};
+use crate::actors::stats::{ActorEntry, ActorReport};
 use crate::actors::supervision::ActorKind;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
@@ -21,18 +21,19 @@ use crate::api::shop::query::{Parameters, Parsed};
 use crate::api::state::Operators;
 use crate::domain::ids::ProductId;
 
-/// Products of a shard that are listed unless more are asked for, and at most.
+/// Default and maximum number of a shard's products in an answer.
 const LISTED: i64 = 1_000;
 const LISTED_MAX: i64 = 100_000;
-/// Actors of a top list, unless more are asked for.
+/// Default length of a top list.
 const TOP: usize = 20;
 
-/// The actors of this process; with `shard`, that shard's products; with `top`, those first that have most of it.
+/// The actors of this process; with `shard`, that shard's products; with `top`, sorted by that figure, the highest first.
 #[utoipa::path(get, path = "/admin/actors", tag = "operators",
     params(
         ("shard" = Option<i32>, Query),
-        ("top" = Option<String>, Query, description = "`depth` (of the mailbox), `age` (of the present message) or `restarts`"),
-        ("limit" = Option<u32>, Query, description = "products or actors listed; 1000 products or 20 of a top list if left out"),
+        ("top" = Option<String>, Query, description =
+            "`depth` (of the mailbox), `age` (of the message being handled) or `restarts`"),
+        ("limit" = Option<u32>, Query, description = "products or actors listed; by default 1000 products, or 20 of a top list"),
     ),
     responses((status = 200, body = [ActorReport])))]
 pub async fn list(State(operators): State<Arc<Operators>>, parameters: Parsed) -> Result<Response, Failure> {
@@ -48,7 +49,7 @@ pub async fn list(State(operators): State<Arc<Operators>>, parameters: Parsed) -
     Ok(Json(products).into_response())
 }
 
-/// By what a top list is ordered.
+/// The order of a top list.
 #[derive(Debug, Clone, Copy)]
 enum Top {
     Depth,
@@ -98,23 +99,23 @@ pub async fn one(State(operators): State<Arc<Operators>>, Path(id): Path<String>
     Ok(Json(shown(shard, &found(shard, &product).await?)).into_response())
 }
 
-/// Restarts an actor: it stops in order, and its supervisor starts its next incarnation. That is no failure, and counts for no
-/// backoff. Answers when it has been done. The root cannot be restarted: with it the process would end.
+/// Restarts an actor: it stops in order, and its supervisor starts its next incarnation. This does not count as a failure, nor
+/// for the backoff. Answers when it is done. The root cannot be restarted: the process would end with it.
 #[utoipa::path(post, path = "/admin/actors/{id}/restart", tag = "operators", params(("id" = String, Path)),
     responses((status = 200, body = ActorReport)))]
 pub async fn restart(
     State(operators): State<Arc<Operators>>,
     Path(path): Path<String>,
 ) -> Result<(Extension<Change>, Response), Failure> {
-    let nothing = || Problem::not_found("there is POST /admin/actors/{id}/restart");
+    let nothing = || Problem::not_found("the only call here is POST /admin/actors/{id}/restart");
     let id = path.strip_suffix("/restart").ok_or_else(nothing)?;
     let Some(entry) = operators.directory.find(id) else { return restart_product(&operators, id).await };
     if entry.kind == ActorKind::Root {
-        let detail = "the root cannot be restarted: with it the process would end";
+        let detail = "the root cannot be restarted: the process would end with it";
         return Err(Problem::new(axum::http::StatusCode::CONFLICT, "root", detail).into());
     }
     let before = entry.incarnation();
-    // In a task of its own: a caller that leaves does not leave the actor between two incarnations.
+    // In a task of its own, so that a client that disconnects does not leave the actor between two incarnations.
     let (roles, actor) = (operators.roles.clone(), entry.clone());
     let replacing = async move { roles.replace(&actor.id, actor.parent().unwrap_or_default()).await };
     operators
@@ -127,8 +128,8 @@ pub async fn restart(
     Ok((Extension(change), Json(entry.report()).into_response()))
 }
 
-fn said(entry: &Entry, before: u64) -> String {
-    format!("restarted {}: incarnation {before} gave way to {}", entry.id, entry.incarnation())
+fn said(entry: &ActorEntry, before: u64) -> String {
+    format!("restarted {}: incarnation {before} was replaced by {}", entry.id, entry.incarnation())
 }
 
 async fn restart_product(operators: &Operators, id: &str) -> Result<(Extension<Change>, Response), Failure> {

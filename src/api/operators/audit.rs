@@ -1,4 +1,4 @@
-//! A line in the log for every change that an operator asks for: who, from where, what, and how it ended.
+//! A line in the log for every change that an operator requests: who, from where, what, and with which result.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::api::server::Peer;
 use crate::api::state::Operators;
 use crate::wire::invalid::shortened;
 
-/// What was changed, where the path does not say it: a handler puts it on its answer.
+/// What was changed, if the path does not say it: a handler adds it to its answer.
 #[derive(Debug, Clone)]
 pub struct Change(pub String);
 
-/// Why nothing can be changed where `admin.writes` is false.
-pub const READ_ONLY: &str = "admin.writes is false: this listener shows everything and changes nothing";
+/// Why nothing can be changed while `admin.writes` is false.
+pub const READ_ONLY: &str = "admin.writes is false: this listener is read-only";
 
-/// Around every request: one that only reads leaves no line. Where the listener is read-only, what would change something ends here.
+/// Wraps every request; one that only reads writes no line. If the listener is read-only, changes are refused here.
 pub async fn audit(State(operators): State<Arc<Operators>>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
@@ -31,26 +31,26 @@ pub async fn audit(State(operators): State<Arc<Operators>>, request: Request, ne
     } else {
         Problem::new(StatusCode::FORBIDDEN, "read_only", READ_ONLY).into_response()
     };
-    line.outcome = Some(Outcome::of(&response));
+    line.outcome = Some(AuditedOutcome::of(&response));
     response
 }
 
-/// Written when it is dropped: also for a caller that leaves before the answer, whose change may have happened.
+/// Written when it is dropped, so also for a client that disconnects before the answer: its change may have happened.
 struct Line {
     operator: String,
     peer: Option<Peer>,
     method: Method,
     path: String,
-    outcome: Option<Outcome>,
+    outcome: Option<AuditedOutcome>,
 }
 
-struct Outcome {
+struct AuditedOutcome {
     status: StatusCode,
     /// What was changed, or the code of the problem.
     said: String,
 }
 
-/// The name that an operator gives.
+/// The name that the operator gave.
 pub(super) fn operator_of(headers: &HeaderMap) -> String {
     let text = |value: &HeaderValue| shortened(&String::from_utf8_lossy(value.as_bytes()));
     headers.get(OPERATOR_HEADER).map_or_else(String::new, text)
@@ -68,7 +68,7 @@ impl Line {
     }
 }
 
-impl Outcome {
+impl AuditedOutcome {
     fn of(response: &Response) -> Self {
         let problem = response.extensions().get::<Problem>();
         let change = response.extensions().get::<Change>();
@@ -82,8 +82,8 @@ impl Drop for Line {
         let Self { operator, peer, method, path, outcome } = self;
         let peer = peer.map_or_else(String::new, |peer| peer.to_string());
         let (status, outcome) = match outcome {
-            Some(Outcome { status, said }) => (status.as_u16(), said.as_str()),
-            None => (0, "the caller left before the answer"),
+            Some(AuditedOutcome { status, said }) => (status.as_u16(), said.as_str()),
+            None => (0, "the client disconnected before the answer"),
         };
         tracing::info!(operator, peer, status, outcome, "an operator asked for a change: {method} {path}");
     }

@@ -30,9 +30,9 @@ pub struct ConsoleReport {
     tracing: bool,
     /// Where a trace is shown, with `{trace_id}` in it; null where there is no such place, or no span leaves this process.
     trace_url: Option<String>,
-    /// Whether what changes something is allowed here.
+    /// Whether changes are allowed here.
     writes: Allowed,
-    /// Whether parts may be broken on purpose.
+    /// Whether faults may be injected.
     faults: Allowed,
     /// Consoles of the shop's other processes.
     peers: Vec<String>,
@@ -52,7 +52,7 @@ impl Allowed {
     }
 }
 
-/// Which process this is, since when it runs, and what it allows.
+/// Which process this is, when it started, and what it allows.
 #[utoipa::path(get, path = "/admin/console", tag = "operators", responses((status = 200, body = ConsoleReport)))]
 pub fn read(State(operators): State<Arc<Operators>>) -> Ready<Json<ConsoleReport>> {
     let config = &operators.config;
@@ -69,10 +69,7 @@ pub fn read(State(operators): State<Arc<Operators>>) -> Ready<Json<ConsoleReport
             .filter(|template| operators.process.tracing && !template.is_empty())
             .cloned(),
         writes: Allowed::if_set(config.admin.writes, READ_ONLY),
-        faults: Allowed::if_set(
-            config.faults.enabled,
-            "faults.enabled is false: parts are broken on purpose only where it is true",
-        ),
+        faults: Allowed::if_set(config.faults.enabled, "faults.enabled is false: faults can be injected only where it is true"),
         peers: config.admin.peers.clone(),
     }))
 }

@@ -38,10 +38,10 @@ pub struct FaultOrder {
     target: String,
     #[schema(value_type = String)]
     fault: Fault,
-    /// Strikes; 1 if left out.
+    /// Number of strikes; default 1.
     #[serde(default)]
     count: Option<u64>,
-    /// How long it waits for its target: `30s`, or seconds as a number; a minute if left out.
+    /// How long it waits for its target: `30s`, or seconds as a number; default one minute.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     ttl: Value,
@@ -78,7 +78,7 @@ pub fn list(State(operators): State<Arc<Operators>>) -> Ready<Json<Vec<Value>>> 
     ready(Json(operators.faults.list().iter().map(view).collect()))
 }
 
-/// How wrong the shop's clock is to be.
+/// By how much to step the shop's clock.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClockStep {
@@ -104,7 +104,7 @@ pub fn step_clock(
     ready(step().map_err(Failure::from))
 }
 
-/// Takes all faults away, and puts the clock right.
+/// Removes all faults, and resets the clock.
 #[utoipa::path(delete, path = "/admin/faults", tag = "operators", responses((status = 200, body = Object)))]
 pub fn clear(State(operators): State<Arc<Operators>>) -> Ready<Result<Json<Value>, Failure>> {
     let clear = || {
@@ -118,7 +118,7 @@ fn check_enabled(operators: &Operators) -> Result<(), Problem> {
     if operators.config.faults.enabled {
         return Ok(());
     }
-    let detail = "faults are for drills: KARTSHOPPE__FAULTS__ENABLED=true allows them";
+    let detail = "faults are off: KARTSHOPPE__FAULTS__ENABLED=true allows them (for drills and tests only)";
     Err(Problem::new(StatusCode::FORBIDDEN, "faults_disabled", detail))
 }
 
@@ -129,7 +129,7 @@ async fn kill_product(operators: &Operators, id: &str) -> Result<u64, Failure> {
     Ok(u64::from(shard.kill_product(&id).await.unwrap_or(false)))
 }
 
-/// A target that can be struck: an unknown actor is a mistake in the plan and not a fault without effect.
+/// Checks that the target exists: an unknown actor is a mistake in the plan, and must not pass as a fault without effect.
 fn read_target(operators: &Operators, text: &str) -> Result<Target, Problem> {
     let target = Target::from_str(text).unwrap_or_else(|never| match never {});
     if let Target::Actor(id) = &target

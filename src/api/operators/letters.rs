@@ -44,7 +44,7 @@ const SHOWN_BYTES: usize = 2_000;
 const SEARCH_TIME: Duration = Duration::from_secs(10);
 const APPEND_DEADLINE: Duration = Duration::from_secs(10);
 /// Each may hold some megabytes of every partition.
-static LISTS: Turns = Turns::new(2, "others are reading the dead letters: try again");
+static LISTS: Turns = Turns::new(2, "too many requests are reading the dead letters: try again");
 
 /// Dead letters by reason.
 #[derive(Debug, Serialize, ToSchema)]
@@ -120,7 +120,7 @@ pub struct ReplayState {
 pub enum Replayed {
     No,
     Yes,
-    /// It was claimed, and whether the copy was appended was not recorded: only the log can tell.
+    /// It was claimed, but whether the copy was appended was not recorded: only the log shows it.
     Unclear,
 }
 
@@ -201,7 +201,8 @@ pub async fn one(
 /// Appends a corrected copy of a dead letter to the topic that it came from: once.
 #[utoipa::path(post, path = "/admin/dead-letters/{partition}/{offset}/replay", tag = "operators",
     params(("partition" = i32, Path), ("offset" = i64, Path)), request_body = ReplayOrder,
-    responses((status = 200, body = ReplayState), (status = 409, description = "it was replayed, is unclear, or must not be")))]
+    responses((status = 200, body = ReplayState), (status = 409, description =
+        "it was replayed already, its replay is unclear, or it must not be replayed")))]
 pub async fn replay(
     State(operators): State<Arc<Operators>>,
     Path((partition, offset)): Path<(i32, i64)>,
@@ -225,7 +226,7 @@ pub async fn replay(
             Claim::Made => append(&operators, &letter, &place, copy).await,
         }
     });
-    let unclear = |_| Problem::unavailable("unclear", "whether the copy was appended is not known: look at the letter");
+    let unclear = |_| Problem::unavailable("unclear", "it is unknown whether the copy was appended: read the dead letter again");
     task.await.map_err(unclear)?
 }
 
@@ -241,8 +242,9 @@ async fn append(
 ) -> Result<(Extension<Change>, Json<ReplayState>), Failure> {
     let topic = copy.topic;
     let appended = operators.log.append(vec![copy], APPEND_DEADLINE).await?;
-    let appended =
-        appended.first().ok_or_else(|| Problem::unavailable("log_unavailable", "the log did not say where the copy is"))?;
+    let appended = appended
+        .first()
+        .ok_or_else(|| Problem::unavailable("log_unavailable", "the event log did not report where the copy is"))?;
     operators.store.mark_replayed(place, (appended.partition, appended.offset)).await?;
     let at = format!("{topic}/{}/{}", appended.partition, appended.offset);
     let replay = ReplayState { state: Replayed::Yes, operator: None, claimed_at: None, copy: Some(at.clone()) };
@@ -261,11 +263,11 @@ async fn place(operators: &Operators, partition: i32, offset: i64) -> Result<Rep
 /// The copy, if it may be appended, with the order item that it names.
 async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> Result<(NewRecord, Option<NamedItem>), Failure> {
     if let Some(bytes) = &letter.cut_from {
-        let text = format!("the value was cut from {bytes} bytes: what is missing cannot be replayed");
+        let text = format!("the value was truncated (it had {bytes} bytes) and cannot be replayed without the rest");
         return Err(conflict("value_cut", &text).into());
     }
     let Some(source) = letter.source else {
-        return Err(conflict("no_source", "the letter does not say which input it came from").into());
+        return Err(conflict("no_source", "the dead letter does not name the input that it came from").into());
     };
     let value = match (order.value, order.value_base64) {
         (None, None) => letter.record.value.clone(),
@@ -273,7 +275,7 @@ async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> 
         (None, Some(text)) => {
             Some(Bytes::from(STANDARD.decode(text).map_err(|error| Problem::field("valueBase64", error.to_string()))?))
         }
-        (Some(_), Some(_)) => return Err(Problem::field("valueBase64", "there is a value already").into()),
+        (Some(_), Some(_)) => return Err(Problem::field("valueBase64", "must not be given together with value").into()),
     };
     let named = letter.named_item();
     if let Some(item) = &named {
@@ -281,14 +283,14 @@ async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> 
     }
     let (copy, corrected) = letter
         .copy(source, value)
-        .map_err(|invalid| Problem::field("value", format!("it would be a dead letter again: {invalid}")))?;
+        .map_err(|invalid| Problem::field("value", format!("it would become a dead letter again: {invalid}")))?;
     if let Some(item) = corrected.as_ref().filter(|item| named.as_ref() != Some(item)) {
         refuse_answered(operators, letter, item).await?;
     }
     // A copy that the log refuses after the claim could never be replayed again.
     let (size, limit) = (copy.size(), operators.log.record_limit());
     if size > limit {
-        return Err(Problem::field("value", format!("the copy has {size} bytes; the log takes {limit}")).into());
+        return Err(Problem::field("value", format!("the copy has {size} bytes; the limit is {limit}")).into());
     }
     Ok((copy, corrected))
 }
@@ -296,7 +298,7 @@ async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> 
 /// An item has one outcome: its rejection, mostly, which came with the letter.
 async fn refuse_answered(operators: &Operators, letter: &Letter, item: &NamedItem) -> Result<(), Failure> {
     let Some(Answer { outcome }) = answer_of(operators, letter, item).await? else { return Ok(()) };
-    let text = "this order item has its outcome; a replay would give it a second one: the shopper has to order again";
+    let text = "this order item already has its outcome, and a replay would give it a second one: the shopper has to order again";
     let problem = conflict("already_answered", text).with("offer", json!("order again")).with("outcome", json!(outcome));
     let (order_id, product_id) = (item.order_id.as_str(), item.product_id.as_str());
     Err(problem.with("orderId", json!(order_id)).with("productId", json!(product_id)).into())
@@ -324,7 +326,7 @@ async fn answer_of(operators: &Operators, letter: &Letter, item: &NamedItem) -> 
     }
 }
 
-/// What to say of a letter that somebody claimed before.
+/// The refusal of a letter that was claimed before.
 async fn claimed_before(operators: &Operators, letter: &Letter, place: &ReplayPlace, before: Replay) -> Failure {
     let replay = if before.copy.is_some() { Ok(before) } else { decided(operators, letter, place, before).await };
     match replay {
@@ -333,17 +335,16 @@ async fn claimed_before(operators: &Operators, letter: &Letter, place: &ReplayPl
             let state = state_of(Some(&replay));
             let (code, text) = match state.state {
                 Replayed::Yes => ("already_replayed", "it was replayed before"),
-                Replayed::No | Replayed::Unclear => (
-                    "unclear",
-                    "it was claimed, and no copy is found on the log: one may still be on its way; it is not replayed again",
-                ),
+                Replayed::No | Replayed::Unclear => {
+                    ("unclear", "it was claimed, but no copy is on the log; one may still arrive, so it is not replayed again")
+                }
             };
             conflict(code, text).with("replay", json!(state)).into()
         }
     }
 }
 
-/// Looks for the copy of a claim that nobody finished.
+/// Searches for the copy of an unfinished claim.
 async fn decided(operators: &Operators, letter: &Letter, place: &ReplayPlace, replay: Replay) -> Result<Replay, Failure> {
     let Some(topic) = Topic::from_name(&replay.copy_topic) else { return Ok(replay) };
     let until = Instant::now() + SEARCH_TIME;

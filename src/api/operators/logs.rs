@@ -82,11 +82,12 @@ fn shown(line: &Line) -> LogLine {
 /// The newest lines of this process's log, the newest first: of the newest 2,000.
 #[utoipa::path(get, path = "/admin/logs", tag = "operators",
     params(
-        ("level" = Option<String>, Query, description = "this level and worse: `error`, `warn`, `info`, `debug`, `trace`"),
-        ("part" = Option<String>, Query, description = "part of the name of the part or of the actor"),
-        ("text" = Option<String>, Query, description = "part of the text or of a field"),
+        ("level" = Option<String>, Query, description =
+            "this level and more severe ones: `error`, `warn`, `info`, `debug`, `trace`"),
+        ("part" = Option<String>, Query, description = "substring of the module's or the actor's name"),
+        ("text" = Option<String>, Query, description = "substring of the text or of a field"),
         ("trace" = Option<String>, Query, description = "trace id"),
-        ("limit" = Option<u32>, Query, description = "200 if left out, at most 2000"),
+        ("limit" = Option<u32>, Query, description = "default 200, at most 2000"),
     ),
     responses((status = 200, body = LogPage)))]
 pub fn read(parameters: Parsed) -> Ready<Result<Json<LogPage>, Problem>> {

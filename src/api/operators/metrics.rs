@@ -1,4 +1,4 @@
-//! `/metrics`: OpenMetrics, or Prometheus' text format for clients that like it better; packed when the client takes gzip.
+//! `/metrics`: OpenMetrics, or Prometheus' text format for clients that prefer it; compressed if the client accepts gzip.
 
 use std::future::{Ready, ready};
 use std::io::Write;
@@ -36,7 +36,7 @@ pub fn read(State(operators): State<Arc<Operators>>, headers: HeaderMap) -> Read
     })
 }
 
-/// The text format only for a client that names it and likes it better.
+/// The text format only for a client that names it and prefers it.
 fn asked(headers: &HeaderMap) -> Format {
     let (mut open, mut text) = (0.0_f32, 0.0_f32);
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());

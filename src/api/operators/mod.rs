@@ -1,6 +1,6 @@
 //! The operators' listener: roles, actors, flow, faults, alerts, dead letters, topics, metrics.
 //!
-//! Loopback by default. Every request needs a listed `Host`, and what changes something the marker header (see `gate`): it leaves
+//! Loopback by default. Every request needs a listed `Host`, and a change also needs the marker header (see `gate`) and leaves
 //! a line in the log (see `audit`).
 
 pub mod actors;

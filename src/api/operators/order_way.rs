@@ -1,4 +1,4 @@
-//! One order's whole way, stop by stop, with the time from each to the next and where it is to be found; and where it waits.
+//! One order's path, stop by stop: the time of each, where its record is, and where the order waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::store::{Order, OrderItem, PublishVia};
 use crate::wire::money::Money;
 use crate::wire::pages::order::StepClock;
 
-/// A reading that takes longer ends with what it has.
+/// A reading that takes longer ends with what it has found.
 const READING_TIME: Duration = Duration::from_secs(10);
 
-static READINGS: Turns = Turns::new(3, "other readings are running");
+static READINGS: Turns = Turns::new(3, "too many requests are reading the log: try again");
 
 /// An order's way.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,7 +38,7 @@ pub struct OrderWay {
     created_at: EpochMs,
     updated_at: EpochMs,
     items: Vec<ItemWay>,
-    /// The log was read as far as was needed; if not, what is missing may only not have been found.
+    /// The log was read as far as necessary; if not, a missing stop may only not have been found.
     complete: bool,
 }
 
@@ -55,9 +55,9 @@ pub struct ItemWay {
     /// Who publishes it: direct, wal, or history for rows of before.
     publish_via: &'static str,
     trace_id: Option<String>,
-    /// In order; those that are not reached yet have no time.
+    /// In order; stops that are not reached yet have no time.
     steps: Vec<WayStep>,
-    /// Where it waits; null for one that is done.
+    /// Where it waits; null once it is done.
     waits_for: Option<Waits>,
 }
 
@@ -182,7 +182,7 @@ fn steps(order: &Order, item: &OrderItem, found: ItemFound) -> Vec<WayStep> {
         let actor = actor.map(str::to_owned);
         WayStep { stop, at, gap_ms: None, clock: StepClock::Database, place: None, actor, note }
     };
-    // PostgreSQL knows the times also where retention has taken the records.
+    // PostgreSQL has the times even if retention has deleted the records.
     let published_at = outcome.and_then(|outcome| outcome.published_at_ms);
     let applied_at = outcome.and_then(|outcome| outcome.applied_at_ms);
     let reason = outcome.and_then(|outcome| outcome.reason.clone()).or(found.reason);
@@ -212,18 +212,18 @@ fn waits_for(item: &OrderItem, found: &ItemFound, now: EpochMs) -> Option<Waits>
         return None;
     }
     let (text, actor) = if found.answered.is_some() {
-        ("the inventory has answered; the order tracker has not written it down".to_owned(), "order-tracker".to_owned())
+        ("the inventory has answered; the order tracker has not recorded the outcome yet".to_owned(), "order-tracker".to_owned())
     } else if found.published.is_some() {
         let product = format!("product/{}", item.product_id);
-        (format!("its event is on the log; the inventory has not answered (role inventory, {product})"), product)
+        (format!("its event is on the log; the inventory has not answered yet (role inventory, {product})"), product)
     } else if item.publish_via == PublishVia::Wal {
-        ("it is in PostgreSQL; the WAL reader has not published it (role cdc)".to_owned(), "wal-reader".to_owned())
+        ("it is in PostgreSQL; the WAL reader has not published it yet (role cdc)".to_owned(), "wal-reader".to_owned())
     } else if item.expires_at_ms.is_some_and(|expires| expires < now) {
         let text =
-            "it was not published in time; the order tracker asks the inventory about it, then the WAL reader publishes it";
+            "it was not published in time: the order tracker asks the inventory about it, then the WAL reader publishes it";
         (text.to_owned(), "order-tracker".to_owned())
     } else {
-        ("it is in PostgreSQL; the order publisher has not published it".to_owned(), "order-publisher".to_owned())
+        ("it is in PostgreSQL; the order publisher has not published it yet".to_owned(), "order-publisher".to_owned())
     };
     Some(Waits { text, actor })
 }

@@ -21,10 +21,10 @@ use crate::domain::order::OrderStatus;
 use crate::store::{Order, OrderCursor, OrderItem, OrderSearch};
 use crate::wire::money::Money;
 
-/// Orders of one answer unless more are asked for, and at most.
+/// Default and maximum number of orders in an answer.
 const LIMIT: i64 = 50;
 const LIMIT_MAX: i64 = 500;
-/// Names the session whose orders are wanted; never a part of the address, which logs and histories keep.
+/// Names the session whose orders are wanted; never a part of the URL, which logs and browser histories keep.
 pub const SESSION_HEADER: &str = "x-kartshoppe-session";
 /// No order is older: a century.
 const AGE_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -36,7 +36,7 @@ const HASH_DIGITS: usize = 10;
 pub struct OrdersPage {
     /// Newest first.
     orders: Vec<OrderSummary>,
-    /// Where to go on; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
 }
 
@@ -45,12 +45,12 @@ pub struct OrdersPage {
 #[serde(rename_all = "camelCase")]
 pub struct OrderSummary {
     order_id: String,
-    /// The first digits of the session's SHA-256; null for a row that a hand made.
+    /// The first digits of the session's SHA-256; null for a row that was inserted by hand.
     session: Option<String>,
     status: String,
     total: Option<Money>,
     created_at: Option<EpochMs>,
-    /// For how long it is there, by this process's clock.
+    /// Its age, by this process's clock.
     age_ms: Option<i64>,
     products: Vec<String>,
     /// Items without an outcome.
@@ -93,14 +93,11 @@ pub async fn list(
 fn search(headers: &HeaderMap, parameters: &Parameters) -> Result<OrderSearch, Problem> {
     let given = |name: &str| parameters.text(name).map(str::trim).filter(|text| !text.is_empty());
     if given("session").or_else(|| given("sessionId")).is_some() {
-        return Err(Problem::field(
-            "session",
-            "a session's id does not belong in an address: send the header X-KartShoppe-Session",
-        ));
+        return Err(Problem::field("session", "session ids are not accepted in the URL: send the header X-KartShoppe-Session"));
     }
     let session = headers.get(SESSION_HEADER).map(|text| {
         let wrong = |reason: String| Problem::field(SESSION_HEADER, reason);
-        let text = text.to_str().map_err(|_| wrong("is no text".to_owned()))?;
+        let text = text.to_str().map_err(|_| wrong("is not text".to_owned()))?;
         SessionId::new(text.trim()).map_err(|invalid| wrong(invalid.to_string()))
     });
     let age = |name: &str| -> Result<Option<Duration>, Problem> {
@@ -113,7 +110,7 @@ fn search(headers: &HeaderMap, parameters: &Parameters) -> Result<OrderSearch, P
         known.ok_or_else(|| Problem::field("status", "expected PENDING, CONFIRMED, BACKORDERED or REJECTED"))
     });
     let after = given("cursor")
-        .map(|text| OrderCursor::parse(text).ok_or_else(|| Problem::field("cursor", "expected what an answer gave")));
+        .map(|text| OrderCursor::parse(text).ok_or_else(|| Problem::field("cursor", "expected the cursor of an earlier answer")));
     let text = |name: &str| -> Result<Option<String>, Problem> {
         match given(name) {
             Some(text) if text.contains('\0') => Err(Problem::field(name, "contains a control character")),
@@ -171,6 +168,6 @@ fn unreadable(order_id: &str, reason: Option<String>) -> OrderSummary {
         age_ms: None,
         products: Vec::new(),
         waiting: 0,
-        unreadable: Some(reason.unwrap_or_else(|| "it has been deleted meanwhile".to_owned())),
+        unreadable: Some(reason.unwrap_or_else(|| "it was deleted meanwhile".to_owned())),
     }
 }

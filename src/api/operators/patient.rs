@@ -1,6 +1,6 @@
-//! An answer that takes its time, and ends when its client is gone.
+//! A slow answer that ends when its client has disconnected.
 //!
-//! A client that only closes its connection is not noticed until something is written to it. So an answer that is not there soon
+//! A client that only closes its connection is not noticed until something is written to it. So an answer that is not ready soon
 //! begins with white space, which JSON allows: the write fails, the answer's future is dropped, and the work with it.
 
 use std::convert::Infallible;
@@ -19,12 +19,12 @@ use tokio::time::timeout;
 
 use crate::api::failure::Failure;
 
-/// Until then an answer has its own status; it then says more with every further wait.
+/// An answer that is ready by then has its own status; a later one writes white space after every further wait.
 const SOON: Duration = Duration::from_millis(500);
 
 type Work<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
 
-/// The answer of some work. A failure that comes late is a member `error` of an answer whose status was already sent.
+/// The answer of some work. A late failure becomes a member `error`, as the status was sent already.
 pub(super) async fn answer<T: Serialize + Send + 'static>(mut work: Work<T>) -> Result<Response, Failure> {
     if let Ok(done) = timeout(SOON, &mut work).await {
         return done.map(|page| Json(page).into_response());

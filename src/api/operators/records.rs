@@ -20,7 +20,7 @@ use crate::api::problem::Problem;
 use crate::api::shop::query::{Parameters, Parsed};
 use crate::api::state::Operators;
 use crate::log::{Appended, EventLog, LogError, NewRecord, Start, Stop, TopicPartition};
-use crate::records::search::{Direction, EndedBy, Order, Query};
+use crate::records::search::{Direction, EndedBy, MergeOrder, Query};
 use crate::records::{Form, ReadFrom, RecordDraft, raw, shown};
 use crate::wire::topics::Topic;
 
@@ -56,11 +56,11 @@ pub struct RecordPlace {
 /// the last N.
 #[utoipa::path(get, path = "/admin/topics/{topic}/records", tag = "operators",
     params(("topic" = String, Path),
-        ("from" = Option<String>, Query, description = "start (if left out), end, an offset, -N for the last N, -1h, a time"),
-        ("to" = Option<String>, Query, description = "the same, itself left out"),
+        ("from" = Option<String>, Query, description = "start (the default), end, an offset, -N for the last N, -1h, a time"),
+        ("to" = Option<String>, Query, description = "as `from`, but exclusive"),
         ("limit" = Option<u32>, Query), ("partition" = Option<i32>, Query),
         ("where" = Option<String>, Query, description = ".value.productId == \"PROD_0001\""),
-        ("cursor" = Option<String>, Query, description = "of the page before, with all other parameters as they were")),
+        ("cursor" = Option<String>, Query, description = "from the previous page; all other parameters must be the same")),
     responses((status = 200, body = RecordsPage)))]
 pub async fn read(
     State(operators): State<Arc<Operators>>,
@@ -169,7 +169,7 @@ pub struct OneRecord {
 /// One record by its place.
 #[utoipa::path(get, path = "/admin/records/{topic}/{partition}/{offset}", tag = "operators",
     params(("topic" = String, Path), ("partition" = i32, Path), ("offset" = i64, Path),
-        ("values" = Option<String>, Query, description = "json (if left out) or text: the value's bytes as a text")),
+        ("values" = Option<String>, Query, description = "json (the default), or text: the value's bytes as text")),
     responses((status = 200, body = OneRecord)))]
 pub async fn one(
     State(operators): State<Arc<Operators>>,
@@ -197,7 +197,7 @@ pub async fn one(
         }
     });
     let record = read.await.map_err(|_| LogError::Deadline { waited: ONE_TIME })??;
-    let record = record.ok_or_else(|| nothing("compaction or retention removed it, or it marks a transaction"))?;
+    let record = record.ok_or_else(|| nothing("compaction or retention removed it, or it is a transaction marker"))?;
     let shown = shown(&record, form).ok_or_else(|| nothing("it cannot be shown"))?;
     Ok(Json(OneRecord { record: shown, raw: raw(&record), start: bounds.start, end: bounds.end }))
 }
@@ -219,7 +219,7 @@ pub async fn dead_letters(State(operators): State<Arc<Operators>>, parameters: P
         predicate: None,
         from: ReadFrom::Start,
         to: None,
-        order: Order::Time,
+        order: MergeOrder::Time,
         direction: Direction::Newest,
         limit: usize::try_from(limit).unwrap_or_default(),
         form: Form::Json,

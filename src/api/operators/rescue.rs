@@ -1,4 +1,4 @@
-//! Order items that wait for an outcome, and those that nobody may publish a second time: a human decides about them.
+//! Order items that wait for an outcome, and those that must not be published a second time: an operator decides about them.
 
 use std::sync::Arc;
 
@@ -13,27 +13,27 @@ use crate::domain::EpochMs;
 /// Stranded items of one answer; the oldest come first.
 const STRANDED_MAX: i64 = 1_000;
 
-/// What waits, and why some of it is not rescued.
+/// Waiting items, and why some of them are not rescued.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rescue {
     waiting: Waiting,
-    /// Moments before which outcomes may be missing, newest first: direct items of before are never published again.
+    /// Moments before which outcomes may be missing, newest first: earlier direct items are never published again.
     gaps: Vec<Gap>,
-    /// Those items. Either their event was applied and the outcome got lost, or it never came: the ledger of the event log tells.
+    /// Those items. Either their event was applied and the outcome was lost, or it was never appended: the event log shows which.
     stranded: Vec<StrandedItem>,
 }
 
-/// Items without an outcome, by who is to act.
+/// Items without an outcome, by what happens to them next.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Waiting {
     /// The WAL reader publishes them.
     wal: i64,
     /// Published directly, or about to be.
     direct: i64,
-    /// Past their time: the inventory is asked about them.
+    /// Past their expiry: the inventory is asked about them.
     expired: i64,
-    /// Past their time and from before a gap.
+    /// Past their expiry and from before a gap.
     stranded: i64,
 }
 
@@ -57,7 +57,7 @@ pub struct StrandedItem {
     expired_at: EpochMs,
 }
 
-/// Items that wait, gaps, and items that a human must decide about.
+/// Items that wait, gaps, and items that an operator must decide about.
 #[utoipa::path(get, path = "/admin/rescue", tag = "operators", responses((status = 200, body = Rescue)))]
 pub async fn read(State(operators): State<Arc<Operators>>) -> Result<Json<Rescue>, Failure> {
     let store = &operators.store;

@@ -1,4 +1,4 @@
-//! Roles of this process: how they are, starting and stopping them.
+//! Roles of this process: their state, starting and stopping them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub async fn stop(State(operators): State<Arc<Operators>>, Path(role): Path<Stri
 }
 
 fn known(name: &str) -> Result<RoleName, Problem> {
-    RoleName::parse(name).ok_or_else(|| Problem::not_found("there are the roles api, inventory and cdc"))
+    RoleName::parse(name).ok_or_else(|| Problem::not_found("the roles are api, inventory and cdc"))
 }
 
 async fn one(operators: &Operators, role: RoleName) -> Result<Json<RoleReport>, Failure> {
@@ -69,7 +69,7 @@ async fn one(operators: &Operators, role: RoleName) -> Result<Json<RoleReport>, 
 async fn report(operators: &Operators, role: ChildReport) -> RoleReport {
     let name = role.id.strip_prefix("role/").unwrap_or(&role.id).to_owned();
     let children = match operators.roles.role(&name) {
-        // A role that is stopped or being restarted has no children to tell of.
+        // A role that is stopped or being restarted has no children to list.
         Some(handle) if role.state == ChildState::Running => handle.report(PATIENCE).await.unwrap_or_default(),
         _ => Vec::new(),
     };

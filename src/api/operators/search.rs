@@ -21,25 +21,25 @@ use crate::api::problem::Problem;
 use crate::api::server::{Lifeline, Peer};
 use crate::api::shop::query::{Parameters, Parsed};
 use crate::api::state::Operators;
-use crate::records::search::{Direction, EndedBy, Order, Page, Query, SearchError, search};
+use crate::records::search::{Direction, EndedBy, MergeOrder, Query, SearchError, SearchPage, search};
 use crate::records::{Form, Predicate, ReadFrom};
 use crate::wire::topics::Topic;
 
-/// Records of one page unless more are asked for, and at most.
+/// Default and maximum number of records of a page.
 pub(super) const LIMIT: i64 = 100;
 pub(super) const LIMIT_MAX: i64 = 10_000;
-/// How long one page may take in milliseconds: unless it is said, and the least and most.
+/// How long one page may take in milliseconds: default, minimum and maximum.
 const TIME_MS: i64 = 5_000;
 const TIME_MS_LEAST: i64 = 100;
 pub(super) const TIME_MS_MAX: i64 = 20_000;
-/// A search waits so long for others.
+/// How long a search waits for others.
 const TURN_WAIT: Duration = Duration::from_secs(20);
 /// Longest name that a viewer gives itself.
 const VIEWER_MAX_BYTES: usize = 64;
 
-/// Whoever asks; more wait for their turn.
-static SEARCHES: Turns = Turns::new(4, "other searches are running");
-/// Who searches now: each viewer one search at a time.
+/// Searches that run at once, of all viewers.
+static SEARCHES: Turns = Turns::new(4, "too many searches are running: try again");
+/// The viewers that are searching: each may run one search at a time.
 static VIEWERS: Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
 
 /// Records that were found.
@@ -49,12 +49,12 @@ pub struct RecordsPage {
     /// Merged in the order that was asked for; within a partition in its order. Numbers and keys stand as in the bytes.
     #[schema(value_type = Vec<Object>)]
     pub(super) records: Vec<Box<RawValue>>,
-    /// Everything was searched: there is nothing more that fits.
+    /// Everything was searched: there are no further matches.
     pub(super) complete: bool,
     /// Why not everything was searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ended_by: Option<EndedBy>,
-    /// The parameter `cursor` of the next page.
+    /// The `cursor` parameter of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cursor: Option<String>,
     /// Records read so far, over all pages of this search.
@@ -63,27 +63,29 @@ pub struct RecordsPage {
     pub(super) total: u64,
 }
 
-impl From<Page> for RecordsPage {
-    fn from(page: Page) -> Self {
-        let Page { records, ended_by, cursor, scanned, total } = page;
+impl From<SearchPage> for RecordsPage {
+    fn from(page: SearchPage) -> Self {
+        let SearchPage { records, ended_by, cursor, scanned, total } = page;
         Self { records, complete: ended_by.is_none(), ended_by, cursor, scanned, total }
     }
 }
 
-/// Searches several topics up to their ends as they stand at the first page. A page that could not search everything has a cursor
+/// Searches several topics up to their ends as of the first page. A page that could not search everything has a cursor
 /// for the next: nothing is lost or repeated between them. Each viewer has one search at a time.
 #[utoipa::path(get, path = "/admin/search", tag = "operators",
-    params(("topics" = String, Query, description = "names with commas between them"),
+    params(("topics" = String, Query, description = "comma-separated names"),
         ("where" = Option<String>, Query, description = ".value.productId == \"PROD_0001\""),
-        ("from" = Option<String>, Query, description = "start (if left out), end, an offset, -N for the last N of each partition, -1h, a time (RFC 3339, or in ms)"),
-        ("to" = Option<String>, Query, description = "the same, itself left out; the end if not given"),
-        ("order" = Option<String>, Query, description = "time (of the append, if left out) or offset"),
-        ("direction" = Option<String>, Query, description = "oldest (first, if left out) or newest"),
-        ("partition" = Option<i32>, Query), ("limit" = Option<u32>, Query, description = "1 to 10000; 100 if left out"),
-        ("maxMs" = Option<u32>, Query, description = "how long the page may take: 100 to 20000; 5000 if left out"),
-        ("cursor" = Option<String>, Query, description = "of the page before, with all other parameters as they were"),
-        ("values" = Option<String>, Query, description = "json (if left out) or text: the value's bytes as a text"),
-        ("viewer" = Option<String>, Query, description = "tells viewers apart who share an address")),
+        ("from" = Option<String>, Query, description =
+            "start (the default), end, an offset, -N for the last N of each partition, -1h, a time (RFC 3339 or epoch \
+             milliseconds)"),
+        ("to" = Option<String>, Query, description = "as `from`, but exclusive; default end"),
+        ("order" = Option<String>, Query, description = "time (append time, the default) or offset"),
+        ("direction" = Option<String>, Query, description = "oldest (first, the default) or newest"),
+        ("partition" = Option<i32>, Query), ("limit" = Option<u32>, Query, description = "1 to 10000; default 100"),
+        ("maxMs" = Option<u32>, Query, description = "how long the page may take: 100 to 20000; default 5000"),
+        ("cursor" = Option<String>, Query, description = "from the previous page; all other parameters must be the same"),
+        ("values" = Option<String>, Query, description = "json (the default), or text: the value's bytes as text"),
+        ("viewer" = Option<String>, Query, description = "distinguishes viewers behind one address")),
     responses((status = 200, body = RecordsPage)))]
 pub async fn read(
     State(operators): State<Arc<Operators>>,
@@ -92,7 +94,7 @@ pub async fn read(
     parameters: Parsed,
 ) -> Result<Response, Failure> {
     let parameters = Parameters::new(parameters)?;
-    let order = choice(&parameters, "order", [("time", Order::Time), ("offset", Order::Offset)])?;
+    let order = choice(&parameters, "order", [("time", MergeOrder::Time), ("offset", MergeOrder::Offset)])?;
     let direction = choice(&parameters, "direction", [("oldest", Direction::Oldest), ("newest", Direction::Newest)])?;
     let time_ms = parameters.number("maxMs", TIME_MS_LEAST, TIME_MS_MAX)?.unwrap_or(TIME_MS);
     let common = common(&parameters, topics(&parameters)?, predicate(&parameters)?, ReadFrom::Start, form(&parameters)?)?;
@@ -105,7 +107,7 @@ pub async fn read(
         let page = run(&operators, query, time_ms, cursor.as_deref()).await?;
         Ok::<_, Failure>(RecordsPage::from(page))
     };
-    let stopping = || Failure::from(Problem::unavailable("stopping", "the server stops"));
+    let stopping = || Failure::from(Problem::unavailable("stopping", "the server is stopping"));
     let page = async move { stop.run_until_cancelled_owned(page).await.unwrap_or_else(|| Err(stopping())) };
     patient::answer(Box::pin(page)).await
 }
@@ -126,7 +128,7 @@ pub(super) fn common(
         predicate,
         from: place(parameters, "from")?.unwrap_or(from),
         to: place(parameters, "to")?,
-        order: Order::Time,
+        order: MergeOrder::Time,
         direction: Direction::Oldest,
         limit: usize::try_from(limit).unwrap_or_default(),
         form,
@@ -135,7 +137,7 @@ pub(super) fn common(
 }
 
 /// Runs a search when it is its turn.
-pub(super) async fn run(operators: &Operators, query: Query, time_ms: i64, cursor: Option<&str>) -> Result<Page, Failure> {
+pub(super) async fn run(operators: &Operators, query: Query, time_ms: i64, cursor: Option<&str>) -> Result<SearchPage, Failure> {
     let _turn = SEARCHES.wait(Instant::now() + TURN_WAIT).await?;
     let time = Duration::from_millis(time_ms.unsigned_abs());
     let query = Query { until: Instant::now() + time, ..query };
@@ -155,7 +157,7 @@ pub(super) fn form(parameters: &Parameters) -> Result<Form, Problem> {
     choice(parameters, "values", [("json", Form::Json), ("text", Form::Text)])
 }
 
-/// The predicate, if there is one. What cannot be read is pointed at: `at` counts characters from 1.
+/// The predicate, if there is one. A syntax error has its place: `at` counts characters from 1.
 pub(super) fn predicate(parameters: &Parameters) -> Result<Option<(Predicate, String)>, Problem> {
     let Some(text) = parameters.text("where").filter(|text| !text.trim().is_empty()) else { return Ok(None) };
     let read = Predicate::parse(text);
@@ -186,7 +188,7 @@ fn choice<T: Copy>(parameters: &Parameters, name: &str, [first, second]: [(&str,
     }
 }
 
-/// Who asks: by address, and by the name that tells those apart who share one.
+/// The viewer: its address, and the name that distinguishes viewers behind one address.
 fn viewer(parameters: &Parameters, peer: Peer) -> Result<String, Problem> {
     let name = parameters.text("viewer").unwrap_or_default();
     if name.len() > VIEWER_MAX_BYTES {

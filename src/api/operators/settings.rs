@@ -1,4 +1,4 @@
-//! The effective configuration with the origin of each value, and how the WAL's slot stands.
+//! The effective configuration with the origin of each value, and the state of the WAL reader's slot.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::clock::whole_ms;
 use crate::config::ShownKey;
 use crate::sources::wal::SlotStatus;
 
-/// PostgreSQL answers by then, or is said not to.
+/// If PostgreSQL does not answer by then, the answer says so.
 const SLOT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Every key with its value and where it comes from; secrets are hidden.
@@ -34,7 +34,7 @@ pub struct CdcReport {
     says: String,
     /// Order items that this process published.
     rows: u64,
-    /// Age of the oldest WAL that has not come through, in milliseconds; null: unknown.
+    /// Age of the oldest WAL that is not published, in milliseconds; null: unknown.
     lag_ms: Option<u64>,
     /// As `kartshoppe cdc status --json` shows it; null if PostgreSQL does not answer.
     #[schema(value_type = Option<Object>)]
@@ -43,7 +43,7 @@ pub struct CdcReport {
     slot_unknown: Option<String>,
 }
 
-/// How the WAL reader and its slot stand.
+/// The state of the WAL reader and its slot.
 #[utoipa::path(get, path = "/admin/cdc", tag = "operators", responses((status = 200, body = CdcReport)))]
 pub async fn cdc(State(operators): State<Arc<Operators>>) -> Result<Json<CdcReport>, Failure> {
     let report = operators.wal.report();

@@ -1,4 +1,5 @@
-//! Server-sent events for the console, which reads them by `fetch`. Each ends with the server: a stream never holds its stop.
+//! Server-sent events for the console, which reads them by `fetch`. Every stream ends when the server stops, and never delays
+//! the stop.
 
 use std::convert::Infallible;
 
@@ -10,7 +11,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Proxies that gather answers would hold the events back.
+/// Proxies that buffer answers would delay the events.
 const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// The newest value as often as it changes.

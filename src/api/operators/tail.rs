@@ -1,4 +1,4 @@
-//! `GET /admin/tail`: records as they come, as server-sent events.
+//! `GET /admin/tail`: new records as server-sent events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::records::{ReadFrom, on_one_line};
 
 /// At most ten batches a second.
 const EVERY: Duration = Duration::from_millis(100);
-/// A quiet stream says so often that it is alive; a client that is gone is noticed then.
+/// Interval of keep-alives on a quiet stream; they also show that a client has disconnected.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const OPEN_TIME: Duration = Duration::from_secs(10);
 
-static STREAMS: Turns = Turns::new(8, "others follow topics");
+static STREAMS: Turns = Turns::new(8, "too many requests follow topics: try again");
 
 /// One event of the stream.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -37,7 +37,7 @@ pub struct TailBatch {
     records: Vec<Box<RawValue>>,
     /// Records read since the stream began.
     scanned: u64,
-    /// Records left out since then, as more came than one event holds.
+    /// Records left out since then, as there were more than one event holds.
     skipped: u64,
     /// Why the stream ends.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,11 +46,11 @@ pub struct TailBatch {
 
 /// Follows topics: one event every 100 ms while records come, one a second otherwise.
 #[utoipa::path(get, path = "/admin/tail", tag = "operators",
-    params(("topics" = String, Query, description = "names with commas between them"),
+    params(("topics" = String, Query, description = "comma-separated names"),
         ("where" = Option<String>, Query, description = ".value.productId == \"PROD_0001\""),
-        ("from" = Option<String>, Query, description = "end (if left out), -N for the last N of each partition, -1h, a time"),
+        ("from" = Option<String>, Query, description = "end (the default), -N for the last N of each partition, -1h, a time"),
         ("partition" = Option<i32>, Query),
-        ("values" = Option<String>, Query, description = "json (if left out) or text: the value's bytes as a text")),
+        ("values" = Option<String>, Query, description = "json (the default), or text: the value's bytes as text")),
     responses((status = 200, content_type = "text/event-stream", body = TailBatch)))]
 pub async fn read(State(operators): State<Arc<Operators>>, parameters: Parsed) -> Result<Response, Failure> {
     let parameters = Parameters::new(parameters)?;

@@ -14,23 +14,23 @@ use crate::api::shop::query::{Parameters, Parsed};
 use crate::api::state::Operators;
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
-use crate::records::timeline::{self, Cursor, ProductTimeline, TimelineQuery, parse_moment};
+use crate::records::timeline::{self, ProductTimeline, TimelineCursor, TimelineQuery, parse_moment};
 
-/// Changes of one answer unless more are asked for, and at most.
+/// Default and maximum number of changes in an answer.
 const LIMIT: i64 = 100;
 const LIMIT_MAX: i64 = 2_000;
-/// A reading that takes longer ends with what it has.
+/// A reading that takes longer ends with what it has found.
 const READING_TIME: Duration = Duration::from_secs(15);
 
 /// Each may scan a partition.
-static READINGS: Turns = Turns::new(3, "other readings are running");
+static READINGS: Turns = Turns::new(3, "too many requests are reading the log: try again");
 
 /// The state of a product at a moment, its cause, and its changes, newest first.
 #[utoipa::path(get, path = "/admin/products/{id}/timeline", tag = "operators",
     params(("id" = String, Path),
-        ("at" = Option<String>, Query, description = "epoch milliseconds or RFC 3339; now if left out"),
-        ("from" = Option<String>, Query, description = "changes from then on; from the beginning if left out"),
-        ("to" = Option<String>, Query, description = "changes up to then; up to `at` if left out"),
+        ("at" = Option<String>, Query, description = "epoch milliseconds or RFC 3339; default now"),
+        ("from" = Option<String>, Query, description = "changes from then on; default from the beginning"),
+        ("to" = Option<String>, Query, description = "changes up to then; default up to `at`"),
         ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = ProductTimeline)))]
 pub async fn read(
@@ -50,7 +50,9 @@ fn query(id: &str, parameters: &Parameters) -> Result<TimelineQuery, Failure> {
         text.map(parse_moment).transpose().map_err(|reason| Problem::field(name, reason))
     };
     let cursor = parameters.text("cursor").filter(|text| !text.is_empty());
-    let cursor = cursor.map(|text| Cursor::parse(text).ok_or_else(|| Problem::field("cursor", "expected what an answer gave")));
+    let cursor = cursor.map(|text| {
+        TimelineCursor::parse(text).ok_or_else(|| Problem::field("cursor", "expected the cursor of an earlier answer"))
+    });
     let query = TimelineQuery {
         product_id: ProductId::new(id)?,
         at: moment("at")?,
@@ -60,7 +62,7 @@ fn query(id: &str, parameters: &Parameters) -> Result<TimelineQuery, Failure> {
         cursor: cursor.transpose()?,
     };
     if query.from.zip(query.to.or(query.at)).is_some_and(|(from, to)| from > to) {
-        return Err(Problem::field("from", "is after the end of the span").into());
+        return Err(Problem::field("from", "is later than the end of the time range").into());
     }
     Ok(query)
 }

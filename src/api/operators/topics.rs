@@ -163,7 +163,7 @@ pub async fn create(
 ) -> Result<(Extension<Change>, Json<TopicsMade>), Failure> {
     let created = operators.log.create_topics(&order.topics()?).await?;
     let created: Vec<String> = created.iter().map(ToString::to_string).collect();
-    Ok((Extension(Change(format!("made the topics [{}]", created.join(", ")))), Json(TopicsMade { created })))
+    Ok((Extension(Change(format!("created the topics [{}]", created.join(", ")))), Json(TopicsMade { created })))
 }
 
 impl TopicsOrder {
@@ -182,7 +182,7 @@ impl TopicsOrder {
 pub fn named(name: &str) -> Result<Topic, Problem> {
     Topic::from_name(name).ok_or_else(|| {
         let names: Vec<&str> = Topic::ALL.into_iter().map(Topic::name).collect();
-        Problem::not_found(format!("there is no such topic; there are {}", names.join(", ")))
+        Problem::not_found(format!("there is no such topic; the topics are {}", names.join(", ")))
     })
 }
 

@@ -119,7 +119,7 @@ impl Patience {
         if (taken as f64) < f64::from(self.min_rate) * elapsed.as_secs_f64() {
             return from;
         }
-        progress.count_anew();
+        progress.restart_count();
         Instant::now() + self.answer
     }
 }

@@ -37,7 +37,7 @@ impl Limits {
                 descriptors,
                 connections,
                 pages,
-                "fewer connections than configured: the process may not open more files"
+                "allowing fewer connections than configured: the process may not open more files"
             );
         }
         Self {

@@ -147,7 +147,7 @@ impl<H: Handler> Accept<H> {
                 Ok((stream, socket)) => self.seat(stream, socket),
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections; the slowest make room");
+                    tracing::warn!(%error, "cannot accept connections; closing the slowest ones");
                     self.seats.end_some();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }

@@ -69,14 +69,15 @@ impl TrustedProxies {
         let client = match (listed, standard) {
             // A proxy writes one of them and may pass on the other as the client wrote it: which one is unknown.
             (Some(listed), Some(standard)) if listed != standard => Err("X-Forwarded-For and Forwarded name different clients"),
-            (Some(client), _) | (_, Some(client)) => client.ok_or("no address that can be read"),
+            (Some(client), _) | (_, Some(client)) => client.ok_or("the address cannot be parsed"),
             (None, None) => Err("neither X-Forwarded-For nor Forwarded"),
         };
         if let Err(reason) = client
             && let Some(untold) = UNREADABLE.is_told("unreadable")
         {
             let proxy = socket.ip();
-            tracing::warn!(%proxy, reason, untold, "a trusted proxy does not say for whom it asks: its requests count as its own");
+            tracing::warn!(%proxy, reason, untold,
+                "a trusted proxy does not name the client: its requests count as the proxy's own");
         }
         Peer { socket, client: client.ok() }
     }

@@ -95,8 +95,8 @@ impl Progress {
         (self.doing(), self.at(self.word.load(Ordering::Relaxed) >> 3))
     }
 
-    /// Begins to count what the client moves.
-    pub(in crate::api) fn count_anew(&self) {
+    /// Begins to count the bytes that the client sends or reads.
+    pub(in crate::api) fn restart_count(&self) {
         self.counted_from.store(self.now(), Ordering::Relaxed);
         self.moved.store(0, Ordering::Relaxed);
     }
@@ -130,7 +130,7 @@ impl Progress {
 
     /// A body begins.
     pub(super) fn receive(&self) {
-        self.count_anew();
+        self.restart_count();
         self.set(Doing::Receiving);
     }
 
@@ -157,7 +157,7 @@ impl Progress {
             Poll::Ready(Err(_)) => {}
             Poll::Pending if self.doing() == Doing::Idle => {
                 if self.counted_from.load(Ordering::Relaxed) == NOT_YET {
-                    self.count_anew();
+                    self.restart_count();
                 }
                 self.set(Doing::Sending);
             }

@@ -78,7 +78,7 @@ pub struct Seat {
 
 /// A reader with bytes waiting for it; sorted by who is ended first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Reader {
+struct SlowReader {
     is_fresh: bool,
     rate: u64,
     from: Instant,
@@ -165,19 +165,19 @@ impl Seats {
         self.end(table, chosen.into_iter().map(|(.., id)| id))
     }
 
-    /// Whom something waits for. In order: those of whom it shows how fast they are, the slowest first, then the rest.
-    fn readers(&self) -> Vec<Reader> {
+    /// Readers with bytes waiting: those with a known rate first, the slowest of them first, then the rest.
+    fn readers(&self) -> Vec<SlowReader> {
         let (table, now) = (self.table(), Instant::now());
         let sending = table.taken.iter().filter(|(_, taken)| taken.progress.doing() == Doing::Sending);
         let judged = sending.map(|(id, taken)| {
             let (rate, from) = rate_of(&taken.progress, now);
-            Reader { is_fresh: now.saturating_duration_since(from) < FRESH, rate, from, id: *id }
+            SlowReader { is_fresh: now.saturating_duration_since(from) < FRESH, rate, from, id: *id }
         });
         judged.collect()
     }
 
-    /// Ends this reader, as too much waits.
-    fn end_reader(&self, reader: &Reader) {
+    /// Ends this reader, as too many bytes wait.
+    fn end_reader(&self, reader: &SlowReader) {
         if let Some(taken) = self.table().remove(reader.id) {
             taken.progress.end(Ending::Memory);
             self.ended.memory.fetch_add(1, Ordering::Relaxed);
@@ -191,7 +191,8 @@ impl Seats {
             ended += 1;
             if let Some(untold) = RUN_OUT.is_told(self.what) {
                 let (what, peer, max) = (self.what, taken.peer, self.max);
-                tracing::warn!(what, %peer, max, untold, "seats have run out: the slowest of the peer with the most are ended");
+                tracing::warn!(what, %peer, max, untold,
+                    "out of connections: closing the slowest ones of the peer that holds most");
             }
         }
         self.ended.seat.fetch_add(ended, Ordering::Relaxed);
@@ -277,13 +278,13 @@ pub(in crate::api) async fn end_slow_readers(waiting: &WaitingOutput, all: [Arc<
         if !waiting.is_exceeded() {
             continue;
         }
-        let mut readers: Vec<(Reader, &Arc<Seats>)> =
+        let mut readers: Vec<(SlowReader, &Arc<Seats>)> =
             all.iter().flat_map(|seats| seats.readers().into_iter().map(move |reader| (reader, seats))).collect();
         readers.sort_unstable_by_key(|(reader, _)| *reader);
         let most = 1 + readers.len() / PART_OF_READERS;
         if let (Some((slowest, _)), Some(untold)) = (readers.first(), RUN_OUT.is_told("memory")) {
             let (bytes, rate, readers) = (waiting.bytes(), slowest.rate, readers.len());
-            tracing::warn!(bytes, readers, rate, untold, "too much waits for slow readers: the slowest are ended");
+            tracing::warn!(bytes, readers, rate, untold, "too many bytes wait for slow readers: closing the slowest connections");
         }
         readers.iter().take(most).for_each(|(reader, seats)| seats.end_reader(reader));
         // Each releases its bytes only a little later.
@@ -404,7 +405,7 @@ mod tests {
         let answering = seats.take(ip(1)).unwrap();
         answering.progress.note_heard();
         let (silent, stuck) = (seats.take(ip(1)).unwrap(), seats.take(ip(1)).unwrap());
-        stuck.progress.count_anew();
+        stuck.progress.restart_count();
         stuck.progress.set(Doing::Sending);
         assert!(seats.take(ip(1)).is_none(), "nobody can be told yet");
         tokio::time::advance(SECOND * 6).await;
@@ -427,7 +428,7 @@ mod tests {
             held.push(waiting.hold(vec![0; 1_000].into()));
         }
         let fresh = seats.take(ip(21)).unwrap();
-        fresh.progress.count_anew();
+        fresh.progress.restart_count();
         fresh.progress.set(Doing::Sending);
         let pages = Seats::of_pages(1, 1, SECOND, Arc::default());
         let curb = tokio::spawn({

@@ -1,4 +1,4 @@
-//! What sells together: counted from the latest orders now and then, read without a lock.
+//! Products that sell together: counted from the latest orders at intervals, read without a lock.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use crate::store::{Basket, Store};
 const ORDERS: u32 = 2_000;
 /// How often they are counted.
 const EVERY: Duration = Duration::from_secs(60);
-/// Products of one order that count: a pair each with each.
+/// Products of one order that are counted, each paired with every other.
 const BASKET_MAX: usize = 20;
 /// Partners that are remembered per product.
 const PARTNERS_MAX: usize = 16;
-/// Products count as bought together once so many sessions did: what fewer bought would tell of those few.
+/// Products count as bought together once this many sessions bought them; a smaller number would reveal what those few bought.
 const SESSIONS_MIN: usize = 5;
 
 /// The latest count. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct AffinityHandle(Arc<ArcSwap<Affinity>>);
 
-/// What the latest orders say. Sessions are counted, not orders: one that buys again and again says no more.
+/// Counts from the latest orders. Sessions are counted, not orders, so that repeated purchases of one session add nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Affinity {
     /// In how many sessions each product was bought.
@@ -77,7 +77,7 @@ impl Affinity {
                     ids.push(id);
                 }
             }
-            // Orders without a session were made by hand: all of them are one.
+            // Orders without a session were inserted by hand and count as one session.
             let session = basket.session_id.as_deref().unwrap_or_default();
             for id in &ids {
                 sold.entry(id.clone()).or_default().insert(session);
@@ -115,7 +115,7 @@ impl Affinity {
 }
 
 fn counted<'a>(sessions: impl Iterator<Item = (Arc<str>, HashSet<&'a str>)>) -> HashMap<Arc<str>, u32> {
-    // Far fewer orders are read than a count can hold.
+    // Far fewer orders are read than the counter's type can hold.
     sessions.map(|(id, sessions)| (id, u32::try_from(sessions.len()).unwrap_or(u32::MAX))).collect()
 }
 

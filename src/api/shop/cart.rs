@@ -1,4 +1,4 @@
-//! The cart: what is in it comes from the store, what it costs from the catalogue at this moment.
+//! The cart: its content comes from the store, its prices from the catalogue at this moment.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::wire::pages::cart::{self, CartAdd, CartItem, CartSet, Quote};
 use crate::wire::pages::order::GUEST;
 use crate::wire::product::generated_image_url;
 
-/// Longest address of a picture that is kept with a cart, in bytes: a picture that is its own address is not.
+/// Longest image URL that is stored with a cart, in bytes: `data:` URLs are not.
 const KEPT_URL_MAX: usize = 300;
 
 /// The session's cart; an empty one for an unknown session.
@@ -51,7 +51,7 @@ pub async fn add(
     Ok(Json(changed(&shop, &cart, trace)))
 }
 
-/// Makes a line's quantity exactly this; 0 or less takes it out, also if its product is no longer sold.
+/// Sets a line's quantity; 0 or less removes it, also if its product is no longer sold.
 #[utoipa::path(put, path = "/api/ecommerce/cart/{sessionId}/items/{productId}", tag = "cart",
     params(("sessionId" = String, Path), ("productId" = String, Path)),
     request_body = CartSet, responses((status = 200, body = cart::Cart)))]
@@ -73,7 +73,7 @@ pub async fn set(
     Ok(Json(changed(&shop, &cart, trace)))
 }
 
-/// Takes a product out of the cart, whether it is there and still sold or not.
+/// Removes a product from the cart, whether or not it is there or still sold.
 #[utoipa::path(delete, path = "/api/ecommerce/cart/{sessionId}/items/{productId}", tag = "cart",
     params(("sessionId" = String, Path), ("productId" = String, Path)), responses((status = 200, body = cart::Cart)))]
 pub async fn remove(
@@ -86,7 +86,7 @@ pub async fn remove(
     Ok(Json(changed(&shop, &cart, trace)))
 }
 
-/// What a cart keeps of a product; `None` if the catalogue does not have it.
+/// The product data that a cart stores; `None` if the catalogue does not have it.
 pub fn shown(catalog: &CatalogHandle, product: &ProductId) -> Option<Shown> {
     let Listing { name, price, image_url, .. } = catalog.listing(product.as_str())?;
     let image_url = if image_url.len() > KEPT_URL_MAX { String::new() } else { image_url };
@@ -97,7 +97,7 @@ fn user(id: Option<&str>) -> Result<Option<UserId>, InvalidValue> {
     id.filter(|user| !user.is_empty()).map(UserId::new).transpose()
 }
 
-/// A cart that was changed: shown to its session's pages, and returned as they see it.
+/// A changed cart: sent to its session's pages, and returned as they see it.
 pub fn changed(shop: &Shop, cart: &Cart, trace: Option<TraceContext>) -> cart::Cart {
     let shown = view(cart, &shop.catalog);
     shop.recorder.note_cart(&shown, trace);
@@ -109,7 +109,7 @@ pub fn changed(shop: &Shop, cart: &Cart, trace: Option<TraceContext>) -> cart::C
 pub fn view(cart: &Cart, catalog: &CatalogHandle) -> cart::Cart {
     let items: Vec<(CartItem, Money)> = cart.lines.iter().map(|line| item(line, catalog)).collect();
     let subtotal: Money = items.iter().map(|(_, subtotal)| *subtotal).sum();
-    // A price that rose may make more of it than any order can cost: checkout refuses that, the cart still shows what it is.
+    // A raised price may lift the total above the limit of an order: checkout refuses that, but the cart still shows it.
     let totals = Cents::new(subtotal.cents()).ok().and_then(Totals::of);
     let quote = totals.map_or_else(|| Quote { subtotal, total_amount: subtotal, ..Quote::default() }, Quote::from);
     cart::Cart {
@@ -125,7 +125,7 @@ pub fn view(cart: &Cart, catalog: &CatalogHandle) -> cart::Cart {
     }
 }
 
-/// A line with its price. One that is no longer sold shows what it did when it was added, and counts in no total.
+/// A line with its price. A product that is no longer sold keeps its old texts and price, and is left out of the totals.
 fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Money) {
     let listing = catalog.listing(line.product_id.as_str());
     let available = listing.is_some();

@@ -47,7 +47,7 @@ pub async fn place(
 ) -> Result<Json<order::Order>, Failure> {
     asked.check()?;
     if shop.log.refusal().is_some() {
-        // Nobody would settle it: the log's own alarm says what to do.
+        // The order would stay pending: the log's own alarm says what to do.
         return Err(Problem::unavailable("log_unavailable", "orders cannot be taken: the event log may not be written").into());
     }
     let session = SessionId::new(&asked.session_id)?;
@@ -66,19 +66,20 @@ pub async fn place(
     let task = shop.lifeline.tasks.spawn(buy(shop.clone(), request));
     match task.await {
         Ok(bought) => bought.map(Json),
-        // The task panicked: what became of the order is unknown, and the key makes asking again safe.
+        // The task panicked: whether the order exists is unknown, and the key makes a retry safe.
         Err(_) => {
-            Err(Problem::unavailable("checkout_interrupted", "the checkout was interrupted; ask again with the same key").into())
+            Err(Problem::unavailable("checkout_interrupted", "the checkout was interrupted; repeat it with the same key").into())
         }
     }
 }
 
+/// The checkout within its span.
 async fn buy(shop: Arc<Shop>, mut request: CheckoutRequest) -> Result<order::Order, Failure> {
     let mut span = Span::child(RoleName::Api, SpanKind::Internal, span::CHECKOUT, request.trace.as_ref());
-    // The rows carry it too: whoever publishes them goes on from here.
+    // The rows carry it too, so that whichever part publishes them continues this trace.
     request.trace = span.below(request.trace);
     let trace = request.trace.clone().filter(TraceContext::is_sampled);
-    let done = spans::scope(trace.as_ref(), settle_up(shop, request)).await;
+    let done = spans::scope(trace.as_ref(), order_and_publish(shop, request)).await;
     match &done {
         Ok(order) => span.set(attribute::ORDER_ID, order.order_id.clone()),
         Err(failure) => {
@@ -91,7 +92,8 @@ async fn buy(shop: Arc<Shop>, mut request: CheckoutRequest) -> Result<order::Ord
     done
 }
 
-async fn settle_up(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::Order, Failure> {
+/// Commits the order, then hands its direct items to the publisher and sends the emptied cart to the session's pages.
+async fn order_and_publish(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::Order, Failure> {
     let offer = |id: &ProductId| {
         let listing = shop.catalog.listing(id.as_str())?;
         Some(Offer { name: listing.name, price: listing.price })
@@ -109,7 +111,7 @@ async fn settle_up(shop: Arc<Shop>, request: CheckoutRequest) -> Result<order::O
     Ok(orders::view(&order, &shop.catalog, &shop.clock, &shop.traces))
 }
 
-/// A row that nobody should publish directly goes through change data capture, whatever was asked.
+/// While direct publishing is suspended, orders go through change data capture, whatever was requested.
 fn publish_via(shop: &Shop, use_cdc: bool) -> PublishVia {
     match shop.publisher.mode() {
         PublishMode::Direct if !use_cdc => PublishVia::Direct,
@@ -117,7 +119,7 @@ fn publish_via(shop: &Shop, use_cdc: bool) -> PublishVia {
     }
 }
 
-/// A refusal, with the cart as it is now where the page should show it.
+/// A refusal, with the present cart if the page should show it.
 fn refusal(shop: &Shop, source: CheckoutError) -> Failure {
     let cart = match &source {
         CheckoutError::ProductGone { cart, .. } | CheckoutError::TotalChanged { cart, .. } => {
@@ -138,7 +140,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return refused("is there twice");
+        return refused("is given twice");
     }
     let Ok(text) = value.to_str() else { return refused("expected printable ASCII") };
     let text = text.trim();

@@ -1,4 +1,4 @@
-//! Tracked user events: taken as they come, noted off the request's path.
+//! Tracked user events: accepted as they are, queued outside the request's path.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::api::observe::Trace;
 use crate::api::state::Shop;
 use crate::wire::pages::tracked_event::TrackedEvents;
 
-/// Takes a batch of tracked events. Any well-formed batch is answered alike, whatever is in it; `accepted` says how many of its
-/// events will be written, as there is a budget.
+/// Accepts a batch of tracked events. Any well-formed batch gets the same answer, whatever it holds; `accepted` says how many
+/// of its events will be written, as there is a budget.
 #[utoipa::path(post, path = "/api/ecommerce/events", tag = "events", request_body = TrackedEvents,
     responses((status = 202, description = "taken", body = Object)))]
 pub fn track(

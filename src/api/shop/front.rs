@@ -11,7 +11,7 @@ use crate::actors::catalog_view::{Entry, Front, FrontQuery};
 use crate::api::packed::Text;
 use crate::api::state::Shop;
 
-/// What moved last, what became cheaper, what is nearly gone, what sells.
+/// The shelves of the first page: latest changes, price drops, almost sold out, best sellers.
 #[utoipa::path(get, path = "/api/ecommerce/front", tag = "products",
     responses((status = 200, body = crate::wire::pages::front::Front, headers(("etag" = String))), (status = 304)))]
 pub async fn read(State(shop): State<Arc<Shop>>, headers: HeaderMap) -> Response {
@@ -31,7 +31,7 @@ fn write(front: &Front) -> Vec<u8> {
         json.extend_from_slice(if place > 0 { b",{\"product\":" } else { b"{\"product\":" });
         json.extend_from_slice(product.body());
         json.extend_from_slice(b",\"change\":");
-        // Texts and numbers, written to memory, have nothing to fail on.
+        // Serialising texts and numbers to memory cannot fail.
         let _ = serde_json::to_writer(&mut json, &change.to_wire());
         json.push(b'}');
     }

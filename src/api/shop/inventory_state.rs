@@ -1,4 +1,4 @@
-//! The whole catalogue, never a page of it.
+//! The whole catalogue in one answer.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::api::failure::Failure;
 use crate::api::shared_body;
 use crate::api::state::Shop;
 
-/// A larger catalogue is gathered beside the async workers.
+/// A larger catalogue is collected outside the async workers.
 const INLINE_MAX: u64 = 50_000;
 
 /// All products with their categories.

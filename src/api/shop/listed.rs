@@ -1,4 +1,4 @@
-//! What a picture and a recommendation need of a product beside what the read model keeps apart: read back from its body.
+//! Fields of a product that pictures and recommendations need but the read model does not keep separately: parsed from its body.
 
 use serde::Deserialize;
 

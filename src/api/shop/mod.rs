@@ -35,7 +35,7 @@ pub async fn until_restored(State(shop): State<Arc<Shop>>, request: Request, nex
     let path = request.uri().path();
     let needs_all = path.starts_with(WITH_CATALOGUE) && !WITHOUT_CATALOGUE.contains(&path);
     if needs_all && shop.catalog.state() == CatalogState::Restoring {
-        return Problem::unavailable("catalog_restoring", "the catalogue is still being read; ask again in a moment")
+        return Problem::unavailable("catalog_restoring", "the catalogue is still being read; try again in a moment")
             .into_response();
     }
     next.run(request).await

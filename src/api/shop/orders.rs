@@ -37,7 +37,7 @@ pub async fn one(
     Path(id): Path<String>,
     parameters: Parsed,
 ) -> Result<Json<order::Order>, Failure> {
-    // Whoever cannot name the session learns nothing, not even whether there is such an order.
+    // A client that cannot name the session learns nothing, not even whether the order exists.
     let unknown = || Problem { code: "unknown_order", ..Problem::not_found("this session has no such order") };
     let (Ok(session), Ok(id)) = (session(&Parameters::new(parameters)?), OrderId::new(&id)) else { return Err(unknown().into()) };
     let order = shop.store.order(&id, Some(&session)).await?.ok_or_else(unknown)?;
@@ -135,7 +135,7 @@ fn timeline(order: &Order) -> Vec<TimelineStep> {
         .collect()
 }
 
-/// The status of an order that somebody else wrote with a word of their own.
+/// The status of an order that another program set to an unknown word.
 fn of_items(order: &Order) -> OrderStatus {
     let allocated = |item: &OrderItem| item.outcome.as_ref().map(|outcome| outcome.allocated);
     OrderStatus::of(order.items.iter().map(|item| (item.quantity, allocated(item))))

@@ -43,11 +43,12 @@ const HISTORY_MINUTES_MAX: i64 = 60;
     params(
         ("category" = Option<String>, Query, description = "ignores case"),
         ("search" = Option<String>, Query, description = "in name, description, brand and tags; ignores case"),
-        ("limit" = Option<u16>, Query, minimum = 0, maximum = 1000, description = "20 if left out"),
+        ("limit" = Option<u16>, Query, minimum = 0, maximum = 1000, description = "default 20"),
         ("brand" = Option<String>, Query, description = "ignores case; may be repeated, then any of them"),
         ("page" = Option<u32>, Query, minimum = 1, description = "from 1"),
         ("sort" = Option<String>, Query,
-            description = "relevance, featured, price-low, price-high, rating, popular, newest; relevance if there is a search, else featured"),
+            description = "relevance, featured, price-low, price-high, rating, popular, newest; default relevance with a search, \
+                           otherwise featured"),
         ("minPrice" = Option<f64>, Query), ("maxPrice" = Option<f64>, Query), ("inStock" = Option<bool>, Query),
     ),
     responses((status = 200, body = [crate::wire::product::ProductBody],
@@ -105,7 +106,7 @@ pub fn one(State(shop): State<Arc<Shop>>, Path(id): Path<String>, headers: Heade
 
 /// The product's changes of stock and price, oldest first.
 #[utoipa::path(get, path = "/api/ecommerce/product/{id}/history", tag = "products",
-    params(("id" = String, Path), ("minutes" = Option<u8>, Query, minimum = 1, maximum = 60, description = "60 if left out")),
+    params(("id" = String, Path), ("minutes" = Option<u8>, Query, minimum = 1, maximum = 60, description = "default 60")),
     responses((status = 200, body = [ProductChange])))]
 pub fn history(State(shop): State<Arc<Shop>>, Path(id): Path<String>, parameters: Parsed) -> Ready<Result<Response, Failure>> {
     ready(read_history(&shop, &id, parameters))
@@ -171,7 +172,7 @@ fn read_query(parameters: &Parameters) -> Result<Query, Problem> {
     let search = parameters.text("search").and_then(Needle::new);
     let brands: Vec<String> = parameters.texts("brand").map(str::to_owned).collect();
     if brands.len() > BRANDS_MAX {
-        return Err(Problem::field("brand", format!("is there {} times, at most {BRANDS_MAX} are accepted", brands.len())));
+        return Err(Problem::field("brand", format!("is given {} times; at most {BRANDS_MAX} are accepted", brands.len())));
     }
     Ok(Query {
         category: parameters.text("category").filter(|text| !text.is_empty()).map(str::to_owned),

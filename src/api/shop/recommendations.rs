@@ -1,6 +1,6 @@
 //! What a shopper might like: from the cart, from what was bought, from what sells. Nothing is invented.
 //!
-//! A user's id is claimed and not proven: whatever is told to a user, anybody may ask for. So what is personal follows from the
+//! A user's id is claimed and not proven: anyone can request what is shown to a user. So personal recommendations follow from the
 //! session alone, whose id is known only to itself.
 
 use std::sync::Arc;
@@ -38,7 +38,8 @@ pub struct Shopper<'a> {
 
 /// What this shopper might like.
 #[utoipa::path(get, path = "/api/ecommerce/recommendations/{userId}", tag = "products",
-    params(("userId" = String, Path), ("sessionId" = Option<String>, Query, description = "to recommend what fits its cart and its orders")),
+    params(("userId" = String, Path), ("sessionId" = Option<String>, Query, description =
+        "whose cart and orders the recommendation may use")),
     responses((status = 200, body = Recommendation)))]
 pub async fn read(
     State(shop): State<Arc<Shop>>,

@@ -28,10 +28,10 @@ pub fn take(
     BeaconBody { value: batch, bytes }: BeaconBody<BrowserSpans>,
 ) -> Ready<Result<(StatusCode, Json<Value>), Failure>> {
     if !shop.browser_tracing {
-        return ready(Err(Problem::not_found("pages do not trace here").into()));
+        return ready(Err(Problem::not_found("browser tracing is off").into()));
     }
     if bytes.len() > BYTES_MAX || batch.spans.len() > SPANS_MAX {
-        return ready(Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE, "that is more than one page does").into()));
+        return ready(Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE, "more spans than a page may report").into()));
     }
     let taken = browser::take(batch.spans.iter().filter_map(PageSpan::read).collect());
     ready(Ok((StatusCode::ACCEPTED, Json(json!({ "accepted": taken })))))

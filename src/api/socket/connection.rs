@@ -114,7 +114,7 @@ impl Connection {
             End::Close(code, reason) => {
                 if code >= CloseCode::Protocol as u16 && code < CloseCode::Restart as u16 {
                     SocketCounts::count(&self.page.shop.figures.sockets.violations);
-                    tracing::debug!(code, reason, "a page broke the rules of its socket");
+                    tracing::debug!(code, reason, "a page violated the WebSocket protocol");
                 }
                 let _ = tokio::time::timeout(FAREWELL, self.say_farewell(code, reason)).await;
             }
@@ -273,7 +273,7 @@ impl Connection {
             Verdict::Stalled => SocketCounts::count(&counts.stalled),
             Verdict::TooSlow => SocketCounts::count(&counts.slow),
         }
-        Err(End::Cut(CloseCode::Policy, "the page takes too little of what waits for it"))
+        Err(End::Cut(CloseCode::Policy, "the page reads too slowly"))
     }
 
     /// It was ended from outside.
@@ -282,11 +282,11 @@ impl Connection {
         match why {
             Ending::Seat => {
                 SocketCounts::count(&counts.seat);
-                End::Cut(CloseCode::TryLater, "others need the seat; try again later")
+                End::Cut(CloseCode::TryLater, "the connection is needed for other clients; try again later")
             }
             Ending::Memory => {
                 SocketCounts::count(&counts.memory);
-                End::Cut(CloseCode::Policy, "too much waits for slow pages, and this is one of them")
+                End::Cut(CloseCode::Policy, "too many bytes wait for slow pages, and this is one of them")
             }
         }
     }

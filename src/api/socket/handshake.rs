@@ -51,7 +51,7 @@ pub(super) fn check(request: &Request) -> Result<Accepted, Failure> {
         && has_token(headers, &header::UPGRADE, "websocket");
     let version = headers.get(header::SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
     if !asks || version != Some(b"13") {
-        let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "this is a WebSocket, version 13");
+        let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "this address is a WebSocket (version 13)");
         return Err(Failure::Refused(problem));
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();

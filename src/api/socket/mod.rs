@@ -3,9 +3,9 @@
 //! ```text
 //!  GET, upgrade ─► handshake ─► 101 ─► Connection ┬─◄ fan-out: bursts of ready frames, written to TCP as they are
 //!                                                 ├─◄ the page's own: recommendation, cart (greeting, answers)
-//!                                                 └─► what the page says: decoder ─► messages ─► cart, events
+//!                                                 └─► the page's messages: decoder ─► messages ─► cart, events
 //! ```
-//! The bytes of a frame are made once for all pages; a connection adds nothing but the write. An idle one holds no buffer.
+//! The bytes of a frame are encoded once for all pages; a connection only writes them. An idle one holds no buffer.
 
 mod connection;
 mod handshake;
@@ -30,22 +30,22 @@ use crate::actors::fanout::PageInfo;
 use crate::domain::ids::{SessionId, UserId};
 use connection::Connection;
 
-/// What pages did, since the process started.
+/// Counts of what pages did since the process started.
 #[derive(Debug, Default)]
 pub struct SocketCounts {
-    /// Messages that meant something.
+    /// Messages that were understood.
     pub messages: AtomicU64,
     /// Messages that were ignored: unknown types, broken JSON, unknown products.
     pub ignored: AtomicU64,
-    /// Connections that ended because the page broke the protocol or the rules.
+    /// Connections that ended because the page violated the protocol or a limit.
     pub violations: AtomicU64,
-    /// Connections that ended because the page took nothing for too long.
+    /// Connections that ended because the page read nothing for too long.
     pub stalled: AtomicU64,
-    /// Connections that ended because the page took less than the least rate.
+    /// Connections that ended because the page read more slowly than the minimum rate.
     pub slow: AtomicU64,
-    /// Connections that ended because others needed their seat.
+    /// Connections that ended because their seat was needed.
     pub seat: AtomicU64,
-    /// Connections that ended because too much waited for slow readers.
+    /// Connections that ended because too many bytes waited for slow readers.
     pub memory: AtomicU64,
 }
 
@@ -61,7 +61,8 @@ struct Page {
 #[utoipa::path(get, path = "/ecommerce/{sessionId}/{userId}", tag = "socket",
     params(("sessionId" = String, Path), ("userId" = String, Path),
         ("resume" = Option<String>, Query, description = "the cursor of the last HEARTBEAT; with the subprotocol kartshoppe.v1")),
-    responses((status = 101, description = "a WebSocket; one envelope per text message"), (status = 426, description = "no upgrade was asked for")))]
+    responses((status = 101, description =
+        "a WebSocket; one envelope per text message"), (status = 426, description = "no upgrade was requested")))]
 pub async fn open(
     State(shop): State<Arc<Shop>>,
     path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
@@ -77,14 +78,14 @@ pub async fn open(
     }
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Peer::ip);
     let seat = shop.seats.take(peer);
-    let seat = seat.ok_or_else(|| Problem::unavailable("too_many_pages", "every seat is taken; try again"))?;
+    let seat = seat.ok_or_else(|| Problem::unavailable("too_many_pages", "all connections are in use; try again"))?;
     let info = PageInfo { session_id: session.to_string(), user_id: user.to_string(), v1: accepted.v1, resume };
     let page = Page { shop: shop.clone(), session, user, seat };
     let upgrade = hyper::upgrade::on(&mut request);
     shop.lifeline.tasks.spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<Watched>>() else {
-            tracing::error!("a socket is not on our own stream");
+            tracing::error!("a WebSocket upgrade did not return the server's own stream type");
             return;
         };
         let stream = parts.io.into_inner().into_inner();

@@ -40,8 +40,8 @@ impl Pace {
         if self.is_waiting() {
             return self.0.count(bytes);
         }
-        // What went out at once says only how large the system's buffers are.
-        self.0.count_anew();
+        // Bytes that were written at once only show how large the system's buffers are.
+        self.0.restart_count();
         self.0.set(Doing::Sending);
     }
 
@@ -52,7 +52,7 @@ impl Pace {
         if !self.is_waiting() || elapsed < over {
             return Verdict::Well;
         }
-        self.0.count_anew();
+        self.0.restart_count();
         match taken {
             0 => Verdict::Stalled,
             _ if (taken as f64) < f64::from(min_rate) * elapsed.as_secs_f64() => Verdict::TooSlow,

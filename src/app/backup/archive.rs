@@ -77,12 +77,12 @@ pub(super) struct ArchiveWriter<'a> {
 impl<'a> ArchiveWriter<'a> {
     /// Begins an archive; the file must not exist yet.
     pub fn create(target: &Path, go_on: &'a (dyn Fn() -> bool + Sync)) -> anyhow::Result<Self> {
-        ensure!(!target.try_exists()?, "{} is there already: choose another name", target.display());
+        ensure!(!target.try_exists()?, "{} exists already: choose another name", target.display());
         let folder = folder_of(target);
-        ensure!(folder.is_dir(), "there is no folder {}: make it, or choose another place for the backup", folder.display());
+        ensure!(folder.is_dir(), "there is no folder {}: create it, or choose another place for the backup", folder.display());
         let draft = beside(target, "part");
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
-        let file = file.with_context(|| format!("cannot make a file in {}", folder.display()))?;
+        let file = file.with_context(|| format!("cannot create a file in {}", folder.display()))?;
         let tar = Builder::new(BufWriter::with_capacity(BUFFER_BYTES, file));
         Ok(Self { tar, target: target.to_owned(), draft, go_on, directories: Vec::new(), files: Vec::new() })
     }
@@ -117,7 +117,7 @@ impl<'a> ArchiveWriter<'a> {
     }
 
     fn append(&mut self, name: &str, size: u64, from: impl Read) -> anyhow::Result<()> {
-        ensure!((self.go_on)(), "a signal broke it off");
+        ensure!((self.go_on)(), "interrupted by a signal");
         let mut source = Exact { from, left: size, hash: Sha256::new() };
         let mut header = header_of(EntryType::Regular, size);
         self.tar.append_data(&mut header, name, &mut source).with_context(|| format!("{name}: {}", self.cannot_write()))?;
@@ -143,7 +143,7 @@ impl<'a> ArchiveWriter<'a> {
         let written =
             self.tar.finish().and_then(|()| self.tar.get_mut().flush()).and_then(|()| self.tar.get_ref().get_ref().sync_all());
         written.with_context(|| self.cannot_write())?;
-        ensure!(!self.target.try_exists()?, "{} was made meanwhile: choose another name", self.target.display());
+        ensure!(!self.target.try_exists()?, "{} was created meanwhile: choose another name", self.target.display());
         fs::rename(&self.draft, &self.target).with_context(|| self.cannot_write())?;
         File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all()).with_context(|| self.cannot_write())?;
         Ok(manifest)
@@ -178,9 +178,9 @@ pub(super) fn verify(path: &Path, go_on: &dyn Fn() -> bool) -> anyhow::Result<Ma
     let mut found: BTreeMap<String, FilePart> = BTreeMap::new();
     let (mut manifest, mut checksum, mut end) = (None, None, 0);
     for entry in archive.entries()? {
-        ensure!(go_on(), "a signal broke it off");
-        let mut entry = entry.with_context(|| damaged("it is cut off or no archive"))?;
-        let name = safe_name(&entry.path()?).with_context(|| damaged("it holds a path that leads elsewhere"))?;
+        ensure!(go_on(), "interrupted by a signal");
+        let mut entry = entry.with_context(|| damaged("it is truncated or not an archive"))?;
+        let name = safe_name(&entry.path()?).with_context(|| damaged("it holds a path that leads outside the data directory"))?;
         let kind = entry.header().entry_type();
         let size = entry.size();
         end = entry.raw_file_position() + size.next_multiple_of(BLOCK);
@@ -201,10 +201,10 @@ pub(super) fn verify(path: &Path, go_on: &dyn Fn() -> bool) -> anyhow::Result<Ma
         ensure!(found.insert(name.clone(), part).is_none(), damaged(&format!("it holds {name} twice")));
     }
     let (Some(manifest), Some(checksum)) = (manifest, checksum) else {
-        bail!(damaged("its manifest is missing, which comes last"))
+        bail!(damaged("its manifest, the last entry, is missing"))
     };
-    ensure!(hex(Sha256::new_with_prefix(&manifest)).as_bytes() == checksum, damaged("its manifest was changed"));
-    ensure!(length == end + 2 * BLOCK, damaged("its end is cut off or added to"));
+    ensure!(hex(Sha256::new_with_prefix(&manifest)).as_bytes() == checksum, damaged("its manifest was altered"));
+    ensure!(length == end + 2 * BLOCK, damaged("its end is truncated, or something was appended"));
     let manifest = read_manifest(&manifest).with_context(|| format!("cannot use {}", path.display()))?;
     for part in &manifest.files {
         let same = found.remove(&part.path).is_some_and(|found| found == *part);
@@ -239,7 +239,7 @@ pub(super) fn extract(
     let mut archive = Archive::new(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?));
     let mut left = known.len();
     for entry in archive.entries()? {
-        ensure!(go_on(), "a signal broke it off");
+        ensure!(go_on(), "interrupted by a signal");
         let mut entry = entry?;
         let name = safe_name(&entry.path()?).context("the backup was changed while it was read")?;
         let Some(target) = place(&name) else { continue };

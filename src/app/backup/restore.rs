@@ -30,7 +30,7 @@ pub async fn restore(config: &Config, file: &Path, stop: &StopSignals) -> anyhow
     own_folder(data_dir).with_context(|| format!("cannot use {}", data_dir.display()))?;
     let lock = PidLock::take(&data_dir.join("lock")).with_context(|| format!("cannot use {}", data_dir.display()))?;
     let result = match tokio::task::block_in_place(|| put_back(config, file, &manifest, &go_on)) {
-        Ok(()) => stop.unless_told(prove(config, &manifest)).await.and_then(|proved| proved.context("a signal broke it off")),
+        Ok(()) => stop.unless_told(prove(config, &manifest)).await.and_then(|proved| proved.context("interrupted by a signal")),
         Err(error) => Err(error),
     };
     if let Err(error) = result {
@@ -62,8 +62,8 @@ fn refuse_what_is_there(data_dir: &Path) -> anyhow::Result<()> {
 fn refuse_what_does_not_fit(config: &Config, manifest: &Manifest) -> anyhow::Result<()> {
     let is_embedded = config.log.kind == LogKind::Embedded;
     match &manifest.log {
-        Some(_) if !is_embedded => bail!("the backup holds an embedded event log, and KARTSHOPPE__LOG__KIND is kafka"),
-        None if is_embedded => bail!("the backup is of a shop whose event log is on Kafka: set KARTSHOPPE__LOG__KIND=kafka"),
+        Some(_) if !is_embedded => bail!("the backup holds an embedded event log, but KARTSHOPPE__LOG__KIND is kafka"),
+        None if is_embedded => bail!("the backup belongs to a shop whose event log is on Kafka: set KARTSHOPPE__LOG__KIND=kafka"),
         Some(log) if log.partitions != config.inventory.partitions => bail!(
             "the backup's event log has {0} partitions and {1} are configured: set KARTSHOPPE__INVENTORY__PARTITIONS={0}",
             log.partitions,
@@ -73,12 +73,14 @@ fn refuse_what_does_not_fit(config: &Config, manifest: &Manifest) -> anyhow::Res
     }
     let is_private = config.postgres.database_url.is_empty();
     match &manifest.database {
-        Some(_) if !is_private => bail!("the backup holds a private PostgreSQL, and DATABASE_URL is set: unset it"),
-        None if is_private => bail!("the backup is of a shop with DATABASE_URL: restore that database, and set DATABASE_URL"),
+        Some(_) if !is_private => bail!("the backup holds a private PostgreSQL, but DATABASE_URL is set: unset it"),
+        None if is_private => {
+            bail!("the backup belongs to a shop with its own database server: restore that database, and set DATABASE_URL")
+        }
         Some(database) => {
             ensure!(
                 database.architecture == ARCHITECTURE,
-                "the backup's PostgreSQL is of {}, and this machine is {ARCHITECTURE}",
+                "the backup's PostgreSQL is for {}, but this machine is {ARCHITECTURE}",
                 database.architecture
             );
             private_server::can_restore(&config.data_dir, bin_dir(config), database.postgres_major)?;
@@ -107,7 +109,7 @@ fn put_back(config: &Config, file: &Path, manifest: &Manifest, go_on: &dyn Fn() 
         Some(if within.as_os_str().is_empty() { cluster.folder().to_owned() } else { cluster.folder().join(within) })
     };
     if manifest.log.is_some() {
-        own_folder(&event_log_folder(data_dir)).context("cannot make the event log's folder")?;
+        own_folder(&event_log_folder(data_dir)).context("cannot create the event log's folder")?;
     }
     archive::extract(file, manifest, go_on, &place)?;
     if let Some(cluster) = cluster {

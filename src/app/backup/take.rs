@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// If something cannot be read or written, or is incomplete; then there is no file.
 pub async fn back_up(config: &Config, target: &Path, stop: &StopSignals) -> anyhow::Result<Manifest> {
-    ensure!(!target.try_exists()?, "{} is there already: choose another name", target.display());
+    ensure!(!target.try_exists()?, "{} exists already: choose another name", target.display());
     let is_private = config.postgres.database_url.is_empty();
     let has_log = config.log.kind == LogKind::Embedded;
     if has_log && !EmbeddedLog::is_in(&event_log_folder(&config.data_dir)) {
@@ -33,7 +33,8 @@ pub async fn back_up(config: &Config, target: &Path, stop: &StopSignals) -> anyh
     if data_dir::is_locked(&config.data_dir) {
         ensure!(
             is_private || !has_log,
-            "the shop runs, and its database (DATABASE_URL) is copied by another program: stop the shop, and copy both"
+            "the shop is running, and its database (DATABASE_URL) has to be copied with other tools: stop the shop, then copy \
+             both"
         );
         return write(config, target, stop).await;
     }
@@ -43,7 +44,7 @@ pub async fn back_up(config: &Config, target: &Path, stop: &StopSignals) -> anyh
         return write(config, target, stop).await;
     }
     let started = stop.unless_told(async { Ok(PrivateServer::start(&config.data_dir, bin_dir(config)).await?) });
-    let server = started.await.context("starting the private PostgreSQL")?.context("a signal broke it off")?;
+    let server = started.await.context("starting the private PostgreSQL")?.context("interrupted by a signal")?;
     let written = write(config, target, stop).await;
     server.stop().await.context("stopping the private PostgreSQL")?;
     written
@@ -94,7 +95,7 @@ async fn write_database(
     let _ = tokio::time::timeout(PATIENCE, copy.close()).await;
     archive.bytes(&format!("{CLUSTER}/backup_label"), end.label.as_bytes())?;
     if !end.tablespaces.is_empty() {
-        bail!("the private PostgreSQL has tablespaces outside of its directory, which are not copied");
+        bail!("the private PostgreSQL has tablespaces outside its directory, which a backup does not copy");
     }
     let credentials = config.data_dir.join(CREDENTIALS);
     ensure!(archive.file(CREDENTIALS, &credentials)?, "{} is missing: start the shop once", credentials.display());
@@ -106,7 +107,7 @@ async fn write_database(
 /// PostgreSQL's answer, unless it takes too long or a signal arrives.
 async fn answered<T>(stop: &StopSignals, asked: impl Future<Output = Result<T, PrivateServerError>>) -> anyhow::Result<T> {
     let answer = stop.unless_told(async { Ok(tokio::time::timeout(PATIENCE, asked).await) }).await?;
-    let answer = answer.context("a signal broke it off")?;
+    let answer = answer.context("interrupted by a signal")?;
     let answer = answer.map_err(|_| anyhow::anyhow!("PostgreSQL did not answer within {PATIENCE:?}")).context(COPYING)?;
     answer.context(COPYING)
 }
@@ -117,7 +118,7 @@ fn write_piece(archive: &mut ArchiveWriter<'_>, cluster: &Path, piece: &Piece, m
         Piece::Directory(path) => archive.directory(&name(path)?),
         Piece::File(path) => {
             let is_there = archive.file(&name(path)?, &cluster.join(path))?;
-            ensure!(is_there || !must_be_there, "{} is gone", cluster.join(path).display());
+            ensure!(is_there || !must_be_there, "{} has disappeared", cluster.join(path).display());
             Ok(())
         }
     }

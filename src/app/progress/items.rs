@@ -14,10 +14,10 @@ use crate::telemetry::metrics::Metrics;
 
 /// The orders that wait for outcomes, by PostgreSQL's last answer. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(in crate::app) struct PendingOrders(Arc<Mutex<Option<Waiting>>>);
+pub(in crate::app) struct PendingOrders(Arc<Mutex<Option<WaitingOrders>>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Waiting {
+struct WaitingOrders {
     orders: u64,
     /// When the oldest was placed.
     since: Option<Instant>,
@@ -26,10 +26,10 @@ struct Waiting {
 impl PendingOrders {
     fn note(&self, pending: Pending) {
         let since = pending.oldest.and_then(|age| Instant::now().checked_sub(age));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Waiting { orders: pending.orders, since });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(WaitingOrders { orders: pending.orders, since });
     }
 
-    fn last(&self) -> Option<Waiting> {
+    fn last(&self) -> Option<WaitingOrders> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,7 +66,7 @@ fn alarm(overdue: Overdue, roles: &BTreeSet<RoleName>) -> Option<Alarm> {
     let runs = |role| roles.contains(&role);
     let is_ours = runs(RoleName::Inventory) && ((direct > 0 && runs(RoleName::Api)) || (wal > 0 && runs(RoleName::Cdc)));
     let text = format!(
-        "order items wait for their outcome: {direct} direct and {wal} wal (1000 stands for more), the oldest since {} s; \
+        "order items wait for their outcome: {direct} direct and {wal} wal (1000 means at least 1000), the oldest for {} s; \
          `kartshoppe cdc status` and /admin/rescue say what they wait for",
         oldest.as_secs()
     );

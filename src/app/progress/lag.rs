@@ -116,12 +116,12 @@ mod tests {
 
     const AT: TopicPartition = TopicPartition { topic: Topic::OrderEvents, partition: 0 };
 
-    struct Reader {
+    struct ReaderLag {
         lags: Lags,
         metrics: Metrics,
     }
 
-    impl Reader {
+    impl ReaderLag {
         fn new() -> Self {
             let (lags, metrics) = (Lags::default(), Metrics::default());
             lags.register(&metrics);
@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_is_behind_for_as_long_as_it_has_not_passed_an_end() {
-        let reader = Reader::new();
+        let reader = ReaderLag::new();
         reader.look(10, 10, None);
         reader.shows("0.0", "0.0");
         pass(5).await;
@@ -164,7 +164,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn markers_behind_the_last_record_are_no_lag_and_silence_is_one() {
-        let reader = Reader::new();
+        let reader = ReaderLag::new();
         reader.look(3, 4, Some(4));
         reader.shows("0.0", "0.0");
         reader.lags.unanswered("inventory");
@@ -177,7 +177,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_stall_keeps_its_age_and_its_memory_small() {
-        let reader = Reader::new();
+        let reader = ReaderLag::new();
         for end in 1..20_000 {
             reader.look(0, end, None);
             pass(1).await;

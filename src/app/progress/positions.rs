@@ -20,7 +20,7 @@ pub(super) type Ends = BTreeMap<TopicPartition, PartitionInfo>;
 
 /// A reader whose positions are checked, with the texts of its alarm.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
+pub(super) struct WatchedReader {
     cause: Cause,
     /// The reader in metric labels.
     pub name: &'static str,
@@ -28,34 +28,34 @@ pub(super) struct Reading {
     advice: &'static str,
 }
 
-pub(super) const INVENTORY: Reading = Reading {
+pub(super) const INVENTORY: WatchedReader = WatchedReader {
     cause: Cause::InputStalled,
     name: "inventory",
     who: "the inventory stands still",
-    advice: "look for what is wrong with that record, for a foreign member of the group kartshoppe-inventory that holds the \
-             partition, and in the log of the shop",
+    advice: "check that record, the group kartshoppe-inventory for a foreign member that holds the \
+             partition, and the shop's log",
 };
-pub(super) const CATALOG: Reading = Reading {
+pub(super) const CATALOG: WatchedReader = WatchedReader {
     cause: Cause::CatalogueStalled,
     name: "catalog-view",
     who: "the read model stands still",
     advice: "look in the log of the shop",
 };
-pub(super) const TRACKER: Reading = Reading {
+pub(super) const TRACKER: WatchedReader = WatchedReader {
     cause: Cause::TrackerStalled,
     name: "order-tracker",
-    who: "outcomes of orders are not written down",
-    advice: "look in the log of the shop, and whether PostgreSQL takes what is written",
+    who: "order outcomes are not written to PostgreSQL",
+    advice: "see the shop's log, and check that PostgreSQL accepts writes",
 };
-pub(super) const FANOUT: Reading = Reading {
+pub(super) const FANOUT: WatchedReader = WatchedReader {
     cause: Cause::FanoutStalled,
     name: "fanout",
-    who: "pages are not told of carts",
+    who: "pages are not sent cart changes",
     advice: "look in the log of the shop",
 };
 
 /// All of them.
-pub(super) const READERS: [Reading; 4] = [INVENTORY, CATALOG, TRACKER, FANOUT];
+pub(super) const READERS: [WatchedReader; 4] = [INVENTORY, CATALOG, TRACKER, FANOUT];
 
 /// The history of one position.
 #[derive(Debug)]
@@ -89,14 +89,14 @@ impl Stalls {
     }
 
     /// Up to which offset nothing to read lies before the reader's position, as far as that was looked at.
-    pub fn empty_to(&self, reading: Reading, at: TopicPartition) -> Option<Offset> {
+    pub fn empty_to(&self, reading: WatchedReader, at: TopicPartition) -> Option<Offset> {
         self.known.get(&(reading.cause, at)).map(|standing| standing.empty_to)
     }
 
     /// Compares one reader's positions with the ends, and sets its alarms; none for a reader that does not run here.
     pub async fn look(
         &mut self,
-        reading: Reading,
+        reading: WatchedReader,
         positions: &BTreeMap<TopicPartition, Offset>,
         ends: &Ends,
         log: &dyn EventLog,
@@ -112,7 +112,7 @@ impl Stalls {
                 continue;
             }
             let about = About::partition(reading.cause, at.topic.name(), at.partition);
-            let Reading { who, advice, .. } = reading;
+            let WatchedReader { who, advice, .. } = reading;
             let text = format!("{who}: {at} at offset {offset} of {end} for {} s; {advice}", stood.as_secs());
             alarms.raise(about.clone(), Alarm::blocks(text).with_detail(found));
             still.push(about);
@@ -179,7 +179,7 @@ async fn peek(log: &dyn EventLog, at: TopicPartition, offset: Offset, end: Offse
         Ok(Ok(Some(found))) if found < end => Peeked::Something(format!("the record at offset {found} can be read")),
         Ok(Ok(_)) => Peeked::Nothing,
         Ok(Err(error)) => Peeked::Something(format!("reading there fails: {error}")),
-        Err(_) => Peeked::Something("reading there gives nothing".to_owned()),
+        Err(_) => Peeked::Something("reading there returns nothing".to_owned()),
     }
 }
 

@@ -57,12 +57,12 @@ impl Trial {
         self.refused = matches!(result, Err(LogError::Refused(_))).then(Instant::now);
         self.fails = result.is_err() && self.refused.is_none();
         let refused = result.as_ref().err().filter(|_| self.refused.is_some()).map(|error| {
-            let text = "the topic health cannot be made or written to: whether an idle log takes records is judged by the rest";
+            let text = "the topic health cannot be created or written to, so an idle log is not tested by trial writes";
             Alarm::warns(text).with_detail(error)
         });
         let fails = result.as_ref().err().filter(|_| self.fails).map(|error| {
-            let text = "the event log takes no record: a trial write to the topic health had no echo; look at the log's storage \
-                        or brokers";
+            let text = "the event log accepts no records: a trial write to the topic health was not read back; check the log's \
+                        storage or brokers";
             Alarm::blocks(text).with_detail(error)
         });
         alarms.set(REFUSED, refused);

@@ -7,10 +7,10 @@ use anyhow::{Context, bail};
 use tokio::time::Instant;
 
 use super::Drill;
-use super::database::Row;
+use super::database::PlacedItem;
 use super::pages::Gallery;
 use super::plan::Plan;
-use super::record::{Answer, Breach, Purchase, Record};
+use super::record::{Breach, CheckoutAnswer, Purchase, Record};
 use super::report::Report;
 use super::shoppers::Crowd;
 use super::storefront::Said;
@@ -71,7 +71,7 @@ pub async fn judge(drill: &Drill<'_>, gallery: &Gallery, report: &mut Report) ->
     for difference in gallery.differences(&shown) {
         record.breach(Breach::PageDiffers, difference);
     }
-    report.orders = count(purchases.iter().filter(|purchase| matches!(purchase.answer, Answer::Promised(_))));
+    report.orders = count(purchases.iter().filter(|purchase| matches!(purchase.answer, CheckoutAnswer::Promised(_))));
     report.by_wal = count(purchases.iter().filter(|purchase| purchase.by_wal));
     report.items = count(rows.iter().filter(|row| row.product_id.is_some()));
     report.units = rows.iter().filter_map(|row| row.allocated).sum();
@@ -82,8 +82,8 @@ pub async fn judge(drill: &Drill<'_>, gallery: &Gallery, report: &mut Report) ->
     Ok(())
 }
 
-/// Each promise is kept once, and nothing is there that was not promised.
-fn judge_orders(record: &Record, purchases: &[Purchase], rows: &[Row]) {
+/// Each promise is kept once, and nothing exists that was not promised.
+fn judge_orders(record: &Record, purchases: &[Purchase], rows: &[PlacedItem]) {
     let mut found: BTreeMap<&str, BTreeMap<&str, BTreeMap<&str, i64>>> = BTreeMap::new();
     for row in rows {
         let lines = found.entry(&row.customer_id).or_default().entry(&row.order_id).or_default();
@@ -95,29 +95,29 @@ fn judge_orders(record: &Record, purchases: &[Purchase], rows: &[Row]) {
         let user = &purchase.user;
         let orders = found.remove(user.as_str()).unwrap_or_default();
         match &purchase.answer {
-            Answer::Promised(order) => match orders.get(order.as_str()) {
-                None => record.breach(Breach::Lost, format!("order {order} of {user} was promised and is not there")),
+            CheckoutAnswer::Promised(order) => match orders.get(order.as_str()) {
+                None => record.breach(Breach::Lost, format!("order {order} of {user} was promised but does not exist")),
                 Some(lines) if !same(lines, &purchase.lines) => {
-                    record.breach(Breach::Altered, format!("order {order} of {user} holds other items than asked for"));
+                    record.breach(Breach::Altered, format!("order {order} of {user} holds other items than requested"));
                 }
                 Some(_) => {}
             },
-            // Nothing was promised; if it is there all the same, one order is what was asked for.
-            Answer::Unclear => {}
-            Answer::Refused(code) => {
+            // Nothing was promised; if there is an order all the same, it must be a single one, as requested.
+            CheckoutAnswer::Unclear => {}
+            CheckoutAnswer::Refused(code) => {
                 for order in orders.keys() {
-                    record.breach(Breach::Phantom, format!("order {order} of {user} was refused ({code}) and is there"));
+                    record.breach(Breach::Phantom, format!("order {order} of {user} was refused ({code}) but exists"));
                 }
             }
         }
         if orders.len() > 1 {
             let ids: Vec<&str> = orders.keys().copied().collect();
-            record.breach(Breach::Doubled, format!("{user} asked for one order and has {}", ids.join(", ")));
+            record.breach(Breach::Doubled, format!("{user} requested one order and has {}", ids.join(", ")));
         }
     }
     for (user, orders) in found {
         for order in orders.keys() {
-            record.breach(Breach::Phantom, format!("nobody asked for order {order} of {user}"));
+            record.breach(Breach::Phantom, format!("order {order} of {user} was never requested"));
         }
     }
 }
@@ -127,7 +127,7 @@ fn same(rows: &BTreeMap<&str, i64>, lines: &BTreeMap<String, i64>) -> bool {
 }
 
 /// Each item has one outcome, which adds up to what was ordered.
-fn judge_items(record: &Record, rows: &[Row]) {
+fn judge_items(record: &Record, rows: &[PlacedItem]) {
     for row in rows {
         let (Some(product), Some(quantity)) = (&row.product_id, row.quantity) else { continue };
         let name = || format!("{product} of order {}", row.order_id);
@@ -152,7 +152,7 @@ fn judge_items(record: &Record, rows: &[Row]) {
 /// Products that were removed for good are not shown.
 fn judge_retired(record: &Record, shown: &BTreeMap<String, i64>) {
     for product in Plan::retired().iter().filter(|product| shown.contains_key(*product)) {
-        record.breach(Breach::CameBack, format!("{product} was removed at the beginning and is shown"));
+        record.breach(Breach::CameBack, format!("{product} was removed at the beginning but is shown"));
     }
 }
 
@@ -171,7 +171,7 @@ fn judge_shelves(record: &Record, left_over: &BTreeMap<String, i64>, shown: &BTr
 }
 
 /// Opening stock less what SQL says was allocated.
-fn left_over(record: &Record, rows: &[Row]) -> BTreeMap<String, i64> {
+fn left_over(record: &Record, rows: &[PlacedItem]) -> BTreeMap<String, i64> {
     let mut left = record.catalogue.clone();
     for row in rows {
         if let (Some(product), Some(allocated)) = (&row.product_id, row.allocated)

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn row(order: &str, user: &str, product: &str, outcome: Option<(&str, i64, i64)>) -> Row {
-    Row {
+fn row(order: &str, user: &str, product: &str, outcome: Option<(&str, i64, i64)>) -> PlacedItem {
+    PlacedItem {
         order_id: order.to_owned(),
         customer_id: user.to_owned(),
         product_id: Some(product.to_owned()),
@@ -14,11 +14,11 @@ fn row(order: &str, user: &str, product: &str, outcome: Option<(&str, i64, i64)>
     }
 }
 
-fn sold(order: &str, user: &str) -> Row {
+fn sold(order: &str, user: &str) -> PlacedItem {
     row(order, user, "A", Some(("ALLOCATED", 3, 0)))
 }
 
-fn purchase(user: &str, answer: Answer) -> Purchase {
+fn purchase(user: &str, answer: CheckoutAnswer) -> Purchase {
     Purchase {
         user: user.to_owned(),
         session: String::new(),
@@ -30,11 +30,11 @@ fn purchase(user: &str, answer: Answer) -> Purchase {
 }
 
 fn promised(user: &str, order: &str) -> Purchase {
-    purchase(user, Answer::Promised(order.to_owned()))
+    purchase(user, CheckoutAnswer::Promised(order.to_owned()))
 }
 
 /// The breaches of these purchases and rows; ten units of A were there at first.
-fn breaches(purchases: &[Purchase], rows: &[Row], shown: i64) -> Vec<Breach> {
+fn breaches(purchases: &[Purchase], rows: &[PlacedItem], shown: i64) -> Vec<Breach> {
     let record = Record::new(BTreeMap::from([("A".to_owned(), 10)]));
     judge_orders(&record, purchases, rows);
     judge_items(&record, rows);
@@ -47,9 +47,9 @@ fn promises_that_were_kept_are_no_breach() {
     assert_eq!(breaches(&[promised("u", "o")], &[sold("o", "u")], 7), []);
     assert_eq!(breaches(&[promised("u", "o")], &[row("o", "u", "A", Some(("SHORT", 1, 2)))], 9), []);
     assert_eq!(breaches(&[promised("u", "o")], &[row("o", "u", "A", Some(("SHORT", 0, 3)))], 10), [], "rejected");
-    assert_eq!(breaches(&[purchase("u", Answer::Unclear)], &[], 10), [], "never happened");
-    assert_eq!(breaches(&[purchase("u", Answer::Unclear)], &[sold("o", "u")], 7), [], "happened once");
-    assert_eq!(breaches(&[purchase("u", Answer::Refused("409".to_owned()))], &[], 10), []);
+    assert_eq!(breaches(&[purchase("u", CheckoutAnswer::Unclear)], &[], 10), [], "never happened");
+    assert_eq!(breaches(&[purchase("u", CheckoutAnswer::Unclear)], &[sold("o", "u")], 7), [], "happened once");
+    assert_eq!(breaches(&[purchase("u", CheckoutAnswer::Refused("409".to_owned()))], &[], 10), []);
 }
 
 #[test]
@@ -61,9 +61,9 @@ fn every_broken_promise_has_its_name() {
         (Breach::Lost, vec![kept()], vec![sold("o", "u")], 8),
         (Breach::Doubled, vec![kept()], vec![sold("o", "u")], 4),
         (Breach::Doubled, vec![kept()], vec![sold("o", "u"), sold("p", "u")], 4),
-        (Breach::Doubled, vec![purchase("u", Answer::Unclear)], vec![sold("o", "u"), sold("p", "u")], 4),
+        (Breach::Doubled, vec![purchase("u", CheckoutAnswer::Unclear)], vec![sold("o", "u"), sold("p", "u")], 4),
         (Breach::Phantom, vec![], vec![sold("o", "u")], 7),
-        (Breach::Phantom, vec![purchase("u", Answer::Refused("409".to_owned()))], vec![sold("o", "u")], 7),
+        (Breach::Phantom, vec![purchase("u", CheckoutAnswer::Refused("409".to_owned()))], vec![sold("o", "u")], 7),
         (Breach::Altered, vec![kept()], vec![row("o", "u", "B", Some(("ALLOCATED", 3, 0)))], 10),
         (Breach::Altered, vec![kept()], vec![row("o", "u", "A", Some(("ALLOCATED", 2, 0)))], 8),
         (Breach::Altered, vec![kept()], vec![row("o", "u", "A", Some(("SHORT", 2, 2)))], 8),

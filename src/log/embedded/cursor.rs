@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::partition_tail::{Chunk, Followed, PartitionTail, weight};
+use super::partition_tail::{Followed, PartitionTail, TailChunk, weight};
 use super::read_pool::Limits;
 use super::store::Store;
 use crate::log::{LogError, Offset, Record};
@@ -29,12 +29,12 @@ impl PartitionCursor {
 
 /// Where several partitions are read, each in its turn.
 #[derive(Debug, Default)]
-pub(super) struct Cursor {
+pub(super) struct PartitionsCursor {
     pub(super) partitions: Vec<PartitionCursor>,
     turn: usize,
 }
 
-impl Cursor {
+impl PartitionsCursor {
     pub(super) fn new(partitions: Vec<PartitionCursor>) -> Self {
         Self { partitions, turn: 0 }
     }
@@ -75,7 +75,7 @@ impl Cursor {
     }
 }
 
-async fn fetch_from(store: &Store, partition: &PartitionCursor, end: Offset, limits: Limits) -> Result<Chunk, LogError> {
+async fn fetch_from(store: &Store, partition: &PartitionCursor, end: Offset, limits: Limits) -> Result<TailChunk, LogError> {
     match partition.tail.recent(partition.at, end, limits.records, limits.bytes) {
         Some(chunk) => Ok(chunk),
         None => store.pool.scan(&partition.tail, partition.at, end, limits).await,

@@ -14,7 +14,7 @@ pub(super) fn while_reading(path: &Path, error: &Error) -> LogError {
         _ if is_busy(error) => LogError::Unavailable(format!("another program holds a lock on {path}; close it")),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             let reason =
-                format!("the file is damaged ({error}): put a backup in its place, or move it away to start an empty log");
+                format!("the file is damaged ({error}): restore a backup, or move the file away to start with an empty log");
             LogError::Unusable { path, reason }
         }
         _ => LogError::Unusable { path, reason: error.to_string() },
@@ -25,7 +25,9 @@ pub(super) fn while_reading(path: &Path, error: &Error) -> LogError {
 pub(super) fn while_writing(path: &Path, error: &Error) -> LogError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => while_reading(path, error),
-        _ if is_unclear(error) => LogError::Unavailable(format!("{} may or may not hold the commit: {error}", path.display())),
+        _ if is_unclear(error) => {
+            LogError::Unavailable(format!("cannot tell whether {} holds the commit: {error}", path.display()))
+        }
         _ => LogError::Aborted(format!("{}: {error}", path.display())),
     }
 }

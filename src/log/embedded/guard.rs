@@ -78,12 +78,12 @@ struct Contents {
     ends: BTreeMap<i64, Offset>,
 }
 
-const REPLACED: &str = "was moved, replaced or deleted under the running shop: nothing is written any more. Put the same files back \
-     (work then goes on), or stop the shop and restore a backup";
-const WITHOUT_WAL: &str = "has lost the files beside it (-wal, -shm): nothing is written any more, and what they held was saved into \
-     the log itself. Put the same files back, or restart the shop";
-const OVERWRITTEN: &str = "was written over by another or an older copy: nothing is written any more. Put the right file back, or \
-     stop the shop and restore a backup";
+const REPLACED: &str = "was moved, replaced or deleted while the shop was running, so the shop has stopped writing to it. Put \
+                        the same files back (the shop then continues by itself), or stop the shop and restore a backup";
+const WITHOUT_WAL: &str = "has lost the files beside it (-wal, -shm), so the shop has stopped writing to it; their contents were \
+                           saved into the log itself. Put the same files back, or restart the shop";
+const OVERWRITTEN: &str = "was overwritten by another file or an older copy, so the shop has stopped writing to it. Put the \
+                           right file back, or stop the shop and restore a backup";
 
 impl Guard {
     /// Guards the file at this path, which SQLite has open with a WAL.
@@ -93,7 +93,7 @@ impl Guard {
     pub(super) fn new(path: &Path, id: String, alarms: Alarms) -> Result<Self, LogError> {
         let all = [path.to_owned()].into_iter().chain(SIDES.map(|side| beside(path, side)));
         let watched = all.map(|path| {
-            let identity = identity(&path).ok_or_else(|| errors::unusable(&path, &"it went away while it was being opened"))?;
+            let identity = identity(&path).ok_or_else(|| errors::unusable(&path, &"it disappeared while it was being opened"))?;
             Ok(Watched { path, identity })
         });
         let files = watched.collect::<Result<_, LogError>>()?;
@@ -229,12 +229,12 @@ impl KnownContents {
 
 /// The thread that checks while nothing is written.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct GuardThread {
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Watch {
+impl GuardThread {
     /// Checks until [`Self::end`]; calls `save` once each time the WAL was lost.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ const NAMED: usize = 5;
 /// without `/proc` all are.
 pub(super) fn describe(path: &Path) -> String {
     let found = holders(path);
-    if found.is_empty() { format!("no process is to be seen that has {} open", path.display()) } else { found.join(", ") }
+    if found.is_empty() { format!("no visible process has {} open", path.display()) } else { found.join(", ") }
 }
 
 fn holders(path: &Path) -> Vec<String> {

@@ -89,7 +89,7 @@ impl Keeper {
             Ok(()) | Err(LogError::Closed) => {}
             Err(error) => {
                 if let Some(untold) = self.failures.is_told(work) {
-                    tracing::warn!(work, %error, untold, "housekeeping of the event log failed and is tried again later");
+                    tracing::warn!(work, %error, untold, "housekeeping of the event log failed and will be retried");
                 }
             }
         }

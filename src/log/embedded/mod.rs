@@ -38,7 +38,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use self::groups::Groups;
-use self::guard::{Guard, Watch};
+use self::guard::{Guard, GuardThread};
 use self::jobs::{Job, Signal, Write, WriterHandle};
 use self::keeper::{Keeper, Tools};
 use self::partition_tail::PartitionTails;
@@ -46,7 +46,7 @@ use self::read_pool::ReadPool;
 use self::reader::EmbeddedReader;
 use self::session::EmbeddedSession;
 use self::store::Store;
-use self::writer::Writer;
+use self::writer::LogWriter;
 use crate::clock::Clock;
 use crate::log::{
     Appended, Batch, EventLog, LogError, LogFuture, NewRecord, PartitionId, Positions, Reader, Session, SessionConfig, Start,
@@ -145,7 +145,7 @@ impl EmbeddedLog {
         let guard = Arc::new(Guard::new(&path, id, config.alarms.clone())?);
         let save = signal.clone();
         // A full queue of the keeper has a request for a checkpoint in it already.
-        let watch = Watch::start(Arc::clone(&guard), move || drop(save.try_send(Signal::Checkpoint)))?;
+        let watch = GuardThread::start(Arc::clone(&guard), move || drop(save.try_send(Signal::Checkpoint)))?;
         let keeper = Keeper::new(Tools {
             connection: keeper,
             writer: writer.downgrade(),
@@ -155,7 +155,7 @@ impl EmbeddedLog {
             policy: config.policy(),
         });
         let parts =
-            Writer::new(connection, Arc::clone(&guard), clock, Arc::clone(&tails), Arc::clone(&groups), config.partitions);
+            LogWriter::new(connection, Arc::clone(&guard), clock, Arc::clone(&tails), Arc::clone(&groups), config.partitions);
         let thread = parts.start(&rows, (lock, watch), jobs, signal.clone(), move || keeper.run(&signals))?;
         let store = Store { tails, groups, pool: ReadPool::new(path), partitions: config.partitions };
         let side = Side::Writing { writer, keeper: signal, guard, thread: Mutex::new(Some(thread)) };
@@ -187,7 +187,7 @@ impl EmbeddedLog {
         match &self.side {
             Side::Writing { writer, .. } => Ok(writer),
             Side::Reading { .. } => Err(LogError::Refused(format!(
-                "{} was opened for reading only: ask the running server to write",
+                "{} was opened for reading only: have the running server write",
                 self.store.pool.path().display()
             ))),
         }
@@ -291,5 +291,5 @@ impl EventLog for EmbeddedLog {
 /// Runs file work on a blocking thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("work on the event log ended early: {failed}"))))
+    done.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("a task on the event log ended early: {failed}"))))
 }

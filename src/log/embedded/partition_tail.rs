@@ -39,7 +39,7 @@ struct LatestRecords {
 
 /// Records of a partition in order, and where the next will be.
 #[derive(Debug)]
-pub(super) struct Chunk {
+pub(super) struct TailChunk {
     pub(super) records: Vec<Record>,
     pub(super) next: Offset,
 }
@@ -111,7 +111,7 @@ impl PartitionTail {
     }
 
     /// Records from `from` up to `end`, if the latest records reach back that far.
-    pub(super) fn recent(&self, from: Offset, end: Offset, max_records: usize, max_bytes: usize) -> Option<Chunk> {
+    pub(super) fn recent(&self, from: Offset, end: Offset, max_records: usize, max_bytes: usize) -> Option<TailChunk> {
         let latest = self.latest();
         let first = latest.records.front()?.offset;
         let skip = usize::try_from(from - first).ok()?;
@@ -123,7 +123,7 @@ impl PartitionTail {
         });
         let records: Vec<Record> = wanted.cloned().collect();
         let next = records.last()?.offset + 1;
-        Some(Chunk { records, next })
+        Some(TailChunk { records, next })
     }
 
     fn latest(&self) -> MutexGuard<'_, LatestRecords> {

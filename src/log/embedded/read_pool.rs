@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::Semaphore;
 
-use super::partition_tail::{Chunk, PartitionTail, weight};
+use super::partition_tail::{PartitionTail, TailChunk, weight};
 use super::{codec, errors, schema};
 use crate::domain::EpochMs;
 use crate::log::{Headers, LogError, Offset, Position, Positions, Record, TopicPartition};
@@ -73,7 +73,7 @@ impl ReadPool {
         from: Offset,
         end: Offset,
         limits: Limits,
-    ) -> Result<Chunk, LogError> {
+    ) -> Result<TailChunk, LogError> {
         let tail = Arc::clone(tail);
         self.run(move |connection| scan(connection, &tail, from, end, limits)).await
     }
@@ -104,7 +104,7 @@ fn scan(
     from: Offset,
     end: Offset,
     limits: Limits,
-) -> Result<Chunk, rusqlite::Error> {
+) -> Result<TailChunk, rusqlite::Error> {
     let sql = format!(
         "SELECT \"offset\", time_ms, key, headers, value FROM {} WHERE \"offset\" >= ?1 AND \"offset\" < ?2 ORDER BY \"offset\"",
         tail.table
@@ -119,10 +119,10 @@ fn scan(
         let next = record.offset + 1;
         records.push(record);
         if records.len() >= limits.records || bytes >= limits.bytes {
-            return Ok(Chunk { records, next });
+            return Ok(TailChunk { records, next });
         }
     }
-    Ok(Chunk { records, next: end })
+    Ok(TailChunk { records, next: end })
 }
 
 /// Key, headers and value share one allocation.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::cursor::{Cursor, PartitionCursor};
+use super::cursor::{PartitionCursor, PartitionsCursor};
 use super::partition_tail::PartitionTail;
 use super::store::{Store, wait_for_changes};
 use crate::log::{LogError, LogFuture, Offset, Reader, Record, Start, Stop, TopicPartition, deadline_of};
@@ -15,7 +15,7 @@ use crate::log::{LogError, LogFuture, Offset, Reader, Record, Start, Stop, Topic
 #[derive(Debug)]
 pub(super) struct EmbeddedReader {
     store: Arc<Store>,
-    cursor: Cursor,
+    cursor: PartitionsCursor,
     positions: BTreeMap<TopicPartition, Offset>,
     ends: BTreeMap<TopicPartition, Offset>,
     stop: Stop,
@@ -39,7 +39,7 @@ impl EmbeddedReader {
         }
         let positions = partitions.iter().map(|partition| (partition.tail.at, partition.at)).collect();
         let ends = starts.into_keys().zip(ends).collect();
-        Ok(Self { store, cursor: Cursor::new(partitions), positions, ends, stop, changes })
+        Ok(Self { store, cursor: PartitionsCursor::new(partitions), positions, ends, stop, changes })
     }
 
     async fn next(&mut self, max_records: usize, max_wait: Duration) -> Result<Vec<Record>, LogError> {

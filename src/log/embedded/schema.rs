@@ -148,12 +148,13 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), LogError> {
     let failed = |error: rusqlite::Error| errors::while_reading(path, &error);
     let ours: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
     if ours != APPLICATION_ID {
-        return Err(LogError::Refused(format!("{} is not an event log of KartShoppe: move it away", path.display())));
+        return Err(LogError::Refused(format!("{} is not an event log of KartShoppe: move the file away", path.display())));
     }
     let format: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     if format > FORMAT {
         return Err(LogError::Refused(format!(
-            "{} was written by a newer KartShoppe (format {format}, this one knows up to {FORMAT}): start that one, or an empty data directory",
+            "{} was written by a newer KartShoppe (format {format}, this one knows up to {FORMAT}): start that version, or use \
+             an empty data directory",
             path.display()
         )));
     }
@@ -172,7 +173,8 @@ fn check_partitions(connection: &Connection, path: &Path, wanted: PartitionId) -
     }
     if !load_partitions(connection).map_err(failed)?.is_empty() {
         return Err(LogError::Refused(format!(
-            "{} has {stored} partitions and {wanted} are configured: set KARTSHOPPE__INVENTORY__PARTITIONS={stored}, or empty the log with `make reset`",
+            "{} has {stored} partitions and {wanted} are configured: set KARTSHOPPE__INVENTORY__PARTITIONS={stored}, or empty \
+             the log with `make reset`",
             path.display()
         )));
     }

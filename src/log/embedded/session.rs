@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::cursor::{Cursor, PartitionCursor};
+use super::cursor::{PartitionCursor, PartitionsCursor};
 use super::groups::Member;
 use super::jobs::{Job, Write, WriterHandle};
 use super::partition_tail::PartitionTail;
@@ -25,7 +25,7 @@ pub(super) struct EmbeddedSession {
     topics: Vec<Topic>,
     /// A commit ended with an unclear result, or a topic was deleted: the assignment is lost.
     lost: AtomicBool,
-    assigned: Mutex<Option<Cursor>>,
+    assigned: Mutex<Option<PartitionsCursor>>,
 }
 
 impl EmbeddedSession {
@@ -73,7 +73,7 @@ impl EmbeddedSession {
     }
 
     /// Takes over the group's partitions, at the committed positions.
-    async fn attach(&self) -> Result<(Cursor, Vec<Assignment>), LogError> {
+    async fn attach(&self) -> Result<(PartitionsCursor, Vec<Assignment>), LogError> {
         let member = Arc::clone(&self.member);
         let positions = self.writer.ask(|answer| Job::Attach { member, answer }).await?;
         self.lost.store(false, Ordering::Release);
@@ -82,7 +82,7 @@ impl EmbeddedSession {
             let at = start_of(&tail, &positions)?;
             Ok(PartitionCursor::new(tail, at, None))
         });
-        let cursor = Cursor::new(partitions.collect::<Result<_, LogError>>()?);
+        let cursor = PartitionsCursor::new(partitions.collect::<Result<_, LogError>>()?);
         let assignments = assignments(&cursor, &positions);
         Ok((cursor, assignments))
     }
@@ -167,14 +167,14 @@ fn start_of(tail: &PartitionTail, positions: &Positions) -> Result<i64, LogError
     positions.get(&tail.at).map_or(Ok(tail.start()), |position| check_range(tail, position.offset, tail.end()))
 }
 
-fn partitions_of(cursor: &Cursor) -> Vec<PartitionId> {
+fn partitions_of(cursor: &PartitionsCursor) -> Vec<PartitionId> {
     let mut partitions: Vec<PartitionId> = cursor.partitions.iter().map(|partition| partition.tail.at.partition).collect();
     partitions.sort_unstable();
     partitions.dedup();
     partitions
 }
 
-fn assignments(cursor: &Cursor, positions: &Positions) -> Vec<Assignment> {
+fn assignments(cursor: &PartitionsCursor, positions: &Positions) -> Vec<Assignment> {
     let topics = |partition| {
         let places = cursor.partitions.iter().map(|partition| partition.tail.at).filter(move |at| at.partition == partition);
         places.filter_map(|at: TopicPartition| Some((at.topic, positions.get(&at)?.clone()))).collect::<BTreeMap<_, _>>()

@@ -41,7 +41,7 @@ fn check_until(stopped: &Receiver<()>, connection: &Connection, mut version: i64
         };
         match check() {
             Ok(now) => version = now,
-            Err(error) => tracing::warn!(%error, "the event log could not be checked for changes; it is tried again"),
+            Err(error) => tracing::warn!(%error, "the event log could not be checked for changes; trying again"),
         }
     }
 }

@@ -30,7 +30,8 @@ impl Appender {
         let Some((code, reason)) = broken.client().fatal_error() else { return };
         match producer(cluster) {
             Ok(fresh) => {
-                tracing::warn!(error.code = ?code, error = reason, "the producer of single records is replaced after a fatal error");
+                tracing::warn!(error.code = ?code, error = reason,
+                    "the producer of single records met a fatal error and is replaced");
                 self.0.compare_and_swap(&broken, Arc::new(fresh));
             }
             Err(error) => tracing::warn!(%error, "the producer of single records cannot be replaced"),

@@ -14,7 +14,7 @@ use super::health::Health;
 use super::permissions::Permissions;
 use super::repair::rivals::Rivals;
 use super::repair::standstill::Standstill;
-use super::unreadable::Unreadable;
+use super::unreadable::UnreadableRecords;
 use crate::log::LogError;
 use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
@@ -25,7 +25,7 @@ pub(super) struct Board {
     pub permissions: Permissions,
     pub rivals: Rivals,
     pub standstill: Standstill,
-    pub unreadable: Unreadable,
+    pub unreadable: UnreadableRecords,
     pub figures: ClientFigures,
     /// Of the process.
     pub alarms: Alarms,
@@ -33,7 +33,7 @@ pub(super) struct Board {
 
 impl Board {
     pub fn new(alarms: Alarms) -> Self {
-        Self { unreadable: Unreadable::new(alarms.clone()), alarms, ..Self::default() }
+        Self { unreadable: UnreadableRecords::new(alarms.clone()), alarms, ..Self::default() }
     }
 
     /// A client reports an error. That all brokers are down only repeats the reason reported before it; a closed reader's
@@ -50,7 +50,7 @@ impl Board {
 
     /// A commit was refused, and would be again: why; `None` when one has succeeded.
     pub fn commit_refused(&self, why: Option<&str>) {
-        let alarm = why.map(|why| Alarm::blocks(format!("Kafka refuses what the shop commits: {why}")));
+        let alarm = why.map(|why| Alarm::blocks(format!("Kafka refuses the shop's commits: {why}")));
         self.alarms.set(About::cause(Cause::CommitRefused), alarm);
     }
 

@@ -88,7 +88,7 @@ impl Cluster {
     ) -> Result<T, LogError> {
         let cluster = self.clone();
         let asked = tokio::task::spawn_blocking(move || question(&cluster)).await;
-        asked.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("a question to Kafka ended early: {failed}"))))
+        asked.unwrap_or_else(|failed| Err(LogError::Unavailable(format!("a request to Kafka ended early: {failed}"))))
     }
 
     /// Our topics that exist, with their partition counts.

@@ -53,7 +53,7 @@ pub(super) fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
         }
         RDKafkaErrorCode::SSL => Some("check KARTSHOPPE__KAFKA__PROPERTIES__SECURITY_PROTOCOL and …__SSL_CA_LOCATION"),
         RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve => {
-            Some("is the broker up, and are KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS and …__PROPERTIES__SECURITY_PROTOCOL right?")
+            Some("check that the broker is up, KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS and …__PROPERTIES__SECURITY_PROTOCOL")
         }
         _ => None,
     }
@@ -67,7 +67,7 @@ pub(super) fn refused(code: RDKafkaErrorCode, what: &str) -> Option<LogError> {
         RDKafkaErrorCode::GroupAuthorizationFailed => "grant READ and DESCRIBE on the group",
         RDKafkaErrorCode::TransactionalIdAuthorizationFailed => "grant WRITE and DESCRIBE on its transactional ids",
         RDKafkaErrorCode::ClusterAuthorizationFailed => {
-            "grant CREATE and IDEMPOTENT_WRITE on the cluster, or make the topics yourself"
+            "grant CREATE and IDEMPOTENT_WRITE on the cluster, or create the topics yourself"
         }
         RDKafkaErrorCode::MessageSizeTooLarge => {
             "raise KARTSHOPPE__KAFKA__PROPERTIES__MESSAGE_MAX_BYTES if the record is larger than that (8388608 unless set), else \

@@ -85,11 +85,12 @@ fn alarm(group: &str, foreign: &[ForeignMember]) -> Option<Alarm> {
     let alarm = match (foreign, held.as_slice()) {
         ([], _) => return None,
         (_, []) => Alarm::warns(format!(
-            "a consumer that is no KartShoppe is a member of the group {group}: give it another group, before partitions come to it"
+            "a consumer that is not a KartShoppe process is a member of the group {group}: move it to another group before \
+             partitions are assigned to it"
         )),
         (_, held) => Alarm::blocks(format!(
-            "a consumer that is no KartShoppe is a member of the group {group} and holds {}: nobody handles what comes there. Stop it, \
-             and give it another group; what it passed over is handled then",
+            "a consumer that is not a KartShoppe process is a member of the group {group} and holds {}: records there are not \
+             processed. Stop it, and move it to another group; what it skipped is processed then",
             held.join(", ")
         )),
     };

@@ -42,7 +42,7 @@ impl Health {
     /// A broker has answered, so the last error is over.
     pub fn answered(&self) {
         if let Some((_, text)) = self.state().last_error.take() {
-            tracing::info!(before = text, "Kafka answers");
+            tracing::info!(before = text, "Kafka answers again");
         }
     }
 
@@ -81,7 +81,7 @@ impl Health {
         let mut state = self.state();
         if state.lost_position != reason {
             if let Some(reason) = &reason {
-                tracing::error!(reason, "a position is lost");
+                tracing::error!(reason, "a group cannot continue from its committed position");
             }
             state.lost_position = reason;
         }
@@ -119,7 +119,7 @@ mod tests {
     fn the_last_error_is_known_with_advice_until_a_broker_answers() {
         let health = Health::default();
         health.failed(RDKafkaErrorCode::BrokerTransportFailure, "refused (after 3ms in state CONNECT)");
-        assert!(health.last_error().is_some_and(|text| text.starts_with("refused: is the broker up")));
+        assert!(health.last_error().is_some_and(|text| text.starts_with("refused: check that the broker is up")));
         assert_eq!(health.wrong_credentials(), None, "waiting may help");
         health.failed(RDKafkaErrorCode::Authentication, "wrong password");
         assert!(health.wrong_credentials().is_some_and(|text| text.contains("SASL_PASSWORD")));

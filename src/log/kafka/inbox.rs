@@ -59,14 +59,14 @@ struct State {
     trouble: Option<LogError>,
     membership: Option<Membership>,
     /// Where each assigned partition is committed, and where it began at the assignment.
-    committed: BTreeMap<TopicPartition, Place>,
+    committed: BTreeMap<TopicPartition, AssignedFrom>,
     handover: Handover,
     /// Why all clients must be made again.
     broken: Option<String>,
 }
 
 #[derive(Debug, Clone)]
-struct Place {
+struct AssignedFrom {
     first: i64,
     committed: Option<Position>,
 }
@@ -242,7 +242,7 @@ impl Inbox {
 
     /// Where each assigned partition is committed, or where it began.
     pub fn places(&self) -> BTreeMap<TopicPartition, i64> {
-        let offset = |place: &Place| place.committed.as_ref().map_or(place.first, |position| position.offset);
+        let offset = |place: &AssignedFrom| place.committed.as_ref().map_or(place.first, |position| position.offset);
         self.state().committed.iter().map(|(at, place)| (*at, offset(place))).collect()
     }
 
@@ -258,7 +258,7 @@ impl Inbox {
             if let Some(position) = &committed {
                 assignment.positions.insert(at.topic, position.clone());
             }
-            state.committed.insert(at, Place { first, committed });
+            state.committed.insert(at, AssignedFrom { first, committed });
         }
         state.membership = Some(membership);
         if !assignments.is_empty() {
@@ -282,7 +282,7 @@ impl Inbox {
         let waits = |state: &mut State| state.handover != Handover::None && state.over.is_none() && state.broken.is_none();
         let (mut state, waited) = self.turn.wait_timeout_while(state, HANDOVER, waits).unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
-            tracing::warn!("partitions are given away though the work on them was not settled: it is void");
+            tracing::warn!("partitions are released before the work on them was settled: that work is discarded");
         }
         // A revocation that was not polled yet still will be.
         state.forget_all();

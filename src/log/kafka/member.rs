@@ -89,7 +89,7 @@ impl Member {
                 from.add_partition_offset(&self.cluster.config.name_of(at.topic), at.partition, ClientOffset::Offset(start));
             added.map_err(|error| self.cluster.failed("naming partitions", &error))?;
         }
-        consumer.assign(&from).map_err(|error| self.cluster.failed("taking partitions over", &error))?;
+        consumer.assign(&from).map_err(|error| self.cluster.failed("taking over partitions", &error))?;
         self.cluster.board.health.lose_position(None);
         self.cluster.board.permissions.granted(&MissingPermission::Group(self.group.clone()));
         let membership = consumer.group_metadata().ok_or(LogError::Closed)?;
@@ -113,15 +113,18 @@ impl Member {
         };
         let why = if offset < start {
             format!(
-                "the group {} stands at {at} offset {offset}, but the records before {start} were deleted and those in between never \
-                 handled: stop every process, then set the group's position by `kafka-consumer-groups --reset-offsets --to-earliest` \
-                 to go on without them, or `make reset` to begin anew",
+                "the group {} is committed at {at} offset {offset}, but the topic now begins at {start}: the records in between \
+                 were deleted before they were processed. Stop every process, then set the group's position with \
+                 `kafka-consumer-groups --reset-offsets --to-earliest` to continue without them, or run `make reset` to start \
+                 over with an empty shop",
                 self.group
             )
         } else {
             format!(
-                "the group {} stands at {at} offset {offset}, but the partition ends at {end}: the topic was made anew, or is not the \
-                 one that was read; stop every process, then `make reset` to begin anew",
+                "the group {} is committed at {at} offset {offset}, but the partition ends at {end}. If this is still the same topic, \
+                 stop every process and set the group's position to an existing offset (`kafka-consumer-groups --reset-offsets \
+                 --to-latest`): the shop then finds out where to resume. If the topic was recreated, run `make reset` to start \
+                 over with an empty shop",
                 self.group
             )
         };
@@ -153,13 +156,13 @@ impl Member {
 
     fn give_away(&self, consumer: &BaseConsumer<Self>) -> Result<(), LogError> {
         if consumer.assignment_lost() {
-            tracing::warn!("the group has gone on without this process: its partitions are lost");
+            tracing::warn!("the group has removed this process: its partitions are lost");
             self.cluster.board.health.fenced();
             self.inbox.lose();
         } else {
             self.inbox.hand_over();
         }
-        consumer.unassign().map_err(|error| self.cluster.failed("giving partitions away", &error))
+        consumer.unassign().map_err(|error| self.cluster.failed("releasing partitions", &error))
     }
 
     /// Returns when every older producer of our ids is fenced.

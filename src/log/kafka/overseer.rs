@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::cluster::{Cluster, partitions_of};
 use super::foreign_members::foreign_in;
 use super::permissions::MissingPermission;
-use super::repair::standstill::Watch;
+use super::repair::standstill::StandstillWatch;
 use super::topics::Admin;
 use crate::log::{LogError, Offset, PartitionId, TopicPartition};
 use crate::wire::topics::Topic;
@@ -29,10 +29,10 @@ const SAME: [Topic; 4] = [Topic::ProductUpdates, Topic::OrderEvents, Topic::Prod
 pub(super) async fn watch(cluster: Arc<Cluster>, admin: Arc<Admin>) {
     let mut known = BTreeMap::new();
     let mut policy = None;
-    let mut standing = Watch::default();
+    let mut standing = StandstillWatch::default();
     loop {
         let well = match cluster.ask(find).await {
-            Ok(Found { topics, ids, undecided }) => {
+            Ok(TopicsNow { topics, ids, undecided }) => {
                 check_permissions(&cluster).await;
                 cluster.board.standstill.set(standing.check(&cluster.config, &undecided, Instant::now()));
                 match admin.check_policies().await {
@@ -75,17 +75,17 @@ async fn check_permissions(cluster: &Arc<Cluster>) {
     }
 }
 
-struct Found {
+struct TopicsNow {
     topics: BTreeMap<Topic, PartitionId>,
     ids: BTreeMap<Topic, String>,
     undecided: BTreeMap<TopicPartition, Offset>,
 }
 
-fn find(cluster: &Cluster) -> Result<Found, LogError> {
+fn find(cluster: &Cluster) -> Result<TopicsNow, LogError> {
     let topics = cluster.topics()?;
     find_foreign_members(cluster);
     drop_deleted_unreadable(cluster)?;
-    Ok(Found { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&partitions_of(&topics))?, topics })
+    Ok(TopicsNow { ids: cluster.topic_ids(&SAME)?, undecided: cluster.undecided(&partitions_of(&topics))?, topics })
 }
 
 fn find_foreign_members(cluster: &Cluster) {
@@ -115,13 +115,13 @@ fn counts(topics: &BTreeMap<Topic, PartitionId>, partitions: PartitionId) -> Opt
         let expected = topic.partitions().among(partitions);
         match topics.get(&topic) {
             None => Some(format!(
-                "the topic {topic} is missing: `kartshoppe topics create` makes it; if it is there, grant DESCRIBE on it to the shop's \
-                 principal"
+                "the topic {topic} is missing: create it with `kartshoppe topics create`; if it exists, grant DESCRIBE on it to \
+                 the shop's principal"
             )),
             Some(count) if *count != expected => Some(format!(
-                "the topic {topic} has {count} partitions, not {expected}: the same key would lie in another one. Set \
-                 KARTSHOPPE__INVENTORY__PARTITIONS to the number that all keyed topics have; if they differ from each other, stop the \
-                 shop, then `make reset`"
+                "the topic {topic} has {count} partitions, not {expected}, so keys would change their partition. Set \
+                 KARTSHOPPE__INVENTORY__PARTITIONS to the number that all keyed topics have; if they differ from each other, \
+                 stop the shop, then run `make reset`"
             )),
             Some(_) => None,
         }
@@ -131,7 +131,7 @@ fn counts(topics: &BTreeMap<Topic, PartitionId>, partitions: PartitionId) -> Opt
 fn replaced(known: &BTreeMap<Topic, String>, now: &BTreeMap<Topic, String>) -> Option<String> {
     let other = known.iter().find(|(topic, id)| now.get(topic).is_some_and(|now| now != *id))?;
     Some(format!(
-        "the topic {} was deleted and made anew while this process runs: stop every process, then `make reset`",
+        "the topic {} was deleted and recreated while this process was running: stop every process, then run `make reset`",
         other.0
     ))
 }

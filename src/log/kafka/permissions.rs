@@ -59,8 +59,8 @@ impl fmt::Display for MissingPermission {
 /// The command that grants an operation. READ and WRITE include DESCRIBE.
 pub(super) fn how_to_grant(operation: &str, resource: &str) -> String {
     format!(
-        "grant {operation} to the shop's principal, as by `kafka-acls --add --allow-principal User:NAME --operation {operation} \
-         {resource}`; it goes on by itself then"
+        "grant {operation} to the shop's principal, as with `kafka-acls --add --allow-principal User:NAME --operation \
+         {operation} {resource}`; the shop then continues by itself"
     )
 }
 

@@ -58,76 +58,110 @@ pub(crate) fn settings_of(topic: Topic, retained_bytes: Option<u64>) -> Vec<(&'s
 
 /// Compares a topic's settings with the contract's. `retained_bytes` is what each of its partitions may keep at most.
 pub(super) fn findings(topic: Topic, settings: &Settings, retained_bytes: Option<u64>) -> Vec<Finding> {
-    let wanted = settings_of(topic, retained_bytes);
-    let of = |name: &str| settings.get(name).map(String::as_str);
-    let number = |name: &str| of(name).and_then(|value| value.parse::<i64>().ok());
-    let mut found = Vec::new();
-    let mut add = |is_fatal: bool, name: &str, why: &str| {
-        let is = of(name).unwrap_or("unknown");
+    let mut comparison = Comparison { settings, wanted: settings_of(topic, retained_bytes), found: Vec::new() };
+    match topic.retention() {
+        Retention::Compacted => comparison.compacted(holds_states(topic)),
+        Retention::Kept => comparison.kept(),
+        Retention::Delete(_) => comparison.deleted(retained_bytes),
+    }
+    comparison.every_topic();
+    comparison.found
+}
+
+/// A topic's settings beside the wanted ones, and how they differ.
+struct Comparison<'a> {
+    settings: &'a Settings,
+    wanted: Vec<(&'static str, String)>,
+    found: Vec<Finding>,
+}
+
+impl Comparison<'_> {
+    fn of(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        self.of(name).and_then(|value| value.parse().ok())
+    }
+
+    fn wanted(&self, name: &str) -> Option<&str> {
+        self.wanted.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn cleans_up_by(&self, policy: &str) -> bool {
+        self.of("cleanup.policy").is_some_and(|cleanup| cleanup.contains(policy))
+    }
+
+    fn add(&mut self, is_fatal: bool, name: &str, why: &str) {
+        let is = self.of(name).unwrap_or("unknown");
         // The settings that topics are made without have Kafka's defaults.
         let default = if name == "compression.type" { "producer" } else { "0" };
-        let wanted = wanted.iter().find(|(known, _)| *known == name).map_or(default, |(_, value)| value.as_str());
-        found.push(Finding { is_fatal, text: format!("{name} is {is}, not {wanted}: {why}") });
-    };
-    let cleanup = of("cleanup.policy").unwrap_or_default();
-    let (deletes, compacts) = (cleanup.contains("delete"), cleanup.contains("compact"));
-    match topic.retention() {
-        Retention::Compacted => {
-            if !cleanup.is_empty() && (deletes || !compacts) {
-                add(
-                    holds_states(topic),
-                    "cleanup.policy",
-                    "what was not written lately is deleted with the states that it holds",
-                );
-            }
-            if number("max.compaction.lag.ms").is_some_and(|lag| lag > 3_600_000) {
-                add(false, "max.compaction.lag.ms", "a start reads more than it must");
-            }
-            if number("min.compaction.lag.ms").is_some_and(|lag| lag > 3_600_000) {
-                add(false, "min.compaction.lag.ms", "a start reads more than it must");
-            }
-            if number("delete.retention.ms").is_some_and(|kept| kept < 86_400_000) {
-                add(false, "delete.retention.ms", "a follower that was away may miss that products were removed");
+        let wanted = self.wanted(name).unwrap_or(default);
+        let text = format!("{name} is {is}, not {wanted}: {why}");
+        self.found.push(Finding { is_fatal, text });
+    }
+
+    fn compacted(&mut self, holds_states: bool) {
+        let is_known = self.of("cleanup.policy").is_some_and(|cleanup| !cleanup.is_empty());
+        if is_known && (self.cleans_up_by("delete") || !self.cleans_up_by("compact")) {
+            let why = "records that were not rewritten lately are deleted, and product states with them";
+            self.add(holds_states, "cleanup.policy", why);
+        }
+        for name in ["max.compaction.lag.ms", "min.compaction.lag.ms"] {
+            if self.number(name).is_some_and(|lag| lag > 3_600_000) {
+                self.add(false, name, "a start reads more than necessary");
             }
         }
-        Retention::Kept => {
-            if compacts {
-                add(true, "cleanup.policy", "all but the last record of each product is lost, which the ledger consists of");
-            }
-            for name in ["retention.ms", "retention.bytes"] {
-                if !compacts && number(name).is_some_and(|limit| limit >= 0) {
-                    add(false, name, "the ledger is proven only since its first record that is left, as `kartshoppe check` says");
-                }
-            }
+        if self.number("delete.retention.ms").is_some_and(|kept| kept < 86_400_000) {
+            self.add(false, "delete.retention.ms", "a follower that was disconnected may miss that products were removed");
         }
-        Retention::Delete(_) => {
-            if compacts {
-                add(false, "cleanup.policy", "only the last record of each key stays");
-            }
-            let kept = wanted.iter().find(|(name, _)| *name == "retention.ms").and_then(|(_, value)| value.parse().ok());
-            if !compacts && number("retention.ms") != kept && of("retention.ms").is_some() {
-                add(false, "retention.ms", "records stay longer or shorter than the contract says");
-            }
-            // An operator may keep fewer bytes.
-            let most = retained_bytes.and_then(|bytes| i64::try_from(bytes).ok());
-            if let (Some(most), Some(kept)) = (most, number("retention.bytes"))
-                && !(0..=most).contains(&kept)
-            {
-                add(false, "retention.bytes", "what anybody may write can fill the brokers' disks (log.tracked_retained_bytes)");
+    }
+
+    fn kept(&mut self) {
+        let compacts = self.cleans_up_by("compact");
+        if compacts {
+            let why = "compaction keeps only the last record of each product, and the ledger needs all of them";
+            self.add(true, "cleanup.policy", why);
+        }
+        for name in ["retention.ms", "retention.bytes"] {
+            if !compacts && self.number(name).is_some_and(|limit| limit >= 0) {
+                self.add(false, name, "`kartshoppe check` can prove the ledger only since the first record that is left");
             }
         }
     }
-    let time = wanted.iter().find(|(name, _)| *name == "message.timestamp.type").map(|(_, value)| value.as_str());
-    if of("message.timestamp.type").is_some_and(|is| Some(is) != time) {
-        add(false, "message.timestamp.type", "times are not those that the contract says; direct orders go by the WAL meanwhile");
+
+    fn deleted(&mut self, retained_bytes: Option<u64>) {
+        let compacts = self.cleans_up_by("compact");
+        if compacts {
+            self.add(false, "cleanup.policy", "compaction keeps only the last record of each key");
+        }
+        let kept = self.wanted("retention.ms").and_then(|value| value.parse().ok());
+        if !compacts && self.number("retention.ms") != kept && self.of("retention.ms").is_some() {
+            self.add(false, "retention.ms", "records stay longer or shorter than the contract says");
+        }
+        // An operator may keep fewer bytes.
+        let most = retained_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+        if let (Some(most), Some(kept)) = (most, self.number("retention.bytes"))
+            && !(0..=most).contains(&kept)
+        {
+            let why = "anonymous clients can fill the brokers' disks through this topic (log.tracked_retained_bytes)";
+            self.add(false, "retention.bytes", why);
+        }
     }
-    if of("compression.type").is_some_and(|codec| codec != "producer") {
-        add(false, "compression.type", "the broker compresses everything again");
+
+    fn every_topic(&mut self) {
+        let time = self.of("message.timestamp.type");
+        if time.is_some() && time != self.wanted("message.timestamp.type") {
+            let why = "records do not carry the contract's kind of time; meanwhile direct orders are published through the WAL";
+            self.add(false, "message.timestamp.type", why);
+        }
+        if self.of("compression.type").is_some_and(|codec| codec != "producer") {
+            self.add(false, "compression.type", "the broker recompresses every batch");
+        }
+        if self.number("max.message.bytes").is_some_and(|limit| limit < 8_388_608) {
+            self.add(false, "max.message.bytes", "records that are larger than this become dead letters");
+        }
     }
-    if number("max.message.bytes").is_some_and(|limit| limit < 8_388_608) {
-        add(false, "max.message.bytes", "a record that is larger than this becomes a dead letter");
-    }
-    found
 }
 
 /// Whether the topic's records are states that are kept nowhere else.
@@ -139,7 +173,8 @@ fn holds_states(topic: Topic) -> bool {
 pub(super) fn alarm(name: &str, findings: &[Finding]) -> Option<Alarm> {
     let texts: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
     let text = format!(
-        "the topic {name} is not kept as the shop needs it: {}. Put it right by `kafka-configs --alter --topic {name} --add-config …`",
+        "the topic {name} does not have the settings that the shop needs: {}. Change them with `kafka-configs --alter --topic \
+         {name} --add-config …`",
         texts.join("; ")
     );
     let is_fatal = findings.iter().any(|finding| finding.is_fatal);

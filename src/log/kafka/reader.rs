@@ -69,7 +69,7 @@ impl KafkaReader {
                     let _ = deliver.blocking_send(vec![Read::Failed(error)]);
                 }
             });
-            spawned.map_err(|error| LogError::Unavailable(format!("a thread to read with: {error}")))?;
+            spawned.map_err(|error| LogError::Unavailable(format!("cannot start a thread to read with: {error}")))?;
             reader.batches = Some(batches);
         }
         Ok(reader)
@@ -242,9 +242,9 @@ fn translate(names: &Names, board: &Board, stop: Stop, taken: Taken<'_>) -> Opti
                 // The client asks for the coordinator of the group that it had to name; a reader needs none.
                 GroupAuthorizationFailed => None,
                 // The next record has been deleted meanwhile; opening again says which offsets there are.
-                AutoOffsetReset | OffsetOutOfRange => {
-                    Some(Read::Failed(LogError::Unavailable(format!("{topic}/{partition} was cut off: {text}"))))
-                }
+                AutoOffsetReset | OffsetOutOfRange => Some(Read::Failed(LogError::Unavailable(format!(
+                    "the next record of {topic}/{partition} was deleted: {text}"
+                )))),
                 // Brokers come and go; the client goes on by itself.
                 _ => refused(code, topic).map(Read::Failed).or_else(|| {
                     tracing::debug!(topic, partition, ?code, text, "trouble while reading");

@@ -73,7 +73,7 @@ impl KafkaSession {
             thread.transactions.end();
             let _ = leaving.send(());
         });
-        spawned.map_err(|error| LogError::Unavailable(format!("a thread to read with: {error}")))?;
+        spawned.map_err(|error| LogError::Unavailable(format!("cannot start a thread to read with: {error}")))?;
         let session = Self { inbox, transactions, has_group, left: tokio::sync::Mutex::new(Some(left)) };
         match tokio::time::timeout(OPEN_PATIENCE, answer).await {
             Ok(Ok(result)) => result.map(|()| session),

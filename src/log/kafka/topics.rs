@@ -155,7 +155,7 @@ impl Admin {
         let unknown: Vec<&str> = ours.iter().filter(|topic| !known(topic)).map(|topic| topic.name()).collect();
         let cannot_ask = (!unknown.is_empty()).then(|| {
             Alarm::warns(format!(
-                "how Kafka keeps {} cannot be seen, so a policy that loses states goes unnoticed: {}",
+                "the settings of {} cannot be read, so a policy that loses states would go unnoticed: {}",
                 unknown.join(", "),
                 how_to_grant("DESCRIBE_CONFIGS", "--topic NAME")
             ))
@@ -195,7 +195,7 @@ impl Admin {
                 }
             }
             if Instant::now() > deadline {
-                return Err(self.cluster.board.unavailable("a change of topics does not show"));
+                return Err(self.cluster.board.unavailable("waiting for a change of topics to take effect"));
             }
             tokio::time::sleep(CHECK_AGAIN).await;
         }

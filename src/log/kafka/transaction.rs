@@ -94,11 +94,11 @@ impl WriterSpec {
         if self.has_rival(code) || is_fenced_producer(code) && was_in_time {
             return LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) };
         }
-        let refusal = self.refusal(code, records).or_else(|| refused(code, "a commit"));
+        let refusal = self.refusal(code, records).or_else(|| refused(code, "committing a transaction"));
         if let Some(refusal) = &refusal {
             board.commit_refused(Some(&refusal.to_string()));
         }
-        refusal.unwrap_or_else(|| board.unavailable(&format!("a commit: {text}")))
+        refusal.unwrap_or_else(|| board.unavailable(&format!("committing a transaction: {text}")))
     }
 
     fn has_rival(&self, code: RDKafkaErrorCode) -> bool {

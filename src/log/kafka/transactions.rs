@@ -62,10 +62,11 @@ impl Transactions {
     /// Starts the thread; it ends with [`Self::end`], or when the last address is dropped.
     pub fn start(spec: WriterSpec, inbox: Arc<Inbox>, presence: Presence) -> Result<Self, LogError> {
         let (jobs, queue) = channel();
-        let writer = Writer { spec, inbox, producers: Vec::new(), next: Stamp::first(), answered: None, _presence: presence };
+        let writer =
+            TransactionWriter { spec, inbox, producers: Vec::new(), next: Stamp::first(), answered: None, _presence: presence };
         let thread = std::thread::Builder::new().name("kafka-commit".to_owned());
         let spawned = thread.spawn(move || writer.run(&queue));
-        spawned.map_err(|error| LogError::Unavailable(format!("a thread to commit with: {error}")))?;
+        spawned.map_err(|error| LogError::Unavailable(format!("cannot start a thread to commit with: {error}")))?;
         Ok(Self(jobs))
     }
 
@@ -99,7 +100,7 @@ impl Transactions {
     }
 }
 
-struct Writer {
+struct TransactionWriter {
     spec: WriterSpec,
     inbox: Arc<Inbox>,
     /// Empty before `Init`, and after anything unclear.
@@ -112,7 +113,7 @@ struct Writer {
     _presence: Presence,
 }
 
-impl Writer {
+impl TransactionWriter {
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
             match jobs.recv_timeout(SERVE_EVERY) {
@@ -187,7 +188,7 @@ impl Writer {
                 return Err(LogError::Refused(text));
             }
             if !is_retriable(&error) {
-                return Err(cluster.failed("beginning to write transactions", &error));
+                return Err(cluster.failed("initialising the transactional producer", &error));
             }
         }
     }
@@ -197,7 +198,7 @@ impl Writer {
             return Ok(());
         }
         let Some(producer) = self.producers.get(self.next.turn()) else {
-            return Err(LogError::Unavailable("an earlier commit ended unclear: the session starts over".to_owned()));
+            return Err(LogError::Unavailable("the result of an earlier commit is unknown: the session starts over".to_owned()));
         };
         let begun = Instant::now();
         self.write(producer, batch, membership).map_err(|stopped| self.spec.explain(stopped, begun, &batch.records))?;

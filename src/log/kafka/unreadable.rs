@@ -16,7 +16,7 @@ use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// Where reading fails.
 #[derive(Debug, Default)]
-pub(super) struct Unreadable {
+pub(super) struct UnreadableRecords {
     /// The offset of each partition where it fails, and how often it did there.
     places: Mutex<BTreeMap<TopicPartition, (Offset, u32)>>,
     /// The number of places, so that reading a record takes no lock while there are none.
@@ -24,7 +24,7 @@ pub(super) struct Unreadable {
     alarms: Alarms,
 }
 
-impl Unreadable {
+impl UnreadableRecords {
     pub fn new(alarms: Alarms) -> Self {
         Self { alarms, ..Self::default() }
     }
@@ -41,9 +41,9 @@ impl Unreadable {
             return None;
         }
         let text = format!(
-            "{at} stands still at offset {offset}: what lies there cannot be read ({code:?}). Use a version of the shop that knows its \
-             compression, and have its producer use lz4, snappy, gzip, zstd or none; a damaged record has to be restored from another \
-             replica. All behind it waits"
+            "{at} stands still at offset {offset}: the record there cannot be read ({code:?}), and every later record waits. Use \
+             a version of the shop that knows its compression, and have its producer use lz4, snappy, gzip, zstd or none; \
+             restore a damaged record from another replica"
         );
         self.alarms.raise(about(at), Alarm::blocks(text.clone()).with_detail(error));
         Some(LogError::Refused(text))
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_second_failure_at_a_place_is_a_standstill_until_somebody_reads_beyond_it() {
         let alarms = Alarms::default();
-        let unreadable = Unreadable::new(alarms.clone());
+        let unreadable = UnreadableRecords::new(alarms.clone());
         let at = TopicPartition::new(Topic::OrderEvents, 3);
         let fails = |offset| unreadable.cannot_read(at, offset, RDKafkaErrorCode::NotImplemented, "codec 0x4").is_some();
         assert!(!fails(7), "it may pass");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::cursor::{Cursor, Place};
 use super::evaluate::{Entry, Filter};
-use super::{Direction, Order, Query, SearchError};
+use super::{Direction, MergeOrder, Query, SearchError};
 use crate::clock::Clock;
 use crate::log::{EventLog, LogError, Offset, PartitionInfo, Reader, Record, Start, Stop, TopicPartition};
 
@@ -158,11 +158,11 @@ impl<'a> Lanes<'a> {
     }
 
     /// The next record of all.
-    pub(super) fn first(&self, order: Order) -> Option<&Entry> {
+    pub(super) fn first(&self, order: MergeOrder) -> Option<&Entry> {
         self.all[&self.next_partition(order)?].ahead.front()
     }
 
-    pub(super) fn take_first(&mut self, order: Order) -> Option<Entry> {
+    pub(super) fn take_first(&mut self, order: MergeOrder) -> Option<Entry> {
         let next = self.next_partition(order)?;
         let lane = self.all.get_mut(&next)?;
         let entry = lane.ahead.pop_front()?;
@@ -171,10 +171,10 @@ impl<'a> Lanes<'a> {
         Some(entry)
     }
 
-    fn next_partition(&self, order: Order) -> Option<TopicPartition> {
+    fn next_partition(&self, order: MergeOrder) -> Option<TopicPartition> {
         let key = |at: &TopicPartition, entry: &Entry| match order {
-            Order::Time => (entry.time_ms, *at),
-            Order::Offset => (entry.offset, *at),
+            MergeOrder::Time => (entry.time_ms, *at),
+            MergeOrder::Offset => (entry.offset, *at),
         };
         let heads = self.all.iter().filter_map(|(at, lane)| Some(key(at, lane.ahead.front()?)));
         let next = match self.direction {

@@ -43,7 +43,7 @@ pub const PARTITIONS_MAX: usize = 160;
 
 /// What the records are merged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum MergeOrder {
     Time,
     Offset,
 }
@@ -66,7 +66,7 @@ pub struct Query {
     pub from: ReadFrom,
     /// Where the search ends, itself left out; `None`: at the end.
     pub to: Option<ReadFrom>,
-    pub order: Order,
+    pub order: MergeOrder,
     pub direction: Direction,
     /// Records of one page.
     pub limit: usize,
@@ -94,7 +94,7 @@ pub enum EndedBy {
 
 /// A part of what was found.
 #[derive(Debug)]
-pub struct Page {
+pub struct SearchPage {
     pub records: Vec<Box<RawValue>>,
     /// `None`: everything was searched.
     pub ended_by: Option<EndedBy>,
@@ -137,7 +137,7 @@ struct Times {
 ///
 /// # Errors
 /// [`SearchError`]; trouble with the log only if nothing was read, otherwise it ends the page.
-pub async fn search(log: &dyn EventLog, clock: &Clock, query: &Query, cursor: Option<&str>) -> Result<Page, SearchError> {
+pub async fn search(log: &dyn EventLog, clock: &Clock, query: &Query, cursor: Option<&str>) -> Result<SearchPage, SearchError> {
     let begun = Instant::now();
     let search = tokio::time::timeout_at(query.until + GRACE, Search::begin(log, clock, query, cursor)).await;
     let mut search = search.map_err(|_| LogError::Deadline { waited: begun.elapsed() })??;
@@ -210,12 +210,12 @@ impl<'a> Search<'a> {
         self.found.extend(entry.shown);
     }
 
-    fn into_page(self, ended_by: Option<EndedBy>) -> Page {
+    fn into_page(self, ended_by: Option<EndedBy>) -> SearchPage {
         let goes_on = !matches!(ended_by, None | Some(EndedBy::Retention));
         let total = self.scanned + self.lanes.remaining();
         let (scanned, removed) = (self.scanned, self.lanes.removed);
         let places = self.lanes.places();
         let cursor = Cursor { fingerprint: self.fingerprint, times: self.times, scanned, removed, places };
-        Page { records: self.found, ended_by, cursor: goes_on.then(|| cursor.text()), scanned, total }
+        SearchPage { records: self.found, ended_by, cursor: goes_on.then(|| cursor.text()), scanned, total }
     }
 }

@@ -34,18 +34,18 @@ pub struct TimelineQuery {
     pub to: Option<EpochMs>,
     /// Changes of one answer.
     pub limit: usize,
-    pub cursor: Option<Cursor>,
+    pub cursor: Option<TimelineCursor>,
 }
 
 /// Where an answer goes on: below this offset, with or without the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
+pub struct TimelineCursor {
     pub below: Offset,
     /// The state was not found yet.
     pub state_sought: bool,
 }
 
-impl Cursor {
+impl TimelineCursor {
     /// Reads what an answer gave.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -54,7 +54,7 @@ impl Cursor {
     }
 }
 
-impl std::fmt::Display for Cursor {
+impl std::fmt::Display for TimelineCursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}{}", if self.state_sought { "s" } else { "" }, self.below)
     }
@@ -195,11 +195,11 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_as_it_was_written() {
-        for cursor in [Cursor { below: 7, state_sought: false }, Cursor { below: 0, state_sought: true }] {
-            assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        for cursor in [TimelineCursor { below: 7, state_sought: false }, TimelineCursor { below: 0, state_sought: true }] {
+            assert_eq!(TimelineCursor::parse(&cursor.to_string()), Some(cursor));
         }
         for text in ["", "s", "-1", "s-1", "x7"] {
-            assert_eq!(Cursor::parse(text), None, "{text}");
+            assert_eq!(TimelineCursor::parse(text), None, "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::shown::{ChangeCause, Proof, StateThen, TimelineChange, TimelineRevision, TimelineSince};
-use super::{Cursor, TimelineQuery};
+use super::{TimelineCursor, TimelineQuery};
 use crate::domain::EpochMs;
 use crate::domain::ids::Stock;
 use crate::domain::inventory::EventKind;
@@ -35,7 +35,7 @@ pub(super) struct Rebuilt {
     pub cause: Option<ChangeCause>,
     pub proof: Proof,
     pub changes: Vec<TimelineChange>,
-    pub cursor: Option<Cursor>,
+    pub cursor: Option<TimelineCursor>,
 }
 
 impl<'a> Rebuild<'a> {
@@ -68,7 +68,7 @@ impl<'a> Rebuild<'a> {
                 self.rebuilt.changes.push(TimelineChange::of(record, &fact));
             } else {
                 self.changes_sought = false;
-                self.rebuilt.cursor = Some(Cursor { below: record.offset + 1, state_sought: false });
+                self.rebuilt.cursor = Some(TimelineCursor { below: record.offset + 1, state_sought: false });
             }
         }
     }
@@ -95,7 +95,7 @@ impl<'a> Rebuild<'a> {
     pub(super) fn out_of_time(mut self, below: Offset) -> Rebuilt {
         // A page that is full goes on from where it ended; what is lacking then is the state alone.
         let below = self.rebuilt.cursor.map_or(below, |cursor| cursor.below);
-        self.rebuilt.cursor = Some(Cursor { below, state_sought: self.state_sought });
+        self.rebuilt.cursor = Some(TimelineCursor { below, state_sought: self.state_sought });
         self.rebuilt
     }
 
@@ -237,7 +237,7 @@ mod tests {
         let page = rebuilt(&first, &life(), None);
         assert_eq!((page.changes[0].offset, page.state.unwrap().stock), (3, 7));
         let cursor = page.cursor.unwrap();
-        assert_eq!(cursor, Cursor { below: 3, state_sought: false });
+        assert_eq!(cursor, TimelineCursor { below: 3, state_sought: false });
         let events: Vec<Record> = life().into_iter().filter(|event| event.offset < cursor.below).collect();
         let rest = rebuilt(&TimelineQuery { limit: 9, cursor: Some(cursor), ..first }, &events, None);
         assert_eq!(rest.changes.iter().map(|change| change.offset).collect::<Vec<_>>(), [2, 1]);
@@ -250,6 +250,6 @@ mod tests {
         let mut rebuild = Rebuild::new(&asked);
         rebuild.take(&life()[2]);
         let rebuilt = rebuild.out_of_time(3);
-        assert_eq!((rebuilt.proof, rebuilt.cursor), (Proof::Pending, Some(Cursor { below: 3, state_sought: true })));
+        assert_eq!((rebuilt.proof, rebuilt.cursor), (Proof::Pending, Some(TimelineCursor { below: 3, state_sought: true })));
     }
 }

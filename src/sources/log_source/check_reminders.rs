@@ -59,7 +59,9 @@ impl LogSource {
                     }
                 }
             }
-            Err(error) => tracing::warn!(error = %error, "reminders are due, but the ends of the inputs cannot be looked up"),
+            Err(error) => {
+                tracing::warn!(error = %error, "reminders are due, but the ends of the inputs cannot be read; trying again")
+            }
         }
     }
 }

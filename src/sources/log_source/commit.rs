@@ -32,6 +32,7 @@ impl LogSource {
         }
     }
 
+    /// Notes the committed positions, and how far the bootstrap file is needed.
     fn take_over(&self, state: &mut SourceState, dispatched: DispatchedBatch, positions: Positions) {
         state.failures = Restarts::default();
         self.metrics.trouble.store(None);

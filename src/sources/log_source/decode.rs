@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::actors::inventory::batch::{Chunk, Expiry, IncomingCommand, Part, Probe, ProductCommands, RecordOrigin};
+use crate::actors::inventory::batch::{Expiry, IncomingCommand, Part, PolledChunk, Probe, ProductCommands, RecordOrigin};
 use crate::domain::EpochMs;
 use crate::domain::ids::ProductId;
 use crate::domain::inventory::answer::nothing_allocated;
@@ -108,7 +108,7 @@ pub(super) fn decode(
     log: LogShape,
     now_ms: EpochMs,
 ) -> DecodedChunk {
-    let chunk = Arc::new(Chunk::new(records));
+    let chunk = Arc::new(PolledChunk::new(records));
     let mut decoded = DecodedChunk { read, records: chunk.records.len(), ..DecodedChunk::default() };
     for (index, record) in (0..).zip(&chunk.records) {
         let (Some(read), Some(topic)) = (decoded.read.get_mut(&record.partition), record.topic.as_input()) else { continue };
@@ -146,7 +146,7 @@ pub(super) fn decode(
 
 /// Decodes one record of a chunk.
 struct RecordDecoder<'a> {
-    chunk: &'a Arc<Chunk>,
+    chunk: &'a Arc<PolledChunk>,
     index: u32,
     record: &'a Record,
     topic: InputTopic,

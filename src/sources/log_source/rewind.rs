@@ -51,7 +51,7 @@ impl LogSource {
         if let Err(error @ (LogError::Fenced { .. } | LogError::Closed)) = &result {
             self.halt(state, error);
         } else if let Err(error) = result {
-            let wait = self.wait_after(state, &error, "the inventory cannot go back to its committed positions");
+            let wait = self.wait_after(state, &error, "the inventory cannot rewind to its committed positions");
             self.open_session(state, wait);
         }
     }
@@ -62,7 +62,7 @@ impl LogSource {
         match error {
             LogError::Fenced { .. } | LogError::Closed => self.halt(state, error),
             LogError::Aborted(_) | LogError::Full { .. } | LogError::Unusable { .. } => {
-                let wait = self.wait_after(state, error, "a commit was aborted and is tried again");
+                let wait = self.wait_after(state, error, "a commit was aborted; trying again");
                 self.go_back(state, wait);
             }
             LogError::Unavailable(_)

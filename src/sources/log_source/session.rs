@@ -61,8 +61,8 @@ impl LogSource {
         tracing::error!(error = %error, "the inventory stands still");
         if matches!(error, LogError::Fenced { .. }) {
             let why = format!(
-                "{error}: another process has the name of this one. Give each a KARTSHOPPE__INSTANCE of its own, or leave it out and \
-                 give each a KARTSHOPPE__DATA_DIR of its own, then start this one again"
+                "{error}: another process uses the same instance name. Give each process its own KARTSHOPPE__INSTANCE, or leave \
+                 that out and give each its own KARTSHOPPE__DATA_DIR, then start this one again"
             );
             self.metrics.trouble.store(Some(Arc::new(why.clone())));
             self.fenced.send_replace(Some(why));

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::WalConfig;
 use super::report::{Phase, ReportCell};
 use super::server::{Facts, Server, ServerError};
-use super::status::owed;
+use super::status::waiting_rows;
 
 const EVERY: Duration = Duration::from_secs(4);
 
@@ -30,7 +30,7 @@ pub(super) async fn measure(config: WalConfig, report: Arc<ReportCell>, configur
         match measure_once(&config, &mut server).await {
             Ok((facts, oldest)) => report.measured(&facts, oldest),
             Err(error) => {
-                tracing::debug!(%error, "the slot cannot be measured");
+                tracing::debug!(%error, "the size of the slot cannot be read");
                 server = None;
                 report.unanswered();
             }
@@ -46,6 +46,6 @@ async fn measure_once(config: &WalConfig, connected: &mut Option<Server>) -> Res
     };
     let facts = server.facts(&config.slot).await?;
     let waits = facts.may_select == Some(true) && !facts.is_slot_active();
-    let oldest_ms = if waits { owed(server).await?.oldest_ms } else { 0 };
+    let oldest_ms = if waits { waiting_rows(server).await?.oldest_ms } else { 0 };
     Ok((facts, Duration::from_millis(u64::try_from(oldest_ms).unwrap_or(0))))
 }

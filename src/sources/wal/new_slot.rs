@@ -65,7 +65,7 @@ pub trait Steps: Send + Sync {
 
     /// The work waits for other transactions.
     fn stalled(&self, alarm: &Alarm) {
-        tracing::warn!(%alarm, "the replication slot is not made yet");
+        tracing::warn!(%alarm, "the replication slot cannot be created yet");
     }
 }
 
@@ -90,8 +90,8 @@ pub async fn begin(
     let mut waiting = waiting_rows(&config.url, &slot.snapshot).await?;
     if !waiting.is_empty() {
         let ids = waiting.iter().map(|row| row.order_item_id.clone()).collect();
-        let owed = without_event(log, ids).await?;
-        waiting.retain(|row| owed.contains(&row.order_item_id));
+        let unpublished = without_event(log, ids).await?;
+        waiting.retain(|row| unpublished.contains(&row.order_item_id));
     }
     // The slot's snapshot shows what is committed, also what others cannot see yet.
     let writers: BTreeSet<Xid> = waiting.iter().filter_map(|row| Xid::try_from(row.xid).ok()).collect();

@@ -49,6 +49,7 @@ pub(super) async fn pump<S: WalStream>(
     let config = &context.config;
     let mut stored = position.resume_lsn;
     let mut transactions = Transactions::new(position);
+    // A connection of its own: `server` is busy with inspections.
     let witness = Mutex::new(Server::connect(&config.url).await?);
     let mut shown = DurablePosition::follow(&*context.log, &config.slot).await?;
     let mut inspection = pin!(inspect(context, server));

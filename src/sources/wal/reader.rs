@@ -35,8 +35,8 @@ const SLOT_WAIT_MIN: Duration = Duration::from_millis(5);
 const SLOT_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long reading the stored position may take before the fencing. It is read again afterwards.
 const INSPECT_PATIENCE: Duration = Duration::from_secs(1);
-/// What a reader reports whose tables are not there yet.
-const MIGRATING: &str = "the database's tables are being brought to their newest shape";
+/// What a reader reports while its tables do not exist yet.
+const MIGRATING: &str = "the database's tables are being migrated";
 /// How long the log may take to remember an alarm.
 const REMEMBER_TIMEOUT: Duration = Duration::from_secs(5);
 

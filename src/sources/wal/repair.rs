@@ -32,7 +32,7 @@ pub async fn repair_in_steps(config: &WalConfig, log: &dyn EventLog, steps: &imp
     loop {
         match try_in_steps(config, log, steps).await {
             Err(error) if error.was_in_the_way() && tries < TRIES => {
-                tracing::info!(%error, "a reader was in the way of the repair, which begins again");
+                tracing::info!(%error, "a reader has the replication slot: the repair starts over");
                 tries += 1;
                 tokio::time::sleep(AGAIN_AFTER).await;
             }
@@ -63,7 +63,8 @@ async fn try_in_steps(config: &WalConfig, log: &dyn EventLog, steps: &impl Steps
 #[derive(Debug, thiserror::Error)]
 pub enum RepairError {
     #[error(
-        "the replication slot {slot} is being read (PostgreSQL process {pid}): it needs no repair, or its reader must be stopped"
+        "the replication slot {slot} is being read (PostgreSQL process {pid}): it needs no repair, or the reader must be stopped \
+         first"
     )]
     InUse { slot: String, pid: i32 },
     #[error(transparent)]

@@ -151,10 +151,12 @@ impl WalReport {
         match &self.phase {
             Phase::Stopped => "the WAL reader is stopped".to_owned(),
             Phase::Starting { error: None } => "the WAL reader is starting".to_owned(),
-            Phase::Starting { error: Some(error) } => format!("the WAL reader starts again: {error}"),
-            Phase::WaitingForSlot { pid: Some(pid) } => format!("standing by: PostgreSQL process {pid} serves another reader"),
-            Phase::WaitingForSlot { pid: None } => "standing by: another reader has the slot".to_owned(),
-            Phase::FirstStart => "making the replication slot and publishing what waited".to_owned(),
+            Phase::Starting { error: Some(error) } => format!("the WAL reader is being restarted: {error}"),
+            Phase::WaitingForSlot { pid: Some(pid) } => {
+                format!("on standby: another reader has the slot (PostgreSQL process {pid})")
+            }
+            Phase::WaitingForSlot { pid: None } => "on standby: another reader has the slot".to_owned(),
+            Phase::FirstStart => "creating the replication slot and publishing the items that waited for it".to_owned(),
             Phase::Streaming => "streaming".to_owned(),
             Phase::Alarm { text, .. } => text.clone(),
         }

@@ -118,7 +118,7 @@ LEFT JOIN pg_replication_slots s ON s.slot_name = $2";
 /// transaction began.
 const BLOCKERS: &str = "
 SELECT DISTINCT CASE WHEN b.pid <> 0 THEN
-    'process ' || b.pid || ' (' || concat_ws(', ', coalesce(nullif(a.application_name, ''), 'a program without a name'),
+    'process ' || b.pid || ' (' || concat_ws(', ', coalesce(nullif(a.application_name, ''), 'an unnamed program'),
         'user ' || a.usename, 'database ' || a.datname,
         coalesce('open since ' || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'older than the slot')) || ')'
     ELSE (SELECT string_agg('prepared transaction ' || concat_ws(', ', quote_literal(p.gid) || ' (user ' || p.owner, 'database ' || p.database,
@@ -159,7 +159,7 @@ impl Server {
     /// [`ServerError`], after which the connection is of no use.
     pub async fn slot_waits(&mut self, slot: &str) -> Result<Alarm, ServerError> {
         let blockers = self.blockers(slot).await?;
-        let by = if blockers.is_empty() { "those that pg_stat_activity shows".to_owned() } else { blockers.join(", ") };
+        let by = if blockers.is_empty() { "the ones that pg_stat_activity shows".to_owned() } else { blockers.join(", ") };
         Ok(Alarm::SlotWaits { slot: slot.to_owned(), by })
     }
 
@@ -169,7 +169,7 @@ impl Server {
     /// Those of [`Server::slot_waits`].
     pub async fn blockers(&mut self, slot: &str) -> Result<Vec<String>, ServerError> {
         let question = sqlx::query_scalar::<_, Option<String>>(BLOCKERS).bind(slot).fetch_all(&mut self.connection);
-        Ok(in_time("ask PostgreSQL for whom the slot waits", question).await?.into_iter().flatten().collect())
+        Ok(in_time("ask PostgreSQL what the slot waits for", question).await?.into_iter().flatten().collect())
     }
 
     /// Takes the lock for creating this slot; false if another reader holds it, until the slot exists or its connection ends.
@@ -179,7 +179,7 @@ impl Server {
     pub async fn may_make(&mut self, slot: &str) -> Result<bool, ServerError> {
         let name = format!("kartshoppe/{slot}");
         let lock = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))").bind(name);
-        in_time("ask who makes the replication slot", lock.fetch_one(&mut self.connection)).await
+        in_time("take the lock for creating the replication slot", lock.fetch_one(&mut self.connection)).await
     }
 
     /// Releases the lock for creating the slot.
@@ -188,7 +188,7 @@ impl Server {
     /// [`ServerError`], after which the connection is of no use.
     pub async fn has_made(&mut self) -> Result<(), ServerError> {
         let unlock = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut self.connection);
-        in_time("let others make the replication slot", unlock).await?;
+        in_time("release the lock for creating the replication slot", unlock).await?;
         Ok(())
     }
 
@@ -202,8 +202,8 @@ impl Server {
             return Ok(false);
         }
         let end = sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&mut self.connection);
-        in_time("end the process that makes the replication slot", end).await?;
-        tracing::warn!(pid, slot, "ended PostgreSQL's process that was making our replication slot: its reader is gone");
+        in_time("end the process that is creating the replication slot", end).await?;
+        tracing::warn!(pid, slot, "ended an orphaned PostgreSQL process that was still creating our replication slot");
         self.has_made().await?;
         Ok(true)
     }
@@ -347,16 +347,16 @@ impl Facts {
         }
         let slot = slot.to_owned();
         if self.slot_plugin.as_deref() != Some("pgoutput") {
-            let what = format!("its plugin is {}", self.slot_plugin.as_deref().unwrap_or("none, it is a physical slot"));
+            let what = format!("its plugin is {}", self.slot_plugin.as_deref().unwrap_or("none, as it is a physical slot"));
             return Err(Alarm::SlotForeign { slot, what });
         }
         if self.slot_database.as_ref() != Some(&self.database) {
-            let what = format!("it is of the database {}", self.slot_database.as_deref().unwrap_or_default());
+            let what = format!("it belongs to the database {}", self.slot_database.as_deref().unwrap_or_default());
             return Err(Alarm::SlotForeign { slot, what });
         }
         match (self.slot_pid, self.slot_program.as_deref()) {
             (Some(pid), Some(program)) if self.is_slot_active() && program != APPLICATION => {
-                let program = if program.is_empty() { "a program without a name" } else { program };
+                let program = if program.is_empty() { "an unnamed program" } else { program };
                 Err(Alarm::SlotTaken { slot, program: program.to_owned(), pid })
             }
             _ => Ok(()),

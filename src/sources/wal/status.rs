@@ -47,7 +47,7 @@ pub struct SlotStatus {
 }
 
 #[derive(Debug, FromRow)]
-pub(super) struct Owed {
+pub(super) struct WaitingRows {
     pub items: i64,
     pub oldest_ms: i64,
 }
@@ -63,9 +63,9 @@ pub async fn status(config: &WalConfig, log: Result<&dyn EventLog, String>) -> R
         Ok(log) => (position::read(log, &config.slot).await?, None),
         Err(reason) => (Stored::default(), Some(reason)),
     };
-    let owed = match facts.may_select {
-        Some(true) => owed(&mut server).await?,
-        Some(false) | None => Owed { items: 0, oldest_ms: 0 },
+    let waiting = match facts.may_select {
+        Some(true) => waiting_rows(&mut server).await?,
+        Some(false) | None => WaitingRows { items: 0, oldest_ms: 0 },
     };
     let blockers = if facts.maker().is_some() { server.blockers(&config.slot).await? } else { Vec::new() };
     let alarm = if blockers.is_empty() {
@@ -81,11 +81,11 @@ pub async fn status(config: &WalConfig, log: Result<&dyn EventLog, String>) -> R
         maker_pid: facts.maker(),
         wal_status: facts.slot_status.clone(),
         lag_bytes: facts.confirmed().map(|confirmed| facts.flushed().0.saturating_sub(confirmed.0)),
-        lag_ms: owed.oldest_ms,
-        waiting_items: owed.items,
+        lag_ms: waiting.oldest_ms,
+        waiting_items: waiting.items,
         retained_bytes: facts.retained_bytes(),
         safe_bytes: facts.safe_bytes,
-        advice: if alarm.is_some() { None } else { advice(&facts, &owed) },
+        advice: if alarm.is_some() { None } else { advice(&facts, &waiting) },
         alarm: alarm.map(|alarm| alarm.to_string()),
         position: stored.position,
         position_unknown,
@@ -105,20 +105,23 @@ fn alarm_of(config: &WalConfig, facts: &Facts, stored: &Stored) -> Option<Alarm>
     check().err()
 }
 
-fn advice(facts: &Facts, owed: &Owed) -> Option<String> {
+fn advice(facts: &Facts, waiting: &WaitingRows) -> Option<String> {
     const START: &str = "start `kartshoppe serve` with the role cdc";
     match (facts.has_slot(), facts.is_slot_active()) {
         (true, true) => None,
-        (false, _) => Some(format!("{START}: it makes the slot and publishes what waits")),
-        (true, false) if owed.items > 0 => Some(format!("{START}: {} items wait for it", owed.items)),
+        (false, _) => Some(format!("{START}: it creates the slot and publishes the items that wait for it")),
+        (true, false) if waiting.items > 0 => Some(format!("{START}: {} items wait for it", waiting.items)),
         (true, false) => facts.safe_bytes.filter(|left| *left < SAFE_ENOUGH_BYTES).map(|left| {
-            format!("{START} before PostgreSQL has written {left} bytes more: it gives the slot up then, which needs a repair")
+            format!(
+                "{START} before PostgreSQL has written {left} more bytes: after that it drops the slot's WAL, and a repair \
+                     is needed"
+            )
         }),
     }
 }
 
 /// The items that wait for the reader.
-pub(super) async fn owed(server: &mut Server) -> Result<Owed, ServerError> {
+pub(super) async fn waiting_rows(server: &mut Server) -> Result<WaitingRows, ServerError> {
     let question = "SELECT count(*) AS items,
                            coalesce(greatest(extract(epoch FROM clock_timestamp() - min(inserted_at) FILTER (WHERE isfinite(inserted_at))) * 1000, 0), 0)::bigint AS oldest_ms
                     FROM order_items WHERE publish_via = 'wal' AND outcome IS NULL";

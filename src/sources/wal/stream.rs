@@ -188,7 +188,7 @@ fn event_of(event: EventType) -> Result<WalEvent, StreamError> {
         EventType::Commit { end_lsn, .. } => WalEvent::Commit { end_lsn: Lsn(end_lsn.0) },
         EventType::StreamStart { .. } | EventType::StreamCommit { .. } | EventType::BeginPrepare { .. } => {
             return Err(StreamError::Ended(
-                "the server sends transactions before their commit, which was not asked for".to_owned(),
+                "the server streams transactions before their commit, which was not requested".to_owned(),
             ));
         }
         _ => WalEvent::Other,
@@ -221,7 +221,7 @@ impl NewSlot {
         let made =
             connection.create_replication_slot_with_options_async(slot, SlotType::Logical, Some("pgoutput"), &options).await?;
         if !made.is_ok() {
-            return Err(StreamError::Ended(made.error_message().unwrap_or_else(|| "no slot was made".to_owned())));
+            return Err(StreamError::Ended(made.error_message().unwrap_or_else(|| "no slot was created".to_owned())));
         }
         let starts_at = made.get_value(0, 1).and_then(|text| Lsn::parse(&text));
         let (Some(starts_at), Some(snapshot)) = (starts_at, made.get_value(0, 2)) else {

@@ -29,13 +29,13 @@ pub const TABLE: &str = "order_items";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// Rows or commits outside a transaction, or one within another.
-    #[error("the stream has {0} where none can be")]
+    #[error("the stream has {0}, which the protocol does not allow there")]
     Order(&'static str),
     /// The row lacks what an order item needs.
     #[error("a published row has no column {0}")]
     Column(&'static str),
     /// A transaction that is published in part did not come again.
-    #[error("the rest of the transaction that commits at {0} did not come")]
+    #[error("the rest of the transaction that commits at {0} was not sent")]
     PartMissing(Lsn),
 }
 

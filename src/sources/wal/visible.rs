@@ -32,7 +32,7 @@ impl Server {
         let mut backoff = Backoff::new(AGAIN_MIN, AGAIN_MAX);
         while !committed.is_empty() {
             let question = sqlx::query_as(UNDER_WAY).fetch_one(&mut self.connection);
-            let (next, running): (i64, Vec<i64>) = in_time("ask PostgreSQL what is under way", question).await?;
+            let (next, running): (i64, Vec<i64>) = in_time("ask PostgreSQL which transactions are running", question).await?;
             if !committed.iter().any(|xid| is_under_way(*xid, next, &running)) {
                 break;
             }

@@ -93,14 +93,14 @@ impl Binaries {
                 Err(error) => return Err(Refusal::of(error)),
             }
         }
-        let links = |error| Refusal::Trouble(format!("the links of its libraries cannot be made: {error}"));
+        let links = |error| Refusal::Trouble(format!("the links to its libraries cannot be created: {error}"));
         hydrate_links(&directory).map_err(links)?;
         let asked = Command::new(directory.join("postgres")).arg("--version").output();
         let output = asked.map_err(|error| Refusal::Trouble(format!("its postgres cannot be run: {error}")))?;
         let words = String::from_utf8_lossy(&output.stdout).into_owned();
         let major = major_of(&words).ok_or_else(|| {
             let trouble = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Refusal::Trouble(format!("its postgres does not tell its version: {words}{trouble}"))
+            Refusal::Trouble(format!("its postgres does not print its version: {words}{trouble}"))
         })?;
         if major < MIN_MAJOR {
             Err(Refusal::Unfit(format!("its version is {major}, older than {MIN_MAJOR}")))
@@ -120,7 +120,8 @@ impl Binaries {
         if !copy.exists() {
             let draft = place.join("postgresql.new");
             let at = |source| PrivateServerError::File { doing: "copy PostgreSQL to", path: copy.display().to_string(), source };
-            tracing::info!(from = %installation.display(), to = %copy.display(), "copying PostgreSQL to where its user can run it");
+            tracing::info!(from = %installation.display(), to = %copy.display(),
+                "copying PostgreSQL to where its user can run it");
             let _ = fs::remove_dir_all(&draft);
             copy_tree(installation, &draft).and_then(|()| fs::rename(&draft, &copy)).map_err(at)?;
         }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::PrivateServerError;
 use super::binaries::Binaries;
 use super::owner::Owner;
-use super::place::{self, Place};
+use super::place::{self, ClusterPlace};
 use super::runtime;
 
 /// A log larger than this at the server's start is rotated, and the one before it deleted. In bytes.
@@ -28,7 +28,7 @@ cluster_name = 'kartshoppe'
 listen_addresses = ''
 unix_socket_permissions = 0700
 max_connections = 120
-# The WAL reader's slot and its successor's; a slot that nobody reads must not fill the disk.
+# The WAL reader's slot and its successor's; a slot without a reader must not fill the disk.
 wal_level = logical
 max_wal_senders = 10
 max_replication_slots = 10
@@ -75,7 +75,7 @@ pub(super) struct Credentials {
 impl Cluster {
     /// Finds the programs, and creates the cluster if it is missing. Blocks: `initdb` takes a second.
     pub fn prepare(home: &Path, bin_dir: Option<&Path>) -> Result<Self, PrivateServerError> {
-        let place = Place::settle(home)?;
+        let place = ClusterPlace::settle(home)?;
         let owner = Owner::to_switch_to(&place.directory);
         let made_by = major_of(&place.directory)?;
         let beside = place.directory.parent().unwrap_or(home).to_owned();
@@ -100,7 +100,8 @@ impl Cluster {
 
     /// Resets the roles' passwords after their file was lost. The server must not be running.
     pub fn set_passwords(&mut self) -> Result<(), PrivateServerError> {
-        tracing::warn!(home = %self.home.display(), "the file with the private database's passwords is gone: its roles get new ones");
+        tracing::warn!(home = %self.home.display(),
+            "the file with the private database's passwords is missing: its roles get new passwords");
         let roles = [
             ("postgres", &self.credentials.admin),
             ("kartshoppe", &self.credentials.database),
@@ -172,7 +173,7 @@ impl Cluster {
     fn make(&self, place: &Path, id: &str) -> Result<(), PrivateServerError> {
         let draft = place.join("cluster.new");
         let password_file = place.join("password.new");
-        tracing::info!(path = %self.directory.display(), version = self.binaries.major, "making a private PostgreSQL");
+        tracing::info!(path = %self.directory.display(), version = self.binaries.major, "creating a private PostgreSQL");
         let _ = fs::remove_dir_all(&draft);
         fs::DirBuilder::new().mode(0o700).create(&draft).map_err(in_file("make", &draft))?;
         write_secret(&password_file, &self.credentials.admin).map_err(in_file("write", &password_file))?;

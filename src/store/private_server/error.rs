@@ -11,8 +11,8 @@ pub enum PrivateServerError {
     InUse { path: String, pid: String },
     /// No suitable PostgreSQL is installed.
     #[error(
-        "no PostgreSQL of version 15 or newer was found: install one, set KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb \
-         and postgres, or set DATABASE_URL; `make run` installs one for this directory"
+        "no PostgreSQL of version 15 or newer was found: install one, set KARTSHOPPE__POSTGRES__BIN_DIR to the directory of \
+         initdb and postgres, or set DATABASE_URL; `make run` installs one for this directory"
     )]
     NoBinaries,
     /// The configured directory is unusable.
@@ -20,43 +20,43 @@ pub enum PrivateServerError {
     BadBinaries { path: String, reason: String },
     /// Programs may exist, but the system does not let us see or run them: out of file descriptors or memory, or no permission.
     #[error(
-        "no fitting PostgreSQL was found, but not everything could be looked at ({reasons}): mend that, or set \
+        "no suitable PostgreSQL was found, but some places could not be searched ({reasons}): correct that, or set \
          KARTSHOPPE__POSTGRES__BIN_DIR to the directory of initdb and postgres"
     )]
     Unreadable { reasons: String },
     /// The cluster was created by another major version.
     #[error(
-        "the private database in {path} was made by PostgreSQL {made_by}, which is not here (found: {found}): install it, or start anew \
-         with `kartshoppe db reset`"
+        "the private database in {path} was created by PostgreSQL {made_by}, which is not installed (found: {found}): install \
+         it, or start over with `kartshoppe db reset`"
     )]
     OtherVersion { path: String, made_by: u32, found: String },
     /// The cluster's version cannot be determined.
     #[error(
-        "the private database in {path} is damaged: {what}; put it back from a backup, or start anew with `kartshoppe db reset`"
+        "the private database in {path} is damaged: {what}; restore it from a backup, or start over with `kartshoppe db reset`"
     )]
     Damaged { path: String, what: String },
     /// The directory holds another cluster.
     #[error(
-        "the database in {cluster} is not that of {home}: their ids differ. Put back the one that belongs there, or start anew with \
-         `kartshoppe topics delete --all` and `kartshoppe db reset`"
+        "the database in {cluster} does not belong to {home}: their ids differ. Put back the one that belongs there, or start \
+         over with `kartshoppe topics delete --all` and `kartshoppe db reset`"
     )]
     Foreign { home: String, cluster: String },
     /// The cluster existed and is now missing.
     #[error(
-        "the database of {home} is gone: it was in {cluster}. Put it back, from a backup if need be, or start anew with \
+        "the database of {home} is missing: it was in {cluster}. Put it back, from a backup if necessary, or start over with \
          `kartshoppe topics delete --all` and `kartshoppe db reset`"
     )]
     Gone { home: String, cluster: String },
     /// A copy of a data directory whose cluster lies outside it.
     #[error(
-        "{home} is a copy without a database of its own: the one in {place} belongs to {owner}. Use that directory, or give the copy an \
-         empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`; the original's stays as it is"
+        "{home} is a copy without a database of its own: the one in {place} belongs to {owner}. Use that directory, or give the \
+         copy an empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`; the original's stays as it is"
     )]
     Copied { home: String, place: String, owner: String },
     /// The files of a running server were copied: some before a change, some after it.
     #[error(
-        "{cluster} was copied while its PostgreSQL ran (process {pid} in {original}): such a copy is not whole. Stop that shop and copy \
-         again, or give the copy an empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
+        "{cluster} was copied while its PostgreSQL was running (process {pid} in {original}), so the copy is incomplete. Stop \
+         that shop and copy again, or give the copy an empty shop with `kartshoppe topics delete --all` and `kartshoppe db reset`"
     )]
     CopiedRunning { cluster: String, pid: i32, original: String },
     /// A file or directory cannot be used.
@@ -71,7 +71,7 @@ pub enum PrivateServerError {
     #[error("{program} failed: {output}")]
     Program { program: &'static str, output: String },
     /// The server neither became ready nor exited.
-    #[error("the private PostgreSQL did not get ready within {waited:?}; see {log}")]
+    #[error("the private PostgreSQL was not ready within {waited:?}; see {log}")]
     NotReady { waited: Duration, log: String },
     /// The server does not stop.
     #[error("the private PostgreSQL (process {pid}) did not stop within {waited:?}")]
@@ -84,8 +84,8 @@ pub enum PrivateServerError {
     Stranger { socket: String, path: String },
     /// Another user may control the path of our socket.
     #[error(
-        "the folder of the private PostgreSQL's socket, {path}, is not to be trusted: {what}. Remove it, or set XDG_RUNTIME_DIR to a \
-         directory of yours"
+        "the folder of the private PostgreSQL's socket, {path}, cannot be trusted: {what}. Remove it, or set XDG_RUNTIME_DIR to \
+         a directory of yours"
     )]
     ForeignFolder { path: String, what: String },
     /// Another server uses our socket.
@@ -98,6 +98,6 @@ pub enum PrivateServerError {
     #[error("the private PostgreSQL cannot be copied")]
     Copy(#[source] sqlx::Error),
     /// The task that watches the server panicked.
-    #[error("the watch over the private PostgreSQL failed")]
+    #[error("the task that supervises the private PostgreSQL failed")]
     Watch(#[source] tokio::task::JoinError),
 }

@@ -232,9 +232,10 @@ async fn watch(cluster: Cluster, mut postmaster: Postmaster, stop: CancellationT
                 runtime::release(&cluster.credentials.socket);
                 return Ok(());
             }
-            () = postmaster.ended() => tracing::warn!("the private PostgreSQL ended by itself: starting it again"),
+            () = postmaster.ended() => tracing::warn!("the private PostgreSQL ended unexpectedly: starting it again"),
             () = lost(cluster.socket()) => {
-                tracing::warn!(socket = %cluster.socket().display(), "the private PostgreSQL's socket was removed: starting it again");
+                tracing::warn!(socket = %cluster.socket().display(),
+                    "the private PostgreSQL's socket was removed: starting it again");
                 postmaster.stop().await?;
             }
         }
@@ -243,7 +244,7 @@ async fn watch(cluster: Cluster, mut postmaster: Postmaster, stop: CancellationT
                 Ok(started) => break started,
                 Err(error) => {
                     let wait = backoff.next_wait();
-                    tracing::error!(%error, retry_in = ?wait, "the private PostgreSQL does not start");
+                    tracing::error!(%error, retry_in = ?wait, "the private PostgreSQL cannot be started");
                     wait
                 }
             };

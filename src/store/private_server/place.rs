@@ -36,7 +36,7 @@ const ORPHAN_ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Where the cluster of a home directory is, or will be created.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ClusterPlace {
     /// The data directory of PostgreSQL.
     pub directory: PathBuf,
     pub id: String,
@@ -44,7 +44,7 @@ pub(super) struct Place {
     pub made: bool,
 }
 
-impl Place {
+impl ClusterPlace {
     /// The cluster of this home, compared and, where it is elsewhere, claimed; or the place for a new one.
     pub fn settle(home: &Path) -> Result<Self, PrivateServerError> {
         let directory = directory(home)?;
@@ -97,7 +97,8 @@ impl Place {
         }
         let name: String = self.id.chars().take(12).collect();
         let place = Path::new(ELSEWHERE).join(format!("kartshoppe-{name}"));
-        tracing::warn!(path = %place.display(), "PostgreSQL does not run as root, and its user cannot reach {}: its files are elsewhere", home.display());
+        tracing::warn!(path = %place.display(),
+            "PostgreSQL does not run as root, and its user cannot reach {}: its files are kept elsewhere", home.display());
         open(&place)?;
         write_claim(&place, home)?;
         let location = home.join("location");
@@ -201,7 +202,7 @@ fn end_orphans(home: &Path) {
         }
         tracing::warn!(
             place = %place.display(),
-            "the database of an earlier data directory at this path is still here: delete it if nobody needs it"
+            "the database of an earlier data directory at this path is still here: delete it if it is no longer needed"
         );
         if let Ok(Some(found)) = postmaster::running(&cluster)
             && found.process.signal(Signal::INT).is_ok()

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::PrivateServerError;
 use super::cluster::{Cluster, in_file, last_words};
-use super::process::{self, Process};
+use super::process::{self, OsProcess};
 use super::runtime;
 
 /// Recovery from a crash replays at most `max_wal_size`; if it takes longer than this, something else is wrong.
@@ -35,7 +35,7 @@ const START_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// A running server process. Dropping the value stops the server if it still runs.
 #[derive(Debug)]
 pub(super) struct Postmaster {
-    process: Process,
+    process: OsProcess,
     /// `None` if it was adopted.
     child: Option<Child>,
     over: bool,
@@ -59,24 +59,24 @@ pub(super) struct PidFile {
 /// A server that was found running.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub process: Process,
+    pub process: OsProcess,
     pub file: PidFile,
 }
 
 /// The server that runs on this directory, if any.
 pub(super) fn running(directory: &Path) -> Result<Option<Running>, PrivateServerError> {
     let Some(file) = PidFile::read(directory)? else { return Ok(None) };
-    let process = Process::find(file.pid).filter(|process| process.runs_on(directory) != Some(false));
+    let process = OsProcess::find(file.pid).filter(|process| process.runs_on(directory) != Some(false));
     Ok(process.map(|process| Running { process, file }))
 }
 
 impl Postmaster {
     /// Wraps a process that was found running.
-    pub fn of(process: Process) -> Self {
+    pub fn of(process: OsProcess) -> Self {
         Self::new(process, None)
     }
 
-    fn new(process: Process, child: Option<Child>) -> Self {
+    fn new(process: OsProcess, child: Option<Child>) -> Self {
         process::is_ours(process.pid);
         Self { process, child, over: false }
     }
@@ -155,7 +155,7 @@ impl Postmaster {
         let give_up = Instant::now() + READY_WITHIN;
         while let Some(Running { process, file }) = found.take() {
             if Path::new(&file.directory) != cluster.directory {
-                tracing::info!(pid, "its files were moved: starting it anew where they are");
+                tracing::info!(pid, "its files were moved: restarting it where they are now");
                 Self::of(process).stop().await?;
                 return Ok(None);
             }
@@ -166,7 +166,7 @@ impl Postmaster {
                     cluster.claim_socket()?;
                     return Ok(Some(Self::of(process)));
                 }
-                tracing::info!(pid, "it does not listen at {}: starting it anew", cluster.socket().display());
+                tracing::info!(pid, "it does not listen at {}: restarting it", cluster.socket().display());
                 Self::of(process).stop().await?;
                 return Ok(None);
             }
@@ -191,7 +191,7 @@ impl Postmaster {
         let child = Command::from(command).spawn().map_err(in_file("run postgres in", &cluster.binaries.directory))?;
         let ended = || PrivateServerError::Program { program: "postgres", output: said_since(cluster, said_before) };
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        let process = pid.and_then(Process::find).ok_or_else(ended)?;
+        let process = pid.and_then(OsProcess::find).ok_or_else(ended)?;
         let mut postmaster = Self::new(process, Some(child));
         let give_up = Instant::now() + READY_WITHIN;
         while Instant::now() < give_up {
@@ -257,7 +257,7 @@ impl PidFile {
 /// that lives here stays.
 pub(super) fn remove_strangers_pid(directory: &Path) -> Result<(), PrivateServerError> {
     let Some(file) = PidFile::read(directory)? else { return Ok(()) };
-    let process = Process::find(file.pid);
+    let process = OsProcess::find(file.pid);
     let lives_here = process.as_ref().is_some_and(|process| process.runs_on(directory) != Some(false));
     if let Some(original) = process.filter(|_| !lives_here).and_then(|process| original_of(&process, &file)) {
         let (cluster, pid) = (directory.display().to_string(), file.pid.as_raw_nonzero().get());
@@ -265,14 +265,14 @@ pub(super) fn remove_strangers_pid(directory: &Path) -> Result<(), PrivateServer
     }
     if process::is_there(file.pid) && !lives_here {
         let path = directory.join("postmaster.pid");
-        tracing::info!(path = %path.display(), "removing the mark of a server that is gone");
+        tracing::info!(path = %path.display(), "removing the pid file of a server that is gone");
         fs::remove_file(&path).map_err(in_file("remove", &path))?;
     }
     Ok(())
 }
 
 /// The directory of the running server whose pid file this one is a copy of.
-fn original_of(process: &Process, copy: &PidFile) -> Option<String> {
+fn original_of(process: &OsProcess, copy: &PidFile) -> Option<String> {
     let works_in = process.working_directory();
     let own = PidFile::read(&works_in).ok().flatten()?;
     let same = (own.pid, &own.started) == (copy.pid, &copy.started);

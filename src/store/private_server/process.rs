@@ -26,12 +26,12 @@ static OURS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// A living process.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct OsProcess {
     pub pid: Pid,
     handle: Option<OwnedFd>,
 }
 
-impl Process {
+impl OsProcess {
     /// The process with this id, unless it has ended.
     pub fn find(pid: Pid) -> Option<Self> {
         let handle = handle_of(pid);
@@ -73,7 +73,7 @@ impl Process {
         }
     }
 
-    /// Like [`Process::ended`], but blocking, for at most this long; returns whether it has ended.
+    /// Like [`OsProcess::ended`], but blocking, for at most this long; returns whether it has ended.
     pub fn ends_within(&self, time: Duration) -> bool {
         end_within(self.pid, time)
     }
@@ -191,20 +191,20 @@ mod tests {
     #[tokio::test]
     async fn a_zombie_has_ended() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        let process = Process::find(Pid::from_child(&child)).unwrap();
+        let process = OsProcess::find(Pid::from_child(&child)).unwrap();
         assert!(!has_ended(process.pid));
         assert!(process.signal(Signal::KILL).unwrap());
         process.ended().await;
         assert!(process.ends_within(Duration::from_secs(60)));
         assert!(is_there(process.pid), "nobody has collected it");
-        assert!(Process::find(process.pid).is_none());
+        assert!(OsProcess::find(process.pid).is_none());
         child.wait().unwrap();
         assert!(!process.signal(Signal::KILL).unwrap());
     }
 
     #[test]
     fn another_program_is_no_server_wherever_it_works() {
-        let me = Process::find(rustix::process::getpid()).unwrap();
+        let me = OsProcess::find(rustix::process::getpid()).unwrap();
         assert_eq!(me.runs_on(&std::env::current_dir().unwrap()), Some(false));
     }
 }

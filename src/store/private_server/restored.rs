@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::binaries::Binaries;
 use super::cluster::{in_file, write_secret};
 use super::owner::Owner;
-use super::place::{self, Place};
+use super::place::{self, ClusterPlace};
 use super::{PrivateServerError, home_of, lock};
 use crate::data_dir::PidLock;
 
@@ -16,7 +16,7 @@ use crate::data_dir::PidLock;
 #[derive(Debug)]
 pub struct Restored {
     home: PathBuf,
-    place: Place,
+    place: ClusterPlace,
     owner: Option<Owner>,
     draft: PathBuf,
     _lock: PidLock,
@@ -38,7 +38,7 @@ impl Restored {
     pub fn begin(data_dir: &Path) -> Result<Self, PrivateServerError> {
         let home = home_of(data_dir)?;
         let lock = lock(&home)?;
-        let place = Place::settle(&home)?;
+        let place = ClusterPlace::settle(&home)?;
         if place.made {
             let there = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(in_file("restore over", &place.directory)(there));

@@ -18,7 +18,7 @@ use super::PrivateServerError;
 use super::cluster::in_file;
 use super::owner::Owner;
 use super::postmaster::PidFile;
-use super::process::Process;
+use super::process::OsProcess;
 
 /// Capacity of `sun_path` on Linux, without the terminating NUL; other systems have 103.
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -53,7 +53,7 @@ pub(super) fn claim(folder: &Path, owner: Option<Owner>) -> Result<(), PrivateSe
     let parent = folder.parent().unwrap_or(folder);
     let above = fs::metadata(parent).map_err(in_file("look at", parent))?;
     if above.mode() & OTHERS_WRITE != 0 && above.mode() & STICKY == 0 {
-        return Err(foreign(format!("everybody can exchange it, as {} has no sticky bit", parent.display())));
+        return Err(foreign(format!("any user can replace it, as {} has no sticky bit", parent.display())));
     }
     match fs::DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(in_file("make", folder)(error)),
@@ -61,7 +61,7 @@ pub(super) fn claim(folder: &Path, owner: Option<Owner>) -> Result<(), PrivateSe
     }
     let found = fs::symlink_metadata(folder).map_err(in_file("look at", folder))?;
     if !found.is_dir() {
-        return Err(foreign("it is no directory".to_owned()));
+        return Err(foreign("it is not a directory".to_owned()));
     }
     if found.uid() != user.uid && found.uid() != geteuid().as_raw() {
         return Err(foreign(format!("it belongs to user {}, not {}", found.uid(), user.uid)));
@@ -82,7 +82,7 @@ pub(super) fn clear(folder: &Path, port: u16) -> Result<(), PrivateServerError> 
     let lock = folder.join(format!(".s.PGSQL.{port}.lock"));
     let left = fs::read_to_string(&lock).ok().as_deref().and_then(PidFile::parse);
     if let Some(left) = left
-        && Process::find(left.pid).is_some_and(|process| process.is_postgres())
+        && OsProcess::find(left.pid).is_some_and(|process| process.is_postgres())
     {
         let (pid, path) = (left.pid.as_raw_nonzero().get(), folder.display().to_string());
         return Err(PrivateServerError::FolderInUse { path, pid, directory: left.directory });
@@ -143,10 +143,10 @@ mod tests {
         let (folder, other) = (parent.path().join("socket"), parent.path().join("other"));
         fs::create_dir(&other).unwrap();
         std::os::unix::fs::symlink(&other, &folder).unwrap();
-        assert!(refusal(&folder).contains("no directory") && refusal(&folder).contains(&folder.display().to_string()));
+        assert!(refusal(&folder).contains("not a directory") && refusal(&folder).contains(&folder.display().to_string()));
         fs::remove_file(&folder).unwrap();
         fs::write(&folder, "").unwrap();
-        assert!(refusal(&folder).contains("no directory"));
+        assert!(refusal(&folder).contains("not a directory"));
         fs::remove_file(&folder).unwrap();
         fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(refusal(&folder).contains("sticky bit"));

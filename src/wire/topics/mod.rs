@@ -186,7 +186,7 @@ impl Topic {
         }
     }
 
-    /// Whether its records come from anybody: they are bounded in bytes, too.
+    /// Whether anonymous clients write its records, which are bounded in bytes, too.
     #[must_use]
     pub fn is_tracked(self) -> bool {
         matches!(self, Self::EcommerceEvents | Self::ShoppingCartEvents)

@@ -122,8 +122,8 @@ pub fn decode_value(value: &[u8]) -> Result<OrderEvent, Invalid> {
     json::from_slice::<Strict>(value).map(|Strict(event)| event)
 }
 
-/// The order item that an event names which cannot be used otherwise: it is owed an `ORDER_REJECTED` beside the dead letter.
-/// `None` if no product, order and row can be made out, and for probes, which are never owed an outcome.
+/// The order item that an otherwise unusable event names: it gets an `ORDER_REJECTED` beside the dead letter. `None` if product,
+/// order and row cannot be determined, and for probes, which never get an outcome.
 #[must_use]
 pub fn named_item(value: &[u8]) -> Option<(ProductId, OrderOutcome)> {
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(value).ok()?;

@@ -55,7 +55,7 @@ async fn hung(target: &str, buy: bool, causes: &[(Cause, &[&str])]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_committer_raises_the_alarms_of_what_it_stalls() {
-    let stalled: &[&str] = &["the inventory stands still", "order-events/", "offset", "look for what is wrong"];
+    let stalled: &[&str] = &["the inventory stands still", "order-events/", "offset", "check that record"];
     let unsettled: &[&str] = &["order items wait for their outcome", "direct and", "kartshoppe cdc status"];
     hung("committer", true, &[(Cause::InputStalled, stalled), (Cause::ItemsUnsettled, unsettled)]).await;
 }
@@ -67,13 +67,17 @@ async fn a_hung_read_model_raises_the_alarm_of_its_position() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_tracker_raises_the_alarms_of_what_it_stalls() {
-    hung("order-tracker", true, &[(Cause::TrackerStalled, &["outcomes of orders are not written down", "inventory-events/"])])
-        .await;
+    hung(
+        "order-tracker",
+        true,
+        &[(Cause::TrackerStalled, &["order outcomes are not written to PostgreSQL", "inventory-events/"])],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_fan_out_raises_the_alarm_of_its_position() {
-    hung("fanout", false, &[(Cause::FanoutStalled, &["pages are not told of carts", "shopping-cart-events/"])]).await;
+    hung("fanout", false, &[(Cause::FanoutStalled, &["pages are not sent cart changes", "shopping-cart-events/"])]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

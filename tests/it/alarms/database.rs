@@ -29,7 +29,7 @@ async fn admin(database: &TestDatabase, sql: &str) {
 async fn a_frozen_postgresql_raises_an_alarm_until_it_is_back() {
     let mut server = Server::start_filled(options()).await;
     signal_all(server.data(), Signal::STOP);
-    stands(&server, Cause::Database, &["database: ", "see to PostgreSQL"]).await;
+    stands(&server, Cause::Database, &["database: ", "check PostgreSQL"]).await;
     signal_all(server.data(), Signal::CONT);
     all_over(&mut server, &[Cause::Database, Cause::WalReader, Cause::RoleFailing, Cause::WalReaderStarting]).await;
     let shopper = Shopper::new("afterwards");
@@ -49,7 +49,7 @@ async fn a_read_only_database_raises_an_alarm_until_it_is_writable() {
         let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kartshoppe'";
         connection.execute(end_all).await.unwrap();
         if is_read_only {
-            stands(&server, Cause::DatabaseReadOnly, &["database: it is read-only", "lead the shop to the primary"]).await;
+            stands(&server, Cause::DatabaseReadOnly, &["database: it is read-only", "point the shop to the primary"]).await;
         }
     }
     all_over(&mut server, &[Cause::DatabaseReadOnly]).await;
@@ -61,9 +61,9 @@ async fn tables_that_cannot_be_created_raise_an_alarm_until_they_can() {
     admin(&database, "CREATE VIEW orders AS SELECT 1 AS one").await;
     let mut server = Server::launch(on(&database).set("KARTSHOPPE__CDC__SLOT", "alarms_of_tables"));
     server.until_not_ready_because("database").await;
-    let words = ["the database's tables could not be brought to the newest shape", "waiting does not help"];
+    let words = ["the database could not be migrated", "waiting does not help"];
     stands(&server, Cause::DatabaseMigration, &words).await;
-    stands(&server, Cause::DatabaseBehind, &["its tables do not have this version's shape", "kartshoppe db migrate"]).await;
+    stands(&server, Cause::DatabaseBehind, &["its tables are not migrated to this version", "kartshoppe db migrate"]).await;
     admin(&database, "DROP VIEW orders").await;
     all_over(&mut server, &[Cause::DatabaseMigration, Cause::DatabaseBehind, Cause::WalReader]).await;
     server.terminate();

@@ -86,7 +86,7 @@ async fn a_broker_that_is_down_raises_an_alarm_until_it_is_back() {
     stands(
         &shop.server,
         Cause::EventLog,
-        &["the event log", "see to its storage or brokers", "KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS"],
+        &["the event log", "check its storage or brokers", "KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS"],
     )
     .await;
     broker.resume();
@@ -114,7 +114,8 @@ async fn a_foreign_member_raises_an_alarm_until_it_leaves() {
     let Some(place) = Place::kafka() else { return };
     let mut shop = Shop::open(place).await;
     let consumer = Administrator(&shop.place).consumer_of_others().await;
-    stands(&shop.server, Cause::GroupMemberForeign, &["no KartShoppe", "give it another group", "somebody-elses"]).await;
+    stands(&shop.server, Cause::GroupMemberForeign, &["not a KartShoppe process", "move it to another group", "somebody-elses"])
+        .await;
     shop.order_each().await;
     // It leaves in order; dropping it right after that occasionally hangs in librdkafka.
     consumer.unsubscribe();
@@ -141,7 +142,7 @@ async fn a_foreign_position_raises_an_alarm_until_the_role_is_stopped() {
     let moved = ends(&shop.place).await;
     Administrator(&shop.place).set_positions(&moved).await;
     shop.role("inventory", "start").await;
-    stands(&shop.server, Cause::PositionForeign, &["goes on at", "foreign member"]).await;
+    stands(&shop.server, Cause::PositionForeign, &["continues at", "foreign member"]).await;
     shop.all_settle().await;
     // The alarm stays for minutes after everything was handled, but not for a stopped role.
     shop.role("inventory", "stop").await;
@@ -157,7 +158,7 @@ async fn a_refused_commit_raises_an_alarm_until_it_is_accepted() {
     let Some(broker) = Broker::shared() else { return };
     alter(broker, &name, &[("max.message.bytes", "100"), ("cleanup.policy", "compact")]).await;
     shop.order_each().await;
-    stands(&shop.server, Cause::CommitRefused, &["Kafka refuses what the shop commits"]).await;
+    stands(&shop.server, Cause::CommitRefused, &["Kafka refuses the shop's commits"]).await;
     alter(broker, &name, &OURS).await;
     all_over(&mut shop.server, &[Cause::TopicPolicy, Cause::CommitRefused, Cause::Inventory, Cause::InputStalled]).await;
 }
@@ -229,7 +230,7 @@ async fn a_damaged_record_stops_only_its_partition_until_it_is_repaired() {
         shop.role("inventory", "start").await;
         shop.order_each().await;
         let words = format!("order-events/{partition} stands still at offset {stuck}");
-        stands(&shop.server, Cause::RecordUnreadable, &[&words, "cannot be read", "All behind it waits"]).await;
+        stands(&shop.server, Cause::RecordUnreadable, &[&words, "cannot be read", "every later record waits"]).await;
         assert_eq!(on_metrics(&shop.server, Cause::RecordUnreadable).await.len(), 1, "one partition alone");
         let others = ids(PRODUCTS).filter(|id| partition_of(id.as_bytes(), 4) != partition).count();
         within(async {

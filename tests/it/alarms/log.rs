@@ -27,7 +27,7 @@ async fn a_moved_log_raises_an_alarm_until_it_is_back() {
     fs::rename(log_of(&server), &elsewhere).unwrap();
     stands(&server, Cause::LogMoved, &["the event log was moved", "Put the same files back", "kartshoppe.log.sqlite"]).await;
     // A commit detects it too.
-    stands(&server, Cause::TrialWrite, &["a trial write to the topic health had no echo"]).await;
+    stands(&server, Cause::TrialWrite, &["a trial write to the topic health was not read back"]).await;
     let shopper = Shopper::new("meanwhile");
     shopper.add(&server, "PROD_0001", 1).await;
     assert_eq!(shopper.checkout(&server, false).await.0, 503);
@@ -44,8 +44,8 @@ async fn a_log_locked_by_others_raises_an_alarm_until_they_release_it() {
     let file = log_of(&server).join("kartshoppe.log.sqlite");
     let mut holder = Worker::start("embedded_log::held::lock_on", file.to_str().unwrap());
     let pid = holder.next("holds ").unwrap();
-    stands(&server, Cause::LogLocked, &["another program holds the event log locked", "close it", &pid]).await;
-    stands(&server, Cause::TrialWrite, &["the event log takes no record", "look at the log's storage"]).await;
+    stands(&server, Cause::LogLocked, &["another program holds a lock on the event log", "close that program", &pid]).await;
+    stands(&server, Cause::TrialWrite, &["the event log accepts no records", "check the log's storage"]).await;
     holder.kill("");
     all_over(&mut server, &[Cause::LogLocked, Cause::TrialWrite]).await;
 }
@@ -60,7 +60,7 @@ async fn a_log_read_by_others_for_long_raises_an_alarm_until_they_end() {
     while on_metrics(&server, Cause::LogHeld).await.is_empty() {
         shopper.add(&server, "PROD_0001", 1).await;
     }
-    stands(&server, Cause::LogHeld, &["another program reads the event log and does not end", "End its transaction", &pid]).await;
+    stands(&server, Cause::LogHeld, &["another program keeps a read of the event log open", "End its transaction", &pid]).await;
     holder.kill("");
     all_over(&mut server, &[Cause::LogHeld]).await;
 }
@@ -147,7 +147,8 @@ async fn a_full_disk_raises_an_alarm_until_there_is_room() {
     fs::create_dir(disk.path().join("log")).unwrap();
     let mut server = Server::start_filled(Options { folder: Some(folder.path().to_owned()), ..options() }).await;
     let filler = disk.fill(0);
-    stands(&server, Cause::DiskFull, &["no space is left for the event log", "free some, writing goes on by itself"]).await;
+    stands(&server, Cause::DiskFull, &["no space is left for the event log", "free some space, and writing resumes by itself"])
+        .await;
     fs::remove_file(filler).unwrap();
     all_over(&mut server, &[Cause::DiskFull, Cause::TrialWrite, Cause::Inventory, Cause::EventLog]).await;
     drop(server);
@@ -158,7 +159,8 @@ async fn a_nearly_full_disk_raises_an_alarm_until_there_is_room() {
     let Some(disk) = SmallDisk::mount(400) else { return };
     let mut server = Server::start_filled(Options { folder: Some(disk.path().to_owned()), ..options() }).await;
     let filler = disk.fill(40 << 20);
-    stands(&server, Cause::DiskLow, &["runs short", "tracked events are dropped, orders go on", "Free some space"]).await;
+    stands(&server, Cause::DiskLow, &["is almost full", "tracked events are dropped, orders are still taken", "Free some space"])
+        .await;
     fs::remove_file(filler).unwrap();
     all_over(&mut server, &[Cause::DiskLow]).await;
     drop(server);
@@ -171,10 +173,10 @@ async fn a_missing_bootstrap_file_raises_an_alarm_until_it_exists() {
     let mut server = Server::launch(options().set("KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE", file.display()));
     let path = file.display().to_string();
     server.until_not_ready_because("BOOTSTRAP_FILE").await;
-    stands(&server, Cause::BootstrapFile, &["KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE", "Mend the file", &path]).await;
+    stands(&server, Cause::BootstrapFile, &["KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE", "Correct the file", &path]).await;
     stands(&server, Cause::ShopFilling, &["partitions wait for their first products"]).await;
     fs::write(&file, "[{\"productId\":").unwrap();
-    stands(&server, Cause::BootstrapFile, &["it is not a JSON array", "Mend the file", &path]).await;
+    stands(&server, Cause::BootstrapFile, &["it is not a JSON array", "Correct the file", &path]).await;
     fs::write(&file, r#"[{"productId":"A","name":"A","price":1,"inventory":3}]"#).unwrap();
     all_over(&mut server, &[Cause::BootstrapFile, Cause::ShopFilling, Cause::EventLog]).await;
     server.until_products(1).await;

@@ -35,7 +35,7 @@ pub async fn a_refused_batch_leaves_nothing(harness: &mut dyn Harness) {
     assert_eq!(read_all(&*log, Topic::InventoryEvents).await.len(), 0);
     assert!(log.committed("inventory").await.unwrap().is_empty());
 
-    assert_eq!(assigned(&*session).await.len(), 4, "after an unclear result everything is assigned anew");
+    assert_eq!(assigned(&*session).await.len(), 4, "after an unclear result everything is assigned again");
     let inputs = polled(&*session, 1).await;
     let records = vec![record(Topic::InventoryEvents, "a", "good")];
     session.commit(Batch { records, positions: positions_after(&inputs, "") }).await.unwrap();

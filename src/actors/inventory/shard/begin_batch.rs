@@ -27,6 +27,7 @@ impl Shard {
         if !state.ready {
             return;
         }
+        // Drops an earlier batch that was given up before the shard was notified.
         self.abandon(state);
         if !bugs::is(Bug::ExpiryIgnored) {
             part.drop_expired(state.committed.highest_append_ms);

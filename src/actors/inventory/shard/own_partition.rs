@@ -50,7 +50,8 @@ impl Shard {
         let (restored, resume_at) = match result {
             Ok(found) => found,
             Err(error) => {
-                tracing::error!(kartshoppe.shard = self.partition, error = %error, "the states of a partition cannot be read");
+                tracing::error!(kartshoppe.shard = self.partition, error = %error,
+                    "the states of a partition cannot be read; trying again");
                 self.restore(state, attempt, restoring.positions, RETRY_AFTER);
                 return self.gauge.trouble.store(Some(Arc::new(error.to_string())));
             }
@@ -63,7 +64,8 @@ impl Shard {
         state.committed = CommittedInputs::from(&resume_at.positions);
         state.foreign_until.clone_from(&resume_at.foreign_until);
         for (id, offset) in &restored.overlaid {
-            tracing::warn!(kartshoppe.product.id = %id, messaging.kafka.offset = *offset, "a foreign record overwrote a product's state, which is written again");
+            tracing::warn!(kartshoppe.product.id = %id, messaging.kafka.offset = *offset,
+                "a foreign record overwrote a product's state: the next batch writes that state again");
         }
         state.overlaid = restored.overlaid;
         state.slots = ProductSlots::of(restored.states);

@@ -55,8 +55,8 @@ pub(crate) enum RestoreError {
     Unreadable { partition: i32, offset: Offset, reason: Unreadable },
     /// Continuing would skip new records at offsets that the states count as applied.
     #[error(
-        "products/{partition} holds states up to {topic} offset {applied}, but {why}: stop every process, then `make reset` to begin anew, \
-         or set the position of the group by Kafka's own tools"
+        "products/{partition} holds states up to {topic} offset {applied}, but {why}: stop every process, then run `make reset` \
+         to start over with an empty shop, or set the group's position with Kafka's own tools"
     )]
     PositionLost { partition: i32, topic: Topic, applied: Offset, why: &'static str },
     #[error("the task that decodes states has ended")]
@@ -96,8 +96,9 @@ impl RestoredPartition {
                 return Err(RestoreError::Unreadable { partition: record.partition, offset: record.offset, reason });
             }
             Err(Unreadable::Product(reason)) => {
-                // We write no product that we cannot read: this record is foreign and holds no state that counts.
-                tracing::warn!(messaging.kafka.offset = record.offset, reason = %reason, "a record of products is no product and is skipped");
+                // We never write a product that we cannot read, so this record is foreign and its state does not count.
+                tracing::warn!(messaging.kafka.offset = record.offset, reason = %reason,
+                    "a record on products does not hold a product and is skipped");
                 self.foreign += 1;
                 self.note_overlaid(record);
             }
@@ -142,7 +143,7 @@ impl RestoredPartition {
         for (input, committed) in committed.iter() {
             let Some(applied) = Some(self.applied[input] - 1).filter(|applied| *applied >= 0) else { continue };
             let why = match committed {
-                None => "the group has no position there",
+                None => "the group has no committed position there",
                 Some(_) if applied >= ranges[input].end => "the topic ends before that",
                 Some(_) => continue,
             };

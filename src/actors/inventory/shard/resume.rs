@@ -125,7 +125,8 @@ pub(super) async fn prove(
     if is_foreign {
         raise(context, committed, |_, position| {
             Alarm::blocks(format!(
-                "somebody else has moved the position of the inventory's group to {}: it is looked up what was handled before that",
+                "another program moved the position of the inventory's group to {}: searching the log for what was processed \
+                 before",
                 position.offset
             ))
         });
@@ -135,8 +136,8 @@ pub(super) async fn prove(
     if is_foreign && !restored.has_past {
         raise(context, committed, |_, position| {
             Alarm::warns(format!(
-                "somebody else had set the position of the inventory's group to {} before the shop was first started: it begins at the \
-                 beginning. Find who uses this group and give them another one",
+                "another program had set the position of the inventory's group to {} before the shop was first started: the shop \
+                 reads from the beginning instead. Find the program that uses this group, and move it to another one",
                 position.offset
             ))
         });
@@ -161,7 +162,8 @@ pub(super) async fn prove(
             states = restored.ahead,
             ?committed,
             applied = ?restored.applied,
-            "states are ahead of the committed positions: positions were lost or moved back, and what was applied is passed over"
+            "states are ahead of the committed positions: positions were lost or moved back, and records that were applied \
+             already are skipped"
         );
     }
     Ok(resume_at)
@@ -169,13 +171,14 @@ pub(super) async fn prove(
 
 fn recovered(moved_to: Offset, resume_at: &Position, applied: Offset) -> Alarm {
     let lost = if resume_at.offset > applied && applied < moved_to {
-        format!("; the records from {applied} to {} were deleted and cannot be handled any more", resume_at.offset)
+        format!("; the records from {applied} to {} were deleted before they were processed", resume_at.offset)
     } else {
         String::new()
     };
     Alarm::warns(format!(
-        "somebody else had moved the position of the inventory's group to {moved_to}: it goes on at {}, as states and outputs prove{lost}. \
-         Find who uses this group (a console consumer, `--reset-offsets`) and give them another one",
+        "another program had moved the position of the inventory's group to {moved_to}: the shop continues at {}, which its \
+         states and outputs prove{lost}. Find the program that uses this group (a console consumer, `--reset-offsets`), and move \
+         it to another one",
         resume_at.offset
     ))
 }
@@ -184,9 +187,9 @@ fn recovered(moved_to: Offset, resume_at: &Position, applied: Offset) -> Alarm {
 fn raise(context: &RestoreContext, committed: &CommittedPositions, alarm: impl Fn(InputTopic, &CommittedPosition) -> Alarm) {
     let members = context.log.foreign_members();
     let detail = if members.is_empty() {
-        "the group has no foreign member now".to_owned()
+        "the group has no foreign member at the moment".to_owned()
     } else {
-        format!("members that are no KartShoppe: {}", members.join("; "))
+        format!("members that are not KartShoppe processes: {}", members.join("; "))
     };
     for (input, position) in committed.each().filter(|(_, position)| position.text.is_none()) {
         context.alarms.raise(about(input, context.partition), alarm(input, position).with_detail(&detail));

@@ -35,16 +35,16 @@ impl Shard {
     pub(super) fn product_ended(&self, state: &mut ShardState, event: &SupervisionEvent) {
         let Some((cell, cause, reason)) = end_of(event) else { return };
         let Some(id) = state.slots.ended(cell) else { return };
-        let owed = state.flight.as_ref().and_then(|flight| flight.pending(&id));
-        let hung = owed.is_some_and(|index| state.flight.as_ref().is_some_and(|flight| flight.products[index].hung));
+        let pending = state.flight.as_ref().and_then(|flight| flight.pending(&id));
+        let hung = pending.is_some_and(|index| state.flight.as_ref().is_some_and(|flight| flight.products[index].hung));
         let cause = if hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
         let reason = reason.unwrap_or_default();
         self.metrics.note_product_end(&id, cause);
-        let handled = owed.and_then(|index| handled_trace(state, index));
+        let handled = pending.and_then(|index| handled_trace(state, index));
         spans::within(handled.as_ref(), || {
             tracing::warn!(kartshoppe.product.id = %id, cause = cause.as_str(), reason, "a product's actor ended");
         });
-        if let Some(index) = owed {
+        if let Some(index) = pending {
             if matches!(cause, EndCause::Panic | EndCause::Error) {
                 self.count_failure(state, index, &reason);
             }
@@ -55,13 +55,13 @@ impl Shard {
     /// An operator wants a new incarnation: neither a failure of its commands nor one more restart. What it has not replied to is
     /// sent to the next incarnation at once; a late reply of the old one carries an older attempt.
     pub(super) async fn replace_product(&self, myself: &ActorRef<ShardMsg>, state: &mut ShardState, id: &ProductId) -> bool {
-        let owed = state.flight.as_ref().and_then(|flight| flight.pending(id));
+        let pending = state.flight.as_ref().and_then(|flight| flight.pending(id));
         if !state.slots.passivate(id) {
             return false;
         }
         self.metrics.note_product_end(id, EndCause::Restarted);
         tracing::info!(kartshoppe.product.id = %id, "a product's actor is restarted on request");
-        if let (Some(index), Some(flight)) = (owed, &mut state.flight) {
+        if let (Some(index), Some(flight)) = (pending, &mut state.flight) {
             flight.collector.next_attempt(index);
             flight.products[index].hung = false;
             if flight.products[index].is_through() {
@@ -177,11 +177,13 @@ impl Shard {
     fn dead_letter(&self, id: &ProductId, poison: &IncomingCommand, before: &ProductReply, reason: &str) -> ProductReply {
         let mut reply = ProductReply { next: before.next.clone(), ..ProductReply::default() };
         let Some(origin) = &poison.origin else {
-            tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason, "a command without a record failed again and is skipped");
+            tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason,
+                "a command that came from no record failed again and is skipped");
             return reply;
         };
         spans::within(origin.trace().as_ref(), || {
-            tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason, "a command failed again and goes to the dead letters");
+            tracing::error!(kartshoppe.product.id = %id, cause = %poison.input.cause, reason,
+                "a command failed again and becomes a dead letter");
         });
         let index = match poison.input.cause {
             Cause::Record { position, .. } => position.index,

@@ -51,6 +51,7 @@ impl Shard {
                 state.reminders.add(next.stale_deadline_ms, id.clone());
             }
             slot.state = Some(next);
+            // It needed no second attempt, so its earlier restarts no longer count.
             if flight.collector.attempt(index) == 0 {
                 slot.restarts = None;
             }

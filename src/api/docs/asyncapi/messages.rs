@@ -103,7 +103,8 @@ pub(super) fn purpose(topic: Topic) -> &'static str {
         | Topic::InventoryUpdates
         | Topic::BasketPatterns
         | Topic::ProductRecommendations => {
-            "Of the platform's other programs: made by `kartshoppe topics create --all`, and neither read nor written by the shop."
+            "Of the platform's other programs: made by `kartshoppe topics create --all`, and neither read nor written by the \
+             shop."
         }
     }
 }

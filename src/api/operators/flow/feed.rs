@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::server::Lifeline;
 
-/// A value on its way.
+/// A value for viewers.
 pub(super) type Taking = Pin<Box<dyn Future<Output = Bytes> + Send>>;
 
 /// Cheap to clone.
@@ -33,7 +33,7 @@ impl Feed {
         Self(Arc::new(Inner { every, take, newest, is_running: Mutex::new(false), lifeline }))
     }
 
-    /// The newest value from now on; `None` until the first one is there.
+    /// Follows the newest value; `None` until the first one exists.
     pub fn subscribe(&self) -> watch::Receiver<Option<Bytes>> {
         let mut is_running = self.0.is_running.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = self.0.newest.subscribe();
@@ -58,7 +58,7 @@ impl Inner {
                 biased;
                 () = self.newest.closed() => {
                     let mut is_running = self.is_running.lock().unwrap_or_else(PoisonError::into_inner);
-                    // A viewer may have come while the last one went.
+                    // A viewer may have arrived while the last one left.
                     if self.newest.receiver_count() == 0 {
                         *is_running = false;
                         self.newest.send_replace(None);

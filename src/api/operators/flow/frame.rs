@@ -1,4 +1,4 @@
-//! One frame of the live stream: how the whole process is, in a bounded number of bytes.
+//! One frame of the live stream: the state of the whole process, in a bounded number of bytes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::meter::Meter;
 use super::nodes::{self, shortest};
 use super::picture::{Figure, Reading, edges};
 use crate::actors::alert_desk::AlertHandle;
-use crate::actors::stats::{ActorState, Entry};
+use crate::actors::stats::{ActorEntry, ActorState};
 use crate::actors::supervision::{ActorKind, EndCause};
 use crate::clock::whole_ms;
 use crate::config::RoleName;
@@ -22,7 +22,7 @@ use crate::wire::topics::Topic;
 const ENDS: usize = 5;
 const CAUSES: usize = 4;
 const CAUSE_CHARS: usize = 160;
-/// Whether an alert is still open is a look at its product: with many of them, that is not done every second.
+/// To know whether an alert is still open its product must be read: with many alerts that is not done every second.
 const ALERTS_EVERY: Duration = Duration::from_secs(5);
 
 /// How many alerts are open.
@@ -104,10 +104,10 @@ fn roles(sources: &FlowSources) -> Vec<LiveRole> {
     RoleName::ALL.into_iter().filter_map(role).collect()
 }
 
-/// The newest ends of actors and products; stops with a role are none.
+/// The newest ends of actors and products; stops together with a role do not count.
 fn ends(sources: &FlowSources) -> Vec<LiveEnd> {
     let is_stop = |cause: &str| cause == EndCause::Stopped.as_str();
-    let of_actor = |entry: &Entry| {
+    let of_actor = |entry: &ActorEntry| {
         let id = entry.id.clone();
         let end = move |end: crate::actors::stats::ActorEnd| LiveEnd {
             actor: id.clone(),
@@ -130,7 +130,7 @@ fn ends(sources: &FlowSources) -> Vec<LiveEnd> {
     ends
 }
 
-/// As JSON of at most so many bytes: what says least is left out first.
+/// As JSON of at most so many bytes: the least important parts are left out first.
 pub(super) fn encode(mut frame: Live, most: usize) -> Bytes {
     loop {
         let json = serde_json::to_vec(&frame).unwrap_or_default();
@@ -148,7 +148,7 @@ pub(super) fn encode(mut frame: Live, most: usize) -> Bytes {
             }
             None => match frame.causes.first_mut() {
                 Some(cause) if cause.text.len() > 1 => cause.text = shortest(&cause.text, cause.text.chars().count() / 2),
-                // Not with our nodes and edges, as the test shows.
+                // Cannot happen with our nodes and edges, as the test shows.
                 _ => return json.into(),
             },
         }

@@ -1,4 +1,4 @@
-//! Measures what passes the edges: counters of this process, committed positions and the ends of topics. Asks no actor.
+//! Measures the rates of the edges: counters of this process, committed positions and the ends of topics. Queries no actor.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,16 +14,16 @@ use crate::store::StoreError;
 use crate::wire::console::flow::EdgeFigures;
 use crate::wire::topics::Topic;
 
-/// What does not answer by then is asked again with the next sample: a frame must not wait for it.
+/// A source that does not answer by then is queried again for the next sample: a frame must not wait for it.
 const PATIENCE: Duration = Duration::from_millis(800);
-/// Kafka is asked for the ends of its topics only so often: that is a round trip per broker.
+/// Kafka is queried for the ends of its topics only this often: each time is a round trip per broker.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 const EMBEDDED_LOG_EVERY: Duration = Duration::from_millis(900);
 
 type Offsets = BTreeMap<TopicPartition, Offset>;
 type Bounds = BTreeMap<TopicPartition, PartitionInfo>;
 
-/// The last measurement, and what was found since the one before it.
+/// The last measurement, and the rates since the one before it.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     pub measured_at: Option<Instant>,
@@ -34,7 +34,7 @@ pub(super) struct Meter {
     pub database_answers: Option<bool>,
 }
 
-/// The log as it answered last.
+/// The log's last answer.
 #[derive(Debug, Default)]
 struct LogMeasure {
     asked_at: Option<Instant>,
@@ -52,7 +52,7 @@ impl Meter {
         self.measured_at = Some(now);
         let found: Vec<(Figure, u64)> = figures().filter_map(|figure| Some((figure, self.count(figure, sources)?))).collect();
         for (figure, count) in found {
-            // What was not asked for just now stands as it stood.
+            // Values that were not queried this time stay as they were.
             let of_log = matches!(figure, Figure::Written(_) | Figure::Read(Reading::Inventory, _));
             if !of_log || is_due {
                 self.note(figure, now, count);
@@ -119,7 +119,7 @@ impl Meter {
         let positions = self.positions(reading, sources);
         let is_known = positions.keys().any(|at| at.topic == topic);
         let behind = |(at, info): (&TopicPartition, &PartitionInfo)| {
-            // Where the group never was, it begins at the start.
+            // Without a committed position the group begins at the start of the partition.
             let from = positions.get(at).copied().unwrap_or(info.start);
             whole(info.end - from)
         };
@@ -176,7 +176,7 @@ impl LogMeasure {
     }
 }
 
-/// Where the order tracker stands: PostgreSQL holds it.
+/// The order tracker's position, which is in PostgreSQL.
 async fn ask_database(sources: &FlowSources, tracker: &mut Offsets, answers: &mut Option<bool>) {
     let asked: Result<Result<_, StoreError>, _> = timeout(PATIENCE, sources.store.tracker_positions()).await;
     *answers = Some(matches!(asked, Ok(Ok(_))));

@@ -1,10 +1,10 @@
-//! The way of a purchase as a graph, with what passes it now, and the one stream that keeps consoles current.
+//! The path of a purchase as a graph with its present rates, and the one stream that keeps consoles current.
 //!
 //! ```text
-//!  counters, positions, ends of topics ─► meter ─► nodes, edges ─► frame ─► feed (1 Hz, only while somebody watches) ─► viewers
+//!  counters, positions, ends of topics ─► meter ─► nodes, edges ─► frame ─► feed (1 Hz, only while there are viewers) ─► viewers
 //!                                           └────────────────────► GET /admin/flow
 //! ```
-//! It asks no actor: what is watched must not be loaded by being watched.
+//! It queries no actor: observation must not add load.
 
 mod feed;
 mod frame;
@@ -49,12 +49,12 @@ use crate::wire::console::live;
 
 /// How often viewers get a frame.
 const EVERY: Duration = Duration::from_secs(1);
-/// A measurement that is older says nothing of the present rates.
+/// An older measurement says nothing about the present rates.
 const FRESH: Duration = Duration::from_secs(3);
-/// Between two measurements for somebody who asks once.
+/// Time between two measurements for a single request.
 const SPAN: Duration = Duration::from_millis(1000);
 
-/// Where the figures come from: handles that are read, and not asked.
+/// Where the figures come from: handles that are read without sending a message.
 pub struct FlowSources {
     pub clock: Clock,
     pub log: Arc<dyn EventLog>,
@@ -74,7 +74,7 @@ pub struct FlowSources {
     pub roles: Vec<RoleName>,
 }
 
-/// What the console watches. Cheap to clone.
+/// The flow as the console shows it. Cheap to clone.
 #[derive(Clone)]
 pub struct Watch {
     board: Arc<Board>,
@@ -93,7 +93,7 @@ struct Measuring {
 }
 
 impl Watch {
-    /// Nothing is measured before somebody watches or asks.
+    /// Nothing is measured before the first viewer or request.
     #[must_use]
     pub fn new(sources: FlowSources, lifeline: &Lifeline) -> Self {
         let board = Arc::new(Board { sources, measuring: Mutex::default() });
@@ -116,7 +116,7 @@ impl Board {
         frame::encode(frame::take(&self.sources, meter, open), live::MAX_BYTES)
     }
 
-    /// The graph with rates of the last seconds, measured now unless a console watches.
+    /// The graph with the rates of the last seconds, measured now unless a console is connected.
     async fn flow(&self) -> Flow {
         let mut measuring = self.measuring.lock().await;
         let meter = &mut measuring.meter;

@@ -1,4 +1,4 @@
-//! How the nodes are: from the directory of actors, the alarms that stand, and the last measurement.
+//! The state of the nodes, from the directory of actors, the raised alarms and the last measurement.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::FlowSources;
 use super::meter::Meter;
 use super::picture::{API, OTHERS, PAGES, PARTS, POSTGRES, Part, SHARDS, WAL_READER, topics};
-use crate::actors::stats::{ActorState, Entry};
+use crate::actors::stats::{ActorEntry, ActorState};
 use crate::clock::whole_ms;
 use crate::sources::wal::Phase;
 use crate::telemetry::alarms::{About, Alarm, Cause};
@@ -26,7 +26,7 @@ pub(super) fn all(sources: &FlowSources, meter: &Meter) -> Vec<NodeFigures> {
 struct Seen<'a> {
     sources: &'a FlowSources,
     meter: &'a Meter,
-    entries: Vec<Arc<Entry>>,
+    entries: Vec<Arc<ActorEntry>>,
     alarms: Vec<(About, Alarm)>,
 }
 
@@ -52,7 +52,7 @@ impl Seen<'_> {
     }
 
     fn actors(&self, part: &Part) -> NodeFigures {
-        let actors: Vec<&Arc<Entry>> = self.entries.iter().filter(|entry| part.kinds.contains(&entry.kind)).collect();
+        let actors: Vec<&Arc<ActorEntry>> = self.entries.iter().filter(|entry| part.kinds.contains(&entry.kind)).collect();
         let states: Vec<ActorState> = actors.iter().map(|entry| entry.state()).collect();
         let has = |state| states.contains(&state);
         let is_ours = part.role.is_none_or(|role| self.sources.roles.contains(&role));
@@ -62,7 +62,7 @@ impl Seen<'_> {
         } else if all_run {
             NodeState::Running
         } else if has(ActorState::Restarting) || has(ActorState::Running) {
-            // Some run, others not yet.
+            // Some are running, others are not yet.
             NodeState::Starting
         } else if is_ours {
             NodeState::Stopped
@@ -125,7 +125,7 @@ impl Seen<'_> {
         NodeFigures { id: topic.name(), state, since_ms: None, count, note }
     }
 
-    /// An alarm that means that something does not work; those of a start are none.
+    /// An alarm about something that does not work, as opposed to the expected ones of a start.
     fn alarm(&self, is_about: impl Fn(&About) -> bool) -> Option<&Alarm> {
         let found = self.alarms.iter().find(|(about, _)| !about.cause.is_expected() && is_about(about));
         found.map(|(_, alarm)| alarm)

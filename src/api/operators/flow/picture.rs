@@ -4,12 +4,12 @@ use crate::actors::supervision::ActorKind;
 use crate::config::RoleName;
 use crate::wire::topics::Topic;
 
-/// A node that is no topic.
+/// A node other than a topic.
 #[derive(Debug)]
 pub(super) struct Part {
     pub id: &'static str,
     pub name: &'static str,
-    /// `None`: it lies outside of the process.
+    /// `None`: it is outside the process.
     pub role: Option<RoleName>,
     /// Its actors.
     pub kinds: &'static [ActorKind],
@@ -37,7 +37,7 @@ const fn outside(id: &'static str, name: &'static str) -> Part {
     Part { id, name, role: None, kinds: &[] }
 }
 
-/// Every node that is no topic, in the order in which a purchase passes them.
+/// Every node other than topics, in the order in which a purchase passes them.
 pub(super) const PARTS: [Part; 13] = [
     outside(PAGES, "Pages"),
     part(API, "API", RoleName::Api, &[ActorKind::HttpListener]),
@@ -83,7 +83,7 @@ pub(super) enum Figure {
     Settled,
     Changes,
     Frames,
-    /// Records that came to a topic, from any process.
+    /// Records appended to a topic by any process.
     Written(Topic),
     /// Records of a topic that were read.
     Read(Reading, Topic),

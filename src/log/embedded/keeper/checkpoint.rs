@@ -70,8 +70,8 @@ impl Checkpoints {
             Some(_) => {
                 let mb = (passive.in_wal * PAGE_BYTES) >> 20;
                 let text = format!(
-                    "another program reads the event log and does not end: the file beside it has grown to {mb} MB and grows on. End \
-                     its transaction, or close it"
+                    "another program keeps a read of the event log open, so the WAL file beside the log has grown to {mb} MB and \
+                     keeps growing. End its transaction, or close that program"
                 );
                 let alarm = Alarm::warns(text).with_detail(holders::describe(tools.guard.path()));
                 tools.guard.alarms().raise(about, alarm);

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::super::jobs::{RECORD_LIMIT, Write};
 use super::super::{codec, partition_tail, schema};
-use super::{PartitionWriter, Writer, reply};
+use super::{LogWriter, PartitionWriter, reply};
 use crate::domain::EpochMs;
 use crate::log::partitioner::partition_of;
 use crate::log::{Appended, LogError, NewRecord, PartitionId, Position, Record, TopicPartition};
@@ -16,7 +16,7 @@ use crate::wire::topics::Retention;
 /// Bytes of a position's metadata, as the contract says.
 const METADATA_LIMIT: usize = 4000;
 
-impl Writer {
+impl LogWriter {
     /// Writes a group of writes in one transaction and answers each.
     pub(super) fn write_group(&mut self, group: Vec<Write>) {
         let now_ms = self.clock.now_ms();
@@ -170,7 +170,7 @@ impl Writer {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            tracing::error!(%error, "the event log cannot roll a failed transaction back");
+            tracing::error!(%error, "the event log cannot roll back a failed transaction");
         }
     }
 }
@@ -178,7 +178,9 @@ impl Writer {
 fn check_position(at: TopicPartition, position: &Position) -> Result<(), LogError> {
     if position.metadata.len() > METADATA_LIMIT {
         let bytes = position.metadata.len();
-        return Err(LogError::Refused(format!("the text of the position of {at} has {bytes} bytes, more than {METADATA_LIMIT}")));
+        return Err(LogError::Refused(format!(
+            "the metadata of the position of {at} has {bytes} bytes; the limit is {METADATA_LIMIT}"
+        )));
     }
     Ok(())
 }

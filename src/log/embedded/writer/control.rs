@@ -9,7 +9,7 @@ use rusqlite::params;
 use super::super::groups::Member;
 use super::super::jobs::Prune;
 use super::super::{errors, holders, read_pool, schema};
-use super::Writer;
+use super::LogWriter;
 use crate::log::{LogError, Positions, TopicPartition};
 use crate::telemetry::alarms::{About, Alarm, Cause};
 use crate::wire::topics::Topic;
@@ -17,7 +17,7 @@ use crate::wire::topics::Topic;
 /// How long to wait for readers of the WAL. Ours hold it for single queries; all commits would wait for a longer one.
 const OWN_READERS: Duration = Duration::from_millis(20);
 
-impl Writer {
+impl LogWriter {
     /// Makes those of these topics that are missing.
     pub(super) fn create(&mut self, topics: &[Topic]) -> Result<Vec<Topic>, LogError> {
         let mut missing: Vec<Topic> = topics.to_vec();
@@ -142,7 +142,8 @@ impl Writer {
         if locked || self.locked {
             let alarm = locked.then(|| {
                 let text =
-                    "another program holds the event log locked and nothing can be written: close it, or end its transaction";
+                    "another program holds a lock on the event log, so nothing can be written: close that program, or end its \
+                     transaction";
                 Alarm::blocks(text).with_detail(holders::describe(self.guard.path()))
             });
             self.guard.alarms().set(About::cause(Cause::LogLocked), alarm);
@@ -153,7 +154,8 @@ impl Writer {
     /// Notes whether the disk has room for what is written.
     pub(super) fn note_full(&mut self, full: bool) {
         if full || self.full {
-            let text = "no space is left for the event log and nothing can be written: free some, writing goes on by itself";
+            let text =
+                "no space is left for the event log, so nothing can be written: free some space, and writing resumes by itself";
             let alarm = full.then(|| Alarm::blocks(text).with_detail(self.guard.path().display()));
             self.guard.alarms().set(About::cause(Cause::DiskFull), alarm);
             self.full = full;
@@ -174,7 +176,8 @@ impl Writer {
         if !self.guard.has_its_file()
             && let Err(error) = self.connection.set_db_config(refuse, true)
         {
-            tracing::error!(%error, "the event log's WAL may be moved into a file that is not ours");
+            tracing::error!(%error, "the event log could not be closed without a checkpoint: its WAL may be moved into a file \
+                                     that is not ours");
         }
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::errors;
 use super::groups::Groups;
-use super::guard::{Guard, Watch};
+use super::guard::{Guard, GuardThread};
 use super::jobs::{Answer, Job, Jobs, Signal, Write};
 use super::partition_tail::{PartitionTail, PartitionTails};
 use super::schema::{self, PartitionRow};
@@ -39,7 +39,7 @@ const FAILURES_EVERY: Duration = Duration::from_secs(10);
 
 /// The writer's thread.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct LogWriter {
     connection: Connection,
     guard: Arc<Guard>,
     clock: Clock,
@@ -80,7 +80,7 @@ impl PartitionWriter {
     }
 }
 
-impl Writer {
+impl LogWriter {
     pub(super) fn new(
         connection: Connection,
         guard: Arc<Guard>,
@@ -114,7 +114,7 @@ impl Writer {
     pub(super) fn start(
         mut self,
         rows: &[PartitionRow],
-        (lock, watch): (PidLock, Watch),
+        (lock, watch): (PidLock, GuardThread),
         jobs: Jobs,
         signal: SyncSender<Signal>,
         keep: impl FnOnce() + Send + 'static,
@@ -169,7 +169,7 @@ impl Writer {
     fn wake(&mut self, keeper: &SyncSender<Signal>) {
         if self.unkept_bytes >= schema::WAL_LIMIT_BYTES {
             if let Err(error) = self.start_wal_over() {
-                tracing::warn!(%error, "the event log's WAL cannot be moved and grows on");
+                tracing::warn!(%error, "the checkpoint of the event log failed: its WAL keeps growing");
             }
             self.unkept_bytes = 0;
         } else if self.unkept_bytes >= schema::CHECKPOINT_BYTES && keeper.try_send(Signal::Checkpoint).is_ok() {

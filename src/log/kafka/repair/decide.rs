@@ -37,7 +37,7 @@ pub(in crate::log::kafka) fn before_writing(
         return Ok(());
     }
     for (stamp, torn) in committed(spec, &partitions, &undecided, answered)? {
-        tracing::warn!(number = stamp.number, partitions = ?torn, "a commit was made only in part: it is finished");
+        tracing::warn!(number = stamp.number, partitions = ?torn, "a broker decided a commit only in part: committing the rest");
         let Some(producer) = producers.get(stamp.turn()) else { continue };
         repair.decide(producer, native::commit, |transaction| touch(transaction, &torn))?;
     }

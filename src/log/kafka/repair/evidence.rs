@@ -27,13 +27,13 @@ const FETCH_WAIT: Duration = Duration::from_millis(10);
 const STALLED: Duration = Duration::from_secs(10);
 
 /// Stamps by where they lie.
-pub(super) type Found = BTreeSet<(Stamp, TopicPartition)>;
+pub(super) type FoundStamps = BTreeSet<(Stamp, TopicPartition)>;
 
 /// The transactions that were committed, with the partitions where that is still undecided. `answered` is the last one whose
 /// commit is known to have been answered.
 pub(super) fn committed(
-    undecided: &Found,
-    visible: &Found,
+    undecided: &FoundStamps,
+    visible: &FoundStamps,
     answered: Option<Stamp>,
 ) -> BTreeMap<Stamp, BTreeSet<TopicPartition>> {
     let began: BTreeSet<Stamp> = undecided.iter().chain(visible).map(|(stamp, _)| *stamp).collect();
@@ -51,7 +51,11 @@ pub(super) fn committed(
 }
 
 /// Stamps of this identity that lie beyond what is decided. `undecided` says where that begins.
-pub(super) fn beyond(cluster: &Cluster, identity: &str, undecided: &BTreeMap<TopicPartition, Offset>) -> Result<Found, LogError> {
+pub(super) fn beyond(
+    cluster: &Cluster,
+    identity: &str,
+    undecided: &BTreeMap<TopicPartition, Offset>,
+) -> Result<FoundStamps, LogError> {
     let bounds = cluster.bounds(&undecided.keys().copied().collect::<Vec<_>>())?;
     let ranges = undecided.iter().map(|(at, from)| (*at, *from..bounds.get(at).map_or(*from, |bounds| bounds.end)));
     read(cluster, identity, "read_uncommitted", ranges.collect())
@@ -63,7 +67,7 @@ pub(super) fn visible(
     identity: &str,
     partitions: &[TopicPartition],
     undecided: &BTreeMap<TopicPartition, Offset>,
-) -> Result<Found, LogError> {
+) -> Result<FoundStamps, LogError> {
     let bounds = cluster.bounds(partitions)?;
     let ranges = bounds.iter().map(|(at, bounds)| {
         let end = undecided.get(at).copied().unwrap_or(bounds.end);
@@ -77,14 +81,14 @@ fn read(
     identity: &str,
     isolation: &str,
     mut ranges: BTreeMap<TopicPartition, Range<Offset>>,
-) -> Result<Found, LogError> {
+) -> Result<FoundStamps, LogError> {
     ranges.retain(|_, range| !range.is_empty());
     let mut config = cluster.config.reader(FETCH_WAIT);
     config.set("isolation.level", isolation);
     let from = ranges.iter().map(|(at, range)| (*at, range.start)).collect();
     let (consumer, names) = cluster.consumer_from(&config, &from)?;
     let queue = Queue::of(&consumer).ok_or(LogError::Closed)?;
-    let (mut found, mut trouble, mut moved) = (Found::new(), None, Instant::now());
+    let (mut found, mut trouble, mut moved) = (FoundStamps::new(), None, Instant::now());
     while !ranges.is_empty() {
         let taken = queue.take(FETCH_WAIT, |taken| match taken {
             Taken::Message(seen) => {

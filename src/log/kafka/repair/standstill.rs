@@ -30,10 +30,10 @@ impl Standstill {
         if *reason != now {
             match &now {
                 Some(reason) => {
-                    tracing::error!(reason, "the event log stands still");
+                    tracing::error!(reason, "a partition of the event log stands still");
                     self.found.fetch_add(1, Ordering::Relaxed);
                 }
-                None => tracing::info!("the event log moves again"),
+                None => tracing::info!("no partition of the event log stands still any more"),
             }
             *reason = now;
         }
@@ -52,7 +52,7 @@ impl Standstill {
     /// Why a session should make its clients again: since its producers were made, which was at this count, a partition has come
     /// to stand still. New producers end the transaction if it is theirs.
     pub fn since(&self, count: u64) -> Option<String> {
-        (self.count() != count).then(|| "a partition stands still, and this session may have left it so".to_owned())
+        (self.count() != count).then(|| "a partition stands still, possibly because of a transaction of this session".to_owned())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<String>> {
@@ -62,9 +62,9 @@ impl Standstill {
 
 /// Since when each partition has stood where it stands.
 #[derive(Debug, Default)]
-pub(in crate::log::kafka) struct Watch(BTreeMap<TopicPartition, (Offset, Instant)>);
+pub(in crate::log::kafka) struct StandstillWatch(BTreeMap<TopicPartition, (Offset, Instant)>);
 
-impl Watch {
+impl StandstillWatch {
     /// Compares with the last check; says what to do if a partition has stood still for too long.
     pub fn check(&mut self, config: &KafkaConfig, undecided: &BTreeMap<TopicPartition, Offset>, now: Instant) -> Option<String> {
         self.0.retain(|at, (offset, _)| undecided.get(at) == Some(offset));
@@ -80,8 +80,8 @@ impl Watch {
 pub(in crate::log::kafka) fn text(config: &KafkaConfig, at: TopicPartition, offset: Offset) -> String {
     let (topic, partition, brokers) = (config.name_of(at.topic), at.partition, &config.bootstrap_servers);
     format!(
-        "{topic}/{partition} stands still at offset {offset}: a transaction that no writer ends holds back all that follows. If the \
-         process that wrote it is down, start it again and it ends the transaction; else end it by `kafka-transactions.sh \
+        "{topic}/{partition} stands still at offset {offset}: an open transaction holds back every later record. If the process \
+         that wrote it is down, start it again, and it ends the transaction; otherwise abort it with `kafka-transactions.sh \
          --bootstrap-server {brokers} abort --topic {topic} --partition {partition} --start-offset {offset}`"
     )
 }
@@ -100,7 +100,7 @@ mod tests {
             partitions: 4,
         };
         let at = TopicPartition::new(Topic::Products, 2);
-        let (mut watch, start) = (Watch::default(), Instant::now());
+        let (mut watch, start) = (StandstillWatch::default(), Instant::now());
         let mut check = |seconds: u64, offset: Option<Offset>| {
             let undecided = offset.map(|offset| (at, offset)).into_iter().collect();
             watch.check(&config, &undecided, start + Duration::from_secs(seconds))

@@ -66,7 +66,7 @@ impl SessionThread {
                 if self.inbox.over().is_some() {
                     return;
                 }
-                tracing::warn!(%error, "the session on the event log starts over");
+                tracing::warn!(%error, "the session of the event log starts over");
                 self.cluster.board.health.renewed();
                 self.inbox.lose();
                 if matches!(error, LogError::Refused(_)) {
@@ -207,7 +207,7 @@ impl SessionThread {
             board.health.fenced();
             board.rivals.note_refusal();
             if !board.rivals.is_likely() {
-                return Err(self.cluster.failed("being a member of the group", error));
+                return Err(self.cluster.failed("polling as a member of the group", error));
             }
             self.inbox.end(LogError::Fenced { identity: self.cluster.config.prefixed(&self.identity) });
             return Ok(());

@@ -34,7 +34,7 @@ pub fn sound() -> Facts {
 fn what_does_not_fit_is_named_with_what_to_do() {
     type Break = fn(&mut Facts);
     let breaks: [(Break, &str); 16] = [
-        (|facts| facts.standby = true, "stand-by"),
+        (|facts| facts.standby = true, "is a standby"),
         (|facts| facts.wal_level = "replica".to_owned(), "wal_level = logical"),
         (|facts| facts.may_replicate = false, "ALTER ROLE reader REPLICATION"),
         (|facts| facts.may_select = Some(false), "GRANT SELECT ON order_items TO reader"),
@@ -47,7 +47,7 @@ fn what_does_not_fit_is_named_with_what_to_do() {
         (|facts| facts.identity_kind = Some("f".to_owned()), "altered (FULL)"),
         (|facts| facts.slot_active = None, "is gone"),
         (|facts| facts.slot_plugin = Some("test_decoding".to_owned()), "is not ours"),
-        (|facts| facts.slot_database = Some("other".to_owned()), "is of the database other"),
+        (|facts| facts.slot_database = Some("other".to_owned()), "belongs to the database other"),
         (|facts| facts.slot_status = Some("lost".to_owned()), "max_slot_wal_keep_size"),
         (
             |facts| {
