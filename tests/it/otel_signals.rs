@@ -88,7 +88,7 @@ async fn what_a_product_says_of_an_order_is_in_the_orders_trace() {
     let letter = receiver.log("of the dead letter", |record| body_of(record).starts_with("input could not be used")).await;
     assert_eq!(named(&letter.attributes, "kartshoppe.reason").map(text_of).as_deref(), Some("PoisonCommand"));
     let root = receiver.span("of the checkout", |span| span.name == "POST /api/ecommerce/checkout").await;
-    for said in ["a product's actor ended", "a command failed again and goes to the dead letters"] {
+    for said in ["a product's actor ended", "a command failed again and becomes a dead letter"] {
         let record = receiver.log(said, |record| body_of(record) == said && record.trace_id == root.trace_id).await;
         assert_eq!(named(&record.attributes, "kartshoppe.product.id").map(text_of).as_deref(), Some("PROD_0003"));
         assert_eq!(record.span_id.len(), 8, "{record:?}");
