@@ -395,7 +395,7 @@ async function logs() {
   const tags = encodeURIComponent(JSON.stringify({ 'kartshoppe.order.id': poisoned }))
   const trace = await until('in Jaeger: the poisoned order', async () => (await inJaeger(`/api/traces?service=kartshoppe-api&tags=${tags}&lookback=1h`))[0])
   const id = Buffer.from(trace.traceID.padStart(32, '0'), 'hex')
-  await until('at Loki: a log line of that trace', () => loki.bodies.some((body) => body.includes(id) && body.includes('goes to the dead letters')))
+  await until('at Loki: a log line of that trace', () => loki.bodies.some((body) => body.includes(id) && body.includes('becomes a dead letter')))
   console.log('telemetry: log lines come through the collector with their trace')
 }
 
