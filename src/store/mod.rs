@@ -61,7 +61,7 @@ pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use pooling::PoolMode;
 pub use positions::{Gap, TrackerPosition};
 pub use replays::{Claim, Replay, ReplayPlace};
-pub use rescue::{Overdue, Pending, Probe, Stranded, WaitingItems};
+pub use rescue::{Overdue, Pending, Probe, Stranded, Waiting};
 pub(crate) use session::PIN_SCHEMA;
 pub use unusable::UnusableItem;
 
