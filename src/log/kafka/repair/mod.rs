@@ -9,7 +9,7 @@
 //! | before new producers write | [`before_writing`] decides what earlier producers left undecided |
 //! | before positions are read | [`before_reading_positions`] gives up what is undecided of them |
 //! | when a member or writer is refused | [`rivals::Rivals`] says whether that is another process |
-//! | every few seconds | [`standstill::Watch`] finds partitions that no writer frees; sessions then start over, once |
+//! | every few seconds | [`standstill::StandstillWatch`] finds partitions that no writer frees; sessions then start over, once |
 //!
 //! Transactions are recognised by the stamps that the normal path writes with them ([`stamp`]).
 
