@@ -9,6 +9,8 @@ const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : []
 
 export default defineConfig({
   testDir: 'e2e',
+  // Takes minutes to fill: `make e2e-large`.
+  testIgnore: process.env['KARTSHOPPE_E2E_LARGE'] === 'true' ? [] : 'large.spec.ts',
   // One shop, one stock: the specs take turns.
   workers: 1,
   // A test that passes the second time is counted as flaky (tools/count-tests.mjs).
