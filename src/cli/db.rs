@@ -102,7 +102,7 @@ async fn shape(store: &Store) -> String {
     match store.is_migrated().await {
         Ok(true) => "the tables are up to date".to_owned(),
         Ok(false) => "the tables are out of date: run `kartshoppe db migrate`".to_owned(),
-        Err(error) => format!("cannot tell whether the tables are up to date: {}", error.in_full()),
+        Err(error) => format!("whether the tables are up to date is unknown: {}", error.in_full()),
     }
 }
 
