@@ -82,7 +82,7 @@ async fn a_slot_of_the_same_name_that_is_not_ours_is_left_alone(place: Place) {
     owner.execute(AssertSqlSafe(make)).await.unwrap();
     let ids = shop.orders("waiting", 2).await;
     let reader = shop.reader().await;
-    reader.alarms("is not ours (it is of the database").await;
+    reader.alarms("is not ours (it belongs to the database").await;
     let refused = shop.repair().await.unwrap_err().to_string();
     assert!(refused.contains("is not ours"), "{refused}");
     assert!(shop.ask("SELECT slot_name::text FROM pg_replication_slots WHERE slot_name = 'SLOT'").await.is_some());
