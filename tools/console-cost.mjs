@@ -2,9 +2,10 @@
 // CPU is that of the server's process alone (user and system, /proc); pairs with and without viewers alternate, since a machine drifts.
 import { spawn } from 'node:child_process'
 import { chmodSync, createWriteStream, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+
+import { freePort } from './telemetry/backends.mjs'
 
 const binary = process.env.KARTSHOPPE_BIN
 const isShort = process.argv.includes('--short')
@@ -15,14 +16,6 @@ const AT_ONCE = 50
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 const mean = (all) => all.reduce((sum, one) => sum + one, 0) / all.length
-
-async function freePort() {
-  const server = createServer()
-  await new Promise((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address()
-  await new Promise((done) => server.close(done))
-  return port
-}
 
 /** A shop of its own, ready. */
 async function open(environment = {}) {

@@ -16,9 +16,7 @@ case ${1:-} in
     shift
     ;;
 esac
-work=$(mktemp -d)
-# The private PostgreSQL of a server that runs as root runs as another user, who must get through here.
-chmod 711 "$work"
+work=$(work_folder)
 applied=() server=''
 
 finish() {

@@ -139,16 +139,67 @@ wait_ready() { node "$root/tools/wait-ready.mjs" "$@"; }
 # stop_server PID DIRECTORY: asks the server to stop, ends it if it does not within 30 s, and ends what it left running below
 # its directory (its private PostgreSQL). Fails unless it stopped by itself, with status 0, and left nothing.
 stop_server() {
-  local pid=$1 directory=$2 status=0 end=$((SECONDS + 30)) left
+  local pid=$1 directory=$2 status=0 end=$((SECONDS + 30))
   kill -TERM "$pid" 2>/dev/null || true
   while kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt "$end" ]; do sleep 0.1; done
   if kill -KILL "$pid" 2>/dev/null; then say "the server did not stop within 30 s after SIGTERM"; fi
   wait "$pid" || status=$?
   [ "$status" = 0 ] || say "the server ended with status $status"
-  if left=$(pgrep -f -- "$directory"); then
-    say "the server left processes behind:" && ps -o pid=,args= -p "$(echo $left | tr ' ' ,)" >&2
-    kill -INT $left 2>/dev/null || true
-    status=1
-  fi
+  nothing_left "the server" "$directory" || status=1
   return "$status"
+}
+
+# nothing_left WHOSE DIRECTORY: ends the processes whose command line names the directory. Fails if there were any.
+nothing_left() {
+  local left
+  left=$(pgrep -f -- "$2") || return 0
+  say "$1 left processes behind:" && ps -o pid=,args= -p "$(echo $left | tr ' ' ,)" >&2
+  kill -INT $left 2>/dev/null || true
+  return 1
+}
+
+# A new folder for one run. The private PostgreSQL of a server that runs as root runs as another user, who must get through here.
+work_folder() {
+  local folder
+  folder=$(mktemp -d)
+  chmod 711 "$folder"
+  echo "$folder"
+}
+
+# For a script that opens the built program in a browser: sets `binary` (KARTSHOPPE_BIN names another one), KARTSHOPPE_CHROMIUM and
+# KARTSHOPPE__POSTGRES__BIN_DIR, and builds the pages.
+prepare_browser_run() {
+  binary=${KARTSHOPPE_BIN:-$root/target/debug/kartshoppe}
+  [ -x "$binary" ] || fail "$binary is not there: cargo test --no-run"
+  KARTSHOPPE_CHROMIUM=$(find_browser) || fail "no Chromium: apt-get install chromium, or set KARTSHOPPE_CHROMIUM"
+  [ -n "${KARTSHOPPE__POSTGRES__BIN_DIR:-}" ] || KARTSHOPPE__POSTGRES__BIN_DIR=$("$root/tools/postgres/bin-dir.sh")
+  export KARTSHOPPE_CHROMIUM KARTSHOPPE__POSTGRES__BIN_DIR
+  "$root/tools/ui.sh"
+}
+
+# open_for_browser ARGUMENT...: opens the program of prepare_browser_run on free ports (`http`, `admin`) with a data directory of its own, and
+# closes it when the script ends. Arguments go to `kartshoppe serve`.
+open_for_browser() {
+  work=$(work_folder)
+  server=''
+  trap close_for_browser EXIT
+  trap 'exit 130' INT TERM
+  http=$(free_port)
+  admin=$(free_port)
+  export KARTSHOPPE__DATA_DIR=$work/data
+  env -u DATABASE_URL \
+    KARTSHOPPE__HTTP__LISTEN=127.0.0.1:"$http" KARTSHOPPE__ADMIN__LISTEN=127.0.0.1:"$admin" KARTSHOPPE__FAULTS__ENABLED=true \
+    "$binary" serve "$@" >"$work/server.log" 2>&1 &
+  server=$!
+  wait_ready "$KARTSHOPPE__DATA_DIR" "$server" 120 >/dev/null
+}
+close_for_browser() {
+  local status=$?
+  if [ -n "$server" ]; then stop_server "$server" "$work" || status=1; fi
+  if [ "$status" != 0 ] && [ -f "$work/server.log" ]; then
+    say "the server's last words:"
+    tail -n 40 "$work/server.log" >&2
+  fi
+  rm -rf "$work"
+  exit "$status"
 }

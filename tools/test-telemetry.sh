@@ -30,9 +30,7 @@ binary=${KARTSHOPPE_BIN:-$root/target/debug/kartshoppe}
 [ -x "$binary" ] || tools/cargo.sh build --locked
 [ -n "${KARTSHOPPE__POSTGRES__BIN_DIR:-}" ] || KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
-work=$(mktemp -d)
-# The private PostgreSQL of a server that runs as root runs as another user, who must get through here.
-chmod 711 "$work"
+work=$(work_folder)
 finish() {
   [ -z "${SMALL_DISK:-}" ] || umount -l "$work/data"
   rm -rf "$work"

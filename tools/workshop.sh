@@ -6,25 +6,13 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
 
-binary=${KARTSHOPPE_BIN:-$root/target/debug/kartshoppe}
-[ -x "$binary" ] || fail "$binary is not there: cargo test --no-run"
-KARTSHOPPE_CHROMIUM=$(find_browser) || fail "no Chromium: apt-get install chromium, or set KARTSHOPPE_CHROMIUM"
-[ -n "${KARTSHOPPE__POSTGRES__BIN_DIR:-}" ] || KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
-export KARTSHOPPE_CHROMIUM KARTSHOPPE__POSTGRES__BIN_DIR
-tools/ui.sh
-
-work=$(mktemp -d)
-# The private PostgreSQL of a server that runs as root runs as another user, who must get through here.
-chmod 711 "$work"
+prepare_browser_run
+work=$(work_folder)
 runner=''
 finish() {
-  local status=$? left
+  local status=$?
   if [ -n "$runner" ] && kill -TERM "$runner" 2>/dev/null; then wait "$runner" || true; fi
-  if left=$(pgrep -f -- "$work/"); then
-    say "the workshop left processes behind:" && ps -o pid=,args= -p "$(echo $left | tr ' ' ,)" >&2
-    kill -INT $left 2>/dev/null || true
-    status=1
-  fi
+  nothing_left "the workshop" "$work/" || status=1
   rm -rf "$work"
   exit "$status"
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -18,7 +17,7 @@ use tracing_subscriber::layer::Context;
 use super::batches::{BatchQueue, ExportCounts, Outlet, Report};
 use super::log_ring::{FIELDS_MAX, cut, is_secret};
 use super::otlp_client::TlsError;
-use super::otlp_messages::{Messenger, key_value};
+use super::otlp_messages::{Messenger, key_value, nanos_now};
 use super::otlp_target::{BatchLimits, Otlp};
 use super::traced_lines::{TRACE_ID, sampled};
 
@@ -90,7 +89,7 @@ fn record(event: &Event<'_>) -> LogRecord {
     let mut found = RecordFields::default();
     event.record(&mut found);
     let level = event.metadata().level();
-    let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+    let now = nanos_now();
     let trace = sampled();
     LogRecord {
         time_unix_nano: now,

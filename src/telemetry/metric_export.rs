@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -18,7 +18,7 @@ use super::exposition::without_exemplar;
 use super::families::{self, Family};
 use super::metrics::{Format, Kind, Metrics};
 use super::otlp_client::TlsError;
-use super::otlp_messages::{Messenger, key_value};
+use super::otlp_messages::{Messenger, key_value, nanos_now};
 use super::otlp_target::Otlp;
 
 /// Names of which the semantic conventions have another spelling than Prometheus.
@@ -78,10 +78,6 @@ impl MetricExport {
         let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
         self.report.note(count, self.messenger.send_metrics(ExportMetricsServiceRequest { resource_metrics }).await);
     }
-}
-
-fn nanos_now() -> u64 {
-    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// The exposition as OTLP has it. Families are cumulative from the start of the process.

@@ -1,7 +1,7 @@
 //! Sends messages of log records and metrics, as the protocol that `OTEL_*` asks for has it.
 
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderName, HeaderValue, Method, Request, header};
 use bytes::Bytes;
@@ -106,4 +106,9 @@ fn packed(plain: &[u8]) -> Result<Vec<u8>, std::io::Error> {
 /// An attribute of a message.
 pub(super) fn key_value(key: impl Into<String>, value: Value) -> KeyValue {
     KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+/// This moment, as messages have it.
+pub(super) fn nanos_now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

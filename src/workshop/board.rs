@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 /// Learners of one class, and the characters of a name.
-pub const LEARNERS_MAX: usize = 200;
+const LEARNERS_MAX: usize = 200;
 pub const NAME_MAX_CHARS: usize = 40;
 /// Posts of one learner, and of all together, within [`WINDOW`].
 const POSTS_OF_ONE: usize = 30;

@@ -86,6 +86,18 @@ pub enum StepKind {
     Stop(String),
 }
 
+impl StepKind {
+    /// As programs name it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Background => "background",
+            Self::Stop(_) => "stop",
+        }
+    }
+}
+
 /// What must be so at the end of the chapter.
 #[derive(Debug, Clone)]
 pub struct Check {

@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 
 use rust_embed::Embed;
 
-pub use board::{Board, Joining, LEARNERS_MAX, NAME_MAX_CHARS, Posted, Refused, checked_name};
+pub use board::{Board, Joining, NAME_MAX_CHARS, Posted, Refused, checked_name};
 pub use chapter::{Block, Chapter, Check, InvalidChapter, Listener, Question, Step, StepKind};
 pub use judge::{Judge, Local, State, Verdict};
 pub use progress::{Joined, LogEnds, Moment, Progress, ProgressError, Standing, moment_now, update};

@@ -31,27 +31,23 @@ impl Clone {
         clone.write("tools/cargo.sh", CARGO);
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(clone.path("tools/cargo.sh"), fs::Permissions::from_mode(0o755)).unwrap();
-        let test = r#"test = ["--lib", "--", "--exact", "part::it_is_there"]"#;
-        clone.write(
-            "exercises/01-part/exercise.toml",
-            &format!("title = \"The part\"\n{test}\npage = \"the page\"\nfiles = [\"src/part.rs\"]\n"),
-        );
-        clone.write("exercises/01-part/hole.patch", HOLE);
-        clone.write("exercises/01-part/solution.patch", SOLUTION);
-        clone.write("exercises/01-part/hints.md", HINTS);
-        let files = r#"files = ["src/new.rs", "tests/new.rs"]"#;
-        clone.write(
-            "exercises/02-new/exercise.toml",
-            &format!("title = \"Anew\"\n{test}\npage = \"the page\"\n{files}\nadds = true\n"),
-        );
-        clone.write("exercises/02-new/hole.patch", NEW_TEST);
-        clone.write("exercises/02-new/solution.patch", NEW_ACTOR);
-        clone.write("exercises/02-new/hints.md", HINTS);
+        clone.exercise("01-part", "The part", r#"files = ["src/part.rs"]"#, [HOLE, SOLUTION]);
+        clone.exercise("02-new", "Anew", "files = [\"src/new.rs\", \"tests/new.rs\"]\nadds = true", [NEW_TEST, NEW_ACTOR]);
         for arguments in [&["init", "-q"][..], &["add", "-A"], &["commit", "-qm", "begin"]] {
             let done = clone.git(arguments);
             assert!(done.status.success(), "{done:?}");
         }
         clone
+    }
+
+    fn exercise(&self, folder: &str, title: &str, files: &str, [hole, solution]: [&str; 2]) {
+        let test = r#"test = ["--lib", "--", "--exact", "part::it_is_there"]"#;
+        let facts = format!("title = \"{title}\"\n{test}\npage = \"the page\"\n{files}\n");
+        let contents =
+            [("exercise.toml", facts.as_str()), ("hole.patch", hole), ("solution.patch", solution), ("hints.md", HINTS)];
+        for (name, text) in contents {
+            self.write(&format!("exercises/{folder}/{name}"), text);
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -14,9 +14,7 @@ use crate::api::body::OptionalJsonBody;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
-use crate::workshop::{
-    self, Block, Chapter, InvalidChapter, Judge, NoChapter, Progress, ProgressError, Report, Row, Stand, StepKind,
-};
+use crate::workshop::{self, Block, Chapter, InvalidChapter, Judge, NoChapter, Progress, ProgressError, Report, Row, Stand};
 
 /// How long a check may be waited for.
 const WAIT_MAX_MS: u64 = 30_000;
@@ -143,14 +141,7 @@ fn view(chapter: &Chapter, progress: &Progress) -> ChapterView {
     let block = |block: &Block| match block {
         Block::Prose(html) => BlockView::Prose { html: html.clone() },
         Block::Notes(html) => BlockView::Notes { html: html.clone() },
-        Block::Step(step) => {
-            let how = match step.kind {
-                StepKind::Run => "run",
-                StepKind::Background => "background",
-                StepKind::Stop(_) => "stop",
-            };
-            BlockView::Step { name: step.name.clone(), how, text: step.text.clone() }
-        }
+        Block::Step(step) => BlockView::Step { name: step.name.clone(), how: step.kind.name(), text: step.text.clone() },
         Block::Check(check) => BlockView::Check {
             name: check.name.clone(),
             question: check.question.kind(),

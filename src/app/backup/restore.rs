@@ -16,6 +16,10 @@ use crate::log::embedded::EmbeddedLog;
 use crate::store::Store;
 use crate::store::private_server::{self, PrivateServer, Restored};
 
+/// What may be in a data directory without a shop: the file system's own folder, if the directory is a mount point, and what a learner wrote
+/// before the first start.
+const NOT_OF_A_SHOP: [&str; 2] = ["lost+found", WORKSHOP_FILE];
+
 /// Fills an empty data directory from a backup, and starts its PostgreSQL once to verify that log and database belong together.
 ///
 /// # Errors
@@ -51,8 +55,7 @@ fn refuse_what_is_there(data_dir: &Path) -> anyhow::Result<()> {
     };
     for entry in entries {
         let name = entry?.file_name();
-        // The first is created by the file system if the directory is a mount point, the second by a learner who has no shop yet.
-        if !["lost+found", WORKSHOP_FILE].iter().any(|fine| name == *fine) {
+        if !NOT_OF_A_SHOP.iter().any(|fine| name == *fine) {
             bail!("{} is not empty: a backup is restored to an empty data directory (KARTSHOPPE__DATA_DIR)", data_dir.display());
         }
     }
@@ -153,7 +156,7 @@ async fn empty(data_dir: &Path, was_there: bool) -> anyhow::Result<()> {
     private_server::delete(data_dir).await?;
     for entry in fs::read_dir(data_dir)? {
         let entry = entry?;
-        if ["lost+found", WORKSHOP_FILE].iter().any(|kept| entry.file_name() == *kept) {
+        if NOT_OF_A_SHOP.iter().any(|kept| entry.file_name() == *kept) {
             continue;
         }
         if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }

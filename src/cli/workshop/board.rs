@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::output;
 use crate::config::Config;
-use crate::workshop::{self, Board, Joined, Joining, Posted, Progress};
+use crate::workshop::{self, Board, Joined, Joining, NAME_MAX_CHARS, Posted, Progress};
 
 /// Connections at once, and how long one may take to send a request's head.
 const CONNECTIONS: usize = 512;
@@ -65,7 +65,8 @@ fn shown_address(address: IpAddr) -> IpAddr {
 
 /// Puts the learner on a board, and keeps it for the checks.
 pub(super) async fn join(config: &Config, url: &str, name: &str) -> anyhow::Result<()> {
-    let name = workshop::checked_name(name).context("--name: 1 to 40 characters, none of them a control character")?;
+    let wrong = || format!("--name: 1 to {NAME_MAX_CHARS} characters, none of them a control character");
+    let name = workshop::checked_name(name).with_context(wrong)?;
     let url = url.trim().trim_end_matches('/');
     ensure!(
         url.starts_with("http://") && url.contains("/j/"),

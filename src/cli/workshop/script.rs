@@ -19,11 +19,6 @@ fn chapter(chapter: &Chapter) -> Value {
 }
 
 fn step(step: &Step) -> Value {
-    let kind = match &step.kind {
-        StepKind::Run => "run",
-        StepKind::Background => "background",
-        StepKind::Stop(_) => "stop",
-    };
     let stop = if let StepKind::Stop(name) = &step.kind { Some(name) } else { None };
-    json!({"name": step.name, "kind": kind, "stop": stop, "text": step.text})
+    json!({"name": step.name, "kind": step.kind.name(), "stop": stop, "text": step.text})
 }
