@@ -9,7 +9,7 @@ tools/doctor.sh run
 tools/ui.sh
 KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
-# Figures are those of private servers: somebody's database is never touched.
+# Figures are those of private servers: no other database is touched.
 unset DATABASE_URL KARTSHOPPE__POSTGRES__DATABASE_URL
 case "${1:-}" in
   parts) tools/cargo.sh bench --locked --bench hot --bench log_append --bench read_side ;;

@@ -154,7 +154,7 @@ async function loaded() {
     await sleep(1_500)
   }
   const rate = await stop()
-  console.log(`${rate.toFixed(0)} orders/s, nobody watches: ${show(bare)} of a core`)
+  console.log(`${rate.toFixed(0)} orders/s, no viewer: ${show(bare)} of a core`)
   console.log(`the same with three viewers (/flow twice, /actors): ${show(watched)} of a core`)
   const cost = mean(watched.map((one, nth) => one - bare[nth]))
   console.log(`three viewers cost ${cost.toFixed(2)} % of a core; aim <= 2 %: ${cost <= 2 ? 'met' : 'MISSED'}`)

@@ -127,7 +127,7 @@ find_browser() {
   return 1
 }
 
-# A TCP port of the loopback on which nobody listens at this moment.
+# A TCP port of the loopback that is free at this moment.
 free_port() {
   node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
 }

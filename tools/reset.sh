@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Back to the first start: deletes the topics and empties the database of the configured shop. Both commands refuse while a
-# server runs, since a live reader would silently skip the records of a topic made anew.
+# server runs, since a live reader would silently skip the first records of a topic that was created again.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"

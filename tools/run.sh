@@ -17,8 +17,8 @@ if [ -z "${KARTSHOPPE_BIN:-}" ]; then
   tools/cargo.sh build --profile "$run_profile" --locked
 fi
 
-# The server takes the place of this shell, so that it gets Ctrl-C and signals itself; meanwhile somebody waits for it and
-# says where it is. The double fork leaves the server no child to wait for.
+# The server takes the place of this shell, so that it gets Ctrl-C and signals itself; meanwhile a background process waits for it and
+# prints its address. The double fork leaves the server no child to wait for.
 (
   pid=$$
   {

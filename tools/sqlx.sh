@@ -9,7 +9,7 @@ cd "$root"
 
 bin=$(tools/postgres/bin-dir.sh)
 work=$(mktemp -d)
-# PostgreSQL refuses to run as root: then it runs as `nobody`, in a directory of theirs.
+# PostgreSQL refuses to run as root: then it runs as the user `nobody`, in a directory of that user.
 as_owner=()
 if [ "$(id -u)" = 0 ]; then
   have setpriv || fail "as root, setpriv (package util-linux) is needed to start PostgreSQL as another user"

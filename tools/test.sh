@@ -10,7 +10,7 @@ cd "$root"
 tools/doctor.sh test
 KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
 export KARTSHOPPE__POSTGRES__BIN_DIR
-# The tests start private servers of their own: somebody's database is never touched.
+# The tests start private servers of their own: no other database is touched.
 unset DATABASE_URL KARTSHOPPE__POSTGRES__DATABASE_URL
 tools/ui.sh
 

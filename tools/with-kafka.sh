@@ -30,7 +30,7 @@ finish() {
   say "Kafka's broker is stopped; its data stays in $broker"
 }
 trap finish EXIT
-# The command has a process group of its own, and is told to stop by us alone: the broker stops after it.
+# The command has a process group of its own, and gets signals from this script only: the broker stops after it.
 trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true' HUP INT TERM
 KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS=$(tools/kafka/broker.sh start "$broker")
 export KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A Kafka and a PostgreSQL as a provider runs them, on this machine: the broker takes TLS and a password only and grants permissions one by
-# one; PostgreSQL takes TLS only, and nobody who comes in is a superuser. For the workshop; its passwords are no secrets.
+# one; PostgreSQL takes TLS only, and no user that connects is a superuser. For the workshop; its passwords are no secrets.
 #   workshop-managed.sh run DIR     starts both and writes DIR/env, the settings of a shop that uses them; stops both at Ctrl-C. What they keep stays
 #   workshop-managed.sh grant DIR   gives the shop's Kafka user what it needs
 #   workshop-managed.sh acls DIR    lists what it was given
@@ -68,7 +68,7 @@ ssl = on
 ssl_cert_file = '$pg/server.crt'
 ssl_key_file = '$pg/server.key'
 CONF
-    # The provider's own way in is a socket; everybody else needs TLS and a password.
+    # The provider itself connects by a socket; all others need TLS and a password.
     printf 'local all provider trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n' | "${as_pg[@]}" tee "$pg/data/pg_hba.conf" >/dev/null
     "${as_pg[@]}" "$bin/pg_ctl" -D "$pg/data" -l "$pg/log" -w start >/dev/null
     sql postgres <<SQL

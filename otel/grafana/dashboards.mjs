@@ -20,7 +20,7 @@ const shop = [
   ['Age of the oldest order that waits', 's', { age: 'max(kartshoppe_orders_pending_oldest_age_seconds)' }, 'Grows while nothing settles'],
   ['Checkout to settled', 's', { p50: quantile(0.5, 'kartshoppe_order_settle_seconds'), p99: quantile(0.99, 'kartshoppe_order_settle_seconds'), 'p99.9': quantile(0.999, 'kartshoppe_order_settle_seconds') }, 'Objective: 1 s for 99.9 %'],
   ['Event to page', 's', { 'p50 {{frame}}': quantile(0.5, 'kartshoppe_page_told_seconds', 'frame'), 'p99 {{frame}}': quantile(0.99, 'kartshoppe_page_told_seconds', 'frame') }, 'Objective for product: 250 ms for 99 %'],
-  ['Objectives missed, last hour', 'percentunit', { 'orders settle': 'max(kartshoppe:order_settle:error_ratio{window="1h"})', 'pages are told': 'max(kartshoppe:page_told:error_ratio{window="1h"})', 'requests are answered': 'max(kartshoppe:requests:error_ratio{window="1h"})' }, 'Share that missed the objective'],
+  ['Objectives missed, last hour', 'percentunit', { 'orders settle': 'max(kartshoppe:order_settle:error_ratio{window="1h"})', 'pages are sent changes': 'max(kartshoppe:page_told:error_ratio{window="1h"})', 'requests are answered': 'max(kartshoppe:requests:error_ratio{window="1h"})' }, 'Share that missed the objective'],
   ['Requests', 'reqps', { '{{http_route}}': rate('http_server_request_duration_seconds_count', 'http_route', '{listener="shop"}') }, 'By route template'],
   ['Requests that fail', 'reqps', { '{{http_route}} {{http_response_status_code}}': `${rate('http_server_request_duration_seconds_count', 'http_route, http_response_status_code', '{http_response_status_code=~"5.."}')} or vector(0)` }, 'Answers of 500 and above'],
   ['Request time, p99', 's', { '{{http_route}}': quantile(0.99, 'http_server_request_duration_seconds', 'http_route', '{listener="shop"}') }, 'A dot is an exemplar: it opens its trace'],
@@ -61,7 +61,7 @@ const cdc = [
   ['Lag in bytes', 'bytes', { lag: 'max(kartshoppe_cdc_lag_bytes)', retained: 'max(kartshoppe_cdc_retained_bytes)' }, 'With or without a reader'],
   ['Rows published', 'ops', { rows: 'sum(rate(kartshoppe_cdc_rows_total[$__rate_interval]))' }, 'Order items'],
   ['State of the reader', 'short', { '{{state}}': 'max by (state) (kartshoppe_cdc_state)' }, '1 for the state it is in'],
-  ['State of the slot', 'short', { '{{state}}': 'max by (state) (kartshoppe_cdc_slot)' }, 'unread and lost need somebody'],
+  ['State of the slot', 'short', { '{{state}}': 'max by (state) (kartshoppe_cdc_slot)' }, 'unread and lost need an operator'],
   ['Alarms of the reader', 'short', { '{{alarm}}': 'max by (alarm) (kartshoppe_cdc_alarm)' }, 'docs/runbooks/wal-reader.md'],
 ]
 const kafka = [
@@ -77,7 +77,7 @@ const kafka = [
 const telemetry = [
   ['Processes', 'short', { '{{instance}} {{version}} {{log}}': 'kartshoppe_build_info' }, 'What runs'],
   ['Targets that answer', 'bool', { '{{job}} {{instance}}': 'up' }, 'Prometheus\' own view'],
-  ['Log lines dropped', 'ops', { '{{target}}': rate('kartshoppe_log_lines_dropped_total', 'target') }, 'Nobody took them'],
+  ['Log lines dropped', 'ops', { '{{target}}': rate('kartshoppe_log_lines_dropped_total', 'target') }, 'Standard error or the disk was too slow to take them'],
   ['Processor', 'percentunit', { '{{instance}}': 'rate(process_cpu_seconds_total{job="kartshoppe"}[$__rate_interval])' }, 'Cores in use'],
   ['Memory', 'bytes', { '{{instance}}': 'process_resident_memory_bytes{job="kartshoppe"}' }, 'Resident'],
   ['File descriptors', 'percentunit', { '{{instance}}': 'process_open_fds{job="kartshoppe"} / process_max_fds{job="kartshoppe"}' }, 'Of those that may be open'],

@@ -79,7 +79,7 @@ func missingLimits(service types.ServiceConfig) []string {
 	return missing
 }
 
-// checkDockerfile: every base image is pinned, and the last stage runs as somebody who is not root.
+// checkDockerfile: every base image is pinned, and the last stage does not run as root.
 func checkDockerfile(text string) []string {
 	var findings []string
 	stages := map[string]bool{"scratch": true}

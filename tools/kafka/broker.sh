@@ -6,7 +6,7 @@
 #   broker.sh stop DIR     asks it to stop and waits; what it keeps stays
 #   broker.sh kill DIR     kill -9
 #   broker.sh hold DIR ... starts it and holds it for as long as standard input is open: then it is killed and DIR deleted.
-#                          So it ends with whoever started it, even if that one is killed.
+#                          So it ends with the process that started it, even if that is killed.
 #   broker.sh address DIR  host:port of a broker that was started before
 #   broker.sh tool CLASS ARGUMENT...   one of Kafka's command-line tools, as org.apache.kafka.tools.TopicCommand
 # Clients use the listener CLIENT: `listener.security.protocol.map` says whether they need TLS or a password. KAFKA_JVM holds
@@ -46,7 +46,7 @@ running() {
   ps -ww -o args= -p "$pid" 2>/dev/null | grep -qF "$dir/server.properties" && echo "$pid"
 }
 
-# A cluster's name, and three ports on which nobody listens, from below the range that connections leave from: a client that asks a port of that
+# A cluster's name, and three free ports, from below the range that connections leave from: a client that asks a port of that
 # range again and again while its broker is down is, sooner or later, connected to itself and takes it.
 invent() {
   node -e '
@@ -96,7 +96,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# Nobody else is about to join: the first member of a group begins at once.
+# The first member of a group need not wait for others to join.
 group.initial.rebalance.delay.ms=0
 # A transaction whose writer was killed is aborted within a second of its time-out (default 10 s).
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
@@ -138,7 +138,7 @@ start() {
   done
 }
 
-# Does anybody listen at the address? A process that was killed is gone from the list before its threads and ports are.
+# Does a process listen at the address? A process that was killed is gone from the list before its threads and ports are.
 listens() {
   local at
   at=$(address)

