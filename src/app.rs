@@ -108,14 +108,14 @@ async fn run(parts: &Parts, data: &DataDir, telemetry: &setup::Guard) -> anyhow:
     telemetry.register(&parts.metrics);
     let supervision = &parts.supervision;
     let opened = Log::open(&parts.config, data.root(), &parts.clock, &supervision.faults, &supervision.alarms);
-    let Some(log) = stop.unless_told(opened).await? else { return Ok(()) };
+    let Some(log) = stop.unless_requested(opened).await? else { return Ok(()) };
     let result = run_on(&log, parts, data, &stop).await;
     log.close().await;
     result
 }
 
 async fn run_on(log: &Log, parts: &Parts, data: &DataDir, stop: &StopSignals) -> anyhow::Result<()> {
-    let Some(database) = stop.unless_told(Database::start(&parts.config, data.root())).await? else { return Ok(()) };
+    let Some(database) = stop.unless_requested(Database::start(&parts.config, data.root())).await? else { return Ok(()) };
     let result = match Shop::open(parts, log, &database, data.instance()).await {
         Ok(shop) => {
             let served = shop.serve(parts, data, stop).await;

@@ -107,16 +107,16 @@ impl Bug {
     /// Its name, as the value of [`VARIABLE`].
     #[must_use]
     pub fn name(self) -> &'static str {
-        self.told().0
+        self.described().0
     }
 
     /// The rule that it breaks.
     #[must_use]
     pub fn sentence(self) -> &'static str {
-        self.told().1
+        self.described().1
     }
 
-    fn told(self) -> (&'static str, &'static str) {
+    fn described(self) -> (&'static str, &'static str) {
         match self {
             Self::PositionBeforeOutputs => {
                 ("position-before-outputs", "outputs and input positions become visible together or not at all")

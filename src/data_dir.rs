@@ -251,8 +251,8 @@ mod tests {
             drop(DataDir::open(root, "").unwrap());
             assert_eq!(mode(root), 0o700, "{}", root.display());
         }
-        let told = DataDirError::new("/data".to_owned(), io::Error::from(io::ErrorKind::StorageFull)).to_string();
-        assert!(told.contains("no space left on the disk of /data") && !told.contains("rights"), "{told}");
+        let message = DataDirError::new("/data".to_owned(), io::Error::from(io::ErrorKind::StorageFull)).to_string();
+        assert!(message.contains("no space left on the disk of /data") && !message.contains("rights"), "{message}");
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
         let path = folder.path().join("lock");
         let first = PidLock::take(&path).unwrap();
         let pid = std::process::id().to_string();
-        assert!(matches!(PidLock::take(&path), Err(PidLockError::Held { pid: told }) if told == pid));
+        assert!(matches!(PidLock::take(&path), Err(PidLockError::Held { pid: message }) if message == pid));
         // The same open file once more, as a child has it between fork and exec.
         let me = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
         let childs = pidfd_getfd(&me, first.0.as_raw_fd(), PidfdGetfdFlags::empty()).unwrap();

@@ -10,7 +10,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use super::faults::FaultBoard;
 use super::kit::{Answer, CallError, Mailbox};
 use super::stats::{Directory, Vitals};
-use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, RestartPolicy, Verdict};
+use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, RestartDecision, RestartPolicy};
 use crate::telemetry::alarms::Alarms;
 
 /// Checking for hung children costs a few loads per child; a tenth of `hang_after` is precise enough.
@@ -127,8 +127,8 @@ impl Role {
 
     async fn start_children(&self, myself: &ActorRef<RoleMsg>, state: &mut RoleState) {
         for index in 0..state.children.len() {
-            let verdict = state.children.start(&myself.get_cell(), index).await;
-            schedule(&state.mailbox, verdict);
+            let decision = state.children.start(&myself.get_cell(), index).await;
+            schedule(&state.mailbox, decision);
             self.vitals.progress();
         }
     }
@@ -144,8 +144,8 @@ impl Role {
                 () = tokio::time::sleep(self.context.check_every()) => self.vitals.progress(),
             }
         };
-        let verdict = replaced.ok_or_else(|| NotReplaced::Stopped(id.to_owned()))?;
-        schedule(&state.mailbox, verdict);
+        let decision = replaced.ok_or_else(|| NotReplaced::Stopped(id.to_owned()))?;
+        schedule(&state.mailbox, decision);
         Ok(())
     }
 }
@@ -173,8 +173,8 @@ impl Actor for Role {
         match message {
             RoleMsg::StartChildren => self.start_children(&myself, state).await,
             RoleMsg::Restart { index, attempt } => {
-                let verdict = state.children.restart(&myself.get_cell(), index, attempt).await;
-                schedule(&state.mailbox, verdict);
+                let decision = state.children.restart(&myself.get_cell(), index, attempt).await;
+                schedule(&state.mailbox, decision);
             }
             RoleMsg::Check => {
                 state.children.kill_hung();
@@ -192,8 +192,8 @@ impl Actor for Role {
         event: SupervisionEvent,
         state: &mut RoleState,
     ) -> Result<(), ActorProcessingErr> {
-        let verdict = state.children.on_event(&event);
-        schedule(&state.mailbox, verdict);
+        let decision = state.children.on_event(&event);
+        schedule(&state.mailbox, decision);
         Ok(())
     }
 
@@ -204,8 +204,8 @@ impl Actor for Role {
     }
 }
 
-fn schedule(mailbox: &Mailbox<RoleMsg>, verdict: Verdict) {
-    if let Verdict::Restart { index, attempt, wait } = verdict {
+fn schedule(mailbox: &Mailbox<RoleMsg>, decision: RestartDecision) {
+    if let RestartDecision::Restart { index, attempt, wait } = decision {
         mailbox.tell_after(wait, RoleMsg::Restart { index, attempt });
     }
 }

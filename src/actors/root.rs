@@ -7,7 +7,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use super::kit::{Answer, CallError, Mailbox};
 use super::role::{MakeChildren, NotReplaced, Role, RoleHandle, SupervisionContext};
 use super::stats::Vitals;
-use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, Verdict};
+use super::supervision::{ActorKind, ChildReport, ChildSpec, Children, RestartDecision};
 
 /// Starting a role is quick; stopping one waits for its children, each of which has its own limit.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -150,8 +150,8 @@ impl Root {
 
     async fn start(&self, myself: &ActorRef<RootMsg>, state: &mut RootState, name: &str) -> Result<(), UnknownRole> {
         let index = Self::find(state, name)?;
-        let verdict = state.roles.start(&myself.get_cell(), index).await;
-        schedule(&state.mailbox, verdict);
+        let decision = state.roles.start(&myself.get_cell(), index).await;
+        schedule(&state.mailbox, decision);
         Ok(())
     }
 
@@ -163,8 +163,8 @@ impl Root {
 
     async fn replace(&self, myself: &ActorRef<RootMsg>, state: &mut RootState, id: &str) -> Result<(), NotReplaced> {
         let index = state.roles.index_of(id).ok_or_else(|| NotReplaced::Unknown(id.to_owned()))?;
-        let verdict = state.roles.replace(&myself.get_cell(), index).await;
-        schedule(&state.mailbox, verdict.ok_or_else(|| NotReplaced::Stopped(id.to_owned()))?);
+        let decision = state.roles.replace(&myself.get_cell(), index).await;
+        schedule(&state.mailbox, decision.ok_or_else(|| NotReplaced::Stopped(id.to_owned()))?);
         Ok(())
     }
 }
@@ -194,8 +194,8 @@ impl Actor for Root {
                 answer.give(());
             }
             RootMsg::Restart { index, attempt } => {
-                let verdict = state.roles.restart(&myself.get_cell(), index, attempt).await;
-                schedule(&state.mailbox, verdict);
+                let decision = state.roles.restart(&myself.get_cell(), index, attempt).await;
+                schedule(&state.mailbox, decision);
             }
             RootMsg::Check => {
                 state.roles.kill_hung();
@@ -213,8 +213,8 @@ impl Actor for Root {
         event: SupervisionEvent,
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
-        let verdict = state.roles.on_event(&event);
-        schedule(&state.mailbox, verdict);
+        let decision = state.roles.on_event(&event);
+        schedule(&state.mailbox, decision);
         Ok(())
     }
 
@@ -224,8 +224,8 @@ impl Actor for Root {
     }
 }
 
-fn schedule(mailbox: &Mailbox<RootMsg>, verdict: Verdict) {
-    if let Verdict::Restart { index, attempt, wait } = verdict {
+fn schedule(mailbox: &Mailbox<RootMsg>, decision: RestartDecision) {
+    if let RestartDecision::Restart { index, attempt, wait } = decision {
         mailbox.tell_after(wait, RootMsg::Restart { index, attempt });
     }
 }

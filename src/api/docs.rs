@@ -144,8 +144,12 @@ mod tests {
                         assert!(described.contains(part), "{method} {path}: {part} is not described");
                     }
                     let answers = operation["responses"].as_object().unwrap();
-                    let told = |status: &String| status.starts_with(['1', '2']);
-                    assert!(answers.keys().any(told) && answers.contains_key("default"), "{method} {path}: {:?}", answers.keys());
+                    let documented = |status: &String| status.starts_with(['1', '2']);
+                    assert!(
+                        answers.keys().any(documented) && answers.contains_key("default"),
+                        "{method} {path}: {:?}",
+                        answers.keys()
+                    );
                     assert!(
                         method != "post"
                             || path.ends_with("/start")

@@ -19,7 +19,7 @@ use crate::telemetry::families as family;
 use crate::telemetry::metrics::{Metrics, SECONDS};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
+struct RequestLabels {
     listener: &'static str,
     http_request_method: &'static str,
     http_route: String,
@@ -27,15 +27,15 @@ struct Labels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Listener {
+struct ListenerLabel {
     listener: &'static str,
 }
 
 /// The figures of every listener: registered once, as each family is exposed once. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HttpFigures {
-    durations: Family<Labels, Histogram, fn() -> Histogram>,
-    active: Family<Listener, Gauge>,
+    durations: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    active: Family<ListenerLabel, Gauge>,
 }
 
 impl HttpFigures {
@@ -43,7 +43,7 @@ impl HttpFigures {
     #[must_use]
     pub fn register(metrics: &Metrics) -> Self {
         let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
-        let active = Family::<Listener, Gauge>::default();
+        let active = Family::<ListenerLabel, Gauge>::default();
         metrics.register(&family::HTTP_DURATION, durations.clone());
         metrics.register(&family::HTTP_ACTIVE, active.clone());
         Self { durations, active }
@@ -52,7 +52,7 @@ impl HttpFigures {
     /// Those of one listener.
     #[must_use]
     pub fn of(&self, listener: &'static str) -> Figures {
-        let active = self.active.get_or_create_owned(&Listener { listener });
+        let active = self.active.get_or_create_owned(&ListenerLabel { listener });
         Figures { listener, durations: self.durations.clone(), active, requests: Arc::default() }
     }
 }
@@ -61,7 +61,7 @@ impl HttpFigures {
 #[derive(Debug, Clone)]
 pub struct Figures {
     listener: &'static str,
-    durations: Family<Labels, Histogram, fn() -> Histogram>,
+    durations: Family<RequestLabels, Histogram, fn() -> Histogram>,
     active: Gauge,
     /// Requests so far, whatever their outcome.
     pub requests: Arc<AtomicU64>,
@@ -77,7 +77,7 @@ impl Figures {
 
     /// Notes an answer.
     pub fn note(&self, method: &axum::http::Method, route: &str, status: axum::http::StatusCode, took: Duration) {
-        let labels = Labels {
+        let labels = RequestLabels {
             listener: self.listener,
             http_request_method: known_method(method),
             http_route: route.to_owned(),
@@ -89,7 +89,7 @@ impl Figures {
     /// The figure of one method, route and status, for a path that is too hot for a look-up.
     #[must_use]
     pub fn of(&self, method: &axum::http::Method, route: &str, status: axum::http::StatusCode) -> Histogram {
-        let labels = Labels {
+        let labels = RequestLabels {
             listener: self.listener,
             http_request_method: known_method(method),
             http_route: route.to_owned(),

@@ -151,7 +151,7 @@ impl Handler for ShopFront {
         if gate::is_preflight(&parts) {
             let mut response = StatusCode::NO_CONTENT.into_response();
             gate::put_preflight(response.headers_mut());
-            return Reply::Ready(finish(response, &Asked::of(&parts, Cors::Of(origin))));
+            return Reply::Ready(finish(response, &RequestFacts::of(&parts, Cors::Of(origin))));
         }
         self.inner.clone().route(parts, body, Cors::Of(origin), peer, entry)
     }
@@ -180,7 +180,7 @@ impl Handler for OperatorsFront {
 
 impl Inner {
     fn route(self: Arc<Self>, mut parts: Parts, body: RequestBody, cors: Cors, peer: Peer, entry: Entry) -> Reply {
-        let asked = Asked { trace: entry.trace.clone(), ..Asked::of(&parts, cors) };
+        let asked = RequestFacts { trace: entry.trace.clone(), ..RequestFacts::of(&parts, cors) };
         parts.extensions.insert(peer);
         parts.extensions.insert(self.limits);
         parts.extensions.insert(entry);
@@ -214,7 +214,7 @@ enum Cors {
 }
 
 /// The facts about a request that its answer needs.
-struct Asked {
+struct RequestFacts {
     caching: Option<HeaderValue>,
     is_head: bool,
     chunked: bool,
@@ -222,7 +222,7 @@ struct Asked {
     trace: Option<TraceContext>,
 }
 
-impl Asked {
+impl RequestFacts {
     fn of(parts: &Parts, cors: Cors) -> Self {
         Self {
             caching: caching(parts.uri.path()),
@@ -266,11 +266,11 @@ fn caching(path: &str) -> Option<HeaderValue> {
 }
 
 fn refuse(problem: Problem, parts: &Parts, cors: Cors) -> Reply {
-    Reply::Ready(finish(problem.into_response(), &Asked::of(parts, cors)))
+    Reply::Ready(finish(problem.into_response(), &RequestFacts::of(parts, cors)))
 }
 
 /// Renders a problem, and puts the headers that every answer has.
-fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
+fn finish(mut response: Response, asked: &RequestFacts) -> Response<OutBody> {
     let trace = response.extensions_mut().remove::<Trace>().and_then(|Trace(trace)| trace).or_else(|| asked.trace.clone());
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| bare_problem(&response));
     if let Some(problem) = problem {
@@ -278,7 +278,7 @@ fn finish(mut response: Response, asked: &Asked) -> Response<OutBody> {
         // "Not ready" is a valid answer, and probes repeat it while a start lasts.
         if problem.status.is_server_error()
             && problem.code != NOT_READY
-            && let Some(untold) = FAILURES.is_told(problem.code)
+            && let Some(untold) = FAILURES.is_requested(problem.code)
         {
             spans::within(trace.as_ref(), || {
                 tracing::warn!(

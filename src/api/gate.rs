@@ -131,7 +131,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Any caller.
-    pub(super) fn stranger() -> crate::api::server::Peer {
+    pub(super) fn any_peer() -> crate::api::server::Peer {
         crate::api::server::Peer { socket: ([192, 0, 2, 1], 5000).into(), client: None }
     }
 

@@ -267,7 +267,7 @@ pub fn livez() -> Ready<Response> {
 pub async fn readyz(State(shop): State<Arc<Shop>>) -> Response {
     let reasons = shop.readiness.reasons().await;
     // Read after the reasons, so that an answer that names the stop never calls the listener open.
-    let listener = if shop.readiness.is_stopping() { Listener::Closing } else { Listener::Open };
+    let listener = if shop.readiness.is_stopping() { ListenerState::Closing } else { ListenerState::Open };
     answer(reasons.into_iter().map(|reason| reason.text), None, listener)
 }
 
@@ -278,9 +278,9 @@ pub async fn readyz_in_full(State(operators): State<Arc<Operators>>) -> Response
     let warnings = Some(readiness.warnings()).filter(|warnings| !warnings.is_empty());
     let reasons = readiness.reasons().await;
     let listener = match operators.directory.find(LISTENER_ID).is_some_and(|entry| entry.is_running()) {
-        false => Listener::Closed,
-        true if readiness.is_stopping() => Listener::Closing,
-        true => Listener::Open,
+        false => ListenerState::Closed,
+        true if readiness.is_stopping() => ListenerState::Closing,
+        true => ListenerState::Open,
     };
     answer(reasons.iter().map(Alarm::in_full), warnings, listener)
 }
@@ -288,7 +288,7 @@ pub async fn readyz_in_full(State(operators): State<Arc<Operators>>) -> Response
 /// The shop's own listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Listener {
+enum ListenerState {
     Open,
     /// It still answers, but not for long: load balancers should send no more traffic.
     Closing,
@@ -297,23 +297,24 @@ enum Listener {
 }
 
 /// A ready process whose listener is open has nothing to add.
-fn answer(reasons: impl Iterator<Item = String>, warnings: Option<Vec<String>>, listener: Listener) -> Response {
-    let mut told: Vec<String> = Vec::new();
+fn answer(reasons: impl Iterator<Item = String>, warnings: Option<Vec<String>>, listener: ListenerState) -> Response {
+    let mut distinct: Vec<String> = Vec::new();
     // Two errors may read alike once their details are left out.
     reasons.for_each(|reason| {
-        if !told.contains(&reason) {
-            told.push(reason)
+        if !distinct.contains(&reason) {
+            distinct.push(reason)
         }
     });
-    if told.is_empty() {
+    if distinct.is_empty() {
         let mut body = json!({"status": "ready"});
         warnings.into_iter().for_each(|warnings| body["warnings"] = json!(warnings));
-        if listener != Listener::Open {
+        if listener != ListenerState::Open {
             body["listener"] = json!(listener);
         }
         return Json(body).into_response();
     }
-    let problem = Problem::unavailable(NOT_READY, told.join("; ")).with("reasons", json!(told)).with("listener", json!(listener));
+    let problem =
+        Problem::unavailable(NOT_READY, distinct.join("; ")).with("reasons", json!(distinct)).with("listener", json!(listener));
     warnings.into_iter().fold(problem, |problem, warnings| problem.with("warnings", json!(warnings))).into_response()
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::door::{Door, OpenShop};
-use super::progress::{Lags, PendingOrders, Progress};
+use super::progress::{Lags, PendingOrders, WorkProgress};
 use super::{Parts, figures};
 use crate::actors::alert_desk::{AlertDesk, AlertHandle};
 use crate::actors::catalog_view::{CatalogHandle, CatalogView};
@@ -220,8 +220,8 @@ impl Api {
     }
 
     /// The parts whose progress is watched.
-    pub(super) fn progress(&self, parts: &Parts, roots: &RootHandle, instance: &str) -> Progress {
-        Progress {
+    pub(super) fn progress(&self, parts: &Parts, roots: &RootHandle, instance: &str) -> WorkProgress {
+        WorkProgress {
             log: self.log.clone(),
             store: self.store.clone(),
             roots: roots.clone(),

@@ -80,7 +80,7 @@ impl Database {
     /// Migrates the database, waiting while it is down or another client's transaction holds a table. Errors that waiting cannot
     /// resolve are retried now and then, as an operator may resolve them.
     pub async fn migrate_when_up(store: Store, alarms: &Alarms) {
-        let mut told = false;
+        let mut reported = false;
         while let Err(error) = store.migrate().await {
             let alarm = if let StoreError::Held { by } = &error {
                 let text = "the database cannot be migrated: another session's open transaction locks its tables; end it";
@@ -90,16 +90,16 @@ impl Database {
             } else {
                 Some(Alarm::blocks(incurable(&error)).with_detail(error.in_full()))
             };
-            if alarm.is_none() && !told {
+            if alarm.is_none() && !reported {
                 let (place, error) = (place_of(&store), error.in_full());
                 tracing::warn!("cannot use PostgreSQL at {place} (DATABASE_URL) yet, trying again every second: {error}");
-                told = true;
+                reported = true;
             }
             alarms.set(MIGRATION, alarm);
             tokio::time::sleep(if error.is_retryable() { MIGRATE_AGAIN } else { CURED_AGAIN }).await;
         }
         alarms.clear(&MIGRATION);
-        if told {
+        if reported {
             tracing::info!("the database is ready");
         }
     }

@@ -33,7 +33,7 @@ pub(super) async fn prove(log: &Log, store: &Store, alarms: &Alarms) -> anyhow::
         Ok(None) => {}
         Ok(Some(reason)) => {
             log.discard_if_new();
-            bail!("{}", told(&reason));
+            bail!("{}", message(&reason));
         }
         Err(error) => {
             embedded.withhold(Some(format!(
@@ -52,8 +52,8 @@ async fn prove_later(log: Arc<EmbeddedLog>, store: Store, alarms: Alarms) {
         match ask(&log, &store).await {
             Ok(None) => return log.withhold(None),
             Ok(Some(reason)) => {
-                alarms.raise(About::cause(Cause::LogStrange), Alarm::blocks(told(&reason)));
-                return log.withhold(Some(told(&reason)));
+                alarms.raise(About::cause(Cause::LogStrange), Alarm::blocks(message(&reason)));
+                return log.withhold(Some(message(&reason)));
             }
             Err(_) if log.id().await.is_err() => return,
             Err(_) => {}
@@ -65,6 +65,6 @@ async fn ask(log: &EmbeddedLog, store: &Store) -> Result<Option<String>, Opening
     if store.has_positions_table().await? { foreign_log(log, store).await } else { Ok(None) }
 }
 
-fn told(reason: &str) -> String {
+fn message(reason: &str) -> String {
     format!("the event log is not the one that PostgreSQL's orders were settled from: {reason}. {WHAT_TO_DO}")
 }

@@ -41,7 +41,7 @@ const ALERT_DESK: &str = "alert-desk";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is watched.
-pub(super) struct Progress {
+pub(super) struct WorkProgress {
     pub log: Arc<dyn EventLog>,
     pub store: Store,
     pub roots: RootHandle,
@@ -57,7 +57,7 @@ pub(super) struct Progress {
 }
 
 /// Checks until it is aborted.
-pub(super) async fn watch(progress: Progress) {
+pub(super) async fn watch(progress: WorkProgress) {
     let every = progress.settings.look_every();
     let mut watch = Watch {
         stalls: Stalls::new(progress.settings.stalled_after),
@@ -77,7 +77,7 @@ pub(super) async fn watch(progress: Progress) {
 }
 
 struct Watch {
-    progress: Progress,
+    progress: WorkProgress,
     stalls: Stalls,
     trial: Trial,
     looked: Instant,
@@ -125,7 +125,7 @@ impl Watch {
     }
 }
 
-impl Progress {
+impl WorkProgress {
     async fn running_roles(&self) -> Option<BTreeSet<RoleName>> {
         let roles = self.roots.report(PATIENCE).await.ok()?;
         let running = roles.iter().filter(|role| role.state != ChildState::Stopped);

@@ -25,7 +25,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(3);
 /// SIGTERM, SIGINT, SIGQUIT, and SIGHUP unless it is ignored (as by `nohup`).
 #[derive(Debug, Clone)]
 pub struct StopSignals {
-    told: CancellationToken,
+    requested: CancellationToken,
 }
 
 /// The effect of the second signal.
@@ -43,9 +43,9 @@ impl StopSignals {
     /// # Errors
     /// If the system refuses.
     pub fn listen(second: Second) -> anyhow::Result<Self> {
-        let told = CancellationToken::new();
+        let requested = CancellationToken::new();
         let (report, listening) = mpsc::channel();
-        let tell = told.clone();
+        let tell = requested.clone();
         let listen = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
             match runtime.context("starting the runtime of the signals") {
@@ -55,31 +55,31 @@ impl StopSignals {
         };
         thread::Builder::new().name("signals".to_owned()).spawn(listen).context("starting the thread of the signals")?;
         listening.recv().context("listening for signals")??;
-        Ok(Self { told })
+        Ok(Self { requested })
     }
 
     /// Whether the first signal has arrived.
     #[must_use]
-    pub fn is_told(&self) -> bool {
-        self.told.is_cancelled()
+    pub fn is_requested(&self) -> bool {
+        self.requested.is_cancelled()
     }
 
     /// Waits for the first signal.
     pub async fn wait(&self) {
-        self.told.cancelled().await;
+        self.requested.cancelled().await;
     }
 
     /// Runs `work`; returns `None` if the first signal arrives before it is done, which drops it.
     ///
     /// # Errors
     /// Those of the work.
-    pub fn unless_told<T>(
+    pub fn unless_requested<T>(
         &self,
         work: impl Future<Output = anyhow::Result<T>>,
     ) -> impl Future<Output = anyhow::Result<Option<T>>> {
         // Boxed: the future of a whole start is too large for the waiting task's stack.
         let work = Box::pin(work);
-        async move { self.told.run_until_cancelled(work).await.transpose() }
+        async move { self.requested.run_until_cancelled(work).await.transpose() }
     }
 }
 

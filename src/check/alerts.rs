@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::decode::{AlertRecord, OutputCause, fingerprint};
 use super::ledger::DueAlert;
-use super::reading::{Source, Unread};
-use super::report::{Breach, Check, Report};
+use super::reading::{CheckedLog, Unread};
+use super::report::{Breach, Check, Findings};
 
 use crate::log::{LogError, Record, Topic};
 
@@ -22,7 +22,7 @@ pub struct Alerts {
 
 impl Alerts {
     /// Reads `inventory-alerts` to its end; also returns what could not be read of it.
-    pub async fn read(source: Source<'_>) -> Result<(Self, Vec<Unread>), LogError> {
+    pub async fn read(source: CheckedLog<'_>) -> Result<(Self, Vec<Unread>), LogError> {
         let mut alerts = Self { since_ms: i64::MIN, ..Self::default() };
         let starts = source.log.topics().await?;
         let deleted =
@@ -61,7 +61,7 @@ impl Alerts {
     }
 
     /// Required alerts that are missing, and alerts that no event requires.
-    pub fn finish(self, report: &mut Report) {
+    pub fn finish(self, report: &mut Findings) {
         for (due, cause) in self.missing {
             let breach =
                 Breach::new(Check::AlertsRecomputed, "inventory-alerts", format!("{} ({cause:?})", due.message), "no such alert");

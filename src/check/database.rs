@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::{PgPool, Row};
 
 use super::decode::{Event, fingerprint, order_item};
-use super::report::{Breach, Check, Report};
+use super::report::{Breach, Check, Findings};
 use crate::log::Record;
 
 /// Ids queried at once.
@@ -15,7 +15,7 @@ const LOOKUP: usize = 5000;
 
 /// The compared columns of one row of `order_items`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Item {
+struct ItemColumns {
     /// Fingerprint of product and quantity.
     wants: u64,
     /// Allocated, shortfall, fingerprint of the event's id.
@@ -28,7 +28,7 @@ struct Item {
 #[derive(Debug, Default)]
 pub struct DatabaseSnapshot {
     /// By fingerprint of `order_item_id`: 10 million rows are under a gigabyte.
-    items: HashMap<u64, Item>,
+    items: HashMap<u64, ItemColumns>,
     /// Last record of `inventory-events` that was booked, per partition.
     booked: HashMap<i32, i64>,
     /// Items that the log names and the snapshot lacks: newer than the snapshot, or phantoms.
@@ -83,7 +83,8 @@ impl DatabaseSnapshot {
             self.allocated += allocated.unwrap_or(0);
             let outcome =
                 allocated.map(|units| (units, shortfall.unwrap_or(-1), fingerprint(&event.as_deref().unwrap_or_default())));
-            let item = Item { wants: fingerprint(&(product.as_str(), quantity)), outcome, direct: via == "direct", seen: false };
+            let item =
+                ItemColumns { wants: fingerprint(&(product.as_str(), quantity)), outcome, direct: via == "direct", seen: false };
             self.items.insert(fingerprint(&id.as_str()), item);
         }
         rows.last().map(|last| last.try_get(0)).transpose()
@@ -147,7 +148,7 @@ impl DatabaseSnapshot {
     }
 
     /// Compares an event with the outcome in its row.
-    pub fn event(&mut self, event: &Event, record: &Record, position: &str, report: &mut Report) {
+    pub fn event(&mut self, event: &Event, record: &Record, position: &str, report: &mut Findings) {
         let outcome_kind = event.order_id.is_some() && event.event_type != "ORDER_EXPIRED";
         let Some(id) = event.order_item_id.as_deref().filter(|_| outcome_kind) else { return };
         let Some(item) = self.items.get_mut(&fingerprint(&id)) else { return };
@@ -176,7 +177,7 @@ impl DatabaseSnapshot {
     }
 
     /// What is left: outcomes without an event, and items without a row.
-    pub async fn finish(self, pool: &PgPool, report: &mut Report) -> Result<(), sqlx::Error> {
+    pub async fn finish(self, pool: &PgPool, report: &mut Findings) -> Result<(), sqlx::Error> {
         for breach in self.breaches {
             report.breach(breach);
         }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 
 use super::decode::{self, Event, OutputCause, Update, fingerprint};
-use super::report::{Breach, Check, Report};
+use super::report::{Breach, Check, Findings};
 use crate::log::partitioner::partition_of;
 use crate::log::{PartitionId, Record, Topic};
 
@@ -129,7 +129,7 @@ impl Inputs {
     }
 
     /// Reads one record that the engine has taken (its position lies before the committed one).
-    pub fn take(&mut self, record: &Record, partitions: PartitionId, elsewhere: &Elsewhere, report: &mut Report) {
+    pub fn take(&mut self, record: &Record, partitions: PartitionId, elsewhere: &Elsewhere, report: &mut Findings) {
         if record.topic == Topic::OrderEvents {
             self.take_order(record, partitions, elsewhere, report);
         } else {
@@ -137,7 +137,7 @@ impl Inputs {
         }
     }
 
-    fn take_order(&mut self, record: &Record, partitions: PartitionId, elsewhere: &Elsewhere, report: &mut Report) {
+    fn take_order(&mut self, record: &Record, partitions: PartitionId, elsewhere: &Elsewhere, report: &mut Findings) {
         let place = usize::try_from(record.offset - self.first_order).unwrap_or_default();
         self.orders.resize(place + 1, Expected::Nothing);
         self.items.resize(place + 1, 0);
@@ -172,7 +172,7 @@ impl Inputs {
         };
     }
 
-    fn take_updates(&mut self, record: &Record, partitions: PartitionId, elsewhere: &Elsewhere, report: &mut Report) {
+    fn take_updates(&mut self, record: &Record, partitions: PartitionId, elsewhere: &Elsewhere, report: &mut Findings) {
         let aside = self.aside(record, elsewhere);
         for (index, update) in (0..).zip(decode::updates(record)) {
             let product = match &update {
@@ -195,7 +195,14 @@ impl Inputs {
     }
 
     /// Strikes off the input that an event names, and judges the silent ones before it.
-    pub fn strike(&mut self, event: &Event, cause: OutputCause, position: &str, stock_before: Option<i64>, report: &mut Report) {
+    pub fn strike(
+        &mut self,
+        event: &Event,
+        cause: OutputCause,
+        position: &str,
+        stock_before: Option<i64>,
+        report: &mut Findings,
+    ) {
         match cause {
             OutputCause::Order { partition, offset, .. } if partition == self.partition => {
                 self.strike_order(event, offset, position, report)
@@ -214,7 +221,7 @@ impl Inputs {
         }
     }
 
-    fn strike_order(&mut self, event: &Event, offset: i64, position: &str, report: &mut Report) {
+    fn strike_order(&mut self, event: &Event, offset: i64, position: &str, report: &mut Findings) {
         // Older than what the log keeps, or younger than what is judged.
         let Ok(place) = usize::try_from(offset - self.first_order) else { return };
         if offset >= self.orders_taken {
@@ -258,7 +265,7 @@ impl Inputs {
         }
     }
 
-    fn strike_update(&mut self, event: &Event, at: (i64, u32), position: &str, stock_before: Option<i64>, report: &mut Report) {
+    fn strike_update(&mut self, event: &Event, at: (i64, u32), position: &str, stock_before: Option<i64>, report: &mut Findings) {
         let product = &event.product_id;
         let waiting = self.updates.get_mut(product).map(std::mem::take).unwrap_or_default();
         let (before, mut after): (VecDeque<_>, VecDeque<_>) =
@@ -270,10 +277,10 @@ impl Inputs {
         let is_second = self.struck.get(product) == Some(&at);
         match after.front().filter(|update| (update.offset, update.index) == at).map(|update| &update.update) {
             Some(Update::Upsert { stock, price, details, .. }) => {
-                let told = (event.current_inventory, event.current_price.unwrap_or(*price));
-                if told != (*stock, *price) {
+                let stated = (event.current_inventory, event.current_price.unwrap_or(*price));
+                if stated != (*stock, *price) {
                     let (expected, found) =
-                        (format!("stock {stock} price {price}"), format!("stock {} price {}", told.0, told.1));
+                        (format!("stock {stock} price {price}"), format!("stock {} price {}", stated.0, stated.1));
                     report.breach(Breach::new(Check::OrderMatchesInput, position, expected, found).of_product(product));
                 }
                 self.details.insert(product.clone(), *details);
@@ -292,7 +299,14 @@ impl Inputs {
     }
 
     /// Updates without an event must have changed nothing at some moment between their neighbours.
-    fn judge_silent(&self, product: &str, silent: VecDeque<UnmatchedUpdate>, window: &[i64], unknown: bool, report: &mut Report) {
+    fn judge_silent(
+        &self,
+        product: &str,
+        silent: VecDeque<UnmatchedUpdate>,
+        window: &[i64],
+        unknown: bool,
+        report: &mut Findings,
+    ) {
         for UnmatchedUpdate { offset, index, update } in silent {
             let position = format!("product-updates/{}/{offset}/{index}", self.partition);
             let sound = match &update {
@@ -312,7 +326,7 @@ impl Inputs {
     }
 
     /// Judges what is left when all events were read. `stock_of` gives the stock of a living product.
-    pub fn finish(mut self, elsewhere: &Elsewhere, stock_of: impl Fn(&str) -> Option<i64>, report: &mut Report) {
+    pub fn finish(mut self, elsewhere: &Elsewhere, stock_of: impl Fn(&str) -> Option<i64>, report: &mut Findings) {
         for (product, silent) in std::mem::take(&mut self.updates) {
             let mut window = self.window.remove(&product).unwrap_or_default();
             let now = stock_of(&product);
@@ -337,7 +351,7 @@ impl Inputs {
     }
 
     /// A dead letter names a record that is there.
-    fn judge_dead(&self, elsewhere: &Elsewhere, report: &mut Report) {
+    fn judge_dead(&self, elsewhere: &Elsewhere, report: &mut Findings) {
         for (topic, partition, offset) in elsewhere.dead.iter().filter(|(_, partition, _)| *partition == self.partition) {
             let kept =
                 if *topic == Topic::OrderEvents.name() { self.first_order..self.orders_taken } else { self.updates_kept.clone() };
@@ -360,14 +374,14 @@ impl Inputs {
         }
     }
 
-    fn must_be_dead(&self, record: &Record, aside: Aside, report: &mut Report) {
+    fn must_be_dead(&self, record: &Record, aside: Aside, report: &mut Findings) {
         if aside != Aside::Dead {
             let position = format!("{}/{}/{}", record.topic, self.partition, record.offset);
             report.breach(Breach::new(Check::InputAccounted, position, "a dead letter", "none"));
         }
     }
 
-    fn must_be_moved(&self, record: &Record, aside: Aside, report: &mut Report) {
+    fn must_be_moved(&self, record: &Record, aside: Aside, report: &mut Findings) {
         report.count("records moved", 1);
         if aside != Aside::Moved {
             let position = format!("{}/{}/{}", record.topic, self.partition, record.offset);

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::decode::{Event, OutputCause};
-use super::report::{Breach, Check, Report};
+use super::report::{Breach, Check, Findings};
 
 /// Stock levels that raise an alert; configured, as for the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Ledger {
     }
 
     /// Books one event found at `position`; returns the alerts that it calls for.
-    pub fn book(&mut self, event: &Event, cause: OutputCause, position: &str, report: &mut Report) -> Vec<DueAlert> {
+    pub fn book(&mut self, event: &Event, cause: OutputCause, position: &str, report: &mut Findings) -> Vec<DueAlert> {
         let effect = effect_of(event);
         if !EVENT_TYPES.contains(&event.event_type.as_str()) {
             let breach = Breach::new(Check::Readable, position, "an event type of the contract", &event.event_type);
@@ -162,7 +162,7 @@ impl Ledger {
         effect: Effect,
         cause: OutputCause,
         position: &str,
-        report: &mut Report,
+        report: &mut Findings,
     ) -> Account {
         let opening = event.previous_inventory.unwrap_or(event.current_inventory);
         let mut account = before.unwrap_or(Account {
@@ -204,7 +204,7 @@ impl Ledger {
     }
 
     /// An answer about a product must repeat what the product is, if it names a revision at all.
-    fn check_answer(&self, event: &Event, position: &str, report: &mut Report) {
+    fn check_answer(&self, event: &Event, position: &str, report: &mut Findings) {
         let (Some(account), Some(version)) = (self.accounts.get(&event.product_id), event.version) else { return };
         if (account.version, account.stock) != (version, event.current_inventory) {
             let expected = format!("version {} stock {}", account.version, account.stock);
@@ -266,7 +266,7 @@ fn effect_of(event: &Event) -> Effect {
     }
 }
 
-fn check_order(event: &Event, position: &str, report: &mut Report) {
+fn check_order(event: &Event, position: &str, report: &mut Findings) {
     if event.order_id.is_none() {
         return;
     }
@@ -289,7 +289,7 @@ fn check_order(event: &Event, position: &str, report: &mut Report) {
     }
 }
 
-fn check_chain(account: &Account, event: &Event, effect: Effect, second: bool, position: &str, report: &mut Report) {
+fn check_chain(account: &Account, event: &Event, effect: Effect, second: bool, position: &str, report: &mut Findings) {
     let product = &event.product_id;
     let stock = if account.removed { 0 } else { account.stock };
     if event.previous_inventory != Some(stock) {

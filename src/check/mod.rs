@@ -34,8 +34,8 @@ use self::inputs::{Elsewhere, Inputs};
 use self::ledger::Ledger;
 pub use self::ledger::Thresholds;
 use self::products::Products;
-use self::reading::{Source, Unread};
-pub use self::report::{Breach, Check, Report};
+use self::reading::{CheckedLog, Unread};
+pub use self::report::{Breach, Check, Findings};
 use self::stale::Deadlines;
 use crate::log::{EventLog, LogError, Offset, PartitionId, Positions, Record, Topic, TopicPartition};
 
@@ -72,14 +72,14 @@ pub enum CheckError {
 ///
 /// # Errors
 /// [`CheckError`] if something could not be read; a breach is no error.
-pub async fn run(subject: &Subject<'_>) -> Result<Report, CheckError> {
-    let mut report = Report::default();
+pub async fn run(subject: &Subject<'_>) -> Result<Findings, CheckError> {
+    let mut report = Findings::default();
     let database = match subject.pool {
         Some(pool) => DatabaseSnapshot::snapshot(pool, subject.patience * STATEMENT).await,
         None => Ok(DatabaseSnapshot::default()),
     };
     let database = database.map_err(|error| report.unread.push(format!("could not be judged: PostgreSQL, {error}"))).ok();
-    let source = Source { log: subject.log, patience: subject.patience };
+    let source = CheckedLog { log: subject.log, patience: subject.patience };
     let positions = subject.log.committed(subject.group).await?;
     let (starts, ends) = bounds(subject.log).await?;
     let mut elsewhere = Elsewhere::default();
@@ -100,8 +100,8 @@ pub async fn run(subject: &Subject<'_>) -> Result<Report, CheckError> {
 
 struct Run<'a> {
     subject: &'a Subject<'a>,
-    source: Source<'a>,
-    report: &'a mut Report,
+    source: CheckedLog<'a>,
+    report: &'a mut Findings,
     positions: Positions,
     starts: HashMap<TopicPartition, Offset>,
     ends: HashMap<TopicPartition, Offset>,
@@ -272,7 +272,7 @@ async fn bounds(log: &dyn EventLog) -> Result<(Offsets, Offsets), LogError> {
 }
 
 /// Dead letters and second writings of all partitions.
-async fn gather(source: Source<'_>, elsewhere: &mut Elsewhere) -> Result<Vec<Unread>, LogError> {
+async fn gather(source: CheckedLog<'_>, elsewhere: &mut Elsewhere) -> Result<Vec<Unread>, LogError> {
     let topics = [Topic::DeadLetters, Topic::ProductUpdates, Topic::OrderEvents];
     let take = |record: &Record| {
         if record.topic == Topic::DeadLetters { elsewhere.dead_letter(record) } else { elsewhere.second_writing(record) }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::decode::to_cents;
 use super::ledger::Account;
-use super::reading::{Source, Unread};
-use super::report::{Breach, Check, Report};
+use super::reading::{CheckedLog, Unread};
+use super::report::{Breach, Check, Findings};
 use super::stale::Deadlines;
 use crate::log::{LogError, PartitionId, Record, Topic};
 
@@ -26,7 +26,7 @@ struct Held {
     /// The next deadline, while it is not stale.
     fresh: Option<i64>,
     /// What the value calls itself, where that is not the key.
-    stranger: Option<String>,
+    other_id: Option<String>,
 }
 
 /// A tombstone that names the revision of the product's removal.
@@ -46,7 +46,7 @@ pub struct Products {
 
 impl Products {
     /// Reads `products` to its end; also returns what could not be read of it.
-    pub async fn read(source: Source<'_>) -> Result<(Self, Vec<Unread>), LogError> {
+    pub async fn read(source: CheckedLog<'_>) -> Result<(Self, Vec<Unread>), LogError> {
         let mut products = Self::default();
         let unread = source.all(&[Topic::Products], |record| products.take(record)).await?;
         Ok((products, unread))
@@ -71,9 +71,9 @@ impl Products {
                 let header = record.headers.get_str("kartshoppe-state");
                 let revision = header.and_then(revision);
                 let (stale, fresh) = header.and_then(deadline).unwrap_or_default();
-                let stranger = value["productId"].as_str().filter(|id| *id != key).map(str::to_owned);
+                let other_id = value["productId"].as_str().filter(|id| *id != key).map(str::to_owned);
                 let (partition, offset, append_time_ms) = (record.partition, record.offset, record.append_time_ms);
-                let held = Held { partition, offset, append_time_ms, revision, stock, price, stale, fresh, stranger };
+                let held = Held { partition, offset, append_time_ms, revision, stock, price, stale, fresh, other_id };
                 self.gone.remove(key);
                 self.held.insert(key.to_owned(), held);
             }
@@ -86,7 +86,7 @@ impl Products {
         partition: PartitionId,
         accounts: &HashMap<String, Account>,
         deadlines: &Deadlines,
-        report: &mut Report,
+        report: &mut Findings,
     ) {
         for (product, account) in accounts {
             match self.held.get(product) {
@@ -111,7 +111,7 @@ impl Products {
     }
 
     /// Compares the tombstone with the account that it closes.
-    fn compare_gone(&self, product: &str, account: &Account, report: &mut Report) {
+    fn compare_gone(&self, product: &str, account: &Account, report: &mut Findings) {
         let Some(Gone { partition, offset, revision }) = self.gone.get(product) else { return };
         let now = (account.life, account.version);
         if *revision != now && !was_left_behind(*revision, account) {
@@ -122,7 +122,7 @@ impl Products {
     }
 
     /// Compares every product of the read model, which may be newer than `products` was when it was read.
-    pub fn compare_read_model(&self, shown: &[Value], report: &mut Report) {
+    pub fn compare_read_model(&self, shown: &[Value], report: &mut Findings) {
         report.count("products shown", i64::try_from(shown.len()).unwrap_or(i64::MAX));
         let shown: HashMap<_, _> = shown.iter().filter_map(|product| Some((product["productId"].as_str()?, product))).collect();
         for (product, held) in &self.held {
@@ -145,10 +145,10 @@ impl Products {
     }
 }
 
-fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Report) {
-    if let Some(stranger) = &held.stranger {
+fn compare_one(product: &str, account: &Account, held: &Held, report: &mut Findings) {
+    if let Some(other_id) = &held.other_id {
         let position = format!("products/{}/{}", held.partition, held.offset);
-        report.breach(Breach::new(Check::ProductsHoldTheLast, position, product, stranger).of_product(product));
+        report.breach(Breach::new(Check::ProductsHoldTheLast, position, product, other_id).of_product(product));
     }
     // The events were read last: they may contain a later deadline, but must not end before this one.
     if let Some(deadline) = held.stale.filter(|deadline| !account.removed && account.last_stale < Some(*deadline)) {
@@ -185,7 +185,7 @@ fn was_left_behind(revision: (i64, u64), account: &Account) -> bool {
 }
 
 /// Its deadline is not one that was passed over.
-fn compare_turn(product: &str, account: &Account, held: &Held, deadlines: &Deadlines, report: &mut Report) {
+fn compare_turn(product: &str, account: &Account, held: &Held, deadlines: &Deadlines, report: &mut Findings) {
     let Some(deadline) = held.fresh.filter(|_| !account.removed) else { return };
     if let Some(later) = deadlines.passed_over(deadline, held.append_time_ms) {
         let position = format!("products/{}/{}", held.partition, held.offset);

@@ -34,12 +34,12 @@ impl fmt::Display for Unread {
 
 /// The log, and how long reading may make no progress.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct CheckedLog<'a> {
     pub log: &'a dyn EventLog,
     pub patience: Duration,
 }
 
-impl Source<'_> {
+impl CheckedLog<'_> {
     /// Passes every record of a partition to `take`, in chunks, until it returns `false`.
     pub async fn each(&self, at: TopicPartition, mut take: impl FnMut(&[Record]) -> bool) -> Result<(), Unread> {
         let opened = tokio::time::timeout(self.patience, self.log.reader(&[(at, Start::Beginning)], Stop::AtEnd)).await;

@@ -144,7 +144,7 @@ impl fmt::Display for Breach {
 /// The verdict with its evidence.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct Findings {
     /// Breaches by check; a check that is not there found nothing.
     pub counts: BTreeMap<Check, u64>,
     /// The first breaches in full.
@@ -159,7 +159,7 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-impl Report {
+impl Findings {
     /// Records a breach.
     pub fn breach(&mut self, breach: Breach) {
         *self.counts.entry(breach.check).or_default() += 1;
@@ -195,7 +195,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for check in Check::ALL {
             match self.counts.get(&check) {

@@ -43,7 +43,7 @@ mod tests {
             deadlines.came_due(deadline, append);
         }
         assert_eq!(deadlines.passed_over(14_000, 5_000), Some(15_000));
-        assert_eq!(deadlines.passed_over(15_000, 5_000), None, "the same deadline is nobody's before");
+        assert_eq!(deadlines.passed_over(15_000, 5_000), None, "the same deadline is not passed over");
         assert_eq!(deadlines.passed_over(11_000, 25_000), Some(12_000), "only what came due afterwards");
         assert_eq!(deadlines.passed_over(14_000, 25_000), None);
         assert_eq!(deadlines.passed_over(11_000, 29_500), None, "perhaps of the same transaction");

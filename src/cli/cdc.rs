@@ -131,8 +131,8 @@ async fn repair(config: &Config, halt_at: Option<Step>) -> anyhow::Result<ExitCo
 async fn repair_on(config: &Config, log: &dyn EventLog, steps: &HaltAt) -> anyhow::Result<Begun> {
     log.create_topics(&Topic::ALL.into_iter().filter(|topic| topic.is_ours()).collect::<Vec<_>>()).await?;
     let stop = StopSignals::listen(Second::Ends)?;
-    let private = stop.unless_told(start_private(config)).await?.context("interrupted by a signal")?;
-    let repaired = stop.unless_told(async {
+    let private = stop.unless_requested(start_private(config)).await?.context("interrupted by a signal")?;
+    let repaired = stop.unless_requested(async {
         let wal = WalConfig::new(url(config)?, &config.cdc.slot);
         Ok(wal::repair_in_steps(&wal, log, steps).await?)
     });

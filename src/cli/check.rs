@@ -41,7 +41,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if report.holds() && report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn judge(config: &Config, patience: Duration) -> anyhow::Result<check::Report> {
+async fn judge(config: &Config, patience: Duration) -> anyhow::Result<check::Findings> {
     let Log { log, .. } = Log::open_for_reading(config).await?;
     let url = match config.postgres.database_url.as_str() {
         "" => private_server::urls(&config.data_dir)?.context("no shop has run here: there is no private database")?.database,

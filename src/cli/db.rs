@@ -120,8 +120,8 @@ async fn with_database(config: &Config, work: impl AsyncFnOnce(&Database) -> any
     std::fs::create_dir_all(&config.data_dir)?;
     let root = Path::new(&config.data_dir).canonicalize()?;
     let stop = StopSignals::listen(Second::Ends)?;
-    let database = stop.unless_told(Database::start(config, &root)).await?.context(BROKEN_OFF)?;
-    let result = stop.unless_told(work(&database)).await;
+    let database = stop.unless_requested(Database::start(config, &root)).await?.context(BROKEN_OFF)?;
+    let result = stop.unless_requested(work(&database)).await;
     database.stop().await;
     result?.context(BROKEN_OFF)
 }

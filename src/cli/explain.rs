@@ -44,7 +44,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     if args.json {
         output::json(&timeline)?;
     } else {
-        output::print(told(&timeline))?;
+        output::print(rendered(&timeline))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -73,7 +73,7 @@ async fn read_once(log: &dyn EventLog, query: &TimelineQuery) -> anyhow::Result<
 }
 
 /// The answer in words.
-fn told(timeline: &ProductTimeline) -> String {
+fn rendered(timeline: &ProductTimeline) -> String {
     let ProductTimeline { product_id, at, state, revision, cause, proof, changes, since, .. } = timeline;
     let when = at.map_or_else(|| "now".to_owned(), |at| format!("at {}", time(at)));
     let mut text = match state {

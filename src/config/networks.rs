@@ -99,7 +99,9 @@ mod tests {
             "*",
         ] {
             assert_eq!(Network::parse(bad), None, "{bad}");
-            assert!(bad_network(&["::1".to_owned(), bad.to_owned()]).is_some_and(|told| told.contains(&format!("{bad:?}"))));
+            assert!(
+                bad_network(&["::1".to_owned(), bad.to_owned()]).is_some_and(|message| message.contains(&format!("{bad:?}")))
+            );
         }
     }
 }

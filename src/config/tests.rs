@@ -108,8 +108,8 @@ fn a_file_that_cannot_be_read_is_told_without_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("own.toml"), "[postgres]\ndatabase_url = \"postgres://u:hunter2@db/shop\n").unwrap();
     let options = LoadOptions { folder: folder.path().into(), profile: Some("own".to_owned()), ..LoadOptions::default() };
-    let told = Config::load(&options).unwrap_err().to_string();
-    assert!(told.contains("own.toml: line 2: ") && !told.contains("hunter2"), "{told}");
+    let message = Config::load(&options).unwrap_err().to_string();
+    assert!(message.contains("own.toml: line 2: ") && !message.contains("hunter2"), "{message}");
 }
 
 #[test]

@@ -16,12 +16,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tokio_util::sync::CancellationToken;
 
-use super::record::{Breach, Purchase, Record};
+use super::record::{Breach, DrillRecord, Purchase};
 use super::shoppers::Crowd;
 use super::storefront::{Said, Storefront};
 
 /// How long after an order is settled its page may wait for the news.
-const TOLD_WITHIN: Duration = Duration::from_secs(10);
+const NOTIFIED_WITHIN: Duration = Duration::from_secs(10);
 /// An order that is not settled by then is left to the verdict.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ pub struct Buyers {
     pub seed: u64,
     pub crowd: Arc<Crowd>,
     pub storefront: Storefront,
-    pub record: Arc<Record>,
+    pub record: Arc<DrillRecord>,
     /// Base URL of the pages' sockets.
     pub pages: String,
 }
@@ -55,30 +55,30 @@ impl Buyers {
         let url = format!("{}/ecommerce/{}/{}", self.pages, purchase.session, purchase.user);
         let Ok((mut socket, _)) = tokio_tungstenite::connect_async(url).await else { return tokio::time::sleep(AGAIN).await };
         // Its first frame says that the page is registered: from now on it must be sent every change.
-        let known = tokio::time::timeout(TOLD_WITHIN, socket.next()).await;
+        let known = tokio::time::timeout(NOTIFIED_WITHIN, socket.next()).await;
         if !matches!(known, Ok(Some(Ok(_)))) {
             return tokio::time::sleep(AGAIN).await;
         }
         // The page is read while it buys: nothing is required for a page that does not read.
-        let (tell, told) = tokio::sync::watch::channel(None);
-        let hearing = hear(&mut socket, &tell);
+        let (notify, notified) = tokio::sync::watch::channel(None);
+        let receiving = receive(&mut socket, &notify);
         let buying = async {
             let Some(order) = self.crowd.buy(purchase, over).await else { return };
-            self.wait_for(&order, purchase, told).await;
+            self.wait_for(&order, purchase, notified).await;
         };
         tokio::select! {
             () = buying => {}
             // The connection is cut: nothing is required any more.
-            () = hearing => {}
+            () = receiving => {}
         }
     }
 
     /// Waits until the order is settled, and then until the page is notified.
-    async fn wait_for(&self, order: &str, purchase: &Purchase, mut told: tokio::sync::watch::Receiver<Option<String>>) {
+    async fn wait_for(&self, order: &str, purchase: &Purchase, mut notified: tokio::sync::watch::Receiver<Option<String>>) {
         let deadline = Instant::now() + SETTLED_WITHIN;
         loop {
-            if told.borrow().as_deref() == Some(order) {
-                return self.record.buyer_told();
+            if notified.borrow().as_deref() == Some(order) {
+                return self.record.buyer_notified();
             }
             if let Said::Yes(shown) = self.storefront.order(order, &purchase.session).await
                 && shown["status"] != "PENDING"
@@ -91,22 +91,23 @@ impl Buyers {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         loop {
-            match tokio::time::timeout(TOLD_WITHIN, told.wait_for(|said| said.as_deref() == Some(order))).await {
-                Ok(Ok(_)) => return self.record.buyer_told(),
+            match tokio::time::timeout(NOTIFIED_WITHIN, notified.wait_for(|said| said.as_deref() == Some(order))).await {
+                Ok(Ok(_)) => return self.record.buyer_notified(),
                 // No page is left to be notified.
                 Ok(Err(_)) => return,
                 // A frozen shop sends nothing.
-                Err(_) if !self.record.ran_for(TOLD_WITHIN) => {}
+                Err(_) if !self.record.ran_for(NOTIFIED_WITHIN) => {}
                 Err(_) => break,
             }
         }
-        let what = format!("order {order} is settled, but the page of {} was not notified within {TOLD_WITHIN:?}", purchase.user);
+        let what =
+            format!("order {order} is settled, but the page of {} was not notified within {NOTIFIED_WITHIN:?}", purchase.user);
         self.record.breach(Breach::NotTold, what);
     }
 }
 
 /// Receives the page's frames until the connection is cut; keeps the order that was last reported as settled.
-async fn hear(socket: &mut Socket, tell: &tokio::sync::watch::Sender<Option<String>>) {
+async fn receive(socket: &mut Socket, tell: &tokio::sync::watch::Sender<Option<String>>) {
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };
         if !text.contains("ORDER_UPDATE") {

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::database::DrillDatabase;
 use super::operator::Operator;
 use super::plan::Plan;
-use super::record::Record;
-use super::report::Report;
+use super::record::DrillRecord;
+use super::report::DrillReport;
 use super::schedule::{Fault, STORM_KILLS, faults};
 use super::shop::{DrilledShop, Seat};
 use super::shoppers::Crowd;
@@ -39,7 +39,7 @@ pub struct Striker<'a> {
     pub crowd: &'a Crowd,
     pub operator: &'a Operator,
     pub database: &'a DrillDatabase,
-    pub record: &'a Record,
+    pub record: &'a DrillRecord,
     pub storefront: &'a Storefront,
 }
 
@@ -100,7 +100,7 @@ impl Striker<'_> {
     pub async fn strike_all(
         &self,
         shop: &mut DrilledShop,
-        report: &mut Report,
+        report: &mut DrillReport,
         tell: &(dyn Fn(&str) + Sync),
         stop: &CancellationToken,
     ) -> Option<String> {

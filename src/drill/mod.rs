@@ -44,8 +44,8 @@ use self::operator::Operator;
 use self::pages::Gallery;
 use self::plan::Plan;
 use self::process::ShopProcess;
-use self::record::Record;
-pub use self::report::{DrillOutcome, Report};
+use self::record::DrillRecord;
+pub use self::report::{DrillOutcome, DrillReport};
 pub use self::shop::DrilledShop;
 use self::shoppers::Crowd;
 use self::storefront::Storefront;
@@ -75,7 +75,7 @@ pub async fn run(
     place: &DrillPaths,
     tell: &(dyn Fn(&str) + Sync),
     stop: CancellationToken,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<DrillReport> {
     std::fs::create_dir_all(&place.folder).with_context(|| format!("making {}", place.folder.display()))?;
     if plan.faults.full_disks > 0 {
         surroundings::can_be_filled(&place.folder)?;
@@ -90,7 +90,7 @@ pub async fn run(
 /// The parts of a running drill.
 struct Drill<'a> {
     plan: &'a Plan,
-    record: Arc<Record>,
+    record: Arc<DrillRecord>,
     storefront: Storefront,
     operator: Operator,
     database: DrillDatabase,
@@ -98,7 +98,7 @@ struct Drill<'a> {
 
 impl<'a> Drill<'a> {
     fn new(plan: &'a Plan, process: &ShopProcess, catalogue: plan::Catalogue) -> Self {
-        let record = Arc::new(Record::new(catalogue));
+        let record = Arc::new(DrillRecord::new(catalogue));
         Self {
             plan,
             storefront: Storefront::new(process.shop_url(), record.clone()),
@@ -108,8 +108,13 @@ impl<'a> Drill<'a> {
         }
     }
 
-    async fn run(&self, shop: &mut DrilledShop, tell: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> anyhow::Result<Report> {
-        let mut report = Report::new(self.plan);
+    async fn run(
+        &self,
+        shop: &mut DrilledShop,
+        tell: &(dyn Fn(&str) + Sync),
+        stop: CancellationToken,
+    ) -> anyhow::Result<DrillReport> {
+        let mut report = DrillReport::new(self.plan);
         let crowd = Arc::new(Crowd::new(self.plan, self.storefront.clone(), self.record.clone()));
         let gallery = Arc::new(Gallery::new(shop.main.pages_url(), self.record.clone()));
         let (buying, watching) = (CancellationToken::new(), CancellationToken::new());
@@ -190,7 +195,7 @@ impl<'a> Drill<'a> {
 ///
 /// # Errors
 /// If they cannot be written.
-pub fn write(report: &Report, folder: &Path) -> anyhow::Result<()> {
+pub fn write(report: &DrillReport, folder: &Path) -> anyhow::Result<()> {
     let write = |name: &str, text: String| {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
-use super::record::{Breach, Record, Revision};
+use super::record::{Breach, DrillRecord, Revision};
 
 /// Wait before a page that was cut off reconnects.
 const AGAIN: Duration = Duration::from_millis(300);
@@ -27,7 +27,7 @@ const RESUMING: HeaderValue = HeaderValue::from_static("kartshoppe.v1");
 /// A resuming page disconnects after this many cursors.
 const LEAVES_AFTER: u32 = 3;
 /// What one page was sent, every connected page must be sent within this time.
-const TOLD_WITHIN: Duration = Duration::from_secs(15);
+const SHOWN_WITHIN: Duration = Duration::from_secs(15);
 const COMPARE_EVERY: Duration = Duration::from_secs(1);
 
 /// Stock of each product as a page shows it, with life and version.
@@ -46,14 +46,14 @@ struct WatchingPage {
 /// All pages.
 pub struct Gallery {
     base: String,
-    record: Arc<Record>,
+    record: Arc<DrillRecord>,
     pages: Mutex<BTreeMap<u32, WatchingPage>>,
 }
 
 impl Gallery {
     /// No page is connected yet.
     #[must_use]
-    pub fn new(base: String, record: Arc<Record>) -> Self {
+    pub fn new(base: String, record: Arc<DrillRecord>) -> Self {
         Self { base, record, pages: Mutex::default() }
     }
 
@@ -72,10 +72,10 @@ impl Gallery {
     /// Checks regularly that all connected pages receive the same, until `over`.
     pub async fn compare(self: Arc<Self>, over: CancellationToken) {
         while over.run_until_cancelled(tokio::time::sleep(COMPARE_EVERY)).await.is_some() {
-            let known = self.record.known_for(TOLD_WITHIN);
+            let known = self.record.known_for(SHOWN_WITHIN);
             let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
             for (place, page) in pages.iter_mut() {
-                if page.connected.is_some_and(|since| since.elapsed() > TOLD_WITHIN) {
+                if page.connected.is_some_and(|since| since.elapsed() > SHOWN_WITHIN) {
                     page.compare(*place, &known, &self.record);
                 }
             }
@@ -167,12 +167,12 @@ impl Gallery {
 
 impl WatchingPage {
     /// Compares it with what others have shown for long. A product that it does not show at all may have been removed.
-    fn compare(&mut self, place: u32, known: &BTreeMap<String, Revision>, record: &Record) {
+    fn compare(&mut self, place: u32, known: &BTreeMap<String, Revision>, record: &DrillRecord) {
         for (product, revision) in known {
             let Some(shown) = self.shown.get(product).map(|shown| (shown.0, shown.1)) else { continue };
             if shown < *revision && self.behind.insert(product.clone()) {
                 let what =
-                    format!("page {place} shows {product} at {shown:?}, others have shown {revision:?} for {TOLD_WITHIN:?}");
+                    format!("page {place} shows {product} at {shown:?}, others have shown {revision:?} for {SHOWN_WITHIN:?}");
                 record.breach(Breach::PageBehind, what);
             }
         }

@@ -90,7 +90,7 @@ impl Breach {
 }
 
 /// Shared by all shoppers, pages and fault injection.
-pub struct Record {
+pub struct DrillRecord {
     /// Opening stock by product.
     pub catalogue: Catalogue,
     begun: Instant,
@@ -107,13 +107,13 @@ pub struct Record {
     thawed: Mutex<Option<Instant>>,
     frames: AtomicU64,
     /// Buyers whose page was notified that their order is settled.
-    told: AtomicU64,
+    notified: AtomicU64,
 }
 
 /// Lifetime and version.
 pub type Revision = (u64, u64);
 
-impl Record {
+impl DrillRecord {
     /// An empty record.
     #[must_use]
     pub fn new(catalogue: Catalogue) -> Self {
@@ -127,7 +127,7 @@ impl Record {
             seen: Mutex::default(),
             newest: Mutex::default(),
             thawed: Mutex::new(Some(Instant::now())),
-            told: AtomicU64::new(0),
+            notified: AtomicU64::new(0),
             frames: AtomicU64::new(0),
         }
     }
@@ -148,7 +148,7 @@ impl Record {
         millis(self.begun.elapsed()) <= self.excused_until.load(Ordering::SeqCst)
     }
 
-    /// Records a new purchase; returns its index for [`Record::answered`].
+    /// Records a new purchase; returns its index for [`DrillRecord::answered`].
     pub fn asked(&self, purchase: Purchase) -> usize {
         let mut purchases = lock(&self.purchases);
         purchases.push(purchase);
@@ -183,7 +183,7 @@ impl Record {
     }
 
     /// Counts an answer of the shop by what it was.
-    pub fn heard(&self, what: &str) {
+    pub fn count_answer(&self, what: &str) {
         let mut answers = lock(&self.answers);
         match answers.get_mut(what) {
             Some(count) => *count += 1,
@@ -265,14 +265,14 @@ impl Record {
     }
 
     /// A buyer's page was notified that the order is settled.
-    pub fn buyer_told(&self) {
-        self.told.fetch_add(1, Ordering::Relaxed);
+    pub fn buyer_notified(&self) {
+        self.notified.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Number of buyers whose page was notified.
     #[must_use]
-    pub fn told(&self) -> u64 {
-        self.told.load(Ordering::Relaxed)
+    pub fn notified(&self) -> u64 {
+        self.notified.load(Ordering::Relaxed)
     }
 
     /// A page received a frame.
@@ -301,7 +301,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_what_happens_under_a_fault_is_excused() {
-        let record = Record::new(Catalogue::new());
+        let record = DrillRecord::new(Catalogue::new());
         tokio::time::advance(Duration::from_millis(2)).await;
         assert!(!record.is_excused());
         record.struck();
@@ -315,7 +315,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_some_page_has_known_for_long_all_must_know() {
-        let (record, long) = (Record::new(Catalogue::new()), Duration::from_secs(10));
+        let (record, long) = (DrillRecord::new(Catalogue::new()), Duration::from_secs(10));
         record.seen("A", 1, 2, 10);
         tokio::time::advance(long).await;
         record.seen("B", 1, 1, 3);
@@ -325,16 +325,16 @@ mod tests {
         tokio::time::advance(long).await;
         assert!(record.known_for(long).is_empty(), "while it is frozen");
         record.thawed();
-        assert!(record.known_for(long).is_empty(), "nobody is told anything by a frozen shop");
+        assert!(record.known_for(long).is_empty(), "a frozen shop notifies no page");
         tokio::time::advance(long).await;
         assert_eq!(record.known_for(long).len(), 2);
         record.seen("A", 2, 1, 5);
-        assert_eq!(record.known_for(long).len(), 1, "the newest counts from when it was told");
+        assert_eq!(record.known_for(long).len(), 1, "the newest counts from when its page was notified");
     }
 
     #[test]
     fn pages_that_are_told_different_things_are_noticed() {
-        let record = Record::new(Catalogue::new());
+        let record = DrillRecord::new(Catalogue::new());
         record.seen("A", 1, 2, 10);
         record.seen("A", 1, 2, 10);
         record.seen("A", 1, 3, 9);

@@ -27,7 +27,7 @@ pub enum DrillOutcome {
 /// The complete report of a drill.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct DrillReport {
     pub outcome: DrillOutcome,
     pub plan: Plan,
     /// Orders that were promised.
@@ -86,7 +86,7 @@ impl Strikes {
     }
 }
 
-impl Report {
+impl DrillReport {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
@@ -137,7 +137,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DrillReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match self.outcome {
             DrillOutcome::Held => "held",
@@ -161,7 +161,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
+impl DrillReport {
     fn promises(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| must never happen | found |\n| --- | ---: |")?;
         for (breach, sentence) in Breach::ALL {

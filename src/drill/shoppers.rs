@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
-use super::record::{Breach, CheckoutAnswer, Purchase, Record};
+use super::record::{Breach, CheckoutAnswer, DrillRecord, Purchase};
 use super::storefront::{Said, Storefront};
 
 /// Wait before a request without an answer is repeated.
@@ -35,14 +35,14 @@ pub struct Crowd {
     pause: Duration,
     products: Vec<String>,
     storefront: Storefront,
-    record: Arc<Record>,
+    record: Arc<DrillRecord>,
     canaries: AtomicU64,
 }
 
 impl Crowd {
     /// No shopper buys yet.
     #[must_use]
-    pub fn new(plan: &Plan, storefront: Storefront, record: Arc<Record>) -> Self {
+    pub fn new(plan: &Plan, storefront: Storefront, record: Arc<DrillRecord>) -> Self {
         Self {
             seed: plan.seed,
             items_per_order: plan.load.items_per_order as usize,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::record::{Breach, Purchase, Record};
+use super::record::{Breach, DrillRecord, Purchase};
 
 /// Time limit of a shopper's request.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -25,13 +25,13 @@ pub enum Said {
 pub struct Storefront {
     http: reqwest::Client,
     base: String,
-    record: Arc<Record>,
+    record: Arc<DrillRecord>,
 }
 
 impl Storefront {
     /// A client for the shop at this URL.
     #[must_use]
-    pub fn new(base: String, record: Arc<Record>) -> Self {
+    pub fn new(base: String, record: Arc<DrillRecord>) -> Self {
         Self { http: reqwest::Client::new(), base, record }
     }
 
@@ -84,11 +84,11 @@ impl Storefront {
         };
         match said {
             Ok(said) => {
-                self.record.heard(if matches!(said, Said::Yes(_)) { "yes" } else { "no" });
+                self.record.count_answer(if matches!(said, Said::Yes(_)) { "yes" } else { "no" });
                 said
             }
             Err((what, may_be)) => {
-                self.record.heard(&what);
+                self.record.count_answer(&what);
                 if !may_be || !(excused || self.record.is_excused()) {
                     self.record.breach(Breach::BadAnswer, what);
                 }

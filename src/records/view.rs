@@ -29,7 +29,7 @@ pub enum Form {
 /// A record as it is shown: its value's own text, so that numbers and the order of keys are those of the bytes.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct ShownRecord<'a> {
     topic: &'static str,
     partition: PartitionId,
     offset: Offset,
@@ -65,7 +65,7 @@ pub fn shown(record: &Record, form: Form) -> Option<Box<RawValue>> {
             None => (ShownValue::Text(text), None, "text"),
         },
     };
-    let shown = Shown {
+    let shown = ShownRecord {
         topic: record.topic.name(),
         partition: record.partition,
         offset: record.offset,

@@ -42,12 +42,12 @@ pub struct CartLine {
     pub quantity: Quantity,
     pub added_at_ms: EpochMs,
     /// What it showed when it was last added to; `None` for a line of an older version.
-    pub shown: Option<Shown>,
+    pub shown: Option<ShownProduct>,
 }
 
 /// What a line shows of its product, stored for when the catalogue no longer has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shown {
+pub struct ShownProduct {
     pub name: String,
     #[serde(with = "cents")]
     pub price: Cents,
@@ -57,12 +57,12 @@ pub struct Shown {
 
 /// A product being added to a cart, and what its line will show.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct CartAddition<'a> {
     pub product_id: &'a ProductId,
-    pub shown: Option<&'a Shown>,
+    pub shown: Option<&'a ShownProduct>,
 }
 
-impl<'a> From<&'a ProductId> for Wanted<'a> {
+impl<'a> From<&'a ProductId> for CartAddition<'a> {
     fn from(product_id: &'a ProductId) -> Self {
         Self { product_id, shown: None }
     }
@@ -143,7 +143,7 @@ impl Cart {
     }
 
     /// Updates what the product's line shows.
-    pub fn show(&mut self, wanted: Wanted<'_>) {
+    pub fn show(&mut self, wanted: CartAddition<'_>) {
         let line = self.lines.iter_mut().find(|line| line.product_id == *wanted.product_id);
         if let (Some(line), Some(shown)) = (line, wanted.shown) {
             line.shown = Some(shown.clone());
@@ -241,16 +241,17 @@ mod tests {
     #[test]
     fn a_cart_that_no_order_can_be_made_of_is_refused() {
         let mut cart = empty();
-        let shown = Shown { name: "Palace".to_owned(), price: Cents::new(9_000_000_000).unwrap(), image_url: String::new() };
+        let shown =
+            ShownProduct { name: "Palace".to_owned(), price: Cents::new(9_000_000_000).unwrap(), image_url: String::new() };
         cart.add(&product(1), 1, 0).unwrap();
-        cart.show(Wanted { product_id: &product(1), shown: Some(&shown) });
+        cart.show(CartAddition { product_id: &product(1), shown: Some(&shown) });
         assert!(cart.check_costs(&empty()).is_ok());
         let mut two = cart.clone();
         two.add(&product(1), 1, 0).unwrap();
         assert!(matches!(two.check_costs(&cart), Err(CartError::TooExpensive)));
         let mut three = two.clone();
         three.add(&product(1), 1, 0).unwrap();
-        assert!(two.check_costs(&three).is_ok(), "a price that rose must not keep anybody from taking units out");
+        assert!(two.check_costs(&three).is_ok(), "a price that rose must not prevent the removal of units");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
-use super::cart::{Cart, CartError, CartLine, Shown, Wanted};
+use super::cart::{Cart, CartAddition, CartError, CartLine, ShownProduct};
 use super::{CALL_DEADLINE, Store, StoreError};
 use crate::domain::EpochMs;
 use crate::domain::ids::{InvalidValue, ProductId, Quantity, SessionId, UserId};
@@ -41,7 +41,7 @@ impl Store {
         &self,
         session_id: &SessionId,
         user_id: Option<&UserId>,
-        wanted: impl Into<Wanted<'a>>,
+        wanted: impl Into<CartAddition<'a>>,
         units: i64,
     ) -> Result<Cart, CartError> {
         let wanted = wanted.into();
@@ -61,7 +61,7 @@ impl Store {
         &self,
         session_id: &SessionId,
         user_id: Option<&UserId>,
-        wanted: impl Into<Wanted<'a>>,
+        wanted: impl Into<CartAddition<'a>>,
         units: i64,
     ) -> Result<Cart, CartError> {
         let wanted = wanted.into();
@@ -150,7 +150,7 @@ impl Store {
         let product_ids: Vec<String> = cart.lines.iter().map(|line| line.product_id.to_string()).collect();
         let quantities: Vec<i64> = cart.lines.iter().map(|line| line.quantity.units()).collect();
         let added_at_ms: Vec<EpochMs> = cart.lines.iter().map(|line| line.added_at_ms).collect();
-        let shown: BTreeMap<&str, &Shown> =
+        let shown: BTreeMap<&str, &ShownProduct> =
             cart.lines.iter().filter_map(|line| Some((line.product_id.as_str(), line.shown.as_ref()?))).collect();
         // Serialising strings and numbers to memory cannot fail.
         let shown = serde_json::to_string(&shown).unwrap_or_else(|_| "{}".to_owned());
@@ -211,7 +211,7 @@ impl CartRow {
         let corrupt =
             |error: InvalidValue| StoreError::Corrupt { table: "carts", id: digest(session_id), reason: error.to_string() };
         // What a line shows is no reason to lose the cart.
-        let shown = self.shown.as_deref().and_then(|json| serde_json::from_str::<HashMap<String, Shown>>(json).ok());
+        let shown = self.shown.as_deref().and_then(|json| serde_json::from_str::<HashMap<String, ShownProduct>>(json).ok());
         let mut shown = shown.unwrap_or_default();
         let lines = self.product_ids.unwrap_or_default().into_iter().zip(self.quantities.unwrap_or_default());
         let lines = lines.zip(self.added_at_ms.unwrap_or_default()).map(|((product_id, quantity), added_at_ms)| {

@@ -50,7 +50,7 @@ use crate::config::postgres_url;
 use crate::domain::EpochMs;
 
 pub use baskets::Basket;
-pub use cart::{Cart, CartError, CartLine, MAX_LINE_UNITS, MAX_LINES, MAX_UNITS_PER_ADD, Shown, Wanted};
+pub use cart::{Cart, CartAddition, CartError, CartLine, MAX_LINE_UNITS, MAX_LINES, MAX_UNITS_PER_ADD, ShownProduct};
 pub use checkout::{Checkout, CheckoutError, CheckoutRequest, Offer};
 pub use error::StoreError;
 pub use idempotency::IdempotencyKey;
@@ -61,7 +61,7 @@ pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use pooling::PoolMode;
 pub use positions::{Gap, TrackerPosition};
 pub use replays::{Claim, Replay, ReplayPlace};
-pub use rescue::{Overdue, Pending, Probe, Stranded, Waiting};
+pub use rescue::{Overdue, Pending, Probe, Stranded, WaitingCounts};
 pub(crate) use session::PIN_SCHEMA;
 pub use unusable::UnusableItem;
 

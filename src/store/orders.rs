@@ -124,7 +124,7 @@ impl OutcomeKind {
 }
 
 /// One item with its order's columns, or an order without items.
-struct Row {
+struct JoinedRow {
     order_id: String,
     customer_id: String,
     session_id: Option<String>,
@@ -246,10 +246,10 @@ impl Store {
         }
     }
 
-    async fn order_rows(&self, order_ids: &[String]) -> Result<Vec<Row>, StoreError> {
+    async fn order_rows(&self, order_ids: &[String]) -> Result<Vec<JoinedRow>, StoreError> {
         let read = || async {
             sqlx::query_as!(
-                Row,
+                JoinedRow,
                 r#"SELECT o.order_id, o.customer_id, o.session_id, coalesce(o.status, 'PENDING') AS "status!",
                           kartshoppe_cents(o.subtotal) AS subtotal, kartshoppe_cents(coalesce(o.tax, 0)) AS tax,
                           kartshoppe_cents(coalesce(o.shipping, 0)) AS shipping, kartshoppe_cents(o.total) AS total,
@@ -275,7 +275,7 @@ impl Store {
 }
 
 /// Puts the rows of each order together; they come order by order.
-fn gather(rows: &[Row]) -> Orders {
+fn gather(rows: &[JoinedRow]) -> Orders {
     let mut orders = Orders::default();
     for of_one in rows.chunk_by(|one, next| one.order_id == next.order_id) {
         let Some(first) = of_one.first() else { continue };
@@ -291,7 +291,7 @@ fn gather(rows: &[Row]) -> Orders {
     orders
 }
 
-fn whole(first: &Row, rows: &[Row]) -> Result<Order, InvalidValue> {
+fn whole(first: &JoinedRow, rows: &[JoinedRow]) -> Result<Order, InvalidValue> {
     let mut order = first.order()?;
     for row in rows {
         order.items.extend(row.item()?);
@@ -309,7 +309,7 @@ fn money(field: &'static str, cents: Option<i64>) -> Result<Cents, InvalidValue>
     Cents::new(cents)
 }
 
-impl Row {
+impl JoinedRow {
     /// The order's session. A text that is not a session id counts as no session, as no request can name it.
     fn session_id(&self) -> Option<SessionId> {
         self.session_id.as_deref().and_then(|id| SessionId::new(id).ok())

@@ -119,7 +119,7 @@ impl Store {
         Ok(taken.len() as u64)
     }
 
-    /// An item's expiry is never reused, even if the clock goes back: it tells answers to earlier probes from later ones.
+    /// An item's expiry is never reused, even if the clock goes back: it distinguishes answers to earlier probes from later ones.
     async fn take_back_of(&self, ids: Vec<RawId>, lsn: &str) -> Result<Vec<i32>, StoreError> {
         let ids = &ids;
         let take = || async {

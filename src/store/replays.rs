@@ -36,9 +36,9 @@ pub enum Claim {
     ItemTaken,
 }
 
-type Row = (i32, i64, String, EpochMs, String, Option<i32>, Option<i64>);
+type ReplayRow = (i32, i64, String, EpochMs, String, Option<i32>, Option<i64>);
 
-fn replay((partition, offset, operator, claimed_at_ms, copy_topic, copy_partition, copy_offset): Row) -> Replay {
+fn replay((partition, offset, operator, claimed_at_ms, copy_topic, copy_partition, copy_offset): ReplayRow) -> Replay {
     Replay { partition, offset, operator, claimed_at_ms, copy_topic, copy: copy_partition.zip(copy_offset) }
 }
 
@@ -84,7 +84,7 @@ impl Store {
             let sql =
                 "SELECT partition, record_offset, operator, kartshoppe_ms(claimed_at), copy_topic, copy_partition, copy_offset
                 FROM dead_letter_replays WHERE log_id = $1 AND partition = $2 AND record_offset = $3";
-            let row = sqlx::query_as::<_, Row>(sql);
+            let row = sqlx::query_as::<_, ReplayRow>(sql);
             row.bind(&place.log_id).bind(place.partition).bind(place.offset).fetch_optional(&self.pool).await
         };
         Ok(self.run("read a claim on a dead letter", read).await?.map(replay))
@@ -99,7 +99,7 @@ impl Store {
             let sql =
                 "SELECT partition, record_offset, operator, kartshoppe_ms(claimed_at), copy_topic, copy_partition, copy_offset
                 FROM dead_letter_replays WHERE log_id = $1 ORDER BY claimed_at DESC LIMIT 10000";
-            sqlx::query_as::<_, Row>(sql).bind(log_id).fetch_all(&self.pool).await
+            sqlx::query_as::<_, ReplayRow>(sql).bind(log_id).fetch_all(&self.pool).await
         };
         Ok(self.run("read the claims on dead letters", read).await?.into_iter().map(replay).collect())
     }

@@ -31,7 +31,7 @@ pub struct Probe {
 
 /// Counts of items without an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Waiting {
+pub struct WaitingCounts {
     /// Of these the WAL reader is the publisher.
     pub wal: i64,
     /// Direct, not expired yet.
@@ -181,11 +181,11 @@ impl Store {
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
+    pub async fn waiting(&self) -> Result<WaitingCounts, StoreError> {
         let waited_ms = self.probe_interval_ms();
         let count = || async {
             sqlx::query_as!(
-                Waiting,
+                WaitingCounts,
                 r#"SELECT count(*) FILTER (WHERE publish_via = 'wal' AND (rescued OR NOT overdue)) AS "wal!",
                           count(*) FILTER (WHERE publish_via = 'direct' AND NOT overdue) AS "direct!",
                           count(*) FILTER (WHERE publish_via = 'direct' AND overdue AND rescued) AS "expired!",

@@ -225,12 +225,14 @@ impl ProductFields<'_> {
             return Err(E::custom(InvalidValue::Empty { field: "name" }));
         }
         let line = |field, text: Option<Option<Text<'_>>>, max| {
-            text.flatten().map_or(Ok(String::new()), |t| checked(field, t.0, max, Lines::One))
+            text.flatten().map_or(Ok(String::new()), |t| checked(field, t.0, max, LineBreaks::Refused))
         };
-        let description =
-            self.description.flatten().map_or(Ok(String::new()), |t| checked("description", t.0, DESCRIPTION_MAX, Lines::Many));
+        let description = self
+            .description
+            .flatten()
+            .map_or(Ok(String::new()), |t| checked("description", t.0, DESCRIPTION_MAX, LineBreaks::Allowed));
         let details = Details {
-            name: checked("name", name.0, NAME_MAX, Lines::One).map_err(E::custom)?.into(),
+            name: checked("name", name.0, NAME_MAX, LineBreaks::Refused).map_err(E::custom)?.into(),
             description: description.map_err(E::custom)?.into(),
             category: line("category", self.category, LABEL_MAX).map_err(E::custom)?.into(),
             brand: line("brand", self.brand, LABEL_MAX).map_err(E::custom)?.into(),
@@ -247,18 +249,18 @@ impl ProductFields<'_> {
 
 /// Whether a text may have line breaks and tabs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lines {
-    One,
-    Many,
+enum LineBreaks {
+    Refused,
+    Allowed,
 }
 
 /// Refuses what no card can show, PostgreSQL cannot keep and a terminal would act on.
-fn checked(field: &'static str, text: Cow<'_, str>, max: usize, lines: Lines) -> Result<String, InvalidValue> {
+fn checked(field: &'static str, text: Cow<'_, str>, max: usize, lines: LineBreaks) -> Result<String, InvalidValue> {
     let chars = if text.len() <= max { text.len() } else { text.chars().count() };
     if chars > max {
         return Err(InvalidValue::TooLong { field, chars, max });
     }
-    let allowed = |c: char| lines == Lines::Many && matches!(c, '\n' | '\r' | '\t');
+    let allowed = |c: char| lines == LineBreaks::Allowed && matches!(c, '\n' | '\r' | '\t');
     if text.chars().any(|c| c.is_control() && !allowed(c)) {
         return Err(InvalidValue::ControlCharacter { field });
     }
@@ -296,7 +298,7 @@ fn tags(tags: Vec<Text<'_>>) -> Result<Box<[Box<str>]>, InvalidValue> {
     if tags.len() > TAGS_MAX {
         return Err(InvalidValue::OutOfRange { field: "tags", value: format!("{} texts", tags.len()), expected: "at most 50" });
     }
-    tags.into_iter().map(|tag| checked("tags", tag.0, LABEL_MAX, Lines::One).map(Into::into)).collect()
+    tags.into_iter().map(|tag| checked("tags", tag.0, LABEL_MAX, LineBreaks::Refused).map(Into::into)).collect()
 }
 
 fn rating(rating: f64) -> Result<f64, InvalidValue> {

@@ -1,7 +1,7 @@
 //! The checker is judged by what it finds: a clean run holds, and each falsification of its data is named by the check that is
 //! meant to find it.
 
-use kartshoppe::check::{Check, Report};
+use kartshoppe::check::{Check, Findings};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection, PgPool};
 
@@ -149,7 +149,7 @@ async fn every_falsification_is_named_by_its_check() {
     }
 
     let mut missed = Vec::new();
-    let mut judge = |name: &str, check: Check, report: Report| {
+    let mut judge = |name: &str, check: Check, report: Findings| {
         let named = report.breaches.iter().find(|breach| breach.check == check);
         match named {
             Some(breach) => assert!(breach.expected != breach.found && !breach.position.is_empty(), "{name}: {breach}"),

@@ -199,10 +199,10 @@ async fn tracked_topics_are_created_with_a_bound_and_one_without_is_a_warning() 
     // A topic that was made without the bound would raise a warning.
     assert_eq!(alarms.list(), []);
     let told = |wanted: bool| {
-        let is_told = alarms.list().iter().any(|(about, alarm)| {
+        let is_requested = alarms.list().iter().any(|(about, alarm)| {
             about.topic.as_deref() == Some("shopping-cart-events") && alarm.text.contains("retention.bytes") && !alarm.blocks
         });
-        async move { is_told == wanted }
+        async move { is_requested == wanted }
     };
     alter(broker, &carts, &[("retention.bytes", "-1")]).await;
     within(eventually(|| told(true))).await;

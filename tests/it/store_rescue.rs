@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kartshoppe::domain::ids::{OrderId, OrderItemId};
 use kartshoppe::store::{
-    Checkout, CheckoutRequest, Outcome, OutcomeKind, PublishVia, Store, StoreOptions, TrackerBatch, Waiting,
+    Checkout, CheckoutRequest, Outcome, OutcomeKind, PublishVia, Store, StoreOptions, TrackerBatch, WaitingCounts,
 };
 use kartshoppe::wire::topics::cdc_position::{CdcPosition, Lsn};
 
@@ -46,7 +46,7 @@ fn outcome((order_id, order_item_id): &(OrderId, OrderItemId)) -> Outcome {
 async fn an_expired_item_is_probed_once_a_minute_by_all_together_oldest_first() {
     let db = expiring(Duration::from_secs(60)).await;
     let items = [direct_item(&db.store, "a").await, direct_item(&db.store, "b").await, direct_item(&db.store, "c").await];
-    assert_eq!(db.store.waiting().await.unwrap(), Waiting { expired: 3, ..Waiting::default() });
+    assert_eq!(db.store.waiting().await.unwrap(), WaitingCounts { expired: 3, ..WaitingCounts::default() });
     let first = db.store.due_probes(2).await.unwrap();
     let asked: Vec<_> = first.iter().map(|probe| (probe.order_id.clone(), probe.order_item_id.clone())).collect();
     assert_eq!(asked, items[..2]);
@@ -77,14 +77,14 @@ async fn items_with_time_left_an_outcome_or_another_publisher_are_not_probed() {
     direct_item(&db.store, "fresh").await;
     db.store.add_to_cart(&session("wal"), None, &product("A"), 1).await.unwrap();
     db.store.checkout(&request("wal"), ten).await.unwrap();
-    assert_eq!(db.store.waiting().await.unwrap(), Waiting { wal: 1, direct: 1, ..Waiting::default() });
+    assert_eq!(db.store.waiting().await.unwrap(), WaitingCounts { wal: 1, direct: 1, ..WaitingCounts::default() });
     assert!(db.store.due_probes(10).await.unwrap().is_empty());
     let db = expiring(Duration::ZERO).await;
     let item = direct_item(&db.store, "done").await;
     assert_eq!(db.store.due_probes(10).await.unwrap().len(), 1);
     db.store.record_outcomes(&TrackerBatch { outcomes: vec![outcome(&item)], ..TrackerBatch::default() }).await.unwrap();
     assert!(db.store.due_probes(10).await.unwrap().is_empty());
-    assert_eq!(db.store.waiting().await.unwrap(), Waiting::default());
+    assert_eq!(db.store.waiting().await.unwrap(), WaitingCounts::default());
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn an_answered_item_is_flipped_once_unless_its_outcome_came_first() {
     let recorded = db.store.record_outcomes(&batch).await.unwrap();
     assert_eq!(recorded.flipped, std::slice::from_ref(&lost.1));
     assert!(db.store.record_outcomes(&batch).await.unwrap().flipped.is_empty(), "the second tracker finds it flipped");
-    assert_eq!(db.store.waiting().await.unwrap(), Waiting { wal: 1, ..Waiting::default() });
+    assert_eq!(db.store.waiting().await.unwrap(), WaitingCounts { wal: 1, ..WaitingCounts::default() });
     assert!(db.store.due_probes(10).await.unwrap().is_empty());
     // The WAL reader's outcome settles it like any other.
     let settled =
@@ -113,7 +113,7 @@ async fn items_from_before_a_gap_are_counted_but_neither_probed_nor_flipped() {
     let before = direct_item(&db.store, "before").await;
     db.store.note_gap(2, "the record at 17 is another one", None).await.unwrap();
     let after = direct_item(&db.store, "after").await;
-    assert_eq!(db.store.waiting().await.unwrap(), Waiting { expired: 1, stranded: 1, ..Waiting::default() });
+    assert_eq!(db.store.waiting().await.unwrap(), WaitingCounts { expired: 1, stranded: 1, ..WaitingCounts::default() });
     let probes = db.store.due_probes(10).await.unwrap();
     assert_eq!(probes.iter().map(|probe| &probe.order_item_id).collect::<Vec<_>>(), [&after.1]);
     assert_eq!(db.store.record_outcomes(&expired(&[&before, &after])).await.unwrap().flipped, [after.1]);
@@ -158,7 +158,7 @@ async fn an_item_that_was_passed_over_is_taken_back_and_only_later_answers_count
     let flip = "UPDATE order_items SET publish_via = 'wal' WHERE publish_via = 'direct' AND outcome IS NULL";
     assert!(sqlx::query(flip).execute(store.pool()).await.is_err());
     assert_eq!(store.record_outcomes(&naming(again[0].expires_at_ms)).await.unwrap().flipped, std::slice::from_ref(&item.1));
-    assert_eq!(store.waiting().await.unwrap(), Waiting { wal: 1, ..Waiting::default() });
+    assert_eq!(store.waiting().await.unwrap(), WaitingCounts { wal: 1, ..WaitingCounts::default() });
     assert_eq!(
         store.take_back(&read_to(&end().await, system), 10).await.unwrap(),
         0,
@@ -173,6 +173,6 @@ async fn a_wal_item_from_before_a_gap_is_never_taken_back_but_listed() {
     db.store.record_outcomes(&expired(&[&item])).await.unwrap();
     db.store.note_gap(1, "another log", None).await.unwrap();
     assert_eq!(db.store.mark_waiting(10).await.unwrap(), 0);
-    assert_eq!(db.store.waiting().await.unwrap(), Waiting { stranded: 1, ..Waiting::default() });
+    assert_eq!(db.store.waiting().await.unwrap(), WaitingCounts { stranded: 1, ..WaitingCounts::default() });
     assert_eq!(db.store.stranded(10).await.unwrap()[0].order_item_id, item.1.to_string());
 }

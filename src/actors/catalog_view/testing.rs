@@ -24,11 +24,11 @@ pub const GONE: i64 = 0;
 #[derive(Debug)]
 pub struct TestCatalogue {
     pub catalog: CatalogHandle,
-    offsets: Mutex<Offsets>,
+    offsets: Mutex<NextOffsets>,
 }
 
 #[derive(Debug, Default)]
-struct Offsets {
+struct NextOffsets {
     products: i64,
     events: i64,
 }

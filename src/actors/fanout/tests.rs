@@ -99,8 +99,8 @@ async fn a_recommendation_for_everyone_reaches_pages_that_come_later_too() {
         stage.fanout.recommend(&testing::recommendation(product_id));
     }
     let shown = |page: &mut TestPage| messages(&page.subscription.due_now().unwrap());
-    let told = shown(&mut page);
-    assert_eq!(told.iter().map(|message| &message["payload"]["productIds"][0]).collect::<Vec<_>>(), ["P1"], "the latest counts");
+    let sent = shown(&mut page);
+    assert_eq!(sent.iter().map(|message| &message["payload"]["productIds"][0]).collect::<Vec<_>>(), ["P1"], "the latest counts");
     assert_eq!(page.read(), Vec::<String>::new());
     let mut latecomer = stage.page(false, None);
     assert_eq!(latecomer.read(), ["PRODUCT_CACHE_SYNC", "RECOMMENDATION"]);

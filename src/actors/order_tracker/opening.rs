@@ -1,7 +1,7 @@
 //! Where the tracker starts, and whether it can be sure that it missed nothing.
 //!
 //! The stored position names the last record that was read and that record's event id. It is read again: if another record stands
-//! there, or none, or the position lies outside the log, then outcomes may be missing, which operators must be told. The
+//! there, or none, or the position lies outside the log, then outcomes may be missing, which operators must know. The
 //! tracker then starts at the beginning of what there is, as writing an outcome twice is harmless; only rescue stays away from
 //! items of before.
 

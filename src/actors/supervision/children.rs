@@ -1,7 +1,7 @@
 //! An ordered list of supervised children: the part that roles and the root have in common.
 //!
 //! Starts in order, stops in reverse order. The owner passes supervision events in, and sends itself a message for every
-//! [`Verdict::Restart`]; the number of the attempt in it makes a restart void that a stop has overtaken.
+//! [`RestartDecision::Restart`]; the number of the attempt in it makes a restart void that a stop has overtaken.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const ROLE_STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// What the owner has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict {
+pub enum RestartDecision {
     Nothing,
     /// Call [`Children::restart`] with these after the wait.
     Restart {
@@ -110,8 +110,10 @@ impl Children {
     }
 
     /// Starts a child that is stopped; does nothing if it runs.
-    pub async fn start(&mut self, owner: &ActorCell, index: usize) -> Verdict {
-        let Some(child) = self.children.get_mut(index).filter(|child| child.cell.is_none()) else { return Verdict::Nothing };
+    pub async fn start(&mut self, owner: &ActorCell, index: usize) -> RestartDecision {
+        let Some(child) = self.children.get_mut(index).filter(|child| child.cell.is_none()) else {
+            return RestartDecision::Nothing;
+        };
         let entry = self.directory.entry(child.spec.kind, &child.spec.id);
         let failure = match tokio::time::timeout(self.hang_after, (child.spec.start)(owner.clone())).await {
             Ok(Ok(cell)) => {
@@ -120,28 +122,28 @@ impl Children {
                 child.state = ChildState::Running;
                 child.started = Some(Instant::now());
                 child.hung = false;
-                return Verdict::Nothing;
+                return RestartDecision::Nothing;
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("did not start within {:?}", self.hang_after),
         };
         entry.ended(EndCause::Start, Some(&failure));
-        let verdict = child.await_restart(index);
+        let decision = child.await_restart(index);
         entry.set_failing(child.is_failing());
         child.log_end(EndCause::Start, Some(&failure));
-        verdict
+        decision
     }
 
     /// Starts a child again, unless it was stopped or started meanwhile.
-    pub async fn restart(&mut self, owner: &ActorCell, index: usize, attempt: u64) -> Verdict {
+    pub async fn restart(&mut self, owner: &ActorCell, index: usize, attempt: u64) -> RestartDecision {
         let wanted =
             self.children.get(index).is_some_and(|child| child.attempt == attempt && child.state == ChildState::Restarting);
-        if wanted { self.start(owner, index).await } else { Verdict::Nothing }
+        if wanted { self.start(owner, index).await } else { RestartDecision::Nothing }
     }
 
     /// Replaces the incarnation of a child that is not stopped, because an operator asked for it: no failure, so neither backoff
     /// nor restart window know of it. `None`: it is stopped.
-    pub async fn replace(&mut self, owner: &ActorCell, index: usize) -> Option<Verdict> {
+    pub async fn replace(&mut self, owner: &ActorCell, index: usize) -> Option<RestartDecision> {
         let child = self.children.get_mut(index).filter(|child| child.state != ChildState::Stopped)?;
         // A restart that is scheduled already must not come on top.
         child.attempt += 1;
@@ -155,18 +157,18 @@ impl Children {
     }
 
     /// Takes note of a supervision event: an end that was not asked for leads to a restart.
-    pub fn on_event(&mut self, event: &SupervisionEvent) -> Verdict {
-        let Some((cell, cause, reason)) = end_of(event) else { return Verdict::Nothing };
+    pub fn on_event(&mut self, event: &SupervisionEvent) -> RestartDecision {
+        let Some((cell, cause, reason)) = end_of(event) else { return RestartDecision::Nothing };
         let found = self.children.iter_mut().enumerate().find(|(_, child)| child.cell.as_ref() == Some(cell));
-        let Some((index, child)) = found else { return Verdict::Nothing };
+        let Some((index, child)) = found else { return RestartDecision::Nothing };
         let cause = if child.hung && cause == EndCause::Killed { EndCause::Hung } else { cause };
         let entry = self.directory.entry(child.spec.kind, &child.spec.id);
         entry.ended(cause, reason.as_deref());
         child.cell = None;
-        let verdict = child.await_restart(index);
+        let decision = child.await_restart(index);
         entry.set_failing(child.is_failing());
         child.log_end(cause, reason.as_deref());
-        verdict
+        decision
     }
 
     /// Kills the children that have handled one message for too long; their ends arrive as events. Also notes which are failing.
@@ -225,14 +227,14 @@ impl Child {
         }
     }
 
-    fn await_restart(&mut self, index: usize) -> Verdict {
+    fn await_restart(&mut self, index: usize) -> RestartDecision {
         self.state = ChildState::Restarting;
         self.attempt += 1;
         self.is_reported &= self.is_failing();
         let (now, started) = (Instant::now(), self.started.take());
         let wait = self.restarts.next_wait(&self.spec.restart, now, rand::random());
         self.restarts.note_life(started.map_or(Duration::ZERO, |started| now.duration_since(started)));
-        Verdict::Restart { index, attempt: self.attempt, wait }
+        RestartDecision::Restart { index, attempt: self.attempt, wait }
     }
 
     fn is_failing(&self) -> bool {

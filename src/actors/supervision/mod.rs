@@ -1,6 +1,6 @@
 //! Supervision of our own: how a child is started, and when it is started again.
 //!
-//! ractor tells a supervisor that a child ended; the rest is ours. [`Children`] keeps an ordered list of children for an actor
+//! ractor notifies a supervisor that a child ended; the rest is ours. [`Children`] keeps an ordered list of children for an actor
 //! that supervises (a role, the root): started in order, restarted by [`RestartPolicy`], stopped in reverse order and waited for.
 //! It covers the three ways to end: `ActorFailed` (panic, `Err`), `ActorTerminated` (killed), and a failed `pre_start` (no
 //! event).
@@ -11,7 +11,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use children::{ChildReport, ChildState, Children, Verdict};
+pub use children::{ChildReport, ChildState, Children, RestartDecision};
 pub use policy::{RestartPolicy, Restarts};
 pub use spec::{ChildSpec, Starting, end_of};
 

@@ -183,7 +183,7 @@ mod tests {
                 assert!(wrong.is_empty(), "{name}: {wrong:?} in {example}");
             }
         }
-        // An example that is not as its schema says is found: a field less, another type, and one that nobody described.
+        // An example that is not as its schema says is found: a field less, another type, and one without a description.
         let schema = json!({"$ref": "#/components/schemas/AlertEvent"});
         let good = document["components"]["messages"]["alert"]["examples"][0]["payload"].clone();
         for (field, value) in [("severity", Value::Null), ("timestamp", json!("now")), ("colour", json!(1))] {

@@ -141,14 +141,14 @@ fn says(headers: &HeaderMap, name: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::gate::tests::{head, stranger};
+    use crate::api::gate::tests::{any_peer, head};
 
     const OPERATOR: (&str, &str) = ("x-kartshoppe-operator", "me");
 
     fn admitted(method: Method, uri: &str, pairs: &[(&'static str, &str)]) -> Result<(), &'static str> {
         let allowed = ["localhost".to_owned(), "[::1]".to_owned(), "ops.example".to_owned(), "one.example:8443".to_owned()];
         let gate = OperatorsGate::new(&allowed, "127.0.0.1:9464".parse().unwrap(), None);
-        gate.admit(&head(method, uri, pairs), stranger()).map_err(|problem| problem.code)
+        gate.admit(&head(method, uri, pairs), any_peer()).map_err(|problem| problem.code)
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         let asks = |method: Method, path: &str, given: &[&str]| {
             let mut says = vec![("host", "localhost:9464"), OPERATOR];
             says.extend(given.iter().map(|given| ("authorization", *given)));
-            gate.admit(&head(method, path, &says), stranger()).map_err(|problem| problem.code)
+            gate.admit(&head(method, path, &says), any_peer()).map_err(|problem| problem.code)
         };
         let paths = [
             "/admin/roles",

@@ -84,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::gate::tests::{head, stranger};
+    use crate::api::gate::tests::{any_peer, head};
 
     fn gate() -> ShopGate {
         let loaded = crate::config::Config::load(&crate::config::LoadOptions {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn admitted(gate: &ShopGate, uri: &str, pairs: &[(&'static str, &str)]) -> Result<(), &'static str> {
-        gate.admit(&head(Method::GET, uri, pairs), stranger()).map(|_| ()).map_err(|problem| problem.code)
+        gate.admit(&head(Method::GET, uri, pairs), any_peer()).map(|_| ()).map_err(|problem| problem.code)
     }
 
     #[test]
@@ -186,14 +186,14 @@ mod tests {
     #[test]
     fn a_refusal_names_what_was_seen_and_the_setting() {
         let pairs = [("host", "127.0.0.1:8081"), ("origin", "https://new.example")];
-        let refused = gate().admit(&head(Method::POST, "/", &pairs), stranger()).unwrap_err();
+        let refused = gate().admit(&head(Method::POST, "/", &pairs), any_peer()).unwrap_err();
         assert!(refused.detail.contains("https://new.example") && refused.detail.contains(ORIGINS_KEY), "{refused:?}");
         let extra = refused.extra.unwrap();
         assert_eq!(
             (&extra["host"], &extra["origin"], &extra["setting"]),
             (&json!("127.0.0.1:8081"), &json!("https://new.example"), &json!(ORIGINS_KEY))
         );
-        let refused = gate().admit(&head(Method::GET, "/", &[("host", "new.example")]), stranger()).unwrap_err();
+        let refused = gate().admit(&head(Method::GET, "/", &[("host", "new.example")]), any_peer()).unwrap_err();
         assert!(refused.detail.contains("new.example") && refused.detail.contains(HOSTS_KEY), "{refused:?}");
     }
 }

@@ -25,7 +25,7 @@ pub async fn audit(State(operators): State<Arc<Operators>>, request: Request, ne
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    let mut line = Line::of(&request);
+    let mut line = AuditLine::of(&request);
     let response = if operators.config.admin.writes {
         next.run(request).await
     } else {
@@ -36,7 +36,7 @@ pub async fn audit(State(operators): State<Arc<Operators>>, request: Request, ne
 }
 
 /// Written when it is dropped, so also for a client that disconnects before the answer: its change may have happened.
-struct Line {
+struct AuditLine {
     operator: String,
     peer: Option<Peer>,
     method: Method,
@@ -56,7 +56,7 @@ pub(super) fn operator_of(headers: &HeaderMap) -> String {
     headers.get(OPERATOR_HEADER).map_or_else(String::new, text)
 }
 
-impl Line {
+impl AuditLine {
     fn of(request: &Request) -> Self {
         Self {
             operator: operator_of(request.headers()),
@@ -77,7 +77,7 @@ impl AuditedOutcome {
     }
 }
 
-impl Drop for Line {
+impl Drop for AuditLine {
     fn drop(&mut self) {
         let Self { operator, peer, method, path, outcome } = self;
         let peer = peer.map_or_else(String::new, |peer| peer.to_string());

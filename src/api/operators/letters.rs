@@ -158,7 +158,7 @@ pub async fn groups(State(operators): State<Arc<Operators>>) -> Result<Json<Lett
     let answered = if items.is_empty() { BTreeSet::new() } else { operators.store.answered_items(&items).await? };
     let listed = |letter: &Letter| {
         let is_answered = |item: NamedItem| answered.contains(&(item.order_id.to_string(), item.order_item_id.to_string()));
-        let answer = letter.named_item().is_some_and(is_answered).then_some(Answer { outcome: None });
+        let answer = letter.named_item().is_some_and(is_answered).then_some(KnownOutcome { outcome: None });
         shown(letter, replays.get(&(letter.record.partition, letter.record.offset)), answer, SHOWN_BYTES)
     };
     let group = |((kind, source), (count, letters)): ((String, Option<InputTopic>), (usize, Vec<Letter>))| LetterGroup {
@@ -297,7 +297,7 @@ async fn checked(operators: &Operators, letter: &Letter, order: ReplayOrder) -> 
 
 /// An item has one outcome: its rejection, mostly, which came with the letter.
 async fn refuse_answered(operators: &Operators, letter: &Letter, item: &NamedItem) -> Result<(), Failure> {
-    let Some(Answer { outcome }) = answer_of(operators, letter, item).await? else { return Ok(()) };
+    let Some(KnownOutcome { outcome }) = answer_of(operators, letter, item).await? else { return Ok(()) };
     let text = "this order item already has its outcome, and a replay would give it a second one: the shopper has to order again";
     let problem = conflict("already_answered", text).with("offer", json!("order again")).with("outcome", json!(outcome));
     let (order_id, product_id) = (item.order_id.as_str(), item.product_id.as_str());
@@ -305,22 +305,22 @@ async fn refuse_answered(operators: &Operators, letter: &Letter, item: &NamedIte
 }
 
 /// The outcome that an item has.
-struct Answer {
+struct KnownOutcome {
     /// Where its record is; `None` if only PostgreSQL has it.
     outcome: Option<String>,
 }
 
 /// Looks for an item's outcome in PostgreSQL and on the log: from its order's time on, or in all that is kept if there is no such
 /// order here, as other programs' items may have been answered at any time.
-async fn answer_of(operators: &Operators, letter: &Letter, item: &NamedItem) -> Result<Option<Answer>, Failure> {
+async fn answer_of(operators: &Operators, letter: &Letter, item: &NamedItem) -> Result<Option<KnownOutcome>, Failure> {
     let order = operators.store.order(&item.order_id, None).await?;
     let since = order.as_ref().map_or(0, |order| order.created_at_ms.min(letter.record.append_time_ms));
     let row = order.as_ref().and_then(|order| order.items.iter().find(|row| row.order_item_id == item.order_item_id));
     let is_settled = row.is_some_and(|row| row.outcome.is_some());
     match letters::outcome_of(&*operators.log, item, since, Instant::now() + SEARCH_TIME).await {
-        Ok(Some((at, offset))) => Ok(Some(Answer { outcome: Some(format!("{}/{}/{offset}", at.topic, at.partition)) })),
+        Ok(Some((at, offset))) => Ok(Some(KnownOutcome { outcome: Some(format!("{}/{}/{offset}", at.topic, at.partition)) })),
         // Its record may be gone, or not be reached in time.
-        _ if is_settled => Ok(Some(Answer { outcome: None })),
+        _ if is_settled => Ok(Some(KnownOutcome { outcome: None })),
         Ok(None) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -371,7 +371,7 @@ fn state_of(replay: Option<&Replay>) -> ReplayState {
     }
 }
 
-fn shown(letter: &Letter, replay: Option<&Replay>, answer: Option<Answer>, most: usize) -> ShownLetter {
+fn shown(letter: &Letter, replay: Option<&Replay>, answer: Option<KnownOutcome>, most: usize) -> ShownLetter {
     let named = letter.named_item();
     let refused = if letter.cut_from.is_some() {
         Some("value_cut")

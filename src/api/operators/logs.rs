@@ -30,14 +30,14 @@ const TAIL_LINES: usize = 100;
 
 /// Which lines are wanted.
 #[derive(Clone)]
-struct Wanted {
+struct LineFilter {
     level: Level,
     part: String,
     text: String,
     trace: String,
 }
 
-impl Wanted {
+impl LineFilter {
     fn of(parameters: &Parameters) -> Result<Self, Problem> {
         let text = |name| parameters.text(name).unwrap_or_default().trim().to_lowercase();
         let level = match text("level").as_str() {
@@ -96,7 +96,7 @@ pub fn read(parameters: Parsed) -> Ready<Result<Json<LogPage>, Problem>> {
 
 fn page(parameters: Parsed) -> Result<Json<LogPage>, Problem> {
     let parameters = Parameters::new(parameters)?;
-    let wanted = Wanted::of(&parameters)?;
+    let wanted = LineFilter::of(&parameters)?;
     let limit = parameters.number("limit", 1, LINES_MAX)?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LINES);
     let (lines, written) = log_ring::ring().since(0);
     let kept = lines.len() as u64;
@@ -115,7 +115,7 @@ pub fn tail(State(operators): State<Arc<Operators>>, parameters: Parsed) -> Read
 }
 
 fn following(operators: &Operators, parameters: Parsed) -> Result<Response, Problem> {
-    let wanted = Wanted::of(&Parameters::new(parameters)?)?;
+    let wanted = LineFilter::of(&Parameters::new(parameters)?)?;
     let ring = log_ring::ring();
     let (_, written) = ring.since(u64::MAX);
     let lines = stream::unfold((ring.watch(), written + 1), move |(mut newest, mut from)| {

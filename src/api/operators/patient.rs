@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), " ");
         assert_eq!(Arc::strong_count(&alive), 2);
         drop(body);
-        assert_eq!(Arc::strong_count(&alive), 1, "nobody reads it any more");
+        assert_eq!(Arc::strong_count(&alive), 1, "no reader is left");
 
         let late: Work<i32> = Box::pin(async {
             tokio::time::sleep(SOON * 3).await;

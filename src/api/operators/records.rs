@@ -123,7 +123,7 @@ pub async fn append(
     Ok((Extension(Change(format!("appended {} records", appended.len()))), Json(RecordsAppended { appended })))
 }
 
-/// A record of anybody else would be taken for the owner's word by whoever reads the topic.
+/// A record of another program would be taken for the owner's by every reader of the topic.
 fn refuse_owned(topic: Topic) -> Result<(), Problem> {
     let Some(owner) = topic.owner() else { return Ok(()) };
     let instead = match topic {

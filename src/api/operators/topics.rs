@@ -33,7 +33,7 @@ pub struct TopicReport {
     /// Records that the inventory has still to take; of its inputs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<i64>,
-    /// The part of the shop that alone writes it: a record of anybody else is foreign there.
+    /// The part of the shop that is its only writer: a record of another program is foreign there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     #[serde(flatten, default)]

@@ -7,11 +7,11 @@ use super::Page;
 #[derive(Embed)]
 #[folder = "ui/dist-ops"]
 #[allow_missing = true]
-struct Files;
+struct ConsoleFiles;
 
 /// What operators see.
 pub static CONSOLE: Page = Page {
-    file: Files::get,
+    file: ConsoleFiles::get,
     index: "ops.html",
     has_route,
     program_paths: &["/admin", "/api", "/ecommerce", "/chat", "/ws", "/metrics", "/livez", "/readyz", "/docs", "/openapi.json"],

@@ -7,11 +7,11 @@ use super::Page;
 #[derive(Embed)]
 #[folder = "ui/dist"]
 #[allow_missing = true]
-struct Files;
+struct ShopFiles;
 
 /// What shoppers see.
 pub static SHOP: Page = Page {
-    file: Files::get,
+    file: ShopFiles::get,
     index: "index.html",
     has_route,
     program_paths: &["/api", "/ecommerce", "/chat", "/ws", "/admin", "/metrics", "/docs", "/openapi.json"],

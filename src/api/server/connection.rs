@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::progress::{Doing, Progress};
+use super::progress::{ConnectionProgress, Doing};
 use super::{Handler, Limits, OutBody, Reply, RequestBody, Seat, Serving, Watched};
 
 /// Largest head of a request in bytes, request line included; more is answered 431.
@@ -66,16 +66,16 @@ impl<H: Handler> Serving<H> {
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
         let mut watchdog =
             Watchdog { patience: Patience::new(&self.limits), progress, armed: pin!(tokio::time::sleep(FIRST_LOOK)) };
-        let mut told = false;
+        let mut shutting_down = false;
         loop {
             tokio::select! {
                 biased;
                 // An error here is the client's (reset, bad request): hyper has answered what can be answered.
                 _ = poll_fn(|cx| watchdog.poll_beside(connection.as_mut(), cx)) => return,
                 _ = progress.ended() => return,
-                () = self.stop.cancelled(), if !told => {
+                () = self.stop.cancelled(), if !shutting_down => {
                     connection.as_mut().graceful_shutdown();
-                    told = true;
+                    shutting_down = true;
                 }
             }
         }
@@ -98,7 +98,7 @@ impl Patience {
         Self { head, idle, answer: idle, min_rate: limits.min_rate }
     }
 
-    fn deadline(self, progress: &Progress) -> Instant {
+    fn deadline(self, progress: &ConnectionProgress) -> Instant {
         match progress.get() {
             (Doing::Idle, _) if progress.is_stream() => Instant::now() + self.idle,
             (Doing::Idle, since) => since + self.idle,
@@ -110,7 +110,7 @@ impl Patience {
     }
 
     /// Checks a client that reads an answer once per `answer`: it must have read fast enough since the last check.
-    fn sending_until(self, progress: &Progress) -> Instant {
+    fn sending_until(self, progress: &ConnectionProgress) -> Instant {
         let (taken, from) = progress.moved();
         let elapsed = from.elapsed();
         if elapsed < self.answer {
@@ -128,7 +128,7 @@ impl Patience {
 /// checks again.
 struct Watchdog<'a> {
     patience: Patience,
-    progress: &'a Progress,
+    progress: &'a ConnectionProgress,
     armed: Pin<&'a mut Sleep>,
 }
 

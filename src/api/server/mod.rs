@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 pub use limits::{Limits, raise_file_limit};
 pub use peer::{Peer, TrustedProxies};
 pub use ports::{BindError, bind};
-pub(in crate::api) use progress::{Doing, Ending, Progress};
+pub(in crate::api) use progress::{ConnectionProgress, Doing, Ending};
 pub use request_body::RequestBody;
 pub(in crate::api) use seats::end_slow_readers;
 pub use seats::{EndedCounts, Seat, Seats};

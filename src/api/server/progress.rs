@@ -37,7 +37,7 @@ const NOT_YET: u64 = u64::MAX;
 
 /// What a connection is doing and since when. The state is one word, as it is written at every read.
 #[derive(Debug)]
-pub(in crate::api) struct Progress {
+pub(in crate::api) struct ConnectionProgress {
     born: Instant,
     /// Milliseconds since `born`, shifted by three bits, and the kind of work in those bits.
     word: AtomicU64,
@@ -45,21 +45,21 @@ pub(in crate::api) struct Progress {
     moved: AtomicU64,
     counted_from: AtomicU64,
     /// When a page last sent something, in milliseconds since `born` plus one; 0: never.
-    heard: AtomicU64,
+    page_sent: AtomicU64,
     /// The answer is a stream of events, so long silence is normal.
     streams: AtomicBool,
     ending: AtomicU8,
     ended: Notify,
 }
 
-impl Default for Progress {
+impl Default for ConnectionProgress {
     fn default() -> Self {
         Self {
             born: Instant::now(),
             word: AtomicU64::new(Doing::Idle as u64),
             moved: AtomicU64::new(0),
             counted_from: AtomicU64::new(0),
-            heard: AtomicU64::new(0),
+            page_sent: AtomicU64::new(0),
             streams: AtomicBool::new(false),
             ending: AtomicU8::new(0),
             ended: Notify::new(),
@@ -67,7 +67,7 @@ impl Default for Progress {
     }
 }
 
-impl Progress {
+impl ConnectionProgress {
     pub(in crate::api) fn set(&self, doing: Doing) {
         self.word.store(self.now() << 3 | doing as u64, Ordering::Relaxed);
     }
@@ -173,13 +173,13 @@ impl Progress {
     }
 
     /// A page sent something.
-    pub(in crate::api) fn note_heard(&self) {
-        self.heard.store(self.now() + 1, Ordering::Relaxed);
+    pub(in crate::api) fn note_sent_by_page(&self) {
+        self.page_sent.store(self.now() + 1, Ordering::Relaxed);
     }
 
     /// When a page last sent something.
-    pub(super) fn heard(&self) -> Option<Instant> {
-        self.heard.load(Ordering::Relaxed).checked_sub(1).map(|ms| self.at(ms))
+    pub(super) fn page_sent(&self) -> Option<Instant> {
+        self.page_sent.load(Ordering::Relaxed).checked_sub(1).map(|ms| self.at(ms))
     }
 
     pub(super) fn born(&self) -> Instant {

@@ -7,18 +7,18 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::progress::Progress;
+use super::progress::ConnectionProgress;
 
 /// A request's body.
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
     /// Until all of it is here.
-    receiving: Option<Arc<Progress>>,
+    receiving: Option<Arc<ConnectionProgress>>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, progress: &Arc<Progress>) -> Self {
+    pub(super) fn new(incoming: Incoming, progress: &Arc<ConnectionProgress>) -> Self {
         let receiving = (!incoming.is_end_stream()).then(|| {
             progress.receive();
             progress.clone()

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::progress::{Doing, Ending, Progress};
+use super::progress::{ConnectionProgress, Doing, Ending};
 use crate::actors::waiting::WaitingOutput;
 use crate::telemetry::seldom::Seldom;
 
@@ -65,7 +65,7 @@ struct Table {
 #[derive(Debug)]
 struct Taken {
     peer: IpAddr,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
 }
 
 /// A seat; free again when it is dropped.
@@ -73,7 +73,7 @@ struct Taken {
 pub struct Seat {
     seats: Arc<Seats>,
     id: u64,
-    pub(in crate::api) progress: Arc<Progress>,
+    pub(in crate::api) progress: Arc<ConnectionProgress>,
 }
 
 /// A reader with bytes waiting for it; sorted by who is ended first.
@@ -118,7 +118,7 @@ impl Seats {
         if table.taken.len() >= self.max && !self.make_room(&mut table, peer) {
             return None;
         }
-        let (id, progress) = (table.next, Arc::new(Progress::default()));
+        let (id, progress) = (table.next, Arc::new(ConnectionProgress::default()));
         table.next += 1;
         table.taken.insert(id, Taken { peer, progress: progress.clone() });
         *table.sizes.entry(peer).or_default() += 1;
@@ -189,7 +189,7 @@ impl Seats {
         for taken in chosen.filter_map(|id| table.remove(id)) {
             taken.progress.end(Ending::Seat);
             ended += 1;
-            if let Some(untold) = RUN_OUT.is_told(self.what) {
+            if let Some(untold) = RUN_OUT.is_requested(self.what) {
                 let (what, peer, max) = (self.what, taken.peer, self.max);
                 tracing::warn!(what, %peer, max, untold,
                     "out of connections: closing the slowest ones of the peer that holds most");
@@ -200,7 +200,7 @@ impl Seats {
     }
 
     /// How fast a client is; `None` for a request that is being processed.
-    fn judge(&self, progress: &Progress, now: Instant) -> Option<Use> {
+    fn judge(&self, progress: &ConnectionProgress, now: Instant) -> Option<Use> {
         let (doing, since) = progress.get();
         match (doing, self.silent_after) {
             (Doing::Answering, _) => None,
@@ -211,9 +211,9 @@ impl Seats {
             }
             (Doing::Idle | Doing::ReadingHead, None) => Some(Use::Slow(since)),
             (Doing::Idle | Doing::ReadingHead, Some(after)) => {
-                let (heard, patience) = progress.heard().map_or((progress.born(), FRESH), |heard| (heard, after));
-                let is_slow = now.saturating_duration_since(heard) >= patience;
-                Some(if is_slow { Use::Slow(heard) } else { Use::Busy(0, heard) })
+                let (since, patience) = progress.page_sent().map_or((progress.born(), FRESH), |sent| (sent, after));
+                let is_slow = now.saturating_duration_since(since) >= patience;
+                Some(if is_slow { Use::Slow(since) } else { Use::Busy(0, since) })
             }
         }
     }
@@ -264,7 +264,7 @@ impl Drop for Seat {
 }
 
 /// Bytes per second that it moves, and since when.
-fn rate_of(progress: &Progress, now: Instant) -> (u64, Instant) {
+fn rate_of(progress: &ConnectionProgress, now: Instant) -> (u64, Instant) {
     let (moved, from) = progress.moved();
     let elapsed = now.saturating_duration_since(from).as_secs_f64().max(0.001);
     ((moved as f64 / elapsed) as u64, from)
@@ -282,7 +282,7 @@ pub(in crate::api) async fn end_slow_readers(waiting: &WaitingOutput, all: [Arc<
             all.iter().flat_map(|seats| seats.readers().into_iter().map(move |reader| (reader, seats))).collect();
         readers.sort_unstable_by_key(|(reader, _)| *reader);
         let most = 1 + readers.len() / PART_OF_READERS;
-        if let (Some((slowest, _)), Some(untold)) = (readers.first(), RUN_OUT.is_told("memory")) {
+        if let (Some((slowest, _)), Some(untold)) = (readers.first(), RUN_OUT.is_requested("memory")) {
             let (bytes, rate, readers) = (waiting.bytes(), slowest.rate, readers.len());
             tracing::warn!(bytes, readers, rate, untold, "too many bytes wait for slow readers: closing the slowest connections");
         }
@@ -403,11 +403,11 @@ mod tests {
     async fn silent_pages_make_room_and_those_that_answer_stay() {
         let seats = Seats::of_pages(3, 4096, SECOND * 5, Arc::default());
         let answering = seats.take(ip(1)).unwrap();
-        answering.progress.note_heard();
+        answering.progress.note_sent_by_page();
         let (silent, stuck) = (seats.take(ip(1)).unwrap(), seats.take(ip(1)).unwrap());
         stuck.progress.restart_count();
         stuck.progress.set(Doing::Sending);
-        assert!(seats.take(ip(1)).is_none(), "nobody can be told yet");
+        assert!(seats.take(ip(1)).is_none(), "no connection can be ended yet");
         tokio::time::advance(SECOND * 6).await;
         let next = [seats.take(ip(1)).unwrap(), seats.take(ip(1)).unwrap()];
         assert!(is_ended(&silent) && is_ended(&stuck) && !is_ended(&answering));

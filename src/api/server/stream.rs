@@ -8,17 +8,17 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::progress::Progress;
+use super::progress::ConnectionProgress;
 
 /// A TCP stream that records progress. Sockets take the plain stream out of it.
 #[derive(Debug)]
 pub struct Watched {
     stream: TcpStream,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(stream: TcpStream, progress: Arc<ConnectionProgress>) -> Self {
         Self { stream, progress }
     }
 

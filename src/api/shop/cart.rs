@@ -14,7 +14,7 @@ use crate::api::state::Shop;
 use crate::domain::ids::{InvalidValue, ProductId, SessionId, UserId};
 use crate::domain::money::Cents;
 use crate::domain::order::Totals;
-use crate::store::{Cart, CartLine, Shown, Wanted};
+use crate::store::{Cart, CartAddition, CartLine, ShownProduct};
 use crate::telemetry::context::TraceContext;
 use crate::wire::Money;
 use crate::wire::pages::cart::{self, CartAdd, CartItem, CartSet, Quote};
@@ -46,7 +46,7 @@ pub async fn add(
     let product = ProductId::new(&wanted.product_id)?;
     let quantity = crate::wire::pages::client_message::cart_quantity(wanted.quantity.unwrap_or(1))?;
     let shown = shown(&shop.catalog, &product).ok_or_else(|| unknown(product.as_str()))?;
-    let wanted = Wanted { product_id: &product, shown: Some(&shown) };
+    let wanted = CartAddition { product_id: &product, shown: Some(&shown) };
     let cart = shop.store.add_to_cart(&session, user.as_ref(), wanted, quantity).await?;
     Ok(Json(changed(&shop, &cart, trace)))
 }
@@ -67,7 +67,7 @@ pub async fn set(
         shop.store.remove_from_cart(&session, &product).await?
     } else {
         let shown = shown(&shop.catalog, &product).ok_or_else(|| unknown(product.as_str()))?;
-        let line = Wanted { product_id: &product, shown: Some(&shown) };
+        let line = CartAddition { product_id: &product, shown: Some(&shown) };
         shop.store.set_cart_quantity(&session, user.as_ref(), line, wanted.quantity).await?
     };
     Ok(Json(changed(&shop, &cart, trace)))
@@ -87,10 +87,10 @@ pub async fn remove(
 }
 
 /// The product data that a cart stores; `None` if the catalogue does not have it.
-pub fn shown(catalog: &CatalogHandle, product: &ProductId) -> Option<Shown> {
+pub fn shown(catalog: &CatalogHandle, product: &ProductId) -> Option<ShownProduct> {
     let Listing { name, price, image_url, .. } = catalog.listing(product.as_str())?;
     let image_url = if image_url.len() > KEPT_URL_MAX { String::new() } else { image_url };
-    Some(Shown { name, price, image_url })
+    Some(ShownProduct { name, price, image_url })
 }
 
 fn user(id: Option<&str>) -> Result<Option<UserId>, InvalidValue> {
@@ -129,9 +129,9 @@ pub fn view(cart: &Cart, catalog: &CatalogHandle) -> cart::Cart {
 fn item(line: &CartLine, catalog: &CatalogHandle) -> (CartItem, Money) {
     let listing = catalog.listing(line.product_id.as_str());
     let available = listing.is_some();
-    let Shown { name, price, image_url } = match listing {
-        Some(Listing { name, price, image_url, .. }) => Shown { name, price, image_url },
-        None => line.shown.clone().unwrap_or_else(|| Shown {
+    let ShownProduct { name, price, image_url } = match listing {
+        Some(Listing { name, price, image_url, .. }) => ShownProduct { name, price, image_url },
+        None => line.shown.clone().unwrap_or_else(|| ShownProduct {
             name: line.product_id.to_string(),
             price: Cents::ZERO,
             image_url: String::new(),

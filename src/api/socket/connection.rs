@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::messages::{self, Work};
 use super::outgoing::Outgoing;
-use super::pace::{Pace, Verdict};
+use super::pace::{Pace, PaceVerdict};
 use super::{Page, SocketCounts};
 use crate::actors::catalog_view::CatalogState;
 use crate::actors::fanout::{PageInfo, PageSubscription};
@@ -235,7 +235,7 @@ impl Connection {
         match self.stream.try_read(&mut bytes) {
             Ok(0) => Err(End::Gone),
             Ok(count) => {
-                self.page.seat.progress.note_heard();
+                self.page.seat.progress.note_sent_by_page();
                 self.decoder.feed(&bytes[..count]);
                 self.take_frames()
             }
@@ -269,9 +269,9 @@ impl Connection {
         }
         let (ws, counts) = (&self.page.shop.config.ws, &self.page.shop.figures.sockets);
         match self.pace.judge(ws.write_timeout, ws.min_rate) {
-            Verdict::Well => return Ok(()),
-            Verdict::Stalled => SocketCounts::count(&counts.stalled),
-            Verdict::TooSlow => SocketCounts::count(&counts.slow),
+            PaceVerdict::Well => return Ok(()),
+            PaceVerdict::Stalled => SocketCounts::count(&counts.stalled),
+            PaceVerdict::TooSlow => SocketCounts::count(&counts.slow),
         }
         Err(End::Cut(CloseCode::Policy, "the page reads too slowly"))
     }

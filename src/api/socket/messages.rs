@@ -12,7 +12,7 @@ use crate::api::shop::{cart, recommendations};
 use crate::api::state::Shop;
 use crate::config::RoleName;
 use crate::domain::ids::{SessionId, UserId};
-use crate::store::{Cart, CartError, Wanted};
+use crate::store::{Cart, CartAddition, CartError};
 use crate::telemetry::names::{attribute, span};
 use crate::telemetry::sampling::Root;
 use crate::telemetry::spans::{self, Span};
@@ -96,7 +96,7 @@ async fn change_cart(shop: &Shop, session: &SessionId, user: &UserId, change: &C
     match change {
         CartChange::Add { product_id, quantity } => {
             let Some(shown) = cart::shown(&shop.catalog, product_id) else { return Ok(None) };
-            let wanted = Wanted { product_id, shown: Some(&shown) };
+            let wanted = CartAddition { product_id, shown: Some(&shown) };
             shop.store.add_to_cart(session, Some(user), wanted, *quantity).await.map(Some)
         }
         // A product that is no longer sold can still be removed.
@@ -105,7 +105,7 @@ async fn change_cart(shop: &Shop, session: &SessionId, user: &UserId, change: &C
         }
         CartChange::SetQuantity { product_id, quantity } => {
             let Some(shown) = cart::shown(&shop.catalog, product_id) else { return Ok(None) };
-            let wanted = Wanted { product_id, shown: Some(&shown) };
+            let wanted = CartAddition { product_id, shown: Some(&shown) };
             shop.store.set_cart_quantity(session, Some(user), wanted, *quantity).await.map(Some)
         }
         CartChange::Remove { product_id } => shop.store.remove_from_cart(session, product_id).await.map(Some),

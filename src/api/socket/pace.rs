@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::server::{Doing, Progress};
+use crate::api::server::{ConnectionProgress, Doing};
 
 /// Bytes that a page has read since bytes began to wait, or since the last check; also reported where seats are assigned.
 #[derive(Debug)]
-pub(super) struct Pace(Arc<Progress>);
+pub(super) struct Pace(Arc<ConnectionProgress>);
 
 /// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PaceVerdict {
     Well,
     /// It read nothing.
     Stalled,
@@ -20,7 +20,7 @@ pub(super) enum Verdict {
 }
 
 impl Pace {
-    pub(super) fn new(progress: Arc<Progress>) -> Self {
+    pub(super) fn new(progress: Arc<ConnectionProgress>) -> Self {
         Self(progress)
     }
 
@@ -46,17 +46,17 @@ impl Pace {
     }
 
     /// Checks once bytes have waited for this time, and begins to count again.
-    pub(super) fn judge(&self, over: Duration, min_rate: u32) -> Verdict {
+    pub(super) fn judge(&self, over: Duration, min_rate: u32) -> PaceVerdict {
         let (taken, since) = self.0.moved();
         let elapsed = since.elapsed();
         if !self.is_waiting() || elapsed < over {
-            return Verdict::Well;
+            return PaceVerdict::Well;
         }
         self.0.restart_count();
         match taken {
-            0 => Verdict::Stalled,
-            _ if (taken as f64) < f64::from(min_rate) * elapsed.as_secs_f64() => Verdict::TooSlow,
-            _ => Verdict::Well,
+            0 => PaceVerdict::Stalled,
+            _ if (taken as f64) < f64::from(min_rate) * elapsed.as_secs_f64() => PaceVerdict::TooSlow,
+            _ => PaceVerdict::Well,
         }
     }
 }
@@ -72,16 +72,16 @@ mod tests {
             let pace = Pace::new(Arc::default());
             pace.note(100_000);
             for _ in 0..30 {
-                assert_eq!(pace.judge(over, 4096), Verdict::Well);
+                assert_eq!(pace.judge(over, 4096), PaceVerdict::Well);
                 tokio::time::advance(Duration::from_secs(1)).await;
                 pace.note(per_second);
             }
             pace.judge(over, 4096)
         };
-        assert_eq!(after(0).await, Verdict::Stalled);
-        assert_eq!(after(1).await, Verdict::TooSlow);
-        assert_eq!(after(4000).await, Verdict::TooSlow);
-        assert_eq!(after(8192).await, Verdict::Well);
+        assert_eq!(after(0).await, PaceVerdict::Stalled);
+        assert_eq!(after(1).await, PaceVerdict::TooSlow);
+        assert_eq!(after(4000).await, PaceVerdict::TooSlow);
+        assert_eq!(after(8192).await, PaceVerdict::Well);
     }
 
     #[tokio::test(start_paused = true)]
@@ -91,6 +91,6 @@ mod tests {
         pace.rest();
         tokio::time::advance(Duration::from_secs(3600)).await;
         pace.note(1);
-        assert_eq!(pace.judge(Duration::from_secs(30), 4096), Verdict::Well);
+        assert_eq!(pace.judge(Duration::from_secs(30), 4096), PaceVerdict::Well);
     }
 }

@@ -27,14 +27,16 @@ const NOT_OF_A_SHOP: [&str; 2] = ["lost+found", WORKSHOP_FILE];
 pub async fn restore(config: &Config, file: &Path, stop: &StopSignals) -> anyhow::Result<Manifest> {
     let data_dir = &config.data_dir;
     refuse_what_is_there(data_dir)?;
-    let go_on = || !stop.is_told();
+    let go_on = || !stop.is_requested();
     let manifest = tokio::task::block_in_place(|| archive::verify(file, &go_on))?;
     refuse_what_does_not_fit(config, &manifest)?;
     let was_there = data_dir.try_exists()?;
     own_folder(data_dir).with_context(|| format!("cannot use {}", data_dir.display()))?;
     let lock = PidLock::take(&data_dir.join("lock")).with_context(|| format!("cannot use {}", data_dir.display()))?;
     let result = match tokio::task::block_in_place(|| put_back(config, file, &manifest, &go_on)) {
-        Ok(()) => stop.unless_told(prove(config, &manifest)).await.and_then(|proved| proved.context("interrupted by a signal")),
+        Ok(()) => {
+            stop.unless_requested(prove(config, &manifest)).await.and_then(|proved| proved.context("interrupted by a signal"))
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = result {

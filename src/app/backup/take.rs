@@ -43,7 +43,7 @@ pub async fn back_up(config: &Config, target: &Path, stop: &StopSignals) -> anyh
     if !is_private {
         return write(config, target, stop).await;
     }
-    let started = stop.unless_told(async { Ok(PrivateServer::start(&config.data_dir, bin_dir(config)).await?) });
+    let started = stop.unless_requested(async { Ok(PrivateServer::start(&config.data_dir, bin_dir(config)).await?) });
     let server = started.await.context("starting the private PostgreSQL")?.context("interrupted by a signal")?;
     let written = write(config, target, stop).await;
     server.stop().await.context("stopping the private PostgreSQL")?;
@@ -51,7 +51,7 @@ pub async fn back_up(config: &Config, target: &Path, stop: &StopSignals) -> anyh
 }
 
 async fn write(config: &Config, target: &Path, stop: &StopSignals) -> anyhow::Result<Manifest> {
-    let go_on = || !stop.is_told();
+    let go_on = || !stop.is_requested();
     let mut archive = ArchiveWriter::create(target, &go_on)?;
     let database = if config.postgres.database_url.is_empty() {
         Some(answered(stop, OnlineCopy::begin(&config.data_dir)).await?)
@@ -106,7 +106,7 @@ async fn write_database(
 
 /// PostgreSQL's answer, unless it takes too long or a signal arrives.
 async fn answered<T>(stop: &StopSignals, asked: impl Future<Output = Result<T, PrivateServerError>>) -> anyhow::Result<T> {
-    let answer = stop.unless_told(async { Ok(tokio::time::timeout(PATIENCE, asked).await) }).await?;
+    let answer = stop.unless_requested(async { Ok(tokio::time::timeout(PATIENCE, asked).await) }).await?;
     let answer = answer.context("interrupted by a signal")?;
     let answer = answer.map_err(|_| anyhow::anyhow!("PostgreSQL did not answer within {PATIENCE:?}")).context(COPYING)?;
     answer.context(COPYING)

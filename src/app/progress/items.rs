@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::Progress;
+use super::WorkProgress;
 use crate::config::RoleName;
 use crate::store::{Overdue, Pending};
 use crate::telemetry::alarms::{About, Alarm, Cause};
@@ -45,7 +45,7 @@ impl PendingOrders {
 }
 
 /// Asks PostgreSQL, and sets the alarm. It blocks only if those that should have settled the items run in this process.
-pub(super) async fn look(progress: &Progress, roles: &BTreeSet<RoleName>) {
+pub(super) async fn look(progress: &WorkProgress, roles: &BTreeSet<RoleName>) {
     if let Ok(pending) = progress.store.pending().await {
         progress.pending.note(pending);
     }

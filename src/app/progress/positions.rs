@@ -59,7 +59,7 @@ pub(super) const READERS: [WatchedReader; 4] = [INVENTORY, CATALOG, TRACKER, FAN
 
 /// The history of one position.
 #[derive(Debug)]
-struct Standing {
+struct PositionHistory {
     offset: Offset,
     /// No record lies before this offset.
     empty_to: Offset,
@@ -75,7 +75,7 @@ struct Standing {
 #[derive(Debug)]
 pub(super) struct Stalls {
     after: Duration,
-    known: BTreeMap<(Cause, TopicPartition), Standing>,
+    known: BTreeMap<(Cause, TopicPartition), PositionHistory>,
 }
 
 impl Stalls {
@@ -129,9 +129,9 @@ impl Stalls {
         end: Offset,
         log: &dyn EventLog,
     ) -> Option<(Duration, String)> {
-        let standing = self.known.entry((cause, at)).or_insert_with(|| Standing::at(offset));
+        let standing = self.known.entry((cause, at)).or_insert_with(|| PositionHistory::at(offset));
         if standing.offset != offset {
-            *standing = Standing::at(offset);
+            *standing = PositionHistory::at(offset);
         }
         if end <= standing.empty_to {
             standing.below_since = None;
@@ -161,7 +161,7 @@ impl Stalls {
     }
 }
 
-impl Standing {
+impl PositionHistory {
     fn at(offset: Offset) -> Self {
         Self { offset, empty_to: offset, below_since: None, peeked_to: None, stall: None }
     }

@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(end(&log).await, 0, "something was written since the last look");
         trial.after_a_quiet_while(&log, &alarms, 7).await;
         trial.after_a_quiet_while(&log, &alarms, 7).await;
-        assert_eq!((end(&log).await, alarms.list()), (2, Vec::new()), "the topic was made, and both were heard");
+        assert_eq!((end(&log).await, alarms.list()), (2, Vec::new()), "the topic was made, and both were read back");
 
         log.close().await;
         trial.after_a_quiet_while(&log, &alarms, 7).await;

@@ -30,7 +30,7 @@ pub(super) async fn lead(listen: SocketAddr) -> anyhow::Result<()> {
     let here = SocketAddr::new(shown_address(listener.local_addr()?.ip()), listener.local_addr()?.port());
     output::line(format_args!("learners join at  http://{here}{}", board.join_path()))?;
     output::line(format_args!("the board         http://{here}{}", board.lead_path()))?;
-    output::line("It is for you alone: whoever has its address sees the names. Ctrl-C ends the class and forgets it.")?;
+    output::line("It is for you alone: its address shows the names. Ctrl-C ends the class and forgets it.")?;
     let routes = board.routes();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {

@@ -10,8 +10,8 @@ use super::Drill;
 use super::database::PlacedItem;
 use super::pages::Gallery;
 use super::plan::Plan;
-use super::record::{Breach, CheckoutAnswer, Purchase, Record};
-use super::report::Report;
+use super::record::{Breach, CheckoutAnswer, DrillRecord, Purchase};
+use super::report::DrillReport;
 use super::shoppers::Crowd;
 use super::storefront::Said;
 
@@ -60,7 +60,7 @@ async fn waits_for(drill: &Drill<'_>, crowd: &Crowd, gallery: &Gallery) -> anyho
 ///
 /// # Errors
 /// If SQL or the read model cannot be read.
-pub async fn judge(drill: &Drill<'_>, gallery: &Gallery, report: &mut Report) -> anyhow::Result<()> {
+pub async fn judge(drill: &Drill<'_>, gallery: &Gallery, report: &mut DrillReport) -> anyhow::Result<()> {
     let record = &drill.record;
     let (rows, shown) = (drill.database.rows().await?, shelves(drill).await?);
     let purchases = record.purchases();
@@ -76,14 +76,14 @@ pub async fn judge(drill: &Drill<'_>, gallery: &Gallery, report: &mut Report) ->
     report.items = count(rows.iter().filter(|row| row.product_id.is_some()));
     report.units = rows.iter().filter_map(|row| row.allocated).sum();
     report.frames = record.frames();
-    report.told = record.told();
+    report.told = record.notified();
     report.answers = record.answers();
     report.take_breaches(record.breaches());
     Ok(())
 }
 
 /// Each promise is kept once, and nothing exists that was not promised.
-fn judge_orders(record: &Record, purchases: &[Purchase], rows: &[PlacedItem]) {
+fn judge_orders(record: &DrillRecord, purchases: &[Purchase], rows: &[PlacedItem]) {
     let mut found: BTreeMap<&str, BTreeMap<&str, BTreeMap<&str, i64>>> = BTreeMap::new();
     for row in rows {
         let lines = found.entry(&row.customer_id).or_default().entry(&row.order_id).or_default();
@@ -127,7 +127,7 @@ fn same(rows: &BTreeMap<&str, i64>, lines: &BTreeMap<String, i64>) -> bool {
 }
 
 /// Each item has one outcome, which adds up to what was ordered.
-fn judge_items(record: &Record, rows: &[PlacedItem]) {
+fn judge_items(record: &DrillRecord, rows: &[PlacedItem]) {
     for row in rows {
         let (Some(product), Some(quantity)) = (&row.product_id, row.quantity) else { continue };
         let name = || format!("{product} of order {}", row.order_id);
@@ -150,14 +150,14 @@ fn judge_items(record: &Record, rows: &[PlacedItem]) {
 }
 
 /// Products that were removed for good are not shown.
-fn judge_retired(record: &Record, shown: &BTreeMap<String, i64>) {
+fn judge_retired(record: &DrillRecord, shown: &BTreeMap<String, i64>) {
     for product in Plan::retired().iter().filter(|product| shown.contains_key(*product)) {
         record.breach(Breach::CameBack, format!("{product} was removed at the beginning but is shown"));
     }
 }
 
 /// The units that were not allocated are still in stock.
-fn judge_shelves(record: &Record, left_over: &BTreeMap<String, i64>, shown: &BTreeMap<String, i64>) {
+fn judge_shelves(record: &DrillRecord, left_over: &BTreeMap<String, i64>, shown: &BTreeMap<String, i64>) {
     for (product, expected) in left_over {
         let found = shown.get(product).copied().unwrap_or_default();
         if *expected < 0 || found < 0 {
@@ -171,7 +171,7 @@ fn judge_shelves(record: &Record, left_over: &BTreeMap<String, i64>, shown: &BTr
 }
 
 /// Opening stock less what SQL says was allocated.
-fn left_over(record: &Record, rows: &[PlacedItem]) -> BTreeMap<String, i64> {
+fn left_over(record: &DrillRecord, rows: &[PlacedItem]) -> BTreeMap<String, i64> {
     let mut left = record.catalogue.clone();
     for row in rows {
         if let (Some(product), Some(allocated)) = (&row.product_id, row.allocated)

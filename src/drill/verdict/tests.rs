@@ -35,7 +35,7 @@ fn promised(user: &str, order: &str) -> Purchase {
 
 /// The breaches of these purchases and rows; ten units of A were there at first.
 fn breaches(purchases: &[Purchase], rows: &[PlacedItem], shown: i64) -> Vec<Breach> {
-    let record = Record::new(BTreeMap::from([("A".to_owned(), 10)]));
+    let record = DrillRecord::new(BTreeMap::from([("A".to_owned(), 10)]));
     judge_orders(&record, purchases, rows);
     judge_items(&record, rows);
     judge_shelves(&record, &left_over(&record, rows), &BTreeMap::from([("A".to_owned(), shown)]));
@@ -84,7 +84,7 @@ fn less_than_nothing_is_negative_whoever_says_so() {
 
 #[test]
 fn what_was_removed_for_good_must_not_be_shown() {
-    let record = Record::new(BTreeMap::new());
+    let record = DrillRecord::new(BTreeMap::new());
     judge_retired(&record, &BTreeMap::from([("A".to_owned(), 1)]));
     assert!(record.breaches().is_empty());
     judge_retired(&record, &BTreeMap::from([(Plan::retired().remove(0), 3)]));

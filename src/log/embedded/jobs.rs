@@ -15,7 +15,7 @@ const QUEUE: usize = 1024;
 /// Bytes of the largest record, far beyond what any topic carries and far below what SQLite takes.
 pub(super) const RECORD_LIMIT: usize = 64 << 20;
 
-pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
+pub(super) type JobReply<T> = oneshot::Sender<Result<T, LogError>>;
 
 /// Something to write: a session's commit, or an append (no member).
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Write {
     pub(super) member: Option<Arc<Member>>,
     pub(super) batch: Batch,
     /// Where an append's records went; empty for a commit.
-    pub(super) answer: Answer<Vec<Appended>>,
+    pub(super) answer: JobReply<Vec<Appended>>,
 }
 
 /// A job of the writer.
@@ -32,36 +32,36 @@ pub(super) enum Job {
     Write(Write),
     Create {
         topics: Vec<Topic>,
-        answer: Answer<Vec<Topic>>,
+        answer: JobReply<Vec<Topic>>,
     },
     Delete {
         topics: Vec<Topic>,
-        answer: Answer<()>,
+        answer: JobReply<()>,
     },
     /// A new session: fences the older ones of its identity.
     Open {
         identity: String,
         group: Option<String>,
-        answer: Answer<Arc<Member>>,
+        answer: JobReply<Arc<Member>>,
     },
     /// Assigns the group's partitions to the member, and answers with the committed positions.
     Attach {
         member: Arc<Member>,
-        answer: Answer<Positions>,
+        answer: JobReply<Positions>,
     },
     /// A group's positions, read by the writer itself: a caller that sees them also sees the records that were committed with
     /// them.
     Committed {
         group: String,
-        answer: Answer<Positions>,
+        answer: JobReply<Positions>,
     },
     Prune {
         prune: Prune,
-        answer: Answer<()>,
+        answer: JobReply<()>,
     },
     /// Starts the WAL over if it has no readers; answers whether it did.
     StartWalOver {
-        answer: Answer<bool>,
+        answer: JobReply<bool>,
     },
     Close,
 }
@@ -105,7 +105,7 @@ impl WriterHandle {
     ///
     /// # Errors
     /// [`LogError::Closed`] once the log is closed, else what the job gave.
-    pub(super) async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, LogError> {
+    pub(super) async fn ask<T>(&self, job: impl FnOnce(JobReply<T>) -> Job) -> Result<T, LogError> {
         let (answer, answered) = oneshot::channel();
         self.0.send(job(answer)).await.map_err(|_| LogError::Closed)?;
         answered.await.map_err(|_| LogError::Closed)?
@@ -131,7 +131,7 @@ impl WeakWriter {
     ///
     /// # Errors
     /// [`LogError::Closed`] once the log is closed, else what the job gave.
-    pub(super) fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, LogError> {
+    pub(super) fn ask<T>(&self, job: impl FnOnce(JobReply<T>) -> Job) -> Result<T, LogError> {
         let (answer, answered) = oneshot::channel();
         self.0.upgrade().ok_or(LogError::Closed)?.blocking_send(job(answer)).map_err(|_| LogError::Closed)?;
         answered.blocking_recv().map_err(|_| LogError::Closed)?

@@ -47,7 +47,7 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct State {
-    items: VecDeque<Item>,
+    items: VecDeque<Queued>,
     records: usize,
     bytes: usize,
     rewinds: Vec<Rewind>,
@@ -71,7 +71,7 @@ struct AssignedFrom {
     committed: Option<Position>,
 }
 
-enum Item {
+enum Queued {
     Records(VecDeque<Record>),
     Event(Polled),
 }
@@ -206,8 +206,8 @@ impl Inbox {
         state.records += records.len();
         state.bytes += records.iter().map(size_of_record).sum::<usize>();
         match state.items.back_mut() {
-            Some(Item::Records(waiting)) => waiting.extend(records),
-            Some(Item::Event(_)) | None => state.items.push_back(Item::Records(records.into())),
+            Some(Queued::Records(waiting)) => waiting.extend(records),
+            Some(Queued::Event(_)) | None => state.items.push_back(Queued::Records(records.into())),
         }
         drop(state);
         self.news.notify_one();
@@ -262,7 +262,7 @@ impl Inbox {
         }
         state.membership = Some(membership);
         if !assignments.is_empty() {
-            state.items.push_back(Item::Event(Polled::Assigned(assignments.into_values().collect())));
+            state.items.push_back(Queued::Event(Polled::Assigned(assignments.into_values().collect())));
         }
         drop(state);
         self.news.notify_one();
@@ -276,7 +276,7 @@ impl Inbox {
             return state.forget_all();
         }
         state.drop_records(|_| true);
-        state.items.push_back(Item::Event(Polled::Revoked(partitions)));
+        state.items.push_back(Queued::Event(Polled::Revoked(partitions)));
         state.handover = Handover::Offered;
         self.news.notify_one();
         let waits = |state: &mut State| state.handover != Handover::None && state.over.is_none() && state.broken.is_none();
@@ -295,7 +295,7 @@ impl Inbox {
         state.forget_all();
         state.broken = None;
         if !partitions.is_empty() {
-            state.items.push_back(Item::Event(Polled::Lost(partitions)));
+            state.items.push_back(Queued::Event(Polled::Lost(partitions)));
         }
         drop(state);
         self.news.notify_one();
@@ -312,7 +312,7 @@ impl Inbox {
 impl State {
     fn take(&mut self, max_records: usize) -> Option<Polled> {
         match self.items.front_mut()? {
-            Item::Records(waiting) => {
+            Queued::Records(waiting) => {
                 let records: Vec<Record> = waiting.drain(..max_records.min(waiting.len())).collect();
                 if waiting.is_empty() {
                     self.items.pop_front();
@@ -321,8 +321,8 @@ impl State {
                 self.bytes -= records.iter().map(size_of_record).sum::<usize>();
                 (!records.is_empty()).then_some(Polled::Records(records))
             }
-            Item::Event(_) => {
-                let Some(Item::Event(event)) = self.items.pop_front() else { return None };
+            Queued::Event(_) => {
+                let Some(Queued::Event(event)) = self.items.pop_front() else { return None };
                 if matches!(event, Polled::Revoked(_)) && self.handover == Handover::Offered {
                     self.handover = Handover::Taken;
                 }
@@ -337,14 +337,14 @@ impl State {
 
     fn drop_records(&mut self, unwanted: impl Fn(&Record) -> bool) {
         for item in &mut self.items {
-            if let Item::Records(waiting) = item {
+            if let Queued::Records(waiting) = item {
                 waiting.retain(|record| !unwanted(record));
             }
         }
-        self.items.retain(|item| !matches!(item, Item::Records(waiting) if waiting.is_empty()));
-        let waiting = |item: &Item| match item {
-            Item::Records(waiting) => (waiting.len(), waiting.iter().map(size_of_record).sum()),
-            Item::Event(_) => (0, 0_usize),
+        self.items.retain(|item| !matches!(item, Queued::Records(waiting) if waiting.is_empty()));
+        let waiting = |item: &Queued| match item {
+            Queued::Records(waiting) => (waiting.len(), waiting.iter().map(size_of_record).sum()),
+            Queued::Event(_) => (0, 0_usize),
         };
         (self.records, self.bytes) = self.items.iter().map(waiting).fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1));
     }

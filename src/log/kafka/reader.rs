@@ -30,7 +30,7 @@ const FETCH_WAIT_TO_END: Duration = Duration::from_millis(10);
 const FETCH_WAIT_FOLLOWING: Duration = Duration::from_millis(100);
 
 /// What the thread hands over.
-enum Read {
+enum Delivery {
     Record(Record),
     End(TopicPartition, Offset),
     Failed(LogError),
@@ -42,9 +42,9 @@ pub(super) struct KafkaReader {
     ends: BTreeMap<TopicPartition, Offset>,
     stop: Stop,
     /// What was received and not returned yet.
-    ready: std::vec::IntoIter<Read>,
+    ready: std::vec::IntoIter<Delivery>,
     /// `None` when there is nothing to read.
-    batches: Option<mpsc::Receiver<Vec<Read>>>,
+    batches: Option<mpsc::Receiver<Vec<Delivery>>>,
 }
 
 impl KafkaReader {
@@ -66,7 +66,7 @@ impl KafkaReader {
             let spawned = thread.spawn(move || {
                 if let Err(error) = read(&cluster, &wanted, stop, &deliver) {
                     // No receiver left; nothing to report.
-                    let _ = deliver.blocking_send(vec![Read::Failed(error)]);
+                    let _ = deliver.blocking_send(vec![Delivery::Failed(error)]);
                 }
             });
             spawned.map_err(|error| LogError::Unavailable(format!("cannot start a thread to read with: {error}")))?;
@@ -86,17 +86,17 @@ impl KafkaReader {
         loop {
             while records.len() < max_records {
                 match self.ready.next() {
-                    Some(Read::Record(record)) => self.take(record, &mut records),
-                    Some(Read::End(at, offset)) => {
+                    Some(Delivery::Record(record)) => self.take(record, &mut records),
+                    Some(Delivery::End(at, offset)) => {
                         let offset = self.limit(at).map_or(offset, |end| offset.min(end));
                         self.positions.entry(at).and_modify(|position| *position = (*position).max(offset));
                     }
                     // What was read before comes first; the next call returns the failure.
-                    Some(failed @ Read::Failed(_)) if !records.is_empty() => {
+                    Some(failed @ Delivery::Failed(_)) if !records.is_empty() => {
                         self.ready = vec![failed].into_iter();
                         return Ok(records);
                     }
-                    Some(Read::Failed(error)) => return Err(error),
+                    Some(Delivery::Failed(error)) => return Err(error),
                     None => break,
                 }
             }
@@ -179,7 +179,7 @@ fn read(
     cluster: &Cluster,
     wanted: &BTreeMap<TopicPartition, Offset>,
     stop: Stop,
-    deliver: &mpsc::Sender<Vec<Read>>,
+    deliver: &mpsc::Sender<Vec<Delivery>>,
 ) -> Result<(), LogError> {
     let wait = if stop == Stop::AtEnd { FETCH_WAIT_TO_END } else { FETCH_WAIT_FOLLOWING };
     let (consumer, names) = cluster.consumer_from(&cluster.config.reader(wait), wanted)?;
@@ -202,51 +202,51 @@ fn read(
 }
 
 /// A reader to the end would wait for ever for a transaction that no writer decides, so it fails.
-fn standstill_of(cluster: &Cluster, wanted: &BTreeMap<TopicPartition, Offset>) -> Option<Read> {
+fn standstill_of(cluster: &Cluster, wanted: &BTreeMap<TopicPartition, Offset>) -> Option<Delivery> {
     let partitions: Vec<TopicPartition> = wanted.keys().copied().collect();
     let (at, offset) = cluster.undecided(&partitions).ok()?.into_iter().next()?;
-    Some(Read::Failed(LogError::Unavailable(standstill::text(&cluster.config, at, offset))))
+    Some(Delivery::Failed(LogError::Unavailable(standstill::text(&cluster.config, at, offset))))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "librdkafka has 200 codes; of the rest only a refusal matters")]
-fn translate(names: &Names, board: &Board, stop: Stop, taken: Taken<'_>) -> Option<Read> {
+fn translate(names: &Names, board: &Board, stop: Stop, taken: Taken<'_>) -> Option<Delivery> {
     match taken {
         Taken::Message(seen) => {
             board.unreadable.has_read(TopicPartition::new(names.topic(seen.topic)?, seen.partition), seen.offset);
-            copy(names, seen).map(Read::Record)
+            copy(names, seen).map(Delivery::Record)
         }
         Taken::End { topic, partition, offset } => {
             let at = TopicPartition::new(names.topic(topic)?, partition);
             board.unreadable.has_read(at, offset - 1);
-            Some(Read::End(at, offset))
+            Some(Delivery::End(at, offset))
         }
         Taken::Trouble { topic, partition, offset, code, text } if is_unreadable(code) => {
             let standstill =
                 board.unreadable.cannot_read(TopicPartition::new(names.topic(topic)?, partition), offset, code, &text);
             // A reader that follows goes on with the other partitions.
-            standstill.filter(|_| stop == Stop::AtEnd).map(Read::Failed)
+            standstill.filter(|_| stop == Stop::AtEnd).map(Delivery::Failed)
         }
         Taken::Trouble { topic, partition, offset: _, code, text } => {
             use rdkafka::types::RDKafkaErrorCode::{
                 AutoOffsetReset, GroupAuthorizationFailed, OffsetOutOfRange, TopicAuthorizationFailed, UnknownTopicOrPartition,
             };
             match code {
-                UnknownTopicOrPartition => Some(Read::Failed(LogError::UnknownTopic(topic.to_owned()))),
+                UnknownTopicOrPartition => Some(Delivery::Failed(LogError::UnknownTopic(topic.to_owned()))),
                 TopicAuthorizationFailed => {
                     let missing = MissingPermission::Topic(Access::Read, topic.to_owned());
                     let is_needed = names.topic(topic).is_none_or(Topic::is_needed);
                     let refusal =
                         if is_needed { board.permissions.refused(missing) } else { LogError::Refused(missing.to_string()) };
-                    Some(Read::Failed(refusal))
+                    Some(Delivery::Failed(refusal))
                 }
                 // The client asks for the coordinator of the group that it had to name; a reader needs none.
                 GroupAuthorizationFailed => None,
                 // The next record has been deleted meanwhile; opening again says which offsets there are.
-                AutoOffsetReset | OffsetOutOfRange => Some(Read::Failed(LogError::Unavailable(format!(
+                AutoOffsetReset | OffsetOutOfRange => Some(Delivery::Failed(LogError::Unavailable(format!(
                     "the next record of {topic}/{partition} was deleted: {text}"
                 )))),
                 // Brokers come and go; the client goes on by itself.
-                _ => refused(code, topic).map(Read::Failed).or_else(|| {
+                _ => refused(code, topic).map(Delivery::Failed).or_else(|| {
                     tracing::debug!(topic, partition, ?code, text, "trouble while reading");
                     None
                 }),
@@ -262,14 +262,22 @@ mod tests {
 
     const AT: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
 
-    fn record(offset: Offset) -> Read {
+    fn record(offset: Offset) -> Delivery {
         let TopicPartition { topic, partition } = AT;
-        Read::Record(Record { topic, partition, offset, append_time_ms: 0, key: None, value: None, headers: Headers::default() })
+        Delivery::Record(Record {
+            topic,
+            partition,
+            offset,
+            append_time_ms: 0,
+            key: None,
+            value: None,
+            headers: Headers::default(),
+        })
     }
 
     #[tokio::test]
     async fn a_position_never_moves_beyond_a_record_that_was_not_returned() {
-        let ready = vec![record(0), record(1), record(2), record(3), Read::End(AT, 4)].into_iter();
+        let ready = vec![record(0), record(1), record(2), record(3), Delivery::End(AT, 4)].into_iter();
         let (positions, ends) = ([(AT, 0)].into(), [(AT, 2)].into());
         let mut reader = KafkaReader { positions, ends, stop: Stop::AtEnd, ready, batches: None };
         let read = reader.read(10, Duration::ZERO).await.unwrap();

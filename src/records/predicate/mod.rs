@@ -44,18 +44,18 @@ enum Expr {
 /// Where a value comes from, and the functions that it goes through.
 #[derive(Debug, Clone, PartialEq)]
 struct Operand {
-    source: Source,
+    source: OperandSource,
     through: Vec<Function>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Source {
-    Path(Vec<Step>),
+enum OperandSource {
+    Path(Vec<PathStep>),
     Literal(Value),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Step {
+enum PathStep {
     Field(String),
     Index(usize),
 }
@@ -126,11 +126,11 @@ impl Expr {
 impl Operand {
     fn value<'a>(&'a self, record: &'a Value) -> Cow<'a, Value> {
         let value = match &self.source {
-            Source::Literal(value) => value,
-            Source::Path(steps) => steps.iter().fold(record, |value, step| {
+            OperandSource::Literal(value) => value,
+            OperandSource::Path(steps) => steps.iter().fold(record, |value, step| {
                 let next = match step {
-                    Step::Field(name) => value.get(name),
-                    Step::Index(index) => value.get(index),
+                    PathStep::Field(name) => value.get(name),
+                    PathStep::Index(index) => value.get(index),
                 };
                 next.unwrap_or(&Value::Null)
             }),
@@ -140,10 +140,10 @@ impl Operand {
 
     fn needs(&self, field: &str) -> bool {
         let by_path = match &self.source {
-            Source::Literal(_) => false,
-            Source::Path(steps) => match steps.first() {
-                Some(Step::Field(name)) => name == field,
-                Some(Step::Index(_)) => false,
+            OperandSource::Literal(_) => false,
+            OperandSource::Path(steps) => match steps.first() {
+                Some(PathStep::Field(name)) => name == field,
+                Some(PathStep::Index(_)) => false,
                 None => true,
             },
         };

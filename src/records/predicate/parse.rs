@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::functions::{Function, Pattern};
-use super::{Comparison, Expr, InvalidPredicate, Operand, Source, Step};
+use super::{Comparison, Expr, InvalidPredicate, Operand, OperandSource, PathStep};
 
 /// Most nesting of a predicate: it is written by hand.
 pub(super) const MAX_DEPTH: usize = 64;
@@ -142,7 +142,7 @@ impl<'a> Parser<'a> {
         self.skip_space();
         let plain = |source| Operand { source, through: Vec::new() };
         if self.rest().starts_with('.') {
-            return self.path().map(Source::Path).map(plain);
+            return self.path().map(OperandSource::Path).map(plain);
         }
         let start = self.at;
         if let Some(function) = self.take_plain() {
@@ -156,7 +156,7 @@ impl<'a> Parser<'a> {
         }
         self.at = start;
         self.skip_space();
-        let literal = self.literal().map(|literal| plain(Source::Literal(literal)));
+        let literal = self.literal().map(|literal| plain(OperandSource::Literal(literal)));
         literal.ok_or_else(|| self.error("a path (.value.x), a literal (\"text\", 12, true, null) or a function is expected"))
     }
 
@@ -252,14 +252,14 @@ impl<'a> Parser<'a> {
         closing.map_or(rest.len(), |(at, _)| at + 1)
     }
 
-    fn path(&mut self) -> Result<Vec<Step>, InvalidPredicate> {
+    fn path(&mut self) -> Result<Vec<PathStep>, InvalidPredicate> {
         let mut steps = Vec::new();
         loop {
             if let Some(after) = self.rest().strip_prefix('.') {
                 let name_end = after.find(|character| !is_name_character(character)).unwrap_or(after.len());
                 self.at += 1 + name_end;
                 if name_end > 0 {
-                    steps.push(Step::Field(after[..name_end].to_owned()));
+                    steps.push(PathStep::Field(after[..name_end].to_owned()));
                 } else if after.starts_with('.') || !steps.is_empty() && !after.starts_with('[') {
                     return Err(self.error("a name is expected after the dot"));
                 }
@@ -268,7 +268,9 @@ impl<'a> Parser<'a> {
                 steps.push(self.bracket()?);
             } else {
                 // The other name of the headers, as other consoles have it.
-                if let Some(Step::Field(first)) = steps.first_mut().filter(|first| **first == Step::Field("header".to_owned())) {
+                if let Some(PathStep::Field(first)) =
+                    steps.first_mut().filter(|first| **first == PathStep::Field("header".to_owned()))
+                {
                     "headers".clone_into(first);
                 }
                 return Ok(steps);
@@ -277,12 +279,12 @@ impl<'a> Parser<'a> {
     }
 
     /// A name or an index; no path, which could have brackets of its own without end.
-    fn bracket(&mut self) -> Result<Step, InvalidPredicate> {
+    fn bracket(&mut self) -> Result<PathStep, InvalidPredicate> {
         self.skip_space();
         let start = self.at;
         let step = match self.literal() {
-            Some(Value::String(name)) => Some(Step::Field(name)),
-            Some(Value::Number(index)) => index.as_u64().and_then(|index| usize::try_from(index).ok()).map(Step::Index),
+            Some(Value::String(name)) => Some(PathStep::Field(name)),
+            Some(Value::Number(index)) => index.as_u64().and_then(|index| usize::try_from(index).ok()).map(PathStep::Index),
             Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
         };
         self.at = if step.is_some() { self.at } else { start };

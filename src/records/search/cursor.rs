@@ -19,12 +19,12 @@ pub(super) struct Cursor {
     /// Offsets that retention removed before they were read.
     pub removed: u64,
     /// Of each partition in order: what is left to be searched.
-    pub places: Vec<Place>,
+    pub places: Vec<RemainingRange>,
 }
 
 /// Offsets of a partition that are left: from the first, up to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct RemainingRange {
     pub from: Offset,
     pub to: Offset,
 }
@@ -60,7 +60,7 @@ impl Cursor {
         for _ in 0..partitions {
             let length = i64::try_from(take(&mut rest)?).ok()?;
             let from = if length > 0 { i64::try_from(take(&mut rest)?).ok()? } else { 0 };
-            places.push(Place { from, to: from.checked_add(length)? });
+            places.push(RemainingRange { from, to: from.checked_add(length)? });
         }
         rest.is_empty().then_some(Self { fingerprint, times, scanned, removed, places })
     }
@@ -94,7 +94,11 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_as_it_was_written_and_by_its_own_search_only() {
-        let places = vec![Place { from: 0, to: 0 }, Place { from: 1 << 40, to: (1 << 40) + 300 }, Place { from: 5, to: 6 }];
+        let places = vec![
+            RemainingRange { from: 0, to: 0 },
+            RemainingRange { from: 1 << 40, to: (1 << 40) + 300 },
+            RemainingRange { from: 5, to: 6 },
+        ];
         let times = Times { from: Some(0), to: Some(1_769_853_600_000) };
         let cursor = Cursor { fingerprint: *b"12345678", times, scanned: 1_000_000, removed: 0, places };
         let text = cursor.text();
@@ -107,7 +111,7 @@ mod tests {
         for garbage in ["", "AQ", "_____________________________________", "not a cursor", "é"] {
             assert_eq!(Cursor::read(garbage, *b"12345678", 3), None, "{garbage}");
         }
-        let many = vec![Place { from: 3_000_000_000, to: 3_002_000_000 }; super::super::PARTITIONS_MAX];
+        let many = vec![RemainingRange { from: 3_000_000_000, to: 3_002_000_000 }; super::super::PARTITIONS_MAX];
         let long = Cursor { places: many, ..cursor };
         assert!(long.text().len() < 1_920, "fits into an address beside a predicate: {}", long.text().len());
     }

@@ -21,7 +21,7 @@ pub(super) struct Filter {
 
 /// A record that was looked at.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ExaminedRecord {
     pub at: TopicPartition,
     pub offset: Offset,
     pub time_ms: EpochMs,
@@ -29,7 +29,7 @@ pub(super) struct Entry {
     pub shown: Option<Box<RawValue>>,
 }
 
-impl Entry {
+impl ExaminedRecord {
     pub(super) fn shown_bytes(&self) -> usize {
         self.shown.as_ref().map_or(0, |shown| shown.get().len())
     }
@@ -42,7 +42,7 @@ impl Filter {
 
     /// Looks at records in their order until the time is up; what is missing at the end was not looked at. Dropped half-way, it
     /// ends after the record in hand.
-    pub(super) async fn look_at(&self, records: Vec<Record>) -> Result<Vec<Entry>, LogError> {
+    pub(super) async fn look_at(&self, records: Vec<Record>) -> Result<Vec<ExaminedRecord>, LogError> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
@@ -56,9 +56,9 @@ impl Filter {
         task.await.map_err(|failed| LogError::Unavailable(format!("a search ended early: {failed}")))
     }
 
-    fn entry(&self, record: &Record) -> Entry {
+    fn entry(&self, record: &Record) -> ExaminedRecord {
         let shown = self.fits(record).then(|| shown(record, self.form)).flatten();
-        Entry { at: record.topic_partition(), offset: record.offset, time_ms: record.append_time_ms, shown }
+        ExaminedRecord { at: record.topic_partition(), offset: record.offset, time_ms: record.append_time_ms, shown }
     }
 
     fn fits(&self, record: &Record) -> bool {

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::cursor::{Cursor, Place};
-use super::evaluate::{Entry, Filter};
+use super::cursor::{Cursor, RemainingRange};
+use super::evaluate::{ExaminedRecord, Filter};
 use super::{Direction, MergeOrder, Query, SearchError};
 use crate::clock::Clock;
 use crate::log::{EventLog, LogError, Offset, PartitionInfo, Reader, Record, Start, Stop, TopicPartition};
@@ -30,11 +30,11 @@ const WINDOW_GROWTH: i64 = 4;
 #[derive(Debug)]
 struct Lane {
     /// What is left to be merged: from here, up to there.
-    left: Place,
+    left: RemainingRange,
     /// What is left to be read.
-    unread: Place,
+    unread: RemainingRange,
     /// Read and not merged yet, the next one first.
-    ahead: VecDeque<Entry>,
+    ahead: VecDeque<ExaminedRecord>,
     bytes: usize,
 }
 
@@ -64,7 +64,7 @@ impl Lane {
     }
 
     /// What was read last, in reading order.
-    fn put(&mut self, entry: Entry) {
+    fn put(&mut self, entry: ExaminedRecord) {
         self.bytes += entry.shown_bytes() + ENTRY_BYTES;
         self.ahead.push_back(entry);
     }
@@ -99,7 +99,7 @@ impl<'a> Lanes<'a> {
             let known = |places: &BTreeMap<TopicPartition, Offset>| places.get(at).copied();
             let (from, end) = (known(reader.positions()).unwrap_or(info.start), known(reader.ends()).unwrap_or(info.end));
             let to = query.to.map_or(end, |to| to.end(&PartitionInfo { end, ..*info }));
-            self.put_lane(*at, Place { from, to });
+            self.put_lane(*at, RemainingRange { from, to });
         }
         self.reader = (self.direction == Direction::Oldest).then_some(reader);
         Ok(())
@@ -122,7 +122,7 @@ impl<'a> Lanes<'a> {
         Ok(())
     }
 
-    fn put_lane(&mut self, at: TopicPartition, place: Place) {
+    fn put_lane(&mut self, at: TopicPartition, place: RemainingRange) {
         self.all.insert(at, Lane { left: place, unread: place, ahead: VecDeque::new(), bytes: 0 });
     }
 
@@ -153,16 +153,16 @@ impl<'a> Lanes<'a> {
         self.all.values().map(|lane| u64::try_from(lane.left.to - lane.left.from).unwrap_or_default()).sum()
     }
 
-    pub(super) fn places(&self) -> Vec<Place> {
+    pub(super) fn places(&self) -> Vec<RemainingRange> {
         self.all.values().map(|lane| lane.left).collect()
     }
 
     /// The next record of all.
-    pub(super) fn first(&self, order: MergeOrder) -> Option<&Entry> {
+    pub(super) fn first(&self, order: MergeOrder) -> Option<&ExaminedRecord> {
         self.all[&self.next_partition(order)?].ahead.front()
     }
 
-    pub(super) fn take_first(&mut self, order: MergeOrder) -> Option<Entry> {
+    pub(super) fn take_first(&mut self, order: MergeOrder) -> Option<ExaminedRecord> {
         let next = self.next_partition(order)?;
         let lane = self.all.get_mut(&next)?;
         let entry = lane.ahead.pop_front()?;
@@ -172,7 +172,7 @@ impl<'a> Lanes<'a> {
     }
 
     fn next_partition(&self, order: MergeOrder) -> Option<TopicPartition> {
-        let key = |at: &TopicPartition, entry: &Entry| match order {
+        let key = |at: &TopicPartition, entry: &ExaminedRecord| match order {
             MergeOrder::Time => (entry.time_ms, *at),
             MergeOrder::Offset => (entry.offset, *at),
         };

@@ -29,7 +29,7 @@ use crate::records::{Form, Predicate};
 use crate::wire::topics::Topic;
 
 use cursor::Cursor;
-use evaluate::{Entry, Filter};
+use evaluate::{ExaminedRecord, Filter};
 use lanes::Lanes;
 pub use range::ReadFrom;
 pub use tail::{Batch, Tail};
@@ -204,7 +204,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn take(&mut self, entry: Entry) {
+    fn take(&mut self, entry: ExaminedRecord) {
         self.scanned += 1;
         self.bytes += entry.shown_bytes();
         self.found.extend(entry.shown);

@@ -80,7 +80,7 @@ pub fn parse_moment(text: &str) -> Result<EpochMs, String> {
 /// # Errors
 /// Those of reading; [`LogError::Deadline`] if not even one window was read in time.
 pub async fn read(log: &dyn EventLog, query: &TimelineQuery, until: Instant) -> Result<ProductTimeline, LogError> {
-    let reading = Reading::begin(log, query).await?;
+    let reading = HistoryScan::begin(log, query).await?;
     let started = Instant::now();
     let late = || LogError::Deadline { waited: until.saturating_duration_since(started) };
     let since = timeout_at(until, reading.since()).await.map_err(|_| late())??;
@@ -109,14 +109,14 @@ pub async fn read(log: &dyn EventLog, query: &TimelineQuery, until: Instant) -> 
 }
 
 /// One reading of one product's partition.
-struct Reading<'a> {
+struct HistoryScan<'a> {
     log: &'a dyn EventLog,
     query: &'a TimelineQuery,
     at: TopicPartition,
     partition: PartitionInfo,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> HistoryScan<'a> {
     async fn begin(log: &'a dyn EventLog, query: &'a TimelineQuery) -> Result<Self, LogError> {
         let topic = Topic::InventoryEvents;
         let known = log.topics().await?.into_iter().find(|info| info.topic == topic);

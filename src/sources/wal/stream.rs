@@ -124,7 +124,7 @@ pub trait WalStream: Send {
     /// The slot may forget what lies below; sent to the server with the next [`WalStream::report`].
     fn acknowledge(&mut self, to: Lsn);
 
-    /// Tells the server that we live, and what is acknowledged.
+    /// Sends the server a sign of life, and what is acknowledged.
     fn report(&mut self) -> impl Future<Output = Result<(), StreamError>> + Send;
 }
 

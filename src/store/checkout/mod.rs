@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use self::batcher::Batcher;
 use self::cart_lookup::{CartAndKey, CartLookup, KnownKey};
-use self::write::{Write, Written};
+use self::write::{Write, WrittenOrder};
 use super::orders::{ItemOutcome, Order, OrderItem, Orders, PublishVia};
 use super::{Cart, IdempotencyKey, Store, StoreError};
 use crate::bugs::{self, Bug};
@@ -243,7 +243,7 @@ fn new_id() -> String {
 }
 
 impl Order {
-    fn stamp(&mut self, written: &Written) {
+    fn stamp(&mut self, written: &WrittenOrder) {
         (self.created_at_ms, self.updated_at_ms) = (written.created_at_ms, written.created_at_ms);
         for item in self.items.iter_mut().filter(|item| item.publish_via == PublishVia::Direct) {
             item.expires_at_ms = Some(written.direct_expires_at_ms);

@@ -26,7 +26,7 @@ pub struct Write {
 
 /// When the order was written, and the state of its cart afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenOrder {
     pub created_at_ms: EpochMs,
     /// When its items expire, for direct items.
     pub direct_expires_at_ms: EpochMs,
@@ -42,7 +42,7 @@ impl Write {
 
 impl Batchable for Write {
     /// Nothing, if nothing was written.
-    type Answer = Option<Written>;
+    type Answer = Option<WrittenOrder>;
 
     /// One cart becomes one order, and one key (of one session) stands for one: a single statement cannot decide between two of
     /// its own rows.
@@ -119,7 +119,7 @@ impl Batchable for Write {
         let rows = store.run("place the order", write).await?;
         let rows: HashMap<String, _> = rows.into_iter().map(|row| (row.order_id.clone(), row)).collect();
         let written = calls.iter().map(|call| {
-            rows.get(call.order.order_id.as_str()).map(|row| Written {
+            rows.get(call.order.order_id.as_str()).map(|row| WrittenOrder {
                 created_at_ms: row.at_ms,
                 direct_expires_at_ms: row.at_ms.saturating_add(direct_expiry_ms),
                 cart_version: row.cart_version,

@@ -81,7 +81,7 @@ pub enum PrivateServerError {
     Setup(#[source] sqlx::Error),
     /// The server at our socket serves another data directory.
     #[error("the server at {socket} is not the private PostgreSQL of {path}")]
-    Stranger { socket: String, path: String },
+    ForeignListener { socket: String, path: String },
     /// Another user may control the path of our socket.
     #[error(
         "the folder of the private PostgreSQL's socket, {path}, cannot be trusted: {what}. Remove it, or set XDG_RUNTIME_DIR to \

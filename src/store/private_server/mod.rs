@@ -272,7 +272,7 @@ async fn set_up(cluster: &Cluster, urls: &Urls) -> Result<(), PrivateServerError
     let directory: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.map_err(setup)?;
     if fs::canonicalize(&directory).ok() != fs::canonicalize(&cluster.directory).ok() {
         let path = cluster.directory.display().to_string();
-        return Err(PrivateServerError::Stranger { socket: cluster.socket().display().to_string(), path });
+        return Err(PrivateServerError::ForeignListener { socket: cluster.socket().display().to_string(), path });
     }
     make_roles(&mut connection, &cluster.credentials).await.map_err(setup)?;
     connection.close().await.map_err(setup)

@@ -196,7 +196,7 @@ mod tests {
         assert!(process.signal(Signal::KILL).unwrap());
         process.ended().await;
         assert!(process.ends_within(Duration::from_secs(60)));
-        assert!(is_there(process.pid), "nobody has collected it");
+        assert!(is_there(process.pid), "it has not been reaped");
         assert!(OsProcess::find(process.pid).is_none());
         child.wait().unwrap();
         assert!(!process.signal(Signal::KILL).unwrap());

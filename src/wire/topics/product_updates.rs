@@ -26,12 +26,12 @@ pub struct Element {
     pub index: u32,
     /// The element's own bytes; `None` if it is the whole record.
     pub part: Option<Bytes>,
-    pub asked: Result<Asked, Invalid>,
+    pub asked: Result<ProductCommand, Invalid>,
 }
 
 /// A command with the product it is for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct ProductCommand {
     pub product_id: ProductId,
     pub command: Command,
 }
@@ -80,17 +80,17 @@ fn element(record: &Bytes, index: u32, part: &RawValue, key: Option<&[u8]>) -> E
     Element { index, part: Some(record.slice_ref(json)), asked }
 }
 
-fn upsert(product: Product, key: Option<&[u8]>) -> Result<Asked, Invalid> {
+fn upsert(product: Product, key: Option<&[u8]>) -> Result<ProductCommand, Invalid> {
     check_key(key, &product.id)?;
     product::check_visible(&product)?;
-    Ok(Asked { product_id: product.id.clone(), command: Command::Upsert(product) })
+    Ok(ProductCommand { product_id: product.id.clone(), command: Command::Upsert(product) })
 }
 
-fn removal(key: Option<&[u8]>) -> Result<Asked, Invalid> {
+fn removal(key: Option<&[u8]>) -> Result<ProductCommand, Invalid> {
     let key = key.ok_or(Invalid::KeylessTombstone)?;
     let text =
         std::str::from_utf8(key).map_err(|error| Invalid::Malformed { reason: format!("the key is not UTF-8: {error}") })?;
-    Ok(Asked { product_id: ProductId::new(text)?, command: Command::Remove })
+    Ok(ProductCommand { product_id: ProductId::new(text)?, command: Command::Remove })
 }
 
 /// Refuses a key that names another product than the value.
@@ -121,8 +121,8 @@ mod tests {
     /// What was asked, in short: index, `+` product, `-` product or `!` kind of refusal.
     fn asked(key: Option<&str>, value: Option<&str>) -> Vec<String> {
         let short = |element: Element| match element.asked {
-            Ok(Asked { product_id, command: Command::Upsert(_) }) => format!("{}+{product_id}", element.index),
-            Ok(Asked { product_id, .. }) => format!("{}-{product_id}", element.index),
+            Ok(ProductCommand { product_id, command: Command::Upsert(_) }) => format!("{}+{product_id}", element.index),
+            Ok(ProductCommand { product_id, .. }) => format!("{}-{product_id}", element.index),
             Err(invalid) => format!("{}!{}", element.index, invalid.kind()),
         };
         decode(&record(key, value)).into_iter().map(short).collect()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kartshoppe::actors::inventory::INVENTORY_GROUP;
-use kartshoppe::check::{self, Report, Subject, Thresholds};
+use kartshoppe::check::{self, Findings, Subject, Thresholds};
 use kartshoppe::log::embedded::EmbeddedLog;
 use kartshoppe::log::{EventLog, Record, Topic};
 use rusqlite::{Connection, params};
@@ -94,7 +94,7 @@ impl Ruin {
     }
 
     /// Judges the log in this folder with that database.
-    pub async fn judge(&self, folder: &Path, pool: Option<&PgPool>, read_model: Option<Vec<Value>>) -> Report {
+    pub async fn judge(&self, folder: &Path, pool: Option<&PgPool>, read_model: Option<Vec<Value>>) -> Findings {
         let log = EmbeddedLog::open_read_only(folder).await.unwrap();
         self.judge_log(&log, pool, read_model, check::PATIENCE).await
     }
@@ -106,7 +106,7 @@ impl Ruin {
         pool: Option<&PgPool>,
         read_model: Option<Vec<Value>>,
         patience: Duration,
-    ) -> Report {
+    ) -> Findings {
         let subject = Subject { log, group: INVENTORY_GROUP, thresholds: THRESHOLDS, pool, read_model, patience };
         check::run(&subject).await.unwrap()
     }

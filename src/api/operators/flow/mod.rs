@@ -77,11 +77,11 @@ pub struct FlowSources {
 /// The flow as the console shows it. Cheap to clone.
 #[derive(Clone)]
 pub struct Watch {
-    board: Arc<Board>,
+    sampler: Arc<FlowSampler>,
     feed: Feed,
 }
 
-struct Board {
+struct FlowSampler {
     sources: FlowSources,
     measuring: Mutex<Measuring>,
 }
@@ -96,18 +96,18 @@ impl Watch {
     /// Nothing is measured before the first viewer or request.
     #[must_use]
     pub fn new(sources: FlowSources, lifeline: &Lifeline) -> Self {
-        let board = Arc::new(Board { sources, measuring: Mutex::default() });
-        let measured = board.clone();
+        let sampler = Arc::new(FlowSampler { sources, measuring: Mutex::default() });
+        let measured = sampler.clone();
         let take = move || {
-            let board = measured.clone();
-            let frame: feed::Taking = Box::pin(async move { board.frame().await });
+            let sampler = measured.clone();
+            let frame: feed::Taking = Box::pin(async move { sampler.frame().await });
             frame
         };
-        Self { board, feed: Feed::new(EVERY, Box::new(take), lifeline.clone()) }
+        Self { sampler, feed: Feed::new(EVERY, Box::new(take), lifeline.clone()) }
     }
 }
 
-impl Board {
+impl FlowSampler {
     async fn frame(&self) -> Bytes {
         let mut measuring = self.measuring.lock().await;
         let Measuring { meter, alerts } = &mut *measuring;
@@ -147,7 +147,7 @@ impl Board {
 /// The flow of a purchase: what each node is doing, and what passes each edge per second.
 #[utoipa::path(get, path = "/admin/flow", tag = "operators", responses((status = 200, body = Flow)))]
 pub async fn read(State(operators): State<Arc<Operators>>) -> Json<Flow> {
-    Json(operators.watch.board.flow().await)
+    Json(operators.watch.sampler.flow().await)
 }
 
 /// How the process is, once a second: a stream of server-sent events, each with one `Live` of at most 4,000 bytes. A viewer that

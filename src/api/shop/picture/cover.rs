@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::colours::Colour;
-use super::words::Shown;
+use super::words::Depicted;
 use super::{Dice, Escaped, Look, Subject, words};
 
 /// Where the text of a cover may stand, in pixels.
@@ -95,7 +95,7 @@ fn title(svg: &mut String, text: &str, top: u16, height: u16, width: u16, ink: C
 
 /// A parcel with the first letter of its category.
 pub(super) fn parcel(svg: &mut String, subject: &Subject<'_>, look: &Look) {
-    debug_assert!(look.shown == Shown::Parcel);
+    debug_assert!(look.shown == Depicted::Parcel);
     let letter = clean(subject.category).chars().find(|c| c.is_alphanumeric()).map(|c| c.to_uppercase().to_string());
     let band = look.inks.second;
     let _ = write!(svg, r#"<g transform="rotate({} 300 300)">"#, look.tilt);

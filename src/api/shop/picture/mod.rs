@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 
 use colours::Inks;
 use motifs::Motif;
-use words::Shown;
+use words::Depicted;
 
 /// Changes when the drawing does: part of the picture's entity tag.
 pub const EDITION: u32 = 4;
@@ -92,7 +92,7 @@ fn of_bytes(bytes: &[u8; 32], die: usize) -> u16 {
 /// What distinguishes one picture from another, before it is painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Look {
-    shown: Shown,
+    shown: Depicted,
     inks: Inks,
     backdrop: backdrop::Backdrop,
     /// Degrees.
@@ -105,11 +105,11 @@ impl Look {
         let dice = Dice::new(subject.id);
         let shown = words::shown(subject);
         let (usual, drawing) = match shown {
-            Shown::Thing(motif) => (motif.usual, motif.drawing),
-            Shown::Book | Shown::Parcel => ("", ""),
+            Depicted::Thing(motif) => (motif.usual, motif.drawing),
+            Depicted::Book | Depicted::Parcel => ("", ""),
         };
         let inks = Inks::choose(subject, usual, drawing, &dice);
-        let copies = if let Shown::Thing(Motif { several: true, .. }) = shown { words::pieces(subject) } else { 1 };
+        let copies = if let Depicted::Thing(Motif { several: true, .. }) = shown { words::pieces(subject) } else { 1 };
         let tilt = [-3, 2, 0, -2, 3, -1, 1][usize::from((dice.family(3, 7) + dice.number() % 7 * 3) % 7)];
         Self { shown, inks, backdrop: backdrop::Backdrop::behind(&inks, &dice), tilt, copies }
     }
@@ -128,9 +128,9 @@ pub fn draw(subject: Subject<'_>) -> String {
     );
     look.backdrop.paint(&mut svg);
     match look.shown {
-        Shown::Thing(motif) => thing(&mut svg, motif, &look),
-        Shown::Book => cover::book(&mut svg, &subject, &look),
-        Shown::Parcel => cover::parcel(&mut svg, &subject, &look),
+        Depicted::Thing(motif) => thing(&mut svg, motif, &look),
+        Depicted::Book => cover::book(&mut svg, &subject, &look),
+        Depicted::Parcel => cover::parcel(&mut svg, &subject, &look),
     }
     svg.push_str("</svg>");
     svg

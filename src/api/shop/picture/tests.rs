@@ -42,11 +42,11 @@ fn subject<'a>(name: &'a str, tags: &'a [String]) -> Subject<'a> {
     Subject { id: "PROD_0001", name, brand: "Brand", category: "Odds", tags }
 }
 
-fn said(shown: Shown) -> &'static str {
+fn said(shown: Depicted) -> &'static str {
     match shown {
-        Shown::Thing(motif) => motif.name,
-        Shown::Book => "(book)",
-        Shown::Parcel => "(parcel)",
+        Depicted::Thing(motif) => motif.name,
+        Depicted::Book => "(book)",
+        Depicted::Parcel => "(parcel)",
     }
 }
 

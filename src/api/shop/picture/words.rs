@@ -12,13 +12,13 @@ use super::motifs::{self, Motif};
 /// Most words of one phrase.
 const PHRASE_MAX: usize = 4;
 /// As many tags say what a thing is; those behind say what it is for.
-const TELLING_TAGS: usize = 3;
-/// Texts beyond this many words are cut: a name has 500 characters at most, of which the first tell.
+const USEFUL_TAGS: usize = 3;
+/// Texts beyond this many words are cut: a name has 500 characters at most, of which the first say the most.
 const WORDS_MAX: usize = 40;
 
 /// What a picture shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum Depicted {
     Thing(&'static Motif),
     /// A book: its cover with title and author.
     Book,
@@ -132,7 +132,7 @@ const TRAILING: &[&str] = &[
     "xl",
 ];
 
-/// Words after which a name tells what a thing is for, of or with.
+/// Words after which a name says what a thing is for, of or with.
 const PREPOSITIONS: &[&str] = &["at", "by", "for", "from", "in", "of", "on", "to", "with", "without"];
 /// Measures: what follows their "of" is the thing.
 const MEASURES: &[&str] = &[
@@ -162,41 +162,41 @@ const MEASURES: &[&str] = &[
 ];
 
 /// What a product's picture shows.
-pub(super) fn shown(subject: &Subject<'_>) -> Shown {
-    let tags = || subject.tags.iter().take(TELLING_TAGS);
+pub(super) fn shown(subject: &Subject<'_>) -> Depicted {
+    let tags = || subject.tags.iter().take(USEFUL_TAGS);
     let says = |tag: &String, words: &[&str]| last_phrase(&tokens(tag), |phrase| words.contains(&phrase).then_some(())).is_some();
     if is_books(subject.category) || tags().any(|tag| says(tag, BOOKS)) {
-        return Shown::Book;
+        return Depicted::Book;
     }
     let by_tags = || tags().find_map(|tag| motif(&tokens(tag)));
     // The animal of a soft toy stands in its name, and then the name is to be believed.
     let is_work = tags().any(|tag| says(tag, GAMES));
     let found = match by_name(subject.name) {
-        Named::Motif(motif) if !is_work || is_toy_of_its_own(motif) => Some(motif),
-        Named::Part => None,
-        Named::Motif(_) | Named::Nothing => by_tags().or_else(|| motif(&tokens(subject.category))),
+        NameMeaning::Motif(motif) if !is_work || is_toy_of_its_own(motif) => Some(motif),
+        NameMeaning::Part => None,
+        NameMeaning::Motif(_) | NameMeaning::Nothing => by_tags().or_else(|| motif(&tokens(subject.category))),
     };
-    found.map_or(Shown::Parcel, Shown::Thing)
+    found.map_or(Depicted::Parcel, Depicted::Thing)
 }
 
 fn is_books(category: &str) -> bool {
     tokens(category).iter().any(|word| matches!(word.as_str(), "book" | "books" | "literature"))
 }
 
-/// Toys that a name tells apart where tags say only "plush" or "board game".
+/// Toys that a name distinguishes where tags say only "plush" or "board game".
 fn is_toy_of_its_own(motif: &Motif) -> bool {
     matches!(motif.name, "whale" | "badger" | "teddy bear" | "hand puppets" | "chess" | "jigsaw" | "cards" | "dice" | "doll")
 }
 
 /// What a name says.
-enum Named {
+enum NameMeaning {
     Motif(&'static Motif),
     /// A thing that is drawn nowhere: tags may well name what it belongs to.
     Part,
     Nothing,
 }
 
-fn by_name(name: &str) -> Named {
+fn by_name(name: &str) -> NameMeaning {
     let mut found: Option<&'static Motif> = None;
     let mut part = false;
     for segment in name.split([',', '(', ':', ';', '–', '—', '|']) {
@@ -218,9 +218,9 @@ fn by_name(name: &str) -> Named {
         part |= head.last().is_some_and(|word| is_one_of(word, PARTS));
     }
     match found {
-        Some(motif) => Named::Motif(motif),
-        None if part => Named::Part,
-        None => Named::Nothing,
+        Some(motif) => NameMeaning::Motif(motif),
+        None if part => NameMeaning::Part,
+        None => NameMeaning::Nothing,
     }
 }
 
@@ -254,16 +254,16 @@ fn last_phrase<T>(words: &[String], find: impl Fn(&str) -> Option<T>) -> Option<
 
 /// How many of a thing are sold together, as far as a picture shows them: 1, 2 or 3.
 pub(super) fn pieces(subject: &Subject<'_>) -> usize {
-    let told = subject.tags.iter().find_map(|tag| set_of(&tokens(tag)));
+    let stated = subject.tags.iter().find_map(|tag| set_of(&tokens(tag)));
     let named = || subject.name.split(',').find_map(|segment| set_of(&tokens(segment)).or_else(|| counted(segment)));
-    told.or_else(named).unwrap_or(1)
+    stated.or_else(named).unwrap_or(1)
 }
 
 /// How many volumes a work has: "Half Past Bedtime, Two Books".
 pub(super) fn volumes(subject: &Subject<'_>) -> usize {
     let words = tokens(subject.name);
-    let told = words.windows(2).find_map(|pair| if is_one_of(&pair[1], &["book", "volume"]) { number(&pair[0]) } else { None });
-    told.or_else(|| subject.tags.iter().find_map(|tag| set_of(&tokens(tag)))).unwrap_or(1)
+    let stated = words.windows(2).find_map(|pair| if is_one_of(&pair[1], &["book", "volume"]) { number(&pair[0]) } else { None });
+    stated.or_else(|| subject.tags.iter().find_map(|tag| set_of(&tokens(tag)))).unwrap_or(1)
 }
 
 /// A work's title, without what says how many books it is.

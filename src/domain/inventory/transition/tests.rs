@@ -84,9 +84,9 @@ fn effect_text(effect: &Effect) -> String {
 }
 
 /// One row: the state before, the command, the state after, how it is accounted for, the effects.
-type Row<'a> = (Option<ProductState>, Command, &'a str, Outcome, &'a [&'a str]);
+type Case<'a> = (Option<ProductState>, Command, &'a str, Outcome, &'a [&'a str]);
 
-fn check(cause: Cause, rows: &[Row<'_>]) {
+fn check(cause: Cause, rows: &[Case<'_>]) {
     for (before, command, next, outcome, effects) in rows {
         let input = Input { product_id: id(), command: command.clone(), cause, at_ms: NOW };
         let result = apply(&RULES, before.as_ref(), &input);

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use super::errors;
 use super::groups::Groups;
 use super::guard::{Guard, GuardThread};
-use super::jobs::{Answer, Job, Jobs, Signal, Write};
+use super::jobs::{Job, JobReply, Jobs, Signal, Write};
 use super::partition_tail::{PartitionTail, PartitionTails};
 use super::schema::{self, PartitionRow};
 use crate::clock::Clock;
@@ -205,7 +205,7 @@ fn gather(first: Write, queue: &mut mpsc::Receiver<Job>) -> (Vec<Write>, Option<
 }
 
 /// Answers; the caller may be gone. Returns no next job, as the loop wants it.
-fn reply<T>(answer: Answer<T>, result: Result<T, LogError>) -> Option<Job> {
+fn reply<T>(answer: JobReply<T>, result: Result<T, LogError>) -> Option<Job> {
     let _ = answer.send(result);
     None
 }
