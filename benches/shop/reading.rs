@@ -53,6 +53,7 @@ pub async fn reads(address: SocketAddr, pid: u32, header: &str, status: &str, co
 
 async fn read(address: SocketAddr, request: String, expected: String, count: usize) {
     let mut line = TcpStream::connect(address).await.unwrap();
+    line.set_nodelay(true).unwrap();
     let burst = request.repeat(PIPELINED);
     let mut buffer = vec![0; 64 * 1024];
     // The first answer tells how long each of them is: all are the same.
