@@ -177,6 +177,12 @@ pub fn running_server(root: &Path) -> Option<ServerInfo> {
     is_locked(root).then_some(info)
 }
 
+/// Whether a shop was ever opened in it.
+#[must_use]
+pub fn was_opened(root: &Path) -> bool {
+    root.join("lock").is_file()
+}
+
 /// Whether a living process holds the directory.
 #[must_use]
 pub fn is_locked(root: &Path) -> bool {

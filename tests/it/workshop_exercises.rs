@@ -93,6 +93,26 @@ impl Clone {
         said
     }
 
+    /// Commits everything.
+    fn commit(&self) {
+        for arguments in [&["add", "-A"][..], &["commit", "-qm", "more"]] {
+            let done = self.git(arguments);
+            assert!(done.status.success(), "{done:?}");
+        }
+    }
+
+    /// The patch between two states of `src/part.rs`, as `make exercises` has it written: git can merge it.
+    fn patch(&self, from: &str, to: &str) -> String {
+        let kept = self.read("src/part.rs");
+        self.write("src/part.rs", from);
+        self.git(&["add", "src/part.rs"]);
+        self.write("src/part.rs", to);
+        let patch = String::from_utf8(self.git(&["diff", "--full-index", "--", "src/part.rs"]).stdout).unwrap();
+        self.write("src/part.rs", &kept);
+        self.git(&["add", "src/part.rs"]);
+        patch
+    }
+
     /// The patches that were kept.
     fn kept(&self, folder: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path(folder)).unwrap().map(|entry| entry.unwrap().path());
@@ -163,11 +183,105 @@ fn what_is_not_committed_is_never_patched_over() {
     assert!(said.contains("does not fit"), "{said}");
     assert_eq!((clone.read("src/part.rs").as_str(), clone.status().as_str()), ("mine\n", ""));
     clone.workshop(&["reset", "E1"]);
+    // Another exercise that is open in the same file is named.
+    let clone = Clone::new();
+    clone.exercise("03-same", "The same part", r#"files = ["src/part.rs"]"#, [HOLE, SOLUTION]);
+    clone.commit();
+    clone.workshop(&["open", "E1"]);
+    let said = clone.refused(&["open", "E3"]);
+    assert!(said.contains("E1 is open in them") && said.contains("workshop reset E1"), "{said}");
+    assert_eq!(clone.read("src/part.rs"), HOLED);
+    clone.workshop(&["reset", "E1"]);
     // A file that the exercise would make is there already.
     clone.write("src/new.rs", "mine\n");
     let said = clone.refused(&["open", "E2"]);
     assert!(said.contains("src/new.rs"), "{said}");
     assert_eq!(clone.read("src/new.rs"), "mine\n");
+}
+
+#[test]
+fn what_is_committed_around_the_part_is_merged_or_left_alone() {
+    let clone = Clone::new();
+    let part = |above: &str, middle: &str, below: &str| format!("one\ntwo\n{above}\nfour\n{middle}\nsix\n{below}\neight\n");
+    let (whole, holed) = (part("three", "five", "seven"), part("three", "// Exercise 1: put it back", "seven"));
+    clone.write("src/part.rs", &whole);
+    let patches = [clone.patch(&whole, &holed), clone.patch(&holed, &whole)];
+    clone.exercise("01-part", "The part", r#"files = ["src/part.rs"]"#, [&patches[0], &patches[1]]);
+    clone.commit();
+    let fitting = String::from_utf8(clone.git(&["log", "-1", "--format=%h"]).stdout).unwrap();
+    // Beside the lines that are cut out, so that the patch does not fit as it is.
+    let mine = part("my three", "five", "my seven");
+    clone.write("src/part.rs", &mine);
+    clone.commit();
+    clone.workshop(&["open", "E1"]);
+    assert_eq!(clone.read("src/part.rs"), part("my three", "// Exercise 1: put it back", "my seven"));
+    clone.write("src/part.rs", &part("my three", "my five", "my seven"));
+    let said = clone.workshop(&["solve", "E1"]);
+    assert!(said.contains("kept in exercises/01-part/yours-"), "{said}");
+    assert_eq!(clone.read("src/part.rs"), mine);
+    clone.workshop(&["reset", "E1"]);
+    assert_eq!((clone.read("src/part.rs"), clone.status().as_str()), (mine, ""));
+    // The very lines: nothing is touched, and it says where the exercise fits.
+    let mine = part("three", "my five", "seven");
+    clone.write("src/part.rs", &mine);
+    clone.commit();
+    for command in ["open", "solve"] {
+        let said = clone.refused(&[command, "E1"]);
+        let way = format!("git switch --create exercise-E1 {}`", fitting.trim());
+        assert!(said.contains("E1 does not fit the sources here") && said.contains(&way), "{said}");
+        assert_eq!((clone.read("src/part.rs"), clone.status().as_str()), (mine.clone(), ""), "{command}");
+    }
+    // What it says to do works, with other work that is not committed, and the commits are still there afterwards.
+    clone.write("src/other.rs", "mine too\n");
+    assert!(clone.git(&["switch", "-q", "--create", "exercise-E1", fitting.trim()]).status.success());
+    clone.workshop(&["open", "E1"]);
+    assert_eq!(clone.read("src/part.rs"), holed);
+    clone.workshop(&["reset", "E1"]);
+    assert!(clone.git(&["switch", "-q", "-"]).status.success());
+    assert_eq!((clone.read("src/part.rs"), clone.read("src/other.rs").as_str()), (mine, "mine too\n"));
+}
+
+#[test]
+fn a_solution_that_does_not_fit_leaves_everything_and_says_where_the_work_is() {
+    let clone = Clone::new();
+    clone.workshop(&["open", "E2"]);
+    clone.write("src/new.rs", "an actor of mine\n");
+    // A damaged clone, say.
+    clone.write(
+        "exercises/02-new/solution.patch",
+        "--- a/src/new.rs\n+++ b/src/new.rs\n@@ -1 +1 @@\n-something else\n+an actor\n",
+    );
+    let said = clone.refused(&["solve", "E2"]);
+    assert!(said.contains("kept in exercises/02-new/yours-") && said.contains("E2 does not fit"), "{said}");
+    assert!(!clone.path("src/new.rs").exists() && !clone.path("tests/new.rs").exists(), "as before `open`");
+    let kept = clone.kept("exercises/02-new");
+    assert!(kept.len() == 1 && fs::read_to_string(&kept[0]).unwrap().contains("+an actor of mine"), "{kept:?}");
+    clone.workshop(&["reset", "E2"]);
+    assert_eq!(clone.kept("exercises/02-new").len(), 1, "nothing was written since");
+}
+
+#[test]
+fn every_folder_of_the_clone_has_the_same_progress() {
+    let clone = Clone::new();
+    let at = |folder: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartshoppe"));
+        command.arg("workshop").args(arguments).current_dir(clone.path(folder)).env_remove("KARTSHOPPE__DATA_DIR");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{folder} {arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    at("src", &["open", "E1"]);
+    at("tools", &["open", "3"]);
+    at("", &["open", "4"]);
+    let status = at("", &["status", "--json"]);
+    assert_eq!(status.matches(r#""state": "begun""#).count(), 3, "{status}");
+    for folder in ["src", "exercises/01-part", "tools"] {
+        assert_eq!(at(folder, &["status", "--json"]), status, "{folder}");
+        assert!(folder.is_empty() || !clone.path(folder).join(".kartshoppe").exists(), "{folder}");
+    }
+    at("exercises", &["reset", "E1"]);
+    at("src", &["reset", "3"]);
+    assert_eq!(at("", &["status", "--json"]).matches(r#""state": "begun""#).count(), 1);
 }
 
 #[test]

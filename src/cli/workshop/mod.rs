@@ -4,6 +4,7 @@
 mod board;
 mod check;
 mod exercises;
+mod place;
 mod script;
 mod status;
 
@@ -130,7 +131,8 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     if let What::Lead { listen } = args.what {
         return super::block_on(board::lead(listen)).map(|()| ExitCode::SUCCESS);
     }
-    let config = cli.load(Vec::new())?.config;
+    let mut config = cli.load(Vec::new())?.config;
+    config.data_dir = place::data_dir(&config.data_dir, &std::env::current_dir().context("the current folder")?);
     let chapter = |number: u8| workshop::chapter(number);
     match &args.what {
         What::Status { json } => status::print(&config, *json)?,

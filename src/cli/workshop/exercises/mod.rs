@@ -1,7 +1,8 @@
 //! Exercises, in which the learner writes Rust: `open`, `check`, `hint`, `solve` and `reset` of `exercises/NN-*`.
 //!
 //! They change the sources of the clone that they are called in, and no change of the learner's is ever lost: what is not
-//! committed is not patched over, and what was written since `open` is kept as a patch before a file is put back.
+//! committed is not patched over, what is committed around an exercise's place is merged with it or left alone, and what was written
+//! since `open` is kept as a patch before a file is put back.
 
 mod exercise;
 mod record;
@@ -53,7 +54,7 @@ pub(super) fn open(config: &Config, number: u8) -> anyhow::Result<()> {
         "{exercise} is open already: `kartshoppe workshop reset {exercise}` begins it again, and keeps what you wrote"
     );
     Record::open(&repository, &exercise)?;
-    workshop::update(&repository.root.join(&config.data_dir), |progress| progress.begin(&exercise.to_string(), now()))?;
+    workshop::update(&config.data_dir, |progress| progress.begin(&exercise.to_string(), now()))?;
     output::print(format_args!(
         "{exercise} · {}\nread {}/README.md\nthe places to work at: grep -rn 'Exercise {number}:' src tests\nwhen it is written: `kartshoppe workshop check {exercise}`; \
          a hint: `kartshoppe workshop hint {exercise}`\n",
@@ -69,9 +70,7 @@ pub(super) fn check(config: &Config, number: u8, json: bool) -> anyhow::Result<E
     let done = exercise.test(&repository)?;
     let test = exercise.test_name().to_owned();
     let passed: BTreeSet<String> = done.then(|| test.clone()).into_iter().collect();
-    workshop::update(&repository.root.join(&config.data_dir), |progress| {
-        progress.checked(&exercise.to_string(), passed, done, now())
-    })?;
+    workshop::update(&config.data_dir, |progress| progress.checked(&exercise.to_string(), passed, done, now()))?;
     crate::cli::block_on(async {
         board::post(config, &exercise.to_string(), usize::from(done), 1, done).await;
         Ok(())
@@ -115,9 +114,8 @@ pub(super) fn solve(number: u8) -> anyhow::Result<()> {
         Some(record) => record,
         None => Record::open(&repository, &exercise)?,
     };
-    let kept = record.keep_yours()?;
+    say_kept(&exercise, record.keep_yours()?.as_deref())?;
     record.solve()?;
-    say_kept(&exercise, kept.as_deref())?;
     output::line(format_args!(
         "{exercise} · {}: solved. `kartshoppe workshop check {exercise}` proves it; `kartshoppe workshop reset {exercise}` puts back what was there before",
         exercise.title
@@ -130,14 +128,13 @@ pub(super) fn reset(config: &Config, number: u8) -> anyhow::Result<()> {
     let repository = Repository::here()?;
     let exercise = Exercise::read(&repository, number)?;
     Record::forget_hints(&repository, &exercise)?;
-    workshop::update(&repository.root.join(&config.data_dir), |progress| progress.places.remove(&exercise.to_string()))?;
+    workshop::update(&config.data_dir, |progress| progress.places.remove(&exercise.to_string()))?;
     let Some(record) = Record::of(&repository, &exercise)? else {
         output::line(format_args!("{exercise} · {}: was not open, the sources are as they were", exercise.title))?;
         return Ok(());
     };
-    let kept = record.keep_yours()?;
+    say_kept(&exercise, record.keep_yours()?.as_deref())?;
     record.close()?;
-    say_kept(&exercise, kept.as_deref())?;
     output::line(format_args!("{exercise} · {}: closed, its files are as they were before", exercise.title))?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::exercise::Exercise;
+use super::exercise::{self, Exercise};
 use super::repository::Repository;
 use crate::clock::Clock;
 
@@ -37,9 +37,9 @@ impl<'a> Record<'a> {
         let changed = repository.uncommitted(&exercise.files)?;
         ensure!(
             changed.is_empty(),
-            "{exercise} changes files that have changes of yours which are not committed: {}. Commit them, or close the exercise that they \
-             belong to (`kartshoppe workshop reset`); nothing was touched",
-            changed.join(", ")
+            "{exercise} changes files that have changes of yours which are not committed: {}. {}; nothing was touched",
+            changed.join(", "),
+            way_out(repository, exercise, &changed)
         );
         let record = Self { repository, exercise, folder: repository.records.join(exercise.to_string()) };
         // Complete before it has its name: a record that is there can be undone.
@@ -48,8 +48,7 @@ impl<'a> Record<'a> {
         copy_all(&exercise.files, &repository.root, &draft.join("before"))?;
         copy_all(&exercise.files, &repository.root, &draft.join("ours"))?;
         fs::rename(&draft, &record.folder).with_context(|| format!("keeping {}", record.folder.display()))?;
-        let fits = || format!("{exercise} does not fit the sources here; use a commit without changes of your own in its files");
-        repository.apply(&record.patch("hole")).with_context(fits).inspect_err(|_| drop(remove(&record.folder)))?;
+        record.apply("hole").with_context(|| "nothing was touched").inspect_err(|_| drop(remove(&record.folder)))?;
         record.note_ours()?;
         Ok(record)
     }
@@ -84,13 +83,29 @@ impl<'a> Record<'a> {
 
     /// Puts the solution in place of what is there, which [`Self::keep_yours`] has kept.
     pub fn solve(&self) -> anyhow::Result<()> {
-        let Self { repository, exercise, .. } = self;
         self.put_back("before")?;
-        for patch in ["hole", "solution"] {
-            let fits = || format!("the {patch} of {exercise} does not fit; its files are as they were before `open`");
-            repository.apply(&self.patch(patch)).with_context(fits).inspect_err(|_| drop(self.put_back("before")))?;
+        let solved = ["hole", "solution"].into_iter().try_for_each(|patch| self.apply(patch));
+        if solved.is_err() {
+            self.put_back("before")?;
         }
-        self.note_ours()
+        self.note_ours()?;
+        solved.context("its files are as they were before `open`")
+    }
+
+    /// Applies one of its patches, or says how to have the exercise where it fits.
+    fn apply(&self, patch: &str) -> anyhow::Result<()> {
+        let Self { repository, exercise, .. } = self;
+        let name = format!("{}/{patch}.patch", exercise.folder);
+        repository.apply(&repository.root.join(&name), &exercise.files).with_context(|| {
+            let fitting = repository.last_commit(&[name]);
+            let branch = fitting.map_or_else(String::new, |commit| {
+                format!(
+                    ". Your commits stay where they are if you have it on a branch of its own: `git switch --create exercise-{exercise} \
+                     {commit}`, then `kartshoppe workshop open {exercise}`; `git switch -` leads back"
+                )
+            });
+            format!("{exercise} does not fit the sources here: commits of yours changed the lines that its {patch} is about{branch}")
+        })
     }
 
     /// Puts everything back as it was before `open`; what was written meanwhile has been kept by [`Self::keep_yours`].
@@ -111,10 +126,6 @@ impl<'a> Record<'a> {
     /// The next hint is the first again.
     pub fn forget_hints(repository: &Repository, exercise: &Exercise) -> anyhow::Result<()> {
         remove(&hints_of(repository, exercise))
-    }
-
-    fn patch(&self, name: &str) -> PathBuf {
-        self.repository.root.join(&self.exercise.folder).join(format!("{name}.patch"))
     }
 
     fn ours(&self) -> PathBuf {
@@ -141,6 +152,23 @@ impl<'a> Record<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// What to do about changes that are not committed: they may be those of another exercise that is open.
+fn way_out(repository: &Repository, exercise: &Exercise, changed: &[String]) -> String {
+    let others = exercise::numbers(repository).unwrap_or_default();
+    let shares = |other: &Exercise| {
+        other.to_string() != exercise.to_string()
+            && other.files.iter().any(|file| changed.contains(file))
+            && Record::of(repository, other).is_ok_and(|record| record.is_some())
+    };
+    let mut open = others.into_iter().filter_map(|number| Exercise::read(repository, number).ok()).filter(shares);
+    match open.next() {
+        Some(other) => format!(
+            "{other} is open in them: `kartshoppe workshop reset {other}` closes it and keeps what you wrote. Commit them to have both"
+        ),
+        None => "Commit them, or put them away with `git stash`".to_owned(),
     }
 }
 
