@@ -115,8 +115,18 @@ starts() {
   rm -rf "$data"
 }
 
+# drilled NAME PLAN STATUS: the drill with this plan ends with this status: 1 with what it found broken, 0 if the shop held.
+drilled() {
+  local status=0 begin=$SECONDS
+  env -u DATABASE_URL target/debug/kartshoppe drill --plan "$2" --folder "$work/drill" >"$work/drill.log" 2>&1 || status=$?
+  say "$1: $(grep -m 1 '^# Drill' "$work/drill.log" || tail -n 1 "$work/drill.log") (after $((SECONDS - begin)) s)"
+  [ "$status" = "$3" ] || { tail -n 80 "$work/drill.log" >&2 && fail "$1: the drill ended with $status instead of $3"; }
+  nothing_left "the drill" "$work/drill" || fail "$1: the drill left processes"
+  rm -rf "$work/drill"
+}
+
 prove() {
-  local folder=$1 name target=() test=() word browser changed
+  local folder=$1 name target=() test=() word browser plan changed reason
   name=$(basename "$folder")
   changed=$(for patch in hole solution; do touched "$folder/$patch.patch"; done | sort -u | xargs git status --porcelain --)
   [ -z "$changed" ] || fail "$name: commit these first, the patches touch them:"$'\n'"$changed"
@@ -130,14 +140,24 @@ prove() {
   built "$name, with the hole"
   ! tools/cargo.sh test --locked "${test[@]}" >"$work/test.log" 2>&1 || fail "$name: the test passes with the hole"
   grep -q 'test result: FAILED. 0 passed; 1 failed' "$work/test.log" || { cat "$work/test.log" >&2 && fail "$name: the test did not run with the hole"; }
+  # A learner is told what is missing, not that a time is over.
+  reason=$(sed -n '/ panicked at /{n;p;q;}' "$work/test.log")
+  case $reason in
+    '' | *Elapsed*) cat "$work/test.log" >&2 && fail "$name: the test fails with the hole, but by no assertion" ;;
+    *) say "$name, with the hole: $reason" ;;
+  esac
   starts "$name, with the hole"
+  plan=$(value "$folder" drill)
+  [ -z "$plan" ] || drilled "$name, with the hole" "$plan" 1
   apply "$folder/solution.patch"
   built "$name, solved"
   tools/cargo.sh test --locked "${test[@]}" >"$work/test.log" 2>&1 && grep -q 'test result: ok. 1 passed' "$work/test.log" ||
     { cat "$work/test.log" >&2 && fail "$name: the test fails with the solution"; }
   browser=$(value "$folder" browser)
+  # Both look at the program, which the test alone does not rebuild.
+  [ -z "$browser$plan" ] || tools/cargo.sh test --locked --no-run --test tidy >/dev/null 2>&1
+  [ -z "$plan" ] || drilled "$name, solved" "$plan" 0
   if [ -n "$browser" ]; then
-    tools/cargo.sh test --locked --no-run --test tidy >/dev/null 2>&1
     if find_browser >/dev/null; then tools/e2e.sh "$browser"; else skipped "$name: the page is not looked at: no Chromium"; fi
   fi
   git apply --reverse "$folder/solution.patch"

@@ -1,12 +1,14 @@
 //! A product without inputs goes stale: once, whichever actors were dead in between, and not a tick early.
 
+use std::sync::atomic::Ordering;
+
 use kartshoppe::actors::faults::Fault;
 use kartshoppe::clock::Clock;
 use kartshoppe::domain::inventory::{EventKind, Rules};
 use kartshoppe::wire::topics::Topic;
 use kartshoppe::wire::topics::inventory_event::EventType;
 
-use crate::support::engine::{Ledger, START_MS, Setup, Shop, eventually, ids, order, product};
+use crate::support::engine::{Ledger, ROLE, START_MS, Setup, Shop, eventually, ids, order, product};
 use crate::support::log::read_all;
 use crate::support::place::{Place, on_each_log};
 
@@ -40,6 +42,31 @@ async fn wait_for_stale(shop: &Shop, count: usize) {
     eventually(|| async { stale(&shop.ledger().await).len() >= count }).await;
 }
 
+/// Asserts that in each shard a timer fires by the time at which the first of its products goes stale. It may fire early, never late.
+async fn timers_are_set(shop: &Shop, products: usize) {
+    let reports = async || {
+        let mut reports = Vec::new();
+        for shard in shop.inventory.shards.iter() {
+            reports.push(shard.list(1_000).await.unwrap_or_default());
+        }
+        reports
+    };
+    // A shard takes the states of a batch just after its commit, and sets the timers with them.
+    eventually(|| async { reports().await.iter().flatten().filter(|product| !product.stale).count() >= products }).await;
+    for (shard, products) in shop.inventory.shards.iter().zip(reports().await) {
+        let next = products.iter().filter(|product| !product.stale).min_by_key(|product| product.stale_deadline_ms);
+        let Some(next) = next else { continue };
+        let timer_ms = shard.gauge().earliest_deadline_ms.load(Ordering::Relaxed);
+        assert!(
+            timer_ms <= next.stale_deadline_ms,
+            "no timer for {} in shard {}: it goes stale at {}, and the earliest timer is at {timer_ms} (i64::MAX: there is none)",
+            next.id,
+            shard.partition,
+            next.stale_deadline_ms
+        );
+    }
+}
+
 /// Makes the engine process its inputs and deadlines: a new order settles only after everything that was due before it.
 async fn stir(shop: &Shop, number: usize) {
     shop.append(vec![order(number, "STIR", 1)]).await;
@@ -51,6 +78,7 @@ async fn stale_once_per_deadline_and_again_only_after_a_new_input(place: Place) 
     let shop = Shop::open(&place, &setup(&clock)).await;
     shop.stock(ids(5), 10).await;
     shop.settle().await;
+    timers_are_set(&shop, 5).await;
     clock.set_ms(START_MS + STALE_AFTER_MS - 1);
     // An input one tick earlier saves P00000 (an order) and P00001 (a catalogue record that changes nothing).
     shop.append(vec![order(0, "P00000", 1), product("P00001", 10)]).await;
@@ -71,6 +99,15 @@ async fn stale_once_per_deadline_and_again_only_after_a_new_input(place: Place) 
     shop.settle().await;
     clock.set_ms(START_MS + 21 * STALE_AFTER_MS);
     wait_for_stale(&shop, 6).await;
+    // Timers end with the role. The next incarnation sets them from the states that it reads.
+    shop.append(vec![order(1, "P00003", 1)]).await;
+    shop.settle().await;
+    shop.root.stop(ROLE).await.unwrap();
+    shop.root.start(ROLE).await.unwrap();
+    timers_are_set(&shop, 1).await;
+    clock.set_ms(START_MS + 22 * STALE_AFTER_MS);
+    wait_for_stale(&shop, 7).await;
+    assert_eq!(stale(&shop.ledger().await), ["P00000", "P00001", "P00002", "P00002", "P00003", "P00003", "P00004"]);
     shop.ledger().await.check_chains();
     shop.close().await;
 }
