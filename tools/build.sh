@@ -1,11 +1,23 @@
 #!/usr/bin/env bash
-# Sets up what is missing and builds what has changed, as `make run` does, and opens nothing.
+# build.sh [open]: sets up what is missing and builds what has changed, as `make run` does, and opens nothing. Before the first build it says
+# which steps there are and how long they take; `open`: opening the shop is one of them.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
 
+steps=3
+[ "${1:-}" != open ] || steps=4
+is_first=yes
+[ ! -x "target/$run_target_dir/kartshoppe" ] || is_first=''
+# step NUMBER WHAT: later builds take seconds, and what does something says so itself.
+step() { [ -z "$is_first" ] || say "step $1 of $steps, after $((SECONDS / 60)) min $((SECONDS % 60)) s: $2"; }
+
+[ -z "$is_first" ] || say "the first build: $steps steps, $first_build in all on two cores, nearly all of it step 3. Later builds take seconds"
+step 1 "look for what this machine lacks, and install it where that is allowed (seconds, if nothing is missing)"
 tools/doctor.sh run
 [ -n "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ] || tools/postgres/bin-dir.sh >/dev/null
+step 2 "fetch the page's packages and build the page (about a minute)"
 tools/ui.sh
+step 3 "compile some 300 libraries, then the shop itself (on a terminal cargo counts them in its last line)"
 tools/cargo.sh build --profile "$run_profile" --locked
-say "built: target/$run_target_dir/kartshoppe"
+if [ "$steps" = 3 ]; then say "built: target/$run_target_dir/kartshoppe"; else step 4 "open the shop, which makes its database and its log (seconds)"; fi

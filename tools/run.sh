@@ -6,16 +6,12 @@ set -euo pipefail
 cd "$root"
 load_dotenv
 
-tools/doctor.sh run
+if [ -n "${KARTSHOPPE_BIN:-}" ]; then tools/doctor.sh run; else tools/build.sh open; fi
 if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
   KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
   export KARTSHOPPE__POSTGRES__BIN_DIR
 fi
 binary=${KARTSHOPPE_BIN:-target/$run_target_dir/kartshoppe}
-if [ -z "${KARTSHOPPE_BIN:-}" ]; then
-  tools/ui.sh
-  tools/cargo.sh build --profile "$run_profile" --locked
-fi
 
 # The server takes the place of this shell, so that it gets Ctrl-C and signals itself; meanwhile a background process waits for it and
 # prints its address. The double fork leaves the server no child to wait for.
