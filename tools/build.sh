@@ -18,6 +18,6 @@ tools/doctor.sh run
 [ -n "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ] || tools/postgres/bin-dir.sh >/dev/null
 step 2 "fetch the page's packages and build the page (about a minute)"
 tools/ui.sh
-step 3 "compile some 300 libraries, then the shop itself (on a terminal cargo counts them in its last line)"
+step 3 "compile some 300 libraries, which cargo counts on a terminal, and last the shop itself, which alone takes minutes"
 tools/cargo.sh build --profile "$run_profile" --locked
 if [ "$steps" = 3 ]; then say "built: target/$run_target_dir/kartshoppe"; else step 4 "open the shop, which makes its database and its log (seconds)"; fi
