@@ -83,7 +83,7 @@ async fn an_unreadable_record_is_a_dead_letter_and_its_item_is_rejected(place: P
     shop.settle().await;
     let ledger = shop.ledger().await;
     ledger.check_chains();
-    assert_eq!(ledger.dead_letters, 6);
+    assert_eq!(ledger.dead_letters, 6, "dead letters");
     assert_eq!(ledger.products.values().map(|(stock, _)| *stock).collect::<Vec<_>>(), [9, 9]);
     let outcomes = ledger.outcomes();
     assert_eq!(outcomes.keys().map(String::as_str).collect::<Vec<_>>(), ["i-1", "i-2", "i-3", "i-a", "i-b"]);

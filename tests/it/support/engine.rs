@@ -301,7 +301,7 @@ impl Ledger {
         assert_eq!(outcomes.len(), orders, "each order item has an outcome");
         let allocated: i64 = outcomes.values().map(|(allocated, _)| allocated).sum();
         let left: i64 = self.products.values().map(|(stock, _)| stock).sum();
-        assert_eq!(self.products.len(), products);
+        assert_eq!(self.products.len(), products, "products that the shop has");
         assert_eq!(left, i64::try_from(products).unwrap() * stock - allocated, "stock is what was not allocated");
     }
 
