@@ -85,11 +85,11 @@ struct Watch {
 
 impl Watch {
     async fn look(&mut self) {
-        let Some(roles) = self.progress.running_roles().await else { return };
+        let Some(roles) = self.progress.running_roles().await else { return self.nothing_known() };
         let bounds = self.progress.bounds().await;
         match &bounds {
             Ok(bounds) => self.look_at_positions(&roles, bounds).await,
-            Err(_) => READERS.iter().for_each(|reader| self.progress.lags.unanswered(reader.name)),
+            Err(_) => self.nothing_known(),
         }
         items::look(&self.progress, &roles).await;
         let written = bounds.ok().map(|bounds| {
@@ -97,6 +97,11 @@ impl Watch {
             others.map(|(_, info)| info.end).sum::<Offset>()
         });
         self.trial.look(&*self.progress.log, &self.progress.alarms, written).await;
+    }
+
+    /// The time since the last answer counts as lag: figures must not stay as they were.
+    fn nothing_known(&self) {
+        READERS.iter().map(|reader| reader.name).chain([ALERT_DESK]).for_each(|reader| self.progress.lags.unanswered(reader));
     }
 
     async fn look_at_positions(&mut self, roles: &BTreeSet<RoleName>, bounds: &Ends) {

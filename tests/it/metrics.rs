@@ -6,7 +6,7 @@ use std::io::Read;
 use kartshoppe::telemetry::families::{self, Family};
 use kartshoppe::telemetry::metrics::Kind;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::page::Page;
 use crate::support::place::{Place, on_each_log};
@@ -15,6 +15,17 @@ use crate::support::server::Server;
 use crate::support::shopper::Shopper;
 
 on_each_log!(at length: every_family_answers_after_a_short_story);
+
+/// Seconds on a broker.
+mod reader_lag {
+    use super::{Place, on_each_log};
+
+    on_each_log!(no_reader_stays_behind_once_its_cause_is_gone);
+
+    async fn no_reader_stays_behind_once_its_cause_is_gone(place: Place) {
+        super::no_reader_stays_behind_once_its_cause_is_gone(place).await;
+    }
+}
 
 /// What the families of one scrape say.
 struct Scrape {
@@ -86,6 +97,32 @@ async fn every_family_answers_after_a_short_story(place: Place) {
     nothing_is_counted_twice(&scrape);
     the_formats_agree(&server).await;
     measure(&server).await;
+}
+
+/// An alert's record is the last of its topic: on Kafka the marker of its transaction lies behind it, and is no lag.
+async fn no_reader_stays_behind_once_its_cause_is_gone(place: Place) {
+    let server = Server::start_filled(place.options().set("KARTSHOPPE__HEALTH__STALLED_AFTER", "4s")).await;
+    let mut product = server.get("/api/ecommerce/product/PROD_0003").await;
+    product["inventory"] = json!(2);
+    let record = json!({"key": "PROD_0003", "value": product});
+    // The second time proves that every reader was measured after the alert.
+    for _ in 0..2 {
+        assert_eq!(server.operate("/admin/roles/inventory/stop", &Value::Null).await.0, 200);
+        assert_eq!(server.operate("/admin/topics/product-updates/records", &record).await.0, 200);
+        let inventory = ["reader=\"inventory\"", "topic=\"product-updates\""];
+        until(&server, "the inventory behind", |scrape| {
+            scrape.sum("kartshoppe_reader_lag_records", &inventory) >= Some(1.0)
+                && scrape.sum("kartshoppe_reader_lag_seconds", &inventory) > Some(0.0)
+        })
+        .await;
+        assert_eq!(server.operate("/admin/roles/inventory/start", &Value::Null).await.0, 200);
+        until(&server, "every reader at the end, that of the alert too", |scrape| {
+            let lags = ["kartshoppe_reader_lag_records", "kartshoppe_reader_lag_seconds"];
+            scrape.sum("kartshoppe_alerts_total", &[]) >= Some(1.0)
+                && lags.iter().all(|family| scrape.sum(family, &[]) == Some(0.0))
+        })
+        .await;
+    }
 }
 
 /// Families that a sound shop may leave without a sample, and those of the other log.

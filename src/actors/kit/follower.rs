@@ -36,7 +36,7 @@ pub enum Followed {
 /// Some records, and how far they bring the reader.
 #[derive(Debug)]
 pub struct Chunk {
-    /// Each partition in order; empty when the end was reached without more: on Kafka it may lie beyond the last record.
+    /// Each partition in order; empty where only positions moved: on Kafka the markers of transactions lie behind the last record.
     pub records: Vec<Record>,
     /// Where each partition's next record will be read.
     pub positions: BTreeMap<TopicPartition, Offset>,
@@ -88,6 +88,7 @@ impl<D: Fn(Followed) -> Result<(), CallError>> FollowTask<D> {
         let mut reader = self.patiently(|| (self.open)()).await?;
         let ends = Arc::new(reader.ends().clone());
         let mut end_reported = false;
+        let mut reported = reader.positions().clone();
         let mut backoff = backoff();
         loop {
             let Ok(permit) = self.permits.clone().acquire_owned().await else { return Ok(()) };
@@ -108,10 +109,12 @@ impl<D: Fn(Followed) -> Result<(), CallError>> FollowTask<D> {
             let positions = reader.positions().clone();
             let caught_up = ends.iter().all(|(partition, end)| positions.get(partition).is_some_and(|at| at >= end));
             let done = caught_up && self.stop == Stop::AtEnd;
-            if records.is_empty() && (!caught_up || end_reported) && !done {
+            let is_news = !records.is_empty() || positions != reported || (caught_up && !end_reported) || done;
+            if !is_news {
                 continue;
             }
             end_reported |= caught_up;
+            reported.clone_from(&positions);
             let chunk = Chunk { records, positions, ends: ends.clone(), caught_up, _permit: permit };
             if (self.deliver)(Followed::Chunk(chunk)).is_err() || done {
                 return Ok(());
@@ -158,7 +161,7 @@ mod tests {
 
     const PARTITION: TopicPartition = TopicPartition { topic: Topic::Products, partition: 0 };
 
-    /// One record, then the marker of its transaction, then nothing.
+    /// One record, then the marker of its transaction, then one of a transaction that was aborted, then nothing.
     struct Marked {
         positions: BTreeMap<TopicPartition, Offset>,
         ends: BTreeMap<TopicPartition, Offset>,
@@ -168,7 +171,7 @@ mod tests {
         fn read(&mut self, _max_records: usize, _max_wait: Duration) -> LogFuture<'_, Vec<Record>> {
             Box::pin(async {
                 let at = self.positions.entry(PARTITION).or_default();
-                if *at == 2 {
+                if *at == 3 {
                     std::future::pending::<()>().await;
                 }
                 *at += 1;
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_is_reported_when_it_lies_beyond_the_last_record() {
+    async fn positions_beyond_the_last_record_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let log = EmbeddedLog::open(EmbeddedConfig::new(folder.path(), 1), Clock::system()).await.unwrap();
         let open: OpenReader = Box::new(|| {
@@ -261,10 +264,10 @@ mod tests {
             Ok(())
         };
         let _follower = Follower::start(Arc::new(log), open, Stop::Never, deliver);
-        for expected in [(1, false), (0, true)] {
+        for expected in [(1, false, 1), (0, true, 2), (0, true, 3)] {
             let reported = tokio::time::timeout(Duration::from_secs(30), chunks.recv()).await;
             let Ok(Some(Followed::Chunk(chunk))) = reported else { panic!("the end is never reported") };
-            assert_eq!((chunk.records.len(), chunk.caught_up), expected);
+            assert_eq!((chunk.records.len(), chunk.caught_up, chunk.positions[&PARTITION]), expected);
         }
     }
 }

@@ -49,7 +49,8 @@ impl Lags {
         state.readers.retain(|(known, at), _| *known != reader || positions.contains_key(at));
         for (at, position) in positions {
             let Some(bounds) = ends.get(at) else { continue };
-            let position = empty_to(*at).map_or(*position, |empty| empty.max(*position));
+            // Records that were deleted before they were read are not waited for.
+            let position = empty_to(*at).into_iter().fold(bounds.start.max(*position), Offset::max);
             state.readers.entry((reader, *at)).or_default().note(position, bounds.end);
         }
     }
@@ -129,7 +130,11 @@ mod tests {
         }
 
         fn look(&self, position: Offset, end: Offset, empty_to: Option<Offset>) {
-            self.lags.look("inventory", &[(AT, position)].into(), &[(AT, PartitionInfo { start: 0, end })].into(), |_| empty_to);
+            self.look_from(0, position, end, empty_to);
+        }
+
+        fn look_from(&self, start: Offset, position: Offset, end: Offset, empty_to: Option<Offset>) {
+            self.lags.look("inventory", &[(AT, position)].into(), &[(AT, PartitionInfo { start, end })].into(), |_| empty_to);
         }
 
         fn shows(&self, records: &str, seconds: &str) {
@@ -172,6 +177,17 @@ mod tests {
         reader.lags.unanswered("inventory");
         reader.shows("0.0", "7.0");
         reader.look(3, 4, Some(4));
+        reader.shows("0.0", "0.0");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_that_were_deleted_are_not_waited_for() {
+        let reader = ReaderLag::new();
+        reader.look(3, 9, None);
+        pass(7).await;
+        reader.look_from(8, 3, 9, None);
+        reader.shows("1.0", "7.0");
+        reader.look_from(9, 3, 9, None);
         reader.shows("0.0", "0.0");
     }
 

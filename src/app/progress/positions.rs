@@ -106,8 +106,10 @@ impl Stalls {
         self.known.retain(|(cause, at), _| *cause != reading.cause || positions.contains_key(at));
         let mut still = Vec::new();
         for (at, offset) in positions {
-            let Some(end) = ends.get(at).map(|bounds| bounds.end) else { continue };
-            let Some((stood, found)) = self.stall_of(reading.cause, *at, *offset, end, log).await else { continue };
+            let Some(PartitionInfo { start, end }) = ends.get(at).copied() else { continue };
+            // The reader will go on behind records that were deleted.
+            let offset = start.max(*offset);
+            let Some((stood, found)) = self.stall_of(reading.cause, *at, offset, end, log).await else { continue };
             if !runs {
                 continue;
             }
@@ -148,16 +150,21 @@ impl Stalls {
             }
             return None;
         }
-        if standing.stall.is_none() {
-            standing.stall = match peek(log, at, offset, end).await {
-                Peeked::Nothing => {
-                    (standing.empty_to, standing.below_since) = (end, None);
-                    None
-                }
-                Peeked::Something(found) => Some(found),
-            };
+        if let Some(stall) = &standing.stall {
+            return Some((stood, stall.clone()));
         }
-        Some((stood, standing.stall.clone()?))
+        match peek(log, at, offset, end).await {
+            Peeked::Nothing => {
+                (standing.empty_to, standing.below_since) = (end, None);
+                None
+            }
+            Peeked::Record(found) => {
+                let found = format!("the record at offset {found} can be read");
+                standing.stall = Some(found.clone());
+                Some((stood, found))
+            }
+            Peeked::Failed(failure) => Some((stood, failure)),
+        }
     }
 }
 
@@ -170,16 +177,18 @@ impl PositionHistory {
 enum Peeked {
     /// Transaction markers only.
     Nothing,
-    Something(String),
+    Record(Offset),
+    /// The next check asks again.
+    Failed(String),
 }
 
 /// Looks for a record from `offset` to before `end`.
 async fn peek(log: &dyn EventLog, at: TopicPartition, offset: Offset, end: Offset) -> Peeked {
     match tokio::time::timeout(PEEK_PATIENCE, first_record(log, at, offset)).await {
-        Ok(Ok(Some(found))) if found < end => Peeked::Something(format!("the record at offset {found} can be read")),
+        Ok(Ok(Some(found))) if found < end => Peeked::Record(found),
         Ok(Ok(_)) => Peeked::Nothing,
-        Ok(Err(error)) => Peeked::Something(format!("reading there fails: {error}")),
-        Err(_) => Peeked::Something("reading there returns nothing".to_owned()),
+        Ok(Err(error)) => Peeked::Failed(format!("reading there fails: {error}")),
+        Err(_) => Peeked::Failed("reading there returns nothing".to_owned()),
     }
 }
 
