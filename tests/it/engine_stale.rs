@@ -20,6 +20,7 @@ on_each_log!(at length:
     actors_killed_as_a_stale_timer_fires,
     actors_killed_a_tick_before_the_deadline,
     deadlines_that_passed_while_the_role_was_down,
+    another_setting_holds_for_products_that_wait_since_before_it,
     under_constant_load,
 );
 
@@ -141,6 +142,27 @@ async fn passivated_products_go_stale_as_well(place: Place) {
     wait_for_stale(&shop, 200).await;
     stir(&shop, 90).await;
     assert_eq!(stale(&shop.ledger().await), ids(200).collect::<Vec<_>>());
+    shop.close().await;
+}
+
+async fn another_setting_holds_for_products_that_wait_since_before_it(place: Place) {
+    let clock = Clock::manual(START_MS);
+    let shop = Shop::open(&place, &setup(&clock)).await;
+    shop.stock(ids(3), 10).await;
+    shop.settle().await;
+    shop.close().await;
+    let with = |stale_after_ms| Setup { rules: Rules { stale_after_ms, ..Rules::default() }, ..setup(&clock) };
+    // A longer one: the first deadline passes.
+    clock.set_ms(START_MS + STALE_AFTER_MS);
+    let shop = Shop::open(&place, &with(3 * STALE_AFTER_MS)).await;
+    stir(&shop, 90).await;
+    assert_eq!(stale(&shop.ledger().await), [""; 0]);
+    shop.close().await;
+    // A shorter one: its deadline is over.
+    let shop = Shop::open(&place, &with(STALE_AFTER_MS / 2)).await;
+    wait_for_stale(&shop, 3).await;
+    stir(&shop, 91).await;
+    assert_eq!(stale(&shop.ledger().await), ids(3).collect::<Vec<_>>());
     shop.close().await;
 }
 

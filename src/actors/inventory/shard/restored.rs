@@ -75,7 +75,9 @@ impl RestoredPartition {
                 self.foreign_only.remove(&id);
                 self.states.remove(&id);
             }
-            Ok(Restored::Ours(state)) => {
+            Ok(Restored::Ours(mut state)) => {
+                // The record's deadline is that of the setting with which it was written.
+                state.stale_deadline_ms = state.last_heard_ms.saturating_add(stale_after_ms);
                 self.note_cause(record, record.partition);
                 for input in InputTopic::ALL {
                     self.note_applied(input, state.applied.get(input).map(|applied| applied.offset));
