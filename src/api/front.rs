@@ -102,11 +102,10 @@ impl ShopFront {
     }
 
     /// A plain request for an existing product. Everything else takes the slow path, where spans are made.
-    fn hot_path(&self, parts: &Parts, entry: &Entry) -> Option<Response<OutBody>> {
+    fn hot_path(&self, parts: &Parts) -> Option<Response<OutBody>> {
         let headers = &parts.headers;
         let id = parts.uri.path().strip_prefix(PRODUCT_PREFIX)?;
         let plain = parts.method == Method::GET
-            && !entry.is_recorded
             && !id.bytes().any(|byte| matches!(byte, b'/' | b'%'))
             && !headers.contains_key(header::ORIGIN);
         if !plain {
@@ -144,8 +143,8 @@ impl Handler for ShopFront {
             Ok(origin) => origin,
             Err(problem) => return refuse(problem, &parts, Cors::Of(None)),
         };
-        let entry = Entry::of_client(root_of(&parts), trace_of(&parts.headers));
-        if let Some(response) = self.hot_path(&parts, &entry) {
+        let is_recorded = Entry::decide(root_of(&parts), || parent_of(&parts.headers));
+        if !is_recorded && let Some(response) = self.hot_path(&parts) {
             return Reply::Ready(response);
         }
         if gate::is_preflight(&parts) {
@@ -153,6 +152,7 @@ impl Handler for ShopFront {
             gate::put_preflight(response.headers_mut());
             return Reply::Ready(finish(response, &RequestFacts::of(&parts, Cors::Of(origin))));
         }
+        let entry = Entry::of_client(is_recorded, trace_of(&parts.headers));
         self.inner.clone().route(parts, body, Cors::Of(origin), peer, entry)
     }
 }
@@ -234,19 +234,27 @@ impl RequestFacts {
     }
 }
 
-/// The trace that a request says it belongs to. Several contradict each other, so none counts; `tracestate` may be split over
-/// several headers.
-fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+/// The trace that a request says it belongs to, without its `tracestate`. Several contradict each other, so none counts.
+fn parent_of(headers: &HeaderMap) -> Option<TraceContext> {
     let mut parents = headers.get_all(TRACEPARENT).iter();
     let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    TraceContext::parse(parent.to_str().ok()?)
+}
+
+/// The same with its `tracestate`, which may be split over several headers.
+fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    let parent = parent_of(headers)?;
     let states: Option<Vec<&str>> = headers.get_all(TRACESTATE).iter().map(|state| state.to_str().ok()).collect();
-    TraceContext::of(parent.to_str().ok(), states.map(|states| states.join(",")).as_deref())
+    Some(parent.with_state(states.map(|states| states.join(",")).as_deref()))
 }
 
 /// The kind of a request, for sampling: carts and orders are few, catalogue reads are many, and probes are not interesting.
 fn root_of(parts: &Parts) -> Root {
     const FEW: [&str; 4] = ["/api/ecommerce/cart/", "/api/ecommerce/checkout", "/api/ecommerce/orders", "/api/ecommerce/status"];
     let path = parts.uri.path();
+    if path.starts_with(PRODUCT_PREFIX) {
+        return Root::Stream;
+    }
     if matches!(path, "/livez" | "/readyz") {
         return Root::Never;
     }

@@ -72,18 +72,25 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A client's context. Its trace id is kept; that it asks to be sampled counts only where the configuration says so.
+    /// Whether a request is recorded. Reads of the catalogue come by the ten thousand: the client's context is read only where
+    /// spans are made, and its `tracestate`, which decides nothing, may be missing.
     #[must_use]
-    pub fn of_client(root: Root, client: Option<TraceContext>) -> Self {
-        let Some(tracers) = TRACERS.get() else { return Self { trace: client, is_recorded: false } };
-        let Some(client) = client.filter(|_| tracers.sampling.joins_traces) else {
-            return Self { trace: None, is_recorded: tracers.sampling.wants(root, None) };
-        };
-        // A caller that decided against sampling is not overruled.
-        if !client.is_sampled() || !tracers.sampling.keeps(root, &client) {
-            return Self { trace: Some(client.unsampled()), is_recorded: false };
+    pub fn decide(root: Root, client: impl FnOnce() -> Option<TraceContext>) -> bool {
+        let Some(tracers) = TRACERS.get() else { return false };
+        match client().filter(|_| tracers.sampling.joins_traces) {
+            // A caller that decided against sampling is not overruled.
+            Some(client) => client.is_sampled() && tracers.sampling.keeps(root, &client),
+            None => tracers.sampling.wants(root, None),
         }
-        Self { trace: Some(client), is_recorded: true }
+    }
+
+    /// The entry of a client's request for which this was decided. Its trace id is kept; that it asks to be sampled counts only
+    /// where the configuration says so.
+    #[must_use]
+    pub fn of_client(is_recorded: bool, client: Option<TraceContext>) -> Self {
+        let Some(tracers) = TRACERS.get() else { return Self { trace: client, is_recorded: false } };
+        let client = client.filter(|_| tracers.sampling.joins_traces);
+        Self { trace: if is_recorded { client } else { client.map(TraceContext::unsampled) }, is_recorded }
     }
 }
 
