@@ -33,12 +33,7 @@ impl Limits {
     pub fn new(http: &Http, ws: &Ws, descriptors: u64) -> Self {
         let (connections, pages) = fit(http.max_connections, ws.max_pages, descriptors);
         if connections < http.max_connections || pages < ws.max_pages {
-            tracing::warn!(
-                descriptors,
-                connections,
-                pages,
-                "allowing fewer connections than configured: the process may not open more files"
-            );
+            tracing::warn!(descriptors, connections, pages, "{}", advice(http.max_connections + ws.max_pages, descriptors));
         }
         Self {
             header_timeout: http.header_timeout,
@@ -62,6 +57,16 @@ impl Limits {
             max_pages: 0,
         }
     }
+}
+
+/// What to do where the descriptors do not suffice.
+fn advice(wanted: usize, descriptors: u64) -> String {
+    let needed = RESERVED_DESCRIPTORS + wanted as u64;
+    format!(
+        "allowing fewer connections than configured: the process may open {descriptors} files and needs {needed}; raise the limit \
+         (`ulimit -Hn {needed}`, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container), or lower http.max_connections and \
+         ws.max_pages"
+    )
 }
 
 fn fit(connections: usize, pages: usize, descriptors: u64) -> (usize, usize) {
@@ -98,5 +103,13 @@ mod tests {
         assert_eq!(fit(10_000, 15_000, 1192), (400, 600));
         assert_eq!(fit(10_000, 15_000, 64), (LEAST_CONNECTIONS, LEAST_CONNECTIONS));
         assert!(raise_file_limit() > 0);
+    }
+
+    #[test]
+    fn the_warning_names_the_limit_that_is_needed_and_how_to_raise_it() {
+        let advice = advice(25_000, 1_024);
+        for said in ["may open 1024 files", "needs 25192;", "ulimit -Hn 25192", "LimitNOFILE=", "lower http.max_connections"] {
+            assert!(advice.contains(said), "{advice}");
+        }
     }
 }
