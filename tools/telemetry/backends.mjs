@@ -9,9 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const otel = join(import.meta.dirname, '../../otel')
 const PATIENCE_MS = 60_000
 
-export async function freePort() {
+export async function freePort(wanted = 0) {
   const server = createServer()
-  await new Promise((done) => server.listen(0, '127.0.0.1', done))
+  await new Promise((done, failed) => server.once('error', failed).listen(wanted, '127.0.0.1', done))
   const { port } = server.address()
   await new Promise((done) => server.close(done))
   return port
@@ -25,6 +25,7 @@ export async function until(what, isSo, patience = PATIENCE_MS) {
       const found = await isSo()
       if (found) return found
     } catch (error) {
+      if (error instanceof HasEnded) throw error
       last = error.cause?.message ?? error.message
     }
     await sleep(200)
@@ -45,10 +46,33 @@ export function hastened(rules) {
     .replaceAll(/increase\((kartshoppe_telemetry_spans_dropped_total)\[5m\]\)/g, 'increase($1[15s])')
 }
 
+class HasEnded extends Error {}
+
+/** Waits until a child answers. */
+const untilReady = (what, child, log, isSo) => until(`ready: ${what}`, async () => {
+  if (child.exitCode !== null || child.signalCode !== null) throw new HasEnded(`${what} has ended: see ${log}`)
+  return isSo()
+})
+
 /** Starts what is there; `ports` may fix `prometheus`, `jaeger`, `otlp`. `rules` changes the text of the rules, `logsTo` is where log lines go. */
-export async function startBackends({ folder, shop, jaeger, logsTo, ports = {}, rules = (text) => text, decisionWait = '5s' }) {
-  mkdirSync(join(folder, 'rules'), { recursive: true })
+export async function startBackends(options) {
   const children = []
+  try {
+    return await start(options, children)
+  } catch (error) {
+    await stopAll(children)
+    throw error
+  }
+}
+
+async function start({ folder, shop, jaeger, logsTo, ports = {}, rules = (text) => text, decisionWait = '5s' }, children) {
+  mkdirSync(join(folder, 'rules'), { recursive: true })
+  // Otherwise the program that holds a port would be taken for ours.
+  for (const [name, port] of Object.entries(ports)) {
+    await freePort(port).catch(() => {
+      throw new Error(`127.0.0.1:${port}, where ${name} is to listen, is in use: stop the program that holds it`)
+    })
+  }
   const run = (name, program, arguments_, environment = {}) => {
     const child = spawn(program, arguments_, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
     const log = createWriteStream(join(folder, `${name}.log`))
@@ -71,7 +95,7 @@ export async function startBackends({ folder, shop, jaeger, logsTo, ports = {}, 
   for (const file of readdirSync(join(otel, 'prometheus/rules'))) {
     writeFileSync(join(folder, 'rules', file), rules(readFileSync(join(otel, 'prometheus/rules', file), 'utf8')))
   }
-  run('prometheus', 'prometheus', [
+  const ownPrometheus = run('prometheus', 'prometheus', [
     `--config.file=${join(folder, 'prometheus.yml')}`,
     `--storage.tsdb.path=${join(folder, 'prometheus-data')}`,
     `--web.listen-address=${local(at.prometheus)}`,
@@ -79,24 +103,24 @@ export async function startBackends({ folder, shop, jaeger, logsTo, ports = {}, 
     '--log.level=warn',
   ])
   const prometheus = `http://${local(at.prometheus)}`
-  await until('ready: Prometheus', async () => (await fetch(`${prometheus}/-/ready`)).ok)
+  await untilReady('Prometheus', ownPrometheus, join(folder, 'prometheus.log'), async () => (await fetch(`${prometheus}/-/ready`)).ok)
 
   const started = { prometheus, stop: () => stopAll(children) }
   if (jaeger === undefined) return started
   const query = await port('jaeger')
   const [otlp, ingest, health, queryGrpc, otlpGrpc] = [await port('otlp'), ...(await Promise.all([1, 2, 3, 4].map(freePort)))]
   for (const file of ['jaeger.yml', 'collector.yml', 'logs.yml']) copyFileSync(join(otel, file), join(folder, file))
-  run('jaeger', jaeger, ['--config', join(folder, 'jaeger.yml')], {
+  const ownJaeger = run('jaeger', jaeger, ['--config', join(folder, 'jaeger.yml')], {
     HEALTH: local(health), QUERY_HTTP: local(query), QUERY_GRPC: local(queryGrpc), OTLP_GRPC: local(ingest), PROMETHEUS: prometheus,
   })
-  await until('ready: Jaeger', async () => (await fetch(`http://${local(health)}/status`)).ok)
+  await untilReady('Jaeger', ownJaeger, join(folder, 'jaeger.log'), async () => (await fetch(`http://${local(health)}/status`)).ok)
   const startCollector = async () => {
     const files = logsTo === undefined ? ['collector.yml'] : ['collector.yml', 'logs.yml']
     const collector = run('collector', jaeger, files.flatMap((file) => ['--config', join(folder, file)]), {
       OTLP_GRPC: local(otlpGrpc), OTLP_HTTP: local(otlp), TRACES_TO: local(ingest), SPAN_METRICS: local(at.spans),
       OWN_METRICS_HOST: '127.0.0.1', OWN_METRICS_PORT: String(at.own), DECISION_WAIT: decisionWait, LOGS_TO: logsTo ?? '',
     })
-    await until('ready: the collector', async () => (await fetch(`http://${local(at.spans)}/metrics`)).ok)
+    await untilReady('the collector', collector, join(folder, 'collector.log'), async () => (await fetch(`http://${local(at.spans)}/metrics`)).ok)
     return collector
   }
   let collector = await startCollector()

@@ -1,16 +1,20 @@
 // `make run-obs`: the shop with Prometheus, and with Jaeger and the collector where they were built, without containers.
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { startBackends } from './backends.mjs'
 
 const root = join(import.meta.dirname, '../..')
-const folder = join(root, process.env.KARTSHOPPE__DATA_DIR ?? '.kartshoppe', 'obs')
+const folder = resolve(root, process.env.KARTSHOPPE__DATA_DIR ?? '.kartshoppe', 'obs')
 const jaeger = process.env.JAEGER_BIN || undefined
 mkdirSync(folder, { recursive: true })
 const admin = process.env.KARTSHOPPE__ADMIN__LISTEN ?? '127.0.0.1:9464'
 const ports = { prometheus: 9090, jaeger: 16686, otlp: 4318, spans: 8889, own: 8888 }
-const backends = await startBackends({ folder, shop: admin, jaeger, ports })
+const needed = jaeger === undefined ? { prometheus: ports.prometheus } : ports
+const backends = await startBackends({ folder, shop: admin, jaeger, ports: needed }).catch((error) => {
+  console.error(`kartshoppe: ${error.message}`)
+  process.exit(1)
+})
 console.error(`kartshoppe: Prometheus shows metrics, rules and alerts on ${backends.prometheus.replace('127.0.0.1', 'localhost')}`)
 if (backends.jaeger === undefined) {
   console.error('kartshoppe: no traces: Jaeger was not built (tools/telemetry/jaeger.sh, ten minutes once)')
