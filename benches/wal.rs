@@ -95,7 +95,7 @@ impl Database {
         sqlx::query_scalar(AssertSqlSafe(question.to_owned())).fetch_one(&mut self.0).await.unwrap()
     }
 
-    /// Orders of some items each, every one a transaction of its own, after the position of a slot that nobody reads.
+    /// Orders of some items each, every one a transaction of its own, after the position of a slot without a reader.
     async fn make_backlog(&mut self, rows: usize, items: usize) {
         self.text(&format!("SELECT pg_create_logical_replication_slot('{SLOT}', 'pgoutput')::text")).await;
         let fill = format!(

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  data directory ─► telemetry ─► event log ─► PostgreSQL ─► root ─► operators' listener ─► roles: inventory, cdc, api
-//!  SIGTERM, or another process of the same name: readyz 503 ─► roles in reverse (pages closed, work committed) ─► operators ─►
-//! PostgreSQL ─► event log ─► telemetry
+//!  SIGTERM, or another process of the same name: readyz 503 ─► roles in reverse (pages closed, work committed)
+//!      ─► operators ─► PostgreSQL ─► event log ─► telemetry
 //! ```
 
 mod api;

@@ -3,7 +3,7 @@
 //! Reads the sources below `src/` as text. Comments, the contents of strings and test modules don't count, except that SQL is
 //! looked for in the strings. A new top-level module must be given its place in [`FLOORS`].
 
-#![expect(clippy::panic, reason = "a test tells its finding by panicking")]
+#![expect(clippy::panic, reason = "a test reports its finding by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

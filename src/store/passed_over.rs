@@ -2,10 +2,11 @@
 //! them.
 //!
 //! ```text
-//!  wal, long without outcome ─ mark: the end of the WAL now ─► wal, marked ─ the reader's stored position is behind the mark
-//! ─► taken back
-//!      ▲                                                                                     (direct, with a new expiry) │
-//!      └────────────── flip: the answer to a probe that names this expiry, and no outcome before it ◄────────────────────┘
+//!  wal, long without outcome ── mark: the end of the WAL now ──► wal, marked
+//!      ▲                                                             │ the reader's stored position is behind the mark
+//!      │                                                             ▼
+//!      └── flip: the answer to a probe names this expiry, ◄───── taken back (direct, with a new expiry)
+//!          and no outcome came before it
 //! ```
 //! Nothing is published again on a guess. Once the reader has passed the mark, every event of the item is on the log, so a probe
 //! sent after that lies behind all of them, and its answer behind every outcome (docs/adr/0022-items-that-were-passed-over.md).

@@ -52,7 +52,7 @@ impl About {
 /// What is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
-    /// For everybody: what stands still, where, and what to do. No path, no error of the system, no name of a host or process.
+    /// For the public: what stands still, where, and what to do. No path, no error of the system, no name of a host or process.
     pub text: String,
     /// For operators only: the error, path, process or host behind it.
     pub detail: Option<String>,

@@ -13,7 +13,7 @@ pub const TRACEPARENT: &str = "traceparent";
 /// The header beside it in which tracing systems keep notes of their own. It is passed on as it came.
 pub const TRACESTATE: &str = "tracestate";
 
-/// Bytes of a `tracestate` that are carried. Source: W3C Trace Context, section 3.3.1.5, names 512 as what everybody should take.
+/// Bytes of a `tracestate` that are carried. Source: W3C Trace Context, section 3.3.1.5, asks every system to propagate at least 512.
 const STATE_MAX_BYTES: usize = 512;
 
 /// Trace id, parent span id and flags of `traceparent`, version 00, and `tracestate`. Source: W3C Trace Context, level 2.

@@ -1,4 +1,4 @@
-//! The log by OTLP: each line as a record with its severity, fields and trace, and without what lets somebody in.
+//! The log by OTLP: each line as a record with its severity, fields and trace, and without credentials.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

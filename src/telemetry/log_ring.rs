@@ -21,7 +21,7 @@ const BYTES: usize = 2 * 1024 * 1024;
 const TEXT_MAX: usize = 1_000;
 const FIELD_MAX: usize = 300;
 pub(super) const FIELDS_MAX: usize = 16;
-/// Parts of field names whose values let somebody in: they are left out, though no line should have them.
+/// Parts of field names whose values are credentials: they are left out, though no line should have them.
 const SECRET_PARTS: [&str; 7] = ["session", "password", "secret", "token", "credential", "authorization", "cookie"];
 
 static RING: LazyLock<LogRing> = LazyLock::new(LogRing::default);

@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// What waits at most, and as much again may be in the thread's hands: about 5,000 lines each, a second of the most talkative
 /// level.
 const CAPACITY_BYTES: usize = 1 << 20;
-/// A writer that cannot block (somebody made our standard error so) is tried again after this.
+/// A writer that cannot block (as its reader may have set our standard error) is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// The way to one writer. Cheap to clone.

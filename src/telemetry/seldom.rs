@@ -1,4 +1,4 @@
-//! Log lines that anybody can cause as often as they like: written at once, then counted for a while.
+//! Log lines that any client can cause as often as it likes: written at once, then counted for a while.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -115,7 +115,7 @@ async fn the_flow_shows_what_passes_and_what_is_stopped(place: Place) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watched_console_does_not_hold_the_stop_of_the_server() {
-    // Who is held until this is over is cut off when the process ends, and not told.
+    // A client that is held until then is cut off when the process ends, without a message.
     let mut server = Server::start(Options::default().set("KARTSHOPPE__HTTP__DRAIN_TIMEOUT", "45s")).await;
     let mut viewers = Vec::new();
     for _ in 0..3 {

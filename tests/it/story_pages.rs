@@ -34,7 +34,7 @@ enum Habit {
     Reconnecting,
 }
 
-/// A page that keeps what it is told.
+/// A page that keeps what it receives.
 struct Page {
     socket: RawSocket,
     address: SocketAddr,

@@ -134,7 +134,7 @@ async fn a_clients_context_is_kept_and_its_flag_is_not_obeyed() {
         assert_eq!((hex.as_str(), span.trace_state.as_str()), (&CLIENT[3..35], "vendor=abc"), "{}", span.name);
         assert_eq!(span.flags & 0xff, 3, "the random flag, too, is kept through the WAL and the log");
     }
-    // Which of two is meant nobody knows.
+    // It is not known which of the two is meant.
     let twice = [(random.0, random.1.as_str()), (other.0, other.1.as_str())];
     request(address, "GET", "/api/ecommerce/cart/session-joined", &twice, b"").await;
     let cart = receiver.span("of the cart", |span| span.name == "GET /api/ecommerce/cart/{sessionId}").await;

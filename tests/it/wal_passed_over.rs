@@ -166,7 +166,7 @@ async fn items_that_were_passed_over_are_published_again_and_settle_once(place: 
     shop.end(inventory, roles).await;
 }
 
-/// The inventory stands still for longer than anybody waits: what is taken back meanwhile is handled once it goes on, and only
+/// The inventory stands still for longer than every time limit: what is taken back meanwhile is handled once it goes on, and only
 /// once.
 async fn items_that_are_merely_waiting_are_applied_once(place: Place) {
     let shop = Shop::open(&place).await;

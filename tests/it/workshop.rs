@@ -275,7 +275,7 @@ async fn results_reach_the_board_and_nothing_else_does() {
     assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     let large = server.http.post(format!("{}/join", lead.join)).json(&json!({"name": "x".repeat(5_000)})).send().await.unwrap();
     assert_eq!(large.status(), 413);
-    // A board that is gone disturbs nobody.
+    // A board that is gone disturbs no learner.
     drop(lead);
     let checked = run(&["check", &number, "--wait", "0s", "--json"]);
     assert_eq!(checked.status.code(), Some(1));

@@ -313,7 +313,7 @@ fn an_exercise_that_adds_something_takes_it_away_again() {
     clone.workshop(&["reset", "E2"]);
     assert!(!clone.path("src/new.rs").exists() && !clone.path("tests/new.rs").exists());
     assert_eq!(clone.status(), "");
-    // Whoever comes late begins with the solution.
+    // A late learner begins with the solution.
     clone.workshop(&["solve", "E2"]);
     assert_eq!((clone.read("src/new.rs"), clone.read("tests/new.rs")), ("an actor\n".to_owned(), "a test\n".to_owned()));
     clone.workshop(&["reset", "E2"]);

@@ -24,7 +24,7 @@ async function find(request: APIRequestContext, productId: string): Promise<Prod
   return (await (await request.get(`/api/ecommerce/product/${productId}`)).json()) as Product
 }
 
-/** A new price or stock, as the catalogue's source tells it. */
+/** A new price or stock, as the catalogue's source sends it. */
 async function change(request: APIRequestContext, productId: string, more: Partial<Product>): Promise<void> {
   const { name, description, category, brand, price, inventory, imageUrl, tags, rating, reviewCount } = await find(request, productId)
   const value = { productId, name, description, category, brand, price, inventory, imageUrl, tags, rating, reviewCount, ...more }
@@ -35,7 +35,7 @@ async function change(request: APIRequestContext, productId: string, more: Parti
     await expect.poll(async () => (await find(request, productId))[field as keyof Product], `${productId}: ${field}`).toEqual(wanted)
 }
 
-/** Somebody else buys. */
+/** Another shopper buys. */
 async function sell(request: APIRequestContext, number: number, productId: string, quantity: number): Promise<void> {
   const sessionId = `visitor-${number}`
   const added = await request.post(`/api/ecommerce/cart/${sessionId}/add`, { data: { productId, userId: 'guest', quantity } })

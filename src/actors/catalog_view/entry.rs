@@ -4,9 +4,8 @@
 //! stock or price copies the text around two numbers instead of rendering eleven fields again:
 //!
 //! ```text
-//!  {"productId":…,"name":…,"description":…,"category":…,"brand":…,   "price":…,"inventory":…,
-//! "imageUrl":…,…,"reviewCount":…,   "life":…,…}
-//!  └──────────────────────── head ───────────────────────────────┘                            └──────────── tail ─────────────┘
+//!  {"productId":…,"name":…,…,"brand":…,   "price":…,"inventory":…,   "imageUrl":…,…,"reviewCount":…,   "life":…,…}
+//!  └──────────────── head ─────────────┘                              └────────────── tail ────────────┘
 //! ```
 //! The text is kept once: a million products must fit, so search reads the body too ([`Entry::mentions`]).
 //!

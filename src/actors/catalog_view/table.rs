@@ -5,9 +5,8 @@
 //! become another product's after a while; a slot never does, so a reader that holds one still has the product that it looked up.
 //!
 //! ```text
-//!  "PROD_0001" ─ hash ─► index: [ 0 │ 7 │ 0 │ 3 … ]  (open addressing; slot number + 1, 0 = free, MAX = given back; built
-//! again when full)
-//!                                    │
+//!  "PROD_0001" ─ hash ─► index: [ 0 │ 7 │ 0 │ 3 … ]  (open addressing; rebuilt when full; slot number + 1,
+//!                                    │               0 = free, MAX = given back)
 //!  chunks of 1024, 2048, 4096 …:  [ slot 0 │ slot 1 │ … │ slot 6 … ]   slot: id, entry, history
 //! ```
 

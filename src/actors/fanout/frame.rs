@@ -72,7 +72,7 @@ impl FrameWriter {
 }
 
 /// `PRODUCT_UPDATE`: the whole product as it is now, with what changed and its trace, where an event named them.
-/// `None` for a removed product whose text was let go.
+/// `None` for a removed product whose text was dropped.
 #[must_use]
 pub fn product_update(id: &str, entry: &Entry, note: Option<&ChangeNote>, now_ms: EpochMs) -> Option<Bytes> {
     let open_body = entry.body().strip_suffix(b"}")?;

@@ -227,7 +227,7 @@ async fn when_changes_may_be_lost_every_page_looks_for_itself() {
     let mut page = stage.page(false, None);
     page.read();
     stage.shop.sell("P3", "o");
-    // A fan-out that dies with this in its hands.
+    // A fan-out that ends before it has handled this.
     drop(stage.shop.catalog.catalog().taken().drain());
     stage.shop.sell("P5", "o");
     stage.shop.catalog.catalog().taken().resume_all();

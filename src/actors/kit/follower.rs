@@ -1,9 +1,9 @@
-//! Reads topics for an actor, in a task of its own that dies with the actor.
+//! Reads topics for an actor, in a task of its own that ends with the actor.
 //!
 //! The actor gets what was read as messages, at most `CHUNKS_AHEAD` of them undone at a time: the next is read while one is
-//! handled, and a slow actor slows the reading instead of filling its mailbox. Trouble with the log is waited out here, with
-//! backoff, going on exactly where reading stopped; only a position that the log no longer has is handed up, as its meaning is
-//! the actor's business.
+//! handled, and a slow actor slows the reading instead of filling its mailbox. Errors of the log are retried here with
+//! backoff, and reading continues exactly where it stopped; only a position that the log no longer has is reported, as the actor
+//! decides what that means.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -142,6 +142,7 @@ impl PublisherHandle {
         let records: Vec<_> = events.iter().map(|event| event.record(trace.as_ref())).collect();
         let count = records.len();
         let credit = u32::try_from(count).ok().and_then(|count| self.credit.clone().try_acquire_many_owned(count).ok());
+        // The store computed the expiry from the database's time of the INSERT: this is that time.
         let expiry_ms = in_ms(self.settings.direct_expiry);
         let inserted_at_ms = expires_at_ms.saturating_sub(expiry_ms);
         let (counts, handed_at) = (self.counts.clone(), Instant::now());
@@ -153,6 +154,7 @@ impl PublisherHandle {
         }
     }
 
+    /// The event of an item that is published directly; `None` for one that the WAL reader publishes.
     fn event(&self, order: &Order, item: &OrderItem) -> Option<OrderEvent> {
         if item.publish_via != PublishVia::Direct {
             return None;

@@ -90,7 +90,7 @@ impl OrderTracker {
         ChildSpec::new(ActorKind::OrderTracker, ID, context.restart, make)
     }
 
-    /// Finds out where to start, for as long as database and log need to come up.
+    /// Finds out where to start; retries until database and log answer.
     fn open(&self, mailbox: &Mailbox<OrderTrackerMsg>) -> AbortOnDropHandle<()> {
         let (log, recorder, mailbox) = (self.log.clone(), self.recorder.clone(), mailbox.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {

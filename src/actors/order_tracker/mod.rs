@@ -3,8 +3,7 @@
 //! ```text
 //!  log: inventory-events ─► OrderTracker ─► settle (pure) ─► store: one transaction a batch ─► fan-out: ORDER_UPDATE
 //!                                │                                  (outcomes, orders, flips, positions)
-//!                                └─ every few seconds ─► passed_over: wal items that wait for long ─► taken back: direct,
-//! expired
+//!                                └─ every few seconds ─► passed_over: wal items that wait for long ─► direct again, expired
 //!                                                     ─► rescue: items past their expiry ─► probes on order-events
 //! ```
 //! Every api process reads all events, so each can notify its own pages; the first to write an outcome writes it. Nothing is kept

@@ -4,7 +4,7 @@
 //!  listen queue ──► accept ──► seat ──► connection (watched: head, idle) ──► Handler::call ──► routes
 //!                     │          │                                  └──upgrade──► api::socket, tracked like a connection
 //!                     │          └── all taken: the slowest of the largest peer goes (seats), else a short wait, else 503
-//!                     └── out of descriptors: some of the slowest go, the loop lives on
+//!                     └── out of descriptors: some of the slowest are closed, accepting continues
 //! ```
 //! Promises: a slow or silent client costs one connection for a bounded time; a peer that takes all connections cannot keep
 //! others out; [`Server::drain`] stops accepting, closes keep-alive connections and sockets in order, and waits for the work

@@ -19,7 +19,7 @@ impl Listed {
     /// The fields of an entry.
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
-        // The body is ours: it is always readable, but for a removed product whose text was let go.
+        // The body is ours: it is always readable, but for a removed product whose text was dropped.
         serde_json::from_slice(entry.body()).unwrap_or_default()
     }
 }

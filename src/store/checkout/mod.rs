@@ -170,6 +170,7 @@ impl Store {
 }
 
 impl CheckoutRequest {
+    /// What the columns can store. Callers check the rest: they know which field of their request is wrong.
     fn check(&self) -> Result<(), InvalidValue> {
         let bounded = |field: &'static str, text: &Option<String>, max: usize| {
             let Some(text) = text else { return Ok(()) };
@@ -231,6 +232,7 @@ fn draft(request: &CheckoutRequest, cart: &Cart, offer: &impl Fn(&ProductId) -> 
         shipping_address: request.shipping_address.clone(),
         payment_method: request.payment_method.clone(),
         payment_info: request.payment_info.clone(),
+        // Set by `stamp`: the database's clock decides, in the statement that writes the order.
         created_at_ms: 0,
         updated_at_ms: 0,
         trace_id: request.trace.as_ref().and_then(TraceContext::sampled_id),
@@ -243,6 +245,7 @@ fn new_id() -> String {
 }
 
 impl Order {
+    /// Adds the times that the database gave the order.
     fn stamp(&mut self, written: &WrittenOrder) {
         (self.created_at_ms, self.updated_at_ms) = (written.created_at_ms, written.created_at_ms);
         for item in self.items.iter_mut().filter(|item| item.publish_via == PublishVia::Direct) {

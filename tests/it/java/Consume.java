@@ -10,7 +10,7 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
 /**
- * Somebody else's consumer. Arguments: bootstrap servers, topic. Reads what is committed in the topic, from the beginning to its end
+ * A consumer of another program. Arguments: bootstrap servers, topic. Reads what is committed in the topic, from the beginning to its end
  * as it stands, and prints a record on each line: partition, key, value and headers (name=value), separated by tabs; a key or value
  * that is null is the word null.
  */

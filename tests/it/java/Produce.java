@@ -11,7 +11,7 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * Somebody else's producer, with the client's own partitioner. Arguments: bootstrap servers, topic. Each line of standard input is
+ * A producer of another program, with the client's own partitioner. Arguments: bootstrap servers, topic. Each line of standard input is
  * a record: partition, key and value, separated by tabs. An empty partition leaves the choice to the partitioner; an empty key is
  * none. Prints the partition of each record, in their order, when all of them are written.
  */

@@ -29,7 +29,7 @@ pub trait Harness: Send {
     /// Compacts what was written so far, as far as possible.
     fn compact(&self) -> Boxed<'_, ()>;
 
-    /// Tells a child process which log to open: the argument of [`open_for_child`].
+    /// Says to a child process which log to open: the argument of [`open_for_child`].
     fn address(&self) -> String;
 }
 

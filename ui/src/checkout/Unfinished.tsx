@@ -6,7 +6,7 @@ import type { Attempt } from './attempt'
 import { useCheckout } from './useCheckout'
 import { useFocusOnce } from './useFocusOnce'
 
-/** The order may or may not exist. Asking again with the same key tells, and can't order twice. */
+/** The order may or may not exist. A retry with the same key shows which, and can't order twice. */
 export function Unfinished({ attempt }: { attempt: Attempt }) {
   const { askAgain } = useCheckout()
   const element = useFocusOnce<HTMLDivElement>()

@@ -5,7 +5,7 @@ import { plain } from '../lib/text'
 import type { FacetCount, Facets as Found } from '../wire'
 import { readPrice, type Filters } from './filters'
 
-/** Brands shown before one asks for all, and at most: nobody reads thousands. */
+/** Brands shown before one asks for all, and at most, as a list of thousands is of no use. */
 const FIRST_BRANDS = 8
 const MOST_BRANDS = 200
 /** Typing an amount applies it after this pause, in milliseconds. */

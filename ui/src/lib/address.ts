@@ -2,7 +2,7 @@ import { usePathname, useSearch } from 'wouter/use-browser-location'
 
 /**
  * Ids in addresses, written once and read once. wouter's own hooks give addresses half decoded (`decodeURI` leaves `%2F` and turns `%25`
- * into `%`), from which no id can be told any more: `a/b` and `a%2Fb` would be one. These are the browser's, as they stand there.
+ * into `%`), from which the id cannot be recovered: `a/b` and `a%2Fb` would be one. These are the browser's, as they stand there.
  */
 export { usePathname, useSearch }
 

@@ -4,7 +4,7 @@ import { inText } from '../lib/text'
 import { lowStock } from '../product/stock'
 import type { Product, ProductChange } from '../wire'
 
-/** At most one notice in this time, in milliseconds; what comes meanwhile is counted and told at its end. */
+/** At most one notice in this time, in milliseconds; what comes meanwhile is counted and shown at its end. */
 export const QUIET_MS = 3_000
 
 /** What is worth telling about a change of a product in the cart or on screen; null for what the page shows well enough by itself. */

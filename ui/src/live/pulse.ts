@@ -1,4 +1,4 @@
-/** How often a page that nobody sees is brought up to date, in milliseconds: browsers give it no frames. */
+/** How often a hidden page is brought up to date, in milliseconds: browsers give it no frames. */
 const HIDDEN_EVERY_MS = 1_000
 
 /** Calls `act` in an animation frame after it was asked for, at most once in `everyMs`, however often that was. */

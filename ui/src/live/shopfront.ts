@@ -69,7 +69,7 @@ function connectAfter(first: Promise<unknown>): void {
   void first.then(() => requestAnimationFrame(() => setTimeout(drawn)))
 }
 
-/** The product whose page is open: its changes are told even if it is not in the cart. */
+/** The product whose page is open: its changes are announced even if it is not in the cart. */
 export function setOpenProduct(productId: string | null): void {
   openProduct = productId
 }

@@ -27,7 +27,7 @@ export function Shell() {
     queryKey: ['admin', '/admin/console'],
     queryFn: async ({ signal }) => {
       const process = await ask<Process>('/admin/console', { signal, timeoutMs: 5_000 })
-      // What is shown of the former process is out of date at once.
+      // What is shown of the previous process is out of date at once.
       if (introduced(process)) void queryClient.invalidateQueries({ predicate: ({ queryKey }) => queryKey[1] !== '/admin/console' })
       return process
     },

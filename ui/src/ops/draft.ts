@@ -1,7 +1,7 @@
 import { useState } from 'react'
 
 /**
- * What somebody types, until it is sent: begins as `value`, and again when that changes. The field stays the one it was, so that
+ * Text being typed, until it is sent: begins as `value`, and again when that changes. The field stays the one it was, so that
  * neither the focus nor the place in the text is lost, as it would be with another `key`.
  */
 export function useDraft<T>(value: T): [T, (draft: T) => void] {

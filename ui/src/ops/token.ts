@@ -27,7 +27,7 @@ export function keepToken(value: string): void {
   tokenWanted.set(false)
 }
 
-/** Takes the token out of the address, so that no history, bookmark or shared link has it. Tells whether there was one. */
+/** Takes the token out of the address, so that no history, bookmark or shared link has it. Returns whether there was one. */
 export function takeToken(): boolean {
   const given = new URLSearchParams(location.hash.slice(1)).get('token')
   if (given === null) return false

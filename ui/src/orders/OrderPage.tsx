@@ -145,7 +145,7 @@ function whatItWaitsFor(order: Order, status: Status | undefined, now: number): 
   return order.useCdc ? 'We have your order. The change-data-capture reader is passing it on to inventory.' : 'We have your order and are reserving your items.'
 }
 
-/** Tells screen readers how an order came out that was pending when the page opened, and notes when this page knew. */
+/** Announces to screen readers the outcome of an order that was pending when the page opened, and notes when this page knew. */
 function useSettlementAnnounced(order: Order | undefined): void {
   const wasPending = useRef(false)
   useEffect(() => {

@@ -7,7 +7,7 @@ import { isSettled } from './order'
 import { CLOCKS, duration, timelineOf, type TimelineStep } from './timeline'
 import { told } from './told'
 
-/** How an order came through the shop, live, with the time that each step took and the clock that told it. */
+/** How an order came through the shop, live, with the time that each step took and the clock that measured it. */
 export function OrderTimeline({ order }: { order: Order }) {
   const { steps, totalMs } = timelineOf(order, useObservable(told).get(order.orderId) ?? null)
   const next = isSettled(order) ? undefined : steps.find(({ at }) => at === null)
@@ -60,7 +60,7 @@ function Step({ step, next, settled }: { step: TimelineStep; next: boolean; sett
   )
 }
 
-/** The first step has a time of day, the others what they took; about, where two clocks told the two ends. */
+/** The first step has a time of day, the others what they took; about, where two clocks measured the two ends. */
 function timeText({ at, step, sinceMs, exact }: TimelineStep, next: boolean, settled: boolean): string {
   if (at === null) return next ? 'waiting…' : settled ? 'not recorded' : 'to come'
   if (step === 'placed' || sinceMs === null) return preciseTime(at)

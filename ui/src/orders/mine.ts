@@ -9,7 +9,7 @@ function read(): string[] {
   return kept ? kept.split(' ') : []
 }
 
-/** Notes an order that this browser placed, so that its own effect on stock is not told as news. */
+/** Notes an order that this browser placed, so that its own effect on stock is not announced as news. */
 export function rememberOrder(orderId: string): void {
   storage.set(KEPT, [orderId, ...read()].slice(0, AT_MOST).join(' '))
 }

@@ -4,13 +4,13 @@ import type { Order } from '../wire'
 /** Whose clock a time was read from. Times of different clocks differ by more than what lies between them. */
 export type Clock = 'database' | 'shop' | 'broker' | 'page'
 
-/** A step as the server tells it. */
+/** A step as the server sends it. */
 export type ServerStep = { readonly step: 'placed' | 'published' | 'applied' | 'settled'; readonly at: number; readonly clock: Exclude<Clock, 'page'> }
 
 /** What of an order its timeline is made of. */
 export type Timed = Pick<Order, 'useCdc' | 'status' | 'createdAt'> & { readonly timeline?: readonly ServerStep[] }
 
-/** One step as it is shown. `at` is null while it has not happened, `sinceMs` is the time since the step before it, `exact` whether one clock told both. */
+/** One step as it is shown. `at` is null while it has not happened, `sinceMs` is the time since the step before it, `exact` whether one clock measured both. */
 export type TimelineStep = {
   readonly step: ServerStep['step'] | 'told'
   readonly name: string
@@ -43,7 +43,7 @@ function textOf(step: ServerStep['step'], useCdc: boolean): [name: string, what:
 
 /**
  * An order's way, step by step, for direct and change-data-capture orders alike. No time is negative: a step whose clock is behind that of
- * the step before it counts as simultaneous. A server that tells no steps leaves what the order itself says. `told`: when this page asked
+ * the step before it counts as simultaneous. A server that sends no steps leaves what the order itself says. `told`: when this page asked
  * for the order and saw its outcome; that is a measure of its own, since a device's clock may be off by hours.
  */
 export function timelineOf(order: Timed, told: { askedAt: number; toldAt: number | null } | null = null): Timeline {

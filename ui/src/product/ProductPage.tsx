@@ -45,10 +45,10 @@ export function ProductPage({ productId }: { productId: string }) {
   if (!known) {
     if (!error) return <Skeleton />
     if (!unknown) return <Trouble error={error} what="The product could not be read" onRetry={() => void refetch()} />
-    // Where nothing is sold yet, nobody knows what will be.
+    // Where nothing is sold yet, the product may still be added.
     return status && status.catalog !== 'live' ? <NotYet /> : <NotFound what="product" />
   }
-  // A page without a socket hears of the removal by asking.
+  // A page without a socket learns of the removal by a request.
   const live = unknown && status?.catalog === 'live' ? { ...known, removed: true } : known
   const { product } = live
   return (

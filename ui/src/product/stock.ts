@@ -2,7 +2,7 @@ import { count } from '../lib/locale'
 import { Observable } from '../lib/observable'
 import type { LiveProduct } from '../live/catalogue'
 
-/** Stock from 1 to this is low, in units: as the shop's status tells it, and the usual level until it has. */
+/** Stock from 1 to this is low, in units: as the shop's status names it, and the default until it does. */
 export const lowStock = new Observable(9)
 /** How long "back in stock" and "price dropped" stay, in milliseconds. */
 export const NEWS_MS = 60_000

@@ -1,7 +1,7 @@
 import { Announcer } from './Announcer'
 import { Toasts } from './Toasts'
 
-/** What the page tells. An open dialog makes all else inert, so it holds these itself meanwhile. */
+/** The page's notices. An open dialog makes all else inert, so it holds these itself meanwhile. */
 export function Notes({ inDialog = false }: { inDialog?: boolean }) {
   return (
     <>

@@ -73,7 +73,7 @@ export function SearchBox() {
   )
 }
 
-/** A search keeps the other choices; an order that nobody chose follows the search. */
+/** A search keeps the other choices; an order that was not chosen follows the search. */
 function kept({ sort, ...choices }: Filters): Partial<Filters> {
   return sort === defaultSort(choices.search) ? choices : { ...choices, sort }
 }

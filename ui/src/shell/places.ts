@@ -1,4 +1,4 @@
-/** Places kept: more steps than anybody goes back. */
+/** Places kept: more steps than one goes back. */
 const AT_MOST = 60
 const KEPT = 'kartshoppe.places'
 /** How long a page may take to grow to where it was, in milliseconds: its answers are on their way. */

@@ -24,7 +24,7 @@ export function useAsked(): [Asked, (asked: Asked) => void] {
   return [asked, ask]
 }
 
-/** Tells this tab apart from others at the same address: each has one search at a time. */
+/** Distinguishes this tab from others at the same address: each has one search at a time. */
 const VIEWER = Math.random().toString(36).slice(2)
 
 /** The address of one page of a search. */

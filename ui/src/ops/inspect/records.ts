@@ -64,7 +64,7 @@ export function indented(json: string): string {
 
 const TIME = new Intl.DateTimeFormat('sv-SE', { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
 
-/** `2026-01-31 10:42:07.123`, in the time of whoever looks. */
+/** `2026-01-31 10:42:07.123`, in the viewer's time zone. */
 export const timeText = (ms: number) => TIME.format(ms).replace(',', '.')
 
 /** Bytes of a base64 text. */

@@ -3,7 +3,7 @@ import { span } from '../format'
 import { Badge, Empty, Panel } from './kit'
 import { ActorLink } from './links'
 
-/** A product's successor is made by the next command, so nobody measures the time to it. */
+/** A product's successor is made by the next command, so the time to it is not measured. */
 const isProduct = (actor: string) => actor.startsWith('product/')
 
 /** Actors, products among them, that ended lately: most are back before a state can be seen to change. */

@@ -11,7 +11,7 @@ type Actor = { id: string; kind: string; running: boolean; incarnation: number; 
 
 const SHOWN = 8
 
-/** Ends that nobody asked for. */
+/** Ends that were not requested. */
 function failures(actor: Actor): number {
   return Object.entries(actor.ends).reduce((sum, [cause, many]) => sum + (cause === 'stopped' || cause === 'restarted' ? 0 : many), 0)
 }

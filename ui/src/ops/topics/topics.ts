@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { ask, usePoll } from '../api'
 
 export type Partition = { start: number; end: number; committed?: number; lag?: number }
-/** `owner` is the part of the shop that alone writes it: a record of anybody else is foreign there. */
+/** `owner` is the part of the shop that is its only writer: a record of another program is foreign there. */
 export type Topic = { topic: string; partitions: Partition[]; lag?: number; owner?: string }
 export type TopicDetails = Topic & { cleanup?: string; kept?: string; settings?: Record<string, string>; lastRecordMs?: number }
 
@@ -19,7 +19,7 @@ export type Log = { topics: Topic[]; samples: readonly Sample[] }
 
 let samples: readonly Sample[] = []
 
-/** Adds what the ends are now. Ends that step back are another log's: what was known of the former is forgotten. */
+/** Adds what the ends are now. Ends that step back are another log's: what was known of the previous log is forgotten. */
 export function sampled(before: readonly Sample[], sample: Sample): readonly Sample[] {
   const last = before.at(-1)
   const isAnother = last !== undefined && [...last.ends].some(([topic, end]) => (sample.ends.get(topic) ?? 0) < end)

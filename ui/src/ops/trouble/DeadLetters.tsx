@@ -31,7 +31,7 @@ export function DeadLetters() {
 
 const placeOf = ({ partition, offset }: Letter) => `${partition}/${offset}`
 
-/** Stays open or closed as it was when another kind of letter comes, and keeps a letter that somebody works at when newer ones come. */
+/** Stays open or closed as it was when another kind of letter comes, and keeps a letter that is being edited when newer ones come. */
 function GroupView({ group, isAlone }: { group: Group; isAlone: boolean }) {
   const [open, setOpen] = useState(isAlone)
   const [held, setHeld] = useState<readonly Letter[]>([])
