@@ -45,6 +45,11 @@ test.describe('products of any words and figures', () => {
       await page.goto(`/product/${encodeURIComponent(productId)}`)
       await expect(page.getByRole('heading', { name: 'The last hour' }), productId).toBeVisible()
       await holds(page, `product ${productId}`)
+      if (productId !== 'AWK-WORDS') continue
+      for (const width of [390, 1280, 320]) {
+        await page.setViewportSize({ width, height: 640 })
+        await holds(page, `product ${productId}, ${width} px`)
+      }
     }
     await page.goto('/product/AWK-BIDI')
     await isLive(page)

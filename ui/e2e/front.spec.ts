@@ -103,6 +103,55 @@ test.describe('a price that falls', () => {
   }
 })
 
+test.describe('a strip above the shelves', () => {
+  test.skip(admin === '', 'KARTSHOPPE_ADMIN_URL is not set')
+  test.afterEach(({ request }) => withdraw(request, THINGS))
+
+  for (const width of [390, 1366]) {
+    test(`moves nothing, whatever comes into it or changes in it, ${width} px wide`, async ({ page, request }) => {
+      await offer(request, [thing(0, 3, 99_999.99)])
+      await page.setViewportSize({ width, height: 844 })
+      const pushed: ((frame: string) => void)[] = []
+      await page.routeWebSocket(/\/ecommerce\/session-/, (socket) => {
+        socket.connectToServer()
+        pushed.push((frame) => socket.send(frame))
+      })
+      await page.goto('/')
+      await isLive(page)
+      await expect(page.locator('main li[data-product]').first()).toBeVisible()
+      const top = async () => (await page.getByRole('heading', { name: 'On the shelves now' }).boundingBox())?.y
+      const before = await top()
+      const strips = await page.getByRole('region').count()
+      pushed.at(-1)?.(JSON.stringify({ uuid: 'e2e', timestamp: 0, key: null, toUserId: null, eventType: 'RECOMMENDATION', payload: { recommendationId: 'best-sellers', productIds: ['FRONT_0'] } }))
+      const tile = page.getByRole('region', { name: 'Best sellers' }).locator('[data-tile=FRONT_0]')
+      await expect(tile).toContainText('Only 3 left')
+      expect(await top(), 'it takes the place of another').toBe(before)
+      expect(await page.getByRole('region').count()).toBe(strips)
+      await offer(request, [thing(0, 0, 99_999.99)])
+      await expect(tile).toContainText('Sold out')
+      await offer(request, [thing(0, 1_000_000, 88_888.88)])
+      await expect(tile).toContainText('Back in stock: 1,000,000')
+      await expect(tile).toContainText('$99,999.99')
+      expect(await top(), 'a new price and new stock').toBe(before)
+      expect(await tile.getByTestId('price').evaluate((price) => price.scrollWidth - price.clientWidth), 'both prices fit').toBeLessThanOrEqual(0)
+    })
+  }
+})
+
+test.describe('the front page', () => {
+  test.skip(admin === '', 'KARTSHOPPE_ADMIN_URL is not set')
+  const first = { productId: 'A', name: 'Aardvark', price: 1, inventory: 9_999, category: 'A first' }
+  test.afterEach(({ request }) => withdraw(request, [first]))
+
+  test('is not led by the product whose id comes first', async ({ page, request }) => {
+    await offer(request, [first])
+    await page.goto('/')
+    await expect(page.locator('main li[data-product]')).toHaveCount(24)
+    const ids = await page.locator('main li[data-product]').evaluateAll((cards) => cards.slice(0, 4).map((card) => card.getAttribute('data-product')))
+    expect(ids).not.toContain('A')
+  })
+})
+
 test('the front page shows what the shop says, and its shelves mix the categories', async ({ page, request }) => {
   await page.goto('/')
   await isLive(page)

@@ -22,6 +22,15 @@ async function topOf(part: Locator): Promise<number> {
   return (await part.boundingBox())?.y ?? Number.NaN
 }
 
+/** Pixels that a field's placeholder leaves free. It runs in the page. */
+function roomForHint(field: Element): number {
+  const style = getComputedStyle(field)
+  const pen = document.createElement('canvas').getContext('2d')
+  if (!pen || !(field instanceof HTMLInputElement)) return Number.NaN
+  pen.font = style.font
+  return field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - pen.measureText(field.placeholder).width
+}
+
 async function isSomewhere(page: Page): Promise<boolean> {
   return page.evaluate(() => document.activeElement !== document.body && document.activeElement !== null)
 }
@@ -169,8 +178,13 @@ test.describe('a list that live changes made wrong', () => {
   })
 })
 
-test('a page asks the shop once for each thing it needs', async ({ page }) => {
+test('a page asks the shop once for each thing it needs, and gets it packed', async ({ page }) => {
   const asked: string[] = []
+  const unpacked: string[] = []
+  page.on('response', (answer) => {
+    const { pathname } = new URL(answer.url())
+    if (/\.(?:js|css)$|^\/$|^\/api\/ecommerce\/(?:front|products)$/.test(pathname) && !answer.headers()['content-encoding']) unpacked.push(pathname)
+  })
   page.on('request', (sent) => {
     const { pathname, search } = new URL(sent.url())
     if (pathname.startsWith('/api/ecommerce/') && !pathname.endsWith('/image') && !pathname.endsWith('/events')) asked.push(pathname.replace('/api/ecommerce/', '').replace(/^cart\/.*/, 'cart') + search)
@@ -181,6 +195,7 @@ test('a page asks the shop once for each thing it needs', async ({ page }) => {
   // What comes a moment after the socket's first frames would come within this.
   await page.waitForTimeout(1_500)
   expect(asked.toSorted()).toEqual(['cart', 'front', 'products/facets', 'products?limit=24&sort=featured', 'status'])
+  expect(unpacked, 'sent as they are').toEqual([])
 })
 
 for (const [width, columns] of [
@@ -202,7 +217,7 @@ for (const [width, columns] of [
 
 test.describe('the dearest, the most and the best known', () => {
   test.skip(admin === '', 'KARTSHOPPE_ADMIN_URL is not set')
-  const most = { productId: 'FRONT_MOST', name: 'Gold Bar', price: 10_000_000, inventory: 1_000_000, category: 'Odd front', rating: 4, reviewCount: 12_345_678 }
+  const most = { productId: 'FRONT_MOST', name: 'Gold Bar', price: 99_999_999.99, inventory: 1_000_000, category: 'Odd front', rating: 4, reviewCount: 12_345_678 }
   test.afterEach(({ request }) => withdraw(request, [most]))
 
   test('fit their card, with separators', async ({ page, request }) => {
@@ -215,15 +230,40 @@ test.describe('the dearest, the most and the best known', () => {
     const [label, around] = [await card.getByTestId('price').boundingBox(), await card.boundingBox()]
     expect((label?.x ?? 0) + (label?.width ?? 999)).toBeLessThanOrEqual((around?.x ?? 0) + (around?.width ?? 0))
     expect(await card.getByTestId('price').evaluate((element) => element.scrollWidth - element.clientWidth)).toBeLessThanOrEqual(0)
+
+    // Beside the list and in the dialog, the range is hinted at in fields that are narrow.
+    await page.getByRole('button', { name: 'Filter', exact: true }).click()
+    for (const width of [320, 1366]) {
+      await page.setViewportSize({ width, height: 768 })
+      const highest = page.getByRole('textbox', { name: 'Highest price' })
+      await expect(highest).toHaveAttribute('placeholder', '$100M')
+      expect(await highest.evaluate(roomForHint), `${width} px`).toBeGreaterThanOrEqual(0)
+    }
   })
 })
 
-test('what is not there has a page that says so', async ({ page }) => {
-  for (const path of ['/nowhere', '/product/NO_SUCH', '/orders/no-such-order']) {
-    await page.goto(path)
+test('what is not there has a page that says so, and pages without products of their own show popular ones', async ({ page }) => {
+  for (const [path, status] of [
+    ['/nowhere', 404],
+    ['/product/NO_SUCH', 200],
+    ['/orders/no-such-order', 200],
+  ] as const) {
+    expect((await page.goto(path))?.status(), path).toBe(status)
     await expect(page.getByRole('heading', { level: 1, name: /^There is no such/ })).toBeVisible()
+    await expect(popular(page), path).toHaveCount(4)
   }
+  for (const path of ['/?search=nothing-is-called-so', '/?category=Nowhere', '/cart', '/checkout', '/orders']) {
+    await page.goto(path)
+    await expect(popular(page), path).toHaveCount(4)
+  }
+  await page.goto('/?search=nothing-is-called-so')
+  await popular(page).first().getByRole('link').click()
+  await expect(page).toHaveURL(/\/product\//)
 })
+
+function popular(page: Page): Locator {
+  return page.getByRole('region', { name: 'Popular in the shop' }).getByRole('listitem')
+}
 
 test('no request leaves the shop', async ({ page, baseURL, request }) => {
   const product = await someProduct(request, 4)

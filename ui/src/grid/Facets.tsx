@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react'
 
-import { count } from '../lib/locale'
+import { bounds, count } from '../lib/locale'
 import { plain } from '../lib/text'
 import type { FacetCount, Facets as Found } from '../wire'
 import { readPrice, type Filters } from './filters'
@@ -39,6 +39,7 @@ function PriceRange({ filters, found, onChoose }: Props) {
   const isCrossed = min !== null && max !== null && min > max
   const isNew = !isWrong && !isCrossed && (min !== filters.minPrice || max !== filters.maxPrice)
   const apply = useEffectEvent(() => onChoose({ minPrice: min, maxPrice: max }))
+  const [floor, ceiling] = found === undefined || found.minPrice === null || found.maxPrice === null ? [null, null] : bounds(found.minPrice, found.maxPrice)
   const typed = isNew ? `${min}/${max}` : null
   useEffect(() => {
     if (typed === null) return
@@ -55,9 +56,9 @@ function PriceRange({ filters, found, onChoose }: Props) {
       <fieldset>
         <legend className="font-bold">Price</legend>
         <div className="mt-2 flex items-center gap-2">
-          <Amount label="Lowest price" value={least} hint={found?.minPrice === undefined || found.minPrice === null ? null : Math.floor(found.minPrice)} wrong={isWrong || isCrossed} onType={setLeast} />
+          <Amount label="Lowest price" value={least} hint={floor} wrong={isWrong || isCrossed} onType={setLeast} />
           <span aria-hidden>–</span>
-          <Amount label="Highest price" value={most} hint={found?.maxPrice === undefined || found.maxPrice === null ? null : Math.ceil(found.maxPrice)} wrong={isWrong || isCrossed} onType={setMost} />
+          <Amount label="Highest price" value={most} hint={ceiling} wrong={isWrong || isCrossed} onType={setMost} />
         </div>
         {(isWrong || isCrossed) && (
           <p id="price-hint" className="mt-1 text-[0.95rem] text-out">
@@ -76,7 +77,7 @@ function textOf(amount: number | null): string {
   return amount === null ? '' : String(amount)
 }
 
-function Amount({ label, value, hint, wrong, onType }: { label: string; value: string; hint: number | null; wrong: boolean; onType: (text: string) => void }) {
+function Amount({ label, value, hint, wrong, onType }: { label: string; value: string; hint: string | null; wrong: boolean; onType: (text: string) => void }) {
   return (
     <input
       type="text"
@@ -85,7 +86,7 @@ function Amount({ label, value, hint, wrong, onType }: { label: string; value: s
       aria-label={label}
       aria-invalid={wrong}
       aria-describedby={wrong ? 'price-hint' : undefined}
-      placeholder={hint === null ? '$' : `$${count(hint)}`}
+      placeholder={`$${hint ?? ''}`}
       maxLength={14}
       value={value}
       onChange={({ target }) => onType(target.value)}

@@ -7,6 +7,7 @@ import { facetsQuery, frontQuery, listingQuery, type Listing } from '../api/quer
 import { useSearch } from '../lib/address'
 import { announce } from '../lib/announcer'
 import { count } from '../lib/locale'
+import { Popular } from '../product/Popular'
 import { Trouble } from '../shell/Trouble'
 import { RESULTS } from '../shell/useArrivals'
 import { useTitle } from '../shell/useTitle'
@@ -174,6 +175,7 @@ function NoMatch({ filters, total }: { filters: Filters; total: number }) {
       <Link href={beyond ? hrefOf({ ...filters, page: Math.ceil(total / STEP), shown: STEP }) : '/'} className="btn-plain mt-5">
         {beyond ? 'Go to the last page' : 'Show everything'}
       </Link>
+      {!beyond && <Popular />}
     </div>
   )
 }

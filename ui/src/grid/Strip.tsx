@@ -1,10 +1,13 @@
+import { useQuery } from '@tanstack/react-query'
 import { Link } from 'wouter'
 
+import { productQuery } from '../api/queries'
 import { productHref } from '../lib/address'
 import { Name } from '../lib/Name'
 import { money } from '../lib/money'
 import { useLiveProduct } from '../live/catalogue'
 import { Picture } from '../product/Picture'
+import { sizeFor } from '../product/PriceLabel'
 import { StockBadge } from '../product/StockBadge'
 import { SHOWN } from './apart'
 
@@ -22,34 +25,49 @@ export function Strip({ title, ids }: { title: string; ids: readonly string[] })
   )
 }
 
-const ITEM = 'relative flex w-36 shrink-0 snap-start flex-col gap-2 lg:h-24 lg:w-auto lg:flex-row lg:items-center lg:gap-4 lg:border-b lg:border-line'
+// As high as two lines of name, one of price and two of stock need: what changes in it moves nothing below.
+const ITEM = 'relative flex w-36 shrink-0 snap-start flex-col gap-2 max-lg:min-h-[16.5rem] lg:h-24 lg:w-auto lg:flex-row lg:items-center lg:gap-4 lg:border-b lg:border-line'
 const PICTURE = 'aspect-square w-full rounded-lg object-cover lg:size-[4.75rem]'
+/** Of a price, in rem. */
+const LARGEST = 1.0625
 
 function Item({ productId }: { productId: string }) {
   const live = useLiveProduct(productId)
+  // A best seller may be a product that neither an answer nor a sync brought here.
+  useQuery({ ...productQuery(productId), enabled: !live })
   if (!live) return null
   const { product } = live
-  const { price, wasPrice } = product
   return (
     <li className={ITEM} data-tile={productId}>
       <Picture productId={productId} url={product.imageUrl} alt="" className={`${PICTURE} shrink-0`} />
-      <div className="min-w-0 leading-snug">
+      <div className="@container min-w-0 leading-snug lg:grow">
         <Link href={productHref(productId)} className="line-clamp-2 font-semibold after:absolute after:inset-0 hover:underline hover:decoration-2 hover:underline-offset-4 lg:line-clamp-1">
           <Name text={product.name} />
         </Link>
-        <p className="flex flex-wrap items-baseline gap-x-2 tabular-nums">
-          <span className={`font-bold ${wasPrice === undefined ? '' : 'bg-label px-1 text-on-label'}`}>{money(price)}</span>
-          {wasPrice !== undefined && (
-            <>
-              <span className="sr-only">, was</span>
-              <s className="text-[0.95rem] text-soft">{money(wasPrice)}</s>
-            </>
-          )}
-        </p>
+        <Price now={money(product.price)} before={product.wasPrice === undefined ? null : money(product.wasPrice)} />
         <div className="text-[0.95rem]">
           <StockBadge live={live} />
         </div>
       </div>
     </li>
+  )
+}
+
+/** One line whatever it says: its letters get smaller where it is long. */
+function Price({ now, before }: { now: string; before: string | null }) {
+  return (
+    <p className="flex h-[1lh] items-baseline gap-x-2 whitespace-nowrap tabular-nums" data-testid="price">
+      <span style={{ fontSize: sizeFor(now.length + (before === null ? 0 : before.length + 2), LARGEST) }} className={`font-bold ${before === null ? '' : 'bg-label px-1 text-on-label'}`}>
+        {now}
+      </span>
+      {before !== null && (
+        <>
+          <span className="sr-only">, was</span>
+          <s style={{ fontSize: sizeFor(now.length + before.length + 2, LARGEST * 0.9) }} className="text-soft">
+            {before}
+          </s>
+        </>
+      )}
+    </p>
   )
 }

@@ -53,6 +53,7 @@ export function PriceLabel({ live, large = false }: { live: LiveProduct; large?:
   )
 }
 
-function sizeFor(figures: number, most: number): string {
+/** The font's size with which so many figures fit their container, at most so many rem. */
+export function sizeFor(figures: number, most: number): string {
   return `min(${most}rem, ${(ROOM / (figures * FIGURE)).toFixed(1)}cqi)`
 }
