@@ -1,6 +1,6 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { SlidersHorizontal } from 'lucide-react'
-import { useEffect, useRef, useState } from 'react'
+import { useDeferredValue, useEffect, useRef, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 
 import { facetsQuery, frontQuery, listingQuery, type Listing } from '../api/queries'
@@ -92,6 +92,8 @@ function Shelves({ filters, extent, children }: { filters: Filters; extent: Exte
   const { data: facets } = useQuery({ ...facetsQuery(selectionOf(filters)), placeholderData: keepPreviousData })
   const [isWide, isMiddle] = [useMedia(WIDE), useMedia(MIDDLE)]
   const [open, setOpen] = useState(false)
+  // The column beside the list is filled once the products are drawn; its room is there from the start.
+  const isDrawn = useDeferredValue(true, false)
   const summary = useRef<HTMLParagraphElement>(null)
   const choose = (change: Partial<Filters>) => navigate(hrefOf({ ...filters, ...FROM_THE_START, ...change }))
   const names = facets?.categories.map(({ name }) => name).filter(Boolean).toSorted((a, b) => a.localeCompare(b)) ?? []
@@ -127,7 +129,7 @@ function Shelves({ filters, extent, children }: { filters: Filters; extent: Exte
       <div className="mt-5 gap-8 xl:flex">
         {isWide && (
           <aside aria-label="Filters" className="sticky top-20 max-h-[calc(100dvh-6rem)] w-56 shrink-0 self-start overflow-y-auto overscroll-contain py-1 pr-1 pl-1 -ml-1">
-            <Facets filters={filters} found={facets} onChoose={choose} />
+            {isDrawn && <Facets filters={filters} found={facets} onChoose={choose} />}
           </aside>
         )}
         <div className="min-w-0 grow">

@@ -1,22 +1,24 @@
 import { LOCALE } from './locale'
+import { once } from './once'
 
-const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'medium' })
-const precise = new Intl.DateTimeFormat(LOCALE, { hour: 'numeric', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
-const day = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' })
+// Slow to make, and the first screen shows none of them.
+const clock = once(() => new Intl.DateTimeFormat(LOCALE, { timeStyle: 'medium' }))
+const precise = once(() => new Intl.DateTimeFormat(LOCALE, { hour: 'numeric', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 }))
+const day = once(() => new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' }))
 
 /** Time of day, `2:03:09 PM`. `at` is in epoch milliseconds. */
 export function timeOfDay(at: number): string {
-  return clock.format(at)
+  return clock().format(at)
 }
 
 /** Time of day to the millisecond, `2:03:09.042 PM`. `at` is in epoch milliseconds. */
 export function preciseTime(at: number): string {
-  return precise.format(at)
+  return precise().format(at)
 }
 
 /** Date and time, `Nov 22, 2026, 2:03 PM`. `at` is in epoch milliseconds. */
 export function dateAndTime(at: number): string {
-  return day.format(at)
+  return day().format(at)
 }
 
 /** How long ago, roughly: `just now`, `12 s ago`, `3 min ago`, `2 h ago`. */
