@@ -1,6 +1,6 @@
 //! Compressed answers about the catalogue: compressed once, and shared by all clients until the catalogue changes.
 //!
-//! Only answers that many pages request: lists and the first page's shelves. A product, a cart, an order are small or one
+//! Only answers that many pages request: lists, their facets and the first page's shelves. A product, a cart, an order are small or one
 //! shopper's own.
 
 use std::collections::VecDeque;
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
 
 use super::encoding::{self, Encoding};
 use super::page;
@@ -79,6 +80,13 @@ impl Packed {
     /// Drops caches that only save time.
     pub fn forget(&self) {
         self.kept().clear();
+    }
+
+    /// Answers with a JSON text whose entity tag tells its content.
+    pub async fn answer_by_content(&self, headers: &HeaderMap, json: Vec<u8>) -> Response {
+        let digest = Sha256::digest(&json);
+        let tag = digest.first_chunk::<16>().map_or(0, |head| u128::from_be_bytes(*head));
+        self.answer(headers, &format!("\"f{tag:032x}\""), Text::Whole(json)).await
     }
 
     /// Answers with a text, or says that it is unchanged. `tag` is the plain text's strong entity tag; each form has its own.

@@ -349,7 +349,7 @@ async fn lists_are_compressed_on_request_and_a_shoppers_own_data_never_is() {
     let shop = server.info.http.unwrap();
     let head = async |path: &str, accepts: &str| request(shop, "GET", path, &[("Accept-Encoding", accepts)], b"").await.head;
     let value = |head: &str, name: &str| head.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
-    for path in ["/api/ecommerce/products?limit=50", "/api/ecommerce/front"] {
+    for path in ["/api/ecommerce/products?limit=50", "/api/ecommerce/products/facets", "/api/ecommerce/front"] {
         let mut tags = std::collections::BTreeSet::new();
         let mut sizes = Vec::new();
         for (accepts, named) in [("br, gzip", Some("br")), ("gzip", Some("gzip")), ("identity", None)] {

@@ -183,7 +183,7 @@ test('a page asks the shop once for each thing it needs, and gets it packed', as
   const unpacked: string[] = []
   page.on('response', (answer) => {
     const { pathname } = new URL(answer.url())
-    if (/\.(?:js|css)$|^\/$|^\/api\/ecommerce\/(?:front|products)$/.test(pathname) && !answer.headers()['content-encoding']) unpacked.push(pathname)
+    if (/\.(?:js|css)$|^\/$|^\/api\/ecommerce\/(?:front|products|products\/facets)$/.test(pathname) && !answer.headers()['content-encoding']) unpacked.push(pathname)
   })
   page.on('request', (sent) => {
     const { pathname, search } = new URL(sent.url())

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use sha2::{Digest, Sha256};
 
 use crate::actors::catalog_view::{Entry, Front, FrontQuery};
-use crate::api::packed::Text;
 use crate::api::state::Shop;
 
 /// The shelves of the first page: latest changes, price drops, almost sold out, best sellers.
@@ -17,10 +15,7 @@ use crate::api::state::Shop;
 pub async fn read(State(shop): State<Arc<Shop>>, headers: HeaderMap) -> Response {
     let asked = FrontQuery { low_stock: shop.config.inventory.warning_max, now_ms: shop.clock.now_ms() };
     let front = shop.catalog.front(asked).await;
-    let json = write(&front);
-    let digest = Sha256::digest(&json);
-    let tag = digest.first_chunk::<16>().map_or(0, |head| u128::from_be_bytes(*head));
-    shop.packed.answer(&headers, &format!("\"f{tag:032x}\""), Text::Whole(json)).await
+    shop.packed.answer_by_content(&headers, write(&front)).await
 }
 
 /// The answer, as [`crate::wire::pages::front::Front`] describes it: products are rendered already.

@@ -3,7 +3,6 @@
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -65,19 +64,21 @@ pub async fn list(State(shop): State<Arc<Shop>>, parameters: Parsed, headers: He
         ("search" = Option<String>, Query), ("minPrice" = Option<f64>, Query), ("maxPrice" = Option<f64>, Query),
         ("inStock" = Option<bool>, Query),
     ),
-    responses((status = 200, body = Facets)))]
-pub async fn facets(State(shop): State<Arc<Shop>>, parameters: Parsed) -> Result<Json<Facets>, Failure> {
+    responses((status = 200, body = Facets, headers(("etag" = String))), (status = 304)))]
+pub async fn facets(State(shop): State<Arc<Shop>>, parameters: Parsed, headers: HeaderMap) -> Result<Response, Failure> {
     let found = shop.catalog.facets(read_query(&Parameters::new(parameters)?)?).await;
     let counts = |kinds: Vec<(Arc<str>, usize)>| {
         kinds.into_iter().map(|(name, count)| FacetCount { name: name.to_string(), count }).collect()
     };
-    Ok(Json(Facets {
+    let facets = Facets {
         total: found.total,
         categories: counts(found.categories),
         brands: counts(found.brands),
         min_price: found.prices.map(|(least, _)| Money::from(least)),
         max_price: found.prices.map(|(_, most)| Money::from(most)),
-    }))
+    };
+    // Serialising texts and numbers to memory cannot fail.
+    Ok(shop.packed.answer_by_content(&headers, serde_json::to_vec(&facets).unwrap_or_default()).await)
 }
 
 /// The best rated products.
