@@ -1,5 +1,5 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import { useDeferredValue, useEffect, useRef, useState } from 'react'
+import { startTransition, useDeferredValue, useEffect, useRef, useState } from 'react'
 
 import { listingQuery, queryClient, type Listing } from '../api/queries'
 import { ProductCard } from '../product/ProductCard'
@@ -29,6 +29,9 @@ export function Block({ filters, eager, page, products, stays }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const gap = useGap(box, stays)
   const { data, isPlaceholderData, error, refetch } = useQuery({ ...listingQuery(pageQueryOf(filters, page)), enabled: gap === null, placeholderData: keepPreviousData })
+  // While the view moves along a long list, cards are drawn between its frames and not all in one.
+  const later = useDeferredValue(data)
+  const list = stays ? data : later
   const from = (page - 1) * STEP + 1
   const isFirst = page === filters.page
   // The first screen is drawn at once, the rest right after it; but all where something follows, which the rest would push away.
@@ -37,9 +40,9 @@ export function Block({ filters, eager, page, products, stays }: Props) {
   return (
     <div ref={box} data-page={page} style={gap === null ? undefined : { height: gap }}>
       {gap === null &&
-        (data ? (
-          <Grid label={`Products ${from} to ${from + data.ids.length - 1}`} busy={isPlaceholderData}>
-            {withoutEarlier(data, filters, page).slice(0, drawn).map((productId, index) => (
+        (list ? (
+          <Grid label={`Products ${from} to ${from + list.ids.length - 1}`} busy={isPlaceholderData}>
+            {withoutEarlier(list, filters, page).slice(0, drawn).map((productId, index) => (
               <ProductCard key={productId} productId={productId} eager={eager && isFirst && index < FIRST_SCREEN} />
             ))}
           </Grid>
@@ -77,9 +80,9 @@ function useGap(box: React.RefObject<HTMLDivElement | null>, stays: boolean): nu
       (entries) => {
         const near = entries.at(-1)?.isIntersecting ?? true
         // Who has the keyboard here keeps it, however far the view is scrolled away.
-        if (near || element.contains(document.activeElement)) return setGap(null)
-        if (element.offsetHeight > 0) typical = element.offsetHeight
-        setGap(typical)
+        const belongs = near || element.contains(document.activeElement)
+        if (!belongs && element.offsetHeight > 0) typical = element.offsetHeight
+        startTransition(() => setGap(belongs ? null : typical))
       },
       { rootMargin: '200% 0px' },
     )
