@@ -68,7 +68,7 @@ pub enum DataDirError {
     #[error("no space left on the disk of {path}: free some, or choose another KARTSHOPPE__DATA_DIR")]
     Full { path: String },
     /// The directory or a file in it cannot be made, read or written.
-    #[error("cannot use the data directory {path}; check its owner and rights, or choose another KARTSHOPPE__DATA_DIR")]
+    #[error("cannot use the data directory {path}; check its owner and permissions, or choose another KARTSHOPPE__DATA_DIR")]
     Unusable {
         path: String,
         #[source]
@@ -258,7 +258,7 @@ mod tests {
             assert_eq!(mode(root), 0o700, "{}", root.display());
         }
         let message = DataDirError::new("/data".to_owned(), io::Error::from(io::ErrorKind::StorageFull)).to_string();
-        assert!(message.contains("no space left on the disk of /data") && !message.contains("rights"), "{message}");
+        assert!(message.contains("no space left on the disk of /data") && !message.contains("permissions"), "{message}");
     }
 
     #[test]

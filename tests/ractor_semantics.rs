@@ -12,7 +12,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::sync::mpsc;
 
-/// What a child is told to do.
+/// What a child has to do.
 enum Order {
     Count,
     Panic,
@@ -167,7 +167,7 @@ async fn a_panic_at_the_start_is_an_error_of_the_spawn_and_no_event() {
     let mut family = Family::start().await;
     assert!(spawn_child(&family.counters, true, family.parent.get_cell()).await.is_err());
     family.cast([Order::Fail]);
-    assert_eq!(family.report().await.0, "failed: told to fail", "the failed start was reported to nobody");
+    assert_eq!(family.report().await.0, "failed: told to fail", "the failed start was not reported");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ const OF_THE_LOG: &[Corruption] = &[
     }),
     ("a life begins by itself", Check::VersionChain, |log| log.edit(&log.sale("PROD_0001", 15), "life", json!(99))),
     ("more was given than asked", Check::OrderArithmetic, |log| log.edit(&log.sale("PROD_0001", 15), "allocated", json!(3))),
-    ("a shortfall is not told", Check::OrderArithmetic, |log| log.edit(&log.sale("PROD_0084", 0), "shortfall", json!(0))),
+    ("a shortfall is missing", Check::OrderArithmetic, |log| log.edit(&log.sale("PROD_0084", 0), "shortfall", json!(0))),
     ("an outcome is another order's", Check::OrderMatchesInput, |log| {
         log.edit(&log.sale("PROD_0001", 15), "orderId", json!("somebody-elses"));
     }),
@@ -45,7 +45,7 @@ const OF_THE_LOG: &[Corruption] = &[
     ("an alert is of the wrong severity", Check::AlertsRecomputed, |log| {
         log.edit(&log.alert("PROD_0005"), "severity", json!("CRITICAL"));
     }),
-    ("an event tells the wrong level", Check::AlertsRecomputed, |log| {
+    ("an event has the wrong level", Check::AlertsRecomputed, |log| {
         log.edit(&log.sale("PROD_0084", 0), "alertLevel", json!("WARNING"));
     }),
     ("a state has another stock", Check::ProductsHoldTheLast, |log| log.edit(&log.state("PROD_0001"), "inventory", json!(17))),
@@ -69,14 +69,14 @@ const OF_THE_LOG: &[Corruption] = &[
     ("an event of no update", Check::InputAccounted, |log| {
         log.drop(&log.find("product-updates", |update| update["productId"] == "PROD_0006"));
     }),
-    ("an event tells another stock than its update", Check::OrderMatchesInput, |log| {
+    ("an event has another stock than its update", Check::OrderMatchesInput, |log| {
         log.edit(&log.find("product-updates", |update| update["productId"] == "PROD_0006"), "inventory", json!(778));
     }),
     ("a state is another product's", Check::ProductsHoldTheLast, |log| {
         log.edit(&log.state("PROD_0005"), "productId", json!("PROD_0004"));
     }),
     ("a dead letter is missing", Check::InputAccounted, |log| log.drop(&log.find("dead-letters", |_| true))),
-    ("nobody was told that a product went stale", Check::ProductsHoldTheLast, |log| {
+    ("no event says that a product went stale", Check::ProductsHoldTheLast, |log| {
         log.drop(&log.event("PROD_0150", "STALE_INVENTORY"));
     }),
     ("a product goes stale twice", Check::StaleOnce, |log| log.repeat(&log.event("PROD_0150", "STALE_INVENTORY"))),

@@ -109,7 +109,7 @@ impl Mutation {
         let (topic, _) = place.table.rsplit_once('/')?;
         let is_repeat = matches!(self, Self::Repeat(_));
         match topic {
-            "order-events" | "product-updates" if is_repeat => Some("an input that nobody has taken yet"),
+            "order-events" | "product-updates" if is_repeat => Some("an input that was not processed yet"),
             "products" if matches!(self, Self::Drop(_) | Self::Repeat(_)) && log.never_changed(place) => {
                 Some("an earlier deadline of the same product, which a shorter `stale_after` may give as well")
             }

@@ -114,5 +114,5 @@ fn check_variety(shop: &Shop, alerts: &Lines) {
     let killed = ended(EndCause::Killed);
     println!("{killed} products were killed");
     assert!(killed >= 10 * KILLS, "only {killed} products were killed");
-    assert_eq!(ended(EndCause::Panic) + ended(EndCause::Error), 0, "nobody ends but by being killed");
+    assert_eq!(ended(EndCause::Panic) + ended(EndCause::Error), 0, "no actor ends except by a kill");
 }

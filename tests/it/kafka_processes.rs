@@ -92,7 +92,7 @@ impl Processes {
             waiting.insert(format!("i-{number}"), *partition);
         }
         while !waiting.is_empty() {
-            assert!(started.elapsed() < PATIENCE, "partitions {waiting:?} are served by nobody");
+            assert!(started.elapsed() < PATIENCE, "partitions {waiting:?} are not assigned");
             tokio::time::sleep(Duration::from_millis(20)).await;
             let outcomes = self.ledger().await.outcomes();
             waiting.retain(|item, _| !outcomes.contains_key(item));

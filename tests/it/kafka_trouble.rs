@@ -100,7 +100,7 @@ async fn work_resumes_after_a_broker_was_killed_and_restarted() {
     broker.kill();
     let while_down =
         worker.commit(kartshoppe::log::Batch { records: vec![record(Topic::Products, "a", "x")], ..Default::default() });
-    assert!(within(while_down).await.is_err(), "nothing is committed while nobody is there");
+    assert!(within(while_down).await.is_err(), "nothing is committed while the broker is down");
     broker.resume();
     assert_eq!(assigned(&*worker).await.len(), 4);
     polled(&*worker, 10).await;

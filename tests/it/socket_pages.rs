@@ -148,7 +148,7 @@ async fn order_updates_reach_their_session_and_stock_updates_every_page(place: P
     let kinds = kinds_until(&mut other, "RECOMMENDATION").await;
     assert!(
         kinds.iter().all(|kind| kind == "PRODUCT_UPDATE" || kind == "RECOMMENDATION"),
-        "nothing of somebody else's: {kinds:?}"
+        "no frame of another session: {kinds:?}"
     );
 }
 

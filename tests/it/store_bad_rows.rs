@@ -132,7 +132,7 @@ async fn an_order_that_cannot_be_shown_hides_no_other() {
     for session_id in ["''", "repeat('x', 2000)", "E'a\\nb'"] {
         sql(&db, &format!("UPDATE orders SET session_id = {session_id} WHERE order_id = '{odd}'")).await;
         let shown = db.store.order(&OrderId::new(&odd).unwrap(), None).await.unwrap().unwrap();
-        assert_eq!(shown.session_id, None, "{session_id} is nobody's");
+        assert_eq!(shown.session_id, None, "{session_id} is no session's id");
     }
 }
 

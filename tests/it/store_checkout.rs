@@ -338,7 +338,7 @@ async fn cut_while_buying(rounds: u64, buyers: usize) {
         for bought in bought {
             match bought {
                 Ok(Checkout::Placed(order, _)) => drop(answered.insert(order.order_id.to_string())),
-                Ok(Checkout::Replayed(_)) => panic!("nobody asked before"),
+                Ok(Checkout::Replayed(_)) => panic!("the key was not used before"),
                 Err(CheckoutError::Store(StoreError::Unavailable { .. })) => cut += 1,
                 Err(error) => panic!("{error:?}"),
             }

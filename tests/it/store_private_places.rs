@@ -70,7 +70,7 @@ async fn a_removed_directory_is_a_fresh_start_and_its_database_stays() {
         assert!(units(&server).await.is_empty());
         server.stop().await.unwrap();
         if !left.starts_with(parent.path()) {
-            assert!(left.join("PG_VERSION").exists(), "nothing is deleted that nobody asked to delete");
+            assert!(left.join("PG_VERSION").exists(), "nothing is deleted without a request");
             std::fs::remove_dir_all(left.parent().unwrap()).unwrap();
         }
         clean(&[&data_dir]).await;
@@ -97,7 +97,7 @@ async fn a_removed_directory_whose_server_was_left_running_is_a_fresh_start() {
             // PostgreSQL notices within a minute that its files are missing.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
         } else {
-            assert!(!left.join("postmaster.pid").exists(), "nobody needs that server any more");
+            assert!(!left.join("postmaster.pid").exists(), "that server is no longer needed");
             std::fs::remove_dir_all(left.parent().unwrap()).unwrap();
         }
         clean(&[&data_dir]).await;

@@ -261,7 +261,7 @@ async fn every_promise_is_kept(server: &Server, pool: &PgPool, promises: Vec<Pro
         }
     }
     println!("promises: {answered} answered, {unclear} unclear");
-    assert!(orders.is_empty(), "orders that nobody asked for: {orders:?}");
+    assert!(orders.is_empty(), "orders that no buyer placed: {orders:?}");
 }
 
 async fn stock_is_what_was_not_sold(server: &Server, pool: &PgPool) {

@@ -27,7 +27,7 @@ async fn a_reader_that_starts_after_the_orders_publishes_them_once(place: Place)
     let orders = [shop.buy("PROD_0003", true).await, shop.buy("PROD_0004", true).await];
     let direct = shop.buy("PROD_0005", false).await;
     shop.until("the direct order settles", async || shop.status_of(&direct).await == "CONFIRMED").await;
-    assert_eq!(other.stock("PROD_0003"), Some(before), "nobody reads the WAL yet");
+    assert_eq!(other.stock("PROD_0003"), Some(before), "no reader runs yet");
     let status = shop.server.command(&["cdc", "status"]).output().unwrap();
     let told = String::from_utf8(status.stdout).unwrap();
     assert!(told.contains("start `kartshoppe serve` with the role cdc") && told.contains("waiting   2 items"), "{told}");
@@ -101,7 +101,7 @@ async fn the_late_event_of_a_frozen_api_is_absorbed_and_its_item_rescued(place: 
     panic!("the process was never frozen in time");
 }
 
-/// What is wrong is told on `/readyz`, in the log, as a metric and by `cdc status`, each time with what to do.
+/// What is wrong is reported on `/readyz`, in the log, as a metric and by `cdc status`, each time with what to do.
 async fn an_alarm_is_reported_everywhere_and_clears_by_itself(place: Place) {
     let mut shop = BreakableShop::open(place, "api,inventory,cdc").await;
     let order = shop.buy("PROD_0001", true).await;

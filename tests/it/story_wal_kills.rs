@@ -94,7 +94,7 @@ impl BreakableShop {
     /// As a failover or an operator's mistake would; the backend of the reader that was stopped may need a moment.
     async fn drop_slot(&self) {
         let gone = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'kartshoppe' AND active";
-        self.until("nobody reads the slot", async || self.count(gone).await == 0).await;
+        self.until("no reader has the slot", async || self.count(gone).await == 0).await;
         let admin = kartshoppe::store::private_server::urls(self.server.data()).unwrap().unwrap().admin;
         let admin = sqlx::PgPool::connect(&admin).await.unwrap();
         sqlx::query("SELECT pg_drop_replication_slot('kartshoppe')").execute(&admin).await.unwrap();

@@ -100,7 +100,7 @@ async fn orders_settle_over_tls_that_is_checked_in_full(place: Place) {
     let urls = tls.server.urls().clone();
     let plain = tls.with_tls(&urls.database, "127.0.0.1", "ca.crt").replace("sslmode=verify-full", "sslmode=disable");
     let plain = PgConnection::connect(&plain).await;
-    assert!(plain.is_err(), "nobody comes in without TLS");
+    assert!(plain.is_err(), "no connection without TLS");
     let (database, cdc) = (tls.with_tls(&urls.database, "127.0.0.1", "ca.crt"), tls.with_tls(&urls.cdc, "127.0.0.1", "ca.crt"));
     let server = Server::start_filled(options(&place, &database, &cdc)).await;
     for (number, use_cdc) in [true, false].into_iter().enumerate() {

@@ -148,7 +148,7 @@ async fn alerts_are_open_as_long_as_the_stock_is_low(place: Place) {
     role.strike("alert-desk", Fault::Kill);
     engine.commit(vec![upsert("A", 30, 950, "Mug")]).await;
     until("A is back", || role.alerts.open().iter().all(|alert| alert.product_id == "B")).await;
-    until("the price drop is told", || role.alerts.recent().len() == 3).await;
+    until("the price drop has its alert", || role.alerts.recent().len() == 3).await;
     let counts = role.alerts.counts();
     assert_eq!((counts.critical, counts.warning, counts.info), (2, 0, 1));
     role.stop().await;

@@ -28,7 +28,7 @@ async fn lag_is_shown_while_the_slot_is_not_read() {
     let (status, _) = shop.server.operate("/admin/roles/cdc/stop", &serde_json::Value::Null).await;
     assert_eq!(status, 200);
     let waiting = shop.buy("PROD_0002", true).await;
-    shop.until("what nobody reads", async || {
+    shop.until("what no reader has read", async || {
         is(&shop, UNREAD).await && shop.figure(BYTES).await > 0.0 && shop.figure(RETAINED).await > 0.0
     })
     .await;

@@ -145,7 +145,7 @@ async fn frozen_with_the_order_locked(place: Place) {
     until("the other waits for the lock", || well.tracker.counts().retries.load(Ordering::Relaxed) > 0).await;
     shop.until_settled(1).await;
     let late = sqlx::query("UPDATE order_items SET publish_via = 'wal'").execute(&mut *frozen).await;
-    assert!(late.is_err(), "whoever froze finds its transaction gone");
+    assert!(late.is_err(), "the frozen process finds its transaction gone");
     drop(frozen);
     shop.each_once(1).await;
     shop.end(vec![well]).await;

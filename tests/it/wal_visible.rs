@@ -24,7 +24,7 @@ async fn a_commit_that_waits_for_a_stand_by_is_published_when_it_is_seen() {
         let waits = "SELECT pid::text FROM pg_stat_activity WHERE wait_event = 'SyncRep' LIMIT 1";
         within(async { while shop.ask(waits).await.is_none() {} }).await;
         tokio::time::sleep(WHILE).await;
-        assert!(shop.published().await.is_empty(), "published before anybody can see it");
+        assert!(shop.published().await.is_empty(), "published before a new snapshot shows it");
         server.set("synchronous_standby_names", "''").await;
     };
     let (ids, ()) = tokio::join!(ordering, watching);

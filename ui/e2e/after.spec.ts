@@ -11,7 +11,7 @@ async function order(page: Page, productId: string, units: number, useCdc = fals
   await placeOrder(page).click()
 }
 
-/** The order of the open page, as the server tells it. */
+/** The order of the open page, as the server describes it. */
 async function orderOf(page: Page, request: APIRequestContext): Promise<Order> {
   const sessionId = await page.evaluate(() => localStorage.getItem('kartshoppe.session'))
   const orderId = await page.locator('[data-order]').getAttribute('data-order')
@@ -100,7 +100,7 @@ test.describe('orders that come out short', () => {
     await expect(page.locator('li[data-order]')).toContainText('$0.00')
   })
 
-  test('the product page tells each change with its reason and marks the shopper’s own order', async ({ page, request }) => {
+  test('the product page shows each change with its reason and marks the shopper’s own order', async ({ page, request }) => {
     const id = `STORY-${Date.now()}`
     await produce(request, { productId: id, name: 'Storied Shelf', price: 10, inventory: 30, category: 'After' })
     await isSold(request, id)

@@ -195,7 +195,7 @@ impl From<ProgressError> for Failure {
         // Answers show no paths.
         let detail = match error {
             ProgressError::Unusable { .. } => {
-                "the file of the learner's progress cannot be used: see its rights and the disk's space"
+                "the file of the learner's progress cannot be used: check its permissions and the space on the disk"
             }
             ProgressError::Damaged { .. } => {
                 "workshop.json in the data directory is damaged: delete it to begin the workshop again"

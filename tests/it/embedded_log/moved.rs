@@ -67,7 +67,7 @@ async fn a_moved_file_is_not_written_until_it_is_back() {
     assert!(error.is_retryable() && matches!(error, LogError::Unusable { .. }), "{error}");
     let told = until_alarm(&alarms, "log-moved", true).await;
     assert!(told.contains(&*file(folder.path()).to_string_lossy()), "{told}");
-    assert!(!error.to_string().contains('/'), "no paths for everybody: {error}");
+    assert!(!error.to_string().contains('/'), "no paths in public texts: {error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the lock alone: nothing was made beside it");
 
     carry(&file(elsewhere.path()), &file(folder.path()));

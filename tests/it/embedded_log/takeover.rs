@@ -74,7 +74,7 @@ async fn a_commit_without_an_answer_is_settled_by_a_new_assignment() {
     intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let one = Batch { records: vec![record_at(OUTPUT, "a", "one")], positions: position(INPUT, 1, "") };
     let dropped = tokio::time::timeout(Duration::from_millis(50), worker.commit(one)).await;
-    assert!(dropped.is_err(), "nobody can commit now");
+    assert!(dropped.is_err(), "no session can commit now");
     let late = log.append(vec![record_at(OUTPUT, "a", "two")], Duration::from_millis(50)).await;
     assert!(matches!(late, Err(LogError::Deadline { waited }) if waited == Duration::from_millis(50)), "{late:?}");
     intruder.execute_batch("ROLLBACK").unwrap();

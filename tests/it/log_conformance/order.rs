@@ -41,7 +41,7 @@ pub async fn keys_go_where_a_java_producer_sends_them(harness: &mut dyn Harness)
         assert_eq!(appended[0].partition, (hash & i32::MAX) % log.partitions(), "{key}");
     }
     let told = TopicPartition::new(Topic::ProductUpdates, 3);
-    assert_eq!(append(&*log, vec![record_at(told, "21", "x")]).await[0].partition, 3, "a partition that is told is taken");
+    assert_eq!(append(&*log, vec![record_at(told, "21", "x")]).await[0].partition, 3, "a partition that is named is used");
     let single = append(&*log, vec![record(Topic::CdcPositions, "slot", "x")]).await;
     assert_eq!(single[0].partition, 0);
 }

@@ -66,7 +66,7 @@ pub async fn stands(server: &Server, cause: Cause, words: &[&str]) {
         let data = server.data().display().to_string();
         let pid = format!("process {}", server.info.pid);
         for secret in [&data, "os error", "127.0.0.1", "localhost", "postgres://", "/tmp/", "/dev/", pid.as_str()] {
-            assert!(!reasons.iter().any(|reason| reason.contains(secret)), "{name} tells everybody {secret}: {reasons:#?}");
+            assert!(!reasons.iter().any(|reason| reason.contains(secret)), "{name} shows {secret} in public: {reasons:#?}");
         }
     }
     // Lines take a moment from the queue to the file.

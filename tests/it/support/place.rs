@@ -91,7 +91,7 @@ impl Place {
     /// For other programs: the broker's address, and the topic's name there.
     pub fn reach(&self, topic: Topic) -> (&str, String) {
         match self {
-            Self::Embedded(_) => panic!("nobody else reaches an embedded log"),
+            Self::Embedded(_) => panic!("no other program reaches an embedded log"),
             Self::Kafka { broker, prefix } => (&broker.address, format!("{prefix}{}", topic.name())),
         }
     }

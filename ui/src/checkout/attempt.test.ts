@@ -52,7 +52,7 @@ describe('checkout', () => {
     expect(ask(asking, 'k2')).toBe(asking)
   })
 
-  it('ignores answers that nobody waits for', () => {
+  it('ignores answers of earlier attempts', () => {
     const none: Attempt = { step: 'none' }
     expect(nextAttempt(none, { type: 'answered', order: anOrder() })).toBe(none)
     expect(fail(none, refused(400))).toBe(none)
@@ -65,7 +65,7 @@ describe('checkout', () => {
     expect(toKeep(nextAttempt(asking, { type: 'answered', order: anOrder() }))).toBeNull()
   })
 
-  it('says after a reload what was wrong before, and blames nobody where nothing is known', () => {
+  it('says after a reload what was wrong before, and names no reason where none is known', () => {
     const lost = fail(asking, new Unanswered('The shop could not be reached.'))
     expect(restored(toKeep(lost), 6)).toEqual(lost)
     expect(restored(toKeep(asking), 6)).toMatchObject({ reason: 'The shop has not answered yet.' })

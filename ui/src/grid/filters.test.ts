@@ -21,7 +21,7 @@ describe('filters in the address', () => {
     expect(readFilters('shown=50').shown).toBe(72)
   })
 
-  it('orders a search by its best matches unless told otherwise', () => {
+  it('orders a search by its best matches unless another order is chosen', () => {
     expect(readFilters('search=lamp').sort).toBe('relevance')
     expect(readFilters('search=lamp&sort=newest').sort).toBe('newest')
     expect(readFilters('sort=relevance').sort).toBe('featured')

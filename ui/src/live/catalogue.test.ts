@@ -4,7 +4,7 @@ import { aChange, aProduct } from '../testing'
 import { Catalogue } from './catalogue'
 
 describe('Catalogue', () => {
-  it('tells only those who watch the product that changed', () => {
+  it('notifies only watchers of the product that changed', () => {
     const catalogue = new Catalogue()
     catalogue.replace([aProduct({ productId: 'A' }), aProduct({ productId: 'B' })])
     const [a, b] = [vi.fn(), vi.fn()]
@@ -91,7 +91,7 @@ describe('Catalogue', () => {
     expect(catalogue.get('PROD_0001')?.product).not.toHaveProperty('wasPrice')
   })
 
-  it('takes an unknown product for a new one only where it knows all, or is told so', () => {
+  it('takes an unknown product for a new one only where it knows all, or the change says so', () => {
     const catalogue = new Catalogue()
     expect(catalogue.take(aProduct({ productId: 'A' }), aChange())).toBe(false)
     expect(catalogue.take(aProduct({ productId: 'B' }), aChange({ type: 'PRODUCT_ADDED' }))).toBe(true)
@@ -99,7 +99,7 @@ describe('Catalogue', () => {
     expect(catalogue.take(aProduct({ productId: 'C' }), aChange())).toBe(true)
   })
 
-  it('tells a storm of changes once, and those out of sight later', () => {
+  it('notifies once of a storm of changes, and later where out of sight', () => {
     const asked: { act: () => void; everyMs: number; times: number }[] = []
     const catalogue = new Catalogue(Date.now, (act, everyMs) => {
       const pulse = { act, everyMs, times: 0 }
@@ -121,7 +121,7 @@ describe('Catalogue', () => {
     expect([near.mock.calls.length, far.mock.calls.length]).toEqual([1, 1])
   })
 
-  it('is whole after a sync and in doubt when told so', () => {
+  it('is whole after a sync and in doubt after a call of doubt', () => {
     const catalogue = new Catalogue()
     catalogue.take(aProduct())
     expect(catalogue.isWhole()).toBe(false)

@@ -51,7 +51,7 @@ describe('merge', () => {
     }
   })
 
-  it('takes a drop that the shop tells of later, with the revision that it had', () => {
+  it('takes a drop that the shop reports later, with the revision that it had', () => {
     const current = aProduct({ version: 4, price: 40 })
     expect(merge(current, { ...current, wasPrice: 50, wasAt: 9 })).toMatchObject({ price: 40, wasPrice: 50, wasAt: 9 })
     expect(merge(current, { ...current, version: 3, wasPrice: 50, wasAt: 9 })).toBe(current)

@@ -35,12 +35,12 @@ describe('the timeline of an order', () => {
     expect(totalMs).toBeNull()
   })
 
-  it('skips over a step that nobody told', () => {
+  it('skips over a step that is missing', () => {
     const { steps } = timelineOf(order({ timeline: [step('placed', 1_000, 'database'), step('settled', 1_203, 'database')] }))
     expect(steps.map(({ sinceMs, exact }) => [sinceMs, exact])).toEqual([[null, false], [null, false], [null, false], [203, true]])
   })
 
-  it('takes what the order says where no steps are told', () => {
+  it('takes what the order says where it lists no steps', () => {
     const { timeline: _, ...bare } = order()
     expect(timelineOf(bare).steps[0]).toMatchObject({ at: 1_000, clock: 'database' })
     expect(timelineOf(bare).totalMs).toBeNull()

@@ -10,7 +10,7 @@ describe('values', () => {
     expect(indented(text)).toBe(text)
   })
 
-  it('are told apart when there is nothing to be seen', () => {
+  it('are distinguished when there is nothing to be seen', () => {
     const record = { topic: 't', partition: 0, offset: 0, timestamp: 0 }
     expect(snippet({ ...record, value: null, valueType: 'tombstone' })).toBe('tombstone (no value)')
     expect(snippet({ ...record, value: '', valueType: 'text' })).toBe('empty text')

@@ -12,7 +12,7 @@ import { HeaderFields, KeyField, ValueField } from './Fields'
 import { Outcome, type Place } from './Outcome'
 import { Templates } from './Templates'
 
-/** The address is renewed when somebody has stopped typing. */
+/** The address is renewed when the typing has stopped. */
 const SETTLED_MS = 400
 
 export default function ProducePage() {
@@ -145,7 +145,7 @@ function isEdited(search: string): boolean {
   return new URLSearchParams(search).has('topic')
 }
 
-/** Keeps the draft in the address. A copy that nobody has changed is named by where it comes from. */
+/** Keeps the draft in the address. A copy without changes is named by where it comes from. */
 function useAddress(draft: Draft, copiedFrom: string | null, isUnchanged: boolean): () => void {
   const search = isUnchanged && copiedFrom !== null ? null : searchOf(draft)
   useEffect(() => {
@@ -168,8 +168,8 @@ function Foreign({ topic, insists, onInsist }: { topic: string; insists: boolean
       <p className="font-semibold text-low">Only the shop writes {topic}.</p>
       <p className="mt-1 text-sm">
         {topic === 'products'
-          ? 'A record of anybody else here is foreign: the inventory does not take it for a state, raises an alarm and writes its own state again. To change a product, write to product-updates.'
-          : 'A record of anybody else here is foreign: readers may take it for something that happened. Use it only to see what they do.'}
+          ? 'A record of another program here is foreign: the inventory does not take it for a state, raises an alarm and writes its own state again. To change a product, write to product-updates.'
+          : 'A record of another program here is foreign: readers may take it for something that happened. Use it only to see what they do.'}
       </p>
       <label className="mt-2 flex items-center gap-2">
         <input type="checkbox" className="size-4.5 accent-(--c-leaf)" checked={insists} onChange={({ target }) => onInsist(target.checked)} />
