@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -58,8 +59,8 @@ impl OperatorsListener {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        call(self.address, Method::POST, path, self.token.as_deref(), Bytes::from(body.to_string())).await
+    pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Value> {
+        call(self.address, Method::POST, path, self.token.as_deref(), Bytes::from(serde_json::to_vec(body)?)).await
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::http::OperatorsListener;
 use super::{Cli, output};
@@ -176,6 +178,13 @@ impl Tail {
     }
 }
 
+/// A record to be appended.
+#[derive(Serialize)]
+struct Draft<'a> {
+    key: Option<&'a str>,
+    value: &'a RawValue,
+}
+
 async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::Result<()> {
     let operators = OperatorsListener::of_running(config)?;
     if io::stdin().is_terminal() {
@@ -183,14 +192,15 @@ async fn produce(config: &Config, topic: &Topic, key: Option<&str>) -> anyhow::R
     }
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).context("reading standard input")?;
-    let value: Value = serde_json::from_str(&text).context("standard input is not one JSON value")?;
-    ensure!(!value.is_null() || key.is_some(), "null removes a key: name it with --key");
+    // Its own text, not what it means: numbers keep their digits, keys their order.
+    let value: &RawValue = serde_json::from_str(&text).context("standard input is not one JSON value")?;
+    ensure!(value.get() != "null" || key.is_some(), "null removes a key: name it with --key");
     if topic.is_output() {
         output::tell(format_args!(
-            "{topic} is written by the shop only: its readers trust every record, so none may be added by hand"
+            "warning: {topic} is written by the shop only: its readers take this record for one of the shop's own"
         ));
     }
-    let record = json!({"key": key, "value": value});
+    let record = Draft { key, value };
     let answer = operators.post(&format!("/admin/topics/{topic}/records"), &record).await?;
     let place = &answer["appended"][0];
     Ok(output::line(format_args!("{topic}/{} offset {}", place["partition"], place["offset"]))?)

@@ -179,10 +179,10 @@ pub(super) fn subject(record: &Record, needs: impl Fn(&str) -> bool) -> Value {
 pub struct RecordDraft {
     #[serde(default)]
     pub key: Option<String>,
-    /// Any JSON.
+    /// Any JSON, appended as it is written here.
     #[serde(default)]
-    #[schema(value_type = Object)]
-    pub value: Value,
+    #[schema(value_type = Option<Object>)]
+    pub value: Option<Box<RawValue>>,
     /// Bytes that are no JSON, in base64, instead of `value`.
     #[serde(default)]
     pub value_base64: Option<String>,
@@ -200,16 +200,16 @@ impl RecordDraft {
     /// The field that is wrong, and why.
     pub fn record(self, topic: Topic, partitions: usize) -> Result<NewRecord, (&'static str, String)> {
         let value = match (self.value, self.value_base64) {
-            (Value::Null, None) if self.key.is_none() => {
+            (None, None) if self.key.is_none() => {
                 return Err(("value", "null without a key: a tombstone needs the key that it removes".to_owned()));
             }
-            (Value::Null, None) => None,
-            (Value::Null, Some(text)) => {
+            (None, None) => None,
+            (None, Some(text)) => {
                 let bytes = STANDARD.decode(text).map_err(|error| ("valueBase64", error.to_string()))?;
                 Some(Bytes::from(bytes))
             }
-            (value, None) => Some(Bytes::from(value.to_string())),
-            (_, Some(_)) => return Err(("valueBase64", "there is a value already".to_owned())),
+            (Some(value), None) => Some(Bytes::from(String::from(Box::<str>::from(value)))),
+            (Some(_), Some(_)) => return Err(("valueBase64", "there is a value already".to_owned())),
         };
         let known = |partition: &i32| usize::try_from(*partition).is_ok_and(|partition| partition < partitions);
         if self.partition.as_ref().is_some_and(|partition| !known(partition)) {
@@ -287,5 +287,13 @@ mod tests {
         assert_eq!(wrong(json!({"valueBase64": "?"})), "valueBase64");
         assert_eq!(wrong(json!({"value": 1, "partition": 4})), "partition");
         assert_eq!(wrong(json!({"value": 1, "headers": {"a": 1}})), "headers");
+    }
+
+    #[test]
+    fn a_draft_keeps_the_text_of_its_value() {
+        for value in [r#"{"b":1.50,"a":18446744073709551616}"#, "{ \"z\" : [ 1e2, -0 ],\n \"z\": \"\\u0041\" }", "0", "[]"] {
+            let draft: RecordDraft = serde_json::from_str(&format!("{{\"value\": {value} , \"partition\": 1}}")).unwrap();
+            assert_eq!(draft.record(Topic::ProductUpdates, 4).unwrap().value, Some(Bytes::from(value)));
+        }
     }
 }

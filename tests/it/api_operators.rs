@@ -118,6 +118,16 @@ async fn only_operators_change_anything(place: Place) {
     for (path, status) in [("/admin/roles/nothing/stop", 404), ("/admin/topics/nothing/records", 404)] {
         assert_eq!(server.operate(path, &json!({"value": 1})).await.0, status, "{path}");
     }
+    for (body, field) in [
+        (json!({"value": 1, "colour": "red"}), "colour"),
+        (json!({"records": [{"value": 1}], "key": "a"}), "key"),
+        (json!({"records": [{"value": 1, "headers": 3}]}), "headers"),
+        (json!({"records": []}), "records"),
+        (json!([{"value": 1}]), "object"),
+    ] {
+        let (status, answer) = server.operate("/admin/topics/ecommerce_events/records", &body).await;
+        assert!(status == 400 && answer.to_string().contains(field), "{body}: {status} {answer}");
+    }
     // Topics that one part of the shop alone writes, where the caller asks to be refused.
     let topics = get(&server, "/admin/topics").await;
     let topics = topics.as_array().unwrap();
@@ -227,6 +237,17 @@ async fn topics_are_listed_read_written_and_kept(place: Place) {
         assert!(tokio::time::Instant::now() < deadline, "the array's products do not appear\n{}", server.log_tail());
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    // The text of a value stays: its digits, the order of its keys, its spaces.
+    let typed = r#"{"zeta": 1.50, "alpha": 18446744073709551616, "nested": {"b":-0,"a":"\u0041"}, "zeta": 1e2}"#;
+    text(&command(&server, &["topics", "produce", "ecommerce_events"], &format!("\n {typed}\n")));
+    for body in [format!(r#"{{"value": {typed}}}"#), format!(r#"{{"records": [{{"value":{typed}}}, {{"value":{typed}}}]}}"#)] {
+        let call =
+            server.http.post(server.admin("/admin/topics/ecommerce_events/records")).header("X-KartShoppe-Operator", "test");
+        let answer = call.header("content-type", "application/json").body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let kept = text(&command(&server, &["topics", "tail", "ecommerce_events"], ""));
+    assert_eq!(kept.matches(&format!("\"value\":{typed},")).count(), 4, "{kept}");
     text(&command(&server, &["topics", "produce", "product-updates", "--key", "NEW_1"], "null"));
     while is_there("NEW_1").await {
         assert!(tokio::time::Instant::now() < deadline, "the tombstone removes nothing\n{}", server.log_tail());

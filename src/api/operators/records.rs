@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::audit::Change;
@@ -30,10 +30,44 @@ const ONE_TIME: Duration = Duration::from_secs(5);
 
 /// One record, or several.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "DraftsBody")]
 pub enum Drafts {
     Many { records: Vec<RecordDraft> },
     One(RecordDraft),
+}
+
+/// Both at once: what serde buffers, to try one variant after the other, loses the text of the values.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DraftsBody {
+    records: Option<Vec<RecordDraft>>,
+    key: Option<String>,
+    value: Option<Box<RawValue>>,
+    value_base64: Option<String>,
+    headers: Option<Map<String, Value>>,
+    partition: Option<i32>,
+}
+
+impl TryFrom<DraftsBody> for Drafts {
+    type Error = String;
+
+    fn try_from(body: DraftsBody) -> Result<Self, String> {
+        let DraftsBody { records, key, value, value_base64, headers, partition } = body;
+        let Some(records) = records else {
+            return Ok(Self::One(RecordDraft { key, value, value_base64, headers: headers.unwrap_or_default(), partition }));
+        };
+        let beside = [
+            ("key", key.is_some()),
+            ("value", value.is_some()),
+            ("valueBase64", value_base64.is_some()),
+            ("headers", headers.is_some()),
+            ("partition", partition.is_some()),
+        ];
+        match beside.into_iter().find(|(_, stands)| *stands) {
+            Some((name, _)) => Err(format!("unknown field `{name}` beside records: each record has its own")),
+            None => Ok(Self::Many { records }),
+        }
+    }
 }
 
 /// Where the appended records are.
@@ -100,7 +134,7 @@ pub async fn append(
     State(operators): State<Arc<Operators>>,
     Path(topic): Path<String>,
     parameters: Parsed,
-    JsonBody { value: drafts, .. }: JsonBody<Drafts, true>,
+    JsonBody { value: drafts, .. }: JsonBody<Drafts>,
 ) -> Result<(Extension<Change>, Json<RecordsAppended>), Failure> {
     let topic = named(&topic)?;
     if Parameters::new(parameters)?.truth("foreign")? == Some(false) {
