@@ -85,6 +85,8 @@ pub struct ActorEntry {
     incarnation: AtomicU64,
     ends: [AtomicU64; EndCause::ALL.len()],
     last_failure: Mutex<Option<String>>,
+    /// Who had it stopped, until it is started again.
+    stopped_by: Mutex<Option<String>>,
     history: Mutex<History>,
     /// The actor that supervises it.
     parent: OnceLock<String>,
@@ -105,6 +107,7 @@ impl ActorEntry {
             incarnation: AtomicU64::new(0),
             ends: std::array::from_fn(|_| AtomicU64::new(0)),
             last_failure: Mutex::new(None),
+            stopped_by: Mutex::new(None),
             history: Mutex::default(),
             parent: OnceLock::new(),
         }
@@ -113,6 +116,7 @@ impl ActorEntry {
     /// Noted by the supervisor: a new incarnation runs.
     pub fn started(&self, cell: &ActorCell) {
         self.history().starts();
+        *self.stopped_by.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.incarnation.fetch_add(1, Ordering::Relaxed);
         self.handling_since.store(0, Ordering::Relaxed);
         *self.living.lock().unwrap_or_else(PoisonError::into_inner) = Some(cell.clone());
@@ -135,6 +139,20 @@ impl ActorEntry {
     pub fn stopped(&self) {
         self.asked_stops.fetch_add(1, Ordering::Relaxed);
         self.ended(EndCause::Stopped, None);
+    }
+
+    /// Noted before a stop is requested: by whom. Whoever asks for the stop of one that is stopped already changes nothing.
+    pub fn will_be_stopped_by(&self, operator: &str) {
+        if self.state() != ActorState::Stopped {
+            *self.stopped_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(operator.to_owned());
+        }
+    }
+
+    /// Who had it stopped, where it is and that is known.
+    #[must_use]
+    pub fn stopped_by(&self) -> Option<String> {
+        let operator = self.stopped_by.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        operator.filter(|operator| !operator.is_empty() && self.state() == ActorState::Stopped)
     }
 
     /// Noted by the supervisor: whether it keeps ending.

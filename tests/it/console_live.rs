@@ -113,6 +113,37 @@ async fn the_flow_shows_what_passes_and_what_is_stopped(place: Place) {
     shopper.settled(&server, order["orderId"].as_str().unwrap()).await;
 }
 
+/// A role that this process was opened without is none of its own until it is started here; its stop has a name from then on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stopped_a_role_is_said_also_where_it_was_started_later() {
+    let server = Server::start(Options::default().set("KARTSHOPPE__ROLES", "api")).await;
+    let role = async || {
+        let roles: Value = server.http.get(server.admin("/admin/roles")).send().await.unwrap().json().await.unwrap();
+        roles.as_array().unwrap().iter().find(|role| role["name"] == "cdc").unwrap().clone()
+    };
+    let reader = |flow: &Value| {
+        let node = node(flow, "wal-reader").clone();
+        (node["state"].as_str().unwrap().to_owned(), node["note"].as_str().unwrap_or_default().to_owned())
+    };
+    let order = async |what: &str, operator: &str| {
+        let call = server.http.post(server.admin(&format!("/admin/roles/cdc/{what}"))).header("X-KartShoppe-Operator", operator);
+        assert_eq!(call.send().await.unwrap().status(), 200);
+    };
+    assert_eq!(reader(&flow(&server).await), ("elsewhere".to_owned(), String::new()));
+    assert_eq!(role().await["stoppedBy"], Value::Null);
+    order("stop", "early").await;
+    assert_eq!(role().await["stoppedBy"], Value::Null, "it was not running");
+    order("start", "ann").await;
+    order("stop", "bert").await;
+    order("stop", "carl").await;
+    assert_eq!(reader(&flow(&server).await), ("stopped".to_owned(), "stopped by bert".to_owned()));
+    assert_eq!(role().await["stoppedBy"], "bert");
+    order("start", "ann").await;
+    assert_eq!(role().await["stoppedBy"], Value::Null);
+    order("stop", "dora").await;
+    assert_eq!(role().await["stoppedBy"], "dora");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watched_console_does_not_hold_the_stop_of_the_server() {
     // A client that is held until then is cut off when the process ends, without a message.

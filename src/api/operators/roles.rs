@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use serde::Serialize;
 
+use super::audit::operator_of;
 use crate::actors::supervision::{ChildReport, ChildState};
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
@@ -23,6 +25,8 @@ pub struct RoleReport {
     #[schema(value_type = String)]
     state: ChildState,
     failing: bool,
+    /// The operator who stopped it; null if it runs, was never started here, or its operator gave no name.
+    stopped_by: Option<String>,
     #[schema(value_type = Vec<Object>)]
     children: Vec<ChildReport>,
 }
@@ -49,8 +53,15 @@ pub async fn start(State(operators): State<Arc<Operators>>, Path(role): Path<Str
 /// Stops a role and waits until its last child has stopped.
 #[utoipa::path(post, path = "/admin/roles/{role}/stop", tag = "operators", params(("role" = String, Path)),
     responses((status = 200, body = RoleReport)))]
-pub async fn stop(State(operators): State<Arc<Operators>>, Path(role): Path<String>) -> Result<Json<RoleReport>, Failure> {
+pub async fn stop(
+    State(operators): State<Arc<Operators>>,
+    Path(role): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<RoleReport>, Failure> {
     let role = known(&role)?;
+    if let Some(entry) = operators.directory.find(&format!("role/{}", role.as_str())) {
+        entry.will_be_stopped_by(&operator_of(&headers));
+    }
     operators.roles.stop(role.as_str()).await?;
     one(&operators, role).await
 }
@@ -73,5 +84,6 @@ async fn report(operators: &Operators, role: ChildReport) -> RoleReport {
         Some(handle) if role.state == ChildState::Running => handle.report(PATIENCE).await.unwrap_or_default(),
         _ => Vec::new(),
     };
-    RoleReport { name, state: role.state, failing: role.failing, children }
+    let stopped_by = operators.directory.find(&role.id).and_then(|entry| entry.stopped_by());
+    RoleReport { name, state: role.state, failing: role.failing, stopped_by, children }
 }

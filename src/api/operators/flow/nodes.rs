@@ -15,6 +15,8 @@ use crate::wire::topics::Topic;
 
 /// Characters of a note.
 const NOTE_MAX: usize = 120;
+/// Characters of an operator's name: it stands at every part of a stopped role.
+const OPERATOR_MAX: usize = 40;
 
 /// Every node, topics behind the parts.
 pub(super) fn all(sources: &FlowSources, meter: &Meter) -> Vec<NodeFigures> {
@@ -55,7 +57,10 @@ impl Seen<'_> {
         let actors: Vec<&Arc<ActorEntry>> = self.entries.iter().filter(|entry| part.kinds.contains(&entry.kind)).collect();
         let states: Vec<ActorState> = actors.iter().map(|entry| entry.state()).collect();
         let has = |state| states.contains(&state);
-        let is_ours = part.role.is_none_or(|role| self.sources.roles.contains(&role));
+        let role = part.role.and_then(|role| self.sources.directory.find(&format!("role/{}", role.as_str())));
+        // A role that was started later belongs to this process, too.
+        let was_started = role.as_ref().is_some_and(|role| role.incarnation() > 0);
+        let is_ours = was_started || part.role.is_none_or(|role| self.sources.roles.contains(&role));
         let all_run = !states.is_empty() && states.iter().all(|state| *state == ActorState::Running);
         let state = if has(ActorState::Failing) {
             NodeState::Failing
@@ -75,7 +80,10 @@ impl Seen<'_> {
             let end = entry.last_ends(1).pop()?;
             Some(format!("{}: {}", entry.id, end.reason.as_deref().unwrap_or(end.cause)))
         });
-        let note = failure.or_else(|| partly.then(|| format!("{running} of {} run", states.len())));
+        let stopped_by = || role.filter(|_| state == NodeState::Stopped).and_then(|role| role.stopped_by());
+        let note = failure
+            .or_else(|| partly.then(|| format!("{running} of {} run", states.len())))
+            .or_else(|| stopped_by().map(|operator| format!("stopped by {}", shortest(&operator, OPERATOR_MAX))));
         let since = actors.iter().filter_map(|entry| entry.since()).min();
         NodeFigures { id: part.id, state, since_ms: since.map(whole_ms), count: None, note: note.map(|note| short(&note)) }
     }

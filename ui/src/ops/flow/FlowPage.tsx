@@ -8,7 +8,7 @@ import { Badge, Empty, Failure, PageFrame, Panel, Scroll } from '../kit/kit'
 import { NewestEnds } from '../kit/NewestEnds'
 import { useLive } from '../live'
 import { Diagram } from './Diagram'
-import { counted, isBehind, openOf, passing, TONE, waiting } from './state'
+import { counted, isBehind, openOf, passing, rolesAway, TONE, waiting } from './state'
 
 /** The picture with the newest figures, which come in its order. */
 function withFigures(picture: Flow, live: Live | null): Flow {
@@ -50,15 +50,22 @@ export default function FlowPage() {
 /** What does not work, before anything else. */
 function Troubles({ nodes }: { nodes: FlowNode[] }) {
   const bad = nodes.filter(({ state }) => state === 'failing' || state === 'stopped' || state === 'starting')
+  const away = rolesAway(nodes)
   return (
     <div role="status" className="flex flex-wrap gap-x-5 gap-y-1">
-      {bad.length === 0 && <Badge tone="good">Every part runs</Badge>}
+      {bad.length === 0 && <Badge tone="good">{away.length === 0 ? 'Every part runs' : 'Every part of this process runs'}</Badge>}
+      {away.map(({ role, state, by }) => (
+        <span key={role}>
+          <Badge tone={TONE[state]}>{state === 'stopped' ? `The role ${role} is stopped on purpose` : `The role ${role} was not started in this process`}</Badge>
+          {by && <span className="text-soft"> by {by}</span>}
+        </span>
+      ))}
       {bad.map((node) => (
         <span key={node.id}>
           <Badge tone={TONE[node.state]}>
             {node.name} {node.state === 'failing' ? 'fails' : node.state === 'stopped' ? 'is stopped' : 'starts'}
           </Badge>
-          {node.note && <span className="text-soft"> {node.note}</span>}
+          {node.note && node.state !== 'stopped' && <span className="text-soft"> {node.note}</span>}
         </span>
       ))}
     </div>

@@ -44,3 +44,17 @@ export function passing({ rate: perSecond }: EdgeFigures): string {
 export function isBehind(edge: FlowEdge): boolean {
   return edge.lag !== null && edge.lag > (edge.unit === 'bytes' ? 1_048_576 : 0)
 }
+
+export type RoleAway = { role: string; state: 'stopped' | 'elsewhere'; by?: string }
+
+/** The roles that do not run in this process: stopped on purpose, or never started here. */
+export function rolesAway(nodes: readonly FlowNode[]): RoleAway[] {
+  const roles = [...new Set(nodes.flatMap(({ role }) => role ?? []))]
+  return roles.flatMap((role) => {
+    const parts = nodes.filter((node) => node.role === role)
+    const { state, note } = parts[0] ?? {}
+    if ((state !== 'stopped' && state !== 'elsewhere') || parts.some((part) => part.state !== state)) return []
+    const by = /^stopped by (.+)$/.exec(note ?? '')?.[1]
+    return [{ role, state, ...(by === undefined ? {} : { by }) }]
+  })
+}

@@ -59,6 +59,7 @@ function RoleRow({ role }: { role: Role }) {
       </td>
       <td>
         <Badge tone={toneOf(role)}>{wanted === null ? (role.failing ? 'failing' : role.state) : wanted === 'stopped' ? 'stopping…' : 'starting…'}</Badge>
+        {role.state === 'stopped' && role.stoppedBy && <span className="block text-sm text-soft">by {role.stoppedBy}</span>}
       </td>
       <td>
         {parts.length === 0 ? (

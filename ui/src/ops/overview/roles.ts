@@ -1,7 +1,7 @@
 import { usePoll } from '../api'
 
 export type RoleState = 'running' | 'restarting' | 'stopped'
-export type Role = { name: string; state: RoleState; failing: boolean; children: { id: string; state: RoleState; failing: boolean }[] }
+export type Role = { name: string; state: RoleState; failing: boolean; stoppedBy?: string | null; children: { id: string; state: RoleState; failing: boolean }[] }
 
 export function useRoles() {
   return usePoll<Role[]>('/admin/roles', 1_500)
