@@ -14,7 +14,6 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::Request;
 use prometheus_client::metrics::histogram::Histogram;
@@ -112,11 +111,10 @@ impl ShopFront {
             return None;
         }
         let started = Instant::now();
-        let product = self.catalog.get(id)?;
-        let tag = HeaderValue::try_from(product.etag.as_str()).ok()?;
-        let unchanged = headers.contains_key(header::IF_NONE_MATCH) && page::matches(headers, &product.etag);
-        let body = if unchanged { Bytes::new() } else { product.body };
-        let mut response = Response::new(Either::Left(Full::new(body)));
+        let product = self.catalog.get_unless(id, |tag| page::matches(headers, tag))?;
+        let unchanged = product.body.is_empty();
+        let tag = HeaderValue::try_from(product.etag).ok()?;
+        let mut response = Response::new(Either::Left(Full::new(product.body)));
         let answer = response.headers_mut();
         answer.reserve(5);
         answer.insert(header::ETAG, tag);
