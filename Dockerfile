@@ -27,7 +27,7 @@ COPY --from=page /build/ui/dist ui/dist
 COPY --from=page /build/ui/dist-ops ui/dist-ops
 # The cache is not part of the image, so the program is copied out of it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
-  cargo build --release --locked && cp target/release/kartshoppe /kartshoppe
+  cargo build --profile dist --locked && cp target/dist/kartshoppe /kartshoppe
 # Names of functions stay in the program, for backtraces; lines of the source go to a file beside it: `docker build --target debug`.
 RUN objcopy --only-keep-debug --compress-debug-sections=zlib /kartshoppe /kartshoppe.debug \
   && objcopy --strip-debug --add-gnu-debuglink=/kartshoppe.debug /kartshoppe

@@ -15,8 +15,8 @@ case "${1:-}" in
   parts) tools/cargo.sh bench --locked --bench hot --bench log_append --bench read_side ;;
   kafka) tools/cargo.sh bench --locked --bench kafka -- "${@:2}" ;;
   console)
-    [ -n "${KARTSHOPPE_BIN:-}" ] || tools/cargo.sh build --release --locked
-    KARTSHOPPE_BIN=${KARTSHOPPE_BIN:-$root/target/release/kartshoppe} node tools/console-cost.mjs "${@:2}"
+    [ -n "${KARTSHOPPE_BIN:-}" ] || tools/cargo.sh build --profile dist --locked
+    KARTSHOPPE_BIN=${KARTSHOPPE_BIN:-$root/target/dist/kartshoppe} node tools/console-cost.mjs "${@:2}"
     ;;
   wal) tools/cargo.sh bench --locked --bench wal -- "${@:2}" ;;
   *) tools/cargo.sh bench --locked --bench shop -- "$@" ;;

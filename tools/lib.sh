@@ -12,7 +12,7 @@ run_profile=${RUN_PROFILE:-release}
 run_target_dir=$run_profile
 [ "$run_profile" != dev ] || run_target_dir=debug
 # How long a newcomer waits for it, on two cores.
-first_build="about 9 minutes"
+first_build="about 7 minutes"
 
 # What the shop needs at least; Cargo.toml and ui/package.json say the same.
 rust_oldest=1.94
