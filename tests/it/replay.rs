@@ -21,6 +21,7 @@ on_each_log!(
     a_letter_is_replayed_once_as_a_corrected_copy,
     an_answered_item_is_never_replayed,
     a_crash_leaves_it_unclear_and_the_log_decides,
+    a_process_killed_between_claim_and_publish_repeats_nothing,
     only_an_outcome_that_is_there_stands_in_the_way,
 );
 
@@ -186,7 +187,7 @@ async fn a_crash_leaves_it_unclear_and_the_log_decides(place: Place) {
     sqlx::raw_sql("DROP TRIGGER hold ON dead_letter_replays").execute(&mut database).await.unwrap();
 
     let states: Vec<Value> = letters(&server).await.iter().map(|letter| letter["replay"]["state"].clone()).collect();
-    assert_eq!(states, [json!("unclear"), json!("unclear")], "neither has been resolved yet");
+    assert_eq!(states, [json!("unclear"), json!("unclear")], "nobody has looked yet");
     for _ in 0..2 {
         let (status, answer) = server.operate(&format!("{lost}/replay"), &json!({"value": mended})).await;
         assert_eq!((status, &answer["code"]), (409, &json!("unclear")), "{answer}");
@@ -196,6 +197,54 @@ async fn a_crash_leaves_it_unclear_and_the_log_decides(place: Place) {
     assert_eq!((status, &answer["code"]), (409, &json!("already_replayed")), "the log has its copy: {answer}");
     assert_eq!(get(&server, &done).await["replay"]["state"], "yes");
     assert_eq!(copies(&place, &server, Topic::ProductUpdates).await, 1, "nothing is appended a second time");
+}
+
+/// The claim is durable, nothing is published, and the process is gone: its statement waits in PostgreSQL for a lock of this test, and
+/// ends there after the process.
+async fn a_process_killed_between_claim_and_publish_repeats_nothing(place: Place) {
+    let mut server = Server::start_filled(place.options()).await;
+    let path = letter(&server, "product-updates", BROKEN).await;
+    let mut database = sqlx::PgConnection::connect(&server.database_url()).await.unwrap();
+    sqlx::raw_sql(
+        "CREATE FUNCTION await_test() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_advisory_xact_lock(17); RETURN new; END $$;
+         CREATE TRIGGER await_test BEFORE INSERT ON dead_letter_replays FOR EACH ROW EXECUTE FUNCTION await_test();
+         SELECT pg_advisory_lock(17)",
+    )
+    .execute(&mut database)
+    .await
+    .unwrap();
+    let mended: Value = serde_json::from_str(MENDED).unwrap();
+    let call = server.http.post(server.admin(&format!("{path}/replay"))).header("X-KartShoppe-Operator", "test");
+    let asked = tokio::spawn(call.json(&json!({"value": mended})).send());
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut until_counted = async |what: &str, sql: &'static str| {
+        while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut database).await.unwrap() == 0 {
+            assert!(tokio::time::Instant::now() < deadline, "no {what}");
+        }
+    };
+    until_counted("claim waits", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").await;
+    server.kill();
+    assert!(!asked.await.unwrap().is_ok_and(|answer| answer.status() == 200), "it died before its answer");
+    until_counted("lock was held", "SELECT pg_advisory_unlock(17)::int::bigint").await;
+    until_counted("claim is there", "SELECT count(*) FROM dead_letter_replays").await;
+    sqlx::raw_sql("DROP TRIGGER await_test ON dead_letter_replays").execute(&mut database).await.unwrap();
+    drop(database);
+    server.resume().await;
+
+    let shown = letters(&server).await.into_iter().next().unwrap();
+    assert_eq!(shown["replay"]["state"], "unclear", "{shown}");
+    for _ in 0..2 {
+        let (status, answer) = server.operate(&format!("{path}/replay"), &json!({"value": mended})).await;
+        assert_eq!((status, &answer["code"]), (409, &json!("unclear")), "{answer}");
+        server.kill();
+        server.resume().await;
+    }
+    let refused =
+        server.command(&["dead-letters", "replay"]).args(path["/admin/dead-letters/".len()..].split('/')).output().unwrap();
+    assert!(!refused.status.success(), "{refused:?}");
+    assert_eq!(get(&server, &path).await["replay"]["state"], "unclear");
+    assert_eq!(copies(&place, &server, Topic::ProductUpdates).await, 0, "no start and no request publishes it");
 }
 
 async fn only_an_outcome_that_is_there_stands_in_the_way(place: Place) {
