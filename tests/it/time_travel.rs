@@ -63,17 +63,18 @@ fn shown(timeline: &Value) -> Option<(i64, i64, i64, u64)> {
 }
 
 async fn every_state_of_every_product_follows_from_its_events(place: Place) {
-    let server = Server::start_filled(place.options()).await;
+    let mut server = Server::start_filled(place.options().set("KARTSHOPPE__FAULTS__ENABLED", "true")).await;
     let seed = std::env::var("MODEL_SEED").map_or_else(|_| rand::rng().random(), |text| text.parse().unwrap());
     println!("MODEL_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let (mut model, mut moments) = (Model::default(), Vec::new());
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         play_round(&server, &mut random, &mut model).await;
+        interrupt(&mut server, round).await;
         within(until_committed(&*place.log_of(&server).await)).await;
         // Opened again: a log beside the process that writes it learns of new records late.
         let log = place.log_of(&server).await;
-        // A label distinguishes two rounds only if the clock has moved in between.
+        // A label tells two rounds apart only if the clock has moved in between.
         let moment = read_all(&*log, Topic::InventoryEvents).await.iter().map(|event| event.append_time_ms).max().unwrap();
         while Clock::system().now_ms() <= moment {
             tokio::task::yield_now().await;
@@ -100,7 +101,24 @@ async fn every_state_of_every_product_follows_from_its_events(place: Place) {
     the_command_says_the_same(&server, moments[1].0, &moments[1].1);
 }
 
-/// Each product gets either orders or catalogue updates, as the two inputs have no order between them.
+/// While the inventory is at work: its actors are killed, then the whole process, as in a drill.
+async fn interrupt(server: &mut Server, round: usize) {
+    match round {
+        1 => {
+            for target in ["committer", "shard/1", "log-source"] {
+                let fault = json!({"target": target, "fault": "kill", "count": 1, "ttl": "30s"});
+                assert_eq!(server.operate("/admin/faults", &fault).await.0, 200, "{target}");
+            }
+        }
+        2 | 3 => {
+            server.kill();
+            server.resume().await;
+        }
+        _ => {}
+    }
+}
+
+/// Each product hears of orders only or of its catalogue only, as the two inputs have no order between them.
 async fn play_round(server: &Server, random: &mut StdRng, model: &mut Model) {
     let ordered: Vec<bool> = (0..PRODUCTS).map(|_| random.random_bool(0.7)).collect();
     for is_order in [false, true] {
