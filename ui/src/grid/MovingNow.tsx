@@ -32,7 +32,7 @@ export function MovingNow() {
           <span className="sr-only"> live changes</span>
         </button>
       </div>
-      {/* What lies under the pointer or has the focus stays: nobody should open another product than the one they aimed at. */}
+      {/* What lies under the pointer or has the focus stays, so that a click opens the product that it was aimed at. */}
       <ul
         className="-mx-4 mt-3 grid h-[15.5rem] snap-x scroll-px-4 auto-cols-[min(20rem,85%)] grid-flow-col grid-rows-3 gap-x-4 overflow-x-auto px-4 [scrollbar-width:none] sm:-mx-6 sm:scroll-px-6 sm:px-6 md:mx-0 md:h-40 md:auto-cols-fr md:grid-rows-2 md:overflow-visible md:px-0 min-[106.25rem]:h-20 min-[106.25rem]:grid-rows-1"
       >
@@ -77,7 +77,7 @@ function Place({ move, when, onHold }: { move: Move; when: string; onHold: (held
   )
 }
 
-/** The moves on screen, and the time by which their age is told; both stand still when stopped. */
+/** The moves on screen, and the time from which their age is computed; both stand still when stopped. */
 function usePlaces(stopped: boolean): { places: readonly Move[]; now: number } {
   const [state, setState] = useState<{ places: readonly Move[]; now: number }>(() => ({ places: [], now: floor(Date.now()) }))
   // Its answer brings the first moves.

@@ -70,7 +70,7 @@ export class Catalogue {
   readonly isWhole = (): boolean => this.#whole
 
   /**
-   * Takes what is newer in `incoming`. Tells whether the shop sells another set of products now, which puts lists out of date. Where
+   * Takes what is newer in `incoming`. Returns whether the shop sells another set of products now, which puts lists out of date. Where
    * the catalogue is not whole, an unknown product is mostly one that this page has not read.
    */
   take(incoming: Product, change: ProductChange | null = null): boolean {
@@ -122,7 +122,7 @@ export class Catalogue {
     }
   }
 
-  /** Told when products come or go; not for stock and price. */
+  /** Called when products come or go; not for stock and price. */
   readonly watchShelf = (tell: () => void): (() => void) => {
     this.#shelfWatchers.add(tell)
     return () => this.#shelfWatchers.delete(tell)
@@ -196,10 +196,10 @@ export function useLiveProduct(productId: string): LiveProduct | undefined {
 export function useLiveProductInSight(productId: string, element: RefObject<HTMLElement | null>): LiveProduct | undefined {
   const skipped = useRef(false)
   const seen = useRef<LiveProduct | undefined>(undefined)
-  const told = useRef<() => void>(() => undefined)
+  const notify = useRef<() => void>(() => undefined)
   const subscribe = useCallback(
     (tell: () => void) => {
-      told.current = tell
+      notify.current = tell
       return catalogue.watch(productId, tell, () => !skipped.current)
     },
     [productId],
@@ -214,7 +214,7 @@ export function useLiveProductInSight(productId: string, element: RefObject<HTML
     if (!card || !here) return
     const turn = (event: Event) => {
       skipped.current = (event as ContentVisibilityAutoStateChangeEvent).skipped
-      if (!skipped.current && seen.current !== catalogue.get(productId)) told.current()
+      if (!skipped.current && seen.current !== catalogue.get(productId)) notify.current()
     }
     card.addEventListener('contentvisibilityautostatechange', turn)
     return () => card.removeEventListener('contentvisibilityautostatechange', turn)

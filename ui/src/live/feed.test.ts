@@ -180,20 +180,20 @@ describe('Feed', () => {
     expect(sockets).toHaveLength(2)
   })
 
-  it('hears nothing from a socket it gave up', () => {
+  it('receives nothing from a socket it gave up', () => {
     const { connectLive, last, frames, phase, sockets } = setUp()
     connectLive()
     const old = last()
     vi.advanceTimersByTime(GIVE_UP_AFTER_MS + 500)
-    const heard = frames.length
+    const received = frames.length
     old.says('PRODUCT_UPDATE', {})
     old.breaks()
-    expect(frames).toHaveLength(heard)
+    expect(frames).toHaveLength(received)
     expect(sockets).toHaveLength(2)
     expect(phase()).toBe('stale')
   })
 
-  it('is offline at once when the browser is, and back at once when told', () => {
+  it('is offline at once when the browser is, and back at once when the network is', () => {
     const { feed, connectLive, phase, sockets } = setUp()
     connectLive()
     feed.networkLost()
@@ -220,7 +220,7 @@ describe('Feed', () => {
     expect(phase()).toBe('live')
   })
 
-  it('hands on reload and tells when it opened', () => {
+  it('passes on reload and reports when it opened', () => {
     const { connectLive, last, beats, opened } = setUp()
     connectLive()
     last().beats('c', true)

@@ -20,17 +20,17 @@ describe('Throttle', () => {
   afterEach(() => vi.useRealTimers())
 
   it('lets the first through, then one per quiet time, folding the rest', () => {
-    const told: string[] = []
-    const throttle = new Throttle((text) => told.push(text))
+    const shown: string[] = []
+    const throttle = new Throttle((text) => shown.push(text))
     for (const text of ['a', 'b', 'c', 'c']) throttle.add(text)
-    expect(told).toEqual(['a'])
+    expect(shown).toEqual(['a'])
     vi.advanceTimersByTime(QUIET_MS)
-    expect(told).toEqual(['a', '2 things changed in your cart or on this page'])
+    expect(shown).toEqual(['a', '2 things changed in your cart or on this page'])
     throttle.add('d')
     vi.advanceTimersByTime(QUIET_MS)
-    expect(told.at(-1)).toBe('d')
+    expect(shown.at(-1)).toBe('d')
     vi.advanceTimersByTime(QUIET_MS)
     throttle.add('e')
-    expect(told.at(-1)).toBe('e')
+    expect(shown.at(-1)).toBe('e')
   })
 })
