@@ -51,23 +51,9 @@ function neededAtOnce(entry: string): (id: string, graph: { getModuleInfo: (id: 
   }
 }
 
-/**
- * Has the browser compile what the first picture needs while it arrives, beside the page's own thread, and not function by function when each is
- * first called. Chromium reads the comment where it is the first line; others take it for one.
- */
-function compiledOnArrival(chunk: string): Plugin {
-  return {
-    name: 'compiled-on-arrival',
-    apply: 'build',
-    generateBundle: (_, bundle) => {
-      for (const file of Object.values(bundle)) if (file.type === 'chunk' && file.name === chunk) file.code = `//# allFunctionsCalledOnLoad\n${file.code}`
-    },
-  }
-}
-
 /** The shop's page, or with `--mode ops` the operators' console: two builds, so that neither has anything of the other's. */
 export default defineConfig(({ mode }) => ({
-  plugins: [react(), tailwind(), compiledOnArrival('shell'), smallerCopies()],
+  plugins: [react(), tailwind(), smallerCopies()],
   build: {
     ...(mode === 'ops'
       ? { outDir: 'dist-ops', rolldownOptions: { input: 'ops.html' } }

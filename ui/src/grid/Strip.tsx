@@ -1,7 +1,7 @@
-import { useQuery } from '@tanstack/react-query'
+import { useEffect } from 'react'
 import { Link } from 'wouter'
 
-import { productQuery } from '../api/queries'
+import { productQuery, queryClient } from '../api/queries'
 import { productHref } from '../lib/address'
 import { Name } from '../lib/Name'
 import { money } from '../lib/money'
@@ -34,7 +34,10 @@ const LARGEST = 1.0625
 function Item({ productId }: { productId: string }) {
   const live = useLiveProduct(productId)
   // A best seller may be a product that neither an answer nor a sync brought here.
-  useQuery({ ...productQuery(productId), enabled: !live })
+  const missing = live === undefined
+  useEffect(() => {
+    if (missing) void queryClient.prefetchQuery(productQuery(productId))
+  }, [missing, productId])
   if (!live) return null
   const { product } = live
   return (
