@@ -138,6 +138,7 @@ impl Hub {
         }
     }
 
+    /// Registers a page. From now on every change wakes it.
     pub fn enter(&self, session_id: &str) -> (u64, Arc<PageCell>) {
         let cell = Arc::new(PageCell::default());
         let mut pages = self.pages();
@@ -153,6 +154,7 @@ impl Hub {
         (id, cell)
     }
 
+    /// Unregisters a page.
     pub fn leave(&self, id: u64, session_id: &str) {
         let mut pages = self.pages();
         pages.by_id.remove(&id);
@@ -281,6 +283,7 @@ impl Hub {
         None
     }
 
+    /// Encodes each change once, for all pages. Returns the frames end to end, unless they are too long to be kept.
     fn encode(&self, taken: &TakenChanges) -> Option<(Bytes, u64)> {
         let now_ms = self.clock.now_ms();
         let mut run = BytesMut::new();

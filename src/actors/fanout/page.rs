@@ -2,11 +2,9 @@
 //!
 //! ```text
 //!              ┌── not covered, or first ──► whole catalogue ──┐
-//!  register ───┤                                               ├──► follow (a cursor in the journal) ──► behind the ring:
-//! sweep ─┐
-//!              └── cursor covers the gap ──► sweep (positions) ─┘              ▲
-//! │
-//! └─────────────────────────────────────────────────┘
+//!  register ───┤                                               ├──► follow (a cursor in the journal) ── behind the ring ──┐
+//!              └── cursor covers the gap ──► sweep (positions) ─┘              ▲                                            │
+//!                                                                              └────── sweep (changes) ◄────────────────────┘
 //! ```
 //! A sweep goes through all products for those that changed since; what changes meanwhile is found by following afterwards. When
 //! the epoch changes (view or fan-out were restarted), the page starts over from the positions that it was sent for certain.
@@ -34,7 +32,7 @@ const BURST_BYTES: usize = 32 * 1024;
 /// Products that a sweep checks before other tasks get their turn.
 const SWEEP_SLOTS: u32 = 50_000;
 
-/// A page as it introduces itself.
+/// A page as its handshake describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageInfo {
     pub session_id: String,

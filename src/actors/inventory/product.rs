@@ -209,6 +209,7 @@ fn moved(known: Option<&ProductState>, step: &Transition) -> bool {
     }
 }
 
+/// Whether both are one state: states are shared, so comparing pointers is enough.
 fn same(one: Option<&Arc<ProductState>>, other: Option<&Arc<ProductState>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),

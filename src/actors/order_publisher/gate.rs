@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::clock::whole_ms;
 use crate::domain::EpochMs;
 
-/// After a difference was seen, direct publishing is tried again this much later: only an order can show that it is over.
+/// How long a difference of the clocks suspends direct publishing. It is then tried again, as only an order that is published
+/// directly shows whether the clocks still differ.
 const HOLD: Duration = Duration::from_secs(30);
 
 /// What publishes an order that did not ask for change data capture.

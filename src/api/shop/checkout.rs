@@ -57,6 +57,7 @@ pub async fn place(
         publish_via: publish_via(&shop, asked.use_cdc),
         shipping_address: asked.shipping_address.as_ref().map(|address| json!(address).to_string()),
         payment_method: asked.payment_method.clone(),
+        // A request names its payment method and nothing more about the payment.
         payment_info: None,
         expected_total: asked.expected_total.map(|total| Cents::new(total.cents())).transpose()?,
         idempotency_key: key,
@@ -104,6 +105,7 @@ async fn order_and_publish(shop: Arc<Shop>, request: CheckoutRequest) -> Result<
         Checkout::Placed(order, emptied) => {
             shop.figures.placed.count(request.publish_via);
             shop.publisher.publish(&order, request.trace.clone());
+            // The cart as pages see it is the answer of cart requests; this answer is the order.
             let _ = cart::changed(&shop, &emptied, request.trace);
             order
         }

@@ -7,10 +7,10 @@
 //! | upsert from the file | product | same: sold stock never comes back | none |
 //! | upsert, stock or price differs | product | +1 | stock event, then `PRICE_CHANGED` |
 //! | upsert, only details (or a cent) differ | product | +1 | `PRODUCT_UPDATED` |
-//! | upsert, nothing differs | product | heard | none |
+//! | upsert, nothing differs | product | same; its stale deadline moves | none |
 //! | remove | product / nothing | gone, +1 / same | `PRODUCT_REMOVED` / none |
 //! | deduct, stock > 0 | product | +1 | `INVENTORY_DECREASED`, at 0 `OUT_OF_STOCK` |
-//! | deduct, stock 0 | product | heard | `OUT_OF_STOCK`, allocated 0 |
+//! | deduct, stock 0 | product | same; its stale deadline moves | `OUT_OF_STOCK`, allocated 0 |
 //! | deduct | nothing | same | `ORDER_REJECTED` |
 //! | stale check of the current deadline | product | stale | `STALE_INVENTORY` |
 //! | stale check of another deadline | any | same | none |

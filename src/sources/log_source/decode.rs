@@ -177,6 +177,7 @@ impl RecordDecoder<'_> {
         }
     }
 
+    /// `seen_ms` is the highest append time up to and including this record's.
     fn order_event(&self, draft: &mut PartDraft, seen_ms: EpochMs) {
         let event = match order_event::decode(self.record) {
             Ok(event) => event,

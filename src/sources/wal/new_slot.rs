@@ -1,8 +1,8 @@
 //! A slot from nothing: the first start, and the repair of a lost slot.
 //!
 //! ```text
-//!  drop what is left of a slot ─► make it, with a snapshot ─► in the snapshot: rows that wait ─► one commit: their events,
-//! first position
+//!  drop what is left of a slot ─► make it, with a snapshot ─► in the snapshot: rows that wait
+//!      ─► one commit: their events, first position
 //! ```
 //! The snapshot is the database as it was just before the slot's first transaction, so no row is in both and none in neither. A
 //! crash before the commit leaves a slot without a position, and the next start begins here again.

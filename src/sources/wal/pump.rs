@@ -49,8 +49,9 @@ pub(super) async fn pump<S: WalStream>(
     let config = &context.config;
     let mut stored = position.resume_lsn;
     let mut transactions = Transactions::new(position);
-    // A connection of its own: `server` is busy with inspections.
+    // Asks which rows other sessions see. A connection of its own: `server` is busy with inspections.
     let witness = Mutex::new(Server::connect(&config.url).await?);
+    // What PostgreSQL is sent as acknowledged: what a reader of the log sees, as an answered commit may be lost with a broker.
     let mut shown = DurablePosition::follow(&*context.log, &config.slot).await?;
     let mut inspection = pin!(inspect(context, server));
     let mut tick = interval(REPORT_EVERY);

@@ -25,59 +25,31 @@ const LIST_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) enum ShardMsg {
     /// The partition belongs to this process from these positions on: forget everything and read the states from the log.
-    Restore {
-        attempt: u64,
-        positions: BTreeMap<Topic, Position>,
-    },
+    Restore { attempt: u64, positions: BTreeMap<Topic, Position> },
     /// The states were read, or could not be.
-    Restored {
-        attempt: u64,
-        result: Result<(RestoredPartition, ResumePositions), RestoreError>,
-    },
+    Restored { attempt: u64, result: Result<(RestoredPartition, ResumePositions), RestoreError> },
     /// The partition belongs to another process.
     Release,
-    Begin {
-        batch: BatchId,
-        part: Box<Part>,
-    },
+    /// The shard's part of a batch was dispatched: process it.
+    Begin { batch: BatchId, part: Box<Part> },
     /// The products of the batch have replied.
-    Collected {
-        batch: BatchId,
-        collected: Collected,
-    },
+    Collected { batch: BatchId, collected: Collected },
     /// The wait before a product's next attempt is over.
-    Retry {
-        batch: BatchId,
-        product: usize,
-        attempt: u32,
-    },
+    Retry { batch: BatchId, product: usize, attempt: u32 },
     /// Products that have not replied to the batch by now count as hung.
-    Overdue {
-        batch: BatchId,
-    },
-    Committed {
-        batch: BatchId,
-    },
+    Overdue { batch: BatchId },
+    /// The batch is durable: its states become the committed ones.
+    Committed { batch: BatchId },
     /// The batch was given up: the committed states count.
     Abandon,
-    List {
-        limit: usize,
-        answer: Answer<Vec<ProductReport>>,
-    },
-    Find {
-        id: ProductId,
-        answer: Answer<Option<ProductReport>>,
-    },
+    /// An operator lists products, in the order of their ids.
+    List { limit: usize, answer: Answer<Vec<ProductReport>> },
+    /// An operator looks for one product.
+    Find { id: ProductId, answer: Answer<Option<ProductReport>> },
     /// An operator wants a new incarnation of one product's actor; answers whether there was one.
-    ReplaceProduct {
-        id: ProductId,
-        answer: Answer<bool>,
-    },
+    ReplaceProduct { id: ProductId, answer: Answer<bool> },
     /// Kills one product's actor for a drill; answers whether there was one.
-    KillProduct {
-        id: ProductId,
-        answer: Answer<bool>,
-    },
+    KillProduct { id: ProductId, answer: Answer<bool> },
 }
 
 /// Figures of a shard that are read without asking it.
