@@ -9,11 +9,11 @@ import { DeadLetters } from './DeadLetters'
 type Alerts = { open: { productId: string; alertType: string; severity: string; message: string; timestamp: number }[] }
 type Stranded = { orderId: string; orderItemId: string; productId: string; quantity: number; expiredAt: number }
 type Rescue = { waiting: { wal: number; direct: number; expired: number; stranded: number }; gaps: { partition: number; reason: string; noticedAt: number }[]; stranded: Stranded[] }
-type Role = { name: string; state: string; failing: boolean }
+type Role = { name: string; failing: boolean; children: { id: string; failing: boolean }[] }
 
 export default function TroublePage() {
   return (
-    <PageFrame title="Trouble" lead="What needs attention: roles that fail, items without an outcome, records that could not be used, products that run low.">
+    <PageFrame title="Trouble" lead="What needs attention: roles and actors that keep failing, items without an outcome, records that could not be used, products that run low.">
       <Failing />
       <DeadLetters />
       <Waiting />
@@ -24,17 +24,17 @@ export default function TroublePage() {
 
 function Failing() {
   const roles = usePoll<Role[]>('/admin/roles')
-  const failing = roles.data?.filter((role) => role.failing) ?? []
+  const failing = roles.data?.flatMap(({ name, failing: isFailing, children }) => [{ id: `role/${name}`, failing: isFailing }, ...children]).filter((actor) => actor.failing) ?? []
   return (
-    <Panel title="Failing roles" note="A command that fails again when it is sent alone is a dead letter." flush>
+    <Panel title="Failing actors" note="A command that fails again when it is sent alone is a dead letter." flush>
       <Failure error={roles.error} what="Roles" />
       {failing.length === 0 ? (
-        <Empty>{roles.data ? 'No role fails.' : 'Reading the roles.'}</Empty>
+        <Empty>{roles.data ? 'No actor keeps failing.' : 'Reading the roles.'}</Empty>
       ) : (
         <ul className="grid gap-2 p-4">
-          {failing.map((role) => (
-            <li key={role.name}>
-              <Badge tone="bad">{role.name}</Badge> <ActorLink id={`role/${role.name}`} />
+          {failing.map(({ id }) => (
+            <li key={id}>
+              <Badge tone="bad">keeps failing</Badge> <ActorLink id={id} />
             </li>
           ))}
         </ul>
