@@ -46,6 +46,28 @@ test.describe('the console', () => {
     await expect(page.getByTestId('state')).toContainText('10 in stock')
     await isClean(page, 'a product')
 
+    // A span between two moments: the change before it is in neither the list nor the chart.
+    await page.goto(`${admin}/products/OPS_FALL`)
+    const changes = page.getByRole('group', { name: 'Changes' }).getByRole('row')
+    await expect(changes).toHaveCount(3)
+    const sold = (await changes.nth(1).locator('td').first().getAttribute('title')) ?? ''
+    await page.getByLabel('Changes from').fill(sold)
+    await page.getByLabel('Changes to').fill(sold)
+    await page.getByRole('button', { name: 'Show', exact: true }).click()
+    await expect(page).toHaveURL(new RegExp(`from=${Date.parse(sold)}.*to=${Date.parse(sold)}`))
+    await expect(changes).toHaveCount(2)
+    await expect(page.locator('[data-series="stock"]')).toContainText('lowest 7, highest 7')
+    await page.getByLabel('Changes to').fill('yesterday')
+    await page.getByRole('button', { name: 'Show', exact: true }).click()
+    await expect(page.getByRole('alert').filter({ hasText: 'A moment is' })).toBeVisible()
+
+    // The record behind a change is shown as its bytes have it.
+    const exact = '{"price": 4.50, "productId": "OPS_EXACT", "name": "Exact", "inventory": 3, "unknown": 9007199254740993}'
+    await append(request, 'product-updates', { valueBase64: Buffer.from(exact).toString('base64') })
+    await expect.poll(async () => (await request.get('/api/ecommerce/product/OPS_EXACT')).status()).toBe(200)
+    await page.goto(`${admin}/products/OPS_EXACT`)
+    await expect(page.getByTestId('cause-value')).toHaveText(exact)
+
     expect((await request.post(`${admin}/admin/roles/cdc/stop`, { headers: operator })).ok()).toBe(true)
     let stuck
     try {

@@ -8,17 +8,20 @@ import { useDraft } from '../draft'
 import { Badge, Empty, Failure, PageFrame, Panel, Scroll } from '../kit/kit'
 import { RecordLink, TraceLink } from '../kit/links'
 import { linkTo, useParam } from '../params'
+import { CauseValue } from './CauseValue'
+import { SpanForm } from './SpanForm'
 import { StepChart } from './StepChart'
-import { momentOf, type Cause, type Change, type Timeline } from './timeline'
+import { isoOf, momentOf, type Cause, type Change, type Timeline } from './timeline'
 
 export default function ProductPage() {
   const { id = '' } = useParams<{ id: string }>()
   const [at, setAt] = useParam('at')
   const [from, setFrom] = useParam('from')
+  const [to, setTo] = useParam('to')
   const [cursor, setCursor] = useParam('cursor')
   const path = `/admin/products/${encodeURIComponent(id)}/timeline`
   // The whole span stays drawn while the moment moves in it.
-  const span = usePoll<Timeline>(linkTo(path, { from, cursor, limit: 500 }), cursor === '' ? 5_000 : 0)
+  const span = usePoll<Timeline>(linkTo(path, { from, to, cursor, limit: 500 }), cursor === '' ? 5_000 : 0)
   const then = usePoll<Timeline>(linkTo(path, { at, limit: 1 }), at === '' ? 5_000 : 0)
   const changes = span.data?.changes ?? []
   return (
@@ -34,19 +37,15 @@ export default function ProductPage() {
         flush
         actions={
           <>
-            <label className="flex items-center gap-2 text-sm font-semibold">
-              Since
-              <select className="input w-auto" value={from === '' ? '' : 'set'} onChange={(event) => {
-                  setCursor('')
-                  setFrom(event.target.value === '' ? '' : String(Date.now() - Number(event.target.value) * 60_000))
-                }}>
-                <option value="">the log began</option>
-                {from !== '' && <option value="set">{dateAndTime(momentOf(from))}</option>}
-                <option value="15">15 minutes ago</option>
-                <option value="60">an hour ago</option>
-                <option value="1440">a day ago</option>
-              </select>
-            </label>
+            <SpanForm
+              from={from}
+              to={to}
+              setSpan={(wanted) => {
+                setCursor('')
+                setFrom(wanted.from)
+                setTo(wanted.to)
+              }}
+            />
             {cursor !== '' && (
               <button type="button" className="act" onClick={() => setCursor('')}>
                 Newest
@@ -116,8 +115,6 @@ function Moment({ at, changes, setAt }: { at: string; changes: readonly Change[]
   )
 }
 
-const isoOf = (at: number) => (Number.isFinite(at) ? new Date(at).toISOString() : '')
-
 function State({ timeline, next, go }: { timeline: Timeline; next: Change | undefined; go: (at: string) => void }) {
   const { state, revision, proof, cause, at } = timeline
   return (
@@ -141,7 +138,7 @@ function State({ timeline, next, go }: { timeline: Timeline; next: Change | unde
           Next change: {preciseTime(next.time)}, stock {course(String(next.stockBefore ?? '–'), String(next.stockAfter ?? '–'))}
         </button>
       )}
-      {cause?.record && <pre className="code mt-2 max-w-full overflow-x-auto rounded-lg bg-well p-3 whitespace-pre-wrap break-all">{JSON.stringify(cause.record.value)}</pre>}
+      {cause?.kind === 'record' && cause.topic !== undefined && <CauseValue place={`${cause.topic}/${cause.partition ?? 0}/${cause.offset ?? 0}`} />}
     </Panel>
   )
 }

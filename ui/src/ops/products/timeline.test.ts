@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { courseOf, momentOf, type Change } from './timeline'
+import { courseOf, isoOf, momentOf, type Change } from './timeline'
 
 const change = (time: number, stockAfter: number, revision = true): Change => ({ offset: time, time, eventType: 'X', reason: '', revision: revision ? { life: 0, version: 1 } : null, stockBefore: null, stockAfter, priceBefore: null, priceAfter: 2, cause: { kind: 'file' } })
 
@@ -27,4 +27,9 @@ test('a moment is read as people write it', () => {
   expect(momentOf('10:42:31.250', now)).toBe(new Date(2026, 0, 31, 10, 42, 31, 250).getTime())
   expect(momentOf('23:10', now), 'yesterday, as today it has not been yet').toBe(new Date(2026, 0, 30, 23, 10).getTime())
   for (const wrong of ['24:00', '10:60', '10:4', 'soon', '10:42:61']) expect(momentOf(wrong, now), wrong).toBeNaN()
+})
+
+test('a moment is written as a form takes it again, and one that is none is empty', () => {
+  expect(momentOf(isoOf(1_760_000_000_123))).toBe(1_760_000_000_123)
+  expect([isoOf(Number.NaN), isoOf(9e15), isoOf(momentOf('99:99'))]).toEqual(['', '', ''])
 })

@@ -12,7 +12,7 @@ export type Timeline = {
 }
 export type Revision = { life: number; version: number }
 export type Change = { offset: number; time: number; eventType: string; reason: string; revision: Revision | null; stockBefore: number | null; stockAfter: number | null; priceBefore: number | null; priceAfter: number | null; cause: Cause }
-export type Cause = { kind: string; text?: string; topic?: string; partition?: number; offset?: number; orderId?: string; quantity?: number; allocated?: number; traceId?: string; record?: { value: unknown } }
+export type Cause = { kind: string; text?: string; topic?: string; partition?: number; offset?: number; orderId?: string; quantity?: number; allocated?: number; traceId?: string }
 
 /** A moment as people write it: milliseconds, a date, or a time of the day, which is the last one that has been. NaN if it is none. */
 export function momentOf(text: string, now = Date.now()): number {
@@ -25,6 +25,9 @@ export function momentOf(text: string, now = Date.now()): number {
   if (at.getTime() > now) at.setDate(at.getDate() - 1)
   return at.getTime()
 }
+
+/** As addresses and forms write a moment; empty for none. */
+export const isoOf = (at: number) => (Number.isFinite(at) && Math.abs(at) <= 8.64e15 ? new Date(at).toISOString() : '')
 
 export type Series = 'stock' | 'price'
 /** A point of a course: a place from 0 to 1, and the value from there on. */
