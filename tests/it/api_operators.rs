@@ -132,7 +132,8 @@ async fn only_operators_change_anything(place: Place) {
     let topics = get(&server, "/admin/topics").await;
     let topics = topics.as_array().unwrap();
     let owned: Vec<&Value> = topics.iter().filter(|topic| topic["owner"].is_string()).collect();
-    assert_eq!(owned.len(), 7, "{topics:?}");
+    // The topic of trial writes is made on Kafka when a process first needs it.
+    assert!(matches!(owned.len(), 6 | 7), "{topics:?}");
     for topic in owned {
         let name = topic["topic"].as_str().unwrap();
         let path = format!("/admin/topics/{name}/records");
