@@ -1,4 +1,4 @@
-import { useEffect } from 'react'
+import { useEffect, type CSSProperties } from 'react'
 import { Link } from 'wouter'
 
 import { productQuery, queryClient } from '../api/queries'
@@ -25,8 +25,8 @@ export function Strip({ title, ids }: { title: string; ids: readonly string[] })
   )
 }
 
-// As high as two lines of name, one of price and two of stock need: what changes in it moves nothing below.
-const ITEM = 'relative flex w-36 shrink-0 snap-start flex-col gap-2 max-lg:min-h-[16.5rem] lg:h-24 lg:w-auto lg:flex-row lg:items-center lg:gap-4 lg:border-b lg:border-line'
+// As high as two lines of name, of price and of stock need: what changes in it moves nothing below.
+const ITEM = 'relative flex w-36 shrink-0 snap-start flex-col gap-2 max-lg:min-h-[18rem] lg:h-24 lg:w-auto lg:flex-row lg:items-center lg:gap-4 lg:border-b lg:border-line'
 const PICTURE = 'aspect-square w-full rounded-lg object-cover lg:size-[4.75rem]'
 /** Of a price, in rem. */
 const LARGEST = 1.0625
@@ -56,19 +56,19 @@ function Item({ productId }: { productId: string }) {
   )
 }
 
-/** One line whatever it says: its letters get smaller where it is long. */
+/** One line, or two where the strip is a row of cards, whatever it says: letters get smaller where it is long. */
 function Price({ now, before }: { now: string; before: string | null }) {
+  const longer = Math.max(now.length, before?.length ?? 0)
+  const both = now.length + (before === null ? 0 : before.length + 2)
+  const sizes = { '--narrow': sizeFor(longer, LARGEST), '--wide': sizeFor(both, LARGEST) } as CSSProperties
+  const size = '[font-size:var(--narrow)] lg:[font-size:var(--wide)]'
   return (
-    <p className="flex h-[1lh] items-baseline gap-x-2 whitespace-nowrap tabular-nums" data-testid="price">
-      <span style={{ fontSize: sizeFor(now.length + (before === null ? 0 : before.length + 2), LARGEST) }} className={`font-bold ${before === null ? '' : 'bg-label px-1 text-on-label'}`}>
-        {now}
-      </span>
+    <p className="flex h-[1lh] flex-wrap content-start items-baseline gap-x-2 whitespace-nowrap tabular-nums max-lg:h-[2lh]" style={sizes} data-testid="price">
+      <span className={`font-bold ${size} ${before === null ? '' : 'bg-label px-1 text-on-label'}`}>{now}</span>
       {before !== null && (
         <>
           <span className="sr-only">, was</span>
-          <s style={{ fontSize: sizeFor(now.length + before.length + 2, LARGEST * 0.9) }} className="text-soft">
-            {before}
-          </s>
+          <s className={`text-soft ${size}`}>{before}</s>
         </>
       )}
     </p>
