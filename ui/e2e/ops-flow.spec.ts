@@ -1,4 +1,4 @@
-import { expect, test, type Page } from '@playwright/test'
+import { expect, test, type APIRequestContext, type Page } from '@playwright/test'
 
 import { isClean } from './axe'
 
@@ -18,17 +18,33 @@ const PAGES: readonly (readonly [string, (page: Page) => Promise<void>])[] = [
   ['/wal', (page) => expect(page.getByText('Until it is given up')).toBeVisible()],
   ['/logs', (page) => expect(page.getByRole('row').nth(1)).toBeVisible()],
   ['/config', (page) => expect(page.getByRole('table')).toContainText('admin.listen')],
+  ['/trouble', (page) => expect(page.getByText('No actor keeps failing.')).toBeVisible()],
+  ['/orders', (page) => expect(page.getByRole('row').nth(1)).toBeVisible()],
+  ['/products/PROD_0001', (page) => expect(page.getByTestId('state')).toBeVisible()],
+  ['/inspect?topics=inventory-events%2Cproducts', (page) => expect(page.getByRole('row').nth(1)).toBeVisible()],
+  ['/inspect?topics=inventory-events&live=1', (page) => expect(page.getByTestId('tail-counts')).toBeVisible()],
+  ['/r/inventory-events/0/0', (page) => expect(page.getByText('Appended')).toBeVisible()],
 ]
+
+/** An order for lists and its own page. */
+async function anOrder(request: APIRequestContext): Promise<string> {
+  const sessionId = `ops-clean-${Date.now()}`
+  await request.post(`/api/ecommerce/cart/${sessionId}/add`, { data: { productId: 'PROD_0146', userId: 'guest', quantity: 1 } })
+  return ((await (await request.post('/api/ecommerce/checkout', { data: { sessionId, userId: 'guest', useCdc: false } })).json()) as { orderId: string }).orderId
+}
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const width of [1280, 390]) {
-    test(`flow, actors, WAL, logs and configuration are clean, ${colorScheme}, ${width} px wide`, async ({ browser }) => {
+    test(`every page of the console is clean, ${colorScheme}, ${width} px wide`, async ({ browser, request }) => {
+      test.setTimeout(180_000)
+      const orderId = await anOrder(request)
       const context = await browser.newContext({ colorScheme, viewport: { width, height: 860 }, reducedMotion: 'reduce' })
       const page = await context.newPage()
       const complaints: string[] = []
       page.on('console', (message) => void (['error', 'warning'].includes(message.type()) && complaints.push(message.text())))
       page.on('pageerror', (error) => complaints.push(String(error)))
-      for (const [path, isThere] of PAGES) {
+      const itsPage = [`/orders/${orderId}`, (there: Page) => expect(there.locator('[data-stop="settled"][data-reached="true"]')).toBeVisible()] as const
+      for (const [path, isThere] of [...PAGES, itsPage]) {
         await page.goto(`${admin}${path}`)
         await isThere(page)
         if (shots !== '') await page.screenshot({ path: `${shots}/${path.replaceAll(/\W+/g, '-').slice(1)}-${colorScheme}-${width}.png`, fullPage: true })
@@ -41,7 +57,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
   }
 }
 
-const operate = (request: import('@playwright/test').APIRequestContext, path: string) => request.post(`${admin}${path}`, { headers: { 'x-kartshoppe-operator': 'e2e' } })
+const operate = (request: APIRequestContext, path: string) => request.post(`${admin}${path}`, { headers: { 'x-kartshoppe-operator': 'e2e' } })
 
 test('a stopped part is seen in the flow at once, and so is that it runs again', async ({ page, request }) => {
   await page.goto(`${admin}/flow`)
@@ -51,7 +67,10 @@ test('a stopped part is seen in the flow at once, and so is that it runs again',
   try {
     expect((await operate(request, '/admin/roles/inventory/stop')).ok()).toBe(true)
     await expect(shards).toHaveAccessibleName(/stopped/)
-    await expect(page.getByRole('main').getByRole('status').first()).toContainText('Committer is stopped')
+    const said = page.getByRole('main').getByRole('status').first()
+    await expect(said).toContainText('Committer is stopped')
+    await expect(said).toContainText('The role inventory is stopped on purpose by e2e')
+    await expect(said).not.toContainText('runs')
   } finally {
     expect((await operate(request, '/admin/roles/inventory/start')).ok()).toBe(true)
   }
