@@ -23,13 +23,15 @@ export async function ownServer(environment: Record<string, string>): Promise<Ow
   chmodSync(work, 0o711)
   const [http, admin] = [await freePort(), await freePort()]
   const data = join(work, 'data')
+  // On a broker that others use too: topics of its own, as a database belongs to one log.
+  const topics = process.env['KARTSHOPPE__LOG__KIND'] === 'kafka' ? { KARTSHOPPE__KAFKA__TOPIC_PREFIX: `own-${http}-${Date.now()}-` } : {}
   let child: ChildProcess | null = null
   let said = ''
   const start = async () => {
     const started = spawn(BINARY, ['serve'], {
       cwd: resolve(import.meta.dirname, '../..'),
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, KARTSHOPPE__DATA_DIR: data, KARTSHOPPE__HTTP__LISTEN: `127.0.0.1:${http}`, KARTSHOPPE__ADMIN__LISTEN: `127.0.0.1:${admin}`, ...environment },
+      env: { ...process.env, KARTSHOPPE__DATA_DIR: data, KARTSHOPPE__HTTP__LISTEN: `127.0.0.1:${http}`, KARTSHOPPE__ADMIN__LISTEN: `127.0.0.1:${admin}`, ...topics, ...environment },
     })
     child = started
     started.stderr.on('data', (text: Buffer) => (said += text.toString()))
