@@ -48,7 +48,7 @@ fn read(record: &Record) -> (InputTopic, Command) {
     if record.topic == Topic::OrderEvents {
         return (InputTopic::OrderEvents, Command::Deduct(order_event::decode(record).unwrap().item().unwrap()));
     }
-    (InputTopic::ProductUpdates, product_updates::decode(record).remove(0).asked.unwrap().command)
+    (InputTopic::ProductUpdates, product_updates::decode(record).remove(0).decoded.unwrap().command)
 }
 
 fn line(effect: &Effect, cause: &Cause) -> String {

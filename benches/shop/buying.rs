@@ -16,7 +16,7 @@ use super::table::Table;
 const BUYERS: usize = 16;
 const ITEMS: usize = 2;
 const PGBENCH_SECONDS: u32 = 5;
-/// What a checkout inserts: order, items, key. Rows of the past, which nobody publishes.
+/// What a checkout inserts: order, items, key. Rows of the past, which are not published.
 const SCRIPT: &str = "
 \\set number random(1, 1000000000)
 WITH key AS (
@@ -51,7 +51,7 @@ pub async fn measure(table: &mut Table, extent: &Extent) {
                 format!("pgbench, same inserts: {}, then {} /s ({})", thousands(before), thousands(after), percent(rate, middle));
             table.aimed(what, measured, reference, ">= 80 % of pgbench", rate >= 0.8 * middle);
         }
-        None => table.told(what, measured, "SKIPPED pgbench: apt-get install postgresql-contrib".to_owned()),
+        None => table.info(what, measured, "SKIPPED pgbench: apt-get install postgresql-contrib".to_owned()),
     }
 }
 

@@ -146,17 +146,17 @@ async fn backlog(table: &mut Table, orders: usize, products: usize) {
     if products == 200 {
         table.aimed(what, measured, reference, ">= 150,000/s and >= 50 %", rate >= 150_000.0 && rate * 2.0 >= bare);
     } else {
-        table.told(what, measured, reference);
+        table.info(what, measured, reference);
     }
     let orders_per_cpu = format!("{} orders/CPU-s", thousands(per_second(orders, used)));
-    table.told(
+    table.info(
         "  CPU, and size of a commit",
         orders_per_cpu,
         format!("{commits} commits of {} orders", orders as u64 / commits.max(1)),
     );
     let outputs = format!("{} outputs/s", thousands(per_second(written, took)));
     let reference = format!("bare appends of all outputs {}/s", thousands(per_second(written, rewritten)));
-    table.told("  outputs: events, alerts, states, frames", outputs, reference);
+    table.info("  outputs: events, alerts, states, frames", outputs, reference);
     rig.close().await;
 }
 
@@ -213,7 +213,7 @@ async fn steady(table: &mut Table, rig: &Rig, rate: usize, time: Duration) {
     feeder.await.unwrap();
     let kept = per_second(seen, began.elapsed());
     let what = format!("  age of an order at its event, {} orders/s", thousands(rate as f64));
-    table.told(what, Times::new(ages).to_string(), format!("{}/s were kept up", thousands(kept)));
+    table.info(what, Times::new(ages).to_string(), format!("{}/s were kept up", thousands(kept)));
 }
 
 /// The number in the text of an event's order id.
@@ -223,7 +223,7 @@ fn number_of(event: &[u8]) -> usize {
     id.rsplit_once('-').unwrap().1.parse().unwrap()
 }
 
-/// From an order's append to its event in a follower's hand, one at a time; then the same while somebody dies of it.
+/// From an order's append to its event in a follower's hand, one at a time; then the same while an actor is killed by it.
 async fn quiet(table: &mut Table, rig: &Rig) {
     let fsync = fsyncs(rig.folder.path());
     let mut follower = read_topics(&*rig.log, &[Topic::InventoryEvents], Start::End, Stop::Never).await.unwrap();
@@ -241,7 +241,7 @@ async fn quiet(table: &mut Table, rig: &Rig) {
         let (what, reference) =
             (format!("  the same, its {target} killed by it"), format!("not killed p50 {}", millis(usual.at(50))));
         if aim.is_empty() {
-            table.told(what, struck.to_string(), reference);
+            table.info(what, struck.to_string(), reference);
         } else {
             table.aimed(what, struck.to_string(), reference, aim, struck.at(50) <= usual.at(50) + Duration::from_millis(5));
         }

@@ -52,7 +52,7 @@ pub async fn measure(table: &mut Table, extent: &Extent) {
     let reference = format!("plain WebSockets {} frames/CPU-s", thousands(plain));
     table.aimed(what, measured, reference, ">= 500,000 frames/CPU-s", rate >= 500_000.0);
     let sent = format!("{} frames/s", thousands(per_second(frames, took)));
-    table.told(
+    table.info(
         "  sent, with inventory and all on the same CPUs",
         sent,
         format!("{} of {} changes x pages", frames, AT_ONCE * TICKS * extent.pages),

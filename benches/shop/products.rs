@@ -75,9 +75,9 @@ pub async fn measure_memory(table: &mut Table, extent: &Extent) {
     let reference = format!("an idle ractor actor alone 8 KB; {} MB with 200 products", small >> 20);
     table.aimed(what, measured, reference, "<= 1.5 KB", each(again) <= 1536);
     let measured = format!("{} bytes ({} MB)", each(bootstrapped), bootstrapped >> 20);
-    table.told("  right after the bootstrap", measured, "100,000 live actors among them".to_owned());
+    table.info("  right after the bootstrap", measured, "100,000 live actors among them".to_owned());
     let measured = format!("{} products/s", thousands(per_second(products, took)));
-    table.told(
+    table.info(
         "  bootstrap from the file, first start and database included",
         measured,
         format!("restarted in {}", seconds(restarted)),

@@ -1,5 +1,5 @@
-//! The plain way to do what the shop does, as a process of its own, so that its CPU can be told apart: `axum` that serialises a
-//! product for each request, and a WebSocket server that gives every page each message as it comes.
+//! The plain way to do what the shop does, as a process of its own, so that its CPU time is measured separately: `axum` that
+//! serialises a product for each request, and a WebSocket server that gives every page each message as it comes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Tells a child of this program what to be: `reads` or `pages`.
+/// Says what a child of this program serves: `reads` or `pages`.
 const TASK: &str = "SHOP_BENCH_REFERENCE";
 /// Messages that a slow page may be behind.
 const BACKLOG: usize = 4_096;
@@ -90,12 +90,12 @@ async fn serve_products(listener: TcpListener) {
 
 async fn serve_pages(listener: TcpListener) {
     let (sender, _) = broadcast::channel::<Message>(BACKLOG);
-    let told = sender.clone();
+    let feed = sender.clone();
     // A thread of its own: reading commands blocks.
     std::thread::spawn(move || {
         for line in BufReader::new(std::io::stdin().by_ref()).lines() {
             let bytes: usize = line.unwrap().parse().unwrap();
-            let _ = told.send(Message::text("x".repeat(bytes)));
+            let _ = feed.send(Message::text("x".repeat(bytes)));
         }
     });
     loop {

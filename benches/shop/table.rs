@@ -6,7 +6,7 @@ pub enum Verdict {
     Met,
     Missed,
     /// A figure without an aim of its own.
-    Told,
+    Info,
 }
 
 struct Row {
@@ -27,9 +27,9 @@ impl Table {
         self.add(what.into(), measured, reference, aim, if met { Verdict::Met } else { Verdict::Missed });
     }
 
-    /// Adds a figure that only tells something.
-    pub fn told(&mut self, what: impl Into<String>, measured: String, reference: String) {
-        self.add(what.into(), measured, reference, "", Verdict::Told);
+    /// Adds a figure without an aim.
+    pub fn info(&mut self, what: impl Into<String>, measured: String, reference: String) {
+        self.add(what.into(), measured, reference, "", Verdict::Info);
     }
 
     fn add(&mut self, what: String, measured: String, reference: String, aim: &'static str, verdict: Verdict) {
@@ -50,13 +50,13 @@ impl Table {
             let verdict = match row.verdict {
                 Verdict::Met => "met",
                 Verdict::Missed => "MISSED",
-                Verdict::Told => "",
+                Verdict::Info => "",
             };
             let Row { what: name, measured: value, reference: beside, aim: wanted, .. } = row;
             println!("{name:what$}  {value:measured$}  {beside:reference$}  {wanted:aim$}  {verdict}");
         }
         let missed = self.0.iter().filter(|row| row.verdict == Verdict::Missed).count();
-        let aimed = self.0.iter().filter(|row| row.verdict != Verdict::Told).count();
+        let aimed = self.0.iter().filter(|row| row.verdict != Verdict::Info).count();
         println!("\n{} of {aimed} aims met; docs/BENCHMARKS.md says what the figures mean", aimed - missed);
     }
 }

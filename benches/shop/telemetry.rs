@@ -165,7 +165,7 @@ async fn frozen(table: &mut Table, extent: &Extent) {
         figures.push((per_second(count, began.elapsed()), grown, dropped));
     }
     let [(rate, grown, dropped), (frozen_rate, frozen_grown, frozen_dropped)] = figures[..] else { return };
-    table.told(
+    table.info(
         format!("collector frozen for {} s, every trace", time.as_secs()),
         format!(
             "{frozen_rate:.0} purchases/s ({}), {frozen_grown} MB more, {} spans dropped",

@@ -67,16 +67,16 @@ pub struct ShopFront {
     catalog: CatalogHandle,
     hot: HotFigures,
     requests: Arc<AtomicU64>,
-    inner: Arc<Inner>,
+    inner: Arc<SharedFront>,
 }
 
 /// The operators' listener.
 pub struct OperatorsFront {
     gate: OperatorsGate,
-    inner: Arc<Inner>,
+    inner: Arc<SharedFront>,
 }
 
-struct Inner {
+struct SharedFront {
     router: Router,
     limits: BodyLimits,
     /// Counts the bytes of answers. Not set for operators, who are few.
@@ -97,7 +97,7 @@ impl ShopFront {
         let hot = HotFigures { ok: of(StatusCode::OK), unchanged: of(StatusCode::NOT_MODIFIED) };
         let waiting = Some(catalog.waiting().clone());
         let requests = figures.requests.clone();
-        Self { gate, catalog, hot, requests, inner: Arc::new(Inner { router, limits, waiting }) }
+        Self { gate, catalog, hot, requests, inner: Arc::new(SharedFront { router, limits, waiting }) }
     }
 
     /// A plain request for an existing product. Everything else takes the slow path, where spans are made.
@@ -159,7 +159,7 @@ impl OperatorsFront {
     /// Puts the front before the routes.
     #[must_use]
     pub fn new(router: Router, limits: BodyLimits, gate: OperatorsGate) -> Self {
-        Self { gate, inner: Arc::new(Inner { router, limits, waiting: None }) }
+        Self { gate, inner: Arc::new(SharedFront { router, limits, waiting: None }) }
     }
 }
 
@@ -176,7 +176,7 @@ impl Handler for OperatorsFront {
     }
 }
 
-impl Inner {
+impl SharedFront {
     fn route(self: Arc<Self>, mut parts: Parts, body: RequestBody, cors: Cors, peer: Peer, entry: Entry) -> Reply {
         let asked = RequestFacts { trace: entry.trace.clone(), ..RequestFacts::of(&parts, cors) };
         parts.extensions.insert(peer);

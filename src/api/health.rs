@@ -74,9 +74,9 @@ const CHECKED: [Cause; 10] = [
 
 /// Whether the process is ready, and if not, why. Cheap to clone.
 #[derive(Clone)]
-pub struct Readiness(Arc<Inner>);
+pub struct Readiness(Arc<ReadinessState>);
 
-struct Inner {
+struct ReadinessState {
     roles: RootHandle,
     store: Store,
     catalog: CatalogHandle,
@@ -92,7 +92,7 @@ impl Readiness {
     #[must_use]
     pub fn new(roles: RootHandle, store: Store, catalog: CatalogHandle, alarms: Alarms, log: SignOfLife) -> Self {
         alarms.raise(About::cause(Cause::ProcessStarting), Alarm::blocks("the process is starting"));
-        Self(Arc::new(Inner { roles, store, catalog, alarms, log, last_check: Mutex::default() }))
+        Self(Arc::new(ReadinessState { roles, store, catalog, alarms, log, last_check: Mutex::default() }))
     }
 
     /// The configured roles have been started.

@@ -107,7 +107,7 @@ impl Letter {
                 };
                 let mut products = Vec::new();
                 for element in asked {
-                    products.push(element.asked?.product_id);
+                    products.push(element.decoded?.product_id);
                 }
                 // Several products have no key between them: each finds its own partition.
                 (if products.len() == 1 { products.pop() } else { None }, None)

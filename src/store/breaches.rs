@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::PgConnection;
 
-use super::outcomes::{Outcome, Recorded, TrackerBatch};
+use super::tracker_batch::{Outcome, Recorded, TrackerBatch};
 
 /// Fills in what is wrong with the batch that was just written.
 pub(super) async fn find(

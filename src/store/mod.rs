@@ -36,6 +36,7 @@ mod rescue;
 mod seeded;
 mod session;
 mod traced;
+mod tracker_batch;
 mod unusable;
 
 use std::future::Future;
@@ -57,12 +58,12 @@ pub use idempotency::IdempotencyKey;
 pub use migrations::{MIGRATOR, MigrationState};
 pub use order_search::{OrderCursor, OrderSearch};
 pub use orders::{ItemOutcome, Order, OrderItem, Orders, OutcomeKind, PublishVia, Unreadable};
-pub use outcomes::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use pooling::PoolMode;
 pub use positions::{Gap, TrackerPosition};
 pub use replays::{Claim, Replay, ReplayPlace};
 pub use rescue::{Overdue, Pending, Probe, Stranded, WaitingCounts};
 pub(crate) use session::PIN_SCHEMA;
+pub use tracker_batch::{Outcome, Recorded, TouchedOrder, TrackerBatch};
 pub use unusable::UnusableItem;
 
 /// Upper bound on every call: a request that is refused and retried is worth more than one that waits.

@@ -53,7 +53,7 @@ fn provoked_in(cause: Cause) -> (&'static str, &'static str) {
         Cause::PositionForeign => ("alarms/kafka.rs", "a_foreign_position_raises_an_alarm_until_the_role_is_stopped"),
         Cause::CommitRefused => ("alarms/kafka.rs", "a_refused_commit_raises_an_alarm_until_it_is_accepted"),
         Cause::TopicPolicyUnknown | Cause::TrialWriteRefused => {
-            ("kafka_rights.rs", "a_permission_that_only_checks_need_is_a_warning")
+            ("kafka_permissions.rs", "a_permission_that_only_checks_need_is_a_warning")
         }
     }
 }

@@ -16,7 +16,7 @@ on_each_log!(at length:
     the_committer,
     the_source,
     a_role_that_is_stopped_and_started_resumes_where_it_was,
-    everybody_at_once,
+    every_part_at_once,
     the_role_with_everything_below_it,
 );
 
@@ -110,7 +110,7 @@ async fn the_source(place: Place) {
     survive(place, "log-source", &ALL, 2).await;
 }
 
-async fn everybody_at_once(place: Place) {
+async fn every_part_at_once(place: Place) {
     let setup = Setup { batch_max_records: 100, ..Setup::default() };
     let shop = Shop::open(&place, &setup).await;
     shop.stock(ids(PRODUCTS), STOCK).await;

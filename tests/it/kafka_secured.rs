@@ -46,7 +46,7 @@ async fn refusal(config: KafkaConfig) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_opens_with_the_right_password_and_says_what_is_wrong_otherwise() {
     let Some(secured) = secured() else { return };
-    let stranger = secured.stranger.display().to_string();
+    let unknown_ca = secured.unknown_ca.display().to_string();
     for mechanism in ["SCRAM-SHA-512", "PLAIN"] {
         let right = config(&secured, mechanism, ("client.id", "right"));
         let log = KafkaLog::open(right).await.unwrap();
@@ -57,7 +57,7 @@ async fn the_log_opens_with_the_right_password_and_says_what_is_wrong_otherwise(
         let said = refusal(config(&secured, mechanism, ("sasl.password", GUESSED))).await;
         println!("wrong password, {mechanism}: {said}");
         assert!(said.to_lowercase().contains("authentication"), "{said}");
-        let said = refusal(config(&secured, mechanism, ("ssl.ca.location", &stranger))).await;
+        let said = refusal(config(&secured, mechanism, ("ssl.ca.location", &unknown_ca))).await;
         println!("unknown authority, {mechanism}: {said}");
         assert!(said.contains("certificate verify failed") && said.contains("ssl.ca.location"), "{said}");
     }

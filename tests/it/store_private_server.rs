@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::support::postgres::{bin_dir, open_folder, product, session};
 
-/// Tells a child process of this test binary where to hold a server; once it does, it creates the file `held`.
+/// Says to a child process of this test binary where to hold a server; once it does, it creates the file `held`.
 const HOLD: &str = "KARTSHOPPE_TEST_HOLD";
 
 /// The same for a server that ends without being reaped.
@@ -121,9 +121,9 @@ async fn a_foreign_socket_folder_is_refused_by_name() {
     let server = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap();
     let Status::Running { socket, .. } = private_server::status(&data_dir).unwrap() else { panic!("it runs") };
     server.stop().await.unwrap();
-    let strangers = open_folder();
-    std::os::unix::fs::symlink(strangers.path(), &socket).unwrap();
-    let listener = std::os::unix::net::UnixListener::bind(strangers.path().join(".s.PGSQL.5432")).unwrap();
+    let other_folder = open_folder();
+    std::os::unix::fs::symlink(other_folder.path(), &socket).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(other_folder.path().join(".s.PGSQL.5432")).unwrap();
     listener.set_nonblocking(true).unwrap();
     let refused = async || {
         let told = PrivateServer::start(&data_dir, bin_dir().as_deref()).await.unwrap_err();
@@ -131,7 +131,7 @@ async fn a_foreign_socket_folder_is_refused_by_name() {
         for told in [told, asked] {
             assert!(matches!(&told, PrivateServerError::ForeignFolder { path, .. } if Path::new(path) == socket), "{told}");
         }
-        assert!(listener.accept().is_err(), "nobody has called");
+        assert!(listener.accept().is_err(), "no connection was made");
     };
     refused().await;
     std::fs::remove_file(&socket).unwrap();

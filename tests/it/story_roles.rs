@@ -12,7 +12,7 @@ use crate::support::shopper::Shopper;
 const V1: &str = "Sec-WebSocket-Protocol: kartshoppe.v1\r\n";
 
 /// What the page's heartbeat says of inventory and catalogue.
-async fn until_told(page: &mut RawSocket, inventory: &str, catalog: &str) {
+async fn until_status(page: &mut RawSocket, inventory: &str, catalog: &str) {
     loop {
         let heartbeat = page.until("HEARTBEAT").await;
         let status = &heartbeat["payload"]["status"];
@@ -33,18 +33,18 @@ async fn an_api_alone_says_so_and_fills_when_the_inventory_starts(place: Place) 
     let mut options = place.options().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms");
     options.arguments = vec!["--roles".to_owned(), "api".to_owned()];
     let server = Server::start(options).await;
-    let mut told = RawSocket::open(server.info.http.unwrap(), "/ecommerce/session-roles/guest", V1).await;
-    until_told(&mut told, "stopped", "empty").await;
+    let mut raw = RawSocket::open(server.info.http.unwrap(), "/ecommerce/session-roles/guest", V1).await;
+    until_status(&mut raw, "stopped", "empty").await;
     let mut page = Page::open(&server.socket_url("session-other")).await;
     assert_eq!(page.products.len(), 0, "an empty shop is an empty shop, not an error");
 
     act(&server, "inventory", "start").await;
     page.until("all products, without a reload", |page| page.products.len() == 200).await;
-    until_told(&mut told, "running", "live").await;
+    until_status(&mut raw, "running", "live").await;
 
     // Without it the shop still sells; the order waits, and settles once the inventory is back.
     act(&server, "inventory", "stop").await;
-    until_told(&mut told, "stopped", "live").await;
+    until_status(&mut raw, "stopped", "live").await;
     let shopper = Shopper::new("patient");
     shopper.add(&server, "PROD_0001", 2).await;
     let (status, order) = shopper.checkout(&server, false).await;

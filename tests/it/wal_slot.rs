@@ -182,8 +182,8 @@ async fn a_slot_creation_that_waits_names_the_blocker_and_its_backend_is_no_stan
     server.admin("ALTER SYSTEM SET max_prepared_transactions = 2").await;
     server.stop().await;
     let urls = server.resume().await;
-    let mut somebody = PgConnection::connect(&urls.admin).await.unwrap();
-    somebody.execute(sqlx::raw_sql("SET application_name = 'lunch'; BEGIN; SELECT txid_current()")).await.unwrap();
+    let mut other = PgConnection::connect(&urls.admin).await.unwrap();
+    other.execute(sqlx::raw_sql("SET application_name = 'lunch'; BEGIN; SELECT txid_current()")).await.unwrap();
     let mut forgotten = PgConnection::connect(&urls.admin).await.unwrap();
     forgotten.execute(sqlx::raw_sql("BEGIN; SELECT txid_current(); PREPARE TRANSACTION 'coffee'")).await.unwrap();
     let place = Place::embedded();
@@ -211,9 +211,9 @@ async fn a_slot_creation_that_waits_names_the_blocker_and_its_backend_is_no_stan
     second.alarms("lunch").await;
     assert!(!second.wal.report().is_ready());
     assert_ne!(shop.ask(making).await, maker);
-    somebody.execute("ROLLBACK").await.unwrap();
+    other.execute("ROLLBACK").await.unwrap();
     second.alarms("prepared transaction 'coffee' (user postgres, database postgres, prepared ").await;
-    somebody.execute("ROLLBACK PREPARED 'coffee'").await.unwrap();
+    other.execute("ROLLBACK PREPARED 'coffee'").await.unwrap();
     second.streams().await;
     let ids = shop.orders("after", 2).await;
     shop.await_exactly(&ids).await;

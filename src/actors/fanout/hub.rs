@@ -249,7 +249,7 @@ impl Hub {
         let unseen = self.page_count() == 0 || taken.resume_all;
         let pushes = PushSpans::begin(&taken, self.page_count());
         self.pushes.store(pushes.filter(|_| !unseen).map(Arc::new));
-        let run = if unseen { self.note(&taken) } else { self.encode(&taken) };
+        let run = if unseen { self.push_without_frames(&taken) } else { self.encode(&taken) };
         let to = self.journal.head();
         Promise::EveryChangeSent.broken((from + changes as u64).saturating_sub(to));
         let shared = run.filter(|(bytes, _)| !bytes.is_empty());
@@ -275,7 +275,7 @@ impl Hub {
     }
 
     /// Only the sequence numbers: they mark what is newer than a snapshot.
-    fn note(&self, taken: &TakenChanges) -> Option<(Bytes, u64)> {
+    fn push_without_frames(&self, taken: &TakenChanges) -> Option<(Bytes, u64)> {
         for number in &taken.numbers {
             self.show(*number);
             self.journal.push(*number, None);
@@ -355,7 +355,7 @@ impl Hub {
     }
 
     /// Records that frames of this event, and maybe of later ones, were handed to a page's socket.
-    pub fn count_told(&self, seconds: &Histogram, event_ms: EpochMs) {
+    pub fn observe_delay(&self, seconds: &Histogram, event_ms: EpochMs) {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds, for a histogram")]
         seconds.observe(self.clock.now_ms().saturating_sub(event_ms).max(0) as f64 / 1000.0);
     }

@@ -152,7 +152,7 @@ impl PageSubscription {
             return Some(Burst::Catalogue(catalogue));
         }
         let mut run = BytesMut::new();
-        let sent = |event_ms| self.hub.count_told(&self.hub.counts.order_seconds, event_ms);
+        let sent = |event_ms| self.hub.observe_delay(&self.hub.counts.order_seconds, event_ms);
         let mut frames = self.cell.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_into(&mut run, sent);
         if let Some(shared) = self.shared_run(&run) {
             return Some(Burst::Frames(shared, self.hub.pushes()));
@@ -194,7 +194,7 @@ impl PageSubscription {
         let shared = self.hub.run_from(at)?;
         self.stage = Stage::Follow(shared.to);
         self.hub.count_frames(shared.frames);
-        self.count_told(shared.oldest_ms);
+        self.observe_delay(shared.oldest_ms);
         self.prove();
         Some(shared.bytes.clone())
     }
@@ -253,14 +253,14 @@ impl PageSubscription {
         frames
     }
 
-    fn count_told(&self, oldest_ms: Option<EpochMs>) {
-        oldest_ms.into_iter().for_each(|at_ms| self.hub.count_told(&self.hub.counts.product_seconds, at_ms));
+    fn observe_delay(&self, oldest_ms: Option<EpochMs>) {
+        oldest_ms.into_iter().for_each(|at_ms| self.hub.observe_delay(&self.hub.counts.product_seconds, at_ms));
     }
 
     fn follow_into(&mut self, run: &mut BytesMut) -> u64 {
         let mut oldest_ms = None;
         let frames = self.follow_events_into(run, &mut oldest_ms);
-        self.count_told(oldest_ms);
+        self.observe_delay(oldest_ms);
         frames
     }
 

@@ -84,7 +84,7 @@ impl Actor for ProductActor {
         }
         let ProductMsg::Apply(work) = message;
         let keeps = bugs::is(Bug::AbortKeepsProducts) && state.is_some();
-        if !keeps && !same(state.as_ref(), work.basis.as_ref()) {
+        if !keeps && !is_same_state(state.as_ref(), work.basis.as_ref()) {
             state.clone_from(&work.basis);
         }
         let reply = self.apply_all(&work, state)?;
@@ -109,7 +109,7 @@ impl ProductActor {
             self.strike(incoming)?;
             let known = changed.as_ref().map_or(basis.as_deref(), Option::as_ref);
             let step = self.apply_one(known, incoming, &mut reply);
-            if moved(known, &step) {
+            if changes_state(known, &step) {
                 changed = Some(step.next);
             }
         }
@@ -201,7 +201,7 @@ fn placed(span: Span, record: &Record) -> Span {
 }
 
 /// Whether a step changed the state.
-fn moved(known: Option<&ProductState>, step: &Transition) -> bool {
+fn changes_state(known: Option<&ProductState>, step: &Transition) -> bool {
     match step.outcome {
         Outcome::Applied => true,
         Outcome::Unchanged => step.next.as_ref() != known,
@@ -210,7 +210,7 @@ fn moved(known: Option<&ProductState>, step: &Transition) -> bool {
 }
 
 /// Whether both are one state: states are shared, so comparing pointers is enough.
-fn same(one: Option<&Arc<ProductState>>, other: Option<&Arc<ProductState>>) -> bool {
+fn is_same_state(one: Option<&Arc<ProductState>>, other: Option<&Arc<ProductState>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         (None, None) => true,

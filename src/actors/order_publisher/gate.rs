@@ -90,9 +90,9 @@ impl Gate {
         let difference_ms = difference(append_time_ms, database_from_ms, database_to_ms);
         let agree = difference_ms.unsigned_abs() <= whole_ms(self.max_skew);
         if !agree {
-            let rested = matches!(self.mode(), PublishMode::Wal(_));
+            let was_suspended = matches!(self.mode(), PublishMode::Wal(_));
             self.skew.store(Some(std::sync::Arc::new(Skew { difference_ms, until: Instant::now() + HOLD })));
-            if !rested {
+            if !was_suspended {
                 self.alarm(WalReason::ClocksDiffer { difference_ms });
             }
         }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn rests_while_the_clocks_differ_and_tries_again() {
+    async fn is_suspended_while_the_clocks_differ_and_tries_again() {
         let gate = Gate::new(Duration::from_secs(5));
         assert_eq!(gate.mode(), PublishMode::Wal(WalReason::NotKnownYet));
         gate.set_append_time(true);
@@ -127,7 +127,7 @@ mod tests {
         assert!(!gate.compare(94_000, 100_000, 100_500));
         assert_eq!(gate.mode(), PublishMode::Wal(WalReason::ClocksDiffer { difference_ms: -6_000 }));
         assert!(!gate.compare(194_000, 200_000, 200_500));
-        assert_eq!(gate.alarms.load(Ordering::Relaxed), 1, "one alarm for one rest");
+        assert_eq!(gate.alarms.load(Ordering::Relaxed), 1, "one alarm for one suspension");
         tokio::time::advance(HOLD + Duration::from_millis(1)).await;
         assert_eq!(gate.mode(), PublishMode::Direct);
         gate.set_append_time(false);

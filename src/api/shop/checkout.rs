@@ -43,23 +43,23 @@ pub async fn place(
     State(shop): State<Arc<Shop>>,
     Extension(Trace(trace)): Extension<Trace>,
     headers: HeaderMap,
-    JsonBody { value: asked, bytes }: JsonBody<order::CheckoutRequest>,
+    JsonBody { value: body, bytes }: JsonBody<order::CheckoutRequest>,
 ) -> Result<Json<order::Order>, Failure> {
-    asked.check()?;
+    body.check()?;
     if shop.log.refusal().is_some() {
         // The order would stay pending: the log's own alarm says what to do.
         return Err(Problem::unavailable("log_unavailable", "orders cannot be taken: the event log may not be written").into());
     }
-    let session = SessionId::new(&asked.session_id)?;
+    let session = SessionId::new(&body.session_id)?;
     let key = idempotency_key(&headers)?.map(|key| IdempotencyKey::new(&key, &session, &bytes)).transpose()?;
     let request = CheckoutRequest {
-        user_id: UserId::new(asked.user_id.as_deref().filter(|user| !user.is_empty()).unwrap_or(GUEST))?,
-        publish_via: publish_via(&shop, asked.use_cdc),
-        shipping_address: asked.shipping_address.as_ref().map(|address| json!(address).to_string()),
-        payment_method: asked.payment_method.clone(),
+        user_id: UserId::new(body.user_id.as_deref().filter(|user| !user.is_empty()).unwrap_or(GUEST))?,
+        publish_via: publish_via(&shop, body.use_cdc),
+        shipping_address: body.shipping_address.as_ref().map(|address| json!(address).to_string()),
+        payment_method: body.payment_method.clone(),
         // A request names its payment method and nothing more about the payment.
         payment_info: None,
-        expected_total: asked.expected_total.map(|total| Cents::new(total.cents())).transpose()?,
+        expected_total: body.expected_total.map(|total| Cents::new(total.cents())).transpose()?,
         idempotency_key: key,
         trace,
         session_id: session,

@@ -32,7 +32,7 @@ const FRAMES_PER_SECOND: f64 = 50.0;
 /// Bytes of answers and Pongs that may wait for a page: beyond that nothing is read from it until all are written.
 const ANSWERS_MAX: usize = 16 * 1024;
 /// How long closing a connection may take, so that the page can read the reason.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Connection {
     stream: TcpStream,
@@ -116,11 +116,11 @@ impl Connection {
                     SocketCounts::count(&self.page.shop.figures.sockets.violations);
                     tracing::debug!(code, reason, "a page violated the WebSocket protocol");
                 }
-                let _ = tokio::time::timeout(FAREWELL, self.say_farewell(code, reason)).await;
+                let _ = tokio::time::timeout(CLOSE_WITHIN, self.close_in_order(code, reason)).await;
             }
             End::Cut(code, reason) => {
-                if self.say_last_word(code, reason) {
-                    let _ = tokio::time::timeout(FAREWELL, self.until_closed()).await;
+                if self.close_at_once(code, reason) {
+                    let _ = tokio::time::timeout(CLOSE_WITHIN, self.until_closed()).await;
                 }
             }
         }
@@ -293,7 +293,7 @@ impl Connection {
 
     /// Drops the waiting bytes and sends the close frame, if the socket accepts it at once: the kernel's buffer is enlarged for
     /// it, as it is full of bytes that a slow page has not read.
-    fn say_last_word(&mut self, code: CloseCode, reason: &str) -> bool {
+    fn close_at_once(&mut self, code: CloseCode, reason: &str) -> bool {
         let Some(mut last) = self.outgoing.cut() else { return false };
         last.extend_from_slice(&websocket::close(code as u16, reason));
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.stream, LAST_BUFFER_BYTES);
@@ -303,7 +303,7 @@ impl Connection {
     }
 
     /// Sends the waiting bytes and the close frame, then reads until the page has closed, too: a reset would discard the reason.
-    async fn say_farewell(&mut self, code: u16, reason: &str) {
+    async fn close_in_order(&mut self, code: u16, reason: &str) {
         self.outgoing.push(websocket::close(code, reason));
         while !self.outgoing.is_empty() {
             if self.stream.writable().await.is_err() || self.outgoing.flush(&self.stream).is_err() {
@@ -317,12 +317,12 @@ impl Connection {
         if self.stream.shutdown().await.is_err() {
             return;
         }
-        while self.stream.readable().await.is_ok() && self.is_more_thrown_away() {}
+        while self.stream.readable().await.is_ok() && self.discard_more() {}
     }
 
     /// Reads and discards; returns whether more may arrive. A function of its own, as a buffer that lives across a wait
     /// would be part of every connected page.
-    fn is_more_thrown_away(&self) -> bool {
+    fn discard_more(&self) -> bool {
         match self.stream.try_read(&mut [0; READ_BYTES]) {
             Ok(count) => count > 0,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,

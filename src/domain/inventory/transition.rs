@@ -98,7 +98,7 @@ fn add(rules: &Rules, product: &Product, input: &Input) -> Transition {
 
 fn update(rules: &Rules, known: &ProductState, wanted: &Product, input: &Input) -> Transition {
     if known.product == *wanted {
-        return Transition { next: Some(heard(rules, known, input)), effects: Vec::new(), outcome: Outcome::Unchanged };
+        return Transition { next: Some(touched(rules, known, input)), effects: Vec::new(), outcome: Outcome::Unchanged };
     }
     let next = changed(rules, known, wanted.clone(), input);
     let mut effects = Vec::with_capacity(2);
@@ -150,7 +150,7 @@ fn deduct(rules: &Rules, known: &ProductState, item: &OrderItem, input: &Input) 
     let outcome = OrderOutcome::of(item, allocated);
     let reason = deduct_reason(&outcome);
     if allocated == 0 {
-        let next = heard(rules, known, input);
+        let next = touched(rules, known, input);
         let mut fact = change(rules, known, &next, EventKind::OutOfStock, reason, input);
         fact.order = Some(outcome);
         return Transition { next: Some(next), effects: vec![Effect::Publish(fact)], outcome: Outcome::Unchanged };
@@ -183,7 +183,7 @@ fn go_stale(rules: &Rules, known: &ProductState, input: &Input) -> Transition {
 
 /// The state after an input that named the product but changed nothing. An input no later than the last one moves no deadline,
 /// and a deadline makes a product stale only once: so a stale product stays stale.
-fn heard(rules: &Rules, known: &ProductState, input: &Input) -> ProductState {
+fn touched(rules: &Rules, known: &ProductState, input: &Input) -> ProductState {
     let last_heard_ms = known.last_heard_ms.max(input.at_ms);
     let mut applied = known.applied;
     applied.advance(&input.cause);
@@ -198,7 +198,7 @@ fn heard(rules: &Rules, known: &ProductState, input: &Input) -> ProductState {
 
 /// The state after a change: its version is one higher.
 fn changed(rules: &Rules, known: &ProductState, product: Product, input: &Input) -> ProductState {
-    ProductState { product, revision: known.revision.next(), changed_at_ms: input.at_ms, ..heard(rules, known, input) }
+    ProductState { product, revision: known.revision.next(), changed_at_ms: input.at_ms, ..touched(rules, known, input) }
 }
 
 fn stock_event(before: Stock, after: Stock) -> Option<EventKind> {

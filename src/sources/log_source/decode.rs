@@ -161,13 +161,13 @@ impl RecordDecoder<'_> {
     fn product_update(&self, draft: &mut PartDraft) {
         for element in product_updates::decode(self.record) {
             let (index, part) = (element.index, element.part);
-            match element.asked {
+            match element.decoded {
                 Err(invalid) => self.dead_letter(draft, index, part.as_ref(), &invalid),
-                Ok(asked) if !self.is_ours(&asked.product_id) => self.move_on(draft, &asked.product_id, part.as_ref(), index),
-                Ok(asked) => {
+                Ok(wanted) if !self.is_ours(&wanted.product_id) => self.move_on(draft, &wanted.product_id, part.as_ref(), index),
+                Ok(wanted) => {
                     let input = Input {
-                        product_id: asked.product_id,
-                        command: asked.command,
+                        product_id: wanted.product_id,
+                        command: wanted.command,
                         cause: self.cause(index),
                         at_ms: self.at_ms,
                     };

@@ -13,12 +13,14 @@ mod actor;
 mod alarm;
 mod figures;
 mod gauge;
+mod names;
 mod new_slot;
 mod position;
 mod pump;
 mod reader;
 mod repair;
 mod report;
+mod run_end;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod server;

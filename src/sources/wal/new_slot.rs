@@ -15,11 +15,11 @@ use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Connection, Executor, FromRow};
 
 use super::alarm::Alarm;
+use super::names::Xid;
 use super::position::read_chunk;
 use super::server::{Server, ServerError};
 use super::stream::{NewSlot, StreamError};
 use super::transactions::{PublishedItem, record};
-use super::visible::Xid;
 use super::{ReadError, Step, WalConfig};
 use crate::domain::EpochMs;
 use crate::log::cdc_position::gap_record;

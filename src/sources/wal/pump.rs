@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::new_slot::Steps;
 use super::position::DurablePosition;
-use super::reader::End;
+use super::run_end::End;
 use super::server::Server;
 use super::stream::WalStream;
 use super::transactions::{Flush, Transactions};

@@ -18,9 +18,9 @@ use super::new_slot::{self, NAME_BLOCKERS_AFTER, Steps};
 use super::position::{self, StoredError};
 use super::pump::pump;
 use super::report::Phase;
+use super::run_end::End;
 use super::server::{Facts, PUBLICATION, Server, ServerError};
-use super::stream::{PgStream, StreamError, WalStream};
-use super::transactions::ProtocolError;
+use super::stream::{PgStream, WalStream};
 use super::{ReadError, Step, WalContext};
 #[cfg(feature = "seeded-bugs")]
 use crate::bugs::{self, Bug};
@@ -39,15 +39,6 @@ const INSPECT_PATIENCE: Duration = Duration::from_secs(1);
 const MIGRATING: &str = "the database's tables are being migrated";
 /// How long the log may take to remember an alarm.
 const REMEMBER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why a run of the reader ended.
-#[derive(Debug)]
-pub(super) enum End {
-    /// Another reader has the slot.
-    SlotInUse,
-    Alarm(Alarm),
-    Failed(ReadError),
-}
 
 /// Reads until something fails. Alarms are shown and waited out in here.
 pub(super) async fn run(context: &WalContext) -> ReadError {
@@ -191,63 +182,5 @@ async fn remember_gap(context: &WalContext, alarm: &Alarm) -> Result<(), LogErro
             Ok(())
         }
         Err(StoredError::Log(error)) => Err(error),
-    }
-}
-
-impl From<Alarm> for End {
-    fn from(alarm: Alarm) -> Self {
-        Self::Alarm(alarm)
-    }
-}
-
-impl From<ServerError> for End {
-    fn from(error: ServerError) -> Self {
-        ReadError::from(error).into()
-    }
-}
-
-impl From<StreamError> for End {
-    fn from(error: StreamError) -> Self {
-        ReadError::from(error).into()
-    }
-}
-
-impl From<LogError> for End {
-    fn from(error: LogError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<StoredError> for End {
-    fn from(error: StoredError) -> Self {
-        match error {
-            StoredError::Log(error) => error.into(),
-            StoredError::Alarm(alarm) => Self::Alarm(alarm),
-        }
-    }
-}
-
-impl From<ProtocolError> for End {
-    fn from(error: ProtocolError) -> Self {
-        match error {
-            ProtocolError::Column(column) => Self::Alarm(Alarm::Column { column: column.to_owned() }),
-            ProtocolError::PartMissing(commit) => Self::Alarm(Alarm::PartMissing { commit }),
-            ProtocolError::Order(_) => Self::Failed(ReadError::Protocol(error)),
-        }
-    }
-}
-
-impl From<ReadError> for End {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Alarm(alarm) | ReadError::Server(ServerError::Alarm(alarm)) => Self::Alarm(alarm),
-            ReadError::Stream(StreamError::SlotInUse) => Self::SlotInUse,
-            ReadError::Stream(StreamError::Ended(reason)) if reason.contains("unsupported startup parameter") => {
-                Self::Alarm(Alarm::Pooler { reason })
-            }
-            ReadError::Server(_) | ReadError::Stream(_) | ReadError::Log(_) | ReadError::Protocol(_) | ReadError::Actor(_) => {
-                Self::Failed(error)
-            }
-        }
     }
 }

@@ -7,13 +7,11 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Executor, FromRow};
 
 use super::alarm::Alarm;
-use super::transactions::TABLE;
+use super::names::{APPLICATION, TABLE};
 use crate::domain::EpochMs;
 use crate::store::PIN_SCHEMA;
 use crate::wire::topics::cdc_position::Lsn;
 
-/// The application name of our connections: a slot that is read under this name has a KartShoppe reader.
-pub(super) const APPLICATION: &str = "kartshoppe-cdc";
 /// The publication of the migrations.
 pub const PUBLICATION: &str = "kartshoppe_order_items";
 /// The columns that an event is made of, and the one that the filter asks. `tracestate` may be missing: a publication that was

@@ -13,8 +13,7 @@ use pg_walstream::{
     ReplicationStreamConfig, RetryConfig, RowData, SlotType,
 };
 
-use super::server::APPLICATION;
-use super::visible::Xid;
+use super::names::{APPLICATION, Xid};
 use crate::domain::EpochMs;
 use crate::wire::topics::cdc_position::Lsn;
 

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use opentelemetry::trace::SpanKind;
 
+use super::names::{TABLE, Xid};
 use super::stream::{RowValue, WalEvent, WalRow};
-use super::visible::Xid;
 use crate::config::RoleName;
 use crate::domain::EpochMs;
 use crate::domain::ids::{OrderId, OrderItemId, ProductId, Quantity};
@@ -21,9 +21,6 @@ use crate::wire::topics::cdc_position::{CdcPosition, Lsn};
 use crate::wire::topics::order_event::{OrderEvent, OrderSource, Wish};
 use crate::wire::topics::output;
 use crate::wire::topics::record::Headers;
-
-/// The published table.
-pub const TABLE: &str = "order_items";
 
 /// Why the stream cannot be what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

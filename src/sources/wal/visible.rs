@@ -6,11 +6,9 @@
 
 use std::time::Duration;
 
+use super::names::Xid;
 use super::server::{Server, ServerError, in_time};
 use crate::clock::Backoff;
-
-/// A transaction's number, as the stream has it: without its epoch.
-pub type Xid = u32;
 
 /// Half of all numbers are in the future of any of them.
 const FUTURE: Xid = 1 << 31;

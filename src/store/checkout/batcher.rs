@@ -27,7 +27,7 @@ pub trait Batchable: Clone + Send + Sync + fmt::Debug + 'static {
     fn claims(&self) -> impl Iterator<Item = &str>;
 
     /// Runs them all in one statement: returns an answer for each, in their order; after an error nothing was done.
-    fn ask(store: &Store, calls: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
+    fn run_together(store: &Store, calls: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
 
 /// Runs calls of one kind in groups.
@@ -107,7 +107,7 @@ async fn serve<C: Batchable>(store: &Store, group: Vec<WaitingCall<C>>) {
     if calls.is_empty() {
         return;
     }
-    match C::ask(store, &calls).await {
+    match C::run_together(store, &calls).await {
         Ok(given) => {
             for (answer, given) in answers.into_iter().zip(given) {
                 let _ = answer.send(Ok(given));
@@ -115,7 +115,7 @@ async fn serve<C: Batchable>(store: &Store, group: Vec<WaitingCall<C>>) {
         }
         Err(error) if calls.len() > 1 && error.is_undone() => {
             let alone = calls.iter().zip(answers).map(|(call, answer)| async move {
-                let given = C::ask(store, std::slice::from_ref(call)).await;
+                let given = C::run_together(store, std::slice::from_ref(call)).await;
                 let _ = answer.send(given.and_then(|mut given| given.pop().ok_or(StoreError::Contended { doing: "answer" })));
             });
             futures_util::future::join_all(alone).await;

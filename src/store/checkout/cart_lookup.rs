@@ -44,7 +44,7 @@ impl Batchable for CartLookup {
         std::iter::empty()
     }
 
-    async fn ask(store: &Store, calls: &[Self]) -> Result<Vec<Self::Answer>, StoreError> {
+    async fn run_together(store: &Store, calls: &[Self]) -> Result<Vec<Self::Answer>, StoreError> {
         let session_ids: Vec<String> = calls.iter().map(|call| call.session_id.to_string()).collect();
         let keys: Vec<Option<String>> = calls.iter().map(|call| call.key.clone()).collect();
         let unscoped_keys: Vec<Option<String>> = calls.iter().map(|call| call.unscoped_key.clone()).collect();

@@ -50,7 +50,7 @@ impl Batchable for Write {
         std::iter::once(self.session_id.as_str())
     }
 
-    async fn ask(store: &Store, calls: &[Self]) -> Result<Vec<Self::Answer>, StoreError> {
+    async fn run_together(store: &Store, calls: &[Self]) -> Result<Vec<Self::Answer>, StoreError> {
         let orders = json(calls.iter().map(OrderRow::of));
         let items = json(calls.iter().flat_map(|call| call.order.items.iter().map(|item| ItemRow::of(call, item))));
         let direct_expiry_ms = in_ms(store.options.direct_expiry);

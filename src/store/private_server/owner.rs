@@ -78,11 +78,11 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         let inner = top.path().join("inner");
         fs::create_dir(&inner).unwrap();
-        let stranger = Owner { uid: 54_321, gid: 54_321 };
+        let other_user = Owner { uid: 54_321, gid: 54_321 };
         fs::set_permissions(top.path(), fs::Permissions::from_mode(0o711)).unwrap();
-        assert!(stranger.reaches(&inner));
+        assert!(other_user.reaches(&inner));
         fs::set_permissions(top.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        assert!(!stranger.reaches(&inner));
+        assert!(!other_user.reaches(&inner));
         let ours = fs::metadata(top.path()).unwrap();
         assert!(Owner { uid: ours.uid(), gid: ours.gid() }.reaches(&inner));
     }

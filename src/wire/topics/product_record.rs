@@ -177,8 +177,8 @@ mod tests {
         let gone = tombstone(&state().product.id, left, 2, &Cause::File { index: 0 }, None);
         assert_eq!((&gone.value, gone.headers.get_str(headers::REVISION)), (&None, Some("8;3")));
         assert_eq!(decode(&read(gone.clone()), 1), Ok(Restored::Removed(state().product.id, left)));
-        let strangers = Record { headers: Headers::none(), ..read(gone) };
-        assert_eq!(decode(&strangers, 1), Ok(Restored::Removed(state().product.id, None)));
+        let foreign = Record { headers: Headers::none(), ..read(gone) };
+        assert_eq!(decode(&foreign, 1), Ok(Restored::Removed(state().product.id, None)));
 
         let foreign = decode(&Record { headers: Headers::none(), ..read(written()) }, 10);
         let Ok(Restored::Foreign(foreign)) = foreign else { panic!("{foreign:?}") };

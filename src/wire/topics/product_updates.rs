@@ -26,7 +26,7 @@ pub struct Element {
     pub index: u32,
     /// The element's own bytes; `None` if it is the whole record.
     pub part: Option<Bytes>,
-    pub asked: Result<ProductCommand, Invalid>,
+    pub decoded: Result<ProductCommand, Invalid>,
 }
 
 /// A command with the product it is for.
@@ -41,15 +41,15 @@ pub struct ProductCommand {
 pub fn decode(record: &Record) -> Vec<Element> {
     let key = record.key.as_deref().filter(|key| !key.is_empty());
     let Some(value) = &record.value else {
-        return vec![Element { index: 0, part: None, asked: removal(key) }];
+        return vec![Element { index: 0, part: None, decoded: removal(key) }];
     };
     if !is_array(value) {
-        let asked = product::decode(value).and_then(|product| upsert(product, key));
-        return vec![Element { index: 0, part: None, asked }];
+        let decoded = product::decode(value).and_then(|product| upsert(product, key));
+        return vec![Element { index: 0, part: None, decoded }];
     }
     match parts(value) {
         Ok(parts) => (0..).zip(parts).map(|(index, part)| element(value, index, part, key)).collect(),
-        Err(invalid) => vec![Element { index: 0, part: None, asked: Err(invalid) }],
+        Err(invalid) => vec![Element { index: 0, part: None, decoded: Err(invalid) }],
     }
 }
 
@@ -76,8 +76,8 @@ fn is_array(value: &[u8]) -> bool {
 
 fn element(record: &Bytes, index: u32, part: &RawValue, key: Option<&[u8]>) -> Element {
     let json = part.get().as_bytes();
-    let asked = product::decode(json).and_then(|product| upsert(product, key));
-    Element { index, part: Some(record.slice_ref(json)), asked }
+    let decoded = product::decode(json).and_then(|product| upsert(product, key));
+    Element { index, part: Some(record.slice_ref(json)), decoded }
 }
 
 fn upsert(product: Product, key: Option<&[u8]>) -> Result<ProductCommand, Invalid> {
@@ -118,9 +118,9 @@ mod tests {
         Record { topic: Topic::ProductUpdates, partition: 1, offset: 7, append_time_ms: 5, key, value, headers: Headers::none() }
     }
 
-    /// What was asked, in short: index, `+` product, `-` product or `!` kind of refusal.
-    fn asked(key: Option<&str>, value: Option<&str>) -> Vec<String> {
-        let short = |element: Element| match element.asked {
+    /// What was decoded, in short: index, `+` product, `-` product or `!` kind of refusal.
+    fn short_of(key: Option<&str>, value: Option<&str>) -> Vec<String> {
+        let short = |element: Element| match element.decoded {
             Ok(ProductCommand { product_id, command: Command::Upsert(_) }) => format!("{}+{product_id}", element.index),
             Ok(ProductCommand { product_id, .. }) => format!("{}-{product_id}", element.index),
             Err(invalid) => format!("{}!{}", element.index, invalid.kind()),
@@ -130,42 +130,42 @@ mod tests {
 
     #[test]
     fn one_product_an_array_or_a_removal() {
-        assert_eq!(asked(Some("MUG"), Some(MUG)), ["0+MUG"]);
-        assert_eq!(asked(None, Some(MUG)), ["0+MUG"]);
-        assert_eq!(asked(Some(""), Some(MUG)), ["0+MUG"]);
-        assert_eq!(asked(None, Some(&format!(" [{MUG},\n{POT}]"))), ["0+MUG", "1+POT"]);
-        assert_eq!(asked(None, Some("[]")), [""; 0]);
-        assert_eq!(asked(Some("MUG"), None), ["0-MUG"]);
+        assert_eq!(short_of(Some("MUG"), Some(MUG)), ["0+MUG"]);
+        assert_eq!(short_of(None, Some(MUG)), ["0+MUG"]);
+        assert_eq!(short_of(Some(""), Some(MUG)), ["0+MUG"]);
+        assert_eq!(short_of(None, Some(&format!(" [{MUG},\n{POT}]"))), ["0+MUG", "1+POT"]);
+        assert_eq!(short_of(None, Some("[]")), [""; 0]);
+        assert_eq!(short_of(Some("MUG"), None), ["0-MUG"]);
     }
 
     #[test]
     fn a_broken_element_is_refused_by_itself_with_its_own_bytes() {
         let value = format!(r#"[{MUG}, {{"productId":"BAD"}}, [1], {POT}]"#);
-        assert_eq!(asked(None, Some(&value)), ["0+MUG", "1!MalformedJson", "2!MalformedJson", "3+POT"]);
+        assert_eq!(short_of(None, Some(&value)), ["0+MUG", "1!MalformedJson", "2!MalformedJson", "3+POT"]);
         let elements = decode(&record(None, Some(&value)));
         assert_eq!(elements[1].part.as_deref(), Some(br#"{"productId":"BAD"}"#.as_slice()));
         assert_eq!(elements[3].part.as_deref(), Some(POT.as_bytes()));
-        assert_eq!(elements[1].asked.as_ref().unwrap_err().to_string(), "name is missing at line 1 column 19");
+        assert_eq!(elements[1].decoded.as_ref().unwrap_err().to_string(), "name is missing at line 1 column 19");
     }
 
     #[test]
     fn keys_must_name_the_product() {
-        assert_eq!(asked(Some("POT"), Some(MUG)), ["0!KeyMismatch"]);
-        assert_eq!(asked(Some("POT"), Some(&format!("[{MUG},{POT}]"))), ["0!KeyMismatch", "1+POT"]);
-        assert_eq!(asked(None, None), ["0!KeylessTombstone"]);
-        assert_eq!(asked(Some(&"x".repeat(51)), None), ["0!InvalidValue"]);
+        assert_eq!(short_of(Some("POT"), Some(MUG)), ["0!KeyMismatch"]);
+        assert_eq!(short_of(Some("POT"), Some(&format!("[{MUG},{POT}]"))), ["0!KeyMismatch", "1+POT"]);
+        assert_eq!(short_of(None, None), ["0!KeylessTombstone"]);
+        assert_eq!(short_of(Some(&"x".repeat(51)), None), ["0!InvalidValue"]);
         let mut raw = record(None, None);
         raw.key = Some(Bytes::from_static(b"\xff"));
-        assert_eq!(decode(&raw)[0].asked.as_ref().unwrap_err().kind(), "MalformedJson");
+        assert_eq!(decode(&raw)[0].decoded.as_ref().unwrap_err().kind(), "MalformedJson");
     }
 
     #[test]
     fn a_record_that_is_no_json_is_refused_whole() {
         for value in ["", " ", "{", "[1,", "\u{0}\u{0}\u{0}\u{0}\u{1}avro", "\"text\"", "null"] {
-            assert_eq!(asked(Some("MUG"), Some(value)), ["0!MalformedJson"], "{value}");
+            assert_eq!(short_of(Some("MUG"), Some(value)), ["0!MalformedJson"], "{value}");
         }
         let deep = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(asked(None, Some(&deep)), ["0!MalformedJson"]);
+        assert_eq!(short_of(None, Some(&deep)), ["0!MalformedJson"]);
     }
 
     #[test]

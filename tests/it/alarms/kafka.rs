@@ -9,8 +9,8 @@ use kartshoppe::telemetry::alarms::Cause;
 use rdkafka::consumer::Consumer;
 use serde_json::Value;
 
+use crate::kafka_foreign_records::alter;
 use crate::kafka_positions::{Administrator, ends};
-use crate::kafka_strangers::alter;
 use crate::support::alarm::{all_over, is_over, on_metrics, stands};
 use crate::support::engine::{Ledger, ids, order, product, until_committed};
 use crate::support::kafka::{Broker, prefix};

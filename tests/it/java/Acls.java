@@ -14,7 +14,7 @@ import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
 
 /**
- * An administrator of rights. Arguments: bootstrap servers, principal. Each line of standard input is one change, its parts separated
+ * An administrator of permissions. Arguments: bootstrap servers, principal. Each line of standard input is one change, its parts separated
  * by tabs: grant or revoke, the type of the resource, what its name begins with, the operations with commas. Prints a line for each
  * when the broker enforces it.
  */
@@ -25,20 +25,20 @@ public class Acls {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 String[] parts = line.split("\t");
                 ResourcePattern resource = new ResourcePattern(ResourceType.valueOf(parts[1]), parts[2], PatternType.PREFIXED);
-                List<AclBinding> rights = new ArrayList<>();
+                List<AclBinding> permissions = new ArrayList<>();
                 for (String operation : parts[3].split(",")) {
-                    rights.add(new AclBinding(resource, new AccessControlEntry(
+                    permissions.add(new AclBinding(resource, new AccessControlEntry(
                         arguments[1], "*", AclOperation.valueOf(operation), AclPermissionType.ALLOW)));
                 }
                 boolean granted = parts[0].equals("grant");
                 if (granted) {
-                    admin.createAcls(rights).all().get();
+                    admin.createAcls(permissions).all().get();
                 } else {
-                    admin.deleteAcls(rights.stream().map(AclBinding::toFilter).toList()).all().get();
+                    admin.deleteAcls(permissions.stream().map(AclBinding::toFilter).toList()).all().get();
                 }
                 // The controller answers before the broker applies the change; the broker describes what it enforces.
-                for (AclBinding right : rights) {
-                    while (admin.describeAcls(right.toFilter()).values().get().isEmpty() == granted) {
+                for (AclBinding permission : permissions) {
+                    while (admin.describeAcls(permission.toFilter()).values().get().isEmpty() == granted) {
                         Thread.sleep(5);
                     }
                 }

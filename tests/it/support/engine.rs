@@ -288,8 +288,8 @@ impl Ledger {
         let said = self.events.iter().filter(|event| event.event_type != expired);
         for outcome in said.filter_map(|event| event.order.as_ref()) {
             let item = outcome.order_item_id.as_ref().unwrap().to_string();
-            let former = outcomes.insert(item.clone(), (outcome.allocated, outcome.shortfall));
-            assert_eq!(former, None, "{item} has two outcomes");
+            let previous = outcomes.insert(item.clone(), (outcome.allocated, outcome.shortfall));
+            assert_eq!(previous, None, "{item} has two outcomes");
         }
         outcomes
     }

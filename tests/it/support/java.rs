@@ -51,12 +51,12 @@ fn parse(line: &str) -> Read {
 }
 
 /// An administrator who grants and revokes permissions of one principal.
-pub struct Rights {
+pub struct Permissions {
     administrator: Child,
     answers: BufReader<ChildStdout>,
 }
 
-impl Rights {
+impl Permissions {
     /// `address` is the listener on which the administrator is allowed.
     pub fn of(principal: &str, address: &str) -> Self {
         let mut java = program("Acls.java", &[address, principal]);
@@ -84,7 +84,7 @@ impl Rights {
     }
 }
 
-impl Drop for Rights {
+impl Drop for Permissions {
     fn drop(&mut self) {
         drop(self.administrator.stdin.take());
         self.administrator.wait().unwrap();

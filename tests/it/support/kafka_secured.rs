@@ -22,7 +22,7 @@ pub struct Secured {
     /// The CA of the broker's certificate, which is the certificate itself.
     pub authority: PathBuf,
     /// Another CA with the same name.
-    pub stranger: PathBuf,
+    pub unknown_ca: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -33,7 +33,7 @@ pub fn secured() -> Option<Secured> {
     }
     let folder = tempfile::tempdir().unwrap();
     let (store, authority) = certificate(folder.path(), "broker");
-    let (_, stranger) = certificate(folder.path(), "stranger");
+    let (_, unknown_ca) = certificate(folder.path(), "unknown_ca");
     let module = "org.apache.kafka.common.security";
     let broker = Broker::own(&[
         "listener.security.protocol.map=CLIENT:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -51,7 +51,7 @@ pub fn secured() -> Option<Secured> {
         &format!("--add-scram=SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
         &format!("--add-scram=SCRAM-SHA-512=[name={CLERK},password={PASSWORD}]"),
     ])?;
-    Some(Secured { broker, authority, stranger, _folder: folder })
+    Some(Secured { broker, authority, unknown_ca, _folder: folder })
 }
 
 /// Creates a key for this machine and its self-signed certificate: the key store with both, and the certificate as PEM.

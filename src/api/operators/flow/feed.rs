@@ -15,9 +15,9 @@ pub(super) type Taking = Pin<Box<dyn Future<Output = Bytes> + Send>>;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Feed(Arc<Inner>);
+pub(super) struct Feed(Arc<FeedState>);
 
-struct Inner {
+struct FeedState {
     every: Duration,
     take: Box<dyn Fn() -> Taking + Send + Sync>,
     newest: watch::Sender<Option<Bytes>>,
@@ -30,7 +30,7 @@ impl Feed {
     /// Takes nothing before the first viewer.
     pub fn new(every: Duration, take: Box<dyn Fn() -> Taking + Send + Sync>, lifeline: Lifeline) -> Self {
         let newest = watch::Sender::new(None);
-        Self(Arc::new(Inner { every, take, newest, is_running: Mutex::new(false), lifeline }))
+        Self(Arc::new(FeedState { every, take, newest, is_running: Mutex::new(false), lifeline }))
     }
 
     /// Follows the newest value; `None` until the first one exists.
@@ -49,7 +49,7 @@ impl Feed {
     }
 }
 
-impl Inner {
+impl FeedState {
     async fn run(&self) {
         let mut tick = interval(self.every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

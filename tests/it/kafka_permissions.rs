@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::alarm::{is_over, stands};
 use crate::support::engine::{Ledger, ids, order, product, until_committed};
-use crate::support::java::Rights;
+use crate::support::java::Permissions;
 use crate::support::kafka::prefix;
 use crate::support::kafka_secured::{CLERK, PASSWORD, Secured, USER, secured};
 use crate::support::log::append;
@@ -60,8 +60,8 @@ async fn options(secured: &Secured, prefix: &str, catalogue: &std::path::Path) -
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_permission_is_named_and_work_resumes_once_it_is_granted() {
     let Some(secured) = secured() else { return };
-    let mut rights = Rights::of(&format!("User:{CLERK}"), &secured.broker.internal_address());
-    let prefix = prefix("rights");
+    let mut permissions = Permissions::of(&format!("User:{CLERK}"), &secured.broker.internal_address());
+    let prefix = prefix("permissions");
     let (group, id) = (format!("{prefix}kartshoppe-inventory"), format!("{prefix}kartshoppe-inventory-"));
     let files = tempfile::tempdir().unwrap();
     let mut server = Server::launch(options(&secured, &prefix, &files.path().join("products.json")).await);
@@ -71,15 +71,15 @@ async fn a_missing_permission_is_named_and_work_resumes_once_it_is_granted() {
     let topic = format!("--topic {prefix}");
     server.until_not_ready_because(&missing("CREATE", &topic)).await;
     let pid = server.info.pid;
-    rights.grant("TOPIC", &prefix, "CREATE,DESCRIBE,DESCRIBE_CONFIGS");
+    permissions.grant("TOPIC", &prefix, "CREATE,DESCRIBE,DESCRIBE_CONFIGS");
     server.until_not_ready_because(&missing("WRITE", &format!("--transactional-id {id}"))).await;
-    rights.grant("TRANSACTIONAL_ID", &id, "WRITE");
+    permissions.grant("TRANSACTIONAL_ID", &id, "WRITE");
     server.until_not_ready_because(&missing("READ", &format!("--group {group}"))).await;
-    rights.grant("GROUP", &group, "READ");
+    permissions.grant("GROUP", &group, "READ");
     server.until_not_ready_because(&missing("READ", &topic)).await;
-    rights.grant("TOPIC", &prefix, "READ");
+    permissions.grant("TOPIC", &prefix, "READ");
     server.until_not_ready_because(&missing("WRITE", &topic)).await;
-    rights.grant("TOPIC", &prefix, "WRITE");
+    permissions.grant("TOPIC", &prefix, "WRITE");
     server.wait_until_ready().await;
     server.until_products(PRODUCTS).await;
     // The WAL reader writes under the name of its slot.
@@ -87,7 +87,7 @@ async fn a_missing_permission_is_named_and_work_resumes_once_it_is_granted() {
     let (status, body) = server.operate("/admin/roles/cdc/start", &Value::Null).await;
     assert_eq!(status, 200, "{body}");
     server.until_not_ready_because(&missing("WRITE", &format!("--transactional-id {slot}"))).await;
-    rights.grant("TRANSACTIONAL_ID", &slot, "WRITE");
+    permissions.grant("TRANSACTIONAL_ID", &slot, "WRITE");
     server.wait_until_ready().await;
 
     // The same with a shop that has work.
@@ -100,11 +100,11 @@ async fn a_missing_permission_is_named_and_work_resumes_once_it_is_granted() {
     ];
     let mut orders = 0;
     for (kind, name, operation, said) in &later {
-        rights.revoke(kind, name, operation);
+        permissions.revoke(kind, name, operation);
         orders += order_of_each(&log, orders).await;
         let told = server.until_not_ready_because(said).await;
         println!("{kind} {operation}: {told}");
-        rights.grant(kind, name, operation);
+        permissions.grant(kind, name, operation);
         orders += order_of_each(&log, orders).await;
         let served = tokio::time::timeout(PATIENCE, until_committed(&log)).await;
         assert!(served.is_ok(), "it does not go on after {kind} {operation}\n{}", server.log_tail());
@@ -124,27 +124,27 @@ async fn order_of_each(log: &dyn EventLog, from: usize) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_permission_that_only_checks_need_is_a_warning() {
     let Some(secured) = secured() else { return };
-    let mut rights = Rights::of(&format!("User:{CLERK}"), &secured.broker.internal_address());
+    let mut permissions = Permissions::of(&format!("User:{CLERK}"), &secured.broker.internal_address());
     let prefix = prefix("looks");
     let (group, id) = (format!("{prefix}kartshoppe-inventory"), format!("{prefix}kartshoppe-inventory-"));
-    rights.grant("TRANSACTIONAL_ID", &id, "WRITE");
-    rights.grant("GROUP", &group, "READ");
+    permissions.grant("TRANSACTIONAL_ID", &id, "WRITE");
+    permissions.grant("GROUP", &group, "READ");
     for topic in Topic::ALL.into_iter().filter(|topic| *topic != Topic::Health) {
-        rights.grant("TOPIC", &format!("{prefix}{}", topic.name()), "CREATE,DESCRIBE,DESCRIBE_CONFIGS,READ,WRITE");
+        permissions.grant("TOPIC", &format!("{prefix}{}", topic.name()), "CREATE,DESCRIBE,DESCRIBE_CONFIGS,READ,WRITE");
     }
     let health = format!("{prefix}{}", Topic::Health.name());
-    rights.grant("TOPIC", &health, "CREATE,DESCRIBE,DESCRIBE_CONFIGS,READ");
+    permissions.grant("TOPIC", &health, "CREATE,DESCRIBE,DESCRIBE_CONFIGS,READ");
     let files = tempfile::tempdir().unwrap();
     let options = options(&secured, &prefix, &files.path().join("products.json")).await;
     let options = options.set("KARTSHOPPE__HEALTH__TRIAL_WRITE_AFTER", "1s");
     let server = Server::start(options).await;
     stands(&server, Cause::TrialWriteRefused, &["the topic health cannot be created or written to"]).await;
-    rights.grant("TOPIC", &health, "WRITE");
+    permissions.grant("TOPIC", &health, "WRITE");
     is_over(&server, Cause::TrialWriteRefused).await;
     let products = format!("{prefix}{}", Topic::Products.name());
-    rights.revoke("TOPIC", &products, "DESCRIBE_CONFIGS");
+    permissions.revoke("TOPIC", &products, "DESCRIBE_CONFIGS");
     let words = ["the settings of products cannot be read", "--operation DESCRIBE_CONFIGS"];
     stands(&server, Cause::TopicPolicyUnknown, &words).await;
-    rights.grant("TOPIC", &products, "DESCRIBE_CONFIGS");
+    permissions.grant("TOPIC", &products, "DESCRIBE_CONFIGS");
     is_over(&server, Cause::TopicPolicyUnknown).await;
 }
