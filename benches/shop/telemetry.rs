@@ -9,21 +9,25 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Extent;
-use super::figures::{cpu, per_second, percent, resident, thousands};
+use super::figures::{cpu, per_second, resident, thousands};
 use super::reading::reads;
 use super::server::{Options, Server};
 use super::table::Table;
 
 const PAIRS: usize = 7;
+/// Of a collector that is frozen, and as many of one that is not.
+const TURNS: u32 = 3;
 const UPDATES_AT_ONCE: usize = 50;
 const BUYERS: usize = 8;
 
 /// Compares servers that live side by side, as the machine drifts.
 pub async fn measure(table: &mut Table, extent: &Extent) {
-    let collector = collector(true).await;
+    let (_answers, is_frozen) = watch::channel(false);
+    let collector = collector(is_frozen).await;
     let off = Server::start_filled(Options::default()).await;
     let sampled = Server::start_filled(sent_to(collector)).await;
     let full = Server::start_filled(sent_to(collector).set("OTEL_TRACES_SAMPLER", "always_on")).await;
@@ -148,56 +152,93 @@ async fn buy(shop: &Server, number: usize) {
     assert_eq!(status, 200, "{order}");
 }
 
-/// A collector that accepts and never answers, beside one that does: purchases a second, memory, and what was dropped.
+/// A collector that stops to answer and goes on, in turns, below one process: purchases a second, memory, and what was dropped.
 async fn frozen(table: &mut Table, extent: &Extent) {
-    let time = if extent.pages >= 1_000 { Duration::from_secs(60) } else { extent.steady * 3 };
-    let mut figures = Vec::new();
-    for answers in [true, false] {
-        let options = sent_to(collector(answers).await).set("OTEL_TRACES_SAMPLER", "always_on");
-        let shop = Arc::new(Server::start_filled(options).await);
-        purchases(&shop, Until::Count(200)).await;
-        let (before, began) = (resident(shop.info.pid), Instant::now());
-        let count = purchases(&shop, Until::Time(began + time)).await;
-        let grown = resident(shop.info.pid).saturating_sub(before) / 1024 / 1024;
-        let text = shop.http.get(shop.admin("/metrics")).send().await.unwrap().text().await.unwrap();
-        let dropped = text.lines().filter(|line| line.starts_with("kartshoppe_telemetry_spans_dropped_total{"));
-        let dropped: f64 = dropped.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum();
-        figures.push((per_second(count, began.elapsed()), grown, dropped));
+    // A minute of it in a full run, in turns that outlast the exporter's time limit of ten seconds.
+    let turn = if extent.pages >= 1_000 { Duration::from_secs(60) / TURNS } else { extent.steady * 2 };
+    let (freeze, is_frozen) = watch::channel(false);
+    let options = sent_to(collector(is_frozen).await).set("OTEL_TRACES_SAMPLER", "always_on");
+    let shop = Arc::new(Server::start_filled(options).await);
+    purchases(&shop, Until::Count(200)).await;
+    let before = resident(shop.info.pid);
+    let mut turns = [const { Vec::new() }; 2];
+    for place in 0..2 * TURNS {
+        // Each begins as often as it comes last.
+        let is_frozen = (place / 2 + place) % 2 == 1;
+        freeze.send_replace(is_frozen);
+        turns[usize::from(is_frozen)].push(Turn::of(&shop, turn).await);
     }
-    let [(rate, grown, dropped), (frozen_rate, frozen_grown, frozen_dropped)] = figures[..] else { return };
+    freeze.send_replace(false);
+    let [well, frozen] = turns;
+    let rate = |turns: &[Turn]| median(turns.iter().map(|turn| turn.rate).collect());
+    let ratio = median(frozen.iter().zip(&well).map(|(frozen, well)| frozen.rate / well.rate).collect());
+    let sum = |turns: &[Turn], of: fn(&Turn) -> f64| turns.iter().map(of).sum::<f64>();
+    let grown = |turns: &[Turn]| sum(turns, |turn| turn.grown) / 1024.0 / 1024.0;
+    let dropped = |turns: &[Turn]| thousands(sum(turns, |turn| turn.dropped));
     table.info(
-        format!("collector frozen for {} s, every trace", time.as_secs()),
+        format!("collector frozen for {} s in {TURNS} turns, every trace", (turn * TURNS).as_secs()),
         format!(
-            "{frozen_rate:.0} purchases/s ({}), {frozen_grown} MB more, {} spans dropped",
-            percent(frozen_rate, rate),
-            thousands(frozen_dropped)
+            "{:.0} purchases/s (x {ratio:.3}), {:.0} MB more, {} spans dropped",
+            rate(&frozen),
+            grown(&frozen),
+            dropped(&frozen)
         ),
-        format!("one that answers: {rate:.0}/s, {grown} MB more, {} dropped", thousands(dropped)),
+        format!(
+            "while it answers: {:.0}/s, {:.0} MB more, {} dropped; resident {} MB before, {} MB after",
+            rate(&well),
+            grown(&well),
+            dropped(&well),
+            before / 1024 / 1024,
+            resident(shop.info.pid) / 1024 / 1024
+        ),
     );
 }
 
-/// Takes everything over HTTP and says that it is well, or never says anything.
-async fn collector(answers: bool) -> SocketAddr {
+/// What a while of purchases showed.
+struct Turn {
+    rate: f64,
+    /// Bytes of resident memory.
+    grown: f64,
+    dropped: f64,
+}
+
+impl Turn {
+    async fn of(shop: &Arc<Server>, time: Duration) -> Self {
+        let (memory, dropped, began) = (resident(shop.info.pid), dropped(shop).await, Instant::now());
+        let count = purchases(shop, Until::Time(began + time)).await;
+        let rate = per_second(count, began.elapsed());
+        let grown = resident(shop.info.pid) as f64 - memory as f64;
+        Self { rate, grown, dropped: self::dropped(shop).await - dropped }
+    }
+}
+
+/// Spans that did not reach the collector so far.
+async fn dropped(shop: &Server) -> f64 {
+    let text = shop.http.get(shop.admin("/metrics")).send().await.unwrap().text().await.unwrap();
+    let dropped = text.lines().filter(|line| line.starts_with("kartshoppe_telemetry_spans_dropped_total{"));
+    dropped.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+}
+
+/// Takes everything over HTTP and says that it is well, but reads and says nothing while it is frozen.
+async fn collector(is_frozen: watch::Receiver<bool>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        let mut kept = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {
-            if answers {
-                tokio::spawn(answer(stream));
-            } else {
-                kept.push(stream);
-            }
+            tokio::spawn(answer(stream, is_frozen.clone()));
         }
     });
     address
 }
 
-async fn answer(mut stream: TcpStream) {
+async fn answer(mut stream: TcpStream, mut is_frozen: watch::Receiver<bool>) {
     let mut head = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let end = loop {
+            if is_frozen.wait_for(|is_frozen| !is_frozen).await.is_err() {
+                return;
+            }
             if let Some(at) = head.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
@@ -215,6 +256,9 @@ async fn answer(mut stream: TcpStream) {
             }
         }
         head.drain(..end + length);
+        if is_frozen.wait_for(|is_frozen| !is_frozen).await.is_err() {
+            return;
+        }
         if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.is_err() {
             return;
         }
