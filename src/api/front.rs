@@ -24,7 +24,7 @@ use super::body::BodyLimits;
 use super::figures::Figures;
 use super::gate::{self, OperatorsGate, ShopGate};
 use super::health::NOT_READY;
-use super::observe::Trace;
+use super::observe::{Head, Trace, set_status};
 use super::page;
 use super::problem::Problem;
 use super::server::{Handler, OutBody, Peer, Reply, RequestBody};
@@ -100,8 +100,8 @@ impl ShopFront {
         Self { gate, catalog, hot, requests, inner: Arc::new(SharedFront { router, limits, waiting }) }
     }
 
-    /// A plain request for an existing product. Everything else takes the slow path, where spans are made.
-    fn hot_path(&self, parts: &Parts) -> Option<Response<OutBody>> {
+    /// A plain request for an existing product, with its span where it is recorded. Everything else takes the slow path.
+    fn hot_path(&self, parts: &Parts, recorded: Option<&Entry>) -> Option<Response<OutBody>> {
         let headers = &parts.headers;
         let id = parts.uri.path().strip_prefix(PRODUCT_PREFIX)?;
         let plain = parts.method == Method::GET
@@ -115,6 +115,8 @@ impl ShopFront {
         let unchanged = product.body.is_empty();
         let tag = HeaderValue::try_from(product.etag).ok()?;
         let mut response = Response::new(Either::Left(Full::new(product.body)));
+        let head = Head { method: &parts.method, version: parts.version, headers };
+        let mut span = recorded.map(|entry| head.span(Some(PRODUCT_ROUTE), entry.trace.as_ref()));
         let answer = response.headers_mut();
         answer.reserve(5);
         answer.insert(header::ETAG, tag);
@@ -128,6 +130,7 @@ impl ShopFront {
             answer.insert(header::CONTENT_TYPE, JSON);
             &self.hot.ok
         };
+        span.iter_mut().for_each(|span| set_status(span, response.status()));
         figure.observe(started.elapsed().as_secs_f64());
         Some(response)
     }
@@ -142,7 +145,8 @@ impl Handler for ShopFront {
             Err(problem) => return refuse(problem, &parts, Cors::Of(None)),
         };
         let is_recorded = Entry::decide(root_of(&parts), || parent_of(&parts.headers));
-        if !is_recorded && let Some(response) = self.hot_path(&parts) {
+        let recorded = is_recorded.then(|| Entry::of_client(true, trace_of(&parts.headers)));
+        if let Some(response) = self.hot_path(&parts, recorded.as_ref()) {
             return Reply::Ready(response);
         }
         if gate::is_preflight(&parts) {
@@ -150,7 +154,7 @@ impl Handler for ShopFront {
             gate::put_preflight(response.headers_mut());
             return Reply::Ready(finish(response, &RequestFacts::of(&parts, Cors::Of(origin))));
         }
-        let entry = Entry::of_client(is_recorded, trace_of(&parts.headers));
+        let entry = recorded.unwrap_or_else(|| Entry::of_client(false, trace_of(&parts.headers)));
         self.inner.clone().route(parts, body, Cors::Of(origin), peer, entry)
     }
 }

@@ -4,12 +4,14 @@ use std::io::Write as _;
 use std::process::Command;
 use std::sync::Arc;
 
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::support::otlp::OtlpReceiver;
+use crate::support::otlp::{OtlpReceiver, attribute};
 use crate::support::server::{Options, Server};
 use crate::support::shopper::Shopper;
 
@@ -164,4 +166,43 @@ async fn a_read_that_is_not_sampled_makes_no_span_and_a_name_that_is_set_is_take
     assert_eq!(receiver.service(&applied), "my-shop");
     let all = receiver.all();
     assert!(all.iter().all(|span| !span.name.contains("/product/") && !span.name.contains("livez")), "{all:?}");
+}
+
+/// The fast path of a product's read makes the same span as the routes.
+#[tokio::test]
+async fn a_read_that_is_sampled_is_a_span_with_its_status() {
+    const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0";
+    let receiver = OtlpReceiver::start().await;
+    let server = Server::start_filled(receiver.of(Options::default()).set("KARTSHOPPE__TELEMETRY__STREAM_SAMPLE_RATIO", 1)).await;
+    let read = async |id: &str, flag: &str, tag: &str| {
+        let request = server.http.get(server.url(&format!("/api/ecommerce/product/{id}")));
+        let request = request.header("traceparent", format!("{CLIENT}{flag}")).header("tracestate", "vendor=abc");
+        request.header("if-none-match", tag).send().await.unwrap()
+    };
+    // Its caller decided against it.
+    let tag = read("PROD_0003", "0", "").await.headers()["etag"].to_str().unwrap().to_owned();
+    for (id, tag, status) in [("PROD_0003", "", 200), ("PROD_0003", tag.as_str(), 304), ("NONE", "", 404)] {
+        assert_eq!(read(id, "1", tag).await.status(), status);
+        let of_route = |span: &Span| span.name == "GET /api/ecommerce/product/{id}";
+        let status = format!("int {status}");
+        let span = receiver
+            .span("of the read", |span| of_route(span) && attribute(span, "http.response.status_code").as_ref() == Some(&status))
+            .await;
+        assert_eq!((span.kind, span.trace_state.as_str()), (SpanKind::Server as i32, "vendor=abc"));
+        assert_eq!(span.parent_span_id, [0, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 2, 0xb7]);
+        let mut keys: Vec<&str> = span.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+        keys.sort_unstable();
+        let expected = [
+            "http.request.method",
+            "http.response.status_code",
+            "http.route",
+            "network.protocol.version",
+            "server.address",
+            "server.port",
+            "url.path",
+            "url.scheme",
+        ];
+        assert_eq!(keys, expected);
+    }
+    assert_eq!(receiver.all().iter().filter(|span| span.name.contains("/product/")).count(), 3, "one read was not sampled");
 }
