@@ -107,9 +107,13 @@ impl FanoutHandle {
         self.hub.close();
     }
 
-    /// Age of the oldest change that the view has taken and pages are not woken for yet; zero if none waits.
+    /// Age of the oldest change that the view has taken and pages are not woken for yet; zero if none waits, or no page for it:
+    /// where the role was stopped, the last changes stay.
     #[must_use]
     pub fn oldest_unpushed(&self) -> Duration {
+        if self.pages() == 0 {
+            return Duration::ZERO;
+        }
         self.hub.catalog.catalog().taken().oldest().map_or(Duration::ZERO, |since| since.elapsed())
     }
 

@@ -250,6 +250,21 @@ async fn a_page_that_waits_for_the_restore_gets_the_whole_catalogue_then() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn changes_age_only_while_a_page_waits_for_them() {
+    let stage = Stage::new(2, SETTINGS);
+    stage.shop.whole("NEW", 1, 7);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(stage.fanout.oldest_unpushed(), Duration::ZERO, "no page");
+    let page = stage.page(false, None);
+    assert!(stage.fanout.oldest_unpushed() >= Duration::from_secs(3));
+    drop(page);
+    assert_eq!(stage.fanout.oldest_unpushed(), Duration::ZERO, "it has left");
+    let _page = stage.page(false, None);
+    stage.flush();
+    assert_eq!(stage.fanout.oldest_unpushed(), Duration::ZERO, "it was brought");
+}
+
+#[tokio::test(start_paused = true)]
 async fn heartbeats_come_in_time_and_say_what_runs() {
     let stage = Stage::new(1, SETTINGS);
     let mut page = stage.page(true, None);
