@@ -28,8 +28,16 @@ async fn admin(database: &TestDatabase, sql: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_postgresql_raises_an_alarm_until_it_is_back() {
     let mut server = Server::start_filled(options()).await;
+    let caught = Shopper::new("caught");
+    caught.add(&server, "PROD_0001", 1).await;
     signal_all(server.data(), Signal::STOP);
     stands(&server, Cause::Database, &["database: ", "check PostgreSQL"]).await;
+    let (status, problem) = caught.checkout(&server, false).await;
+    assert_eq!(status, 503, "{problem}");
+    assert!(!problem.to_string().contains("postgres"), "no path and no cause: {problem}");
+    let metrics = server.http.get(server.admin("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.lines().any(|line| line.starts_with("kartshoppe_ready") && line.ends_with(" 0.0")), "{metrics}");
+    assert_eq!(server.get("/api/ecommerce/product/PROD_0001").await["productId"], "PROD_0001", "reads need no database");
     signal_all(server.data(), Signal::CONT);
     all_over(&mut server, &[Cause::Database, Cause::WalReader, Cause::RoleFailing, Cause::WalReaderStarting]).await;
     let shopper = Shopper::new("afterwards");
