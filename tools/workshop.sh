@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # workshop.sh [CHAPTERS]: follows the workshop from an empty data directory: types every step of docs/workshop, and holds that every
 # check is false before its chapter and true after it. CHAPTERS such as 3, 1-7 or 0-4,9 are judged; those before them are followed
-# only. Without it, all that this machine is sure to have (docs/workshop/README.md). KARTSHOPPE_BIN names another binary.
+# only. Without it, all that this machine is sure to have (docs/workshop/AUTHORS.md). KARTSHOPPE_BIN names another binary.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"

@@ -80,6 +80,8 @@ pub struct Step {
 pub enum StepKind {
     /// Ends by itself.
     Run,
+    /// Ends by itself, with a failure that the chapter is about.
+    Refused,
     /// Runs on until it is stopped.
     Background,
     /// Ends the background step of this name.
@@ -92,6 +94,7 @@ impl StepKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Run => "run",
+            Self::Refused => "refused",
             Self::Background => "background",
             Self::Stop(_) => "stop",
         }
@@ -247,7 +250,8 @@ fn step(info: &str, text: String) -> Result<Step, String> {
             Some(("name", value)) => name = Some(named(value)?),
             Some(("stop", value)) => kind = StepKind::Stop(named(value)?),
             None if word == "background" => kind = StepKind::Background,
-            _ => return Err(format!("{word:?} means nothing after `sh step`: background, name=… or stop=…")),
+            None if word == "refused" => kind = StepKind::Refused,
+            _ => return Err(format!("{word:?} means nothing after `sh step`: background, refused, name=… or stop=…")),
         }
     }
     if kind == StepKind::Background && name.is_none() {
@@ -379,6 +383,7 @@ mod tests {
                 Block::Prose(_) => "prose",
                 Block::Step(step) => match step.kind {
                     StepKind::Run => "run",
+                    StepKind::Refused => "refused",
                     StepKind::Background => "background",
                     StepKind::Stop(_) => "stop",
                 },

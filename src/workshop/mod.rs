@@ -1,6 +1,6 @@
 //! The workshop: its chapters as the program holds them, how far the learner is, and whether what a chapter asks for is so.
 //!
-//! `docs/workshop/README.md` says how a chapter is written. The command line and the operators' routes use this; neither knows
+//! `docs/workshop/AUTHORS.md` says how a chapter is written. The command line and the operators' routes use this; neither knows
 //! Markdown, and nothing here knows an actor: checks look at the shop from outside.
 
 mod ask;

@@ -104,7 +104,9 @@ async function step({ name, kind, stop, text }) {
       await startBackground(name, adapted(text))
     } else {
       const { status, output, errors } = await run('bash', ['-euo', 'pipefail', '-c', adapted(text)])
-      if (status !== 0) throw new Error(`it ended with ${status ?? 'a signal, or took too long'}\n${lastLines(output + errors)}`)
+      if (kind === 'refused') {
+        if (status === 0) throw new Error(`it was not refused\n${lastLines(output + errors)}`)
+      } else if (status !== 0) throw new Error(`it ended with ${status ?? 'a signal, or took too long'}\n${lastLines(output + errors)}`)
     }
   } catch (error) {
     throw new Error(`step ${name ?? ''} \`${shown}\`: ${error.message}`)
