@@ -22,6 +22,8 @@ const RECORDS_MAX: u64 = 500_000;
 const SEARCH_TIME: Duration = Duration::from_secs(15);
 const CHUNK: usize = 1_000;
 const READ_WAIT: Duration = Duration::from_millis(300);
+/// How much of a value is shown.
+const SHOWN_CHARS: usize = 60;
 const SQL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// GET of a path.
@@ -36,7 +38,22 @@ pub(super) async fn http(server: SocketAddr, token: Option<&str>, path: &str, pr
         None => (200..300).contains(&status),
         Some(predicate) => predicate.holds(&json!({"value": body, "status": status})),
     };
-    Verdict::of(holds, || format!("GET {path} answers {status}"))
+    Verdict::of(holds, || {
+        let unmet = predicate.map_or_else(Vec::new, |predicate| predicate.unmet(&json!({"value": body, "status": status})));
+        let unmet: Vec<String> = unmet.iter().filter_map(|(path, value)| found(path, value)).collect();
+        let answers = format!("GET {path} answers {status}");
+        if unmet.is_empty() { answers } else { format!("{} ({answers})", unmet.join(", ")) }
+    })
+}
+
+/// What stands at a path of the answer, for people; the status is said anyway.
+fn found(path: &str, value: &Value) -> Option<String> {
+    let name = path.replacen(".value.", "", 1);
+    let text = value.to_string();
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    let dots = if shown.len() < text.len() { "..." } else { "" };
+    let name = if name == ".value" { "the answer" } else { &name };
+    (path != ".status").then(|| if value.is_null() { format!("there is no {name}") } else { format!("{name} is {shown}{dots}") })
 }
 
 async fn get(server: SocketAddr, token: Option<&str>, path: &str) -> Result<(u16, Value), String> {
@@ -92,7 +109,7 @@ async fn search(log: &dyn EventLog, sought: &Sought<'_>) -> Result<Verdict, LogE
             return Ok(Verdict::of(true, String::new));
         }
         if reader.caught_up() {
-            return Ok(Verdict::of(false, || format!("{fitting} of {} records fit, {read} were read", sought.count)));
+            return Ok(Verdict::of(false, || format!("{fitting} records fit and {} are needed; {read} were read", sought.count)));
         }
         if read >= RECORDS_MAX || Instant::now() >= until {
             return Ok(Verdict::unchecked(format!(
@@ -135,8 +152,8 @@ fn start(since: &Moment, at: TopicPartition, partition: &PartitionInfo, id: &str
 pub(super) async fn sql(url: &str, query: &str) -> Verdict {
     match tokio::time::timeout(SQL_PATIENCE, truth(url, query)).await {
         Ok(Ok(Some(true))) => Verdict::of(true, String::new),
-        Ok(Ok(Some(false))) => Verdict::red("the query says false"),
-        Ok(Ok(None)) => Verdict::red("the query has no row, or says null"),
+        Ok(Ok(Some(false))) => Verdict::red("the database says no"),
+        Ok(Ok(None)) => Verdict::red("the database has no such row"),
         Ok(Err(error)) => Verdict::red(format!("PostgreSQL: {}", reason(&error))),
         Err(_) => Verdict::red(format!("PostgreSQL: no answer within {SQL_PATIENCE:?}")),
     }
@@ -164,15 +181,20 @@ fn reason(error: &sqlx::Error) -> String {
 
 impl Verdict {
     pub(super) fn of(holds: bool, detail: impl FnOnce() -> String) -> Self {
-        if holds { Self { state: State::Green, detail: None } } else { Self::red(detail()) }
+        if holds { Self { state: State::Green, detail: None, is_closed: false } } else { Self::red(detail()) }
     }
 
     pub(super) fn red(detail: impl Into<String>) -> Self {
-        Self { state: State::Red, detail: Some(detail.into()) }
+        Self { state: State::Red, detail: Some(detail.into()), is_closed: false }
+    }
+
+    /// It cannot be so, since no shop is open.
+    pub(super) fn closed(place: &str) -> Self {
+        Self { is_closed: true, ..Self::red(format!("no shop is running on {place}")) }
     }
 
     pub(super) fn unchecked(detail: impl Into<String>) -> Self {
-        Self { state: State::Unchecked, detail: Some(detail.into()) }
+        Self { state: State::Unchecked, detail: Some(detail.into()), is_closed: false }
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Verdict {
     /// What was seen instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// No shop is open, and everything else follows from that.
+    #[serde(skip)]
+    pub is_closed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -119,6 +122,10 @@ impl Judge {
 
     /// Judges one check, once.
     pub async fn check(&self, check: &Check) -> Verdict {
+        let needs_shop = matches!(check.question, Question::Http { .. } | Question::Page { .. } | Question::Sql(_));
+        if needs_shop && self.shop.is_none() && self.operators.is_none() {
+            return Verdict::closed(&self.place);
+        }
         match &check.question {
             Question::Http { listener, path, predicate } => match self.address(*listener) {
                 Ok(server) => ask::http(server, self.token_for(*listener), path, predicate.as_ref()).await,
@@ -157,7 +164,7 @@ impl Judge {
         };
         address.map(reachable).ok_or_else(|| match (listener, self.operators) {
             (Listener::Shop, Some(_)) => "the process that runs here has no role api, so no shop".to_owned(),
-            _ => format!("no shop is running on {}: start it with `kartshoppe serve`", self.place),
+            _ => format!("no shop is running on {}", self.place),
         })
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use super::report::Report;
 use crate::clock::Clock;
 use crate::data_dir;
 use crate::log::{EventLog, LogError, Offset};
@@ -31,7 +32,7 @@ pub struct Progress {
 #[serde(rename_all = "camelCase", default)]
 pub struct Standing {
     pub begun: Option<Moment>,
-    /// The checks that were true when it was checked last, by name.
+    /// The checks that were true when they were made last, by name.
     pub passed: BTreeSet<String>,
     /// When all of them were true for the first time.
     pub done: Option<Moment>,
@@ -106,6 +107,19 @@ impl Progress {
         self.places.insert(place.to_owned(), Standing { begun: Some(now), ..Standing::default() });
     }
 
+    /// The checks of a chapter that were true when they were made last.
+    #[must_use]
+    pub fn passed(&self, place: &str) -> BTreeSet<String> {
+        self.places.get(place).map_or_else(BTreeSet::new, |standing| standing.passed.clone())
+    }
+
+    /// Keeps what a report found. A check that could not be made this time stands as it stood before.
+    pub fn reported(&mut self, report: &Report, now: Moment) {
+        let passed = report.standing(&self.passed(&report.place));
+        let is_done = passed.len() == report.checks.len();
+        self.checked(&report.place, passed, is_done, now);
+    }
+
     /// Keeps what a check found. What was done once stays done.
     pub fn checked(&mut self, place: &str, passed: BTreeSet<String>, is_done: bool, now: Moment) {
         let since = self.since(place).cloned();
@@ -172,6 +186,7 @@ async fn ends(log: &dyn EventLog) -> Result<LogEnds, LogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workshop::{Chapter, State, Verdict};
 
     fn at(at_ms: i64) -> Moment {
         Moment { at_ms, log: None }
@@ -196,6 +211,30 @@ mod tests {
         assert_eq!(kept.places["1"], Standing { begun: Some(at(10)), passed: BTreeSet::new(), done: Some(at(20)) });
         update(&root, |progress| progress.begin("1", at(50))).unwrap();
         assert_eq!(Progress::load(&root).unwrap().places["1"].done, None, "beginning again forgets what was done");
+    }
+
+    #[test]
+    fn a_check_that_cannot_be_made_stands_as_it_stood_before() {
+        let chapter = Chapter::read(
+            "03-test.md",
+            "# 3 · Test\n\n```toml check\nname = \"page\"\nmissing = \"Look.\"\npage = \"/\"\nsees = \"x\"\n```\n\n```toml check\nname = \"sql\"\n\
+             missing = \"Write.\"\nsql = \"SELECT true\"\n```\n",
+        )
+        .unwrap();
+        let report = |states: [State; 2]| {
+            let verdicts = states.map(|state| Verdict { state, detail: None, is_closed: false });
+            Report::of(&chapter, chapter.checks().zip(verdicts).collect())
+        };
+        let mut progress = Progress::default();
+        let names = |progress: &Progress| progress.passed("3").into_iter().collect::<Vec<_>>();
+        progress.reported(&report([State::Unchecked, State::Green]), at(1));
+        assert_eq!((names(&progress), progress.places["3"].done.is_some()), (vec!["sql".to_owned()], false));
+        progress.reported(&report([State::Green, State::Red]), at(2));
+        progress.reported(&report([State::Unchecked, State::Green]), at(3));
+        assert_eq!((names(&progress), progress.places["3"].done.is_some()), (vec!["page".to_owned(), "sql".to_owned()], true));
+        progress.reported(&report([State::Red, State::Green]), at(4));
+        assert_eq!(names(&progress), ["sql"], "what was made and is false is not green");
+        assert_eq!(report([State::Unchecked, State::Red]).checks[0].missing, None, "it is not known to be missing");
     }
 
     #[test]

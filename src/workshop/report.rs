@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::chapter::{Chapter, Check};
+use super::chapter::{Chapter, Check, Step, StepKind};
 use super::judge::{State, Verdict};
 use super::progress::Progress;
 
@@ -26,7 +26,9 @@ pub struct CheckReport {
     /// `shop`, `operators`, `topics`, `sql`, `page` or `command`.
     pub kind: &'static str,
     pub state: State,
-    /// What is missing and what to do, unless it is green.
+    /// It may be green before the chapter's first step.
+    pub always: bool,
+    /// What is missing and what to do, if it is red.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
     /// What was seen instead.
@@ -40,11 +42,16 @@ impl Report {
     pub fn of(chapter: &Chapter, judged: Vec<(&Check, Verdict)>) -> Self {
         let checks: Vec<CheckReport> = judged
             .into_iter()
-            .map(|(check, Verdict { state, detail })| CheckReport {
+            .map(|(check, Verdict { state, detail, is_closed })| CheckReport {
                 name: check.name.clone(),
                 kind: check.question.kind(),
                 state,
-                missing: (state != State::Green).then(|| check.missing.clone()),
+                always: check.always,
+                missing: match state {
+                    State::Red if is_closed => Some(closed(chapter)),
+                    State::Red => Some(check.missing.clone()),
+                    State::Green | State::Unchecked => None,
+                },
                 detail,
             })
             .collect();
@@ -52,11 +59,33 @@ impl Report {
         Self { place: chapter.number.to_string(), title: chapter.title.clone(), done, checks }
     }
 
+    /// What stands in the way of every check that needs an open shop, if none is open.
+    #[must_use]
+    pub fn closed(&self, chapter: &Chapter) -> Option<String> {
+        let sentence = closed(chapter);
+        self.checks.iter().any(|check| check.missing.as_ref() == Some(&sentence)).then_some(sentence)
+    }
+
+    /// The names of the checks that are green, and of those that were green before and could not be made this time.
+    #[must_use]
+    pub fn standing(&self, before: &BTreeSet<String>) -> BTreeSet<String> {
+        let unchecked = self.checks.iter().filter(|check| check.state == State::Unchecked).map(|check| &check.name);
+        self.passed().into_iter().chain(unchecked.filter(|name| before.contains(*name)).cloned()).collect()
+    }
+
     /// The names of the checks that are green.
     #[must_use]
     pub fn passed(&self) -> BTreeSet<String> {
         self.checks.iter().filter(|check| check.state == State::Green).map(|check| check.name.clone()).collect()
     }
+}
+
+/// Says how the shop is opened as the chapter needs it.
+fn closed(chapter: &Chapter) -> String {
+    let starts =
+        |step: &&Step| step.kind == StepKind::Background && step.text.contains("make run") && step.text.lines().count() == 1;
+    let start = chapter.steps().filter(starts).last().map_or("make run", |step| step.text.as_str());
+    format!("The shop is not open: start it with `{start}`.")
 }
 
 /// How a chapter stands, on one line.

@@ -157,6 +157,9 @@ async fn the_command_line_keeps_progress_without_a_shop_and_names_what_is_wrong(
     assert_eq!(report["done"], false);
     let shown = text(&run(&["check", &number, "--wait", "0s"]));
     assert!(shown.contains('✗') && shown.contains("no shop") || shown.contains("no event log"), "{shown}");
+    let shown = text(&run(&["check", "1", "--wait", "0s"]));
+    assert_eq!(shown.matches("The shop is not open").count(), 1, "said once: {shown}");
+    assert!(shown.contains("make run ARGS='--roles api'") && !shown.contains("inventory-events is missing"), "{shown}");
     assert!(text(&run(&["next"])).contains("kartshoppe workshop check"), "{}", text(&run(&["next"])));
     assert!(run(&["reset", &number]).status.success());
     let rows: Value = serde_json::from_slice(&run(&["status", "--json"]).stdout).unwrap();

@@ -45,7 +45,7 @@ pub enum BlockView {
     Step {
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
-        /// `run`, `background` or `stop`.
+        /// `run`, `refused`, `background` or `stop`.
         how: &'static str,
         text: String,
     },
@@ -53,10 +53,12 @@ pub enum BlockView {
         name: String,
         /// What it asks: `shop`, `operators`, `topics`, `sql`, `page` or `command`.
         question: &'static str,
-        /// Whether it was green when it was checked last.
+        /// Whether it was green when it was made last.
         passed: bool,
         /// Only the command line can judge it, on the learner's machine.
         local: bool,
+        /// It may be green before the chapter's first step.
+        always: bool,
     },
     /// For instructors; HTML as in prose.
     Notes { html: String },
@@ -125,8 +127,8 @@ pub async fn check(
     let judge = blocking(move || Judge { since, ..Judge::of(&config, Ok(log)) }).await?;
     let report = Report::of(chapter, judge.chapter(chapter, Duration::from_millis(order.wait_ms)).await);
     let now = workshop::moment_now(&operators.clock, Some(&*operators.log)).await;
-    let (key, passed, done) = (report.place.clone(), report.passed(), report.done);
-    change(&operators, move |progress| progress.checked(&key, passed, done, now)).await?;
+    let found = report.clone();
+    change(&operators, move |progress| progress.reported(&found, now)).await?;
     Ok(Json(report))
 }
 
@@ -147,6 +149,7 @@ fn view(chapter: &Chapter, progress: &Progress) -> ChapterView {
             question: check.question.kind(),
             passed: standing.is_some_and(|standing| standing.passed.contains(&check.name)),
             local: check.question.is_local(),
+            always: check.always,
         },
     };
     ChapterView {

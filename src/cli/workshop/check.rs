@@ -15,7 +15,7 @@ pub(super) fn run(config: &Config, chapter: &Chapter, wait: Duration, json: bool
     if json {
         output::json(&report)?;
     } else {
-        output::print(told(&report))?;
+        output::print(told(chapter, &report))?;
     }
     Ok(if report.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -33,20 +33,30 @@ async fn check(config: &Config, chapter: &Chapter, wait: Duration) -> anyhow::Re
     };
     let report = Report::of(chapter, judge.chapter(chapter, wait).await);
     let now = moment(readable.as_ref()).await;
-    workshop::update(&config.data_dir, |progress| progress.checked(&place, report.passed(), report.done, now))?;
+    workshop::update(&config.data_dir, |progress| progress.reported(&report, now))?;
     board::post(config, &place, report.passed().len(), report.checks.len(), report.done).await;
     Ok(report)
 }
 
-fn told(report: &Report) -> String {
+fn told(chapter: &Chapter, report: &Report) -> String {
     let mut text = format!("{} · {}\n", report.place, report.title);
+    // Said once: the checks that need an open shop would each say it.
+    let closed = report.closed(chapter);
+    if let Some(sentence) = &closed {
+        let detail = report.checks.iter().find(|check| check.missing == closed).and_then(|check| check.detail.as_deref());
+        let _ = writeln!(text, "  {sentence}\n      seen: {}", detail.unwrap_or_default());
+    }
     for check in &report.checks {
         let mark = match check.state {
             State::Green => '✓',
             State::Red => '✗',
             State::Unchecked => '?',
         };
-        let _ = writeln!(text, "  {mark} {}", check.name);
+        let always = if check.always { " (holds from the start)" } else { "" };
+        let _ = writeln!(text, "  {mark} {}{always}", check.name);
+        if closed.is_some() && check.missing == closed {
+            continue;
+        }
         let seen = match check.state {
             State::Unchecked => "not checked: ",
             State::Green | State::Red => "seen: ",

@@ -19,6 +19,7 @@ mod parse;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde_json::{Number, Value};
 
@@ -93,6 +94,14 @@ impl Predicate {
         self.0.holds(record)
     }
 
+    /// What a record has where it does not fit: paths as they are written, each with its value.
+    #[must_use]
+    pub fn unmet(&self, record: &Value) -> Vec<(String, Value)> {
+        let mut found = Vec::new();
+        self.0.unmet(record, &mut found);
+        found
+    }
+
     /// Whether it holds for a record of the log.
     #[must_use]
     pub fn holds_for(&self, record: &Record) -> bool {
@@ -109,6 +118,16 @@ impl Expr {
             Self::Not(inner) => !inner.holds(record),
             Self::Compare(left, comparison, right) => comparison.holds(&left.value(record), &right.value(record)),
             Self::Truth(operand) => !matches!(*operand.value(record), Value::Null | Value::Bool(false)),
+        }
+    }
+
+    fn unmet(&self, record: &Value, found: &mut Vec<(String, Value)>) {
+        match self {
+            Self::And(all) => all.iter().filter(|expr| !expr.holds(record)).for_each(|expr| expr.unmet(record, found)),
+            Self::Or(any) => any.iter().for_each(|expr| expr.unmet(record, found)),
+            Self::Not(inner) => inner.unmet(record, found),
+            Self::Compare(left, _, right) => found.extend([left, right].into_iter().filter_map(|side| side.shown(record))),
+            Self::Truth(operand) => found.extend(operand.shown(record)),
         }
     }
 
@@ -138,6 +157,16 @@ impl Operand {
         self.through.iter().fold(Cow::Borrowed(value), |value, function| Cow::Owned(function.of(&value, record)))
     }
 
+    /// The path and what is there, before any test of it; `None` for a literal.
+    fn shown(&self, record: &Value) -> Option<(String, Value)> {
+        let OperandSource::Path(steps) = &self.source else { return None };
+        let is_length = self.through.first() == Some(&Function::Length);
+        let through = if is_length { vec![Function::Length] } else { Vec::new() };
+        let value = Self { source: self.source.clone(), through }.value(record).into_owned();
+        let path: String = steps.iter().map(PathStep::to_string).collect();
+        Some((if is_length { format!("length({path})") } else { path }, value))
+    }
+
     fn needs(&self, field: &str) -> bool {
         let by_path = match &self.source {
             OperandSource::Literal(_) => false,
@@ -148,6 +177,18 @@ impl Operand {
             },
         };
         by_path || self.through.iter().filter_map(Function::argument).any(|argument| argument.needs(field))
+    }
+}
+
+impl fmt::Display for PathStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) => {
+                write!(f, ".{name}")
+            }
+            Self::Field(name) => write!(f, "[{name:?}]"),
+            Self::Index(index) => write!(f, "[{index}]"),
+        }
     }
 }
 
@@ -197,6 +238,23 @@ mod tests {
 
     use super::parse::MAX_DEPTH;
     use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_named_with_its_value() {
+        let record = serde_json::json!({"value": {"inventory": "stopped", "catalog": "live", "list": [1, 2]}, "status": 200});
+        for (predicate, unmet) in [
+            (".value.inventory == \"running\" and .value.catalog == \"live\"", ".value.inventory \"stopped\""),
+            ("length(.value.list) >= 6", "length(.value.list) 2"),
+            ("not .value.inventory startswith \"st\"", ".value.inventory \"stopped\""),
+            (".value.phase == \"streaming\"", ".value.phase null"),
+            (".value.list[1] == 3 or .value.list[0] == 3", ".value.list[1] 2, .value.list[0] 1"),
+            (".status == 200", ""),
+        ] {
+            let found = Predicate::parse(predicate).unwrap().unmet(&record);
+            let found: Vec<String> = found.iter().map(|(path, value)| format!("{path} {value}")).collect();
+            assert_eq!(found.join(", "), unmet, "{predicate}");
+        }
+    }
 
     #[test]
     fn asks_records_as_people_write_it() {
