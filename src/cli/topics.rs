@@ -216,7 +216,11 @@ async fn delete(config: &Config, names: &[String], all: bool) -> anyhow::Result<
     let opened = Log::open_for_upkeep(config).await?;
     let result = delete_known(&*opened.log, &wanted).await;
     opened.close().await;
-    Ok(output::line(format_args!("deleted {}", result?.join(", ")))?)
+    let deleted = result?;
+    if deleted.is_empty() {
+        return Ok(output::line("there was no topic to delete")?);
+    }
+    Ok(output::line(format_args!("deleted {}", deleted.join(", ")))?)
 }
 
 async fn delete_known(log: &dyn EventLog, wanted: &[Topic]) -> anyhow::Result<Vec<&'static str>> {

@@ -24,6 +24,8 @@ pub(super) struct Exercise {
     pub title: String,
     /// What to look at once it is done.
     pub page: String,
+    /// The chapter after which it can be done.
+    pub after: Option<u8>,
     /// All files that its patches touch, from the clone's root.
     pub files: Vec<String>,
     /// Arguments of `tools/cargo.sh test`.
@@ -34,6 +36,7 @@ pub(super) struct Exercise {
 struct Manifest {
     title: String,
     page: String,
+    after: Option<u8>,
     files: Vec<String>,
     test: Vec<String>,
 }
@@ -54,10 +57,10 @@ impl Exercise {
         let folder = format!("{FOLDER}/{name}");
         let path = repository.root.join(&folder).join("exercise.toml");
         let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let Manifest { title, page, files, test } =
+        let Manifest { title, page, after, files, test } =
             toml::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
         ensure!(!files.is_empty() && !test.is_empty(), "{}: it names no files or no test", path.display());
-        Ok(Self { number, folder, title, page, files, test })
+        Ok(Self { number, folder, title, page, after, files, test })
     }
 
     /// The hints, the gentlest first: the parts below `## 1`, `## 2` and so on.
@@ -75,6 +78,8 @@ impl Exercise {
     /// Builds and runs its test, whose output goes to standard error. It counts as passed only if exactly this one ran.
     pub fn test(&self, repository: &Repository) -> anyhow::Result<bool> {
         let mut command = Command::new(repository.root.join("tools/cargo.sh"));
+        // The test is the learner's guide, the frames of the test's own support are not.
+        command.env("RUST_BACKTRACE", "0");
         command.args(["test", "--locked"]).args(&self.test).current_dir(&repository.root).stdout(Stdio::piped());
         let mut child = command.spawn().context("starting tools/cargo.sh")?;
         let mut said = String::new();

@@ -45,6 +45,18 @@ pub(super) fn rows(progress: &Progress) -> Vec<Row> {
     numbers.into_iter().filter_map(|number| Exercise::read(&repository, number).ok()).map(row).collect()
 }
 
+/// The exercises that fit the chapters that are done, and are not done themselves, by place and title; none outside of a clone.
+pub(super) fn suggested(progress: &Progress) -> Vec<(String, String)> {
+    let Ok(repository) = Repository::here() else { return Vec::new() };
+    let is_done = |place: &str| Stand::of(progress, place) == Stand::Done;
+    let fits = |exercise: &Exercise| {
+        exercise.after.is_some_and(|chapter| is_done(&chapter.to_string())) && !is_done(&exercise.to_string())
+    };
+    let numbers = exercise::numbers(&repository).unwrap_or_default();
+    let all = numbers.into_iter().filter_map(|number| Exercise::read(&repository, number).ok()).filter(fits);
+    all.map(|exercise| (exercise.to_string(), exercise.title)).collect()
+}
+
 /// Cuts the exercise's part out of the sources.
 pub(super) fn open(config: &Config, number: u8) -> anyhow::Result<()> {
     let repository = Repository::here()?;
@@ -56,7 +68,7 @@ pub(super) fn open(config: &Config, number: u8) -> anyhow::Result<()> {
     Record::open(&repository, &exercise)?;
     workshop::update(&config.data_dir, |progress| progress.begin(&exercise.to_string(), now()))?;
     output::print(format_args!(
-        "{exercise} · {}\nread {}/README.md\nthe places to work at: grep -rn 'Exercise {number}:' src tests\nwhen it is written: `kartshoppe workshop check {exercise}`; \
+        "{exercise} · {}\nread {}/README.md\nthe places to work at: grep -rn 'Exercise {number}:' src\nwhen it is written: `kartshoppe workshop check {exercise}`; \
          a hint: `kartshoppe workshop hint {exercise}`\n",
         exercise.title, exercise.folder
     ))?;
