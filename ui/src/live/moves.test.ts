@@ -14,6 +14,7 @@ describe('moveOf', () => {
     [{ reason: 'order', type: 'OUT_OF_STOCK', currentInventory: 0 }, '10 sold', 'sold out'],
     [{ reason: 'correction' }, 'Corrected −2', '8 left'],
     [{ reason: 'restock', currentInventory: 1_010 }, '+1,000 restocked', '1,010 left'],
+    [{ type: 'PRODUCT_ADDED', reason: 'added', previousInventory: 0, currentInventory: 63 }, 'New in the shop', '63 left'],
     [{ type: 'PRICE_CHANGED', currentInventory: 10, currentPrice: 9.5 }, 'Now $9.50', 'was $40.00'],
   ])('says %j as "%s", "%s"', (fields, text, detail) => expect(said(fields)).toMatchObject({ text, detail }))
 

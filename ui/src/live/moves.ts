@@ -42,6 +42,7 @@ function textOf({ type, previousInventory, currentInventory, previousPrice, curr
   const units = previousInventory === null ? 0 : currentInventory - previousInventory
   if (units === 0) return null
   const detail = currentInventory > 0 ? `${count(currentInventory)} left` : 'sold out'
+  if (reason === 'added') return { text: 'New in the shop', detail }
   if (units > 0) return { text: reason === 'correction' ? `Corrected +${count(units)}` : `+${count(units)} restocked`, detail }
   return { text: reason === 'order' ? `${count(-units)} sold` : `Corrected \u2212${count(-units)}`, detail }
 }

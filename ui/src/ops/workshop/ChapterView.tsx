@@ -7,7 +7,7 @@ import { useReadOnly, usePoll, useWrite } from '../api'
 import { ActionButton, Failure } from '../kit/kit'
 import { CheckItem } from './CheckItem'
 import { StepBlock } from './StepBlock'
-import { summary, type Block, type Chapter, type Report, type Row } from './workshop'
+import { partsOf, summary, type Block, type Chapter, type Check, type Report, type Row } from './workshop'
 
 /** How long the server waits for what is not so yet. */
 const WAIT_MS = 5_000
@@ -20,9 +20,10 @@ export function ChapterView({ place, next }: { place: string; next: Row | undefi
   const cannot = useReadOnly()
   const client = useQueryClient()
   const wantsNotes = useSearchParams()[0].has('notes')
-  if (!chapter.data) return <Failure error={chapter.error} what="Chapter" />
+  if (!chapter.data) return <Missing error={chapter.error} />
   const { blocks, begunAtMs, file } = chapter.data
-  const runCheck = () => check.mutate({ path: `${path}/check`, body: { waitMs: WAIT_MS } }, { onSuccess: (report) => announce(summary(report)) })
+  const checks = blocks.filter((block): block is Check => block.kind === 'check')
+  const runCheck = () => check.mutate({ path: `${path}/check`, body: { waitMs: WAIT_MS } }, { onSuccess: (report) => announce(summary(report, checks)) })
   const begin = () =>
     start.mutate(
       { path: `${path}/start` },
@@ -52,7 +53,7 @@ export function ChapterView({ place, next }: { place: string; next: Row | undefi
         <ActionButton main={begunAtMs !== null} reason={cannot} busy={check.isPending} onClick={runCheck}>
           {check.isPending ? 'Checking…' : 'Check this chapter'}
         </ActionButton>
-        {check.data && <span className="text-sm">{summary(check.data)}</span>}
+        {check.data && <span className="text-sm">{summary(check.data, checks)}</span>}
         {next && (
           <Link href={`/workshop/${next.place}`} className="link ml-auto">
             Next: {next.place} · {next.title}
@@ -67,10 +68,27 @@ export function ChapterView({ place, next }: { place: string; next: Row | undefi
   )
 }
 
+function Missing({ error }: { error: Error | null }) {
+  return (
+    <div className="grid gap-2">
+      <Failure error={error} what="Chapter" />
+      {error && <p className="text-sm text-soft">While the shop is closed, all chapters are in docs/workshop/ of the repository.</p>}
+    </div>
+  )
+}
+
 function BlockOf({ block, report, notes }: { block: Block; report: Report | undefined; notes: boolean }) {
   switch (block.kind) {
     case 'prose':
-      return <Prose html={block.html} />
+      return (
+        <>
+          {partsOf(block.html).map((part, index) =>
+            // The text does not change while the page is open.
+            // oxlint-disable-next-line react/no-array-index-key
+            'html' in part ? <Prose key={index} html={part.html} /> : <StepBlock key={index} step={{ how: 'run', text: part.typed }} />,
+          )}
+        </>
+      )
     case 'notes':
       return notes ? (
         <aside aria-label="For instructors" className="rounded-xl border-2 border-low px-4 py-3">

@@ -16,7 +16,10 @@ export function CheckItem({ check, report }: { check: Check; report: Report | un
   return (
     <section aria-label={`Check: ${check.name}`} data-check={state} className="panel min-w-0 px-4 py-3">
       <div className="flex flex-wrap items-baseline justify-between gap-x-4 gap-y-1">
-        <p className="min-w-0 font-semibold">{check.name}</p>
+        <p className="min-w-0 font-semibold">
+          {check.name}
+          {check.always && <span className="font-normal text-soft"> (holds from the start)</span>}
+        </p>
         <Badge tone={tone}>{word}</Badge>
       </div>
       {state !== 'green' && found?.missing && <p className="mt-1">{found.missing}</p>}

@@ -4,11 +4,26 @@ import { useEffect, useId, useState } from 'react'
 import { announce } from '../../lib/announcer'
 import type { Step } from './workshop'
 
+type Typed = Pick<Step, 'how' | 'text'> & { name?: string | undefined }
+
 const SHOWN_MS = 2_000
-const HOW = { run: 'Type', background: 'Type in a window of its own', stop: 'Stop' } as const
+
+/** What to do with it. The shop's own terminal is called terminal 1 in all chapters. */
+function doing({ how, name }: Typed): string {
+  switch (how) {
+    case 'run':
+      return 'Type'
+    case 'refused':
+      return 'Type: it is refused'
+    case 'background':
+      return name?.startsWith('shop') ? 'Type in terminal 1, where it keeps running' : 'Type in another terminal, where it keeps running'
+    case 'stop':
+      return 'Stop'
+  }
+}
 
 /** What the learner types, with a button that copies it. */
-export function StepBlock({ step }: { step: Step }) {
+export function StepBlock({ step }: { step: Typed }) {
   const [copied, setCopied] = useState(false)
   const id = useId()
   useEffect(() => {
@@ -28,8 +43,7 @@ export function StepBlock({ step }: { step: Step }) {
     <div className="panel min-w-0 overflow-hidden">
       <div className="flex min-h-11 items-center justify-between gap-3 border-b border-line py-1 pr-1.5 pl-4">
         <p id={id} className="text-sm text-soft">
-          {HOW[step.how]}
-          {step.name && <span className="code ml-2">{step.name}</span>}
+          {doing(step)}
         </p>
         {step.how !== 'stop' && (
           <button type="button" className="act" onClick={() => void copy()}>
@@ -39,7 +53,7 @@ export function StepBlock({ step }: { step: Step }) {
         )}
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <pre role="group" aria-labelledby={id} tabIndex={0} className="code overflow-x-auto p-4 -outline-offset-2">
+      <pre role="group" aria-labelledby={id} tabIndex={0} className="code overflow-x-auto p-4 whitespace-pre-wrap wrap-anywhere -outline-offset-2">
         {step.text}
       </pre>
     </div>

@@ -1,15 +1,18 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { useEffect } from 'react'
 import { Link, useParams } from 'wouter'
 
-import { usePoll } from '../api'
+import { ask, usePoll } from '../api'
 import { Empty, Failure, PageFrame } from '../kit/kit'
 import { ChapterView } from './ChapterView'
-import type { Row } from './workshop'
+import { elsewhere, type Chapter, type Row } from './workshop'
 
 /** The list of chapters at the left, and one of them. Without a number: the first that is not done. */
 export default function WorkshopPage() {
   const rows = usePoll<Row[]>('/admin/workshop', 5_000)
   const { place } = useParams<{ place?: string }>()
   const shown = place ?? rows.data?.find(({ state }) => state !== 'done')?.place ?? rows.data?.at(-1)?.place
+  useKept(rows.data)
   const here = rows.data?.find((row) => row.place === shown)
   return (
     <PageFrame title={here ? `${here.place} · ${here.title}` : 'Workshop'} lead="Each chapter ends with checks that look at this shop.">
@@ -18,11 +21,24 @@ export default function WorkshopPage() {
       {rows.data && rows.data.length > 0 && (
         <div className="grid min-w-0 items-start gap-5 xl:grid-cols-[16rem_minmax(0,1fr)]">
           <Chapters rows={rows.data} shown={shown} />
-          {shown !== undefined && <ChapterView key={shown} place={shown} next={after(rows.data, shown)} />}
+          {place !== undefined && !here && <Empty>{elsewhere(place)}</Empty>}
+          {shown !== undefined && here && <ChapterView key={shown} place={shown} next={after(rows.data, shown)} />}
         </div>
       )}
     </PageFrame>
   )
+}
+
+/** Reads every chapter once, so that all of them stay readable while the shop is closed: chapters stop it. */
+function useKept(rows: Row[] | undefined) {
+  const client = useQueryClient()
+  const places = rows?.map(({ place }) => place).join(' ') ?? ''
+  useEffect(() => {
+    for (const place of places.split(' ').filter(Boolean)) {
+      const path = `/admin/workshop/${place}`
+      void client.prefetchQuery({ queryKey: ['admin', path], queryFn: ({ signal }) => ask<Chapter>(path, { signal }), gcTime: Infinity, staleTime: Infinity })
+    }
+  }, [client, places])
 }
 
 function after(rows: Row[], place: string): Row | undefined {
@@ -43,6 +59,9 @@ function Chapters({ rows, shown }: { rows: Row[]; shown: string | undefined }) {
           </li>
         ))}
       </ul>
+      <p className="mt-2 border-t border-line px-2.5 pt-2 pb-1 text-sm text-soft">
+        Exercises, in which you write Rust: <code className="code">exercises/README.md</code>. When something fails: <code className="code">docs/workshop/troubleshooting.md</code>.
+      </p>
     </nav>
   )
 }

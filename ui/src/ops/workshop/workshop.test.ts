@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 
-import { standing, summary, type Check, type Report } from './workshop'
+import { elsewhere, partsOf, standing, summary, type Check, type Report } from './workshop'
 
-const check = (passed: boolean): Check => ({ kind: 'check', name: 'a', question: 'page', passed, local: true })
+const check = (passed: boolean): Check => ({ kind: 'check', name: 'a', question: 'page', passed, local: true, always: false })
 const report = (state: 'green' | 'red' | 'unchecked'): Report => ({ place: '3', title: 'Buy', done: false, checks: [{ name: 'a', kind: 'page', state }] })
 
 test('a check stands as it was found now, or when it was checked last', () => {
@@ -14,6 +14,22 @@ test('a check stands as it was found now, or when it was checked last', () => {
 })
 
 test('the summary says what is left to the command line', () => {
-  expect(summary(report('green'))).toBe('1 of 1 checks are green.')
-  expect(summary(report('unchecked'))).toBe('0 of 1 checks are green. 1 needs your machine: run kartshoppe workshop check 3.')
+  expect(summary(report('green'), [check(false)])).toBe('1 of 1 checks are green.')
+  expect(summary(report('unchecked'), [check(false)])).toBe('0 of 1 checks are green. 1 needs your machine: run kartshoppe workshop check 3.')
+  expect(summary(report('unchecked'), [check(true)]), 'the command line found it green before').toBe('1 of 1 checks are green.')
+})
+
+test('what can be typed is apart from the text, as it is typed', () => {
+  expect(partsOf('<p>a</p>\n<pre tabindex="0"><code class="language-sh">echo &quot;$PWD&quot; &amp;&amp; b &lt;c\n</code></pre>\n<p>d</p>\n')).toEqual([
+    { html: '<p>a</p>\n' },
+    { typed: 'echo "$PWD" && b <c' },
+    { html: '<p>d</p>\n' },
+  ])
+  expect(partsOf('<pre tabindex="0"><code class="language-json">{}</code></pre>')).toHaveLength(1)
+})
+
+test('a place that the console has not is named with where it is', () => {
+  expect(elsewhere('e1')).toContain('kartshoppe workshop open E1')
+  expect(elsewhere('troubleshooting')).toContain('docs/workshop/troubleshooting.md')
+  expect(elsewhere('99')).toContain('no chapter 99')
 })
