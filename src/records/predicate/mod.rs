@@ -98,7 +98,9 @@ impl Predicate {
     #[must_use]
     pub fn unmet(&self, record: &Value) -> Vec<(String, Value)> {
         let mut found = Vec::new();
-        self.0.unmet(record, &mut found);
+        if !self.holds(record) {
+            self.0.unmet(record, &mut found);
+        }
         found
     }
 
