@@ -30,7 +30,7 @@ run-kafka: ## the same on Kafka: with a broker of its own, or KARTSHOPPE__KAFKA_
 test: ## every test: Rust, page, real browser
 	@tools/test.sh
 
-test-kafka: ## the long tests on Kafka, too (engine, WAL reader, pages, stories): half an hour on a broker
+test-kafka: ## the long tests on Kafka, too (engine, WAL reader, pages, stories): ten minutes on a broker
 	@tools/doctor.sh kafka && tools/cargo.sh test --locked --test it kafka:: -- --ignored $(ARGS)
 
 run-obs: ## the shop with Prometheus, and Jaeger where it was built, without containers; KAFKA=1: on Kafka
