@@ -69,6 +69,8 @@ struct PositionHistory {
     peeked_to: Option<Offset>,
     /// What was found at the position when it was first counted as stalled.
     stall: Option<String>,
+    /// Why it could not be read, and when that was tried: a read that hangs takes seconds.
+    failed: Option<(Instant, String)>,
 }
 
 /// All positions below their ends.
@@ -107,9 +109,9 @@ impl Stalls {
         let mut still = Vec::new();
         for (at, offset) in positions {
             let Some(PartitionInfo { start, end }) = ends.get(at).copied() else { continue };
-            // The reader will go on behind records that were deleted.
-            let offset = start.max(*offset);
-            let Some((stood, found)) = self.stall_of(reading.cause, *at, offset, end, log).await else { continue };
+            let Some((stood, found)) = self.stall_of(reading.cause, *at, *offset, PartitionInfo { start, end }, log).await else {
+                continue;
+            };
             if !runs {
                 continue;
             }
@@ -128,12 +130,17 @@ impl Stalls {
         cause: Cause,
         at: TopicPartition,
         offset: Offset,
-        end: Offset,
+        PartitionInfo { start, end }: PartitionInfo,
         log: &dyn EventLog,
     ) -> Option<(Duration, String)> {
         let standing = self.known.entry((cause, at)).or_insert_with(|| PositionHistory::at(offset));
         if standing.offset != offset {
             *standing = PositionHistory::at(offset);
+        }
+        // The reader will go on behind records that were deleted. Until it does, it stands still.
+        let offset = start.max(offset);
+        if standing.empty_to < offset {
+            *standing = PositionHistory { empty_to: offset, peeked_to: None, stall: None, failed: None, ..*standing };
         }
         if end <= standing.empty_to {
             standing.below_since = None;
@@ -153,6 +160,9 @@ impl Stalls {
         if let Some(stall) = &standing.stall {
             return Some((stood, stall.clone()));
         }
+        if let Some((_, failure)) = standing.failed.as_ref().filter(|(tried, _)| tried.elapsed() < self.after) {
+            return Some((stood, failure.clone()));
+        }
         match peek(log, at, offset, end).await {
             Peeked::Nothing => {
                 (standing.empty_to, standing.below_since) = (end, None);
@@ -163,14 +173,17 @@ impl Stalls {
                 standing.stall = Some(found.clone());
                 Some((stood, found))
             }
-            Peeked::Failed(failure) => Some((stood, failure)),
+            Peeked::Failed(failure) => {
+                standing.failed = Some((Instant::now(), failure.clone()));
+                Some((stood, failure))
+            }
         }
     }
 }
 
 impl PositionHistory {
     fn at(offset: Offset) -> Self {
-        Self { offset, empty_to: offset, below_since: None, peeked_to: None, stall: None }
+        Self { offset, empty_to: offset, below_since: None, peeked_to: None, stall: None, failed: None }
     }
 }
 

@@ -69,6 +69,9 @@ impl Seen<'_> {
         } else if has(ActorState::Restarting) || has(ActorState::Running) {
             // Some are running, others are not yet.
             NodeState::Starting
+        } else if role.as_ref().is_some_and(|role| role.incarnation() == 0 && role.stopped_by().is_none()) && is_ours {
+            // The roles of a process start one after the other.
+            NodeState::Starting
         } else if is_ours {
             NodeState::Stopped
         } else {
