@@ -113,11 +113,13 @@ impl Progress {
         self.places.get(place).map_or_else(BTreeSet::new, |standing| standing.passed.clone())
     }
 
-    /// Keeps what a report found. A check that could not be made this time stands as it stood before.
-    pub fn reported(&mut self, report: &Report, now: Moment) {
+    /// Keeps what a report found. A check that could not be made this time stands as it stood before. Returns how many checks
+    /// stand.
+    pub fn reported(&mut self, report: &Report, now: Moment) -> usize {
         let passed = report.standing(&self.passed(&report.place));
-        let is_done = passed.len() == report.checks.len();
+        let (count, is_done) = (passed.len(), passed.len() == report.checks.len());
         self.checked(&report.place, passed, is_done, now);
+        count
     }
 
     /// Keeps what a check found. What was done once stays done.

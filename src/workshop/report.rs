@@ -14,7 +14,7 @@ pub struct Report {
     /// `3`, or `E3` for an exercise.
     pub place: String,
     pub title: String,
-    /// All checks are green.
+    /// All checks are green, or were green before where they could not be made this time.
     pub done: bool,
     pub checks: Vec<CheckReport>,
 }

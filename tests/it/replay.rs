@@ -187,7 +187,7 @@ async fn a_crash_leaves_it_unclear_and_the_log_decides(place: Place) {
     sqlx::raw_sql("DROP TRIGGER hold ON dead_letter_replays").execute(&mut database).await.unwrap();
 
     let states: Vec<Value> = letters(&server).await.iter().map(|letter| letter["replay"]["state"].clone()).collect();
-    assert_eq!(states, [json!("unclear"), json!("unclear")], "nobody has looked yet");
+    assert_eq!(states, [json!("unclear"), json!("unclear")], "neither has been resolved yet");
     for _ in 0..2 {
         let (status, answer) = server.operate(&format!("{lost}/replay"), &json!({"value": mended})).await;
         assert_eq!((status, &answer["code"]), (409, &json!("unclear")), "{answer}");

@@ -74,7 +74,7 @@ async fn every_state_of_every_product_follows_from_its_events(place: Place) {
         within(until_committed(&*place.log_of(&server).await)).await;
         // Opened again: a log beside the process that writes it learns of new records late.
         let log = place.log_of(&server).await;
-        // A label tells two rounds apart only if the clock has moved in between.
+        // A label distinguishes two rounds only if the clock has moved in between.
         let moment = read_all(&*log, Topic::InventoryEvents).await.iter().map(|event| event.append_time_ms).max().unwrap();
         while Clock::system().now_ms() <= moment {
             tokio::task::yield_now().await;
@@ -118,7 +118,7 @@ async fn interrupt(server: &mut Server, round: usize) {
     }
 }
 
-/// Each product hears of orders only or of its catalogue only, as the two inputs have no order between them.
+/// Each product gets either orders or catalogue updates, as the two inputs have no order between them.
 async fn play_round(server: &Server, random: &mut StdRng, model: &mut Model) {
     let ordered: Vec<bool> = (0..PRODUCTS).map(|_| random.random_bool(0.7)).collect();
     for is_order in [false, true] {

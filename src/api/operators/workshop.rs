@@ -125,10 +125,11 @@ pub async fn check(
     let since = progress(&operators).await?.since(&chapter.number.to_string()).cloned();
     let (config, log) = (operators.config.clone(), operators.log.clone());
     let judge = blocking(move || Judge { since, ..Judge::of(&config, Ok(log)) }).await?;
-    let report = Report::of(chapter, judge.chapter(chapter, Duration::from_millis(order.wait_ms)).await);
+    let mut report = Report::of(chapter, judge.chapter(chapter, Duration::from_millis(order.wait_ms)).await);
     let now = workshop::moment_now(&operators.clock, Some(&*operators.log)).await;
     let found = report.clone();
-    change(&operators, move |progress| progress.reported(&found, now)).await?;
+    let passed = change(&operators, move |progress| progress.reported(&found, now)).await?;
+    report.done = passed == report.checks.len();
     Ok(Json(report))
 }
 

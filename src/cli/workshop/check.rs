@@ -31,10 +31,11 @@ async fn check(config: &Config, chapter: &Chapter, wait: Duration) -> anyhow::Re
         local: Local::around(&here),
         ..Judge::of(config, log.map_err(|error| format!("{error:#}")))
     };
-    let report = Report::of(chapter, judge.chapter(chapter, wait).await);
+    let mut report = Report::of(chapter, judge.chapter(chapter, wait).await);
     let now = moment(readable.as_ref()).await;
-    workshop::update(&config.data_dir, |progress| progress.reported(&report, now))?;
-    board::post(config, &place, report.passed().len(), report.checks.len(), report.done).await;
+    let passed = workshop::update(&config.data_dir, |progress| progress.reported(&report, now))?;
+    report.done = passed == report.checks.len();
+    board::post(config, &place, passed, report.checks.len(), report.done).await;
     Ok(report)
 }
 

@@ -18,7 +18,7 @@ pub(super) fn next(config: &Config) -> anyhow::Result<()> {
     let (chapters, progress) = (workshop::chapters()?, Progress::load(&config.data_dir)?);
     let is_open = |number: u8| Stand::of(&progress, &number.to_string()) != Stand::Done;
     let Some(chapter) = chapters.iter().find(|chapter| is_open(chapter.number)) else {
-        return Ok(output::print(format_args!("every chapter is done\n{}", fitting(&progress)))?);
+        return Ok(output::print(format_args!("every chapter is done\n{}", fitting(&progress, "left are exercises")))?);
     };
     let number = chapter.number;
     let begin = match Stand::of(&progress, &number.to_string()) {
@@ -26,17 +26,17 @@ pub(super) fn next(config: &Config) -> anyhow::Result<()> {
         Stand::Begun | Stand::Done => String::new(),
     };
     let step = chapter.steps().next().map_or_else(String::new, step_text);
-    let (head, exercises) = (headed(config, chapter), fitting(&progress));
+    let (head, exercises) = (headed(config, chapter), fitting(&progress, "or an exercise"));
     let text = format!("{head}{step}\n{begin}when its steps are done: `kartshoppe workshop check {number}`\n{exercises}");
     Ok(output::print(text)?)
 }
 
 /// The exercises that fit what is done, in which the learner writes Rust.
-fn fitting(progress: &Progress) -> String {
+fn fitting(progress: &Progress, begin: &str) -> String {
     let all = exercises::suggested(progress);
     let lines: Vec<String> = all.iter().map(|(place, title)| format!("    {place} · {title}\n")).collect();
     let Some((first, _)) = all.first() else { return String::new() };
-    format!("\nor an exercise, in which you write Rust: `kartshoppe workshop open {first}`\n{}", lines.concat())
+    format!("\n{begin}, in which you write Rust: `kartshoppe workshop open {first}`\n{}", lines.concat())
 }
 
 fn table(rows: &[Row]) -> String {

@@ -99,7 +99,7 @@ impl Predicate {
     pub fn unmet(&self, record: &Value) -> Vec<(String, Value)> {
         let mut found = Vec::new();
         if !self.holds(record) {
-            self.0.unmet(record, &mut found);
+            self.0.unmet(record, true, &mut found);
         }
         found
     }
@@ -123,11 +123,14 @@ impl Expr {
         }
     }
 
-    fn unmet(&self, record: &Value, found: &mut Vec<(String, Value)>) {
+    /// What stands against `wanted`, the value that this would have to have.
+    fn unmet(&self, record: &Value, wanted: bool, found: &mut Vec<(String, Value)>) {
         match self {
-            Self::And(all) => all.iter().filter(|expr| !expr.holds(record)).for_each(|expr| expr.unmet(record, found)),
-            Self::Or(any) => any.iter().for_each(|expr| expr.unmet(record, found)),
-            Self::Not(inner) => inner.unmet(record, found),
+            Self::And(all) | Self::Or(all) => {
+                let differs = all.iter().filter(|expr| expr.holds(record) != wanted);
+                differs.for_each(|expr| expr.unmet(record, wanted, found));
+            }
+            Self::Not(inner) => inner.unmet(record, !wanted, found),
             Self::Compare(left, _, right) => found.extend([left, right].into_iter().filter_map(|side| side.shown(record))),
             Self::Truth(operand) => found.extend(operand.shown(record)),
         }
@@ -250,6 +253,8 @@ mod tests {
             ("not .value.inventory startswith \"st\"", ".value.inventory \"stopped\""),
             (".value.phase == \"streaming\"", ".value.phase null"),
             (".value.list[1] == 3 or .value.list[0] == 3", ".value.list[1] 2, .value.list[0] 1"),
+            ("not (.status == 200 and .value.catalog == \"live\")", ".status 200, .value.catalog \"live\""),
+            ("not (.status == 404 or .value.catalog == \"live\")", ".value.catalog \"live\""),
             (".status == 200", ""),
         ] {
             let found = Predicate::parse(predicate).unwrap().unmet(&record);

@@ -68,9 +68,11 @@ pub(super) fn open(config: &Config, number: u8) -> anyhow::Result<()> {
     Record::open(&repository, &exercise)?;
     workshop::update(&config.data_dir, |progress| progress.begin(&exercise.to_string(), now()))?;
     output::print(format_args!(
-        "{exercise} · {}\nread {}/README.md\nthe places to work at: grep -rn 'Exercise {number}:' src\nwhen it is written: `kartshoppe workshop check {exercise}`; \
+        "{exercise} · {}\nread {}/README.md\nthe places to work at: grep -sn 'Exercise {number}:' {}\nwhen it is written: `kartshoppe workshop check {exercise}`; \
          a hint: `kartshoppe workshop hint {exercise}`\n",
-        exercise.title, exercise.folder
+        exercise.title,
+        exercise.folder,
+        exercise.files.join(" ")
     ))?;
     Ok(())
 }

@@ -104,7 +104,7 @@ impl<'a> Record<'a> {
                      {commit}`, then `kartshoppe workshop open {exercise}`; `git switch -` leads back"
                 )
             });
-            format!("{exercise} does not fit the sources here: commits of yours changed the lines that its {patch} is about{branch}")
+            format!("{exercise} does not fit the sources here, most likely because commits of yours changed the lines that its {patch} is about{branch}")
         })
     }
 
