@@ -16,15 +16,16 @@ export function FrontPage() {
   const strips = keptStrips(kept, front)
   if (strips !== kept) setKept(strips)
   const sold = useObservable(bestSellers)
+  // Best sellers take the place of what trends: a strip of its own would push away what stands here already.
+  const shown = sold.length > 0 ? [...strips.filter(({ title }) => title !== 'Trending'), { title: 'Best sellers', ids: sold }] : strips
   return (
     <>
       <MovingNow />
-      {strips.length > 0 && (
+      {shown.length > 0 && (
         <div className="mt-9 grid gap-x-10 gap-y-8 lg:auto-cols-fr lg:grid-flow-col">
-          {apart(strips).map(({ title, ids }, place) =>
-            // What sells best takes the place of what may: a strip of its own would push away what stands here already.
-            place === strips.length - 1 && sold.length > 0 ? <Strip key={title} title="Best sellers" ids={sold} /> : <Strip key={title} title={title} ids={ids} />,
-          )}
+          {apart(shown).map(({ title, ids }) => (
+            <Strip key={title} title={title} ids={ids} />
+          ))}
         </div>
       )}
     </>
