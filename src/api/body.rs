@@ -34,26 +34,23 @@ impl BodyLimits {
     }
 }
 
-/// A JSON body, with its original bytes: an object or, with `ARRAYS`, also an array. With `BEACON` its media type may be
-/// `text/plain`, as in browsers' beacons.
+/// A JSON object as a body, with its original bytes. With `BEACON` its media type may be `text/plain`, as in browsers' beacons.
 #[derive(Debug)]
-pub struct JsonBody<T, const ARRAYS: bool = false, const BEACON: bool = false> {
+pub struct JsonBody<T, const BEACON: bool = false> {
     pub value: T,
     pub bytes: Bytes,
 }
 
 /// The body of a batch of tracked events: it changes nothing but what is recorded about the page that sent it.
-pub type BeaconBody<T> = JsonBody<T, false, true>;
+pub type BeaconBody<T> = JsonBody<T, true>;
 
-impl<T: DeserializeOwned, S: Send + Sync, const ARRAYS: bool, const BEACON: bool> FromRequest<S> for JsonBody<T, ARRAYS, BEACON> {
+impl<T: DeserializeOwned, S: Send + Sync, const BEACON: bool> FromRequest<S> for JsonBody<T, BEACON> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
         check_media_type(request.headers(), BEACON)?;
         let bytes = read(request).await?;
-        if !ARRAYS {
-            check_object(&bytes)?;
-        }
+        check_object(&bytes)?;
         let value = serde_json::from_slice(&bytes).map_err(|error| json_problem(&bytes, &error))?;
         Ok(Self { value, bytes })
     }

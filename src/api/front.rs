@@ -288,7 +288,7 @@ fn finish(mut response: Response, asked: &RequestFacts) -> Response<OutBody> {
         // "Not ready" is a valid answer, and probes repeat it while a start lasts.
         if problem.status.is_server_error()
             && problem.code != NOT_READY
-            && let Some(untold) = FAILURES.is_requested(problem.code)
+            && let Some(untold) = FAILURES.due(problem.code)
         {
             spans::within(trace.as_ref(), || {
                 tracing::warn!(

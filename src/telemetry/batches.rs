@@ -76,7 +76,7 @@ impl Report {
         };
         self.counts.refused.fetch_add(count, Ordering::Relaxed);
         self.counts.in_trouble.store(true, Ordering::Relaxed);
-        if let Some(untold) = TROUBLE.is_requested(what) {
+        if let Some(untold) = TROUBLE.due(what) {
             let dropped = self.counts.dropped();
             tracing::warn!(
                 endpoint = self.endpoint,

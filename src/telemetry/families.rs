@@ -61,7 +61,7 @@ families! {
     PAGE_RESYNCS "kartshoppe_page_resyncs" Counter "{pages}" [] "Times that a page fell so far behind that all products were looked through for it";
     PAGE_TOLD_SECONDS "kartshoppe_page_told_seconds" Histogram "seconds" [frame]
         "From the event to its frame at a page's socket: product counts from the append of the event, order from the checkout";
-    PUSH_PENDING_SECONDS "kartshoppe_push_pending_seconds" Gauge "seconds" [] "Age of the oldest product change that was not brought to pages yet; 0 if none waits";
+    PUSH_PENDING_SECONDS "kartshoppe_push_pending_seconds" Gauge "seconds" [] "Age of the oldest product change that was not brought to pages yet; 0 if none waits or no page is connected";
     PAGE_MESSAGES "kartshoppe_page_messages" Counter "{messages}" [outcome] "Messages from pages";
     PAGE_CUTS "kartshoppe_page_cuts" Counter "{pages}" [cause] "Pages that were disconnected; slow and stalled ones did not read";
     TRACKED "kartshoppe_tracked" Counter "{events}" [outcome] "Tracked events and changed carts";

@@ -20,7 +20,7 @@ impl Seldom {
     }
 
     /// Whether this one is written: then how many of its kind were not since the last one.
-    pub fn is_requested(&self, kind: &'static str) -> Option<u64> {
+    pub fn due(&self, kind: &'static str) -> Option<u64> {
         let (mut told, now) = (self.told.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
         match told.get_mut(kind) {
             Some((last, untold)) if now.duration_since(*last) < self.every => {
@@ -43,8 +43,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_first_of_a_kind_is_told_and_the_next_counts_those_between() {
         let seldom = Seldom::new(Duration::from_secs(10));
-        assert_eq!(["a", "a", "b", "a"].map(|kind| seldom.is_requested(kind)), [Some(0), None, Some(0), None]);
+        assert_eq!(["a", "a", "b", "a"].map(|kind| seldom.due(kind)), [Some(0), None, Some(0), None]);
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(["a", "b", "b"].map(|kind| seldom.is_requested(kind)), [Some(2), Some(0), None]);
+        assert_eq!(["a", "b", "b"].map(|kind| seldom.due(kind)), [Some(2), Some(0), None]);
     }
 }

@@ -127,7 +127,7 @@ impl EngineMetrics {
             self.dead_letters.get_or_create(labels).inc();
         }
         let Some(DeadLetterLabels { topic, reason }) = letters.last() else { return };
-        if let Some(untold) = DEAD_LETTERS.is_requested("committed") {
+        if let Some(untold) = DEAD_LETTERS.due("committed") {
             let count = letters.len();
             tracing::warn!(
                 messaging.destination.name = topic,

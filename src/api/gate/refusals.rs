@@ -62,7 +62,7 @@ impl Refusals {
 
     /// How many refusals were not logged before this one; `None` if this one is not logged either.
     fn is_told_now(&self) -> Option<u64> {
-        self.0.is_requested("refused")
+        self.0.due("refused")
     }
 }
 

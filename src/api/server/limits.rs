@@ -33,7 +33,13 @@ impl Limits {
     pub fn new(http: &Http, ws: &Ws, descriptors: u64) -> Self {
         let (connections, pages) = fit(http.max_connections, ws.max_pages, descriptors);
         if connections < http.max_connections || pages < ws.max_pages {
-            tracing::warn!(descriptors, connections, pages, "{}", advice(http.max_connections + ws.max_pages, descriptors));
+            tracing::warn!(
+                descriptors,
+                connections,
+                pages,
+                "{}",
+                advice(http.max_connections.saturating_add(ws.max_pages), descriptors)
+            );
         }
         Self {
             header_timeout: http.header_timeout,
@@ -61,7 +67,7 @@ impl Limits {
 
 /// What to do where the descriptors do not suffice.
 fn advice(wanted: usize, descriptors: u64) -> String {
-    let needed = RESERVED_DESCRIPTORS + wanted as u64;
+    let needed = RESERVED_DESCRIPTORS.saturating_add(wanted as u64);
     format!(
         "allowing fewer connections than configured: the process may open {descriptors} files and needs {needed}; raise the limit \
          (`ulimit -Hn {needed}`, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container), or lower http.max_connections and \

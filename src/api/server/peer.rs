@@ -73,7 +73,7 @@ impl TrustedProxies {
             (None, None) => Err("neither X-Forwarded-For nor Forwarded"),
         };
         if let Err(reason) = client
-            && let Some(untold) = UNREADABLE.is_requested("unreadable")
+            && let Some(untold) = UNREADABLE.due("unreadable")
         {
             let proxy = socket.ip();
             tracing::warn!(%proxy, reason, untold,

@@ -189,7 +189,7 @@ impl Seats {
         for taken in chosen.filter_map(|id| table.remove(id)) {
             taken.progress.end(Ending::Seat);
             ended += 1;
-            if let Some(untold) = RUN_OUT.is_requested(self.what) {
+            if let Some(untold) = RUN_OUT.due(self.what) {
                 let (what, peer, max) = (self.what, taken.peer, self.max);
                 tracing::warn!(what, %peer, max, untold,
                     "out of connections: closing the slowest ones of the peer that holds most");
@@ -282,7 +282,7 @@ pub(in crate::api) async fn end_slow_readers(waiting: &WaitingOutput, all: [Arc<
             all.iter().flat_map(|seats| seats.readers().into_iter().map(move |reader| (reader, seats))).collect();
         readers.sort_unstable_by_key(|(reader, _)| *reader);
         let most = 1 + readers.len() / PART_OF_READERS;
-        if let (Some((slowest, _)), Some(untold)) = (readers.first(), RUN_OUT.is_requested("memory")) {
+        if let (Some((slowest, _)), Some(untold)) = (readers.first(), RUN_OUT.due("memory")) {
             let (bytes, rate, readers) = (waiting.bytes(), slowest.rate, readers.len());
             tracing::warn!(bytes, readers, rate, untold, "too many bytes wait for slow readers: closing the slowest connections");
         }

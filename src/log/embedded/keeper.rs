@@ -88,7 +88,7 @@ impl Keeper {
         match run(self) {
             Ok(()) | Err(LogError::Closed) => {}
             Err(error) => {
-                if let Some(untold) = self.failures.is_requested(work) {
+                if let Some(untold) = self.failures.due(work) {
                     tracing::warn!(work, %error, untold, "housekeeping of the event log failed and will be retried");
                 }
             }

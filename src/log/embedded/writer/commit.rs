@@ -156,7 +156,7 @@ impl LogWriter {
         if matches!(error, LogError::Full { .. }) && writes.len() > 1 {
             return writes.into_iter().for_each(|write| self.write_group(vec![write]));
         }
-        if let Some(untold) = self.failures.is_requested(error.kind()) {
+        if let Some(untold) = self.failures.due(error.kind()) {
             tracing::warn!(writes = writes.len(), %error, untold, "a commit to the event log failed");
         }
         for write in writes {
