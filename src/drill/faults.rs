@@ -20,8 +20,8 @@ use crate::telemetry::alarms::Cause;
 
 /// An armed fault that strikes nothing within this time is removed.
 const TTL: Duration = Duration::from_secs(3);
-/// A slow product delays its batch for longer than this.
-const BATCH_UNDER_WAY: Duration = Duration::from_millis(30);
+/// How long a storm waits for a product to be slow; without orders none is.
+const SLOW_WITHIN: Duration = Duration::from_millis(200);
 const BETWEEN_STORM_KILLS: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A request made during a fault may still fail this long after it: connections and calls that time out late.
@@ -221,7 +221,7 @@ impl Striker<'_> {
         let (from, mut at_once) = (Instant::now(), 0);
         for target in STORM_KILLS {
             self.operator.arm("product", "slow", 1, TTL).await?;
-            tokio::time::sleep(BATCH_UNDER_WAY).await;
+            self.one_struck().await?;
             at_once += self.operator.arm(target, "kill", 1, TTL).await?;
             self.operator.arm("product", "kill", products, TTL).await?;
             tokio::time::sleep(BETWEEN_STORM_KILLS).await;
@@ -230,6 +230,15 @@ impl Striker<'_> {
         let armed = fault.strikes();
         let struck = armed - self.all_struck(armed - at_once).await?;
         Ok(Hit::new(struck, if struck > at_once { in_flight.max(1) } else { in_flight }, from))
+    }
+
+    /// Waits until one of the armed faults strikes, such as the slow product: for a moment after that its batch is under way.
+    async fn one_struck(&self) -> anyhow::Result<()> {
+        let (armed, deadline) = (self.operator.left().await?, Instant::now() + SLOW_WITHIN);
+        while self.operator.left().await? >= armed.max(1) && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Waits until all armed faults have struck or timed out; returns how many are left, and removes them.
