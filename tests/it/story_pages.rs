@@ -102,7 +102,7 @@ fn shelf(products: &[Value]) -> Shelf {
 on_each_log!(at length: twenty_pages_end_where_the_read_model_does);
 
 async fn twenty_pages_end_where_the_read_model_does(place: Place) {
-    let server = Server::start_filled(place.options().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "1s")).await;
+    let server = Server::start_filled(place.options().set("KARTSHOPPE__WS__HEARTBEAT_INTERVAL", "200ms")).await;
     let address = server.info.http.unwrap();
     let (calm, is_calm) = watch::channel(None);
     let habits = [(Habit::Steady, STEADY), (Habit::Slow, SLOW), (Habit::Reconnecting, RECONNECTING)];
