@@ -140,7 +140,7 @@ prove() {
   built "$name, with the hole"
   ! tools/cargo.sh test --locked "${test[@]}" >"$work/test.log" 2>&1 || fail "$name: the test passes with the hole"
   grep -q 'test result: FAILED. 0 passed; 1 failed' "$work/test.log" || { cat "$work/test.log" >&2 && fail "$name: the test did not run with the hole"; }
-  # A learner is told what is missing, not that a time is over.
+  # The failure says what is missing, not that a time is over.
   reason=$(sed -n '/ panicked at /{n;p;q;}' "$work/test.log")
   case $reason in
     '' | *Elapsed*) cat "$work/test.log" >&2 && fail "$name: the test fails with the hole, but by no assertion" ;;

@@ -113,12 +113,13 @@ impl Progress {
         self.places.get(place).map_or_else(BTreeSet::new, |standing| standing.passed.clone())
     }
 
-    /// Keeps what a report found. A check that could not be made this time stands as it stood before. Returns how many checks
-    /// stand.
-    pub fn reported(&mut self, report: &Report, now: Moment) -> usize {
+    /// Keeps what a report found, and completes it: a check that could not be made this time stands as it stood before. Returns
+    /// how many checks stand.
+    pub fn reported(&mut self, report: &mut Report, now: Moment) -> usize {
         let passed = report.standing(&self.passed(&report.place));
-        let (count, is_done) = (passed.len(), passed.len() == report.checks.len());
-        self.checked(&report.place, passed, is_done, now);
+        let count = passed.len();
+        report.done = count == report.checks.len();
+        self.checked(&report.place, passed, report.done, now);
         count
     }
 
@@ -229,12 +230,12 @@ mod tests {
         };
         let mut progress = Progress::default();
         let names = |progress: &Progress| progress.passed("3").into_iter().collect::<Vec<_>>();
-        progress.reported(&report([State::Unchecked, State::Green]), at(1));
+        progress.reported(&mut report([State::Unchecked, State::Green]), at(1));
         assert_eq!((names(&progress), progress.places["3"].done.is_some()), (vec!["sql".to_owned()], false));
-        progress.reported(&report([State::Green, State::Red]), at(2));
-        progress.reported(&report([State::Unchecked, State::Green]), at(3));
+        progress.reported(&mut report([State::Green, State::Red]), at(2));
+        progress.reported(&mut report([State::Unchecked, State::Green]), at(3));
         assert_eq!((names(&progress), progress.places["3"].done.is_some()), (vec!["page".to_owned(), "sql".to_owned()], true));
-        progress.reported(&report([State::Red, State::Green]), at(4));
+        progress.reported(&mut report([State::Red, State::Green]), at(4));
         assert_eq!(names(&progress), ["sql"], "what was made and is false is not green");
         assert_eq!(report([State::Unchecked, State::Red]).checks[0].missing, None, "it is not known to be missing");
     }

@@ -28,6 +28,9 @@ pub struct CheckReport {
     pub state: State,
     /// It may be green before the chapter's first step.
     pub always: bool,
+    /// It is red since no shop is open, which `missing` says.
+    #[serde(skip)]
+    pub is_closed: bool,
     /// What is missing and what to do, if it is red.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
@@ -47,6 +50,7 @@ impl Report {
                 kind: check.question.kind(),
                 state,
                 always: check.always,
+                is_closed,
                 missing: match state {
                     State::Red if is_closed => Some(closed(chapter)),
                     State::Red => Some(check.missing.clone()),
@@ -57,13 +61,6 @@ impl Report {
             .collect();
         let done = checks.iter().all(|check| check.state == State::Green);
         Self { place: chapter.number.to_string(), title: chapter.title.clone(), done, checks }
-    }
-
-    /// What stands in the way of every check that needs an open shop, if none is open.
-    #[must_use]
-    pub fn closed(&self, chapter: &Chapter) -> Option<String> {
-        let sentence = closed(chapter);
-        self.checks.iter().any(|check| check.missing.as_ref() == Some(&sentence)).then_some(sentence)
     }
 
     /// The names of the checks that are green, and of those that were green before and could not be made this time.

@@ -8,14 +8,14 @@ use anyhow::Context;
 
 use super::{board, log, moment, output};
 use crate::config::Config;
-use crate::workshop::{self, Chapter, Judge, Local, Progress, Report, State};
+use crate::workshop::{self, Chapter, CheckReport, Judge, Local, Progress, Report, State};
 
 pub(super) fn run(config: &Config, chapter: &Chapter, wait: Duration, json: bool) -> anyhow::Result<ExitCode> {
     let report = super::super::block_on(check(config, chapter, wait))?;
     if json {
         output::json(&report)?;
     } else {
-        output::print(told(chapter, &report))?;
+        output::print(shown(&report))?;
     }
     Ok(if report.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -33,19 +33,16 @@ async fn check(config: &Config, chapter: &Chapter, wait: Duration) -> anyhow::Re
     };
     let mut report = Report::of(chapter, judge.chapter(chapter, wait).await);
     let now = moment(readable.as_ref()).await;
-    let passed = workshop::update(&config.data_dir, |progress| progress.reported(&report, now))?;
-    report.done = passed == report.checks.len();
+    let passed = workshop::update(&config.data_dir, |progress| progress.reported(&mut report, now))?;
     board::post(config, &place, passed, report.checks.len(), report.done).await;
     Ok(report)
 }
 
-fn told(chapter: &Chapter, report: &Report) -> String {
+fn shown(report: &Report) -> String {
     let mut text = format!("{} · {}\n", report.place, report.title);
     // Said once: the checks that need an open shop would each say it.
-    let closed = report.closed(chapter);
-    if let Some(sentence) = &closed {
-        let detail = report.checks.iter().find(|check| check.missing == closed).and_then(|check| check.detail.as_deref());
-        let _ = writeln!(text, "  {sentence}\n      seen: {}", detail.unwrap_or_default());
+    if let Some(CheckReport { missing: Some(sentence), detail, .. }) = report.checks.iter().find(|check| check.is_closed) {
+        let _ = writeln!(text, "  {sentence}\n      seen: {}", detail.as_deref().unwrap_or_default());
     }
     for check in &report.checks {
         let mark = match check.state {
@@ -55,7 +52,7 @@ fn told(chapter: &Chapter, report: &Report) -> String {
         };
         let always = if check.always { " (holds from the start)" } else { "" };
         let _ = writeln!(text, "  {mark} {}{always}", check.name);
-        if closed.is_some() && check.missing == closed {
+        if check.is_closed {
             continue;
         }
         let seen = match check.state {

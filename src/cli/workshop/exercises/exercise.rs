@@ -97,6 +97,11 @@ pub(super) fn numbers(repository: &Repository) -> anyhow::Result<Vec<u8>> {
     Ok(folders(&repository.root)?.into_iter().map(|(number, _)| number).collect())
 }
 
+/// All exercises of a clone that can be read, in order; none where there are none.
+pub(super) fn all(repository: &Repository) -> impl Iterator<Item = Exercise> {
+    numbers(repository).unwrap_or_default().into_iter().filter_map(|number| Exercise::read(repository, number).ok())
+}
+
 /// Number and name of every exercise's folder.
 fn folders(root: &Path) -> anyhow::Result<Vec<(u8, String)>> {
     let folder = root.join(FOLDER);

@@ -41,8 +41,7 @@ pub(super) fn rows(progress: &Progress) -> Vec<Row> {
             (Stand::of(progress, &place), progress.places.get(&place).map_or(0, |standing| standing.passed.len()));
         Row { place, title: exercise.title, passed, checks: 1, state, minutes: None }
     };
-    let numbers = exercise::numbers(&repository).unwrap_or_default();
-    numbers.into_iter().filter_map(|number| Exercise::read(&repository, number).ok()).map(row).collect()
+    exercise::all(&repository).map(row).collect()
 }
 
 /// The exercises that fit the chapters that are done, and are not done themselves, by place and title; none outside of a clone.
@@ -52,9 +51,7 @@ pub(super) fn suggested(progress: &Progress) -> Vec<(String, String)> {
     let fits = |exercise: &Exercise| {
         exercise.after.is_some_and(|chapter| is_done(&chapter.to_string())) && !is_done(&exercise.to_string())
     };
-    let numbers = exercise::numbers(&repository).unwrap_or_default();
-    let all = numbers.into_iter().filter_map(|number| Exercise::read(&repository, number).ok()).filter(fits);
-    all.map(|exercise| (exercise.to_string(), exercise.title)).collect()
+    exercise::all(&repository).filter(fits).map(|exercise| (exercise.to_string(), exercise.title)).collect()
 }
 
 /// Cuts the exercise's part out of the sources.

@@ -48,7 +48,7 @@ impl<'a> Record<'a> {
         copy_all(&exercise.files, &repository.root, &draft.join("before"))?;
         copy_all(&exercise.files, &repository.root, &draft.join("ours"))?;
         fs::rename(&draft, &record.folder).with_context(|| format!("keeping {}", record.folder.display()))?;
-        record.apply("hole").with_context(|| "nothing was touched").inspect_err(|_| drop(remove(&record.folder)))?;
+        record.apply("hole").context("nothing was touched").inspect_err(|_| drop(remove(&record.folder)))?;
         record.note_ours()?;
         Ok(record)
     }
@@ -157,14 +157,12 @@ impl<'a> Record<'a> {
 
 /// What to do about changes that are not committed: they may be those of another exercise that is open.
 fn way_out(repository: &Repository, exercise: &Exercise, changed: &[String]) -> String {
-    let others = exercise::numbers(repository).unwrap_or_default();
     let shares = |other: &Exercise| {
         other.to_string() != exercise.to_string()
             && other.files.iter().any(|file| changed.contains(file))
             && Record::of(repository, other).is_ok_and(|record| record.is_some())
     };
-    let mut open = others.into_iter().filter_map(|number| Exercise::read(repository, number).ok()).filter(shares);
-    match open.next() {
+    match exercise::all(repository).find(shares) {
         Some(other) => format!(
             "{other} is open in them: `kartshoppe workshop reset {other}` closes it and keeps what you wrote. Commit them to have both"
         ),
