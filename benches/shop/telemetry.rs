@@ -152,7 +152,7 @@ async fn buy(shop: &Server, number: usize) {
     assert_eq!(status, 200, "{order}");
 }
 
-/// A collector that stops to answer and goes on, in turns, below one process: purchases a second, memory, and what was dropped.
+/// A collector that stops answering and goes on, in turns, below one process: purchases a second, memory, and what was dropped.
 async fn frozen(table: &mut Table, extent: &Extent) {
     // A minute of it in a full run, in turns that outlast the exporter's time limit of ten seconds.
     let turn = if extent.pages >= 1_000 { Duration::from_secs(60) / TURNS } else { extent.steady * 2 };

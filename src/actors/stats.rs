@@ -18,6 +18,7 @@ use super::kinds::{ActorKind, EndCause};
 use super::message_times::{MessageQueue, MessageTimes, TimesByKind};
 use super::past_ends::{ENDS_KEPT, History, whole_us};
 use crate::clock::whole_ms;
+use crate::config::RoleName;
 pub use crate::wire::console::actor::{ActorEnd, ActorReport, ActorState};
 
 /// The directory of actors. Cheap to clone.
@@ -45,6 +46,12 @@ impl Directory {
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Arc<ActorEntry>> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// The entry of a role of this process.
+    #[must_use]
+    pub fn role(&self, role: RoleName) -> Option<Arc<ActorEntry>> {
+        self.find(&format!("role/{}", role.as_str()))
     }
 
     /// How long messages waited and were handled, by kind of actor.
@@ -141,7 +148,7 @@ impl ActorEntry {
         self.ended(EndCause::Stopped, None);
     }
 
-    /// Noted before a stop is requested: by whom. Whoever asks for the stop of one that is stopped already changes nothing.
+    /// Noted before a stop is requested: by whom. A request to stop what is stopped already changes nothing.
     pub fn will_be_stopped_by(&self, operator: &str) {
         if self.state() != ActorState::Stopped {
             *self.stopped_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(operator.to_owned());

@@ -145,7 +145,8 @@ impl Handler for ShopFront {
             Err(problem) => return refuse(problem, &parts, Cors::Of(None)),
         };
         let is_recorded = Entry::decide(root_of(&parts), || parent_of(&parts.headers));
-        let recorded = is_recorded.then(|| Entry::of_client(true, trace_of(&parts.headers)));
+        let entry = || Entry::of_client(is_recorded, trace_of(&parts.headers));
+        let recorded = is_recorded.then(entry);
         if let Some(response) = self.hot_path(&parts, recorded.as_ref()) {
             return Reply::Ready(response);
         }
@@ -154,7 +155,7 @@ impl Handler for ShopFront {
             gate::put_preflight(response.headers_mut());
             return Reply::Ready(finish(response, &RequestFacts::of(&parts, Cors::Of(origin))));
         }
-        let entry = recorded.unwrap_or_else(|| Entry::of_client(false, trace_of(&parts.headers)));
+        let entry = recorded.unwrap_or_else(entry);
         self.inner.clone().route(parts, body, Cors::Of(origin), peer, entry)
     }
 }

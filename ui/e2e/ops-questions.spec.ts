@@ -140,7 +140,7 @@ test('the three questions are answered, and each page outlives its server', asyn
 test('an order, a change and a line of the log lead to their trace', async ({ page, request }) => {
   test.skip(!canRunShop, 'no binary to start a server of its own from')
   test.setTimeout(240_000)
-  // Nobody takes the spans; the links are the same.
+  // No collector receives the spans; the links are the same.
   const server = await ownServer({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', KARTSHOPPE__TELEMETRY__TRACE_URL: 'http://traces.example/trace/{trace_id}' })
   try {
     await server.start()

@@ -59,7 +59,7 @@ pub async fn stop(
     headers: HeaderMap,
 ) -> Result<Json<RoleReport>, Failure> {
     let role = known(&role)?;
-    if let Some(entry) = operators.directory.find(&format!("role/{}", role.as_str())) {
+    if let Some(entry) = operators.directory.role(role) {
         entry.will_be_stopped_by(&operator_of(&headers));
     }
     operators.roles.stop(role.as_str()).await?;

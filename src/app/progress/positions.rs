@@ -108,16 +108,14 @@ impl Stalls {
         self.known.retain(|(cause, at), _| *cause != reading.cause || positions.contains_key(at));
         let mut still = Vec::new();
         for (at, offset) in positions {
-            let Some(PartitionInfo { start, end }) = ends.get(at).copied() else { continue };
-            let Some((stood, found)) = self.stall_of(reading.cause, *at, *offset, PartitionInfo { start, end }, log).await else {
-                continue;
-            };
+            let Some(bounds) = ends.get(at).copied() else { continue };
+            let Some((stood, found)) = self.stall_of(reading.cause, *at, *offset, bounds, log).await else { continue };
             if !runs {
                 continue;
             }
             let about = About::partition(reading.cause, at.topic.name(), at.partition);
             let WatchedReader { who, advice, .. } = reading;
-            let text = format!("{who}: {at} at offset {offset} of {end} for {} s; {advice}", stood.as_secs());
+            let text = format!("{who}: {at} at offset {offset} of {} for {} s; {advice}", bounds.end, stood.as_secs());
             alarms.raise(about.clone(), Alarm::blocks(text).with_detail(found));
             still.push(about);
         }
@@ -191,7 +189,6 @@ enum Peeked {
     /// Transaction markers only.
     Nothing,
     Record(Offset),
-    /// The next check asks again.
     Failed(String),
 }
 

@@ -56,7 +56,7 @@ function Item({ productId }: { productId: string }) {
   )
 }
 
-/** One line, or two where the strip is a row of cards, whatever it says: letters get smaller where it is long. */
+/** Always one line, or two where the strip is a row of cards: a longer price has smaller letters. */
 function Price({ now, before }: { now: string; before: string | null }) {
   const longer = Math.max(now.length, before?.length ?? 0)
   const both = now.length + (before === null ? 0 : before.length + 2)

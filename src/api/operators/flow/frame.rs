@@ -89,9 +89,8 @@ fn roles(sources: &FlowSources) -> Vec<LiveRole> {
         }
     }
     let role = |name: RoleName| {
-        let id = format!("role/{}", name.as_str());
-        let entry = sources.directory.find(&id)?;
-        let (running, actors) = actors.get(&id).copied().unwrap_or_default();
+        let entry = sources.directory.role(name)?;
+        let (running, actors) = actors.get(&entry.id).copied().unwrap_or_default();
         Some(LiveRole {
             name: name.as_str(),
             state: entry.state(),

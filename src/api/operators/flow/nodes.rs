@@ -57,7 +57,7 @@ impl Seen<'_> {
         let actors: Vec<&Arc<ActorEntry>> = self.entries.iter().filter(|entry| part.kinds.contains(&entry.kind)).collect();
         let states: Vec<ActorState> = actors.iter().map(|entry| entry.state()).collect();
         let has = |state| states.contains(&state);
-        let role = part.role.and_then(|role| self.sources.directory.find(&format!("role/{}", role.as_str())));
+        let role = part.role.and_then(|role| self.sources.directory.role(role));
         // A role that was started later belongs to this process, too.
         let was_started = role.as_ref().is_some_and(|role| role.incarnation() > 0);
         let is_ours = was_started || part.role.is_none_or(|role| self.sources.roles.contains(&role));
@@ -69,7 +69,7 @@ impl Seen<'_> {
         } else if has(ActorState::Restarting) || has(ActorState::Running) {
             // Some are running, others are not yet.
             NodeState::Starting
-        } else if role.as_ref().is_some_and(|role| role.incarnation() == 0 && role.stopped_by().is_none()) && is_ours {
+        } else if is_ours && !was_started && role.as_ref().is_some_and(|role| role.stopped_by().is_none()) {
             // The roles of a process start one after the other.
             NodeState::Starting
         } else if is_ours {
