@@ -30,9 +30,9 @@ fn plan_of(bug: Bug) -> &'static str {
         | Bug::RemovedComesBack
         | Bug::TrackerPositionFirst => "kills",
         Bug::CartOutsideOrder => "carts",
-        Bug::EventStateRestart | Bug::OutcomeTwice | Bug::StaleAttempt | Bug::AbortKeepsProducts | Bug::RewindForgotten => {
-            "storms"
-        }
+        Bug::EventStateRestart | Bug::OutcomeTwice | Bug::AbortKeepsProducts | Bug::RewindForgotten => "storms",
+        // Few batches of a storm bring it out.
+        Bug::StaleAttempt => "attempts",
         Bug::RescueWithoutProbe | Bug::FlipBeforeOutcome | Bug::ExpiryIgnored => "rescue",
         Bug::PublishedAgain | Bug::OlderStateShown => "unclear",
         Bug::FrameDropped | Bug::CursorClaimsTooMuch | Bug::ResumeForgotten => "pages",
