@@ -55,8 +55,8 @@ async function keep(name, ...pngs) {
     return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''))
   }, pngs.map((png) => png.toString('base64')))
   const bytes = Buffer.from(data, 'base64')
-  writeFileSync(join(folder, `workshop-${name}.webp`), bytes)
-  console.log(`workshop-${name}.webp ${Math.round(bytes.length / 1024)} KB`)
+  writeFileSync(join(folder, `${name}.webp`), bytes)
+  console.log(`${name}.webp ${Math.round(bytes.length / 1024)} KB`)
 }
 
 const console_ = async (name, path, sees, size = [1180, 720]) => {

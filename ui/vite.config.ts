@@ -74,6 +74,7 @@ export default defineConfig(({ mode }) => ({
       // The listener answers pages of its own origin only, so it is asked as one.
       '/admin': { target: operators, changeOrigin: true, headers: { origin: operators } },
       '/readyz': operators,
+      '/workshop/pictures': { target: operators, changeOrigin: true },
     },
   },
   test: { include: ['src/**/*.test.ts'], environment: 'node', restoreMocks: true },

@@ -233,6 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn the_workshops_pictures_are_the_consoles_alone() {
+        let path = Uri::from_static("/workshop/pictures/empty.webp");
+        let picture = CONSOLE.answer(&Method::GET, &path, &HeaderMap::new());
+        assert_eq!(picture.status(), StatusCode::OK);
+        assert_eq!(picture.headers()[header::CONTENT_TYPE], "image/webp");
+        assert_eq!(picture.headers()[header::CACHE_CONTROL], ASK_AGAIN);
+        let known = HeaderMap::from_iter([(header::IF_NONE_MATCH, picture.headers()[header::ETAG].clone())]);
+        assert_eq!(CONSOLE.answer(&Method::GET, &path, &known).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(SHOP.answer(&Method::GET, &path, &HeaderMap::new()).status(), StatusCode::NOT_FOUND);
+        for nowhere in ["/workshop/pictures/no-such.webp", "/workshop/01-the-page-is-empty.md", "/workshop/pictures/../README.md"]
+        {
+            let answer = CONSOLE.answer(&Method::GET, &Uri::from_static(nowhere), &HeaderMap::new());
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{nowhere}");
+        }
+    }
+
+    #[test]
     fn each_listener_has_its_own_page_only() {
         assert!((SHOP.file)("ops.html").is_none(), "shoppers get no console");
         assert!((CONSOLE.file)("index.html").is_none());

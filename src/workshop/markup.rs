@@ -1,9 +1,12 @@
 //! Markdown of a chapter: which blocks it has, and HTML of the rest that cannot run anything.
 //!
 //! HTML in the text is shown as text. Links lead to chapters, to files of this repository by their path, or to `http` and
-//! `https`; there are no styles, no scripts and no pictures, which the console's policy would refuse.
+//! `https`. Pictures are those that lie beside the chapters; there are no others, no styles and no scripts, which the console's
+//! policy would refuse.
 
 use pulldown_cmark::{Alignment, CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+
+use super::pictures::Picture;
 
 /// A file in parts.
 pub(super) struct Read {
@@ -161,11 +164,13 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// HTML that runs nothing and loads nothing.
+/// HTML that runs nothing, and loads nothing but the chapters' own pictures.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not changed is written as it is")]
 fn harmless<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
     // What each open link is closed with.
     let mut links: Vec<Option<String>> = Vec::new();
+    // Of the open ones `None` is an address that is not loaded.
+    let (mut open, mut pictures): (Vec<Option<Picture>>, Vec<Picture>) = (Vec::new(), Vec::new());
     let mut shown: Vec<Event<'a>> = Vec::new();
     for event in events {
         match event {
@@ -183,8 +188,24 @@ fn harmless<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
                 Some(path) if path.is_empty() => {}
                 Some(path) => shown.extend([text(" ("), Event::Code(CowStr::from(path)), text(")")]),
             },
-            Event::Start(Tag::Image { .. }) => shown.extend([Event::Start(Tag::Emphasis), text("Picture: ")]),
-            Event::End(TagEnd::Image) => shown.push(Event::End(TagEnd::Emphasis)),
+            Event::Start(Tag::Image { link_type, dest_url, id, .. }) => {
+                let picture = Picture::at(&dest_url);
+                match &picture {
+                    Some(Picture { address, .. }) => {
+                        let (dest_url, title) = (CowStr::from(address.clone()), CowStr::from(""));
+                        shown.push(Event::Start(Tag::Image { link_type, dest_url, title, id }));
+                    }
+                    None => shown.extend([Event::Start(Tag::Emphasis), text("Picture: ")]),
+                }
+                open.push(picture);
+            }
+            Event::End(TagEnd::Image) => match open.pop().flatten() {
+                Some(picture) => {
+                    shown.push(Event::End(TagEnd::Image));
+                    pictures.push(picture);
+                }
+                None => shown.push(Event::End(TagEnd::Emphasis)),
+            },
             // A column's side would become a style.
             Event::Start(Tag::Table(columns)) => shown.push(Event::Start(Tag::Table(vec![Alignment::None; columns.len()]))),
             Event::Start(Tag::HtmlBlock) => shown.push(Event::Start(Tag::Paragraph)),
@@ -195,6 +216,11 @@ fn harmless<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
     }
     let mut html = String::new();
     html::push_html(&mut html, shown.into_iter());
+    // With its size beforehand, the text below a picture does not move when that is there.
+    for Picture { address, width, height } in pictures {
+        let source = format!("src=\"{address}\"");
+        html = html.replace(&format!("<img {source}"), &format!("<img width=\"{width}\" height=\"{height}\" {source}"));
+    }
     // What may be wider than the page scrolls, by keyboard too. A tag in the text has no bracket any more.
     html.replace("<pre>", "<pre tabindex=\"0\">").replace("<table>", "<table tabindex=\"0\">")
 }
@@ -282,7 +308,35 @@ mod tests {
             let html = prose(text);
             assert!(!html.contains("style=") && !html.contains("<img") && !html.contains("javascript:"), "{text}: {html}");
         }
-        assert!(prose("![The flow](x.png)").contains("<em>Picture: The flow</em>"));
+    }
+
+    #[test]
+    fn pictures_are_those_beside_the_chapters_only() {
+        let shown = prose("![\"Empty\" <b onclick=x>](pictures/empty.webp \"t\") and ![again](pictures/empty.webp)");
+        assert_eq!(
+            shown,
+            "<p><img width=\"1000\" height=\"520\" src=\"/workshop/pictures/empty.webp\" alt=\"&quot;Empty&quot; &lt;b onclick=x&gt;\" /> and \
+             <img width=\"1000\" height=\"520\" src=\"/workshop/pictures/empty.webp\" alt=\"again\" /></p>\n"
+        );
+        for address in [
+            "x.png",
+            "https://example.com/pictures/empty.webp",
+            "//example.com/pictures/empty.webp",
+            "javascript:alert",
+            "data:image/webp,x",
+            "/workshop/pictures/empty.webp",
+            "../pictures/empty.webp",
+            "pictures/../pictures/empty.webp",
+            "pictures/no-such.webp",
+            "pictures/empty.webp?x",
+            "README.md",
+        ] {
+            assert_eq!(prose(&format!("![The *flow*]({address})")), "<p><em>Picture: The <em>flow</em></em></p>\n", "{address}");
+        }
+        // Markdown lets a picture's text hold another picture.
+        let nested = prose("![a ![b](pictures/empty.webp)](x.png)");
+        assert!(nested.contains("Picture: a <img width="), "{nested}");
+        assert_eq!(prose("![a ![b](x.png)](pictures/empty.webp)").matches('<').count(), 3);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod chapter;
 mod judge;
 mod markup;
 mod page;
+mod pictures;
 mod progress;
 mod report;
 
@@ -19,6 +20,7 @@ use rust_embed::Embed;
 pub use board::{Board, Joining, NAME_MAX_CHARS, Posted, Refused, checked_name};
 pub use chapter::{Block, Chapter, Check, InvalidChapter, Listener, Question, Step, StepKind};
 pub use judge::{Judge, Local, State, Verdict};
+pub use pictures::picture;
 pub use progress::{Joined, LogEnds, Moment, Progress, ProgressError, Standing, moment_now, update};
 pub use report::{CheckReport, Report, Row, Stand, rows};
 

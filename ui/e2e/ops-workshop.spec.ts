@@ -37,6 +37,27 @@ for (const colorScheme of ['light', 'dark'] as const) {
   }
 }
 
+test('chapters show their pictures, in the size that the text has given them', async ({ page, request }) => {
+  const rows = (await (await request.get(`${admin}/admin/workshop`)).json()) as { place: string }[]
+  let seen = 0
+  for (const { place } of rows) {
+    const { blocks } = (await (await request.get(`${admin}/admin/workshop/${place}`)).json()) as { blocks: { html?: string }[] }
+    const expected = blocks.flatMap(({ html }) => html?.match(/<img /g) ?? []).length
+    if (expected === 0) continue
+    await page.goto(`${admin}/workshop/${place}?notes`)
+    const pictures = page.locator('.prose img')
+    await expect(pictures).toHaveCount(expected)
+    for (const picture of await pictures.all()) {
+      await expect(picture).toHaveAttribute('alt', /\w/)
+      const [width, height] = [await picture.getAttribute('width'), await picture.getAttribute('height')]
+      await expect.poll(() => picture.evaluate((img: HTMLImageElement) => `${img.naturalWidth} × ${img.naturalHeight}`), place).toBe(`${width} × ${height}`)
+      expect(Number(width)).toBeGreaterThan(100)
+      seen += 1
+    }
+  }
+  expect(seen, 'no chapter has a picture').toBeGreaterThan(0)
+})
+
 test('a chapter is begun and checked by keyboard; what is missing is said, notes are for instructors', async ({ page, request }) => {
   const rows = (await (await request.get(`${admin}/admin/workshop`)).json()) as { place: string }[]
   const chapters = await Promise.all(rows.map(async ({ place }) => (await (await request.get(`${admin}/admin/workshop/${place}`)).json()) as Chapter))

@@ -40,7 +40,7 @@ pub struct ChapterView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum BlockView {
-    /// HTML that runs nothing and loads nothing.
+    /// HTML that runs nothing, and loads nothing but the chapters' own pictures.
     Prose { html: String },
     Step {
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,8 +1,9 @@
 //! The operators' console (`ui/ops.html`): a build of its own, which the shop's listener does not have.
 
-use rust_embed::Embed;
+use rust_embed::{Embed, EmbeddedFile};
 
 use super::Page;
+use crate::workshop;
 
 #[derive(Embed)]
 #[folder = "ui/dist-ops"]
@@ -11,7 +12,7 @@ struct ConsoleFiles;
 
 /// What operators see.
 pub static CONSOLE: Page = Page {
-    file: ConsoleFiles::get,
+    file,
     index: "ops.html",
     has_route,
     program_paths: &["/admin", "/api", "/ecommerce", "/chat", "/ws", "/metrics", "/livez", "/readyz", "/docs", "/openapi.json"],
@@ -37,6 +38,15 @@ const NOT_BUILT: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8">
 <h1>The console is not built</h1><p>The shop is running, but this binary holds no pages. Run <code>make ui</code>, then build and start again
 (<code>make run</code> does all of it).</p><p>Meanwhile: <a href="/docs/">the operators' API</a>, <a href="/readyz">is the shop ready?</a></p></html>
 "#;
+
+/// A file of the console, or a picture of the workshop's chapters. Pictures reveal nothing, and a page cannot send a token with
+/// them.
+fn file(name: &str) -> Option<EmbeddedFile> {
+    match name.strip_prefix("workshop/") {
+        Some(name) => workshop::picture(name),
+        None => ConsoleFiles::get(name),
+    }
+}
 
 fn has_route(path: &str) -> bool {
     path.is_empty() || path.strip_prefix('/').and_then(|rest| rest.split('/').next()).is_some_and(|first| ROUTES.contains(&first))
