@@ -10,7 +10,7 @@ export SQLX_OFFLINE ?= true
 # Arguments for the program that a target starts, as in: make run ARGS='--roles api'
 ARGS ?=
 
-.PHONY: help doctor exercises build run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e e2e-large screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire workshop
+.PHONY: help doctor exercises build run run-kafka run-obs test test-kafka test-telemetry check fmt ui e2e e2e-kafka e2e-large screenshots audit sbom bench drill-kill drill-bugs reset reset-kafka up up-obs down sqlx wire workshop
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ ui: ## build the shop's page and the console, if they have changed
 
 e2e: ## the browser tests alone, on the built binary
 	@tools/cargo.sh test --locked --no-run && tools/e2e.sh $(ARGS)
+
+e2e-kafka: ## the console's browser tests, and those that buy and restock, on Kafka: some minutes on a broker
+	@tools/doctor.sh kafka && tools/cargo.sh test --locked --no-run && KAFKA=1 tools/e2e.sh $(or $(ARGS),e2e/ops buying purchase after roles kill trace)
 
 e2e-large: ## a hundred thousand products in the browser: some minutes
 	@tools/cargo.sh test --locked --no-run && KARTSHOPPE_E2E_LARGE=true tools/e2e.sh large.spec.ts $(ARGS)

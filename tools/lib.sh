@@ -180,12 +180,16 @@ prepare_browser_run() {
 }
 
 # open_for_browser ARGUMENT...: opens the program of prepare_browser_run on free ports (`http`, `admin`) with a data directory of its own, and
-# closes it when the script ends. Arguments go to `kartshoppe serve`.
+# closes it when the script ends. Arguments go to `kartshoppe serve`. KAFKA=1: on a broker of its own, never on one in use.
 open_for_browser() {
   work=$(work_folder)
   server=''
   trap close_for_browser EXIT
   trap 'exit 130' INT TERM
+  if [ -n "${KAFKA:-}" ]; then
+    KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS=$("$root/tools/kafka/broker.sh" start "$work/kafka")
+    export KARTSHOPPE__LOG__KIND=kafka KARTSHOPPE__KAFKA__BOOTSTRAP_SERVERS
+  fi
   http=$(free_port)
   admin=$(free_port)
   export KARTSHOPPE__DATA_DIR=$work/data
@@ -197,11 +201,12 @@ open_for_browser() {
 }
 close_for_browser() {
   local status=$?
-  if [ -n "$server" ]; then stop_server "$server" "$work" || status=1; fi
+  if [ -n "$server" ]; then stop_server "$server" "$work/data" || status=1; fi
   if [ "$status" != 0 ] && [ -f "$work/server.log" ]; then
     say "the server's last words:"
     tail -n 40 "$work/server.log" >&2
   fi
+  [ ! -d "$work/kafka" ] || "$root/tools/kafka/broker.sh" kill "$work/kafka"
   rm -rf "$work"
   exit "$status"
 }

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -8,6 +9,11 @@ export const BINARY = process.env['KARTSHOPPE_BIN'] ?? resolve(import.meta.dirna
 const SHELVES = ['Attic', 'Bakery', 'Cellar', 'Deck', 'Engine', 'Forge', 'Garden', 'Harbour']
 
 export const canRunShop = existsSync(BINARY)
+
+/** Settings of a server beside others on the same broker: topics of its own, as a database belongs to one log. */
+export function ownTopics(): Record<string, string> {
+  return process.env['KARTSHOPPE__LOG__KIND'] === 'kafka' ? { KARTSHOPPE__KAFKA__TOPIC_PREFIX: `own-${randomUUID()}-` } : {}
+}
 
 export type LargeShop = { url: string; stop: () => Promise<void> }
 
@@ -23,6 +29,7 @@ export async function largeShop(products: number): Promise<LargeShop> {
     stdio: 'ignore',
     env: {
       ...process.env,
+      ...ownTopics(),
       KARTSHOPPE__DATA_DIR: join(work, 'data'),
       KARTSHOPPE__INVENTORY__BOOTSTRAP_FILE: catalogue,
       KARTSHOPPE__HTTP__LISTEN: '127.0.0.1:0',

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
-import { BINARY } from './largeShop'
+import { BINARY, ownTopics } from './largeShop'
 
 /** A server of its own on addresses that it keeps: killed and started again while a page is open. */
 export type OwnServer = { url: string; admin: string; data: string; said: () => string; start: () => Promise<void>; kill: () => Promise<void>; remove: () => Promise<void> }
@@ -23,8 +23,7 @@ export async function ownServer(environment: Record<string, string>): Promise<Ow
   chmodSync(work, 0o711)
   const [http, admin] = [await freePort(), await freePort()]
   const data = join(work, 'data')
-  // On a broker that others use too: topics of its own, as a database belongs to one log.
-  const topics = process.env['KARTSHOPPE__LOG__KIND'] === 'kafka' ? { KARTSHOPPE__KAFKA__TOPIC_PREFIX: `own-${http}-${Date.now()}-` } : {}
+  const topics = ownTopics()
   let child: ChildProcess | null = null
   let said = ''
   const start = async () => {

@@ -1,18 +1,12 @@
-import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 
 import { expect, test } from '@playwright/test'
 
+import { canRunShop } from './largeShop'
+import { ownServer } from './ownServer'
 import { addToCart, fillAddress, isLive, orderStatus, placeOrder, someProduct, stockOf } from './shop'
-
-const binary = process.env['KARTSHOPPE_BINARY'] ?? ''
-const root = join(import.meta.dirname, '../..')
 
 type Span = { trace: string; id: string; parent: string; name: string }
 
@@ -63,19 +57,15 @@ async function collector(into: Span[]): Promise<{ server: Server; port: number }
 }
 
 test('a click is the root of the trace that ends with the repaint on the other page', async ({ browser }) => {
-  test.skip(binary === '', 'KARTSHOPPE_BINARY is not set')
+  test.skip(!canRunShop, 'no binary to start a server of its own from')
   test.slow()
   const spans: Span[] = []
   const { server, port } = await collector(spans)
-  const folder = mkdtempSync(join(tmpdir(), 'kartshoppe-trace-'))
-  chmodSync(folder, 0o711)
-  const data = join(folder, 'data')
-  const settings = { KARTSHOPPE__DATA_DIR: data, KARTSHOPPE__HTTP__LISTEN: '127.0.0.1:0', KARTSHOPPE__ADMIN__LISTEN: '127.0.0.1:0', KARTSHOPPE__TELEMETRY__BROWSER_TRACING: 'true', KARTSHOPPE__TELEMETRY__TRACE_URL: 'http://localhost:16686/trace/{trace_id}' }
-  const shop = spawn(binary, ['serve'], { cwd: root, stdio: 'ignore', env: { ...process.env, ...settings, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_BSP_SCHEDULE_DELAY: '100' } })
-  const ended = once(shop, 'exit')
+  const settings = { KARTSHOPPE__TELEMETRY__BROWSER_TRACING: 'true', KARTSHOPPE__TELEMETRY__TRACE_URL: 'http://localhost:16686/trace/{trace_id}' }
+  const shop = await ownServer({ ...settings, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_BSP_SCHEDULE_DELAY: '100' })
   try {
-    const { stdout } = await promisify(execFile)('node', ['tools/wait-ready.mjs', data, String(shop.pid), '120'], { cwd: root })
-    const baseURL = `http://${stdout.trim().replace('http://', '')}`
+    await shop.start()
+    const baseURL = shop.url
     const [buyers, others] = await Promise.all([browser.newContext({ baseURL }), browser.newContext({ baseURL })])
     const [page, other] = await Promise.all([buyers.newPage(), others.newPage()])
     const product = await someProduct(buyers.request, 0)
@@ -103,10 +93,8 @@ test('a click is the root of the trace that ends with the repaint on the other p
     const applied = spans.find(({ name, trace }) => name === 'product.apply' && trace === click?.trace)
     expect(repaints.map(({ parent }) => parent)).toContain(applied?.id)
   } finally {
-    shop.kill('SIGTERM')
-    await ended
+    await shop.remove()
     server.closeAllConnections()
     server.close()
-    rmSync(folder, { recursive: true, force: true })
   }
 })
