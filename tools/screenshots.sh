@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes a picture of each page of the shop, for desktop and phone, light and dark, after a scripted session: sales, a price drop,
+# Takes a picture of each page of the shop and the console, for desktop and phone, light and dark, after a scripted session: sales, a price drop,
 # a cart, an order. The first argument is the folder to write to; target/screenshots if left out.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -5,7 +5,7 @@ import { expect, test, type APIRequestContext, type Browser, type Page } from '@
 import { addToCart, fillAddress, isLive, orderStatus, placeOrder } from './shop'
 import type { Product } from '../src/wire'
 
-/** Takes a picture of each page of the shop, after a morning's business: sales, a restock, a price drop, an order on the way. */
+/** Takes a picture of each page of the shop and the console, after a morning's business: sales, a restock, a price drop, an order on the way. */
 
 const admin = process.env['KARTSHOPPE_ADMIN_URL'] ?? ''
 const folder = process.env['KARTSHOPPE_SCREENSHOTS'] ?? 'test-results/screenshots'
@@ -63,29 +63,41 @@ async function business(page: Page, request: APIRequestContext): Promise<string>
   return order
 }
 
-async function shoot(browser: Browser, page: Page, pages: Record<string, string>, isThere: (camera: Page) => Promise<void> = isLive): Promise<void> {
+/** Opens each page once for each device, and takes its picture light and dark when all are there. */
+async function shoot(browser: Browser, page: Page, pages: Record<string, string>, areThere: (cameras: Page[]) => Promise<void>): Promise<void> {
   mkdirSync(folder, { recursive: true })
   const storageState = await page.context().storageState()
   for (const [device, viewport] of Object.entries(DEVICES)) {
-    for (const colorScheme of SCHEMES) {
-      const context = await browser.newContext({ viewport, colorScheme, storageState, reducedMotion: 'reduce', isMobile: device === 'phone', hasTouch: device === 'phone' })
+    const context = await browser.newContext({ viewport, storageState, reducedMotion: 'reduce', isMobile: device === 'phone', hasTouch: device === 'phone' })
+    const cameras: [string, Page][] = []
+    for (const [name, path] of Object.entries(pages)) {
       const camera = await context.newPage()
-      for (const [name, path] of Object.entries(pages)) {
-        await camera.goto(path)
-        await isThere(camera)
-        await camera.waitForLoadState(isThere === isLive ? 'networkidle' : 'load')
-        await camera.evaluate(() => Promise.all([...document.images].filter((image) => image.loading !== 'lazy').map((image) => image.decode().catch(() => undefined))))
-        await camera.screenshot({ path: `${folder}/${name}-${device}-${colorScheme}.png` })
-      }
-      await context.close()
+      await camera.goto(path)
+      cameras.push([name, camera])
     }
+    await areThere(cameras.map(([, camera]) => camera))
+    for (const [name, camera] of cameras) {
+      for (const colorScheme of SCHEMES) {
+        await camera.emulateMedia({ colorScheme })
+        await camera.evaluate(() => Promise.all([...document.images].filter((image) => image.loading !== 'lazy').map((image) => image.decode().catch(() => undefined))))
+        await camera.screenshot({ path: `${folder}/${name}-${device}-${colorScheme}.png`, animations: 'disabled' })
+      }
+    }
+    await context.close()
+  }
+}
+
+async function areLive(cameras: Page[]): Promise<void> {
+  for (const camera of cameras) {
+    await isLive(camera)
+    await camera.waitForLoadState('networkidle')
   }
 }
 
 /** Lines of the last seconds are drawn once there have been some. */
-async function hasRested(camera: Page): Promise<void> {
-  await expect(camera.getByRole('heading', { level: 1 })).toBeVisible()
-  await camera.waitForTimeout(SAMPLED_MS)
+async function haveRested(cameras: Page[]): Promise<void> {
+  for (const camera of cameras) await expect(camera.getByRole('heading', { level: 1 })).toBeVisible()
+  await cameras[0]?.waitForTimeout(SAMPLED_MS)
 }
 
 test('pictures of every page', async ({ page, browser, request }) => {
@@ -101,7 +113,7 @@ test('pictures of every page', async ({ page, browser, request }) => {
     order,
     orders: '/orders',
     missing: '/no-such-page',
-  })
+  }, areLive)
   const consoles = {
     overview: '/',
     flow: '/flow',
@@ -113,5 +125,5 @@ test('pictures of every page', async ({ page, browser, request }) => {
     produce: '/produce',
   }
   const addresses = Object.entries(consoles).map(([name, path]) => [`console-${name}`, admin + path])
-  await shoot(browser, page, Object.fromEntries(addresses), hasRested)
+  await shoot(browser, page, Object.fromEntries(addresses), haveRested)
 })
