@@ -101,6 +101,28 @@ test.describe('a price that falls', () => {
       expect(await page.evaluate(() => [...document.querySelectorAll('[data-testid=price]')].every((label) => label.scrollWidth <= label.clientWidth))).toBe(true)
     })
   }
+
+  test('from the millions can be read on a card and on its page, 320 px wide, and moves nothing', async ({ page, request }) => {
+    await offer(request, [thing(0, 500, 9_999_999.99)])
+    await page.setViewportSize({ width: 320, height: 640 })
+    for (const [path, below] of [
+      ['/?category=Odd+front', 'heading'],
+      ['/product/FRONT_0', 'button'],
+    ] as const) {
+      await offer(request, [thing(0, 500, 9_999_999.99)])
+      await page.goto(path)
+      await isLive(page)
+      const label = page.getByRole('main').getByTestId('price').first()
+      await expect(label).not.toContainText('Was')
+      const next = page.getByRole('main').getByRole(below, { name: below === 'button' ? 'Add to cart' : thing(0, 1).name }).first()
+      const top = (await next.boundingBox())?.y
+      await offer(request, [thing(0, 500, 8_888_888.88)])
+      await expect(label).toContainText('$9,999,999.99')
+      expect((await next.boundingBox())?.y, path).toBe(top)
+      expect(await label.evaluate((element) => [element.scrollWidth - element.clientWidth, Number.parseFloat(getComputedStyle(element).fontSize) >= 12]), path).toEqual([0, true])
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), path).toBeLessThanOrEqual(0)
+    }
+  })
 })
 
 test.describe('a strip above the shelves', () => {
