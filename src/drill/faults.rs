@@ -12,10 +12,11 @@ use super::operator::Operator;
 use super::plan::Plan;
 use super::record::DrillRecord;
 use super::report::DrillReport;
-use super::schedule::{Fault, STORM_KILLS, faults};
+use super::schedule::{Fault, STORM_KILLS, STORM_SLOW_PRODUCTS, faults};
 use super::shop::{DrilledShop, Seat};
 use super::shoppers::Crowd;
 use super::storefront::{Said, Storefront};
+use crate::actors::faults::EVENT_LOG;
 use crate::telemetry::alarms::Cause;
 
 /// An armed fault that strikes nothing within this time is removed.
@@ -216,12 +217,15 @@ impl Striker<'_> {
         Ok(Hit::new(struck, in_flight, from))
     }
 
-    /// A batch is delayed by a slow product, aborted because an actor above it dies, and redelivered to products that die on it.
+    /// A batch gathers behind a slow commit, is delayed by slow products, aborted because an actor above it dies, and redelivered to
+    /// products that die on it.
     async fn storm(&self, fault: &Fault, products: u32) -> anyhow::Result<Hit> {
         let (from, mut at_once) = (Instant::now(), 0);
         for target in STORM_KILLS {
-            self.operator.arm("product", "slow", 1, TTL).await?;
-            self.one_struck().await?;
+            for (slow, count) in [(EVENT_LOG, 1), ("product", STORM_SLOW_PRODUCTS)] {
+                self.operator.arm(slow, "slow", count, TTL).await?;
+                self.one_struck().await?;
+            }
             at_once += self.operator.arm(target, "kill", 1, TTL).await?;
             self.operator.arm("product", "kill", products, TTL).await?;
             tokio::time::sleep(BETWEEN_STORM_KILLS).await;

@@ -49,14 +49,18 @@ pub enum Fault {
 /// Actors above the products that a storm kills.
 pub const STORM_KILLS: [&str; 6] = ["committer", "shard", "log-source", "shard", "committer", "shard"];
 
+/// Products that a storm slows, so that every shard has one most of the time.
+pub const STORM_SLOW_PRODUCTS: u32 = 4;
+
 impl Fault {
     /// The number of its strikes.
     #[must_use]
     pub fn strikes(&self) -> u64 {
         match self {
             Self::Actor { count, .. } => u64::from(*count),
-            // One slow product keeps a batch open; one kill strikes above it; the others strike products that get it redelivered.
-            Self::Storm { products } => STORM_KILLS.len() as u64 * (2 + u64::from(*products)),
+            // A slow commit lets a batch gather; slow products keep it open; one kill strikes above it; the others strike products that
+            // get it redelivered.
+            Self::Storm { products } => STORM_KILLS.len() as u64 * u64::from(1 + STORM_SLOW_PRODUCTS + 1 + products),
             Self::Role { .. }
             | Self::ProcessKill(_)
             | Self::ProcessStop(_)
