@@ -105,6 +105,12 @@ test('a product opens at its top, and Back and a reload lead to where one was', 
   await page.getByRole('navigation', { name: 'Categories' }).getByRole('link', { name: 'Books', exact: true }).click()
   await expect(page).toHaveURL(/category=Books/)
   await page.goBack()
+  await expect(page).toHaveURL(/\/$/)
+  await cards(page).nth(5).evaluate((element) => element.scrollIntoView({ block: 'center', behavior: 'instant' }))
+  await cards(page).nth(5).getByRole('link').click()
+  await expect(page).toHaveURL(/\/product\//)
+  await expect.poll(() => page.evaluate(() => scrollY)).toBe(0)
+
   await page.goto('/?sort=rating&shown=72')
   await expect(cards(page)).toHaveCount(72)
   const card = cards(page).nth(50)

@@ -25,6 +25,7 @@ for (const host of ['127.0.0.1', 'localhost']) {
     const violations = await violationsOf(page)
     const answer = await page.goto(`${shop.replace('127.0.0.1', host)}/product/PROD_0001`)
     expect(answer?.headers()['content-security-policy']).toContain("connect-src 'self';")
+    expect(answer?.headers()['content-security-policy']).not.toContain('unsafe')
     await isLive(page)
     await expect(page.getByRole('main').locator('img').first()).toBeVisible()
     expect(violations).toEqual([])
