@@ -7,12 +7,15 @@ mod asyncapi;
 #[cfg(test)]
 mod reference;
 
-use axum::Router;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
-use utoipa_swagger_ui::SwaggerUi;
 
 use super::{health, operators, shop, socket};
 use crate::wire;
@@ -84,11 +87,33 @@ pub(super) fn operators<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 fn browser<S: Clone + Send + Sync + 'static>(document: utoipa::openapi::OpenApi) -> Router<S> {
-    let router: Router<S> = SwaggerUi::new("/docs").url("/openapi.json", document).into();
-    router.layer(axum::middleware::map_response(async |mut response: Response| {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
-        response
-    }))
+    let document = Arc::new(document);
+    Router::new()
+        .route("/openapi.json", get(move || async move { Json(&*document).into_response() }))
+        .route("/docs", get(async || Redirect::to("/docs/")))
+        .route("/docs/", get(async || file("index.html")))
+        .route("/docs/{*name}", get(async |Path(name): Path<String>| file(&name)))
+        .layer(axum::middleware::map_response(async |mut response: Response| {
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+            response
+        }))
+}
+
+/// A file of the page: ours, which makes Swagger UI readable for everyone, before Swagger UI's of the same name.
+fn file(name: &str) -> Response {
+    let ours = |kind: &'static str, text: &'static str| ([(header::CONTENT_TYPE, kind)], text).into_response();
+    match name {
+        "index.html" => return ours("text/html; charset=utf-8", include_str!("docs/page/index.html")),
+        "page.css" => return ours("text/css; charset=utf-8", include_str!("docs/page/page.css")),
+        "page.js" => return ours("text/javascript; charset=utf-8", include_str!("docs/page/page.js")),
+        _ => {}
+    }
+    let Ok(Some(file)) = utoipa_swagger_ui::serve(name, Arc::default()) else { return StatusCode::NOT_FOUND.into_response() };
+    let mut response = ([(header::CONTENT_TYPE, file.content_type)], file.bytes).into_response();
+    if file.gzpipped {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
 }
 
 #[cfg(test)]

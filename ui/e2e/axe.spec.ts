@@ -53,6 +53,37 @@ for (const [colorScheme, width, forcedColors] of [
   })
 }
 
+for (const [name, url] of [
+  ['the shop', process.env['KARTSHOPPE_URL'] ?? ''],
+  ['the operators', process.env['KARTSHOPPE_ADMIN_URL'] ?? ''],
+] as const) {
+  for (const [colorScheme, forcedColors] of [
+    ['light', 'none'],
+    ['dark', 'none'],
+    ['dark', 'active'],
+  ] as const) {
+    test(`axe finds nothing where the API of ${name} is browsed, ${colorScheme}, forced colours ${forcedColors}`, async ({ browser }) => {
+      test.skip(url === '', 'KARTSHOPPE_ADMIN_URL is not set')
+      const context = await browser.newContext({ colorScheme, forcedColors })
+      const page = await context.newPage()
+      await page.goto(`${url}/docs/`)
+      const livez = page.locator('.opblock').filter({ hasText: '/livez' })
+      await expect(livez).toBeVisible()
+      await isClean(page, 'operations')
+      for (const kind of ['get', 'post', 'put', 'delete']) {
+        const first = page.locator(`.opblock-${kind}`).first()
+        if ((await first.count()) > 0) await first.locator('.opblock-summary-control').click()
+      }
+      await livez.locator('.opblock-summary-control').click()
+      await livez.getByRole('button', { name: 'Try it out' }).click()
+      await livez.getByRole('button', { name: 'Execute' }).click()
+      await expect(livez.locator('.live-responses-table')).toBeVisible()
+      await isClean(page, 'open operations with an answer')
+      await context.close()
+    })
+  }
+}
+
 test('everything to press is 44 px high or more on a phone', async ({ browser, request }) => {
   const product = await someProduct(request, 12)
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true })
