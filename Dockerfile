@@ -21,6 +21,7 @@ COPY .sqlx .sqlx
 COPY benches benches
 COPY config config
 COPY docs/workshop docs/workshop
+COPY exercises exercises
 COPY migrations migrations
 COPY src src
 COPY --from=page /build/ui/dist ui/dist

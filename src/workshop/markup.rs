@@ -1,8 +1,8 @@
 //! Markdown of a chapter: which blocks it has, and HTML of the rest that cannot run anything.
 //!
-//! HTML in the text is shown as text. Links lead to chapters, to files of this repository by their path, or to `http` and
-//! `https`. Pictures are those that lie beside the chapters; there are no others, no styles and no scripts, which the console's
-//! policy would refuse.
+//! HTML in the text is shown as text. Links lead to chapters and exercises, to files of this repository by their path, or to
+//! `http` and `https`. Pictures are those that lie beside the chapters; there are no others, no styles and no scripts, which the
+//! console's policy would refuse.
 
 use pulldown_cmark::{Alignment, CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
@@ -39,6 +39,11 @@ pub(super) fn read(text: &str) -> Result<Read, (usize, String)> {
     }
     reading.end_prose();
     Ok(reading.read)
+}
+
+/// A text that is prose alone.
+pub(super) fn article(text: &str) -> String {
+    harmless(parser(text))
 }
 
 fn parser(text: &str) -> Parser<'_> {
@@ -252,8 +257,16 @@ fn destination(address: &str) -> Destination {
     let number = path.strip_suffix(".md").and_then(|stem| stem.split_once('-')).and_then(|(number, _)| number.parse::<u8>().ok());
     match number {
         Some(number) if !path.contains('/') => Destination::Link(format!("/workshop/{number}")),
-        _ => Destination::File(from_root(path)),
+        _ => {
+            let path = from_root(path);
+            exercise(&path).map_or(Destination::File(path), |number| Destination::Link(format!("/workshop/E{number}")))
+        }
     }
+}
+
+/// The number of the exercise whose text this file is.
+fn exercise(path: &str) -> Option<u8> {
+    path.strip_prefix("exercises/")?.strip_suffix("/README.md")?.split_once('-')?.0.parse().ok()
 }
 
 /// A path beside the chapters, as seen from the repository's root.
@@ -344,6 +357,8 @@ mod tests {
         for (link, shown) in [
             ("[a](04-trace.md)", "<a href=\"/workshop/4\">a</a>"),
             ("[a](04-trace.md#x)", "<a href=\"/workshop/4\">a</a>"),
+            ("[a](../../exercises/03-stale-timer/README.md)", "<a href=\"/workshop/E3\">a</a>"),
+            ("[a](../../exercises/README.md)", "a (<code>exercises/README.md</code>)"),
             ("[a](README.md)", "<a href=\"/workshop\">a</a>"),
             ("[a](../console.md)", "a (<code>docs/console.md</code>)"),
             ("[a](../../src/lib.rs)", "a (<code>src/lib.rs</code>)"),

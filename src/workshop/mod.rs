@@ -6,6 +6,7 @@
 mod ask;
 mod board;
 mod chapter;
+mod exercises;
 mod judge;
 mod markup;
 mod page;
@@ -19,10 +20,11 @@ use rust_embed::Embed;
 
 pub use board::{Board, Joining, NAME_MAX_CHARS, Posted, Refused, checked_name};
 pub use chapter::{Block, Chapter, Check, InvalidChapter, Listener, Question, Step, StepKind};
+pub use exercises::{Exercise, exercises, split_hints};
 pub use judge::{Judge, Local, State, Verdict};
 pub use pictures::picture;
 pub use progress::{Joined, LogEnds, Moment, Progress, ProgressError, Standing, moment_now, update};
-pub use report::{CheckReport, Report, Row, Stand, rows};
+pub use report::{CheckReport, Report, Row, Stand, exercise_rows, rows};
 
 #[derive(Embed)]
 #[folder = "docs/workshop"]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::chapter::{Chapter, Check, Step, StepKind};
+use super::exercises::Exercise;
 use super::judge::{State, Verdict};
 use super::progress::Progress;
 
@@ -146,4 +147,18 @@ pub fn rows(chapters: &[Chapter], progress: &Progress) -> Vec<Row> {
         }
     };
     chapters.iter().map(row).collect()
+}
+
+/// One line for each exercise, which has one check: its test.
+#[must_use]
+pub fn exercise_rows(exercises: &[Exercise], progress: &Progress) -> Vec<Row> {
+    let row = |Exercise { place, title, .. }: &Exercise| Row {
+        passed: progress.places.get(place).map_or(0, |standing| standing.passed.len()),
+        checks: 1,
+        state: Stand::of(progress, place),
+        title: title.clone(),
+        minutes: None,
+        place: place.clone(),
+    };
+    exercises.iter().map(row).collect()
 }

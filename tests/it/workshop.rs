@@ -199,7 +199,7 @@ async fn the_console_shows_begins_and_checks_chapters() {
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
     let (status, rows) = get("/admin/workshop").await;
-    assert_eq!((status, rows.as_array().unwrap().len()), (200, chapters.len()));
+    assert_eq!((status, rows.as_array().unwrap().len()), (200, chapters.len() + workshop::exercises().len()));
     let chapter = some_chapter();
     let path = format!("/admin/workshop/{}", chapter.number);
     let (status, shown) = get(&path).await;
@@ -213,9 +213,14 @@ async fn the_console_shows_begins_and_checks_chapters() {
     for (check, shown) in chapter.checks().zip(report["checks"].as_array().unwrap()) {
         assert_eq!(check.question.is_local(), shown["state"] == "unchecked", "{shown}");
     }
-    for nowhere in ["/admin/workshop/99", "/admin/workshop/x", "/admin/workshop/E1"] {
+    for nowhere in ["/admin/workshop/99", "/admin/workshop/x", "/admin/workshop/E99"] {
         assert_eq!(get(nowhere).await.0, 404, "{nowhere}");
     }
+    let (status, exercise) = get("/admin/workshop/E4").await;
+    let kinds: Vec<&Value> = exercise["blocks"].as_array().unwrap().iter().map(|block| &block["kind"]).collect();
+    assert_eq!((status, kinds), (200, vec!["prose", "hint", "hint", "hint"]), "{exercise}");
+    assert_eq!((&exercise["state"], &exercise["file"]), (&json!("new"), &json!("exercises/04-price-drop/README.md")));
+    assert_eq!(post("/admin/workshop/E4/check", json!({})).await.0, 404, "only the command line checks an exercise");
     assert_eq!(post(&format!("{path}/check"), json!({"waitMs": 30_001})).await.0, 400);
     assert_eq!(post(&format!("{path}/check"), json!({"wait": 1})).await.0, 400);
 }

@@ -14,18 +14,20 @@ use crate::api::body::OptionalJsonBody;
 use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
-use crate::workshop::{self, Block, Chapter, InvalidChapter, Judge, NoChapter, Progress, ProgressError, Report, Row, Stand};
+use crate::workshop::{
+    self, Block, Chapter, Exercise, InvalidChapter, Judge, NoChapter, Progress, ProgressError, Report, Row, Stand,
+};
 
 /// How long a check may be waited for.
 const WAIT_MAX_MS: u64 = 30_000;
 
 static CHECKS: Turns = Turns::new(2, "other checks are running");
 
-/// A chapter as it is read.
+/// A chapter or an exercise as it is read.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChapterView {
-    /// `3`.
+    /// `3`, or `E3` for an exercise.
     place: String,
     title: String,
     /// Its file in the repository.
@@ -62,6 +64,8 @@ pub enum BlockView {
     },
     /// For instructors; HTML as in prose.
     Notes { html: String },
+    /// Of an exercise, to be hidden until it is asked for: 1 is the gentlest. HTML as in prose.
+    Hint { number: usize, html: String },
 }
 
 /// How to check.
@@ -73,18 +77,23 @@ pub struct CheckOrder {
     wait_ms: u64,
 }
 
-/// All chapters, and how far the learner is.
+/// All chapters, then all exercises, and how far the learner is.
 #[utoipa::path(get, path = "/admin/workshop", tag = "operators", responses((status = 200, body = [Row])))]
 pub async fn list(State(operators): State<Arc<Operators>>) -> Result<Json<Vec<Row>>, Failure> {
-    let chapters = workshop::chapters()?;
-    Ok(Json(workshop::rows(chapters, &progress(&operators).await?)))
+    let (chapters, progress) = (workshop::chapters()?, progress(&operators).await?);
+    let mut rows = workshop::rows(chapters, &progress);
+    rows.extend(workshop::exercise_rows(workshop::exercises(), &progress));
+    Ok(Json(rows))
 }
 
-/// One chapter.
+/// One chapter or exercise.
 #[utoipa::path(get, path = "/admin/workshop/{place}", tag = "operators",
-    params(("place" = String, Path, description = "the chapter's number")),
+    params(("place" = String, Path, description = "the chapter's number, or E and the exercise's")),
     responses((status = 200, body = ChapterView)))]
 pub async fn read(State(operators): State<Arc<Operators>>, Path(place): Path<String>) -> Result<Json<ChapterView>, Failure> {
+    if let Some(exercise) = workshop::exercises().iter().find(|exercise| exercise.place == place) {
+        return Ok(Json(exercise_view(exercise, &progress(&operators).await?)));
+    }
     let chapter = chapter(&place)?;
     Ok(Json(view(chapter, &progress(&operators).await?)))
 }
@@ -158,9 +167,26 @@ fn view(chapter: &Chapter, progress: &Progress) -> ChapterView {
         title: chapter.title.clone(),
         file: format!("docs/workshop/{}", chapter.file()),
         state: Stand::of(progress, &place),
-        begun_at_ms: standing.and_then(|standing| standing.begun.as_ref()).map(|moment| moment.at_ms),
+        begun_at_ms: begun_at_ms(progress, &place),
         blocks: chapter.blocks.iter().map(block).collect(),
         place,
+    }
+}
+
+fn begun_at_ms(progress: &Progress, place: &str) -> Option<i64> {
+    Some(progress.places.get(place)?.begun.as_ref()?.at_ms)
+}
+
+fn exercise_view(exercise: &Exercise, progress: &Progress) -> ChapterView {
+    let Exercise { place, title, file, task, hints } = exercise;
+    let hints = (1..).zip(hints).map(|(number, html)| BlockView::Hint { number, html: html.clone() });
+    ChapterView {
+        place: place.clone(),
+        title: title.clone(),
+        file: (*file).to_owned(),
+        state: Stand::of(progress, place),
+        begun_at_ms: begun_at_ms(progress, place),
+        blocks: std::iter::once(BlockView::Prose { html: task.clone() }).chain(hints).collect(),
     }
 }
 

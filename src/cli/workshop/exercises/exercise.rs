@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::repository::Repository;
 use crate::cli::output;
+use crate::workshop;
 
 /// Where exercises lie in a clone.
 pub(super) const FOLDER: &str = "exercises";
@@ -67,7 +68,7 @@ impl Exercise {
     pub fn hints(&self, repository: &Repository) -> anyhow::Result<Vec<String>> {
         let path = repository.root.join(&self.folder).join("hints.md");
         let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        Ok(split_hints(&text))
+        Ok(workshop::split_hints(&text))
     }
 
     /// The name of its test.
@@ -118,28 +119,9 @@ fn folders(root: &Path) -> anyhow::Result<Vec<(u8, String)>> {
     Ok(found)
 }
 
-fn split_hints(text: &str) -> Vec<String> {
-    let mut hints: Vec<String> = Vec::new();
-    for line in text.lines() {
-        if line.strip_prefix("## ").is_some_and(|rest| rest.parse::<u8>().is_ok()) {
-            hints.push(String::new());
-        } else if let Some(hint) = hints.last_mut() {
-            hint.push_str(line);
-            hint.push('\n');
-        }
-    }
-    hints.iter().map(|hint| hint.trim().to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hints_are_the_parts_below_numbered_headings() {
-        let text = "before\n## 1\n\nfirst\n\n## 2\nsecond\n### 3\nmore\n## three\nand more\n";
-        assert_eq!(split_hints(text), ["first", "second\n### 3\nmore\n## three\nand more"]);
-    }
 
     #[test]
     fn every_exercise_can_be_read_and_has_three_hints() {

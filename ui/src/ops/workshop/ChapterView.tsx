@@ -1,13 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { type MouseEvent } from 'react'
-import { Link, useLocation, useSearchParams } from 'wouter'
+import { useSearchParams } from 'wouter'
 
 import { announce } from '../../lib/announcer'
 import { useReadOnly, usePoll, useWrite } from '../api'
 import { ActionButton, Failure } from '../kit/kit'
 import { CheckItem } from './CheckItem'
+import { Missing, Next, Prose, ProseText } from './parts'
 import { StepBlock } from './StepBlock'
-import { partsOf, summary, type Block, type Chapter, type Check, type Report, type Row } from './workshop'
+import { summary, type Block, type Chapter, type Check, type Report, type Row } from './workshop'
 
 /** How long the server waits for what is not so yet. */
 const WAIT_MS = 5_000
@@ -54,11 +54,7 @@ export function ChapterView({ place, next }: { place: string; next: Row | undefi
           {check.isPending ? 'Checking…' : 'Check this chapter'}
         </ActionButton>
         {check.data && <span className="text-sm">{summary(check.data, checks)}</span>}
-        {next && (
-          <Link href={`/workshop/${next.place}`} className="link ml-auto">
-            Next: {next.place} · {next.title}
-          </Link>
-        )}
+        <Next row={next} />
       </div>
       <Failure error={check.error} what="Not checked" />
       <p className="text-sm text-soft">
@@ -68,27 +64,10 @@ export function ChapterView({ place, next }: { place: string; next: Row | undefi
   )
 }
 
-function Missing({ error }: { error: Error | null }) {
-  return (
-    <div className="grid gap-2">
-      <Failure error={error} what="Chapter" />
-      {error && <p className="text-sm text-soft">While the shop is closed, all chapters are in docs/workshop/ of the repository.</p>}
-    </div>
-  )
-}
-
 function BlockOf({ block, report, notes }: { block: Block; report: Report | undefined; notes: boolean }) {
   switch (block.kind) {
     case 'prose':
-      return (
-        <>
-          {partsOf(block.html).map((part, index) =>
-            // The text does not change while the page is open.
-            // oxlint-disable-next-line react/no-array-index-key
-            'html' in part ? <Prose key={index} html={part.html} /> : <StepBlock key={index} step={{ how: 'run', text: part.typed }} />,
-          )}
-        </>
-      )
+      return <ProseText html={block.html} />
     case 'notes':
       return notes ? (
         <aside aria-label="For instructors" className="rounded-xl border-2 border-low px-4 py-3">
@@ -100,20 +79,7 @@ function BlockOf({ block, report, notes }: { block: Block; report: Report | unde
       return <StepBlock step={block} />
     case 'check':
       return <CheckItem check={block} report={report} />
+    case 'hint':
+      return null
   }
-}
-
-/** The server has made this HTML from Markdown, with all HTML of the text shown as text. */
-function Prose({ html }: { html: string }) {
-  const [, navigate] = useLocation()
-  const follow = (event: MouseEvent) => {
-    const link = (event.target as Element).closest('a')
-    const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey
-    if (!link || !isPlain || link.origin !== location.origin || link.hash !== '') return
-    event.preventDefault()
-    navigate(link.pathname + link.search)
-  }
-  // Links are pressed by keyboard as by mouse: both are clicks.
-  // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-static-element-interactions, react/no-danger
-  return <div className="prose" onClick={follow} dangerouslySetInnerHTML={{ __html: html }} />
 }

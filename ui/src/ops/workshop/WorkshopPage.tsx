@@ -5,15 +5,17 @@ import { Link, useParams } from 'wouter'
 import { ask, usePoll } from '../api'
 import { Empty, Failure, PageFrame } from '../kit/kit'
 import { ChapterView } from './ChapterView'
-import { elsewhere, type Chapter, type Row } from './workshop'
+import { ExerciseView } from './ExerciseView'
+import { elsewhere, isExercise, type Chapter, type Row } from './workshop'
 
-/** The list of chapters at the left, and one of them. Without a number: the first that is not done. */
+/** The list of chapters and exercises at the left, and one of them. Without a place: the first that is not done. */
 export default function WorkshopPage() {
   const rows = usePoll<Row[]>('/admin/workshop', 5_000)
   const { place } = useParams<{ place?: string }>()
-  const shown = place ?? rows.data?.find(({ state }) => state !== 'done')?.place ?? rows.data?.at(-1)?.place
+  const shown = place?.toUpperCase() ?? rows.data?.find(({ state }) => state !== 'done')?.place ?? rows.data?.at(-1)?.place
   useKept(rows.data)
   const here = rows.data?.find((row) => row.place === shown)
+  const View = here && isExercise(here.place) ? ExerciseView : ChapterView
   return (
     <PageFrame title={here ? `${here.place} · ${here.title}` : 'Workshop'} lead="Each chapter ends with checks that look at this shop.">
       <Failure error={rows.error} what="Workshop" />
@@ -22,7 +24,7 @@ export default function WorkshopPage() {
         <div className="grid min-w-0 items-start gap-5 xl:grid-cols-[16rem_minmax(0,1fr)]">
           <Chapters rows={rows.data} shown={shown} />
           {place !== undefined && !here && <Empty>{elsewhere(place)}</Empty>}
-          {shown !== undefined && here && <ChapterView key={shown} place={shown} next={after(rows.data, shown)} />}
+          {here && <View key={here.place} place={here.place} next={after(rows.data, here.place)} />}
         </div>
       )}
     </PageFrame>
@@ -47,21 +49,29 @@ function after(rows: Row[], place: string): Row | undefined {
 
 function Chapters({ rows, shown }: { rows: Row[]; shown: string | undefined }) {
   return (
-    <nav aria-label="Chapters" className="panel min-w-0 p-2 xl:sticky xl:top-5">
-      <ul>
-        {rows.map((row) => (
-          <li key={row.place}>
-            <Link href={`/workshop/${row.place}`} aria-current={row.place === shown ? 'page' : undefined} className="flex min-h-9 items-center gap-2.5 rounded-lg px-2.5 py-1 hover:bg-well aria-[current=page]:bg-well aria-[current=page]:font-semibold pointer-coarse:min-h-11">
-              <span className="num w-5 shrink-0 text-right text-soft">{row.place}</span>
-              <span className="min-w-0 flex-1">{row.title}</span>
-              <span className={`num shrink-0 text-sm ${row.state === 'done' ? 'text-leaf' : 'text-soft'}`}>{row.state === 'done' ? '✓ done' : `${row.passed}/${row.checks}`}</span>
-            </Link>
-          </li>
-        ))}
-      </ul>
+    <nav aria-label="Chapters" className="panel min-w-0 p-2 xl:sticky xl:top-5 xl:max-h-[calc(100dvh-2.5rem)] xl:overflow-y-auto">
+      <Rows rows={rows.filter(({ place }) => !isExercise(place))} shown={shown} />
+      <p className="mt-2 border-t border-line px-2.5 pt-2 pb-1 text-sm text-soft">Exercises, in which you write Rust:</p>
+      <Rows rows={rows.filter(({ place }) => isExercise(place))} shown={shown} />
       <p className="mt-2 border-t border-line px-2.5 pt-2 pb-1 text-sm text-soft">
-        Exercises, in which you write Rust: <code className="code">exercises/README.md</code>. When something fails: <code className="code">docs/workshop/troubleshooting.md</code>.
+        When something fails: <code className="code">docs/workshop/troubleshooting.md</code>.
       </p>
     </nav>
+  )
+}
+
+function Rows({ rows, shown }: { rows: Row[]; shown: string | undefined }) {
+  return (
+    <ul>
+      {rows.map((row) => (
+        <li key={row.place}>
+          <Link href={`/workshop/${row.place}`} aria-current={row.place === shown ? 'page' : undefined} className="flex min-h-9 items-center gap-2.5 rounded-lg px-2.5 py-1 hover:bg-well aria-[current=page]:bg-well aria-[current=page]:font-semibold pointer-coarse:min-h-11">
+            <span className="num w-5 shrink-0 text-right text-soft">{row.place}</span>
+            <span className="min-w-0 flex-1">{row.title}</span>
+            <span className={`num shrink-0 text-sm ${row.state === 'done' ? 'text-leaf' : 'text-soft'}`}>{row.state === 'done' ? '✓ done' : `${row.passed}/${row.checks}`}</span>
+          </Link>
+        </li>
+      ))}
+    </ul>
   )
 }

@@ -5,7 +5,8 @@ export type Row = { place: string; title: string; passed: number; checks: number
 /** `GET /admin/workshop/{place}`. */
 export type Step = { kind: 'step'; name?: string; how: 'run' | 'refused' | 'background' | 'stop'; text: string }
 export type Check = { kind: 'check'; name: string; question: string; passed: boolean; local: boolean; always: boolean }
-export type Block = { kind: 'prose'; html: string } | { kind: 'notes'; html: string } | Step | Check
+export type Hint = { kind: 'hint'; number: number; html: string }
+export type Block = { kind: 'prose'; html: string } | { kind: 'notes'; html: string } | Hint | Step | Check
 export type Chapter = { place: string; title: string; file: string; state: Stand; begunAtMs: number | null; blocks: Block[] }
 
 /** `POST /admin/workshop/{place}/check`. */
@@ -27,11 +28,13 @@ export function partsOf(html: string): Part[] {
 
 const plain = (html: string) => html.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&amp;', '&')
 
+/** Exercises change the sources of a clone, so only the command line begins and checks them. */
+export const isExercise = (place: string) => place.startsWith('E')
+
 /** Where a place that the console does not show can be read. */
 export function elsewhere(place: string): string {
-  if (/^e\d+$/i.test(place)) return `${place.toUpperCase()} is an exercise, which changes the sources: type kartshoppe workshop open ${place.toUpperCase()} in your clone. Its text is in exercises/, which README.md there lists.`
   if (place === 'troubleshooting') return 'The messages of the program, and what to do about each, are in docs/workshop/troubleshooting.md.'
-  return `There is no chapter ${place}. Exercises and troubleshooting are files of the repository: exercises/README.md and docs/workshop/troubleshooting.md.`
+  return `There is no chapter or exercise ${place}.`
 }
 
 /** How a check stands: as it was found now, or else when it was checked last. */
