@@ -75,7 +75,9 @@ function LetterView({ letter: listed }: { letter: Letter }) {
       </p>
       <p>{letter.message}</p>
       {shown !== undefined && (
-        <pre className="code max-h-56 max-w-full overflow-auto rounded-lg bg-well p-3 break-all whitespace-pre-wrap">
+        // Scrolled by the arrow keys, so it must take the focus.
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        <pre role="group" aria-label="Its bytes" tabIndex={0} className="code max-h-56 max-w-full overflow-auto rounded-lg bg-well p-3 break-all whitespace-pre-wrap">
           {letter.text === undefined ? `base64: ${shown}` : shown}
           {isCut && `\n… of ${bytes(letter.bytes ?? 0)}`}
         </pre>
