@@ -23,6 +23,10 @@ pub struct LiveRole {
     /// How many of its actors run, and how many it has.
     pub running: u64,
     pub actors: u64,
+    /// The operator at whose request it stands still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub stopped_by: Option<String>,
 }
 
 /// Why the process is not ready, or what an operator should look at.

@@ -12,4 +12,8 @@ sinceMs: number | null, incarnation: number,
 /**
  * How many of its actors run, and how many it has.
  */
-running: number, actors: number, };
+running: number, actors: number, 
+/**
+ * The operator at whose request it stands still.
+ */
+stoppedBy?: string, };

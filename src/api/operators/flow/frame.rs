@@ -18,10 +18,11 @@ use crate::config::RoleName;
 use crate::wire::console::live::{Live, LiveCause, LiveEnd, LiveRates, LiveRole};
 use crate::wire::topics::Topic;
 
-/// Ends and causes of one frame, and the characters of a cause.
+/// Ends and causes of one frame, and the characters of a cause and of an operator's name.
 const ENDS: usize = 5;
 const CAUSES: usize = 4;
 const CAUSE_CHARS: usize = 160;
+const OPERATOR_CHARS: usize = 40;
 /// To know whether an alert is still open its product must be read: with many alerts that is not done every second.
 const ALERTS_EVERY: Duration = Duration::from_secs(5);
 
@@ -98,6 +99,7 @@ fn roles(sources: &FlowSources) -> Vec<LiveRole> {
             incarnation: entry.incarnation(),
             running,
             actors,
+            stopped_by: entry.stopped_by().map(|operator| shortest(&operator, OPERATOR_CHARS)),
         })
     };
     RoleName::ALL.into_iter().filter_map(role).collect()
@@ -145,8 +147,12 @@ pub(super) fn encode(mut frame: Live, most: usize) -> Bytes {
                 frame.causes.pop();
                 frame.more_causes += 1;
             }
-            None => match frame.causes.first_mut() {
-                Some(cause) if cause.text.len() > 1 => cause.text = shortest(&cause.text, cause.text.chars().count() / 2),
+            None => match (frame.roles.iter_mut().find(|role| role.stopped_by.is_some()), frame.causes.first_mut()) {
+                (Some(role), _) => role.stopped_by = None,
+                // One character and the dots do not get shorter.
+                (None, Some(cause)) if cause.text.chars().count() > 2 => {
+                    cause.text = shortest(&cause.text, cause.text.chars().count() / 2);
+                }
                 // Cannot happen with our nodes and edges, as the test shows.
                 _ => return json.into(),
             },
@@ -186,6 +192,7 @@ mod tests {
                     incarnation: 99_999_999,
                     running: 999,
                     actors: 999,
+                    stopped_by: Some(shortest(&text(), OPERATOR_CHARS)),
                 })
                 .into(),
             rates: LiveRates { orders: Some(999_999.9), events: Some(999_999.9), frames: Some(99_999_999.9) },

@@ -15,8 +15,6 @@ use crate::wire::topics::Topic;
 
 /// Characters of a note.
 const NOTE_MAX: usize = 120;
-/// Characters of an operator's name: it stands at every part of a stopped role.
-const OPERATOR_MAX: usize = 40;
 
 /// Every node, topics behind the parts.
 pub(super) fn all(sources: &FlowSources, meter: &Meter) -> Vec<NodeFigures> {
@@ -83,10 +81,7 @@ impl Seen<'_> {
             let end = entry.last_ends(1).pop()?;
             Some(format!("{}: {}", entry.id, end.reason.as_deref().unwrap_or(end.cause)))
         });
-        let stopped_by = || role.filter(|_| state == NodeState::Stopped).and_then(|role| role.stopped_by());
-        let note = failure
-            .or_else(|| partly.then(|| format!("{running} of {} run", states.len())))
-            .or_else(|| stopped_by().map(|operator| format!("stopped by {}", shortest(&operator, OPERATOR_MAX))));
+        let note = failure.or_else(|| partly.then(|| format!("{running} of {} run", states.len())));
         let since = actors.iter().filter_map(|entry| entry.since()).min();
         NodeFigures { id: part.id, state, since_ms: since.map(whole_ms), count: None, note: note.map(|note| short(&note)) }
     }

@@ -1,7 +1,7 @@
 import { useMemo } from 'react'
 import { Link } from 'wouter'
 
-import type { Flow, FlowEdge, FlowNode, Live } from '../../wire'
+import type { Flow, FlowEdge, FlowNode, Live, LiveRole } from '../../wire'
 import { usePoll } from '../api'
 import { span } from '../format'
 import { Badge, Empty, Failure, PageFrame, Panel, Scroll } from '../kit/kit'
@@ -27,7 +27,7 @@ export default function FlowPage() {
       <Failure error={picture.error} what="The flow" />
       {flow && (
         <>
-          <Troubles nodes={flow.nodes} />
+          <Troubles nodes={flow.nodes} roles={live?.roles ?? []} />
           <section aria-label="Picture" className="panel max-md:hidden">
             <Scroll label="Picture of the flow" className="p-3">
               <Diagram flow={flow} />
@@ -48,9 +48,9 @@ export default function FlowPage() {
 }
 
 /** What does not work, before anything else. */
-function Troubles({ nodes }: { nodes: FlowNode[] }) {
+function Troubles({ nodes, roles }: { nodes: FlowNode[]; roles: LiveRole[] }) {
   const bad = nodes.filter(({ state }) => state === 'failing' || state === 'stopped' || state === 'starting')
-  const away = rolesAway(nodes)
+  const away = rolesAway(nodes, roles)
   return (
     <div role="status" className="flex flex-wrap gap-x-5 gap-y-1">
       {bad.length === 0 && <Badge tone="good">{away.length === 0 ? 'Every part runs' : 'Every part of this process runs'}</Badge>}

@@ -1,4 +1,4 @@
-import type { EdgeFigures, FlowEdge, FlowNode, NodeState } from '../../wire'
+import type { EdgeFigures, FlowEdge, FlowNode, LiveRole, NodeState } from '../../wire'
 import { bytes, rate } from '../format'
 import type { Tone } from '../kit/kit'
 import { linkTo } from '../params'
@@ -47,14 +47,14 @@ export function isBehind(edge: FlowEdge): boolean {
 
 export type RoleAway = { role: string; state: 'stopped' | 'elsewhere'; by?: string }
 
-/** The roles that do not run in this process: stopped on purpose, or never started here. */
-export function rolesAway(nodes: readonly FlowNode[]): RoleAway[] {
-  const roles = [...new Set(nodes.flatMap(({ role }) => role ?? []))]
-  return roles.flatMap((role) => {
+/** The roles that do not run in this process: stopped on purpose, and by whom, or never started here. */
+export function rolesAway(nodes: readonly FlowNode[], roles: readonly LiveRole[]): RoleAway[] {
+  const names = [...new Set(nodes.flatMap(({ role }) => role ?? []))]
+  return names.flatMap((role) => {
     const parts = nodes.filter((node) => node.role === role)
-    const { state, note } = parts[0] ?? {}
+    const state = parts[0]?.state
     if ((state !== 'stopped' && state !== 'elsewhere') || parts.some((part) => part.state !== state)) return []
-    const by = /^stopped by (.+)$/.exec(note ?? '')?.[1]
+    const by = roles.find(({ name }) => name === role)?.stoppedBy
     return [{ role, state, ...(by === undefined ? {} : { by }) }]
   })
 }
