@@ -132,6 +132,7 @@ fn an_exercise_is_opened_checked_solved_and_reset() {
     let clone = Clone::new();
     let said = clone.workshop(&["open", "E1"]);
     assert!(said.contains("E1 · The part") && said.contains("workshop check E1"), "{said}");
+    assert!(said.contains("\nbegin at src/part.rs:2\n"), "{said}");
     assert_eq!(clone.read("src/part.rs"), HOLED);
     let said = clone.refused(&["check", "E1"]);
     assert!(said.contains("0 passed; 1 failed") && said.contains("workshop hint E1"), "{said}");

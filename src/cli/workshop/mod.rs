@@ -8,6 +8,7 @@ mod place;
 mod script;
 mod status;
 
+use std::fmt;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -169,9 +170,13 @@ fn reset(config: &Config, chapter: &Chapter) -> anyhow::Result<()> {
 /// The chapter, and where it can be read.
 fn headed(config: &Config, chapter: &Chapter) -> String {
     let Chapter { number, title, .. } = chapter;
-    let console =
-        data_dir::running_server(&config.data_dir).map(|server| format!(", or http://{}/workshop/{number}", server.admin));
-    format!("{number} · {title}\nread docs/workshop/{}{}\n", chapter.file(), console.unwrap_or_default())
+    format!("{number} · {title}\nread docs/workshop/{}{}\n", chapter.file(), or_in_console(config, number))
+}
+
+/// Where a running shop's console shows a chapter or an exercise.
+fn or_in_console(config: &Config, place: &impl fmt::Display) -> String {
+    let address = |server: data_dir::ServerInfo| format!(", or http://{}/workshop/{place}", server.admin);
+    data_dir::running_server(&config.data_dir).map(address).unwrap_or_default()
 }
 
 /// A step, indented.

@@ -71,6 +71,17 @@ impl Exercise {
         Ok(workshop::split_hints(&text))
     }
 
+    /// Where comments say what to write, once it is open: file and line.
+    pub fn marks(&self, repository: &Repository) -> Vec<String> {
+        let mark = format!("Exercise {}:", self.number);
+        let of = |file: &String| {
+            let text = fs::read_to_string(repository.root.join(file)).unwrap_or_default();
+            let marked = (1..).zip(text.lines()).filter(|(_, line)| line.contains(&mark));
+            marked.map(|(number, _): (usize, _)| format!("{file}:{number}")).collect::<Vec<_>>()
+        };
+        self.files.iter().flat_map(of).collect()
+    }
+
     /// The name of its test.
     pub fn test_name(&self) -> &str {
         self.test.last().map_or("", String::as_str)
@@ -136,6 +147,9 @@ mod tests {
             assert!(hints.len() == 3 && hints.iter().all(|hint| !hint.is_empty()), "{exercise}");
             assert!(exercise.test.iter().any(|word| word == "--exact"), "{exercise}: one test, by its full name");
             let text = fs::read_to_string(root.join(&exercise.folder).join("README.md")).unwrap();
+            assert_eq!(text.lines().next(), Some(&*format!("# {exercise}: {}", exercise.title)), "one title everywhere");
+            let hole = fs::read_to_string(root.join(&exercise.folder).join("hole.patch")).unwrap();
+            assert!(hole.contains(&format!("Exercise {number}:")), "{exercise}: its hole marks no place to begin at");
             for heading in ["## What you see", "## Task", "## Where to look", "## Done when", "## What it is called elsewhere"] {
                 assert!(text.contains(heading), "{exercise}: {heading}");
             }

@@ -65,11 +65,12 @@ pub(super) fn open(config: &Config, number: u8) -> anyhow::Result<()> {
     Record::open(&repository, &exercise)?;
     workshop::update(&config.data_dir, |progress| progress.begin(&exercise.to_string(), now()))?;
     output::print(format_args!(
-        "{exercise} · {}\nread {}/README.md\nthe places to work at: grep -sn 'Exercise {number}:' {}\nwhen it is written: `kartshoppe workshop check {exercise}`; \
-         a hint: `kartshoppe workshop hint {exercise}`\n",
+        "{exercise} · {}\nread {}/README.md{}\nbegin at {}\nwhen it is written: `kartshoppe workshop check {exercise}`; a hint: `kartshoppe \
+         workshop hint {exercise}`\n",
         exercise.title,
         exercise.folder,
-        exercise.files.join(" ")
+        super::or_in_console(config, &exercise),
+        exercise.marks(&repository).join(", ")
     ))?;
     Ok(())
 }
@@ -103,14 +104,14 @@ pub(super) fn hint(number: u8, stage: Option<u8>) -> anyhow::Result<()> {
     let exercise = Exercise::read(&repository, number)?;
     let hints = exercise.hints(&repository)?;
     let last = hints.len();
-    let stage = match stage {
-        Some(stage) => usize::from(stage),
-        None => Record::next_hint(&repository, &exercise, last)?,
+    let (stage, next) = match stage.map(usize::from) {
+        Some(stage) => (stage, format!(" {}", stage + 1)),
+        None => (Record::next_hint(&repository, &exercise, last)?, String::new()),
     };
     let text = stage.checked_sub(1).and_then(|place| hints.get(place));
     ensure!(text.is_some(), "{exercise} has the hints 1 to {last}");
     let further = match stage < last {
-        true => format!("\n\nthe next one: `kartshoppe workshop hint {exercise}`"),
+        true => format!("\n\nthe next one: `kartshoppe workshop hint {exercise}{next}`"),
         false => format!("\n\nthis was the last one; the solution: `kartshoppe workshop solve {exercise}`"),
     };
     output::line(format_args!("{exercise} · hint {stage} of {last}\n\n{}{further}", text.map_or("", String::as_str)))?;
