@@ -16,7 +16,6 @@ use super::schedule::{Fault, STORM_KILLS, STORM_SLOW_PRODUCTS, faults};
 use super::shop::{DrilledShop, Seat};
 use super::shoppers::Crowd;
 use super::storefront::{Said, Storefront};
-use crate::actors::faults::EVENT_LOG;
 use crate::telemetry::alarms::Cause;
 
 /// An armed fault that strikes nothing within this time is removed.
@@ -222,7 +221,7 @@ impl Striker<'_> {
     async fn storm(&self, fault: &Fault, products: u32) -> anyhow::Result<Hit> {
         let (from, mut at_once) = (Instant::now(), 0);
         for target in STORM_KILLS {
-            for (slow, count) in [(EVENT_LOG, 1), ("product", STORM_SLOW_PRODUCTS)] {
+            for (slow, count) in [("event-log", 1), ("product", STORM_SLOW_PRODUCTS)] {
                 self.operator.arm(slow, "slow", count, TTL).await?;
                 self.one_struck().await?;
             }

@@ -217,7 +217,7 @@ async fn the_console_shows_begins_and_checks_chapters() {
         assert_eq!(get(nowhere).await.0, 404, "{nowhere}");
     }
     let (status, exercise) = get("/admin/workshop/E4").await;
-    let kinds: Vec<&Value> = exercise["blocks"].as_array().unwrap().iter().map(|block| &block["kind"]).collect();
+    let kinds: Vec<_> = exercise["blocks"].as_array().unwrap().iter().map(|block| block["kind"].as_str().unwrap()).collect();
     assert_eq!((status, kinds), (200, vec!["prose", "hint", "hint", "hint"]), "{exercise}");
     assert_eq!((&exercise["state"], &exercise["file"]), (&json!("new"), &json!("exercises/04-price-drop/README.md")));
     assert_eq!(post("/admin/workshop/E4/check", json!({})).await.0, 404, "only the command line checks an exercise");

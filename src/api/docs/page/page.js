@@ -5,13 +5,14 @@ const follow = () => document.documentElement.classList.toggle('dark-mode', dark
 dark.addEventListener('change', follow)
 follow()
 
-/** Buttons without a text and tables that are regions get a name, code that scrolls takes the focus. */
+/** Buttons without a text, choices and tables that are regions get a name, code that scrolls takes the focus. */
 function complete() {
   for (const button of document.querySelectorAll('.copy-to-clipboard > button:not([aria-label])')) button.ariaLabel = 'Copy'
   for (const table of document.querySelectorAll('.opblock table[role="region"]:not([aria-label])')) {
     const said = (part) => table.closest('.opblock').querySelector(`.opblock-summary-${part}`)?.textContent
     table.ariaLabel = `Responses of ${said('method')} ${said('path')}`
   }
+  for (const choice of document.querySelectorAll('tr[data-param-name] select:not([aria-label])')) choice.ariaLabel = choice.closest('tr').dataset.paramName
   for (const code of document.querySelectorAll('pre.microlight:not([tabindex])')) code.tabIndex = 0
 }
 new MutationObserver(complete).observe(document.getElementById('swagger-ui'), { childList: true, subtree: true })
