@@ -16,6 +16,7 @@ use crate::actors::fanout::FanoutHandle;
 use crate::clock::Clock;
 use crate::log::{EventLog, NewRecord};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::seldom::Seldom;
 use crate::wire::pages::cart::Cart;
 
 /// Records that wait for the log at most.
@@ -24,6 +25,8 @@ const WAITING_MAX: usize = 10_000;
 const BATCH_MAX: usize = 1_000;
 /// An append that takes longer is given up: its records may still be written.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// Lost records are logged once in so much time, and counted always.
+static FAILURES: Seldom = Seldom::new(Duration::from_secs(10));
 
 /// Takes records. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -125,7 +128,9 @@ impl RecordWriter {
             }
             Err(error) => {
                 self.counts.dropped.fetch_add(count, Ordering::Relaxed);
-                tracing::warn!(%error, records = count, "tracked events could not be written");
+                if let Some(untold) = FAILURES.due("append") {
+                    tracing::warn!(%error, records = count, untold, "tracked events could not be written");
+                }
                 carts.into_iter().flatten().for_each(|cart| self.fanout.show_cart(&cart));
             }
         }

@@ -44,6 +44,11 @@ pub(super) fn is_busy(error: &Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// Whether the system could not open or read the file, as without free descriptors: that says nothing about its contents.
+pub(super) fn is_not_opened(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory))
+}
+
 /// A file or folder that cannot be used.
 pub(super) fn unusable(path: &Path, reason: &impl ToString) -> LogError {
     LogError::Unusable { path: path.display().to_string(), reason: reason.to_string() }

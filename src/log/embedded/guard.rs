@@ -1,9 +1,14 @@
 //! Whether the file we have open is still the log that others find at its path.
 //!
 //! SQLite goes on writing to a file that was moved, replaced or deleted, and what it writes there is lost. So the writer compares
-//! device and inode before it writes, and a thread does so every [`CHECK_EVERY`]. A copy that was written over the file in place
-//! keeps the inode, but has another id, or partitions that end before an end that was seen earlier. While the file is not the
-//! log, nothing is written; when the log is there again the alarm is cleared, and work goes on.
+//! device and inode before it writes, and a thread does so every [`CHECK_EVERY`]. While the file is not the log, nothing is
+//! written; when the log is there again the alarm is cleared, and work goes on.
+//!
+//! A copy that was written over the file in place keeps the inode. Only checkpoints of this process write to the file, so each
+//! of them runs under the guard's lock and notes how it left the file. Any other change is somebody else's, and the contents
+//! decide: another id, or a partition that ends before an end that was seen earlier, is not our log. A file whose last
+//! checkpoint stopped half-way may be unreadable without its WAL (its header counts pages that are still in there), so it is not
+//! judged by that.
 //!
 //! Only SQLite may open the database file: closing any other descriptor of it would drop the locks of this process.
 
@@ -12,7 +17,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,8 +29,6 @@ use crate::telemetry::alarms::{About, Alarm, Alarms, Cause};
 
 /// A loss must be noticed within a second. A check is three calls of `stat`, far below 0.1 % of a core.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
-/// A check of the contents may meet a checkpoint half-way; if it fails twice and the file did not change, it did not.
-const CHECK_AGAIN: Duration = Duration::from_millis(100);
 /// What SQLite appends to the file's name for the files beside it.
 const SIDES: [&str; 2] = ["-wal", "-shm"];
 
@@ -36,6 +39,7 @@ pub(super) struct Guard {
     files: Vec<Watched>,
     alarms: Alarms,
     state: Mutex<State>,
+    /// Held during a checkpoint.
     contents: Mutex<KnownContents>,
 }
 
@@ -56,18 +60,43 @@ struct Watched {
 }
 
 /// What is known of the file's contents.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct KnownContents {
-    /// Ids that the log has or has had.
+    /// Ids that the log has, or gets with its next change.
     ids: Vec<String>,
-    /// What the file held at the last check.
+    /// What the file held when it was last readable without its WAL.
     seen: Option<Contents>,
-    /// Length and modification time of the file at the last check.
-    at: Option<(u64, i64, i64)>,
-    /// At the last check the file held another log, or an older copy of ours.
+    /// The file as we left it, or as it was when it was last judged to be ours.
+    left: Option<Change>,
+    /// Whether the last checkpoint moved everything, so that the file is readable without its WAL.
+    whole: bool,
+    /// The file holds another log, or an older copy of ours.
     foreign: bool,
-    /// A checkpoint failed half-way, as on a full disk: the file cannot be judged until one has succeeded.
-    half_moved: bool,
+}
+
+/// Length and time of the last change of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    bytes: u64,
+    at: (i64, i64),
+}
+
+/// How a checkpoint waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// For nobody, and stops at the oldest open read.
+    Passive,
+    /// For readers, as long as the connection's busy timeout; the next commit then starts the WAL over.
+    Restart,
+}
+
+/// What a checkpoint did, in pages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moved {
+    /// It gave up waiting for a reader.
+    pub(super) busy: bool,
+    pub(super) in_wal: u64,
+    pub(super) moved: u64,
 }
 
 /// What the file holds, without its WAL.
@@ -97,7 +126,7 @@ impl Guard {
             Ok(Watched { path, identity })
         });
         let files = watched.collect::<Result<_, LogError>>()?;
-        let contents = KnownContents { ids: vec![id], ..KnownContents::default() };
+        let contents = KnownContents { ids: vec![id], seen: None, left: Change::of(path), whole: false, foreign: false };
         Ok(Self { path: path.to_owned(), files, alarms, state: Mutex::default(), contents: Mutex::new(contents) })
     }
 
@@ -124,14 +153,34 @@ impl Guard {
         self.state().withheld = reason;
     }
 
-    /// Notes how a checkpoint ended.
-    pub(super) fn checkpointed(&self, succeeded: bool) {
-        self.known().half_moved = !succeeded;
+    /// Moves the WAL into the file. `None` if the file is not ours, or another thread is busy with it and `mode` does not wait
+    /// for that.
+    ///
+    /// # Errors
+    /// SQLite's: a part may have been moved.
+    pub(super) fn checkpoint(&self, connection: &Connection, mode: Mode) -> Result<Option<Moved>, rusqlite::Error> {
+        let known = match mode {
+            Mode::Passive => Some(self.known()),
+            Mode::Restart => self.try_known(), // commits wait meanwhile
+        };
+        let Some(mut known) = known else { return Ok(None) };
+        if !self.files.first().is_some_and(Watched::is_there) || known.is_foreign(&self.path) {
+            return Ok(None);
+        }
+        let result = mode.run(connection);
+        known.whole = result.as_ref().is_ok_and(|moved| !moved.busy && moved.moved == moved.in_wal);
+        known.left = Change::of(&self.path);
+        if known.whole
+            && let Ok(contents) = contents(&self.path)
+        {
+            known.note(contents);
+        }
+        result.map(Some)
     }
 
-    /// Whether the last checkpoint failed.
-    pub(super) fn is_half_moved(&self) -> bool {
-        self.known().half_moved
+    /// Whether the last checkpoint moved everything.
+    pub(super) fn is_whole(&self) -> bool {
+        self.known().whole
     }
 
     /// The log gets another id with its next change.
@@ -142,7 +191,7 @@ impl Guard {
     /// Whether the file at the path is the one that is open. The files beside it may be gone, in which case a checkpoint saves
     /// the WAL.
     pub(super) fn has_its_file(&self) -> bool {
-        self.files.first().is_some_and(Watched::is_there) && self.check_contents().is_none()
+        self.files.first().is_some_and(Watched::is_there) && !self.known().is_foreign(&self.path)
     }
 
     pub(super) fn alarms(&self) -> &Alarms {
@@ -155,7 +204,12 @@ impl Guard {
 
     /// Checks everything; returns what is wrong if that has changed.
     fn check_all(&self) -> Option<&'static str> {
-        let found = self.displaced().or_else(|| self.check_contents());
+        let found = match (self.displaced(), self.try_known()) {
+            (Some(what), _) => Some(what),
+            (None, Some(mut known)) => known.is_foreign(&self.path).then_some(OVERWRITTEN),
+            // A checkpoint runs, and has looked before it began.
+            (None, None) => return None,
+        };
         let is_new = self.state().moved != found;
         if is_new {
             self.set_moved(found);
@@ -169,35 +223,6 @@ impl Guard {
         Some(if first == 0 { REPLACED } else { WITHOUT_WAL })
     }
 
-    /// Compares the file with what it held before, if it has changed since.
-    fn check_contents(&self) -> Option<&'static str> {
-        let mut known = self.known();
-        let standing = known.foreign.then_some(OVERWRITTEN);
-        let changed = change_of(&self.path);
-        if changed == known.at {
-            return standing;
-        }
-        for _ in 0..2 {
-            match contents(&self.path) {
-                Ok(contents) if known.goes_on(&contents) => {
-                    known.seen = Some(contents);
-                    known.at = changed;
-                    known.foreign = false;
-                    return None;
-                }
-                // Before the first checkpoint the tables are in the WAL.
-                Err(_) if known.seen.is_none() || known.half_moved => return None,
-                _ => std::thread::park_timeout(CHECK_AGAIN),
-            }
-        }
-        if change_of(&self.path) != changed {
-            return standing; // it is being written: the next check decides
-        }
-        known.at = changed;
-        known.foreign = true;
-        Some(OVERWRITTEN)
-    }
-
     fn set_moved(&self, moved: Option<&'static str>) {
         self.state().moved = moved;
         let alarm = moved.map(|what| Alarm::blocks(format!("the event log {what}")).with_detail(self.path.display()));
@@ -206,6 +231,15 @@ impl Guard {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` while another thread has it.
+    fn try_known(&self) -> Option<MutexGuard<'_, KnownContents>> {
+        match self.contents.try_lock() {
+            Ok(known) => Some(known),
+            Err(TryLockError::Poisoned(known)) => Some(known.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, KnownContents> {
@@ -220,10 +254,59 @@ impl Watched {
 }
 
 impl KnownContents {
+    /// Whether the file holds something else than our log. It is read only if somebody else changed it, or as long as it is foreign.
+    fn is_foreign(&mut self, path: &Path) -> bool {
+        let now = Change::of(path);
+        if now == self.left && !self.foreign {
+            return false;
+        }
+        self.foreign = match contents(path) {
+            Ok(contents) if self.goes_on(&contents) => {
+                self.note(contents);
+                false
+            }
+            Ok(_) => true,
+            Err(error) if errors::is_not_opened(&error) => self.foreign,
+            // Pages that are not moved yet are missing, but a log's file never gets shorter.
+            Err(_) => self.whole || self.foreign || now.map(|now| now.bytes) < self.left.map(|left| left.bytes),
+        };
+        if !self.foreign {
+            self.left = now;
+        }
+        self.foreign
+    }
+
     /// Whether the earlier contents can have become these. A topic may be deleted, but an end never moves back.
     fn goes_on(&self, now: &Contents) -> bool {
         let Some(seen) = self.seen.as_ref().filter(|seen| seen.id == now.id) else { return self.ids.contains(&now.id) };
         seen.ends.iter().all(|(row, end)| now.ends.get(row).is_none_or(|now| now >= end))
+    }
+
+    /// Remembers contents that are ours. Ids from before do not come back.
+    fn note(&mut self, contents: Contents) {
+        if let Some(at) = self.ids.iter().position(|id| *id == contents.id) {
+            self.ids.drain(..at);
+        }
+        self.seen = Some(contents);
+    }
+}
+
+impl Change {
+    fn of(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        Some(Self { bytes: found.len(), at: (found.mtime(), found.mtime_nsec()) })
+    }
+}
+
+impl Mode {
+    fn run(self, connection: &Connection) -> Result<Moved, rusqlite::Error> {
+        let pages = |number: i64| u64::try_from(number).unwrap_or(0);
+        let sql = match self {
+            Self::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+            Self::Restart => "PRAGMA wal_checkpoint(RESTART)",
+        };
+        connection
+            .query_row(sql, [], |row| Ok(Moved { busy: row.get(0)?, in_wal: pages(row.get(1)?), moved: pages(row.get(2)?) }))
     }
 }
 
@@ -287,10 +370,6 @@ fn uri(path: &Path) -> String {
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
-}
-
-fn change_of(path: &Path) -> Option<(u64, i64, i64)> {
-    std::fs::metadata(path).ok().map(|found| (found.len(), found.mtime(), found.mtime_nsec()))
 }
 
 fn beside(path: &Path, side: &str) -> PathBuf {

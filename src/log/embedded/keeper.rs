@@ -64,7 +64,7 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => None,
             };
             ticks = ticks.wrapping_add(1);
-            if self.checkpoints.is_held() || self.tools.guard.is_half_moved() {
+            if self.checkpoints.is_held() || !self.tools.guard.is_whole() {
                 self.report("checkpoint", |keeper| keeper.checkpoints.run(&keeper.tools));
             }
             if self.tools.guard.alarms().stands(&About::cause(Cause::LogLocked)) {

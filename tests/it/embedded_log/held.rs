@@ -1,16 +1,22 @@
 //! Another program holds the file open: commits continue, and an alarm names the program as long as it does.
 
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
 use kartshoppe::clock::Clock;
 use kartshoppe::log::embedded::EmbeddedConfig;
 use kartshoppe::log::{EventLog, TopicPartition};
 use kartshoppe::telemetry::alarms::Alarms;
 use kartshoppe::wire::topics::Topic;
 
-use super::{file, open_with};
+use super::{file, open, open_with};
 use crate::support::child::{Worker, task};
-use crate::support::log::{PATIENCE, append, record_at, within};
+use crate::support::log::{PATIENCE, append, read_all, record_at, within};
 
 const EVENTS: TopicPartition = TopicPartition { topic: Topic::InventoryEvents, partition: 0 };
+/// Longer than the log waits between two looks at its file.
+const LOOKED_INTO: Duration = Duration::from_millis(700);
 
 fn standing(alarms: &Alarms, cause: &str) -> Option<String> {
     alarms.list().into_iter().find(|(about, _)| about.cause == cause).map(|(_, alarm)| alarm.in_full())
@@ -34,7 +40,7 @@ async fn a_forgotten_reader_is_named_and_blocks_no_commit() {
             if let Some(told) = standing(&alarms, "log-held") {
                 return told;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     })
     .await;
@@ -43,11 +49,84 @@ async fn a_forgotten_reader_is_named_and_blocks_no_commit() {
     reader.kill("");
     within(async {
         while standing(&alarms, "log-held").is_some() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
     .await;
     log.close().await;
+}
+
+/// A read that stays open stops a checkpoint half-way, and the file alone cannot be read: nobody wrote over it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_a_reader_stops_half_way_is_no_overwritten_log() {
+    let (folder, alarms) = (tempfile::tempdir().unwrap(), Alarms::default());
+    let config = EmbeddedConfig { alarms: alarms.clone(), ..EmbeddedConfig::new(folder.path(), 4) };
+    let log = open_with(config, Clock::system()).await;
+    append(&log, vec![record_at(EVENTS, "a", "whole")]).await;
+    log.keep_house().await.unwrap();
+    tokio::time::sleep(LOOKED_INTO).await;
+    assert!(is_readable_alone(&file(folder.path())));
+
+    let value = "x".repeat(1_000);
+    append(&log, vec![record_at(EVENTS, "a", &value); 100]).await;
+    let reader = rusqlite::Connection::open(file(folder.path())).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM \"inventory-events/0\";").unwrap();
+    append(&log, vec![record_at(EVENTS, "a", "held")]).await;
+    log.keep_house().await.unwrap();
+    assert!(!is_readable_alone(&file(folder.path())), "the last page is missing from the file");
+    for number in 0..3 {
+        tokio::time::sleep(LOOKED_INTO).await;
+        assert!(alarms.list().is_empty(), "{:?}", alarms.list());
+        append(&log, vec![record_at(EVENTS, "a", &format!("{number}"))]).await;
+    }
+    drop(reader);
+    within(async {
+        while !is_readable_alone(&file(folder.path())) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(read_all(&log, Topic::InventoryEvents).await.len(), 105);
+    log.close().await;
+}
+
+/// Another log in its place is noticed there, too, and so is a file that was cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overwritten_log_is_noticed_after_half_a_checkpoint() {
+    let other = tempfile::tempdir().unwrap();
+    let stranger = open(other.path()).await;
+    append(&stranger, vec![record_at(EVENTS, "a", "of another shop")]).await;
+    stranger.close().await;
+    for bytes in [fs::read(file(other.path())).unwrap(), Vec::new()] {
+        let (folder, alarms) = (tempfile::tempdir().unwrap(), Alarms::default());
+        let config = EmbeddedConfig { alarms: alarms.clone(), ..EmbeddedConfig::new(folder.path(), 4) };
+        let log = open_with(config, Clock::system()).await;
+        log.keep_house().await.unwrap();
+        append(&log, vec![record_at(EVENTS, "a", &"x".repeat(1_000)); 100]).await;
+        let reader = rusqlite::Connection::open(file(folder.path())).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM \"inventory-events/0\";").unwrap();
+        append(&log, vec![record_at(EVENTS, "a", "held")]).await;
+        log.keep_house().await.unwrap();
+        assert!(!is_readable_alone(&file(folder.path())));
+        fs::write(file(folder.path()), &bytes).unwrap();
+        within(async {
+            while standing(&alarms, "log-moved").is_none() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        log.append(vec![record_at(EVENTS, "a", "lost")], PATIENCE).await.unwrap_err();
+        drop(reader);
+        log.close().await;
+        assert!(fs::read(file(folder.path())).unwrap() == bytes, "closing wrote into it");
+    }
+}
+
+/// Whether the file can be read without its WAL.
+fn is_readable_alone(path: &Path) -> bool {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI;
+    let alone = rusqlite::Connection::open_with_flags(format!("file:{}?immutable=1", path.display()), flags).unwrap();
+    alone.query_row("SELECT count(*) FROM partitions", [], |_| Ok(())).is_ok()
 }
 
 /// Another program's write lock blocks us: that is an alarm that names the program, and it clears without a write.
@@ -65,7 +144,7 @@ async fn a_foreign_lock_is_named_and_its_alarm_clears_by_itself() {
     writer.kill("");
     within(async {
         while standing(&alarms, "log-locked").is_some() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
     .await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::guard::{Mode, Moved};
 use super::super::holders;
 use super::super::jobs::Job;
 use super::super::schema::{CHECKPOINT_BYTES, PAGE_BYTES, WAL_LIMIT_BYTES};
@@ -31,12 +32,6 @@ pub(super) struct Checkpoints {
     retry: Option<(Instant, Duration)>,
 }
 
-/// What a passive checkpoint gives, in pages.
-struct Passive {
-    in_wal: u64,
-    moved: u64,
-}
-
 impl Checkpoints {
     /// Whether the last checkpoint left much behind.
     pub(super) fn is_held(&self) -> bool {
@@ -45,11 +40,9 @@ impl Checkpoints {
 
     /// Moves what it can without stopping the writer; the writer is asked for the rest once the WAL is long and the rest short.
     pub(super) fn run(&mut self, tools: &Tools) -> Result<(), LogError> {
-        if !tools.guard.has_its_file() {
-            return Ok(());
-        }
-        let passive = passive(tools)?;
-        let left_bytes = (passive.in_wal - passive.moved) * PAGE_BYTES;
+        let done = tools.guard.checkpoint(&tools.connection, Mode::Passive).map_err(unavailable)?;
+        let Some(passive) = done else { return Ok(()) };
+        let left_bytes = passive.in_wal.saturating_sub(passive.moved) * PAGE_BYTES;
         self.note_progress(tools, &passive, left_bytes);
         if passive.in_wal * PAGE_BYTES > WAL_LIMIT_BYTES && left_bytes <= 2 * CHECKPOINT_BYTES {
             self.start_wal_over(tools)?;
@@ -58,7 +51,7 @@ impl Checkpoints {
     }
 
     /// Raises the alarm if a read has held the checkpoint at one page for too long, clears it if none does.
-    fn note_progress(&mut self, tools: &Tools, passive: &Passive, left_bytes: u64) {
+    fn note_progress(&mut self, tools: &Tools, passive: &Moved, left_bytes: u64) {
         let about = About::cause(Cause::LogHeld);
         if left_bytes < HELD_BYTES {
             self.held = None;
@@ -91,13 +84,4 @@ impl Checkpoints {
         self.retry = (!done).then(|| (now + wait, wait));
         Ok(())
     }
-}
-
-fn passive(tools: &Tools) -> Result<Passive, LogError> {
-    let pages = |number: i64| u64::try_from(number).unwrap_or(0);
-    let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
-    let result = tools.connection.query_row(checkpoint, [], |row| Ok((pages(row.get(1)?), pages(row.get(2)?))));
-    tools.guard.checkpointed(result.is_ok());
-    let (in_wal, moved) = result.map_err(unavailable)?;
-    Ok(Passive { in_wal, moved: moved.min(in_wal) })
 }

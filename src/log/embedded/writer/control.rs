@@ -7,6 +7,7 @@ use rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
 use rusqlite::params;
 
 use super::super::groups::Member;
+use super::super::guard::Mode;
 use super::super::jobs::Prune;
 use super::super::{errors, holders, read_pool, schema};
 use super::LogWriter;
@@ -124,13 +125,12 @@ impl LogWriter {
         self.guard.check()?;
         let restart = |connection: &rusqlite::Connection| {
             connection.busy_timeout(OWN_READERS)?;
-            let busy: bool = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+            let result = self.guard.checkpoint(connection, Mode::Restart);
             connection.busy_timeout(schema::BUSY)?;
-            Ok(!busy)
+            result
         };
-        let result = restart(&self.connection);
-        self.guard.checkpointed(result.is_ok());
-        let done = result.map_err(|error| self.failed(&error))?;
+        let moved = restart(&self.connection).map_err(|error| self.failed(&error))?;
+        let done = moved.is_some_and(|moved| !moved.busy);
         if done {
             self.note_locked(false);
         }
