@@ -268,7 +268,7 @@ impl KnownContents {
             Ok(_) => true,
             Err(error) if errors::is_not_opened(&error) => self.foreign,
             // Pages that are not moved yet are missing, but a log's file never gets shorter.
-            Err(_) => self.whole || self.foreign || now.map(|now| now.bytes) < self.left.map(|left| left.bytes),
+            Err(_) => self.whole || now.map(|now| now.bytes) < self.left.map(|left| left.bytes),
         };
         if !self.foreign {
             self.left = now;
