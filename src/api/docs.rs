@@ -9,11 +9,12 @@ mod reference;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use bytes::Bytes;
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
@@ -86,10 +87,11 @@ pub(super) fn operators<S: Clone + Send + Sync + 'static>() -> Router<S> {
     browser(OperatorsDocument::openapi())
 }
 
+#[expect(clippy::expect_used, reason = "a document with string keys, written to memory, has nothing to fail on")]
 fn browser<S: Clone + Send + Sync + 'static>(document: utoipa::openapi::OpenApi) -> Router<S> {
-    let document = Arc::new(document);
+    let document = Bytes::from(document.to_json().expect("a document with string keys"));
     Router::new()
-        .route("/openapi.json", get(move || async move { Json(&*document).into_response() }))
+        .route("/openapi.json", get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }))
         .route("/docs", get(async || Redirect::to("/docs/")))
         .route("/docs/", get(async || file("index.html")))
         .route("/docs/{*name}", get(async |Path(name): Path<String>| file(&name)))
