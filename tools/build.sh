@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# build.sh [open]: sets up what is missing and builds what has changed, as `make run` does, and opens nothing. Before the first build it says
-# which steps there are and how long they take; `open`: opening the shop is one of them.
+# build.sh [LAST]: sets up what is missing and builds what has changed, as `make run` does, and opens nothing. Before the first build it says
+# which steps there are and how long they take; LAST: what the caller does after them, which is one of them.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
 
 steps=3
-[ "${1:-}" != open ] || steps=4
+[ -z "${1:-}" ] || steps=4
 is_first=yes
 [ ! -x "target/$run_target_dir/kartshoppe" ] || is_first=''
 # step NUMBER WHAT: later builds take seconds, and what does something says so itself.
@@ -20,4 +20,4 @@ step 2 "fetch the page's packages and build the page (about a minute)"
 tools/ui.sh
 step 3 "compile some 300 libraries, which cargo counts on a terminal, and last the shop itself, which alone takes minutes"
 tools/cargo.sh build --profile "$run_profile" --locked
-if [ "$steps" = 3 ]; then say "built: target/$run_target_dir/kartshoppe"; else step 4 "open the shop, which makes its database and its log (seconds)"; fi
+if [ "$steps" = 3 ]; then say "built: target/$run_target_dir/kartshoppe"; else step 4 "$1"; fi

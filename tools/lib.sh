@@ -168,6 +168,18 @@ work_folder() {
   echo "$folder"
 }
 
+# For a script that runs the configured shop: reads .env, sets up and builds what has changed (arguments go to build.sh), and sets `binary`
+# and KARTSHOPPE__POSTGRES__BIN_DIR. KARTSHOPPE_BIN names a binary that is there already: then nothing is built.
+prepare_shop() {
+  load_dotenv
+  if [ -n "${KARTSHOPPE_BIN:-}" ]; then "$root/tools/doctor.sh" run; else "$root/tools/build.sh" "$@"; fi
+  if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
+    KARTSHOPPE__POSTGRES__BIN_DIR=$("$root/tools/postgres/bin-dir.sh")
+    export KARTSHOPPE__POSTGRES__BIN_DIR
+  fi
+  binary=${KARTSHOPPE_BIN:-target/$run_target_dir/kartshoppe}
+}
+
 # For a script that opens the built program in a browser: sets `binary` (KARTSHOPPE_BIN names another one), KARTSHOPPE_CHROMIUM and
 # KARTSHOPPE__POSTGRES__BIN_DIR, and builds the pages.
 prepare_browser_run() {

@@ -4,14 +4,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
-load_dotenv
-
-if [ -n "${KARTSHOPPE_BIN:-}" ]; then tools/doctor.sh run; else tools/build.sh open; fi
-if [ -z "${DATABASE_URL:-}${KARTSHOPPE__POSTGRES__DATABASE_URL:-}" ]; then
-  KARTSHOPPE__POSTGRES__BIN_DIR=$(tools/postgres/bin-dir.sh)
-  export KARTSHOPPE__POSTGRES__BIN_DIR
-fi
-binary=${KARTSHOPPE_BIN:-target/$run_target_dir/kartshoppe}
+prepare_shop "open the shop, which makes its database and its log (seconds)"
 
 # The server takes the place of this shell, so that it gets Ctrl-C and signals itself; meanwhile a background process waits for it and
 # prints its address. The double fork leaves the server no child to wait for.
