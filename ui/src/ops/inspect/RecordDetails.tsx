@@ -5,7 +5,7 @@ import { Link } from 'wouter'
 
 import { ask } from '../api'
 import { bytes } from '../format'
-import { Failure } from '../kit/kit'
+import { Failure, Scroll } from '../kit/kit'
 import { linkTo } from '../params'
 import { causeOf, indented, placeOf, sizeOf, timeText, type OneRecord } from './records'
 
@@ -87,13 +87,11 @@ function Value({ record, raw }: Pick<OneRecord, 'record' | 'raw'>) {
   )
 }
 
-/** Text of others, to be read and never run. Scrolled by the arrow keys, so it takes the focus. */
 function Text({ label, children }: { label: string; children: string }) {
   return (
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <pre tabIndex={0} role="group" aria-label={label} className="code max-h-[50vh] overflow-auto whitespace-pre-wrap rounded-lg border border-line bg-well/60 p-3 [overflow-wrap:anywhere]">
+    <Scroll as="pre" label={label} className="max-h-[50vh] rounded-lg border border-line bg-well/60 p-3">
       {children}
-    </pre>
+    </Scroll>
   )
 }
 

@@ -38,14 +38,14 @@ export function Panel({ title, note, actions, flush = false, className = '', chi
   )
 }
 
-/** What is wider than its place scrolls in it, by keyboard too; `label` names it. */
-export function Scroll({ label, className = '', children }: { label: string; className?: string; children: ReactNode }) {
+/** What is larger than its place scrolls in it, by keyboard too; `label` names it. As a `pre` it is text as it was written, to be read and never run. */
+export function Scroll({ label, as: Element = 'div', className = '', children }: { label: string; as?: 'div' | 'pre'; className?: string; children: ReactNode }) {
   return (
     // Scrolled by the arrow keys, so it must take the focus.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div role="group" aria-label={label} tabIndex={0} className={`relative overflow-x-auto -outline-offset-2 ${className}`}>
+    <Element role="group" aria-label={label} tabIndex={0} className={`relative overflow-x-auto -outline-offset-2 ${Element === 'pre' ? 'code whitespace-pre-wrap wrap-anywhere' : ''} ${className}`}>
       {children}
-    </div>
+    </Element>
   )
 }
 

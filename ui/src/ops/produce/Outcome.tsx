@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react'
 import { plain } from '../../lib/text'
 import { preciseTime } from '../../lib/time'
 import { askText } from '../api'
-import { Badge, Failure, Panel, type Tone } from '../kit/kit'
+import { Badge, Failure, Panel, Scroll, type Tone } from '../kit/kit'
 import { RecordLink } from '../kit/links'
 import { linkTo } from '../params'
 import { readExactly } from './draft'
@@ -83,11 +83,9 @@ export function Outcome({ place }: { place: Place }) {
                   <RecordLink {...result} />
                 </span>
               </p>
-              {/* Scrolled by the arrow keys, so it must take the focus. */}
-              {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-              <pre role="group" aria-label={`Value of ${result.topic}/${result.partition}/${result.offset}`} tabIndex={0} className="code mt-2 max-h-64 overflow-auto whitespace-pre-wrap">
+              <Scroll as="pre" label={`Value of ${result.topic}/${result.partition}/${result.offset}`} className="mt-2 max-h-64">
                 {plain(typeof result.value === 'string' ? result.value : JSON.stringify(result.value, null, 2))}
-              </pre>
+              </Scroll>
             </li>
           ))}
         </ul>

@@ -5,7 +5,7 @@ import { useObservable } from '../../lib/observable'
 import { dateAndTime } from '../../lib/time'
 import { Refused, usePoll, useReadOnly, useWrite } from '../api'
 import { bytes } from '../format'
-import { ActionButton, Badge, Confirm, Empty, Failure, Panel } from '../kit/kit'
+import { ActionButton, Badge, Confirm, Empty, Failure, Panel, Scroll } from '../kit/kit'
 import { RecordLink } from '../kit/links'
 import { shownProcess } from '../presence'
 import { base64 } from '../produce/draft'
@@ -75,12 +75,10 @@ function LetterView({ letter: listed }: { letter: Letter }) {
       </p>
       <p>{letter.message}</p>
       {shown !== undefined && (
-        // Scrolled by the arrow keys, so it must take the focus.
-        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-        <pre role="group" aria-label="Its bytes" tabIndex={0} className="code max-h-56 max-w-full overflow-auto rounded-lg bg-well p-3 break-all whitespace-pre-wrap">
+        <Scroll as="pre" label="Its bytes" className="max-h-56 max-w-full rounded-lg bg-well p-3">
           {letter.text === undefined ? `base64: ${shown}` : shown}
           {isCut && `\n… of ${bytes(letter.bytes ?? 0)}`}
-        </pre>
+        </Scroll>
       )}
       {(isCut || letter.replay.state === 'unclear') && (
         <button type="button" className="act justify-self-start" onClick={() => (whole ? void full.refetch() : setWhole(true))}>

@@ -1,7 +1,8 @@
 import { Check, Copy } from 'lucide-react'
-import { useEffect, useId, useState } from 'react'
+import { useEffect, useState } from 'react'
 
 import { announce } from '../../lib/announcer'
+import { Scroll } from '../kit/kit'
 import type { Step } from './workshop'
 
 type Typed = Pick<Step, 'how' | 'text'> & { name?: string | undefined }
@@ -25,7 +26,6 @@ function doing({ how, name }: Typed): string {
 /** What the learner types, with a button that copies it. */
 export function StepBlock({ step }: { step: Typed }) {
   const [copied, setCopied] = useState(false)
-  const id = useId()
   useEffect(() => {
     if (!copied) return
     const timer = setTimeout(() => setCopied(false), SHOWN_MS)
@@ -42,9 +42,7 @@ export function StepBlock({ step }: { step: Typed }) {
   return (
     <div className="panel min-w-0 overflow-hidden">
       <div className="flex min-h-11 items-center justify-between gap-3 border-b border-line py-1 pr-1.5 pl-4">
-        <p id={id} className="text-sm text-soft">
-          {doing(step)}
-        </p>
+        <p className="text-sm text-soft">{doing(step)}</p>
         {step.how !== 'stop' && (
           <button type="button" className="act" onClick={() => void copy()}>
             {copied ? <Check size={16} aria-hidden /> : <Copy size={16} aria-hidden />}
@@ -52,10 +50,9 @@ export function StepBlock({ step }: { step: Typed }) {
           </button>
         )}
       </div>
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <pre role="group" aria-labelledby={id} tabIndex={0} className="code overflow-x-auto p-4 whitespace-pre-wrap wrap-anywhere -outline-offset-2">
+      <Scroll as="pre" label={doing(step)} className="p-4">
         {step.text}
-      </pre>
+      </Scroll>
     </div>
   )
 }
