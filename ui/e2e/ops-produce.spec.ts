@@ -27,6 +27,7 @@ test('each template is written without a key; its event, its alert and the shop 
   try {
     await page.goto(`${admin}/produce`)
     await fill(page, 'New product')
+    await expect(page.getByText('The record holds'), 'no product of the shop').toContainText('a whole product, made up')
     const value = page.getByLabel('Value text')
     await expect(value).toHaveValue(/"productId": "PROD_NEW"/)
     await value.fill((await value.inputValue()).replace('PROD_NEW', id))
@@ -40,6 +41,7 @@ test('each template is written without a key; its event, its alert and the shop 
     await expect(shop.getByTestId('price').first()).toContainText('19.90')
 
     await fill(page, 'Restock', id, { 'New stock': '31' })
+    await expect(page.getByText('The record holds')).toContainText('with its stock changed')
     await expect(value, 'the rest is as the shop has it').toHaveValue(/"price": 19\.9[^]*"inventory": 31,/)
     await write(page)
     await expect(result(page, 'INVENTORY_INCREASED', 'inventory-events')).toContainText(/"previousInventory": 10,\s+"currentInventory": 31,/)

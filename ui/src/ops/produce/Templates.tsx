@@ -61,7 +61,7 @@ export function Templates({ onDraft }: { onDraft: (draft: Draft) => void }) {
         <button type="submit" className="act justify-self-start">
           Fill the form
         </button>
-        <p className="text-sm text-soft">The record holds the whole product as the shop has it now, with that one field changed.</p>
+        <p className="text-sm text-soft">{template.note}</p>
       </form>
     </Panel>
   )

@@ -2,10 +2,12 @@ import { askText } from '../api'
 import { linkTo } from '../params'
 import { readExactly, type Draft, type ShownRecord } from './draft'
 
+const note = (field: string) => `The record holds the whole product as the shop has it now, with its ${field} changed.`
+
 export const TEMPLATES = [
-  { id: 'restock', name: 'Restock', field: 'inventory', label: 'New stock', fallback: '10' },
-  { id: 'price', name: 'Price drop', field: 'price', label: 'New price', fallback: '' },
-  { id: 'new', name: 'New product', field: null, label: '', fallback: '' },
+  { id: 'restock', name: 'Restock', field: 'inventory', label: 'New stock', fallback: '10', note: note('stock') },
+  { id: 'price', name: 'Price drop', field: 'price', label: 'New price', fallback: '', note: note('price') },
+  { id: 'new', name: 'New product', field: null, label: '', fallback: '', note: 'The record holds a whole product, made up. Change its productId before you write it twice: the second record would change the first one\'s product.' },
 ] as const
 export type Template = (typeof TEMPLATES)[number]
 
