@@ -1,12 +1,13 @@
 //! Markdown of a chapter: which blocks it has, and HTML of the rest that cannot run anything.
 //!
-//! HTML in the text is shown as text. Links lead to chapters and exercises, to files of this repository by their path, or to
+//! HTML in the text is shown as text. Links lead to what the console shows, to files of this repository by their path, or to
 //! `http` and `https`. Pictures are those that lie beside the chapters; there are no others, no styles and no scripts, which the
 //! console's policy would refuse.
 
 use pulldown_cmark::{Alignment, CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 use super::pictures::Picture;
+use super::texts;
 
 /// A file in parts.
 pub(super) struct Read {
@@ -26,6 +27,8 @@ pub(super) enum Piece {
 }
 
 const NOTES: &str = "<!-- notes:";
+/// Where the chapters are in the repository: links begin there.
+const CHAPTERS: &str = "docs/workshop/";
 
 /// Splits a text into its parts.
 ///
@@ -41,9 +44,9 @@ pub(super) fn read(text: &str) -> Result<Read, (usize, String)> {
     Ok(reading.read)
 }
 
-/// A text that is prose alone.
-pub(super) fn article(text: &str) -> String {
-    harmless(parser(text))
+/// A text that is prose alone; `file` is its place in the repository.
+pub(super) fn article(text: &str, file: &str) -> String {
+    harmless(parser(text), folder(file))
 }
 
 fn parser(text: &str) -> Parser<'_> {
@@ -149,7 +152,7 @@ impl<'a> Reading<'a> {
         let text = text.trim();
         if let Some(notes) = text.strip_prefix(NOTES).and_then(|rest| rest.strip_suffix("-->")) {
             self.end_prose();
-            self.read.pieces.push((line, Piece::Notes(harmless(parser(notes.trim())))));
+            self.read.pieces.push((line, Piece::Notes(harmless(parser(notes.trim()), CHAPTERS))));
         } else if !(text.starts_with("<!--") && text.ends_with("-->")) {
             let paragraph =
                 [Event::Start(Tag::Paragraph), Event::Text(CowStr::from(text.to_owned())), Event::End(TagEnd::Paragraph)];
@@ -159,7 +162,7 @@ impl<'a> Reading<'a> {
 
     fn end_prose(&mut self) {
         if !self.prose.is_empty() {
-            let html = harmless(std::mem::take(&mut self.prose).into_iter());
+            let html = harmless(std::mem::take(&mut self.prose).into_iter(), CHAPTERS);
             self.read.pieces.push((self.prose_line, Piece::Prose(html)));
         }
     }
@@ -169,9 +172,9 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// HTML that runs nothing, and loads nothing but the chapters' own pictures.
+/// HTML that runs nothing, and loads nothing but the chapters' own pictures. Links begin in the folder.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not changed is written as it is")]
-fn harmless<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
+fn harmless<'a>(events: impl Iterator<Item = Event<'a>>, folder: &str) -> String {
     // What each open link is closed with.
     let mut links: Vec<Option<String>> = Vec::new();
     // Of the open ones `None` is an address that is not loaded.
@@ -179,7 +182,7 @@ fn harmless<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
     let mut shown: Vec<Event<'a>> = Vec::new();
     for event in events {
         match event {
-            Event::Start(Tag::Link { link_type, dest_url, id, .. }) => match destination(&dest_url) {
+            Event::Start(Tag::Link { link_type, dest_url, id, .. }) => match destination(&dest_url, folder) {
                 Destination::Link(address) => {
                     links.push(None);
                     let title = CowStr::from("");
@@ -241,8 +244,8 @@ enum Destination {
     Nowhere,
 }
 
-/// Where a link leads in the console.
-fn destination(address: &str) -> Destination {
+/// Where a link of a file in this folder leads in the console.
+fn destination(address: &str, folder: &str) -> Destination {
     if address.starts_with("http://") || address.starts_with("https://") || address.starts_with('#') {
         return Destination::Link(address.to_owned());
     }
@@ -251,28 +254,36 @@ fn destination(address: &str) -> Destination {
     if path.is_empty() || path.split('/').next().is_some_and(|first| first.contains(':')) || path.starts_with("//") {
         return Destination::Nowhere;
     }
-    if path == "README.md" {
-        return Destination::Link("/workshop".to_owned());
-    }
-    let number = path.strip_suffix(".md").and_then(|stem| stem.split_once('-')).and_then(|(number, _)| number.parse::<u8>().ok());
-    match number {
-        Some(number) if !path.contains('/') => Destination::Link(format!("/workshop/{number}")),
-        _ => {
-            let path = from_root(path);
-            exercise(&path).map_or(Destination::File(path), |number| Destination::Link(format!("/workshop/E{number}")))
-        }
-    }
+    let path = from_root(folder, path);
+    page(&path).map_or(Destination::File(path), Destination::Link)
 }
 
-/// The number of the exercise whose text this file is.
-fn exercise(path: &str) -> Option<u8> {
-    path.strip_prefix("exercises/")?.strip_suffix("/README.md")?.split_once('-')?.0.parse().ok()
+/// The console's page of a file.
+fn page(file: &str) -> Option<String> {
+    if file == "docs/workshop/README.md" {
+        return Some("/workshop".to_owned());
+    }
+    if let Some(place) = texts::place_of(file) {
+        return Some(format!("/workshop/{place}"));
+    }
+    let number = |name: &str| name.split_once('-')?.0.parse::<u8>().ok();
+    if let Some(chapter) = file.strip_prefix(CHAPTERS) {
+        let chapter = chapter.strip_suffix(".md").filter(|name| !name.contains('/'))?;
+        return number(chapter).map(|number| format!("/workshop/{number}"));
+    }
+    let exercise = file.strip_prefix("exercises/")?.strip_suffix("/README.md")?;
+    number(exercise).map(|number| format!("/workshop/E{number}"))
 }
 
-/// A path beside the chapters, as seen from the repository's root.
-fn from_root(path: &str) -> String {
-    let mut parts = vec!["docs", "workshop"];
-    for part in path.split('/') {
+/// The folder of a file, with its slash.
+fn folder(file: &str) -> &str {
+    &file[..file.rfind('/').map_or(0, |slash| slash + 1)]
+}
+
+/// A path in a folder, as seen from the repository's root.
+fn from_root(folder: &str, path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
         match part {
             "" | "." => {}
             ".." => drop(parts.pop()),
@@ -358,7 +369,10 @@ mod tests {
             ("[a](04-trace.md)", "<a href=\"/workshop/4\">a</a>"),
             ("[a](04-trace.md#x)", "<a href=\"/workshop/4\">a</a>"),
             ("[a](../../exercises/03-stale-timer/README.md)", "<a href=\"/workshop/E3\">a</a>"),
-            ("[a](../../exercises/README.md)", "a (<code>exercises/README.md</code>)"),
+            ("[a](../../exercises/README.md)", "<a href=\"/workshop/exercises\">a</a>"),
+            ("[a](troubleshooting.md)", "<a href=\"/workshop/troubleshooting\">a</a>"),
+            ("[a](AUTHORS.md)", "a (<code>docs/workshop/AUTHORS.md</code>)"),
+            ("[a](pictures/01-a.md)", "a (<code>docs/workshop/pictures/01-a.md</code>)"),
             ("[a](README.md)", "<a href=\"/workshop\">a</a>"),
             ("[a](../console.md)", "a (<code>docs/console.md</code>)"),
             ("[a](../../src/lib.rs)", "a (<code>src/lib.rs</code>)"),
@@ -373,6 +387,20 @@ mod tests {
         ] {
             let html = prose(link);
             assert!(html.contains(shown), "{link}: {html}");
+        }
+    }
+
+    #[test]
+    fn links_begin_where_their_file_is() {
+        for (file, link, shown) in [
+            ("exercises/README.md", "[a](03-stale-timer/README.md)", "<a href=\"/workshop/E3\">a</a>"),
+            ("exercises/README.md", "[a](../docs/console.md)", "a (<code>docs/console.md</code>)"),
+            ("exercises/01-a/hints.md", "[a](../03-b/README.md)", "<a href=\"/workshop/E3\">a</a>"),
+            ("exercises/01-a/hints.md", "[a](../../docs/workshop/04-b.md)", "<a href=\"/workshop/4\">a</a>"),
+            ("exercises/01-a/hints.md", "[a](solution.patch)", "a (<code>exercises/01-a/solution.patch</code>)"),
+        ] {
+            let html = article(link, file);
+            assert!(html.contains(shown), "{file}, {link}: {html}");
         }
     }
 }

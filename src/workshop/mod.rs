@@ -13,6 +13,7 @@ mod page;
 mod pictures;
 mod progress;
 mod report;
+mod texts;
 
 use std::sync::OnceLock;
 
@@ -25,6 +26,7 @@ pub use judge::{Judge, Local, State, Verdict};
 pub use pictures::picture;
 pub use progress::{Joined, LogEnds, Moment, Progress, ProgressError, Standing, moment_now, update};
 pub use report::{CheckReport, Report, Row, Stand, exercise_rows, rows};
+pub use texts::{Text, texts};
 
 #[derive(Embed)]
 #[folder = "docs/workshop"]
@@ -74,6 +76,9 @@ fn text(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     #[test]
@@ -89,6 +94,24 @@ mod tests {
             unique.sort_unstable();
             unique.dedup();
             assert_eq!(unique.len(), checks.len(), "{}: two checks have one name", chapter.file());
+        }
+    }
+
+    #[test]
+    fn every_link_leads_to_a_file_that_is_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let in_folder = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let exercises = in_folder(root.join("exercises"));
+        let folders = exercises.filter(|path| path.is_dir()).chain([root.join("exercises"), root.join("docs/workshop")]);
+        let files: Vec<PathBuf> =
+            folders.flat_map(in_folder).filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
+        assert!(files.len() > 30, "{files:?}");
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+                let is_there = link.is_empty() || link.starts_with("http") || file.with_file_name(link).exists();
+                assert!(is_there, "{}: {link}", file.display());
+            }
         }
     }
 }

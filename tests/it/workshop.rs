@@ -220,6 +220,10 @@ async fn the_console_shows_begins_and_checks_chapters() {
     let kinds: Vec<_> = exercise["blocks"].as_array().unwrap().iter().map(|block| block["kind"].as_str().unwrap()).collect();
     assert_eq!((status, kinds), (200, vec!["prose", "hint", "hint", "hint"]), "{exercise}");
     assert_eq!((&exercise["state"], &exercise["file"]), (&json!("new"), &json!("exercises/04-price-drop/README.md")));
+    let (status, text) = get("/admin/workshop/troubleshooting").await;
+    assert_eq!((status, &text["title"]), (200, &json!("Troubleshooting")));
+    assert!(text["blocks"][0]["html"].as_str().unwrap().contains("The shop does not start"), "{text}");
+    assert_eq!(post("/admin/workshop/troubleshooting/start", json!({})).await.0, 404, "it has no checks");
     assert_eq!(post("/admin/workshop/E4/check", json!({})).await.0, 404, "only the command line checks an exercise");
     assert_eq!(post(&format!("{path}/check"), json!({"waitMs": 30_001})).await.0, 400);
     assert_eq!(post(&format!("{path}/check"), json!({"wait": 1})).await.0, 400);

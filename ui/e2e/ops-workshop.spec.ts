@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { expect, test } from '@playwright/test'
 
 import { isClean } from './axe'
+import { ownServer } from './ownServer'
 import { overflow } from './shop'
 
 const admin = process.env['KARTSHOPPE_ADMIN_URL'] ?? ''
@@ -11,24 +12,25 @@ const admin = process.env['KARTSHOPPE_ADMIN_URL'] ?? ''
 test.beforeEach(() => test.skip(admin === '', 'KARTSHOPPE_ADMIN_URL is not set'))
 
 type Block = { kind: string; name?: string; how?: string; text?: string; local?: boolean }
+const TEXTS = { exercises: 'How exercises work', troubleshooting: 'Troubleshooting', agenda: 'For instructors' }
 type Chapter = { place: string; title: string; begunAtMs: number | null; blocks: Block[] }
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const width of [1280, 390]) {
-    test(`every chapter is clean, ${colorScheme}, ${width} px wide`, async ({ browser, request }) => {
+    test(`every text is clean, ${colorScheme}, ${width} px wide`, async ({ browser, request }) => {
       test.setTimeout(180_000)
       const rows = (await (await request.get(`${admin}/admin/workshop`)).json()) as { place: string; title: string }[]
       expect(rows.length).toBeGreaterThan(0)
+      const headings = [...rows.map(({ place, title }) => [place, `${place} · ${title}`] as const), ...Object.entries(TEXTS)]
       const context = await browser.newContext({ colorScheme, viewport: { width, height: 860 } })
       const page = await context.newPage()
       const complaints: string[] = []
       page.on('console', (message) => void (['error', 'warning'].includes(message.type()) && complaints.push(message.text())))
       page.on('pageerror', (error) => complaints.push(String(error)))
-      for (const { place, title } of rows) {
+      for (const [place, heading] of headings) {
         await page.goto(`${admin}/workshop/${place}?notes`)
-        await expect(page.getByRole('heading', { level: 1 })).toHaveText(`${place} · ${title}`)
-        const done = place.startsWith('E') ? page.getByText(`kartshoppe workshop check ${place}`, { exact: true }).last() : page.getByRole('button', { name: 'Check this chapter' })
-        await expect(done).toBeVisible()
+        await expect(page.getByRole('heading', { level: 1 })).toHaveText(heading)
+        await expect(/^\d/.test(place) ? page.getByRole('button', { name: 'Check this chapter' }) : page.getByText('The text is')).toBeVisible()
         await isClean(page, place)
         expect(await overflow(page), `${place}: no sideways scrolling`).toBeLessThanOrEqual(0)
       }
@@ -73,6 +75,44 @@ test('an exercise is read in the console, its hints only when they are asked for
   await expect(solutions).toBeVisible()
   await expect(page.locator('details[open]')).toHaveCount(1)
   await isClean(page, 'E4')
+})
+
+test('texts beside the chapters are read in the console, and lead to each other', async ({ page }) => {
+  const list = page.getByRole('navigation', { name: 'Chapters' })
+  await page.goto(`${admin}/workshop/0`)
+  await page.getByRole('article').getByRole('link', { name: 'Troubleshooting' }).click()
+  await expect(page).toHaveURL(/\/workshop\/troubleshooting$/)
+  await expect(page.getByRole('heading', { name: 'The shop does not start' })).toBeVisible()
+  await expect(list.getByRole('link', { name: 'Troubleshooting' })).toHaveAttribute('aria-current', 'page')
+  await page.goto(`${admin}/workshop/14`)
+  await page.getByRole('article').getByRole('link', { name: 'the exercises' }).click()
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('How exercises work')
+  await page.getByRole('article').getByRole('link', { name: 'E3', exact: true }).click()
+  await expect(page).toHaveURL(/\/workshop\/E3$/)
+  await list.getByRole('link', { name: 'For instructors' }).click()
+  await expect(page.getByRole('heading', { name: 'What to prepare' })).toBeVisible()
+})
+
+test('texts and pictures that were not opened before can be read while the shop is closed', async ({ page }) => {
+  const server = await ownServer({})
+  try {
+    await server.start()
+    const pictures = ['1', '2', '3', '4', '7', '10', '11']
+    const asked: string[] = []
+    page.on('requestfinished', (request) => void (request.url().includes('/workshop/') && asked.push(new URL(request.url()).pathname)))
+    await page.goto(`${server.admin}/workshop/0`)
+    await expect.poll(() => [asked.filter((path) => path.startsWith('/admin/workshop/')).length, asked.filter((path) => path.endsWith('.webp')).length]).toEqual([26, 8])
+    await server.kill()
+    for (const place of pictures) {
+      await page.getByRole('navigation', { name: 'Chapters' }).locator(`a[href="/workshop/${place}"]`).click()
+      const picture = page.locator('.prose img').first()
+      await expect.poll(() => picture.evaluate((img: HTMLImageElement) => img.complete && img.naturalWidth > 100), place).toBe(true)
+    }
+    await page.getByRole('link', { name: 'Troubleshooting' }).click()
+    await expect(page.getByText('The shop is open already.')).toBeVisible()
+  } finally {
+    await server.remove()
+  }
 })
 
 test('a chapter is begun and checked by keyboard; what is missing is said, notes are for instructors', async ({ page, request }) => {

@@ -15,7 +15,7 @@ use crate::api::failure::Failure;
 use crate::api::problem::Problem;
 use crate::api::state::Operators;
 use crate::workshop::{
-    self, Block, Chapter, Exercise, InvalidChapter, Judge, NoChapter, Progress, ProgressError, Report, Row, Stand,
+    self, Block, Chapter, Exercise, InvalidChapter, Judge, NoChapter, Progress, ProgressError, Report, Row, Stand, Text,
 };
 
 /// How long a check may be waited for.
@@ -23,11 +23,11 @@ const WAIT_MAX_MS: u64 = 30_000;
 
 static CHECKS: Turns = Turns::new(2, "other checks are running");
 
-/// A chapter or an exercise as it is read.
+/// A chapter, an exercise or another text as it is read.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChapterView {
-    /// `3`, or `E3` for an exercise.
+    /// `3`, `E3` for an exercise, or `troubleshooting`.
     place: String,
     title: String,
     /// Its file in the repository.
@@ -86,13 +86,16 @@ pub async fn list(State(operators): State<Arc<Operators>>) -> Result<Json<Vec<Ro
     Ok(Json(rows))
 }
 
-/// One chapter or exercise.
+/// One chapter, exercise or other text.
 #[utoipa::path(get, path = "/admin/workshop/{place}", tag = "operators",
-    params(("place" = String, Path, description = "the chapter's number, or E and the exercise's")),
+    params(("place" = String, Path, description = "the chapter's number; E and the exercise's; exercises, troubleshooting or agenda")),
     responses((status = 200, body = ChapterView)))]
 pub async fn read(State(operators): State<Arc<Operators>>, Path(place): Path<String>) -> Result<Json<ChapterView>, Failure> {
     if let Some(exercise) = workshop::exercises().iter().find(|exercise| exercise.place == place) {
         return Ok(Json(exercise_view(exercise, &progress(&operators).await?)));
+    }
+    if let Some(text) = workshop::texts().iter().find(|text| text.place == place) {
+        return Ok(Json(text_view(text)));
     }
     let chapter = chapter(&place)?;
     Ok(Json(view(chapter, &progress(&operators).await?)))
@@ -187,6 +190,17 @@ fn exercise_view(exercise: &Exercise, progress: &Progress) -> ChapterView {
         state: Stand::of(progress, place),
         begun_at_ms: begun_at_ms(progress, place),
         blocks: std::iter::once(BlockView::Prose { html: task.clone() }).chain(hints).collect(),
+    }
+}
+
+fn text_view(Text { place, title, file, html }: &Text) -> ChapterView {
+    ChapterView {
+        place: (*place).to_owned(),
+        title: (*title).to_owned(),
+        file: (*file).to_owned(),
+        state: Stand::New,
+        begun_at_ms: None,
+        blocks: vec![BlockView::Prose { html: html.clone() }],
     }
 }
 

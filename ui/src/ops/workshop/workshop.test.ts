@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { elsewhere, partsOf, standing, summary, type Check, type Report } from './workshop'
+import { isText, partsOf, picturesOf, standing, summary, type Check, type Report } from './workshop'
 
 const check = (passed: boolean): Check => ({ kind: 'check', name: 'a', question: 'page', passed, local: true, always: false })
 const report = (state: 'green' | 'red' | 'unchecked'): Report => ({ place: '3', title: 'Buy', done: false, checks: [{ name: 'a', kind: 'page', state }] })
@@ -28,7 +28,12 @@ test('what can be typed is apart from the text, as it is typed', () => {
   expect(partsOf('<pre tabindex="0"><code class="language-json">{}</code></pre>')).toHaveLength(1)
 })
 
-test('a place that the console has not is named with where it is', () => {
-  expect(elsewhere('troubleshooting')).toContain('docs/workshop/troubleshooting.md')
-  expect(elsewhere('99')).toContain('no chapter or exercise 99')
+test('a text is known by its place alone', () => {
+  expect(['troubleshooting', 'exercises', 'agenda'].every(isText)).toBe(true)
+  expect([undefined, '', '3', 'E3', 'toString', 'Troubleshooting'].some(isText)).toBe(false)
+})
+
+test('the pictures of a text are those that it shows', () => {
+  const html = '<p>src="/a.webp" <img width="10" height="5" src="/workshop/pictures/a.webp" alt="A" /></p><p><img width="1" height="1" src="/workshop/pictures/b.webp" alt="" /></p>'
+  expect(picturesOf(html)).toEqual(['/workshop/pictures/a.webp', '/workshop/pictures/b.webp'])
 })

@@ -26,16 +26,18 @@ export function partsOf(html: string): Part[] {
     .filter((part) => 'typed' in part || part.html.trim() !== '')
 }
 
+/** The addresses of a text's pictures, as the server writes them. */
+export const picturesOf = (html: string): string[] => [...html.matchAll(/<img [^>]*?src="([^"]+)"/g)].flatMap(([, address]) => address ?? [])
+
 const plain = (html: string) => html.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&amp;', '&')
 
 /** Exercises change the sources of a clone, so only the command line begins and checks them. */
 export const isExercise = (place: string) => place.startsWith('E')
 
-/** Where a place that the console does not show can be read. */
-export function elsewhere(place: string): string {
-  if (place === 'troubleshooting') return 'The messages of the program, and what to do about each, are in docs/workshop/troubleshooting.md.'
-  return `There is no chapter or exercise ${place}.`
-}
+/** Texts beside chapters and exercises, by their place: what their link says. */
+export const TEXTS = { exercises: 'How exercises work', troubleshooting: 'Troubleshooting', agenda: 'For instructors' } as const
+export type TextPlace = keyof typeof TEXTS
+export const isText = (place: string | undefined): place is TextPlace => place !== undefined && Object.hasOwn(TEXTS, place)
 
 /** How a check stands: as it was found now, or else when it was checked last. */
 export function standing(check: Check, report: Report | undefined): Verdict['state'] | 'unknown' {
