@@ -1,4 +1,4 @@
-import { expect, test, type Page } from '@playwright/test'
+import { expect, test, type Locator, type Page } from '@playwright/test'
 
 import { isClean } from './axe'
 import { addToCart, cardOf, fillAddress, isLive, orderStatus, placeOrder, someProduct } from './shop'
@@ -149,6 +149,15 @@ for (const colorScheme of ['light', 'dark'] as const) {
   })
 }
 
+/** How much nearer a label's text is to one side than to the other. Without the notches at its lower side, a label is a box with its text in the middle. */
+const apart = (label: Locator) =>
+  label.evaluate((element) => {
+    const text = document.createRange()
+    text.selectNodeContents(element)
+    const [inner, outer] = [text.getBoundingClientRect(), element.getBoundingClientRect()]
+    return Math.abs(inner.top - outer.top - (outer.bottom - inner.bottom))
+  })
+
 test('forced colours tell the chosen category, payment and state apart', async ({ browser, request }) => {
   const product = await someProduct(request, 32)
   const context = await browser.newContext({ forcedColors: 'active' })
@@ -166,5 +175,15 @@ test('forced colours tell the chosen category, payment and state apart', async (
   await expect(page.getByTestId('cart-count')).toBeVisible()
   const choice = (name: string) => page.locator('label').filter({ hasText: name }).evaluate((element) => getComputedStyle(element).backgroundColor)
   expect(await choice('Card')).not.toBe(await choice('PayPal'))
+
+  await fillAddress(page)
+  await placeOrder(page).click()
+  await expect(orderStatus(page)).toHaveText('Confirmed')
+  expect(await apart(orderStatus(page)), 'half a pixel may be rounded').toBeLessThanOrEqual(1)
+  await page.goto(`/product/${product.productId}`)
+  await expect(page.getByTestId('price').first()).toBeVisible()
+  expect(await apart(page.getByTestId('price').first()), 'half a pixel may be rounded').toBeLessThanOrEqual(1)
+  await page.goto('/nowhere')
+  expect(await apart(page.getByText('404', { exact: true })), 'half a pixel may be rounded').toBeLessThanOrEqual(1)
   await context.close()
 })

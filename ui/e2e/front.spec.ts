@@ -102,6 +102,23 @@ test.describe('a price that falls', () => {
     })
   }
 
+  for (const width of [320, 390, 1366]) {
+    test(`can be read beside the price before, however far apart they are, ${width} px wide`, async ({ page, request }) => {
+      await page.setViewportSize({ width, height: 800 })
+      for (const [before, now] of [[9_999_999.99, 1.5], [99_999_999.99, 88_888_888.88], [1_899.99, 999.99], [9.99, 8.99]] as const) {
+        await offer(request, [thing(0, 500, before)])
+        await page.goto('/?category=Odd+front')
+        await isLive(page)
+        const label = cardOf(page, 'FRONT_0').getByTestId('price')
+        await offer(request, [thing(0, 500, now)])
+        await expect(label.locator('s')).toHaveText(before.toLocaleString('en-US', { style: 'currency', currency: 'USD' }))
+        expect(await label.evaluate((element) => [element, ...element.querySelectorAll(':not(.sr-only)')].every((part) => Number.parseFloat(getComputedStyle(part).fontSize) >= 12)), `${before}`).toBe(true)
+        expect(await label.evaluate((element) => [element.scrollWidth - element.clientWidth, element.scrollHeight - element.clientHeight]), `${before}`).toEqual([0, 0])
+        expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
+      }
+    })
+  }
+
   test('from the millions can be read on a card and on its page, 320 px wide, and moves nothing', async ({ page, request }) => {
     await offer(request, [thing(0, 500, 9_999_999.99)])
     await page.setViewportSize({ width: 320, height: 640 })

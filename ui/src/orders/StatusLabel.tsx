@@ -16,7 +16,7 @@ const LOOKS: Record<OrderStatus, string> = {
 
 export function StatusLabel({ status }: { status: OrderStatus }) {
   return (
-    <span data-testid="order-status" className={`hang inline-block px-4 pb-3.5 pt-1.5 font-bold ${LOOKS[status]}`}>
+    <span data-testid="order-status" className={`hang inline-block px-4 pb-3.5 pt-1.5 font-bold forced-colors:py-2.5 ${LOOKS[status]}`}>
       {STATUS_TEXT[status].label}
     </span>
   )

@@ -11,7 +11,7 @@ const FIGURE = 0.6
 const BEFORE = 0.7
 const PERCENT = 0.7
 const GAP = 0.75
-/** What stands in one line at most, in figures: more would be too small to read on a phone, so the price before stands above. */
+/** What stands in one line of a large label at most, in figures. More would be too small to read on a phone, as on a card always: there the price before stands above. */
 const IN_LINE = 16
 /** What the label's padding leaves of its container's width, in percent. */
 const ROOM = 80
@@ -28,27 +28,27 @@ export function PriceLabel({ live, large = false }: { live: LiveProduct; large?:
   const [now, before, percent] = [money(price), money(wasPrice), `${justDropped && large ? 'dropped ' : ''}−${off}%`]
   const beside = off > 0 ? before.length * BEFORE + GAP : 0
   const rest = off > 0 ? percent.length * PERCENT + GAP : 0
-  const stacked = now.length + beside > IN_LINE
+  const stacked = off > 0 && (!large || now.length + beside > IN_LINE)
   const narrow = stacked ? Math.max(now.length, beside) : now.length + beside
   const wide = stacked ? Math.max(now.length, beside + rest) : narrow + rest
   const most = large ? 2.25 : 1.25
   return (
     <div className={large ? 'max-w-full' : '@container'}>
       <p
-        className={`hang max-w-full items-center gap-x-[0.4em] ${stacked ? 'inline-grid content-center justify-start' : 'inline-flex'} whitespace-nowrap align-top font-bold leading-none tabular-nums [font-size:var(--narrow)] @min-[10rem]:[font-size:var(--wide)] ${large ? 'h-18 px-5 pb-2' : 'h-11 px-2.5 pb-2 sm:px-3'} ${off > 0 ? 'bg-label text-on-label' : 'bg-well'}`}
+        className={`hang max-w-full items-center gap-x-[0.4em] ${stacked ? 'inline-grid content-center justify-start' : 'inline-flex'} whitespace-nowrap align-top font-bold leading-none tabular-nums [font-size:var(--narrow)] @min-[10rem]:[font-size:var(--wide)] forced-colors:pb-0 ${large ? 'h-18 px-5 pb-2' : 'h-11 px-2.5 pb-2 sm:px-3'} ${off > 0 ? 'bg-label text-on-label' : 'bg-well'}`}
         style={{ '--narrow': sizeFor(narrow, most), '--wide': sizeFor(wide, most) } as CSSProperties}
         data-testid="price"
       >
         {off > 0 && (
           <>
             <span className="sr-only">Was</span>
-            <s className="text-[0.7em] font-normal">{before}</s>
+            <s className="text-[max(0.7em,0.75rem)] font-normal">{before}</s>
             <span className="sr-only">, now</span>
           </>
         )}
         <span className={stacked ? 'col-span-2' : ''}>{now}</span>
         {off > 0 && (
-          <span className={`text-[0.7em] @max-[10rem]:sr-only ${stacked ? 'col-start-2 row-start-1' : ''}`}>
+          <span className={`text-[max(0.7em,0.75rem)] @max-[10rem]:sr-only ${stacked ? 'col-start-2 row-start-1' : ''}`}>
             {justDropped && !large && <span className="sr-only">dropped </span>}
             {percent}
           </span>
