@@ -13,6 +13,8 @@ prepare_shop "open the shop, which makes its database and its log (seconds)"
   {
     if url=$(wait_ready "${KARTSHOPPE__DATA_DIR:-.kartshoppe}" "$pid" 120); then
       say "the shop is open: $url (Ctrl-C closes it)"
+      # BROWSER=none: a program opens the shop, and closes it again.
+      if [ "${BROWSER:-}" = none ]; then exit; fi
       if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && have xdg-open; then xdg-open "$url" >/dev/null 2>&1 || true; fi
       if [ "$(uname)" = Darwin ]; then open "$url" || true; fi
     fi

@@ -84,7 +84,8 @@ async fn run(mut command: Command, input: Option<&str>, patience: Duration) -> R
 }
 
 /// The `PATH` with this program first.
-fn search_path() -> OsString {
+#[must_use]
+pub fn search_path() -> OsString {
     let own = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
     let given = std::env::var_os("PATH").unwrap_or_default();
     let all = own.into_iter().chain(std::env::split_paths(&given));

@@ -96,3 +96,4 @@ mod web_ids;
 mod web_storefront;
 mod workshop;
 mod workshop_exercises;
+mod workshop_solve;

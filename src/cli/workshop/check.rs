@@ -20,22 +20,26 @@ pub(super) fn run(config: &Config, chapter: &Chapter, wait: Duration, json: bool
     Ok(if report.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn check(config: &Config, chapter: &Chapter, wait: Duration) -> anyhow::Result<Report> {
+/// Judges a chapter and keeps what was found.
+pub(super) async fn check(config: &Config, chapter: &Chapter, wait: Duration) -> anyhow::Result<Report> {
     let place = chapter.number.to_string();
-    let progress = Progress::load(&config.data_dir)?;
-    let log = log(config).await;
-    let readable = log.as_ref().ok().cloned();
-    let here = std::env::current_dir().context("the current folder")?;
-    let judge = Judge {
-        since: progress.since(&place).cloned(),
-        local: Local::around(&here),
-        ..Judge::of(config, log.map_err(|error| format!("{error:#}")))
-    };
+    let judge = judge(config, chapter).await?;
     let mut report = Report::of(chapter, judge.chapter(chapter, wait).await);
-    let now = moment(readable.as_ref()).await;
+    let now = moment(judge.log.as_ref().ok()).await;
     let passed = workshop::update(&config.data_dir, |progress| progress.reported(&mut report, now))?;
     board::post(config, &place, passed, report.checks.len(), report.done).await;
     Ok(report)
+}
+
+/// Whoever judges a chapter as it stands now.
+pub(super) async fn judge(config: &Config, chapter: &Chapter) -> anyhow::Result<Judge> {
+    let progress = Progress::load(&config.data_dir)?;
+    let here = std::env::current_dir().context("the current folder")?;
+    Ok(Judge {
+        since: progress.since(&chapter.number.to_string()).cloned(),
+        local: Local::around(&here),
+        ..Judge::of(config, log(config).await.map_err(|error| format!("{error:#}")))
+    })
 }
 
 fn shown(report: &Report) -> String {

@@ -6,6 +6,8 @@ mod check;
 mod exercises;
 mod place;
 mod script;
+mod shell;
+mod solve;
 mod status;
 
 use std::fmt;
@@ -63,8 +65,14 @@ enum What {
         /// This hint instead, from 1 to 3.
         stage: Option<u8>,
     },
-    /// Put the solution of an exercise (E3) in place, and keep what you wrote as a patch.
-    Solve { exercise: Place },
+    /// Do every chapter up to this one (5) for you, with the guide's commands; what is done already is left alone. Of an exercise
+    /// (E3): put its solution in place, and keep what you wrote as a patch.
+    Solve {
+        place: Place,
+        /// Also chapters that empty the shop, such as 12.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Forget that a chapter was begun or done, or undo what an exercise changed in the sources; what you wrote is kept as a patch.
     Reset { place: Place },
     /// Show a class on a board: prints the address that learners join, and that of the board.
@@ -98,7 +106,7 @@ impl Place {
         match self {
             Self::Exercise(number) => Ok(number),
             Self::Chapter(number) => {
-                anyhow::bail!("{number} is a chapter, and hints and solutions are those of exercises: E{number}?")
+                anyhow::bail!("{number} is a chapter, and hints are those of exercises: E{number}?")
             }
         }
     }
@@ -132,6 +140,9 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     if let What::Lead { listen } = args.what {
         return super::block_on(board::lead(listen)).map(|()| ExitCode::SUCCESS);
     }
+    if let What::Solve { place: Place::Chapter(_), .. } = args.what {
+        solve::enter_repository()?;
+    }
     let mut config = cli.load(Vec::new())?.config;
     config.data_dir = place::data_dir(&config.data_dir, &std::env::current_dir().context("the current folder")?);
     let chapter = |number: u8| workshop::chapter(number);
@@ -144,7 +155,8 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         What::Open { place: Place::Exercise(number) } => exercises::open(&config, *number)?,
         What::Check { place: Place::Exercise(number), json, .. } => return exercises::check(&config, *number, *json),
         What::Hint { exercise, stage } => exercises::hint(exercise.exercise()?, *stage)?,
-        What::Solve { exercise } => exercises::solve(exercise.exercise()?)?,
+        What::Solve { place: Place::Chapter(number), yes } => return solve::run(&config, chapter(*number)?, *yes),
+        What::Solve { place: Place::Exercise(number), .. } => exercises::solve(*number)?,
         What::Reset { place: Place::Exercise(number) } => exercises::reset(&config, *number)?,
         What::Join { url, name } => super::block_on(board::join(&config, url, name))?,
         What::Leave => board::leave(&config)?,
@@ -154,10 +166,15 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn open(config: &Config, chapter: &Chapter) -> anyhow::Result<()> {
-    let now = super::block_on(async { Ok(moment(log(config).await.ok().as_ref()).await) })?;
-    workshop::update(&config.data_dir, |progress| progress.begin(&chapter.number.to_string(), now))?;
+    super::block_on(begin(config, chapter))?;
     let first = chapter.steps().next();
     Ok(output::print(format_args!("{}{}", headed(config, chapter), first.map_or_else(String::new, step_text)))?)
+}
+
+/// Begins a chapter: what its checks count begins now.
+async fn begin(config: &Config, chapter: &Chapter) -> anyhow::Result<()> {
+    let now = moment(log(config).await.ok().as_ref()).await;
+    Ok(workshop::update(&config.data_dir, |progress| progress.begin(&chapter.number.to_string(), now))?)
 }
 
 fn reset(config: &Config, chapter: &Chapter) -> anyhow::Result<()> {
