@@ -19,15 +19,13 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-mkdir "$work/bin"
-ln -s "$binary" "$work/bin/kartshoppe"
 http=$(free_port)
 admin=$(free_port)
 # `make run` in a step starts this binary and builds nothing. No other database is touched.
 env -u DATABASE_URL -u KARTSHOPPE__POSTGRES__DATABASE_URL -u KARTSHOPPE_PROFILE -u MAKEFLAGS -u MAKELEVEL -u ARGS \
-  KARTSHOPPE_BIN="$binary" PATH="$work/bin:$PATH" KARTSHOPPE__DATA_DIR="$work/data" \
+  KARTSHOPPE_BIN="$binary" KARTSHOPPE__DATA_DIR="$work/data" \
   KARTSHOPPE__HTTP__LISTEN=127.0.0.1:"$http" KARTSHOPPE__ADMIN__LISTEN=127.0.0.1:"$admin" \
-  node tools/workshop/run.mjs "$work" "$http" "$admin" "${1:-}" &
+  "$binary" workshop follow "${1:-}" &
 runner=$!
 status=0
 wait "$runner" || status=$?

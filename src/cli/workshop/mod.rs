@@ -4,8 +4,8 @@
 mod board;
 mod check;
 mod exercises;
+mod follow;
 mod place;
-mod script;
 mod shell;
 mod solve;
 mod status;
@@ -88,9 +88,9 @@ enum What {
     },
     /// Send nothing any more.
     Leave,
-    /// All chapters with their steps as JSON, for a program that executes them.
+    /// Follow the chapters in an empty data directory, and hold that their checks are false before and true after: 3, 1-7 or 0-4,9.
     #[command(hide = true)]
-    Script,
+    Follow { chapters: Option<String> },
 }
 
 /// A chapter or an exercise.
@@ -134,13 +134,10 @@ fn wait(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    if let What::Script = args.what {
-        return script::print().map(|()| ExitCode::SUCCESS);
-    }
     if let What::Lead { listen } = args.what {
         return super::block_on(board::lead(listen)).map(|()| ExitCode::SUCCESS);
     }
-    if let What::Solve { place: Place::Chapter(_), .. } = args.what {
+    if let What::Solve { place: Place::Chapter(_), .. } | What::Follow { .. } = args.what {
         solve::enter_repository()?;
     }
     let mut config = cli.load(Vec::new())?.config;
@@ -160,7 +157,8 @@ pub(super) fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         What::Reset { place: Place::Exercise(number) } => exercises::reset(&config, *number)?,
         What::Join { url, name } => super::block_on(board::join(&config, url, name))?,
         What::Leave => board::leave(&config)?,
-        What::Lead { .. } | What::Script => {}
+        What::Follow { chapters } => return follow::run(&config, chapters.as_deref()),
+        What::Lead { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -45,7 +45,8 @@ struct Process {
     opens_shop: bool,
     group: Pid,
     child: Child,
-    last_words: Arc<Mutex<VecDeque<String>>>,
+    /// The last ones that it printed.
+    lines: Arc<Mutex<VecDeque<String>>>,
     output: [JoinHandle<()>; 2],
 }
 
@@ -179,9 +180,9 @@ impl Shell {
         }
         let mut child = command.spawn().context("bash cannot be started")?;
         let group = child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)).context("the step has no process")?;
-        let last_words = Arc::default();
-        let output = [keep(child.stdout.take(), &last_words), keep(child.stderr.take(), &last_words)];
-        self.running.push(Process { name, opens_shop, group, child, last_words, output });
+        let lines = Arc::default();
+        let output = [keep(child.stdout.take(), &lines), keep(child.stderr.take(), &lines)];
+        self.running.push(Process { name, opens_shop, group, child, lines, output });
         Ok(())
     }
 
@@ -206,6 +207,13 @@ impl Shell {
             }
         }
         adapted
+    }
+
+    /// What was printed last by the background steps that run.
+    pub(super) fn last_words(&self) -> String {
+        let of =
+            |process: &Process| process.name.as_ref().map(|name| format!("\nthe last words of {name}:{}", process.last_lines()));
+        self.running.iter().filter_map(of).collect()
     }
 
     fn named(&self, name: &str) -> Option<usize> {
@@ -249,7 +257,11 @@ impl Process {
                 let _ = timeout(OUTPUT_PATIENCE, reading).await;
             }
         }
-        let lines = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        self.last_lines()
+    }
+
+    fn last_lines(&self) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(|line| format!("\n    {line}")).collect()
     }
 }
