@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const { chromium } = createRequire(join(import.meta.dirname, '../ui/package.json'))('@playwright/test')
 const [shop, operators, folder] = process.argv.slice(2)
 const LAPTOP = 'PROD_0001'
+const WORKSTATION = 'PROD_0002'
 const HEADPHONES = 'PROD_0003'
 /** Rates need some samples. */
 const SAMPLED_MS = 4_000
@@ -104,6 +105,18 @@ try {
   for (const shopper of ['heidi', 'ivan', 'judy']) await (await buy(shopper, HEADPHONES, 1)).settled()
   await console_('actor', `/actors/product/${HEADPHONES}`, 'Incarnation', [1180, 480])
   await console_('history', `/products/${LAPTOP}`, 'Changes')
+
+  const workstation = await read(`${shop}/api/ecommerce/product/${WORKSTATION}`)
+  await ask(`${operators}/admin/topics/product-updates/records`, { key: WORKSTATION, value: { ...workstation, price: 1999.99 } })
+  await left.goto(shop)
+  await right.goto(`${shop}/product/${WORKSTATION}`)
+  for (const [page, shown] of [[left, left.getByRole('region', { name: 'Price drops' })], [right, right.getByTestId('price').first()]]) {
+    await shown.filter({ hasText: '$1,999.99' }).waitFor()
+    await page.waitForLoadState('networkidle')
+    await shown.evaluate((element) => element.scrollIntoView({ block: 'center' }))
+  }
+  await sleep(300)
+  await keep('price-drop', await left.screenshot(), await right.screenshot())
 
   await ask(`${operators}/admin/roles/cdc/start`)
   await ask(`${operators}/admin/roles/inventory/stop`)
