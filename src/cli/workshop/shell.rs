@@ -63,15 +63,15 @@ impl Shell {
         Ok(Self { root: root.to_owned(), data_dir, addresses, running: Vec::new() })
     }
 
-    /// Executes the steps of a chapter. What runs beside the shop ends with it.
+    /// Executes the steps of a chapter. What runs beside the shop ends before the next one: its checks may need it.
     pub(super) async fn chapter(&mut self, chapter: &Chapter) -> anyhow::Result<()> {
+        while let Some(at) = self.running.iter().position(|process| !process.opens_shop) {
+            self.end(at).await?;
+        }
         let all = chapter.steps().count();
         for (number, step) in (1..).zip(chapter.steps()) {
             let named = || format!("step {number} of {all}, `{}`", step.text.lines().next().unwrap_or_default());
             self.step(step).await.with_context(named)?;
-        }
-        while let Some(at) = self.running.iter().position(|process| !process.opens_shop) {
-            self.end(at).await?;
         }
         Ok(())
     }
@@ -315,5 +315,18 @@ mod tests {
         assert!(failed.contains("the background step helper ended with 3") && failed.contains("taken"), "{failed}");
         shell.end_all().await.unwrap();
         assert!(shell.running.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_runs_beside_the_shop_ends_before_the_next_chapter() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::load(&crate::config::LoadOptions::default()).unwrap().config;
+        config.data_dir = folder.path().to_owned();
+        let mut shell = Shell::new(&config, folder.path()).unwrap();
+        let chapter = |steps: &str| Chapter::read("01-a.md", &format!("# 1 · A\n\n{steps}")).unwrap();
+        shell.chapter(&chapter("```sh step background name=helper\nsleep 60\n```\n")).await.unwrap();
+        assert!(shell.named("helper").is_some(), "the checks of the chapter need it");
+        shell.chapter(&chapter("```sh step\ntrue\n```\n")).await.unwrap();
+        assert!(shell.named("helper").is_none());
     }
 }
