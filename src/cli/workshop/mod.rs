@@ -194,9 +194,10 @@ fn or_in_console(config: &Config, place: &impl fmt::Display) -> String {
     data_dir::running_server(&config.data_dir).map(address).unwrap_or_default()
 }
 
-/// A step, indented.
+/// A step, indented; not one with a here-document, whose end a shell finds only at the beginning of a line.
 fn step_text(step: &Step) -> String {
-    let lines: Vec<String> = step.text.lines().map(|line| format!("    {line}\n")).collect();
+    let indent = if step.text.contains("<<") { "" } else { "    " };
+    let lines: Vec<String> = step.text.lines().map(|line| format!("{indent}{line}\n")).collect();
     format!("\n{}", lines.concat())
 }
 
@@ -213,6 +214,14 @@ async fn moment(log: Option<&Arc<dyn EventLog>>) -> Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workshop::StepKind;
+
+    #[test]
+    fn a_printed_step_can_be_pasted_with_its_here_document() {
+        let printed = |text: &str| step_text(&Step { name: None, kind: StepKind::Run, text: text.to_owned() });
+        assert_eq!(printed("make doctor"), "\n    make doctor\n");
+        assert_eq!(printed("cat <<'JSON'\n{}\nJSON"), "\ncat <<'JSON'\n{}\nJSON\n");
+    }
 
     #[test]
     fn places_are_chapters_or_exercises() {
