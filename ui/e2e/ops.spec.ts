@@ -15,6 +15,24 @@ function complaintsOf(page: Page): string[] {
   return complaints
 }
 
+/** Words in tables and on buttons that stand on two lines. */
+const brokenWords = (page: Page): Promise<string[]> =>
+  page.locator('.tbl :is(th, td), main button').evaluateAll((places) =>
+    places.flatMap((place) => {
+      const broken: string[] = []
+      const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT)
+      for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+        for (const word of (text.textContent ?? '').matchAll(/\p{L}+/gu)) {
+          const range = document.createRange()
+          range.setStart(text, word.index)
+          range.setEnd(text, word.index + word[0].length)
+          if (new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1) broken.push(word[0])
+        }
+      }
+      return broken
+    }),
+  )
+
 /** A frame page with something on it that only appears once its answer is there. */
 const PAGES: readonly (readonly [string, (page: Page) => Promise<void>])[] = [
   ['/', (page) => expect(page.locator('[data-role="inventory"]')).toContainText('running')],
@@ -34,6 +52,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
         await isThere(page)
         await isClean(page, path)
         expect(await overflow(page), `${path}: no sideways scrolling`).toBeLessThanOrEqual(0)
+        expect(await brokenWords(page), `${path}: no word is broken`).toEqual([])
         expect(complaints.filter((text) => path !== '/nowhere' || !text.includes('404')), path).toEqual([])
       }
       if (width < 1024) {
