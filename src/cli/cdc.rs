@@ -85,7 +85,7 @@ fn table(found: &SlotStatus) -> String {
         ("slot", slot),
         ("position", position),
         ("lag", format!("{}, {:.1} s", bytes(found.lag_bytes), found.lag_ms as f64 / 1_000.0)),
-        ("waiting", format!("{} items without an outcome", found.waiting_items)),
+        ("waiting", format!("{} without an outcome", output::counted(found.waiting_items, "item"))),
         ("WAL kept", format!("{} ({safe})", bytes(found.retained_bytes))),
         ("to do", found.alarm.as_ref().or(found.advice.as_ref()).cloned().unwrap_or_else(|| "nothing".to_owned())),
     ];
@@ -122,8 +122,10 @@ async fn repair(config: &Config, halt_at: Option<Step>) -> anyhow::Result<ExitCo
     opened.close().await;
     let begun = repaired?;
     output::line(format_args!(
-        "the slot {} starts at {}; {} items that were missed are published",
-        config.cdc.slot, begun.position.resume_lsn, begun.published
+        "the slot {} starts at {}; published what was missed: {}",
+        config.cdc.slot,
+        begun.position.resume_lsn,
+        output::counted(begun.published, "item")
     ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -47,6 +47,11 @@ pub(super) fn progress(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// `1 item`, `2 items`.
+pub(super) fn counted(number: impl Display + PartialEq + From<u8>, what: &str) -> String {
+    if number == 1.into() { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// Ends a failed command: prints the error on one line and returns the exit code. If the reader closed the pipe (`| head -1`),
 /// nothing is printed.
 pub(super) fn failed(error: &anyhow::Error) -> ExitCode {

@@ -125,7 +125,7 @@ async fn an_alarm_is_reported_everywhere_and_clears_by_itself(place: Place) {
     assert_eq!(shop.server.terminate(), Some(0));
     let repaired = shop.server.command(&["cdc", "repair-slot"]).output().unwrap();
     assert!(repaired.status.success(), "{}", String::from_utf8_lossy(&repaired.stderr));
-    assert!(String::from_utf8_lossy(&repaired.stdout).contains("1 items that were missed are published"));
+    assert!(String::from_utf8_lossy(&repaired.stdout).contains("published what was missed: 1 item"));
     shop.server.resume().await;
     assert_eq!(shop.read_admin("/readyz").await, json!({"status": "ready"}));
     shop.until("the late order settles", async || shop.status_of(&late).await == "CONFIRMED").await;

@@ -48,9 +48,13 @@ enum What {
     /// The first step of the next chapter.
     Next,
     /// Begin a chapter (3) or exercise (E3): what its checks count begins now.
-    Open { place: Place },
+    Open {
+        /// A chapter (3) or an exercise (E3).
+        place: Place,
+    },
     /// Say what is done and what is missing. Exit 0 only if everything is done.
     Check {
+        /// A chapter (3) or an exercise (E3).
         place: Place,
         /// How long to wait for what is not so yet: 5s, 1m.
         #[arg(long, default_value = "5s", value_parser = wait)]
@@ -68,13 +72,17 @@ enum What {
     /// Do every chapter up to this one (5) for you, with the guide's commands; what is done already is left alone. Of an exercise
     /// (E3): put its solution in place, and keep what you wrote as a patch.
     Solve {
+        /// A chapter (3) or an exercise (E3).
         place: Place,
         /// Also chapters that empty the shop, such as 12.
         #[arg(long)]
         yes: bool,
     },
     /// Forget that a chapter was begun or done, or undo what an exercise changed in the sources; what you wrote is kept as a patch.
-    Reset { place: Place },
+    Reset {
+        /// A chapter (3) or an exercise (E3).
+        place: Place,
+    },
     /// Show a class on a board: prints the address that learners join, and that of the board.
     Lead {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]

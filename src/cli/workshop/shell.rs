@@ -22,6 +22,9 @@ use crate::workshop::{self, Chapter, Step, StepKind};
 const STEP_LIMIT: Duration = Duration::from_secs(300);
 /// How long a process may take to end after Ctrl-C.
 const END_LIMIT: Duration = Duration::from_secs(60);
+/// When SIGTERM follows: a shell that was started in the background ignores Ctrl-C, and so does what it starts. A shop ends at
+/// once with its second signal, so not before it has had time.
+const IGNORED_AFTER: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 /// How long the output of an ended step may be held open by what it has left running.
 const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
@@ -229,14 +232,17 @@ impl Shell {
         result
     }
 
-    /// Ends a process group as Ctrl-C does.
+    /// Ends a process group as Ctrl-C does, or with SIGTERM where that is ignored.
     async fn end(&mut self, at: usize) -> anyhow::Result<()> {
         let process = &mut self.running[at];
-        let until = Instant::now() + END_LIMIT;
-        let _ = kill_process_group(process.group, Signal::INT);
+        let since = Instant::now();
+        let mut signals = [(Duration::ZERO, Signal::INT), (IGNORED_AFTER, Signal::TERM)].into_iter().peekable();
         let mut result = Ok(());
         while process.child.try_wait()?.is_none() || test_kill_process_group(process.group).is_ok() {
-            if Instant::now() >= until {
+            if let Some((_, signal)) = signals.next_if(|(after, _)| since.elapsed() >= *after) {
+                let _ = kill_process_group(process.group, signal);
+            }
+            if since.elapsed() >= END_LIMIT {
                 let _ = kill_process_group(process.group, Signal::KILL);
                 let name = process.name.as_deref().unwrap_or("the step");
                 result = Err(anyhow::anyhow!("{name} did not end within {END_LIMIT:?} and was killed"));

@@ -157,7 +157,12 @@ impl Solving<'_> {
             workshop::update(&self.config.data_dir, |progress| progress.checked(&place, progress.passed(&place), true, now))?;
         }
         let (steps, checks, took) = (chapter.steps().count(), report.passed().len(), since.elapsed());
-        Ok(format!("{}, {}, {:.1} s{unmade}", counted(steps, "step"), counted(checks, "check"), took.as_secs_f64()))
+        Ok(format!(
+            "{}, {}, {:.1} s{unmade}",
+            output::counted(steps, "step"),
+            output::counted(checks, "check"),
+            took.as_secs_f64()
+        ))
     }
 
     /// Opens the shop as the chapters before have left it.
@@ -201,8 +206,4 @@ fn unmade(report: &Report) -> anyhow::Result<String> {
         let _ = write!(text, "; not checked: {name} ({detail})");
     }
     Ok(text)
-}
-
-fn counted(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

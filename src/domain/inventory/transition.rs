@@ -250,10 +250,11 @@ fn change(
 
 fn deduct_reason(outcome: &OrderOutcome) -> String {
     let OrderOutcome { order_id, allocated, shortfall, quantity, .. } = outcome;
+    let units = if *quantity == 1 { "unit" } else { "units" };
     match (allocated, shortfall) {
-        (_, 0) => format!("Order {order_id}: {allocated} units sold"),
-        (0, _) => format!("Order {order_id}: none of {quantity} units available"),
-        _ => format!("Order {order_id}: {allocated} of {quantity} units sold, {shortfall} short"),
+        (_, 0) => format!("Order {order_id}: {allocated} {units} sold"),
+        (0, _) => format!("Order {order_id}: none of {quantity} {units} available"),
+        _ => format!("Order {order_id}: {allocated} of {quantity} {units} sold, {shortfall} short"),
     }
 }
 
