@@ -232,7 +232,12 @@ async fn watch(cluster: Cluster, mut postmaster: Postmaster, stop: CancellationT
                 runtime::release(&cluster.credentials.socket);
                 return Ok(());
             }
-            () = postmaster.ended() => tracing::warn!("the private PostgreSQL ended unexpectedly: starting it again"),
+            () = postmaster.ended() => {
+                if process::is_ending() {
+                    return Ok(());
+                }
+                tracing::warn!("the private PostgreSQL ended unexpectedly: starting it again");
+            }
             () = lost(cluster.socket()) => {
                 tracing::warn!(socket = %cluster.socket().display(),
                     "the private PostgreSQL's socket was removed: starting it again");

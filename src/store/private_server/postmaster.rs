@@ -188,10 +188,14 @@ impl Postmaster {
         let said_before = log.metadata().map(|meta| meta.len()).unwrap_or_default();
         let mut command = cluster.command("postgres");
         command.arg("-D").arg(&cluster.directory).stdout(Stdio::null()).stderr(log);
-        let child = Command::from(command).spawn().map_err(in_file("run postgres in", &cluster.binaries.directory))?;
+        let started = process::start_ours(&mut Command::from(command));
+        let child = started.map_err(in_file("run postgres in", &cluster.binaries.directory))?;
         let ended = || PrivateServerError::Program { program: "postgres", output: said_since(cluster, said_before) };
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        let process = pid.and_then(OsProcess::find).ok_or_else(ended)?;
+        let pid = process::pid_of(&child).ok_or_else(ended)?;
+        let process = OsProcess::find(pid).ok_or_else(|| {
+            process::is_over(pid);
+            ended()
+        })?;
         let mut postmaster = Self::new(process, Some(child));
         let give_up = Instant::now() + READY_WITHIN;
         while Instant::now() < give_up {

@@ -9,10 +9,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tokio::process::{Child, Command};
 
 /// Poll interval for a process without a handle.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -22,7 +23,14 @@ const LOOK_SOON: Duration = Duration::from_millis(5);
 const COLLECTED_WITHIN: Duration = Duration::from_secs(3);
 
 /// The servers that this process must stop, for exits without an orderly shutdown.
-static OURS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+static OURS: Mutex<Ours> = Mutex::new(Ours { pids: Vec::new(), is_ending: false });
+
+#[derive(Debug)]
+struct Ours {
+    pids: Vec<Pid>,
+    /// This process ends at once: a server that it started now would be left running.
+    is_ending: bool,
+}
 
 /// A living process.
 #[derive(Debug)]
@@ -111,24 +119,65 @@ impl OsProcess {
     }
 }
 
-/// From here to [`is_over`] the process is among those that [`end_all`] ends.
+impl Ours {
+    fn start(&mut self, command: &mut Command) -> io::Result<Child> {
+        if self.is_ending {
+            return Err(io::Error::other("this process is ending"));
+        }
+        let child = command.spawn()?;
+        self.pids.extend(pid_of(&child));
+        Ok(child)
+    }
+
+    fn end(&mut self) -> Vec<Pid> {
+        self.is_ending = true;
+        self.pids.clone()
+    }
+}
+
+fn ours() -> MutexGuard<'static, Ours> {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a server that is among those that [`end_all`] ends, until [`is_over`].
+///
+/// # Errors
+/// The system's; and after [`end_all`].
+pub(super) fn start_ours(command: &mut Command) -> io::Result<Child> {
+    ours().start(command)
+}
+
+/// The same for one that is adopted.
 pub(super) fn is_ours(pid: Pid) {
-    OURS.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+    let mut ours = ours();
+    if !ours.pids.contains(&pid) {
+        ours.pids.push(pid);
+    }
 }
 
 pub(super) fn is_over(pid: Pid) {
-    OURS.lock().unwrap_or_else(PoisonError::into_inner).retain(|ours| *ours != pid);
+    ours().pids.retain(|ours| *ours != pid);
+}
+
+/// Whether [`end_all`] was called.
+pub(super) fn is_ending() -> bool {
+    ours().is_ending
+}
+
+pub(super) fn pid_of(child: &Child) -> Option<Pid> {
+    child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw)
 }
 
 /// Ends every server of this process at once (PostgreSQL's immediate shutdown: nothing committed is lost, the next start
-/// recovers), and waits for at most `time`. Takes no lock that a stopping process may hold for long, and logs nothing.
+/// recovers), waits for at most `time`, and lets none start any more. Takes no lock that a stopping process may hold for long, and
+/// logs nothing.
 pub(super) fn end_all(time: Duration) {
-    let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    for pid in &ours {
+    let pids = ours().end();
+    for pid in &pids {
         // A process stopped by SIGSTOP handles its signals only once it continues.
         let _ = kill_process(*pid, Signal::QUIT).and_then(|()| kill_process(*pid, Signal::CONT));
     }
-    for pid in ours {
+    for pid in pids {
         end_within(pid, time);
     }
 }
@@ -187,6 +236,16 @@ fn handle_of(_: Pid) -> Option<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One that ends is started again by its watch, which may be faster than the exit of this process.
+    #[tokio::test]
+    async fn none_is_started_once_all_are_ended() {
+        let mut ours = Ours { pids: Vec::new(), is_ending: false };
+        let mut child = ours.start(Command::new("sleep").arg("1000")).unwrap();
+        assert_eq!(ours.end(), [pid_of(&child).unwrap()]);
+        assert!(ours.start(&mut Command::new("true")).is_err());
+        child.kill().await.unwrap();
+    }
 
     #[tokio::test]
     async fn a_zombie_has_ended() {
