@@ -16,7 +16,7 @@ finish() {
   local status=$?
   if [ -n "$server" ]; then stop_server "$server" "$work" || true; fi
   if [ "$status" != 0 ] && [ -f "$work/server.log" ]; then tail -n 40 "$work/server.log" >&2; fi
-  rm -rf "$work"
+  tools/delete-work.sh "$work"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM

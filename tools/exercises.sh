@@ -25,7 +25,7 @@ finish() {
   for ((place = ${#applied[@]} - 1; place >= 0; place--)); do
     git apply --reverse "${applied[place]}" || { say "take it back by hand: git apply --reverse ${applied[place]}" && status=1; }
   done
-  rm -rf "$work"
+  tools/delete-work.sh "$work"
   exit "$status"
 }
 trap finish EXIT

@@ -219,6 +219,6 @@ close_for_browser() {
     tail -n 40 "$work/server.log" >&2
   fi
   [ ! -d "$work/kafka" ] || "$root/tools/kafka/broker.sh" kill "$work/kafka"
-  rm -rf "$work"
+  "$root/tools/delete-work.sh" "$work"
   exit "$status"
 }

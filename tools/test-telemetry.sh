@@ -33,7 +33,7 @@ export KARTSHOPPE__POSTGRES__BIN_DIR
 work=$(work_folder)
 finish() {
   [ -z "${SMALL_DISK:-}" ] || umount -l "$work/data"
-  rm -rf "$work"
+  tools/delete-work.sh "$work"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM

@@ -13,7 +13,7 @@ finish() {
   local status=$?
   if [ -n "$runner" ] && kill -TERM "$runner" 2>/dev/null; then wait "$runner" || true; fi
   nothing_left "the workshop" "$work/" || status=1
-  rm -rf "$work"
+  tools/delete-work.sh "$work"
   exit "$status"
 }
 trap finish EXIT

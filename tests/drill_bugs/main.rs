@@ -146,7 +146,10 @@ fn drill(bug: Option<Bug>, plan: &'static str) -> Found {
     let verdict = report["outcome"].as_str().unwrap_or_default().to_owned();
     let promises = broken_promises(&log);
     let found = Found { bug, plan, verdict, named: record.chain(ledger).collect(), promises, notes, took };
-    if !found.is_right() {
+    if found.is_right() {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/delete-work.sh");
+        assert!(Command::new(script).arg(folder.path()).status().unwrap().success());
+    } else {
         let kept = folder.keep();
         eprintln!("kept in {}\n{told}\n{report:#}", kept.display());
     }

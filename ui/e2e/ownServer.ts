@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
-import { BINARY, ownTopics } from './largeShop'
+import { BINARY, deleteWork, ownTopics } from './largeShop'
 
 /** A server of its own on addresses that it keeps: killed and started again while a page is open. */
 export type OwnServer = { url: string; admin: string; data: string; said: () => string; start: () => Promise<void>; kill: () => Promise<void>; remove: () => Promise<void> }
@@ -51,7 +51,7 @@ export async function ownServer(environment: Record<string, string>): Promise<Ow
   }
   const remove = async () => {
     await end('SIGTERM')
-    rmSync(work, { recursive: true, force: true })
+    deleteWork(work)
   }
   return { url: `http://localhost:${http}`, admin: `http://localhost:${admin}`, data, said: () => said, start, kill: () => end('SIGKILL'), remove }
 }
