@@ -1,6 +1,6 @@
 // What the operators' console costs the process that it shows: `make bench ARGS=console`, or KARTSHOPPE_BIN=... tools/bench.sh console.
 // CPU is that of the server's process alone (user and system, /proc); pairs with and without viewers alternate, since a machine drifts.
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, createWriteStream, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,7 +37,8 @@ async function open(environment = {}) {
     const ended = new Promise((done) => child.once('exit', done))
     child.kill('SIGTERM')
     await ended
-    rmSync(work, { recursive: true, force: true })
+    // As root its database lies elsewhere.
+    execFileSync(join(import.meta.dirname, 'delete-work.sh'), [work])
   }
   return { pid: child.pid, base, shop: `http://127.0.0.1:${http}`, close }
 }

@@ -112,7 +112,7 @@ starts() {
   wait_ready "$data" "$server" 120 >/dev/null || { tail -n 40 "$work/server.log" >&2 && fail "$1: the program does not start"; }
   stop_server "$server" "$work"
   server=''
-  rm -rf "$data"
+  tools/delete-work.sh "$data"
 }
 
 # drilled NAME PLAN STATUS: the drill with this plan ends with this status: 1 with what it found broken, 0 if the shop held.
@@ -122,7 +122,7 @@ drilled() {
   say "$1: $(grep -m 1 '^# Drill' "$work/drill.log" || tail -n 1 "$work/drill.log") (after $((SECONDS - begin)) s)"
   [ "$status" = "$3" ] || { tail -n 80 "$work/drill.log" >&2 && fail "$1: the drill ended with $status instead of $3"; }
   nothing_left "the drill" "$work/drill" || fail "$1: the drill left processes"
-  rm -rf "$work/drill"
+  tools/delete-work.sh "$work/drill"
 }
 
 prove() {

@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$root"
 if [ "${1:-}" = kafka ]; then
   data=$(mktemp -d)
-  trap 'rm -rf "$data"' EXIT
+  trap 'tools/delete-work.sh "$data"' EXIT
   KARTSHOPPE__DATA_DIR=${KARTSHOPPE__DATA_DIR:-$data} tools/with-kafka.sh tools/test-telemetry.sh
   exit
 fi
