@@ -5,10 +5,10 @@
 //! written; when the log is there again the alarm is cleared, and work goes on.
 //!
 //! A copy that was written over the file in place keeps the inode. Only checkpoints of this process write to the file, so each
-//! of them runs under the guard's lock and notes how it left the file. Any other change is somebody else's, and the contents
-//! decide: another id, or a partition that ends before an end that was seen earlier, is not our log. A file whose last
-//! checkpoint stopped half-way may be unreadable without its WAL (its header counts pages that are still in there), so it is not
-//! judged by that.
+//! of them runs under the guard's lock and notes how it left the file. Any other change was made by another program, and the
+//! contents decide: with another id, or with a partition that ends before an end that was seen earlier, it is not our log. After
+//! a checkpoint that stopped half-way the file may be unreadable without its WAL, as its header counts pages that are still in
+//! there: then that proves nothing.
 //!
 //! Only SQLite may open the database file: closing any other descriptor of it would drop the locks of this process.
 
@@ -81,12 +81,12 @@ struct Change {
     at: (i64, i64),
 }
 
-/// How a checkpoint waits.
+/// Whether a checkpoint waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// For nobody, and stops at the oldest open read.
+    /// It does not, and stops at the oldest open read.
     Passive,
-    /// For readers, as long as the connection's busy timeout; the next commit then starts the WAL over.
+    /// It waits for readers, as long as the connection's busy timeout; the next commit then starts the WAL over.
     Restart,
 }
 
@@ -164,7 +164,7 @@ impl Guard {
             Mode::Restart => self.try_known(), // commits wait meanwhile
         };
         let Some(mut known) = known else { return Ok(None) };
-        if !self.files.first().is_some_and(Watched::is_there) || known.is_foreign(&self.path) {
+        if !self.is_ours(&mut known) {
             return Ok(None);
         }
         let result = mode.run(connection);
@@ -191,7 +191,11 @@ impl Guard {
     /// Whether the file at the path is the one that is open. The files beside it may be gone, in which case a checkpoint saves
     /// the WAL.
     pub(super) fn has_its_file(&self) -> bool {
-        self.files.first().is_some_and(Watched::is_there) && !self.known().is_foreign(&self.path)
+        self.is_ours(&mut self.known())
+    }
+
+    fn is_ours(&self, known: &mut KnownContents) -> bool {
+        self.files.first().is_some_and(Watched::is_there) && !known.is_foreign(&self.path)
     }
 
     pub(super) fn alarms(&self) -> &Alarms {
@@ -254,7 +258,8 @@ impl Watched {
 }
 
 impl KnownContents {
-    /// Whether the file holds something else than our log. It is read only if somebody else changed it, or as long as it is foreign.
+    /// Whether the file holds something other than our log. It is read only after another program has changed it, and again as
+    /// long as it is foreign.
     fn is_foreign(&mut self, path: &Path) -> bool {
         let now = Change::of(path);
         if now == self.left && !self.foreign {
