@@ -14,7 +14,7 @@ pub struct Opening {
     pub command: String,
 }
 
-/// The shop that is open after a chapter, for one who closed it there and comes back.
+/// The shop that is open after a chapter, for a learner who closed it there and comes back.
 #[must_use]
 pub fn shop_after(chapters: &[Chapter], number: u8) -> Option<Opening> {
     let (mut shop, mut roles): (Option<(&str, &str)>, Vec<&str>) = (None, Vec::new());

@@ -55,7 +55,7 @@ impl Drop for Solving {
 #[tokio::test]
 async fn a_latecomer_is_brought_to_a_chapter_and_nothing_is_left_running() {
     let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    // As it is told to open the shop afterwards.
+    // Those with which `solve` says that the shop is opened afterwards.
     let arguments = vec!["--roles".to_owned(), "api,inventory".to_owned()];
     let options = Options { arguments, ..Options::default() }
         .set("KARTSHOPPE__HTTP__LISTEN", free())
@@ -96,7 +96,7 @@ async fn a_latecomer_is_brought_to_a_chapter_and_nothing_is_left_running() {
     let again = run(&["solve", "2"]);
     assert!(again.status.success() && text(&again).contains("chapters 0 to 2 are done already"), "{}", text(&again));
 
-    // The shop, opened as it was told, holds what the chapters did.
+    // The shop, opened with these roles, holds what the chapters did.
     server.resume().await;
     let check = |number: &str, wait: &str| -> Value {
         let output = server.command(&["workshop", "check", number, "--wait", wait, "--json"]).output().unwrap();

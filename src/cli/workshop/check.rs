@@ -31,7 +31,7 @@ pub(super) async fn check(config: &Config, chapter: &Chapter, wait: Duration) ->
     Ok(report)
 }
 
-/// Whoever judges a chapter as it stands now.
+/// What judges a chapter: its checks count from the moment when it was begun.
 pub(super) async fn judge(config: &Config, chapter: &Chapter) -> anyhow::Result<Judge> {
     let progress = Progress::load(&config.data_dir)?;
     let here = std::env::current_dir().context("the current folder")?;

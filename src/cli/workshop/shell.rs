@@ -38,7 +38,8 @@ pub(super) struct Shell {
     data_dir: PathBuf,
     /// The guide's addresses, and those of this shop.
     addresses: [(&'static str, SocketAddr); 2],
-    /// In the order of their start. A step that is executed is here, too: whoever drops its future can still end it.
+    /// In the order of their start. The step that is being executed is among them, so that it can be ended after its future was
+    /// dropped.
     running: Vec<Process>,
 }
 

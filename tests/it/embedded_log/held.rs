@@ -56,7 +56,7 @@ async fn a_forgotten_reader_is_named_and_blocks_no_commit() {
     log.close().await;
 }
 
-/// A read that stays open stops a checkpoint half-way, and the file alone cannot be read: nobody wrote over it.
+/// An open read stops a checkpoint half-way. Its file cannot be read without the WAL, but was not overwritten.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_a_reader_stops_half_way_is_no_overwritten_log() {
     let (folder, alarms) = (tempfile::tempdir().unwrap(), Alarms::default());

@@ -42,7 +42,7 @@ function useKept(rows: Row[] | undefined) {
     for (const place of places.split(' ').filter(Boolean)) {
       const path = `/admin/workshop/${place}`
       const text = client.fetchQuery({ queryKey: ['admin', path], queryFn: ({ signal }) => ask<Chapter>(path, { signal }), gcTime: Infinity, staleTime: Infinity })
-      // Whoever opens the text is told why it is missing.
+      // A text that cannot be read shows its error when it is opened.
       void text.then(keepPictures).catch(() => undefined)
     }
   }, [client, places])
